@@ -1,0 +1,1 @@
+"""TVM Farm: agent."""

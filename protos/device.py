@@ -1,0 +1,75 @@
+"""What a board is and how it feels, as both sides of the wire hold it: mirrors of device.proto."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["CpuCluster", "Fingerprint", "RunnerInfo", "RunnerMode", "Telemetry"]
+
+
+@dataclass(frozen=True)
+class CpuCluster:
+    """CPUs that are alike. ``part`` is the MIDR part on ARM, family/model/stepping on x86."""
+
+    cpus: tuple[int, ...] = ()
+    implementer: str = ""
+    part: str = ""
+    name: str = ""
+    min_khz: int = 0
+    max_khz: int = 0
+    governor: str = ""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a board is. Changes only with its hardware, its image or its agent."""
+
+    arch: str = ""
+    board_model: str = ""
+    hostname: str = ""
+    clusters: tuple[CpuCluster, ...] = ()
+    cpu_features: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    os: str = ""
+    kernel: str = ""
+    libc: str = ""
+    python_version: str = ""
+    agent_version: str = ""
+
+    @property
+    def cores(self) -> int:
+        return sum(len(cluster.cpus) for cluster in self.clusters)
+
+
+class RunnerMode(str, Enum):
+    """How kernels run on a board: see agent/runner."""
+
+    FULL = "full"
+    MICRO = "micro"
+    SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True)
+class RunnerInfo:
+    """The program that executes kernels on a board. ``threads`` is what a parallel kernel gets."""
+
+    mode: RunnerMode | None = None
+    protocol_version: int = 0
+    tvm_version: str = ""
+    tvm_ffi_version: str = ""
+    threads: int = 0
+    target_kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """How a board feels at one moment. What it does not offer is None or empty, never zero."""
+
+    at_unix_s: float = 0.0
+    temperature_c: float | None = None
+    frequency_khz: tuple[int, ...] = ()
+    throttling: tuple[str, ...] = ()
+    load_1m: float | None = None
+    memory_available_bytes: int | None = None
+    cpu_percent: float | None = None

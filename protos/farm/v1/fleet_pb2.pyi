@@ -1,0 +1,136 @@
+from protos.farm.v1 import device_pb2 as _device_pb2
+from protos.farm.v1 import measurement_pb2 as _measurement_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AgentMessage(_message.Message):
+    __slots__ = ("join", "heartbeat", "measurement", "started", "give_back", "draining")
+    JOIN_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    MEASUREMENT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    GIVE_BACK_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    join: Join
+    heartbeat: Heartbeat
+    measurement: _measurement_pb2.Measurement
+    started: Started
+    give_back: GiveBack
+    draining: Draining
+    def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., give_back: _Optional[_Union[GiveBack, _Mapping]] = ..., draining: _Optional[_Union[Draining, _Mapping]] = ...) -> None: ...
+
+class Join(_message.Message):
+    __slots__ = ("protocol_version", "device_id", "name", "fingerprint", "runner", "labels", "slots", "telemetry")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    RUNNER_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    TELEMETRY_FIELD_NUMBER: _ClassVar[int]
+    protocol_version: int
+    device_id: str
+    name: str
+    fingerprint: _device_pb2.Fingerprint
+    runner: _device_pb2.RunnerInfo
+    labels: _containers.ScalarMap[str, str]
+    slots: int
+    telemetry: _device_pb2.Telemetry
+    def __init__(self, protocol_version: _Optional[int] = ..., device_id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[_device_pb2.Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[_device_pb2.RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., slots: _Optional[int] = ..., telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("telemetry",)
+    TELEMETRY_FIELD_NUMBER: _ClassVar[int]
+    telemetry: _device_pb2.Telemetry
+    def __init__(self, telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ...) -> None: ...
+
+class Started(_message.Message):
+    __slots__ = ("trial_id",)
+    TRIAL_ID_FIELD_NUMBER: _ClassVar[int]
+    trial_id: str
+    def __init__(self, trial_id: _Optional[str] = ...) -> None: ...
+
+class GiveBack(_message.Message):
+    __slots__ = ("trial_ids", "reason")
+    TRIAL_IDS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    trial_ids: _containers.RepeatedScalarFieldContainer[str]
+    reason: str
+    def __init__(self, trial_ids: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Draining(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class TrackerMessage(_message.Message):
+    __slots__ = ("joined", "refused", "measure", "cancel", "acknowledged")
+    JOINED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    joined: Joined
+    refused: Refused
+    measure: _measurement_pb2.MeasureRequest
+    cancel: CancelTrials
+    acknowledged: Acknowledged
+    def __init__(self, joined: _Optional[_Union[Joined, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., measure: _Optional[_Union[_measurement_pb2.MeasureRequest, _Mapping]] = ..., cancel: _Optional[_Union[CancelTrials, _Mapping]] = ..., acknowledged: _Optional[_Union[Acknowledged, _Mapping]] = ...) -> None: ...
+
+class Joined(_message.Message):
+    __slots__ = ("farm", "tracker_version", "heartbeat_s", "device_class", "target", "pools")
+    FARM_FIELD_NUMBER: _ClassVar[int]
+    TRACKER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_S_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    POOLS_FIELD_NUMBER: _ClassVar[int]
+    farm: str
+    tracker_version: str
+    heartbeat_s: float
+    device_class: str
+    target: str
+    pools: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, farm: _Optional[str] = ..., tracker_version: _Optional[str] = ..., heartbeat_s: _Optional[float] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., pools: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Refused(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
+class CancelTrials(_message.Message):
+    __slots__ = ("trial_ids",)
+    TRIAL_IDS_FIELD_NUMBER: _ClassVar[int]
+    trial_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, trial_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Acknowledged(_message.Message):
+    __slots__ = ("trial_ids",)
+    TRIAL_IDS_FIELD_NUMBER: _ClassVar[int]
+    trial_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, trial_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ArtifactRequest(_message.Message):
+    __slots__ = ("digest",)
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    def __init__(self, digest: _Optional[str] = ...) -> None: ...
+
+class ArtifactChunk(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...

@@ -1,0 +1,181 @@
+from protos.farm.v1 import measurement_pb2 as _measurement_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_KIND_UNSPECIFIED: _ClassVar[JobKind]
+    JOB_KIND_TUNE: _ClassVar[JobKind]
+    JOB_KIND_COMPILE: _ClassVar[JobKind]
+
+class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_STATE_UNSPECIFIED: _ClassVar[JobState]
+    JOB_STATE_QUEUED: _ClassVar[JobState]
+    JOB_STATE_RUNNING: _ClassVar[JobState]
+    JOB_STATE_DONE: _ClassVar[JobState]
+    JOB_STATE_FAILED: _ClassVar[JobState]
+    JOB_STATE_CANCELLED: _ClassVar[JobState]
+JOB_KIND_UNSPECIFIED: JobKind
+JOB_KIND_TUNE: JobKind
+JOB_KIND_COMPILE: JobKind
+JOB_STATE_UNSPECIFIED: JobState
+JOB_STATE_QUEUED: JobState
+JOB_STATE_RUNNING: JobState
+JOB_STATE_DONE: JobState
+JOB_STATE_FAILED: JobState
+JOB_STATE_CANCELLED: JobState
+
+class Shape(_message.Message):
+    __slots__ = ("name", "dims")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DIMS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    dims: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., dims: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class JobSpec(_message.Message):
+    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    MAX_TRIALS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_S_FIELD_NUMBER: _ClassVar[int]
+    SHAPES_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    kind: JobKind
+    model_name: str
+    model: _measurement_pb2.Artifact
+    pool: str
+    engine: str
+    max_trials: int
+    budget_s: float
+    shapes: _containers.RepeatedCompositeFieldContainer[Shape]
+    seed: int
+    user: str
+    plan: _measurement_pb2.TimingPlan
+    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ...) -> None: ...
+
+class Task(_message.Message):
+    __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    FLOPS_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
+    BEST_S_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    workload: str
+    weight: int
+    flops: float
+    trials: int
+    failed: int
+    untuned_s: float
+    best_s: float
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., workload: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., failed: _Optional[int] = ..., untuned_s: _Optional[float] = ..., best_s: _Optional[float] = ...) -> None: ...
+
+class TaskResult(_message.Message):
+    __slots__ = ("name", "weight", "flops", "trials", "untuned_s", "tuned_s", "kept_untuned")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    FLOPS_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
+    TUNED_S_FIELD_NUMBER: _ClassVar[int]
+    KEPT_UNTUNED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    weight: int
+    flops: float
+    trials: int
+    untuned_s: float
+    tuned_s: float
+    kept_untuned: bool
+    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., kept_untuned: bool = ...) -> None: ...
+
+class PackageFile(_message.Message):
+    __slots__ = ("name", "content")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    content: _measurement_pb2.Artifact
+    def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
+
+class JobResult(_message.Message):
+    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
+    TUNED_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_ABS_DIFF_FIELD_NUMBER: _ClassVar[int]
+    RTOL_FIELD_NUMBER: _ClassVar[int]
+    ATOL_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_EQUAL_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_NAME_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    KEPT_UNTUNED_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[PackageFile]
+    tasks: _containers.RepeatedCompositeFieldContainer[TaskResult]
+    untuned_s: float
+    tuned_s: float
+    max_abs_diff: float
+    rtol: float
+    atol: float
+    outputs_equal: bool
+    device_name: str
+    note: str
+    kept_untuned: bool
+    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ...) -> None: ...
+
+class Job(_message.Message):
+    __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    CREATED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    STARTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    TUNED_FOR_S_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    UTILISATION_FIELD_NUMBER: _ClassVar[int]
+    INPUT_ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    spec: JobSpec
+    state: JobState
+    phase: str
+    error: str
+    created_unix_s: float
+    started_unix_s: float
+    finished_unix_s: float
+    tuned_for_s: float
+    tasks: _containers.RepeatedCompositeFieldContainer[Task]
+    result: JobResult
+    target: str
+    device_class: str
+    trials: int
+    worker_id: str
+    devices: int
+    utilisation: float
+    input_error: bool
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., phase: _Optional[str] = ..., error: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., started_unix_s: _Optional[float] = ..., finished_unix_s: _Optional[float] = ..., tuned_for_s: _Optional[float] = ..., tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., result: _Optional[_Union[JobResult, _Mapping]] = ..., target: _Optional[str] = ..., device_class: _Optional[str] = ..., trials: _Optional[int] = ..., worker_id: _Optional[str] = ..., devices: _Optional[int] = ..., utilisation: _Optional[float] = ..., input_error: bool = ...) -> None: ...

@@ -1,0 +1,147 @@
+"""One candidate on one device, as both sides of the wire hold it: mirrors of measurement.proto."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from protos.device import Telemetry
+
+__all__ = [
+    "Argument",
+    "Artifact",
+    "Limits",
+    "MeasureRequest",
+    "Measurement",
+    "Outcome",
+    "OutputTensor",
+    "Program",
+    "ProgramKind",
+    "Timeline",
+    "TimingPlan",
+]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file named by what it holds: ``digest`` is sha256 in hex, ``size`` in bytes.
+
+    ``inline`` carries the bytes of a small one; empty means "fetch it by its digest".
+    """
+
+    digest: str
+    size: int
+    inline: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A tensor argument and where its values come from: exactly one of the last three is set."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    fill_seed: int | None = None
+    data: bytes | None = field(default=None, repr=False)
+    param: str | None = None
+
+
+class ProgramKind(str, Enum):
+    KERNEL = "kernel"
+    MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a device executes. See protos/farm/v1/measurement.proto for each field."""
+
+    kind: ProgramKind | None
+    library: Artifact
+    entry: str
+    args: tuple[Argument, ...]
+    params: Artifact | None = None
+    outputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TimingPlan:
+    """TVM's EvaluatorConfig: ``repeat`` timings of ``number`` calls, ``number`` growing to ``min_repeat_ms``."""
+
+    number: int = 1
+    repeat: int = 1
+    min_repeat_ms: int = 0
+    cooldown_ms: int = 0
+    repeats_to_cooldown: int = 1
+    cache_flush_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``run_timeout_s`` counts execution on the board alone; ``memory_bytes`` 0 means no limit."""
+
+    run_timeout_s: float = 10.0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class MeasureRequest:
+    """One trial. A second request with the same ``trial_id`` is the same trial."""
+
+    trial_id: str
+    program: Program
+    plan: TimingPlan = TimingPlan()
+    limits: Limits = Limits()
+
+
+class Outcome(str, Enum):
+    """What came of a trial. A failed kernel is a value, never an exception."""
+
+    OK = "ok"
+    BUILD_ERROR = "build error"
+    BUILD_TIMEOUT = "build timeout"
+    RUN_ERROR = "run error"
+    RUN_TIMEOUT = "run timeout"
+    CRASH = "crash"
+    OUT_OF_MEMORY = "out of memory"
+    WRONG_RESULT = "wrong result"
+    CANCELLED = "cancelled"
+    UNPLACEABLE = "unplaceable"
+
+
+@dataclass(frozen=True)
+class OutputTensor:
+    """A result that came back: ``data`` is row-major and little-endian."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Unix seconds of each step; 0 where it did not happen. ``started`` and ``finished`` by the board's clock."""
+
+    proposed_s: float = 0.0
+    built_s: float = 0.0
+    queued_s: float = 0.0
+    sent_s: float = 0.0
+    started_s: float = 0.0
+    finished_s: float = 0.0
+    stored_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What came of a trial. ``run_secs`` holds seconds a call, one a repeat, and is empty unless OK."""
+
+    trial_id: str
+    outcome: Outcome | None
+    detail: str = ""
+    signal: int = 0
+    run_secs: tuple[float, ...] = ()
+    outputs: tuple[OutputTensor, ...] = ()
+    device_id: str = ""
+    device_name: str = ""
+    device_class: str = ""
+    before: Telemetry | None = None
+    after: Telemetry | None = None
+    timeline: Timeline = Timeline()

@@ -1,0 +1,41 @@
+"""A board in the farm: its description and what it is doing now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from protos.device import Fingerprint, RunnerInfo, Telemetry
+
+__all__ = ["Device", "DeviceState"]
+
+
+class DeviceState(str, Enum):
+    """What a device is doing. LOST: not heard from; what it held was given to others."""
+
+    IDLE = "idle"
+    MEASURING = "measuring"
+    DRAINING = "draining"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Device:
+    """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1."""
+
+    id: str
+    name: str
+    fingerprint: Fingerprint
+    runner: RunnerInfo
+    labels: dict[str, str] = field(default_factory=dict)
+    pools: tuple[str, ...] = ()
+    device_class: str = ""
+    target: str = ""
+    target_origin: str = ""
+    state: DeviceState | None = DeviceState.LOST
+    joined_unix_s: float = 0.0
+    last_heard_unix_s: float = 0.0
+    telemetry: Telemetry | None = None
+    held: int = 0
+    measured: int = 0
+    utilisation: float = 0.0

@@ -1,0 +1,149 @@
+"""One person's request, the tasks it owns, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from protos.measurement import Artifact, TimingPlan
+from tracker.domain.record import Workload
+
+__all__ = [
+    "Job",
+    "JobKind",
+    "JobResult",
+    "JobSpec",
+    "JobState",
+    "PackageFile",
+    "Shape",
+    "Task",
+    "TaskPlan",
+    "TaskResult",
+]
+
+
+class JobKind(str, Enum):
+    TUNE = "tune"
+    COMPILE = "compile"
+
+
+class JobState(str, Enum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A fixed shape for a model input that the file leaves open."""
+
+    name: str
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What a person asked for. ``max_trials`` and ``budget_s`` (seconds of tuning): 0 is no limit of that kind."""
+
+    kind: JobKind | None
+    model_name: str
+    model: Artifact
+    pool: str
+    engine: str = "ansor"
+    max_trials: int = 0
+    budget_s: float = 0.0
+    shapes: tuple[Shape, ...] = ()
+    seed: int = 0
+    user: str = ""
+    plan: TimingPlan | None = None
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """A task as the worker extracted it. ``weight``: how often the model calls it."""
+
+    id: str
+    name: str
+    weight: int
+    workload: Workload
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task and how far it is. ``untuned_s`` and ``best_s`` are seconds a call, 0 until measured."""
+
+    id: str
+    name: str
+    workload: str
+    weight: int
+    flops: float = 0.0
+    trials: int = 0
+    failed: int = 0
+    untuned_s: float = 0.0
+    best_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """A row of the closing table. ``tuned_s`` equals ``untuned_s`` where the untuned schedule was kept."""
+
+    name: str
+    weight: int
+    flops: float
+    trials: int
+    untuned_s: float
+    tuned_s: float
+    kept_untuned: bool = False
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    name: str
+    content: Artifact
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The package's files and what was measured. Latencies in seconds, 0 where not measured (``note`` says why)."""
+
+    files: tuple[PackageFile, ...] = ()
+    tasks: tuple[TaskResult, ...] = ()
+    untuned_s: float = 0.0
+    tuned_s: float = 0.0
+    max_abs_diff: float = 0.0
+    rtol: float = 0.0
+    atol: float = 0.0
+    outputs_equal: bool = False
+    device_name: str = ""
+    note: str = ""
+    kept_untuned: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request and its state. ``tuned_for_s`` counts against ``spec.budget_s`` over every worker it had."""
+
+    id: str
+    spec: JobSpec
+    state: JobState | None = JobState.QUEUED
+    phase: str = ""
+    error: str = ""
+    created_unix_s: float = 0.0
+    started_unix_s: float = 0.0
+    finished_unix_s: float = 0.0
+    tuned_for_s: float = 0.0
+    tasks: tuple[Task, ...] = ()
+    result: JobResult | None = None
+    target: str = ""
+    device_class: str = ""
+    trials: int = 0
+    worker_id: str = ""
+    devices: int = 0
+    utilisation: float = 0.0
+    input_error: bool = False

@@ -1,0 +1,73 @@
+"""The tuning log: measurements kept for good, and what they are about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protos.device import RunnerMode
+from protos.measurement import Measurement, Outcome, TimingPlan
+
+__all__ = ["Record", "RecordContext", "RecordFilter", "Workload"]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """An operator with its shapes. ``key`` is its structural hash, ``module`` its IRModule as tvm.ir.save_json."""
+
+    key: str
+    name: str
+    module: str = field(repr=False)
+    flops: float = 0.0
+
+
+@dataclass(frozen=True)
+class RecordContext:
+    """What the log keeps beside a measurement."""
+
+    task_id: str
+    workload: str
+    workload_name: str
+    target: str
+    engine: str
+    trace: str = field(default="", repr=False)
+    proposed_s: float = 0.0
+    built_s: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One measured candidate. ``engine`` is "untuned" for a task's baseline, whose ``trace`` is empty."""
+
+    trial_id: str
+    job_id: str
+    task_id: str
+    workload: str
+    workload_name: str
+    target: str
+    engine: str
+    trace: str = field(repr=False)
+    measurement: Measurement
+    plan: TimingPlan
+    versions: dict[str, str] = field(default_factory=dict)
+    runner_mode: RunnerMode | None = None
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class RecordFilter:
+    """Every field that is set narrows the query. ``limit`` 0 means all."""
+
+    job_id: str = ""
+    task_id: str = ""
+    workload: str = ""
+    device_class: str = ""
+    device: str = ""
+    engine: str = ""
+    outcome: Outcome | None = None
+    since_unix_s: float = 0.0
+    pool: str = ""
+    workload_name: str = ""
+    limit: int = 0
+    newest_first: bool = False
+    target: str = ""
