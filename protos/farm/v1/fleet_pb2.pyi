@@ -106,10 +106,12 @@ class Joined(_message.Message):
     def __init__(self, farm: _Optional[str] = ..., tracker_version: _Optional[str] = ..., heartbeat_s: _Optional[float] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., pools: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Refused(_message.Message):
-    __slots__ = ("reason",)
+    __slots__ = ("reason", "retry_after_s")
     REASON_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
     reason: str
-    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+    retry_after_s: float
+    def __init__(self, reason: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
 
 class CancelTrials(_message.Message):
     __slots__ = ("trial_ids",)
