@@ -1,0 +1,331 @@
+"""The tracker as the ``farm`` command sees it: values in and out, errors as sentences.
+
+The one place of the command line that knows gRPC and protobuf. Calls block; a failed one
+raises an error of tracker/cli/errors.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from protos.convert import from_message, to_message
+from protos.discovery import PROTOCOL_VERSION
+from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2
+from protos.farm.v1.control_pb2_grpc import ControlStub
+from tracker.cli.errors import BadInput, FarmError, TrackerUnreachable
+from tracker.domain import (
+    Artifact,
+    Device,
+    Job,
+    JobSpec,
+    JobState,
+    Measurement,
+    MeasureRequest,
+    Pool,
+    Record,
+    RecordFilter,
+)
+
+__all__ = ["Capacity", "ConnectionLost", "FarmClient", "FarmStatus"]
+
+CHUNK_BYTES = 1 << 20
+MESSAGE_BYTES = 64 << 20
+CONNECT_TIMEOUT_S = 5.0
+CALL_TIMEOUT_S = 30.0
+
+_BAD_INPUT = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.OUT_OF_RANGE,
+}
+# What a stream ends with when the tracker restarts or the network breaks, as far as gRPC tells them apart.
+_LOST = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+class ConnectionLost(TrackerUnreachable):
+    """The tracker answered before and does not now: what was asked may be asked again."""
+
+
+@dataclass(frozen=True)
+class FarmStatus:
+    """The farm in numbers: mirror of control.proto's Status."""
+
+    farm: str = ""
+    version: str = ""
+    protocol_version: int = 0
+    devices_connected: int = 0
+    workers_connected: int = 0
+    jobs_running: int = 0
+    jobs_queued: int = 0
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a measure stream may count on: devices connected and taking work, trials they hold at once."""
+
+    devices: int = 0
+    slots: int = 0
+
+
+class FarmClient:
+    """A connection to one tracker. ``address`` is ``host:port``; nothing is sent before the first call."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_receive_message_length", MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MESSAGE_BYTES),
+                # A watch is silent while nothing changes: without pings a pulled cable would go unseen.
+                ("grpc.keepalive_time_ms", 30_000),
+                ("grpc.keepalive_timeout_ms", 10_000),
+                ("grpc.max_reconnect_backoff_ms", 2_000),
+                ("grpc.initial_reconnect_backoff_ms", 200),
+            ],
+        )
+        self._stub = ControlStub(self._channel)
+
+    def __enter__(self) -> FarmClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    # -- the farm
+
+    def status(self) -> FarmStatus:
+        """Raises TrackerUnreachable, or FarmError when tracker and command cannot understand each other."""
+        with self._errors():
+            message = self._stub.GetStatus(control_pb2.GetStatusRequest(), timeout=CONNECT_TIMEOUT_S)
+        status = from_message(FarmStatus, message)
+        if status.protocol_version != PROTOCOL_VERSION:
+            older = "this command" if status.protocol_version > PROTOCOL_VERSION else "the tracker"
+            raise FarmError(
+                f"The tracker at {self.address} (version {status.version}) speaks protocol {status.protocol_version}, "
+                f"this command speaks {PROTOCOL_VERSION}. Update {older}."
+            )
+        return status
+
+    def devices(self, pool: str = "") -> list[Device]:
+        """All devices, or those of ``pool``; BadInput when there is no such pool."""
+        with self._errors():
+            answer = self._stub.ListDevices(control_pb2.ListDevicesRequest(pool=pool), timeout=CALL_TIMEOUT_S)
+        return [from_message(Device, device) for device in answer.devices]
+
+    def pools(self) -> list[Pool]:
+        with self._errors():
+            answer = self._stub.ListPools(control_pb2.ListPoolsRequest(), timeout=CALL_TIMEOUT_S)
+        return [from_message(Pool, pool) for pool in answer.pools]
+
+    def put_pool(self, name: str, selector: dict[str, str]) -> Pool:
+        with self._errors():
+            request = control_pb2.PutPoolRequest(name=name, selector=selector)
+            return from_message(Pool, self._stub.PutPool(request, timeout=CALL_TIMEOUT_S))
+
+    def delete_pool(self, name: str) -> None:
+        with self._errors():
+            self._stub.DeletePool(control_pb2.DeletePoolRequest(name=name), timeout=CALL_TIMEOUT_S)
+
+    # -- jobs
+
+    def submit(self, spec: JobSpec, request_id: str) -> Job:
+        """The new job; the first one's when ``request_id`` was seen before, so a retry makes no second."""
+        request = control_pb2.SubmitJobRequest(spec=to_message(job_pb2.JobSpec, spec), request_id=request_id)
+        with self._errors():
+            return from_message(Job, self._stub.SubmitJob(request, timeout=CALL_TIMEOUT_S))
+
+    def job(self, job_id: str) -> Job:
+        """``job_id`` may be an unambiguous start of it."""
+        with self._errors():
+            return from_message(Job, self._stub.GetJob(control_pb2.GetJobRequest(id=job_id), timeout=CALL_TIMEOUT_S))
+
+    def jobs(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
+        """Newest first, without their tasks. ``limit`` 0 means all."""
+        wanted = f"JOB_STATE_{state.name if state else 'UNSPECIFIED'}"
+        request = control_pb2.ListJobsRequest(state=wanted, limit=limit)
+        with self._errors():
+            answer = self._stub.ListJobs(request, timeout=CALL_TIMEOUT_S)
+        return [from_message(Job, job) for job in answer.jobs]
+
+    def cancel(self, job_id: str) -> Job:
+        with self._errors():
+            request = control_pb2.CancelJobRequest(id=job_id)
+            return from_message(Job, self._stub.CancelJob(request, timeout=CALL_TIMEOUT_S))
+
+    def watch(self, job_id: str) -> Iterator[Job]:
+        """A snapshot whenever the job changed, until it ends. Raises ConnectionLost when the tracker goes away."""
+        with self._errors():
+            call = self._stub.WatchJob(control_pb2.GetJobRequest(id=job_id))
+            try:
+                for message in call:
+                    yield from_message(Job, message)
+            finally:
+                call.cancel()
+
+    # -- the tuning log
+
+    def records(self, wanted: RecordFilter) -> Iterator[Record]:
+        with self._errors():
+            call = self._stub.QueryRecords(to_message(record_pb2.RecordFilter, wanted))
+            try:
+                for message in call:
+                    yield from_message(Record, message)
+            finally:
+                call.cancel()
+
+    def best_records(
+        self,
+        workloads: Iterable[str] = (),
+        *,
+        pool: str = "",
+        device_class: str = "",
+        target: str = "",
+        per_workload: int = 1,
+    ) -> list[Record]:
+        """The ``per_workload`` fastest of each workload, fastest first. No ``workloads`` means all."""
+        request = control_pb2.BestRecordsRequest(
+            workloads=list(workloads), pool=pool, device_class=device_class, target=target, per_workload=per_workload
+        )
+        with self._errors():
+            answer = self._stub.BestRecords(request, timeout=CALL_TIMEOUT_S)
+        return [from_message(Record, record) for record in answer.records]
+
+    # -- artifacts
+
+    def put_artifact(self, path: Path) -> Artifact:
+        """Send a file. Raises OSError where it cannot be read, FarmError when other bytes arrived."""
+        digest, size = file_digest(path)
+
+        def chunks() -> Iterator[Any]:
+            with path.open("rb") as file:
+                while data := file.read(CHUNK_BYTES):
+                    yield control_pb2.ArtifactUpload(data=data)
+
+        with self._errors():
+            stored = from_message(Artifact, self._stub.PutArtifact(chunks()))
+        if stored.digest != digest:
+            raise FarmError(f"{path} changed while it was sent to the tracker, or was damaged on the way. Try again.")
+        return Artifact(digest=digest, size=size)
+
+    def get_artifact(self, content: Artifact, path: Path) -> None:
+        """Write what ``content`` names to ``path``. Raises OSError, or FarmError when the bytes are not those."""
+        digest = hashlib.sha256()
+        with path.open("wb") as file, self._errors():
+            for data in [content.inline] if content.inline else self._download(content.digest):
+                digest.update(data)
+                file.write(data)
+        if digest.hexdigest() != content.digest:
+            raise FarmError(f"{path.name} arrived damaged (sha256 is not {content.digest[:12]}…). Fetch it again.")
+
+    def _download(self, digest: str) -> Iterator[bytes]:
+        call = self._stub.GetArtifact(control_pb2.GetArtifactRequest(digest=digest))
+        try:
+            for part in call:
+                yield part.data
+        finally:
+            call.cancel()
+
+    # -- measuring
+
+    def measure(
+        self,
+        requests: Iterable[MeasureRequest],
+        *,
+        client: str,
+        pool: str,
+        device_class: str = "",
+        whole_models: bool = False,
+    ) -> Iterator[Measurement | Capacity]:
+        """Measure ``requests`` on devices of ``pool``, unrecorded: what the stream answers, as it comes.
+
+        Ends when every request is answered. Leaving the iterator early gives up the rest.
+        """
+        pending = queue.SimpleQueue[Any]()
+        opening = control_pb2.OpenMeasure(
+            client=client, pool=pool, device_class=device_class, whole_models=whole_models
+        )
+        pending.put(control_pb2.MeasureCall(open=opening))
+        unanswered = set()
+        for request in requests:
+            unanswered.add(request.trial_id)
+            message = to_message(measurement_pb2.MeasureRequest, request)
+            pending.put(control_pb2.MeasureCall(trial=control_pb2.Trial(request=message)))
+        with self._errors():
+            # The tracker ends what it did not answer when we stop sending: None comes last, after the answers.
+            call = self._stub.Measure(iter(pending.get, None))
+            try:
+                for reply in call:
+                    if reply.WhichOneof("message") == "capacity":
+                        yield from_message(Capacity, reply.capacity)
+                        continue
+                    measurement = from_message(Measurement, reply.measurement)
+                    unanswered.discard(measurement.trial_id)
+                    yield measurement
+                    if not unanswered:
+                        break
+            finally:
+                pending.put(None)
+                call.cancel()
+
+    # -- errors
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Any) -> FarmError:
+        code, details = error.code(), (error.details() or "").strip()
+        if code in _LOST or "RST_STREAM" in details or "Stream removed" in details:
+            return ConnectionLost(
+                f"No tracker answers at {self.address} ({_reason(code, details)}). Is `tracker start` running there, "
+                "and may this machine reach that port? Name another one with --tracker HOST:PORT."
+            )
+        if code in _BAD_INPUT:
+            return BadInput(details or f"The tracker refused it ({code.name}) without saying why.")
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            return FarmError(f"The tracker at {self.address} does not know this request: it is older. Update it.")
+        return FarmError(details or f"The tracker at {self.address} failed ({code.name}): its log says why.")
+
+
+def _reason(code: grpc.StatusCode, details: str) -> str:
+    """gRPC's paragraph about a failed connection, in few words."""
+    for words in ("Connection refused", "No route to host", "Network is unreachable", "Domain name not found"):
+        if words.lower() in details.lower():
+            return words[0].lower() + words[1:]
+    if "DNS resolution failed" in details:
+        return "that name is not known here"
+    return "no answer in time" if code is grpc.StatusCode.DEADLINE_EXCEEDED else "the connection ended"
+
+
+def file_digest(path: Path) -> tuple[str, int]:
+    """sha256 in hex and size in bytes of a file, read in pieces. Raises OSError."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while data := file.read(CHUNK_BYTES):
+            digest.update(data)
+            size += len(data)
+    return digest.hexdigest(), size

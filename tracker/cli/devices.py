@@ -1,0 +1,178 @@
+"""``farm devices``: the boards and how they are."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from tracker.cli.connection import Connection, connection_options
+from tracker.cli.errors import BadInput
+from tracker.cli.groups import ListingGroup
+from tracker.cli.options import json_option
+
+if TYPE_CHECKING:
+    from protos.device import CpuCluster, Telemetry
+    from tracker.domain import Device
+
+__all__ = ["devices"]
+
+
+@click.group(cls=ListingGroup)
+def devices() -> None:
+    """List the farm's devices, or show one of them."""
+
+
+@devices.command("list")
+@click.option("--pool", default="", help="Only the devices of this pool.")
+@json_option
+@connection_options()
+def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
+    """List devices with what they do now.
+
+    \b
+    Example:
+      farm devices --pool arm64
+    """
+    from tracker.cli.formats import UNKNOWN, ago, count, percent
+    from tracker.cli.output import console, print_json, table
+
+    with connection.open() as client:
+        found = client.devices(pool)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        where = f"Pool {pool} has no device" if pool else "The farm has no device yet"
+        click.echo(f"{where}. Start one on a board: agent start", err=True)
+        return
+    now_s = time.time()
+    grid = table("device", "state", "board", ">cores", "pools", ">busy", ">temp", ">measured", "heard")
+    for device in found:
+        degrees = device.telemetry.temperature_c if device.telemetry else None
+        grid.add_row(
+            device.name,
+            device.state.value if device.state else UNKNOWN,
+            device.fingerprint.board_model or device.fingerprint.arch,
+            str(device.fingerprint.cores or UNKNOWN),
+            ", ".join(device.pools),
+            percent(device.utilisation),
+            UNKNOWN if degrees is None else f"{degrees:.0f} °C",
+            count(device.measured),
+            ago(device.last_heard_unix_s, now_s),
+        )
+    console().print(grid)
+
+
+@devices.command("show")
+@click.argument("name")
+@json_option
+@connection_options()
+def show_device(name: str, as_json: bool, connection: Connection) -> None:
+    """Show all that is known of one device.
+
+    NAME may be its id, or an unambiguous start of either.
+
+    \b
+    Example:
+      farm devices show rpi4-3
+    """
+    from tracker.cli.formats import ago, clock, count, gib, percent, plural
+    from tracker.cli.output import console, facts, print_json
+
+    with connection.open() as client:
+        device = one_device(client.devices(), name)
+    if as_json:
+        print_json(device)
+        return
+    board, runner, now_s = device.fingerprint, device.runner, time.time()
+    mode = runner.mode.value if runner.mode else ""
+    versions = [f"TVM {runner.tvm_version}"] if runner.tvm_version else []
+    versions += [f"tvm_ffi {runner.tvm_ffi_version}"] if runner.tvm_ffi_version else []
+    screen = console()
+    screen.print(
+        facts(
+            [
+                ("device", device.name),
+                ("id", device.id),
+                (
+                    "state",
+                    f"{device.state.value if device.state else ''}, heard {ago(device.last_heard_unix_s, now_s)}",
+                ),
+                ("joined", clock(device.joined_unix_s)),
+                ("pools", ", ".join(device.pools)),
+                ("labels", "  ".join(f"{key}={value}" for key, value in sorted(device.labels.items()))),
+                (
+                    "work",
+                    f"{plural(device.held, 'measurement')} held, {count(device.measured)} answered, "
+                    f"{percent(device.utilisation)} busy",
+                ),
+                ("board", board.board_model),
+                ("host", board.hostname),
+                *((f"cpus {_span(cluster.cpus)}", _cluster(cluster)) for cluster in board.clusters),
+                ("features", " ".join(board.cpu_features)),
+                ("memory", gib(board.memory_bytes)),
+                ("system", ", ".join(filter(None, (board.os, board.kernel, board.libc)))),
+                ("agent", f"{board.agent_version} on Python {board.python_version}"),
+                ("runner", ", ".join([f"{mode} mode", plural(runner.threads, "thread"), *versions])),
+                ("class", device.device_class),
+                ("target", device.target),
+                ("derived", device.target_origin),
+                ("telemetry", _telemetry(device.telemetry, now_s)),
+            ]
+        ),
+        soft_wrap=False,
+    )
+
+
+def one_device(found: list[Device], name: str) -> Device:
+    """The device called ``name``: by name, by id, then by the start of either. Raises BadInput."""
+    exact = [device for device in found if name in (device.name, device.id)]
+    near = exact or [device for device in found if device.name.startswith(name) or device.id.startswith(name)]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        raise BadInput(f"{name} may be any of {', '.join(sorted(device.name for device in near))}: write more of it.")
+    known = ", ".join(sorted(device.name for device in found)) or "none"
+    raise BadInput(f"There is no device {name}. The farm has: {known}.")
+
+
+def _span(cpus: tuple[int, ...]) -> str:
+    """ "0-3,6" of (0, 1, 2, 3, 6)."""
+    runs: list[list[int]] = []
+    for cpu in cpus:
+        if runs and cpu == runs[-1][1] + 1:
+            runs[-1][1] = cpu
+        else:
+            runs.append([cpu, cpu])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def _cluster(cluster: CpuCluster) -> str:
+    parts = [cluster.name or f"{cluster.implementer} {cluster.part}".strip()]
+    if cluster.max_khz:
+        low = f"{cluster.min_khz / 1e6:.2f}-" if cluster.min_khz else ""
+        parts.append(f"{low}{cluster.max_khz / 1e6:.2f} GHz")
+    if cluster.governor:
+        parts.append(f"governor {cluster.governor}")
+    return ", ".join(parts)
+
+
+def _telemetry(telemetry: Telemetry | None, now_s: float) -> str:
+    from tracker.cli.formats import ago, gib
+
+    if telemetry is None:
+        return ""
+    parts = []
+    if telemetry.temperature_c is not None:
+        parts.append(f"{telemetry.temperature_c:.1f} °C")
+    parts += [f"{khz / 1e6:.2f} GHz" for khz in telemetry.frequency_khz]
+    parts += [f"throttled: {', '.join(telemetry.throttling)}"] if telemetry.throttling else []
+    if telemetry.cpu_percent is not None:
+        parts.append(f"CPU {telemetry.cpu_percent:.0f} %")
+    if telemetry.load_1m is not None:
+        parts.append(f"load {telemetry.load_1m:.2f}")
+    if telemetry.memory_available_bytes is not None:
+        parts.append(f"{gib(telemetry.memory_available_bytes)} free")
+    return ", ".join([*parts, ago(telemetry.at_unix_s, now_s)])

@@ -1,0 +1,43 @@
+"""What can go wrong for a person at the ``farm`` command, and the exit code of each."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["EXIT_CODES", "BadInput", "FarmError", "Interrupted", "TrackerUnreachable"]
+
+EXIT_CODES = {
+    0: "it worked",
+    1: "the job or the farm failed, or the tuned model's outputs differ",
+    2: "bad input: an option, a file, a name that does not exist",
+    3: "no tracker found, or the tracker does not answer",
+    130: "interrupted; a job that was already submitted goes on",
+}
+
+
+class FarmError(click.ClickException):
+    """The job or the farm failed. The message is one sentence for a person, and what to do."""
+
+    exit_code = 1
+
+
+class BadInput(FarmError):
+    """What was asked for cannot be: the person can mend it."""
+
+    exit_code = 2
+
+
+class TrackerUnreachable(FarmError):
+    """No tracker found, or it does not answer."""
+
+    exit_code = 3
+
+
+class Interrupted(FarmError):
+    """Ctrl-C. The message says what goes on without us."""
+
+    exit_code = 130
+
+    def show(self, file: object = None) -> None:
+        """Without click's "Error:": being interrupted is none."""
+        click.echo(self.message, err=True)

@@ -1,0 +1,41 @@
+"""The ``farm`` command: what a person does with the farm."""
+
+from __future__ import annotations
+
+import click
+
+from tracker.cli.connection import Connection, connection_options
+from tracker.cli.errors import EXIT_CODES
+from tracker.cli.groups import LazyGroup
+
+__all__ = ["farm"]
+
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "tune": "tracker.cli.tune:tune",
+        "compile": "tracker.cli.tune:compile_model",
+        "bench": "tracker.cli.bench:bench",
+        "jobs": "tracker.cli.jobs:jobs",
+        "devices": "tracker.cli.devices:devices",
+        "pools": "tracker.cli.pools:pools",
+        "records": "tracker.cli.records:records",
+        "status": "tracker.cli.status:status",
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EPILOG,
+)
+@click.version_option(package_name="tvm-farm", prog_name="farm")
+@connection_options(env=True)
+@click.pass_context
+def farm(ctx: click.Context, connection: Connection) -> None:
+    """Make a model faster on the boards it will run on.
+
+    \b
+    Example: tune a network on every 64-bit ARM board of the farm for half an hour
+      farm tune resnet50.onnx --pool arm64 --budget 30m
+    """
+    ctx.obj = connection

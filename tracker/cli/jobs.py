@@ -1,0 +1,193 @@
+"""``farm jobs``: what was asked of the farm, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tracker.cli.connection import Connection, connection_options
+from tracker.cli.errors import BadInput
+from tracker.cli.groups import ListingGroup
+from tracker.cli.options import json_option
+
+if TYPE_CHECKING:
+    from tracker.domain import Job
+
+__all__ = ["jobs"]
+
+_STATES = ("queued", "running", "done", "failed", "cancelled")
+
+
+@click.group(cls=ListingGroup)
+def jobs() -> None:
+    """List jobs, show, watch or cancel one. An ID may be shortened."""
+
+
+@jobs.command("list")
+@click.option("--state", type=click.Choice(_STATES), help="Only jobs in this state.")
+@click.option(
+    "--limit", type=click.IntRange(0), metavar="N", default=20, show_default=True, help="At most so many; 0 for all."
+)
+@json_option
+@connection_options()
+def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connection) -> None:
+    """List jobs, newest first.
+
+    \b
+    Example:
+      farm jobs --state running
+    """
+    from tracker.cli.formats import UNKNOWN, ago, count, duration
+    from tracker.cli.output import console, print_json, table
+    from tracker.domain import JobState
+
+    with connection.open() as client:
+        found = client.jobs(JobState(state) if state else None, limit)
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        click.echo(
+            "No job here yet. Submit one: farm tune MODEL --pool POOL" if not state else f"No {state} job.", err=True
+        )
+        return
+    now_s = time.time()
+    grid = table("job", "kind", "model", "pool", "user", "state", ">trials", ">took", "submitted")
+    for job in found:
+        took = (job.finished_unix_s or now_s) - job.started_unix_s if job.started_unix_s else 0.0
+        grid.add_row(
+            job.id,
+            job.spec.kind.value if job.spec.kind else UNKNOWN,
+            job.spec.model_name,
+            job.spec.pool,
+            job.spec.user,
+            job.state.value if job.state else UNKNOWN,
+            count(job.trials),
+            duration(took) if took else UNKNOWN,
+            ago(job.created_unix_s, now_s),
+        )
+    console().print(grid)
+
+
+@jobs.command("show")
+@click.argument("job_id", metavar="ID")
+@json_option
+@connection_options()
+def show_job(job_id: str, as_json: bool, connection: Connection) -> None:
+    """Show one job: what was asked, its tasks, its result.
+
+    \b
+    Example:
+      farm jobs show 3f2a
+    """
+    from tracker.cli.output import console, facts, print_json
+    from tracker.cli.results import closing_line, print_result
+
+    with connection.open() as client:
+        job = client.job(job_id)
+    if as_json:
+        print_json(job)
+        return
+    screen = console()
+    screen.print(facts(_facts(job)))
+    if job.result is not None:
+        screen.print()
+        print_result(screen, job)
+        click.echo(closing_line(job.spec.model_name, job.result))
+    elif job.tasks:
+        screen.print()
+        screen.print(_task_table(job))
+
+
+def _facts(job: Job) -> list[tuple[str, str]]:
+    from tracker.cli.formats import clock, count, duration
+
+    spec = job.spec
+    limits = [f"{count(spec.max_trials)} trials"] if spec.max_trials else []
+    limits += [duration(spec.budget_s)] if spec.budget_s else []
+    state = job.state.value if job.state else ""
+    return [
+        ("job", job.id),
+        ("state", f"{state}: {job.phase}" if job.phase and state == "running" else state),
+        ("error", job.error),
+        (
+            "asked",
+            f"{spec.kind.value if spec.kind else ''} {spec.model_name} on pool {spec.pool} by {spec.user or 'someone'}",
+        ),
+        ("tuner", f"{spec.engine}, seed {spec.seed}, limit {' or '.join(limits)}" if limits else ""),
+        ("shapes", "  ".join(f"{shape.name}={','.join(map(str, shape.dims))}" for shape in spec.shapes)),
+        ("submitted", clock(job.created_unix_s)),
+        ("started", clock(job.started_unix_s)),
+        ("finished", clock(job.finished_unix_s)),
+        (
+            "tuned for",
+            f"{duration(job.tuned_for_s)}, {count(job.trials)} trials" if job.tuned_for_s or job.trials else "",
+        ),
+        ("class", job.device_class),
+        ("target", job.target),
+        ("worker", job.worker_id),
+    ]
+
+
+def _task_table(job: Job) -> object:
+    from tracker.cli.formats import count, gflops, latency
+    from tracker.cli.output import table
+    from tracker.cli.progress import by_time_share
+
+    grid = table("task", ">weight", ">trials", ">failed", ">best", ">GFLOP/s", ">untuned")
+    for task in by_time_share(job.tasks):
+        grid.add_row(
+            task.name,
+            count(task.weight),
+            count(task.trials),
+            count(task.failed),
+            latency(task.best_s),
+            gflops(task.flops, task.best_s),
+            latency(task.untuned_s),
+        )
+    return grid
+
+
+@jobs.command("watch")
+@click.argument("job_id", metavar="ID")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Fetch the package into DIR at the end."
+)
+@click.option("--force", is_flag=True, help="Put the package among other files of DIR.")
+@json_option
+@connection_options()
+def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, connection: Connection) -> None:
+    """Watch a job to its end, and fetch its package. Works on finished jobs too.
+
+    \b
+    Example:
+      farm jobs watch 3f2a -o resnet50-tuned
+    """
+    from tracker.cli.package import check_destination
+    from tracker.cli.tune import finish
+
+    if output is not None:
+        check_destination(output, force)
+    elif force:
+        raise BadInput("--force says how to write a package: it needs -o DIR.")
+    with connection.open() as client:
+        finish(client, client.job(job_id).id, output, force=force, as_json=as_json)
+
+
+@jobs.command("cancel")
+@click.argument("job_id", metavar="ID")
+@connection_options()
+def cancel_job(job_id: str, connection: Connection) -> None:
+    """Cancel a job; what it measured stays in the log.
+
+    \b
+    Example:
+      farm jobs cancel 3f2a
+    """
+    with connection.open() as client:
+        job = client.cancel(job_id)
+    state = job.state.value if job.state else "gone"
+    click.echo(f"Job {job.id} is {state}." if job.state and job.state.final else f"Job {job.id} is being cancelled.")

@@ -1,0 +1,83 @@
+"""What commands print: tables for people, ``--json`` for programs.
+
+JSON carries the fields of the wire's messages by their names, enums by their values in words
+("idle", "run timeout"), times in Unix seconds and latencies in seconds. Raw bytes are left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterable
+from enum import Enum
+from typing import IO, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["console", "facts", "jsonable", "print_json", "print_json_array", "table"]
+
+_PIPE_WIDTH = 200  # a file has no width: wide enough that no cell is cut
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """A console on ``file`` (standard output by default). Colour and width follow the terminal, if it is one."""
+    stream = file or sys.stdout
+    fixed = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(file=stream, width=fixed, highlight=False, soft_wrap=False)
+
+
+def jsonable(value: Any) -> Any:
+    """``value`` in types that JSON has. Dataclasses become objects, without their fields of raw bytes."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        named = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {name: jsonable(item) for name, item in named if not isinstance(item, bytes)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+
+
+def print_json_array(values: Iterable[Any]) -> None:
+    """One array, written as its items arrive: a million records need no memory for a million."""
+    empty = True
+    for value in values:
+        click.echo(("[\n" if empty else ",\n") + json.dumps(jsonable(value), ensure_ascii=False), nl=False)
+        empty = False
+    click.echo("[]" if empty else "\n]")
+
+
+def table(*columns: str) -> Table:
+    """An empty table. A column named ">trials" is right-aligned; "name*" takes the width that is left."""
+    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        grid.add_column(
+            column.strip(">*"),
+            justify="right" if column.startswith(">") else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=8 if column.endswith("*") else len(column.strip(">*")),
+            ratio=None,
+        )
+    return grid
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names beside values, one a line; a long value wraps. Rows with an empty value are left out."""
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rows:
+        if value:
+            grid.add_row(name, value)
+    return grid

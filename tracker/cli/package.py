@@ -1,0 +1,138 @@
+"""A tuned package on disk: fetched whole or not at all, and read back with its digests checked."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tracker.cli.errors import BadInput, FarmError
+from tracker.domain import Artifact, PackageFile
+
+__all__ = ["MANIFEST", "Package", "check_destination", "read_package", "write_package"]
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+def is_package(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()
+
+
+def check_destination(folder: Path, force: bool) -> None:
+    """Raises BadInput where a package must not or cannot be written, before anything is spent on making it."""
+    if folder.is_dir():
+        if any(folder.iterdir()) and not is_package(folder) and not force:
+            raise BadInput(f"{folder} is not empty and holds no package. Name another folder with -o, or add --force.")
+        beside = folder
+    elif folder.exists() or folder.is_symlink():
+        raise BadInput(f"{folder} is a file; the package needs a folder. Name another one with -o.")
+    else:
+        beside = folder.absolute().parent
+        while not beside.exists():
+            beside = beside.parent
+    if not beside.is_dir() or not os.access(beside, os.W_OK | os.X_OK):
+        raise BadInput(f"Cannot write {folder}: no permission in {beside}. Name another folder with -o.")
+
+
+def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[[Artifact, Path], None]) -> None:
+    """Fetch ``files`` and put them into ``folder``, made if need be; other files there stay.
+
+    Everything is fetched into a temporary folder first: on any error ``folder`` is as it was.
+    Raises FarmError.
+    """
+    size = sum(file.content.size for file in files)
+    made = not folder.exists()
+    staging: Path | None = None
+    try:
+        if made:
+            folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        # Beside its destination, never in /tmp: a rename must not cross file systems.
+        place = folder.absolute().parent if made else folder
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=place))
+        for file in files:
+            fetch(file.content, _inside(staging, file.name))
+        if made:
+            staging.chmod(0o777 & ~_umask())
+            staging.rename(folder)
+            staging = None
+        else:
+            # Without a manifest it is no package: a crash between two renames leaves none that lies.
+            (folder / MANIFEST).unlink(missing_ok=True)
+            for name in sorted((file.name for file in files), key=lambda name: name == MANIFEST):
+                target = _inside(folder, name)
+                _inside(staging, name).replace(target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = f"{reason}: the package takes {size / 1e6:.1f} MB"
+        raise FarmError(f"Cannot write {folder} ({reason}).") from error
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """``name`` under ``folder``, its parents made. Raises FarmError for a name that would leave it."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts:
+        raise FarmError(
+            f"The tracker names a package file {name!r}, which is outside the package. Nothing was written."
+        )
+    path = folder.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package as its manifest describes it; ``library`` and ``params`` are files whose digests were right."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    library: Path
+    params: Path | None
+
+    @property
+    def model(self) -> str:
+        return str(self.manifest["model"])
+
+
+def read_package(folder: Path, digest_of: Callable[[Path], tuple[str, int]]) -> Package:
+    """The package in ``folder``. Raises BadInput when it is none, or is not as it was made."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is not a folder. Name one that `farm tune -o` or `farm compile -o` has written.")
+    if not is_package(folder):
+        raise BadInput(f"{folder} holds no {MANIFEST}: it is not a package of `farm tune` or `farm compile`.")
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version, digests = manifest["format"], manifest["digests"]
+        if version != FORMAT:
+            raise BadInput(f"{folder} is a package of format {version}; this command reads format {FORMAT}. Update it.")
+        for name, digest in digests.items():
+            if digest_of(_inside(folder, name))[0] != digest:
+                raise BadInput(
+                    f"{folder / name} is not the file that was packaged (its sha256 differs). Fetch it anew."
+                )
+        library, params = folder / manifest["library"], manifest.get("params")
+        for key in ("model", "entry", "inputs", "outputs", "param_names", "target"):
+            manifest[key]
+    except OSError as error:
+        raise BadInput(f"Cannot read the package in {folder}: {error.filename}: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(
+            f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}). Fetch the package anew."
+        ) from error
+    return Package(folder, manifest, library, folder / params if params else None)

@@ -1,0 +1,105 @@
+"""Option values as people write them: durations, shapes, labels, addresses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from tracker.domain.job import Shape
+
+__all__ = [
+    "COUNT",
+    "DURATION",
+    "LABEL",
+    "SEED",
+    "SHAPE",
+    "parse_address",
+    "parse_duration",
+    "parse_label",
+    "parse_shape",
+]
+
+_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90s", "30m", "2h", "1h30m". Raises ValueError for anything else, zero included."""
+    cleaned = text.strip().lower()
+    parts = _DURATION.findall(cleaned)
+    if not parts or "".join(number + unit for number, unit in parts) != cleaned:
+        raise ValueError(f"'{text}' is not a duration: write 90s, 30m, 2h or 1h30m")
+    units = [unit for _, unit in parts]
+    if units != sorted(set(units), key="dhms".index):
+        raise ValueError(f"'{text}' is not a duration: each unit once, the longest first, as in 1h30m")
+    seconds = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise ValueError(f"'{text}' is no time at all")
+    return seconds
+
+
+def parse_shape(text: str) -> Shape:
+    """ "data=1,3,224,224" as a Shape. Raises ValueError. A name may itself hold "="."""
+    name, equals, dims = text.rpartition("=")
+    if not equals or not name.strip():
+        raise ValueError(f"'{text}' is not a shape: write INPUT=1,3,224,224")
+    try:
+        numbers = tuple(int(part) for part in dims.split(","))
+    except ValueError:
+        raise ValueError(f"'{dims}' is not a list of whole numbers: write {name}=1,3,224,224") from None
+    if any(number < 1 for number in numbers):
+        raise ValueError(f"'{text}': every dimension is 1 or more; -1 and 0 leave it open")
+    return Shape(name=name.strip(), dims=numbers)
+
+
+def parse_label(text: str) -> tuple[str, str]:
+    """ "board=rpi4" as ("board", "rpi4"). Raises ValueError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip() or not value.strip():
+        raise ValueError(f"'{text}' is not a label: write KEY=VALUE")
+    return key.strip(), value.strip()
+
+
+def parse_address(text: str, default_port: int) -> str:
+    """ "host", "host:port", "[v6]" or "[v6]:port" as gRPC takes it. Raises ValueError."""
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+)(?::(\d{1,5}))?", text.strip())
+    if not match:
+        raise ValueError(f"'{text}' is not an address: write HOST or HOST:PORT, an IPv6 address in brackets")
+    port = int(match[2] or default_port)
+    if not 0 < port < 65536:
+        raise ValueError(f"'{text}': a port is a number from 1 to 65535")
+    return f"{match[1]}:{port}"
+
+
+class _Parsed(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
+    def __init__(self, name: str, parse: Any) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def parse_whole(text: str, least: int, most: int) -> int:
+    """A whole number in [least, most]. Raises ValueError."""
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a whole number") from None
+    if not least <= number <= most:
+        raise ValueError(f"{number} is not in {least}..{most}")
+    return number
+
+
+COUNT = _Parsed("N", lambda text: parse_whole(text, 1, 2**32 - 1))
+SEED = _Parsed("N", lambda text: parse_whole(text, 0, 2**63 - 1))
+DURATION = _Parsed("DURATION", parse_duration)
+SHAPE = _Parsed("INPUT=DIMS", parse_shape)
+LABEL = _Parsed("KEY=VALUE", parse_label)

@@ -1,0 +1,157 @@
+"""``farm records``: the tuning log, every measurement ever made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from tracker.cli.connection import Connection, connection_options
+from tracker.cli.options import json_option
+from tracker.cli.parsing import DURATION
+
+if TYPE_CHECKING:
+    from tracker.domain import Record
+
+__all__ = ["records"]
+
+
+@click.group()
+def records() -> None:
+    """Query the tuning log: what was measured, where, how fast."""
+
+
+@records.command("best")
+@click.option("--workload", "workloads", multiple=True, metavar="KEY", help="A workload's key; several may be given.")
+@click.option("--pool", default="", help="Measured on device classes of this pool.")
+@click.option("--device-class", default="", help="Measured on this device class.")
+@click.option("--target", default="", metavar="JSON", help="Built for exactly this target.")
+@click.option(
+    "-n",
+    "--per-workload",
+    type=click.IntRange(1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="How many of each workload.",
+)
+@json_option
+@connection_options()
+def best(
+    workloads: tuple[str, ...],
+    pool: str,
+    device_class: str,
+    target: str,
+    per_workload: int,
+    as_json: bool,
+    connection: Connection,
+) -> None:
+    """Show the fastest known schedule of each workload.
+
+    \b
+    Example:
+      farm records best --pool arm64 --json > best.json
+    """
+    with connection.open() as client:
+        found = client.best_records(
+            workloads, pool=pool, device_class=device_class, target=target, per_workload=per_workload
+        )
+    _print(found, as_json)
+
+
+@records.command("query")
+@click.option("--job", "job_id", default="", metavar="ID", help="Of this job.")
+@click.option("--task", "task_id", default="", metavar="ID", help="Of this task: JOB/NUMBER.")
+@click.option("--workload", default="", metavar="KEY", help="Of this workload.")
+@click.option(
+    "--name", "workload_name", default="", metavar="TEXT", help="Whose workload's name has this in it: conv2d."
+)
+@click.option("--pool", default="", help="Measured on device classes of this pool.")
+@click.option("--device", default="", help="Measured on this device: name or id.")
+@click.option("--device-class", default="", help="Measured on this device class.")
+@click.option("--target", default="", metavar="JSON", help="Built for exactly this target.")
+@click.option("--engine", default="", help='Proposed by this engine; "untuned" for baselines.')
+@click.option("--outcome", metavar="OUTCOME", help='"ok", "run timeout", "crash", …')
+@click.option("--since", "since_s", type=DURATION, help="Of the last 30m, 2h, 7d.")
+@click.option(
+    "--limit", type=click.IntRange(0), metavar="N", default=50, show_default=True, help="At most so many; 0 for all."
+)
+@click.option("--oldest-first", is_flag=True, help="Start at the beginning of the log, not at its end.")
+@json_option
+@connection_options()
+def query(
+    job_id: str,
+    task_id: str,
+    workload: str,
+    workload_name: str,
+    pool: str,
+    device: str,
+    device_class: str,
+    target: str,
+    engine: str,
+    outcome: str | None,
+    since_s: float | None,
+    limit: int,
+    oldest_first: bool,
+    as_json: bool,
+    connection: Connection,
+) -> None:
+    """List measurements, newest first; failed ones too.
+
+    \b
+    Example:
+      farm records query --job 3f2a --outcome "run timeout" --limit 0 --json
+    """
+    from tracker.cli.errors import BadInput
+    from tracker.domain import Outcome, RecordFilter
+
+    known = {value.value: value for value in Outcome}
+    if outcome is not None and outcome not in known:
+        raise BadInput(f"--outcome: there is no outcome '{outcome}'; there are: {', '.join(known)}.")
+    wanted = RecordFilter(
+        job_id=job_id,
+        task_id=task_id,
+        workload=workload,
+        workload_name=workload_name,
+        pool=pool,
+        device=device,
+        device_class=device_class,
+        target=target,
+        engine=engine,
+        outcome=known[outcome] if outcome else None,
+        since_unix_s=time.time() - since_s if since_s else 0.0,
+        limit=limit,
+        newest_first=not oldest_first,
+    )
+    with connection.open() as client:
+        _print(client.records(wanted), as_json)
+
+
+def _print(found: Iterable[Record], as_json: bool) -> None:
+    from tracker.cli.formats import ago, latency
+    from tracker.cli.output import console, print_json_array, table
+
+    if as_json:
+        print_json_array(found)
+        return
+    now_s = time.time()
+    grid = table("workload", "name", ">latency", "outcome", "device", "engine", "job", "measured")
+    for record in found:
+        measurement = record.measurement
+        times = measurement.run_secs
+        grid.add_row(
+            record.workload[:12],
+            record.workload_name,
+            latency(sorted(times)[len(times) // 2]) if times else latency(0),
+            measurement.outcome.value if measurement.outcome else "",
+            measurement.device_name,
+            record.engine,
+            record.job_id[:12],
+            ago(measurement.timeline.finished_s or measurement.timeline.stored_s, now_s),
+        )
+    if grid.row_count:
+        console().print(grid)
+    else:
+        click.echo("No record matches.", err=True)

@@ -1,0 +1,88 @@
+"""What came of a job: the closing table and the closing line."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
+from tracker.cli.output import table
+from tracker.domain import Job, JobResult, TaskResult
+
+__all__ = ["closing_line", "model_latency", "print_result"]
+
+
+def model_latency(result: JobResult) -> tuple[float, float, bool]:
+    """(untuned, tuned, measured) in seconds: of the whole model where it ran, else summed over its tasks."""
+    if result.untuned_s > 0 and result.tuned_s > 0:
+        return result.untuned_s, result.tuned_s, True
+    return (
+        sum(task.weight * task.untuned_s for task in result.tasks),
+        sum(task.weight * task.tuned_s for task in result.tasks),
+        False,
+    )
+
+
+def difference(value: float) -> str:
+    return f"{value:.0e}" if value else "0"
+
+
+def closing_line(model_name: str, result: JobResult) -> str:
+    """``squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)``."""
+    untuned_s, tuned_s, measured = model_latency(result)
+    if not tuned_s:
+        return f"{model_name}: latency not measured, outputs not compared"
+    line = f"{model_name}: {milliseconds(untuned_s)} -> {milliseconds(tuned_s)} ({speedup(untuned_s, tuned_s)}), "
+    if not measured:
+        return line + "estimated from its tasks, outputs not compared"
+    return (
+        line + f"outputs {'equal' if result.outputs_equal else 'DIFFER'} (max |diff| {difference(result.max_abs_diff)})"
+    )
+
+
+def _task_cells(task: TaskResult) -> list[str]:
+    return [
+        task.name,
+        count(task.weight),
+        latency(task.untuned_s),
+        latency(task.tuned_s),
+        "kept untuned" if task.kept_untuned else speedup(task.untuned_s, task.tuned_s),
+        gflops(task.flops, task.tuned_s),
+        count(task.trials),
+    ]
+
+
+def print_result(screen: Console, job: Job) -> None:
+    """The table of tasks, most time first, the model's row, then what a reader must know to trust it."""
+    result = job.result
+    if result is None:
+        return
+    grid = table("task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials")
+    for task in sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True):
+        grid.add_row(*_task_cells(task), style="dim" if task.kept_untuned else None)
+    untuned_s, tuned_s, measured = model_latency(result)
+    flops = sum(task.weight * task.flops for task in result.tasks)
+    grid.add_section()
+    grid.add_row(
+        job.spec.model_name + ("" if measured else " (sum of tasks)"),
+        "",
+        latency(untuned_s),
+        latency(tuned_s),
+        "kept untuned" if result.kept_untuned else speedup(untuned_s, tuned_s),
+        gflops(flops, tuned_s),
+        count(sum(task.trials for task in result.tasks)),
+        style="bold",
+    )
+    screen.print(grid)
+    screen.print()
+    if measured:
+        verdict = "equal" if result.outputs_equal else "DIFFERENT"
+        screen.print(
+            Text(
+                f"Untuned and tuned model ran on {result.device_name or UNKNOWN} with the same random input: outputs "
+                f"{verdict}, max |diff| {difference(result.max_abs_diff)} "
+                f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})."
+            )
+        )
+    if result.note:
+        screen.print(Text(result.note, style="yellow"))

@@ -1,0 +1,269 @@
+"""``farm tune`` and ``farm compile``: a model in, a faster one out."""
+
+from __future__ import annotations
+
+import getpass
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tracker.cli.connection import Connection, connection_options
+from tracker.cli.errors import BadInput, FarmError, Interrupted
+from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE
+
+if TYPE_CHECKING:
+    from tracker.cli.client import FarmClient
+    from tracker.domain import Job, JobSpec, Shape
+
+__all__ = ["compile_model", "finish", "tune"]
+
+ENGINES = ("ansor",)
+DEFAULT_BUDGET_S = 600.0
+
+_model = click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
+_pool = click.option("--pool", required=True, help="Which devices: a pool's name, see `farm pools`.")
+_shape = click.option(
+    "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
+)
+_seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
+_output = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the package goes. [default: ./<model>-tuned]",
+)
+_force = click.option("--force", is_flag=True, help="Put the package among other files of DIR.")
+_detach = click.option(
+    "--detach", is_flag=True, help="Submit and return; fetch the package with `farm jobs watch ID -o DIR`."
+)
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="The finished job as JSON on standard output, progress on standard error."
+)
+
+
+@click.command()
+@_model
+@_pool
+@click.option("--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="The search.")
+@click.option("--trials", type=COUNT, help="Stop after N measured candidates.")
+@click.option(
+    "--budget", type=DURATION, help="Stop after this much tuning: 90s, 30m, 2h. [default: 10m without --trials]"
+)
+@_shape
+@_seed
+@_output
+@_force
+@_detach
+@_json
+@connection_options()
+def tune(
+    model: Path,
+    pool: str,
+    tuner: str,
+    trials: int | None,
+    budget: float | None,
+    shapes: tuple[Shape, ...],
+    seed: int,
+    output: Path | None,
+    force: bool,
+    detach: bool,
+    as_json: bool,
+    connection: Connection,
+) -> None:
+    """Tune MODEL, an ONNX file, on the devices of a pool.
+
+    Ends with a table of what each operator gained and a package: the compiled library, its
+    parameters and a manifest. With both --trials and --budget, whichever is used up first ends it.
+    Ctrl-C stops the watching, not the job.
+
+    \b
+    Example:
+      farm tune resnet50.onnx --pool arm64 --budget 30m -o resnet50-rpi4
+    """
+    from tracker.domain import Artifact, JobKind, JobSpec
+
+    check_model(model, shapes)
+    if trials is None and budget is None:
+        budget = DEFAULT_BUDGET_S
+        click.echo("Tuning for 10 minutes (choose with --budget or --trials).", err=True)
+    spec = JobSpec(
+        kind=JobKind.TUNE,
+        model_name=model.stem,
+        model=Artifact("", 0),
+        pool=pool,
+        engine=tuner,
+        max_trials=trials or 0,
+        budget_s=budget or 0.0,
+        shapes=shapes,
+        seed=seed,
+        user=user_name(),
+    )
+    run(connection, model, spec, output, force=force, detach=detach, as_json=as_json)
+
+
+@click.command("compile")
+@_model
+@_pool
+@_shape
+@_seed
+@_output
+@_force
+@_detach
+@_json
+@connection_options()
+def compile_model(
+    model: Path,
+    pool: str,
+    shapes: tuple[Shape, ...],
+    seed: int,
+    output: Path | None,
+    force: bool,
+    detach: bool,
+    as_json: bool,
+    connection: Connection,
+) -> None:
+    """Compile MODEL with the best schedules the farm already knows; no tuning.
+
+    \b
+    Example:
+      farm compile resnet50.onnx --pool arm64 -o resnet50-rpi4
+    """
+    from tracker.domain import Artifact, JobKind, JobSpec
+
+    check_model(model, shapes)
+    spec = JobSpec(
+        kind=JobKind.COMPILE,
+        model_name=model.stem,
+        model=Artifact("", 0),
+        pool=pool,
+        shapes=shapes,
+        seed=seed,
+        user=user_name(),
+    )
+    run(connection, model, spec, output, force=force, detach=detach, as_json=as_json)
+
+
+def run(
+    connection: Connection, model: Path, spec: JobSpec, output: Path | None, *, force: bool, detach: bool, as_json: bool
+) -> None:
+    """Submit, watch, fetch, print. Ends the command with the job's exit code."""
+    if detach and (output is not None or force):
+        raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
+    folder = output or Path(f"{model.stem}-tuned")
+    if not detach:
+        check(folder, force)
+    with connection.open() as client:
+        try:
+            job = submit(client, model, spec)
+        except KeyboardInterrupt:
+            raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
+        if detach:
+            from tracker.cli.output import print_json
+            from tracker.cli.watching import come_back
+
+            if as_json:
+                print_json(job)
+            else:
+                click.echo(f"Job {job.id} submitted.\n{come_back(job.id)}")
+                click.echo(f"Package:    farm jobs watch {job.id} -o DIR")
+            return
+        finish(client, job.id, folder, force=force, as_json=as_json)
+
+
+def check(folder: Path, force: bool) -> None:
+    from tracker.cli.package import check_destination
+
+    check_destination(folder, force)
+
+
+def check_model(model: Path, shapes: tuple[Shape, ...]) -> None:
+    """Raises BadInput for what can be known of the file without reading the model in it."""
+    try:
+        if model.is_dir():
+            raise BadInput(f"{model} is a folder; name the ONNX file in it.")
+        with model.open("rb") as file:
+            if not file.read(1):
+                raise BadInput(f"{model} is empty.")
+    except FileNotFoundError:
+        raise BadInput(f"There is no file {model}.") from None
+    except OSError as error:
+        raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
+    names = [shape.name for shape in shapes]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise BadInput(f"--shape names {', '.join(sorted(twice))} twice.")
+
+
+def user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return ""
+
+
+def submit(client: FarmClient, model: Path, spec: JobSpec) -> Job:
+    """Send the model and the job. One lost connection is retried: the request id keeps the job single."""
+    import dataclasses
+
+    from tracker.cli.client import ConnectionLost
+
+    request_id = uuid.uuid4().hex
+    try:
+        spec = dataclasses.replace(spec, model=client.put_artifact(model))
+    except OSError as error:
+        raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
+    try:
+        return client.submit(spec, request_id)
+    except ConnectionLost:
+        return client.submit(spec, request_id)
+
+
+def finish(
+    client: FarmClient, job_id: str, folder: Path | None, *, force: bool, as_json: bool, closing: bool = True
+) -> Job:
+    """Watch a job to its end, fetch its package into ``folder`` (None: do not) and print what came of it.
+
+    The closing line is the last thing printed, unless ``closing`` is off. Raises FarmError when the
+    job failed, its outputs differ or the package cannot be written.
+    """
+    import sys
+
+    from tracker.cli.output import console, print_json
+    from tracker.cli.package import write_package
+    from tracker.cli.progress import view_for
+    from tracker.cli.results import closing_line, print_result
+    from tracker.cli.watching import follow, raise_unless_done
+
+    screen = console(sys.stderr if as_json else sys.stdout)
+    job = follow(client, job_id, view_for(screen))
+    raise_unless_done(job)
+    result = job.result
+    if result is None:
+        raise FarmError(f"Job {job.id} is done but names no result: the tracker's log may tell why.")
+    if folder is not None:
+        try:
+            write_package(result.files, folder, client.get_artifact)
+        except KeyboardInterrupt:
+            raise Interrupted(f"\nThe job is done, the package not fetched. {fetch_later(job.id)}") from None
+        except FarmError as error:
+            raise type(error)(f"{error.message} The job itself is done. {fetch_later(job.id)}") from error
+    if as_json:
+        print_json(job)
+    else:
+        print_result(screen, job)
+        if folder is None:
+            click.echo(fetch_later(job.id))
+        else:
+            click.echo(f"Package: {folder}")
+        if closing:
+            click.echo(closing_line(job.spec.model_name, result))
+    if (result.untuned_s or result.tuned_s) and not result.outputs_equal:
+        raise SystemExit(1)
+    return job
+
+
+def fetch_later(job_id: str) -> str:
+    return f"Fetch the package: farm jobs watch {job_id} -o DIR"
