@@ -1,0 +1,45 @@
+"""What runs inside a builder process: one scheduled module in, one shared library out."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import tvm
+import tvm.s_tir.tensor_intrin  # registers the intrinsics that traces name
+from tracker.tuning.building.toolchain import link
+from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
+
+__all__ = ["build_kernel", "build_model"]
+
+
+def build_kernel(module_json: str, target_json: str) -> bytes:
+    """The shared library of a scheduled module (``tvm.ir.save_json``); its entry is the module's ``main``.
+
+    Raises what TVM raises for a schedule that cannot be lowered, and LinkError.
+    """
+    target = tvm.target.Target(target_json)
+    module = RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(tvm.ir.load_json(module_json))
+    built = tvm.tirx.build(module, target=target)
+    with tempfile.TemporaryDirectory(prefix="tvm-farm-build-") as folder:
+        code, library = Path(folder, "kernel.o"), Path(folder, "kernel.so")
+        built.write_to_file(str(code))
+        link(library, [code])
+        return library.read_bytes()
+
+
+def build_model(module: tvm.ir.IRModule, target: tvm.target.Target) -> bytes:
+    """The shared library of a fused Relax module: a VM executable with its kernels.
+
+    Raises what TVM raises, and LinkError.
+    """
+    executable = tvm.compile(module, target)
+    with tempfile.TemporaryDirectory(prefix="tvm-farm-build-") as folder:
+        library = Path(folder, "model.so")
+
+        def finish(name: str, objects: list[str], **_: object) -> None:
+            link(Path(name), [Path(code) for code in objects])
+
+        finish.object_format = "o"  # type: ignore[attr-defined]  # how export_library learns what to write
+        executable.export_library(str(library), fcompile=finish)
+        return library.read_bytes()

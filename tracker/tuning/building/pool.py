@@ -1,0 +1,200 @@
+"""Warm builders: processes that imported TVM once and build one candidate after another.
+
+Importing TVM takes 10 s, building a candidate 75 ms, and a few candidates keep LLVM busy for
+minutes or end it. So builders are forked from a parent that has TVM loaded, live on from
+candidate to candidate, and are killed and forked anew when one runs past its time or dies. The
+parent is a process with a single thread and nothing else to do: forking a process that also runs
+gRPC and search threads may copy a lock that nobody will ever release, which is why a general
+process pool inside the session would not do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+
+from protos.measurement import Outcome
+from tracker.tuning.building.builder import build_kernel
+
+__all__ = ["BuildRequest", "BuilderPool", "Built", "yield_to_others"]
+
+#: A builder is replaced after this many candidates, so that what LLVM leaks does not add up.
+CANDIDATES_A_BUILDER = 400
+_FORK = multiprocessing.get_context("fork")
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One candidate to build: ``module`` from ``tvm.ir.save_json``, ``target`` as JSON."""
+
+    id: str
+    module: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of a request: ``library`` where ``outcome`` is OK, else a ``detail`` for a person."""
+
+    id: str
+    outcome: Outcome
+    library: bytes = b""
+    detail: str = ""
+    finished_s: float = 0.0
+
+
+class BuilderPool:
+    """``workers`` warm builders with ``timeout_s`` for a candidate.
+
+    Create it while the process has one thread and no gRPC channel: it forks. ``submit`` and
+    ``results`` may then be used from different threads.
+    """
+
+    def __init__(self, workers: int, timeout_s: float) -> None:
+        self.workers = workers
+        self._pipe, theirs = _FORK.Pipe()
+        self._process = _FORK.Process(
+            target=_serve, args=(theirs, self._pipe, workers, timeout_s), name="builder-parent", daemon=False
+        )
+        self._process.start()
+        theirs.close()
+
+    def submit(self, request: BuildRequest) -> None:
+        """Queue a candidate. Raises OSError when the pool is closed or its parent died."""
+        self._pipe.send(request)
+
+    def results(self) -> Iterator[Built]:
+        """What was built, as it comes; ends when the pool is closed or its parent died."""
+        while True:
+            try:
+                yield self._pipe.recv()
+            except (EOFError, OSError):
+                return
+
+    def close(self) -> None:
+        """End every builder at once; what was queued is dropped. May be called again."""
+        if self._process.is_alive():
+            self._process.terminate()
+        self._process.join()
+
+
+def yield_to_others() -> None:
+    """Let this process run only on CPU time that nothing else wants.
+
+    Where a device shares the host with its builders, a kernel being timed must not compete with
+    them: Linux's SCHED_IDLE gives way at once to any ordinary thread and needs no privilege.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+class _Builder:
+    """One forked builder, as its parent sees it."""
+
+    def __init__(self, ours_to_close: list[Connection]) -> None:
+        self.pipe, theirs = _FORK.Pipe()
+        self.process: ForkProcess = _FORK.Process(target=_build_forever, args=(theirs, [*ours_to_close, self.pipe]))
+        self.process.start()
+        theirs.close()
+        self.request: BuildRequest | None = None
+        self.deadline = 0.0
+        self.built = 0
+
+    def start(self, request: BuildRequest, timeout_s: float) -> None:
+        self.request = request
+        self.deadline = time.monotonic() + timeout_s
+        self.pipe.send((request.module, request.target))
+
+    def end(self) -> int | None:
+        """Kill it and return its exit code: negative is the signal it died of by itself."""
+        if self.process.is_alive():
+            self.process.kill()
+        self.process.join()
+        self.pipe.close()
+        return self.process.exitcode
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
+    _die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for connection in inherited:
+        connection.close()
+    while True:
+        try:
+            module, target = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer: tuple[bytes, str] = (build_kernel(module, target), "")
+        except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
+            answer = (b"", f"{type(error).__name__}: {str(error).strip()[-2000:]}")
+        pipe.send(answer)
+
+
+def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: float) -> None:
+    """The parent's loop: hand out requests, take results, replace builders that are late or dead."""
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    other_end.close()
+    yield_to_others()
+    queue: deque[BuildRequest] = deque()
+    builders = [_Builder([pipe]) for _ in range(workers)]
+    try:
+        while True:
+            for builder in builders:
+                if builder.request is None and queue:
+                    builder.start(queue.popleft(), timeout_s)
+            busy = [b for b in builders if b.request is not None]
+            patience = max(0.0, min((b.deadline for b in busy), default=time.monotonic() + 60) - time.monotonic())
+            ready = wait([pipe, *(b.pipe for b in busy)], timeout=patience)
+            if pipe in ready:
+                queue.append(pipe.recv())
+            for number, builder in enumerate(builders):
+                if builder.pipe in ready or (builder.request is not None and time.monotonic() >= builder.deadline):
+                    builders[number] = _finish(builder, builder.pipe in ready, pipe, timeout_s)
+    except (EOFError, OSError):
+        return
+    finally:
+        for builder in builders:
+            builder.end()
+
+
+def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: float) -> _Builder:
+    """Send the result of ``builder`` on; returns the builder for its place, a new one where it had to go."""
+    request = builder.request
+    assert request is not None
+    if answered:
+        try:
+            library, error = builder.pipe.recv()
+        except (EOFError, OSError):
+            code = builder.end() or 0
+            cause = f"signal {-code}" if code < 0 else f"exit status {code}"
+            detail = f"the builder died of {cause} while compiling this candidate"
+            pipe.send(Built(request.id, Outcome.BUILD_ERROR, detail=detail, finished_s=time.time()))
+            return _Builder([pipe])
+        outcome = Outcome.BUILD_ERROR if error else Outcome.OK
+        pipe.send(Built(request.id, outcome, library, error, time.time()))
+        builder.request = None
+        builder.built += 1
+        if builder.built < CANDIDATES_A_BUILDER:
+            return builder
+        builder.end()
+        return _Builder([pipe])
+    builder.end()
+    detail = f"still compiling after {timeout_s:g} s"
+    pipe.send(Built(request.id, Outcome.BUILD_TIMEOUT, detail=detail, finished_s=time.time()))
+    return _Builder([pipe])

@@ -1,0 +1,50 @@
+"""The contract of an engine: it proposes candidates for one task and learns from what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+__all__ = ["Candidate", "Engine", "Learned"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One schedule chosen for measurement.
+
+    ``key`` is equal for candidates that compile to the same program; ``trace`` (JSON) replays the
+    schedule on the task's module; ``module`` is the scheduled module (``tvm.ir.save_json``).
+    """
+
+    key: str
+    trace: str = field(repr=False)
+    module: str = field(repr=False)
+    handle: Any = field(repr=False, compare=False, default=None)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What came of a candidate: seconds a call, one a repeat; empty where it failed."""
+
+    candidate: Candidate
+    run_secs: tuple[float, ...]
+
+
+class Engine(Protocol):
+    """One task's search, driven from outside as ask and tell. Used by one thread at a time."""
+
+    def propose(self, count: int) -> list[Candidate]:
+        """Up to ``count`` candidates never proposed before; none when the space is exhausted."""
+        ...
+
+    def report(self, results: Sequence[Learned]) -> None:
+        """Learn. Results may come in any order and in parts, also of candidates proposed long ago."""
+        ...
+
+    def replay(self, trace: str, run_secs: tuple[float, ...]) -> bool:
+        """Learn from a record of an earlier session, which is not proposed again.
+
+        Returns False where the trace does not apply to this task's module.
+        """
+        ...

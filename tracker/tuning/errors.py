@@ -1,0 +1,15 @@
+"""What can stop a tuning job. Each message is one sentence for the person who started it."""
+
+__all__ = ["FarmFailure", "InputError", "TuningError"]
+
+
+class TuningError(Exception):
+    """A job cannot go on."""
+
+
+class InputError(TuningError):
+    """What was submitted is at fault: the file, its shapes, an operator, an option."""
+
+
+class FarmFailure(TuningError):
+    """The farm is at fault: no device answered, a measurement could not be placed."""

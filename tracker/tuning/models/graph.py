@@ -1,0 +1,104 @@
+"""A Relax module becomes what the farm tunes: fused tensor programs, their weights, and the tasks among them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+import tvm
+from tracker.domain import Workload
+from tvm import relax
+from tvm.s_tir import meta_schedule as ms
+
+__all__ = ["ExtractedTask", "LoweredModel", "lower", "tasks_of", "workload_key"]
+
+
+@dataclass(frozen=True)
+class LoweredModel:
+    """``module``: fused, its ``main`` takes the model's inputs and then ``params`` in this order."""
+
+    module: tvm.ir.IRModule
+    params: dict[str, tvm.runtime.Tensor]
+
+
+@dataclass(frozen=True)
+class ExtractedTask:
+    """One workload of a model. ``module``: its IRModule with the one function ``main``; ``weight``: calls a model run."""
+
+    name: str
+    weight: int
+    module: tvm.ir.IRModule
+    workload: Workload
+
+
+def lower(module: tvm.ir.IRModule, target: tvm.target.Target) -> LoweredModel:
+    """Simplify, legalize and fuse ``module`` for ``target`` and turn its constants into parameters.
+
+    The passes are TVM's ``zero`` pipeline (tvm/relax/pipeline.py) after batch normalization was
+    folded into convolutions. Raises what TVM raises: TVMError and subclasses.
+    """
+    with target, tvm.transform.PassContext(opt_level=3):
+        for apply in (
+            relax.transform.FoldBatchnormToConv2D(),
+            relax.transform.DecomposeOpsForInference(),
+            relax.transform.FoldConstant(),
+            relax.get_pipeline("zero"),
+            # A reshape becomes a view here and costs nothing: it must not show up as a task.
+            relax.transform.RewriteDataflowReshape(),
+            relax.transform.DeadCodeElimination(),
+        ):
+            module = apply(module)
+    return _lift_constants(module)
+
+
+def tasks_of(lowered: LoweredModel, target: tvm.target.Target) -> list[ExtractedTask]:
+    """The distinct workloads that ``main`` calls, in TVM's own order, which does not change between runs."""
+    found = []
+    for task in ms.relax_integration.extract_tasks(lowered.module, target):
+        module = task.dispatched[0]
+        text = tvm.ir.save_json(module)
+        flops = float(tvm.s_tir.analysis.estimate_tir_flops(module))
+        workload = Workload(workload_key(module), str(task.task_name), text, flops)
+        found.append(ExtractedTask(str(task.task_name), int(task.weight), module, workload))
+    return found
+
+
+def workload_key(module: tvm.ir.IRModule) -> str:
+    """Structural hash of ``module`` in hex, equal in every process: how MetaSchedule's databases name a workload."""
+    return str(ms.utils.shash2hex(module))
+
+
+@relax.expr_functor.mutator
+class _ConstantLifter(relax.PyExprMutator):  # type: ignore[misc]
+    """Replaces each distinct tensor constant by a variable; scalars stay, they are part of the computation."""
+
+    def __init__(self, module: tvm.ir.IRModule) -> None:
+        super().__init__(module)
+        self.variables: dict[str, relax.Var] = {}
+        self.values: dict[str, tvm.runtime.Tensor] = {}
+        self._names: dict[str, str] = {}
+
+    def visit_generic_const_(self, op: tvm.ir.GenericConst) -> relax.Expr:
+        value = op.value
+        if len(value.shape) == 0:
+            return op
+        array = value.numpy()
+        content = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+        if content not in self._names:
+            name = f"p{len(self._names)}"
+            self._names[content] = name
+            self.variables[name] = relax.Var(name, relax.TensorType(array.shape, str(value.dtype)))
+            self.values[name] = value
+        return self.variables[self._names[content]]
+
+
+def _lift_constants(module: tvm.ir.IRModule) -> LoweredModel:
+    lifter = _ConstantLifter(module)
+    main = module["main"]
+    body = lifter.visit_expr(main.body)
+    lifted = relax.Function([*main.params, *lifter.variables.values()], body, main.ret_ty, main.is_pure, main.attrs)
+    module = module.clone()
+    module["main"] = lifted
+    return LoweredModel(relax.transform.Normalize()(module), lifter.values)
