@@ -1,17 +1,21 @@
 """How a tracker is found in a local network: the mDNS half of the wire contract.
 
 A tracker announces ``<farm>._tvmfarm._tcp.local.`` with a TXT record; agents and the ``farm``
-command browse for it. Both sides use this module, so the names live in one place.
+command browse for it. Both sides use this module, so the names live in one place. zeroconf is
+imported by the first call: who has a tracker's address needs none of its memory.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from zeroconf import IPVersion, ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
+if TYPE_CHECKING:
+    from zeroconf import ServiceInfo, Zeroconf
 
 __all__ = ["DEFAULT_PORT", "PROTOCOL_VERSION", "SERVICE_TYPE", "FoundTracker", "announce", "browse"]
 
@@ -23,38 +27,28 @@ DEFAULT_PORT = 9195
 
 @dataclass(frozen=True)
 class FoundTracker:
-    """One announced tracker. ``address`` is ``host:port`` as gRPC takes it."""
+    """One announced tracker. ``addresses`` are ``host:port`` as gRPC takes them, in the order it announced them."""
 
     farm: str
-    address: str
+    addresses: tuple[str, ...]
     protocol_version: int
     tracker_version: str
+
+    @property
+    def address(self) -> str:
+        """The first of ``addresses``."""
+        return self.addresses[0]
 
 
 @contextmanager
 def _zeroconf(interface: str | None) -> Iterator[Zeroconf]:
-    if interface:
-        zc = Zeroconf(interfaces=[interface])
-    else:
-        zc = Zeroconf(ip_version=IPVersion.V4Only)
+    from zeroconf import IPVersion, Zeroconf
+
+    zc = Zeroconf(interfaces=[interface]) if interface else Zeroconf(ip_version=IPVersion.V4Only)
     try:
         yield zc
     finally:
         zc.close()
-
-
-class _Collector(ServiceListener):
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def add_service(self, zc: Zeroconf, type_: str, name: str) -> None:
-        self.names.add(name)
-
-    def update_service(self, zc: Zeroconf, type_: str, name: str) -> None:
-        self.names.add(name)
-
-    def remove_service(self, zc: Zeroconf, type_: str, name: str) -> None:
-        self.names.discard(name)
 
 
 def browse(
@@ -66,33 +60,44 @@ def browse(
     once when ``farm`` is heard. ``interface`` is an IP address of this host to listen on alone.
     Raises OSError where the network refuses multicast.
     """
+    from zeroconf import ServiceBrowser
+
     found: dict[str, FoundTracker] = {}
+    names: set[str] = set()
+    changed = threading.Event()
+
+    def on_change(*, name: str, state_change: Any, **_: object) -> None:
+        (names.discard if state_change.name == "Removed" else names.add)(name)
+        changed.set()
+
     with _zeroconf(interface) as zc:
-        listener = _Collector()
-        browser = ServiceBrowser(zc, SERVICE_TYPE, listener)
+        browser = ServiceBrowser(zc, SERVICE_TYPE, handlers=[on_change])
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            for name in list(listener.names - found.keys()):
+        while (left_s := deadline - time.monotonic()) > 0:
+            changed.wait(min(left_s, 0.25))  # also asks again for a service whose answer was lost
+            changed.clear()
+            for name in names - found.keys():
                 info = zc.get_service_info(SERVICE_TYPE, name, timeout=500)
                 tracker = info and _from_info(info)
                 if tracker:
                     found[name] = tracker
                     deadline = min(deadline, time.monotonic() + settle_s)
-            if farm is not None and any(t.farm == farm for t in found.values()):
+            if farm is not None and any(tracker.farm == farm for tracker in found.values()):
                 break
-            time.sleep(0.02)
         browser.cancel()
-    return sorted(found.values(), key=lambda t: (t.farm, t.address))
+    return sorted(found.values(), key=lambda tracker: (tracker.farm, tracker.addresses))
 
 
 def _from_info(info: ServiceInfo) -> FoundTracker | None:
-    properties = {k.decode(): (v or b"").decode() for k, v in info.properties.items()}
+    from zeroconf import IPVersion
+
+    properties = {key.decode(): (value or b"").decode(errors="replace") for key, value in info.properties.items()}
     addresses = info.parsed_addresses(IPVersion.V4Only)
     if not addresses or info.port is None or not properties.get("proto", "").isdigit():
         return None
     return FoundTracker(
         farm=properties.get("farm", ""),
-        address=f"{addresses[0]}:{info.port}",
+        addresses=tuple(f"{address}:{info.port}" for address in addresses),
         protocol_version=int(properties["proto"]),
         tracker_version=properties.get("version", ""),
     )
@@ -106,6 +111,8 @@ def announce(
 
     Raises zeroconf.NonUniqueNameException when another tracker announces the same farm.
     """
+    from zeroconf import ServiceInfo
+
     info = ServiceInfo(
         SERVICE_TYPE,
         f"{farm}.{SERVICE_TYPE}",

@@ -1,0 +1,169 @@
+"""Files from the tracker on this board: received in pieces, verified, kept while there is room."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import tempfile
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from agent.errors import ArtifactError
+from protos.measurement import Artifact
+
+__all__ = ["ArtifactCache"]
+
+_PIECE = 1 << 20
+
+
+class ArtifactCache:
+    """A folder of files named by their sha256, at most ``limit_bytes`` in all; the longest unused go first.
+
+    ``fetch(digest)`` yields a file's bytes and may raise ArtifactError. What an earlier process
+    left in the folder is used again, verified once: a board may have lost power while writing.
+    """
+
+    def __init__(self, root: Path, limit_bytes: int, fetch: Callable[[str], AsyncIterator[bytes]]) -> None:
+        self._root = root
+        self._limit = limit_bytes
+        self._fetch = fetch
+        self._sizes: OrderedDict[str, int] = OrderedDict()  # file name -> bytes, longest unused first
+        self._verified: set[str] = set()
+        self._in_use: Counter[str] = Counter()
+        self._locks: dict[str, asyncio.Lock] = {}
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._adopt()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(self._sizes.values())
+
+    async def hold(self, artifact: Artifact, suffix: str) -> Path:
+        """The file of ``artifact``, kept until ``release``. Its name ends in ``suffix``.
+
+        Raises ArtifactError, which names the digest and the cause: not on the tracker, wrong
+        digest, no room in the cache, disk full.
+        """
+        name = _name(artifact, suffix)
+        self._in_use[name] += 1
+        try:
+            async with self._locks.setdefault(name, asyncio.Lock()):
+                return await self._bring(artifact, name)
+        except BaseException:
+            self.release(artifact, suffix)
+            raise
+
+    def release(self, artifact: Artifact, suffix: str) -> None:
+        """End one ``hold``. The file stays until its room is needed."""
+        name = _name(artifact, suffix)
+        self._in_use[name] -= 1
+        if self._in_use[name] <= 0:
+            del self._in_use[name]
+            self._locks.pop(name, None)
+
+    async def _bring(self, artifact: Artifact, name: str) -> Path:
+        path = self._root / name
+        if name in self._sizes and name not in self._verified:
+            if await asyncio.to_thread(_sha256_of, path) == artifact.digest:
+                self._verified.add(name)
+            else:
+                self._forget(name)
+        if name not in self._sizes:
+            self._make_room(artifact)
+            try:
+                await self._receive(artifact, path)
+            except OSError as error:
+                raise ArtifactError(_disk_fault(artifact, self._root, error)) from error
+            self._sizes[name] = artifact.size
+            self._verified.add(name)
+        self._sizes.move_to_end(name)
+        return path
+
+    async def _receive(self, artifact: Artifact, path: Path) -> None:
+        digest = hashlib.sha256()
+        received = 0
+        handle, unfinished = tempfile.mkstemp(prefix="incoming-", dir=self._root)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                async for piece in self._pieces(artifact):
+                    received += len(piece)
+                    if received > artifact.size:
+                        raise ArtifactError(
+                            f"artifact {artifact.digest[:12]} is longer than its stated {artifact.size} bytes"
+                        )
+                    digest.update(piece)
+                    file.write(piece)
+            if digest.hexdigest() != artifact.digest:
+                raise ArtifactError(
+                    f"artifact {artifact.digest[:12]} arrived damaged: its {received} of {artifact.size} bytes "
+                    f"have the digest {digest.hexdigest()[:12]}"
+                )
+            os.replace(unfinished, path)
+        except BaseException:
+            os.unlink(unfinished)
+            raise
+
+    async def _pieces(self, artifact: Artifact) -> AsyncIterator[bytes]:
+        if artifact.inline or not artifact.size:
+            yield artifact.inline
+            return
+        async for piece in self._fetch(artifact.digest):
+            yield piece
+
+    def _make_room(self, artifact: Artifact) -> None:
+        for name in list(self._sizes):
+            if self.size_bytes + artifact.size <= self._limit:
+                return
+            if not self._in_use[name]:
+                self._forget(name)
+        if self.size_bytes + artifact.size > self._limit:
+            raise ArtifactError(
+                f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} does not fit into the cache of "
+                f"{_mb(self._limit)}, of which {_mb(self.size_bytes)} are in use: raise --cache-mb on this device"
+            )
+
+    def _forget(self, name: str) -> None:
+        (self._root / name).unlink(missing_ok=True)
+        self._sizes.pop(name, None)
+        self._verified.discard(name)
+
+    def _adopt(self) -> None:
+        found = []
+        for path in self._root.iterdir():
+            if path.name.startswith("incoming-"):
+                path.unlink()
+            elif path.is_file():
+                status = path.stat()
+                found.append((status.st_mtime, path.name, status.st_size))
+        self._sizes.update({name: size for _, name, size in sorted(found)})
+
+
+def _name(artifact: Artifact, suffix: str) -> str:
+    if len(artifact.digest) != 64 or not artifact.digest.isalnum():
+        raise ArtifactError(f"{artifact.digest[:80]!r} is not a sha256 digest")
+    return artifact.digest + suffix
+
+
+def _sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+    except OSError:  # unreadable is the same as damaged: it is fetched anew
+        return ""
+    return digest.hexdigest()
+
+
+def _disk_fault(artifact: Artifact, root: Path, error: OSError) -> str:
+    what = f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} could not be written to {root}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what}: the disk is full; free some room, or put the state elsewhere with --state DIR"
+    return f"{what}: {error.strerror or error}"
+
+
+def _mb(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MB"

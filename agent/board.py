@@ -1,0 +1,241 @@
+"""The running agent: carries out what the session decides, and tells it what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agent.artifacts import ArtifactCache
+from agent.effects import (
+    CancelRun,
+    Connect,
+    Disconnect,
+    Effect,
+    Exit,
+    Fetch,
+    Release,
+    Say,
+    Send,
+    SendHeartbeat,
+    SendJoin,
+    StartRun,
+)
+from agent.errors import ArtifactError
+from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, Stop, Tick
+from agent.link import Link
+from agent.messages import Heartbeat, Join
+from agent.runner import LocalRequest, Runner, RunnerError, RunReport
+from agent.session import begin, transition, wakes_at
+from agent.telemetry import TelemetryReader
+from protos.device import Telemetry
+from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Timeline
+
+__all__ = ["Board", "Locate"]
+
+log = logging.getLogger("agent")
+
+#: Finds the tracker: takes the farm this agent belongs to ("" before it ever joined), gives host:port texts.
+Locate = Callable[[str], Awaitable[Sequence[str]]]
+
+#: More than this does not fit into a message beside its other fields.
+_OUTPUTS_LIMIT_BYTES = 60 << 20
+_FLUSH_S = 2.0
+
+
+class Board:
+    """One agent at work. ``join`` is what it says of itself; its telemetry is read at every join.
+
+    ``run`` returns when the session ends, with what to end with. It raises AgentError where no
+    tracker can be chosen; anything else that it raises is a bug. The runner is started already,
+    and stopped by whoever started it.
+    """
+
+    def __init__(
+        self,
+        join: Join,
+        runner: Runner,
+        telemetry: TelemetryReader,
+        locate: Locate,
+        cache_dir: Path,
+        cache_bytes: int,
+    ) -> None:
+        self._join = join
+        self._runner = runner
+        self._telemetry = telemetry
+        self._locate = locate
+        self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
+        self._link = Link(self._events.put_nowait)
+        self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
+        self.session, self._first = begin(join.slots)
+        self.outcomes: Counter[Outcome] = Counter()
+        self.last_telemetry = telemetry.read()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._files: dict[str, _TrialFiles] = {}
+
+    async def run(self) -> Exit:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._events.put_nowait, Stop())
+        try:
+            ending = self._carry_out(self._first)
+            while ending is None:
+                event = await self._next_event()
+                self.session, effects = transition(self.session, event, loop.time())
+                ending = self._carry_out(effects)
+            await self._link.close(flush_s=_FLUSH_S)
+            return ending
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            await self._link.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def _next_event(self) -> Event:
+        loop = asyncio.get_running_loop()
+        due = wakes_at(self.session)
+        alarm = None if math.isinf(due) else loop.call_at(due, self._events.put_nowait, Tick())
+        event = await self._events.get()
+        if alarm is not None:
+            alarm.cancel()
+        if isinstance(event, BaseException):
+            raise event
+        return event
+
+    def _carry_out(self, effects: Sequence[Effect]) -> Exit | None:
+        ending = None
+        for effect in effects:
+            if isinstance(effect, Exit):
+                ending = effect
+            else:
+                self._do(effect)
+        return ending
+
+    def _do(self, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            self._link.send(effect.message)
+        elif isinstance(effect, SendHeartbeat):
+            self._link.send(Heartbeat(self._feel()))
+        elif isinstance(effect, SendJoin):
+            self._link.send(replace(self._join, telemetry=self._feel()))
+        elif isinstance(effect, Fetch):
+            files = _TrialFiles(self.cache, effect.request)
+            self._files[effect.request.trial_id] = files
+            files.fetching = self._spawn(self._bring(files))
+        elif isinstance(effect, Release):
+            self._files.pop(effect.trial_id).release()
+        elif isinstance(effect, StartRun):
+            self._spawn(self._measure(effect.request))
+        elif isinstance(effect, CancelRun):
+            self._spawn(self._runner.cancel())
+        elif isinstance(effect, Connect):
+            self._spawn(self._connect(effect.after_s))
+        elif isinstance(effect, Disconnect):
+            self._link.drop(effect.reason)
+        elif isinstance(effect, Say):
+            log.log(logging.getLevelName(effect.level), effect.text)
+
+    def _feel(self) -> Telemetry:
+        self.last_telemetry = self._telemetry.read()
+        return self.last_telemetry
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._events.put_nowait(error)
+
+    async def _connect(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await self._link.open(await self._locate(self.session.farm))
+
+    async def _bring(self, files: _TrialFiles) -> None:
+        trial = files.request.trial_id
+        try:
+            await files.bring()
+        except ArtifactError as error:
+            self._events.put_nowait(FilesFailed(trial, str(error)))
+        else:
+            self._events.put_nowait(FilesReady(trial))
+
+    async def _measure(self, request: MeasureRequest) -> None:
+        files = self._files[request.trial_id]
+        before = self._feel()
+        try:
+            report = await self._runner.run(LocalRequest(request, files.library, files.params))
+        except RunnerError as error:
+            self._events.put_nowait(RunnerFailed(str(error)))
+            return
+        measurement = _fit_outputs(_measurement(request, report))
+        measurement = replace(measurement, before=before, after=self._feel())
+        if measurement.outcome is not None:
+            self.outcomes[measurement.outcome] += 1
+        self._events.put_nowait(Finished(measurement))
+
+
+class _TrialFiles:
+    """The files that one trial needs, held in the cache from ``bring`` to ``release``."""
+
+    def __init__(self, cache: ArtifactCache, request: MeasureRequest) -> None:
+        self._cache = cache
+        self.request = request
+        self.fetching: asyncio.Task[None] | None = None
+        self._held: list[tuple[Artifact, str]] = []
+        self._paths: dict[str, Path] = {}
+
+    @property
+    def library(self) -> Path:
+        return self._paths[".so"]
+
+    @property
+    def params(self) -> Path | None:
+        return self._paths.get(".params")
+
+    async def bring(self) -> None:
+        """Raises ArtifactError."""
+        program = self.request.program
+        for artifact, suffix in ((program.library, ".so"), (program.params, ".params")):
+            if artifact is not None:
+                self._paths[suffix] = await self._cache.hold(artifact, suffix)
+                self._held.append((artifact, suffix))
+
+    def release(self) -> None:
+        if self.fetching is not None:
+            self.fetching.cancel()
+        while self._held:
+            self._cache.release(*self._held.pop())
+
+
+def _measurement(request: MeasureRequest, report: RunReport) -> Measurement:
+    return Measurement(
+        trial_id=request.trial_id,
+        outcome=report.outcome,
+        detail=report.detail,
+        signal=report.signal,
+        run_secs=report.run_secs,
+        outputs=report.outputs,
+        timeline=Timeline(started_s=report.started_s, finished_s=report.finished_s),
+    )
+
+
+def _fit_outputs(measurement: Measurement) -> Measurement:
+    """Outputs too large for one message would end the stream again at every new try."""
+    size = sum(len(output.data) for output in measurement.outputs)
+    if size <= _OUTPUTS_LIMIT_BYTES:
+        return measurement
+    detail = f"its outputs are {size >> 20} MB, a message carries at most {_OUTPUTS_LIMIT_BYTES >> 20} MB"
+    return replace(measurement, outcome=Outcome.RUN_ERROR, detail=detail, run_secs=(), outputs=())

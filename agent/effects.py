@@ -1,0 +1,97 @@
+"""What an agent can be told to do: the outputs of agent.session, carried out by agent.board."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.messages import FromAgent
+from protos.measurement import MeasureRequest
+
+__all__ = [
+    "CancelRun",
+    "Connect",
+    "Disconnect",
+    "Effect",
+    "Exit",
+    "Fetch",
+    "Release",
+    "Say",
+    "Send",
+    "SendHeartbeat",
+    "SendJoin",
+    "StartRun",
+]
+
+
+@dataclass(frozen=True)
+class Connect:
+    """Find the tracker and open a stream, ``after_s`` seconds from now."""
+
+    after_s: float
+
+
+@dataclass(frozen=True)
+class Disconnect:
+    """Drop the stream; a LinkDown follows."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class SendJoin:
+    """The board knows what it is."""
+
+
+@dataclass(frozen=True)
+class SendHeartbeat:
+    """The board knows how it feels."""
+
+
+@dataclass(frozen=True)
+class Send:
+    message: FromAgent
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Bring the trial's files here and keep them until Release; answers FilesReady or FilesFailed."""
+
+    request: MeasureRequest
+
+
+@dataclass(frozen=True)
+class Release:
+    """The trial's files are not needed for it any more; a fetch under way may stop."""
+
+    trial_id: str
+
+
+@dataclass(frozen=True)
+class StartRun:
+    """Answers Finished, or RunnerFailed."""
+
+    request: MeasureRequest
+
+
+@dataclass(frozen=True)
+class CancelRun:
+    """The kernel at hand is to end now; Finished follows."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """A line for the person who reads the log. ``level`` is a name of the logging module."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """The agent ends. ``reason`` empty: as asked."""
+
+    code: int
+    reason: str = ""
+
+
+Effect = Connect | Disconnect | SendJoin | SendHeartbeat | Send | Fetch | Release | StartRun | CancelRun | Say | Exit

@@ -1,0 +1,86 @@
+"""What can happen to an agent: the inputs of agent.session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.messages import FromTracker
+from protos.measurement import Measurement
+
+__all__ = [
+    "Event",
+    "FilesFailed",
+    "FilesReady",
+    "Finished",
+    "Heard",
+    "LinkDown",
+    "LinkUp",
+    "RunnerFailed",
+    "Stop",
+    "Tick",
+    "Unreadable",
+]
+
+
+@dataclass(frozen=True)
+class LinkUp:
+    """A stream to the tracker is open; nothing was said on it yet."""
+
+
+@dataclass(frozen=True)
+class LinkDown:
+    """The stream ended or could not be opened. ``jitter`` in [0, 1) spreads agents that fell together."""
+
+    reason: str
+    jitter: float = 1.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    message: FromTracker
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A trial arrived that this version of the agent cannot understand."""
+
+    trial_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FilesReady:
+    trial_id: str
+
+
+@dataclass(frozen=True)
+class FilesFailed:
+    trial_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The running trial ended, with whatever outcome."""
+
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class RunnerFailed:
+    """The runner cannot be started any more: this board can measure nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """SIGTERM or SIGINT."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time passed: due at ``wakes_at``."""
+
+
+Event = LinkUp | LinkDown | Heard | Unreadable | FilesReady | FilesFailed | Finished | RunnerFailed | Stop | Tick

@@ -1,0 +1,190 @@
+"""The gRPC side of an agent: one channel, one stream, and artifacts beside it. Plain values in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from agent.errors import ArtifactError
+from agent.events import Event, Heard, LinkDown, LinkUp, Unreadable
+from agent.messages import (
+    Acknowledged,
+    CancelTrials,
+    Draining,
+    FromAgent,
+    GiveBack,
+    Heartbeat,
+    Join,
+    Joined,
+    Refused,
+    Started,
+)
+from protos.convert import from_message, to_message
+from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2, fleet_pb2_grpc, measurement_pb2
+from protos.measurement import Measurement, MeasureRequest
+
+__all__ = ["MESSAGE_LIMIT_BYTES", "Link", "TrackerStatus", "ask_status"]
+
+log = logging.getLogger(__name__)
+
+MESSAGE_LIMIT_BYTES = 64 << 20
+
+_CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
+    # A cable pulled out sends no reset: pings find out.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # The session has its own backoff; a shared subchannel would add gRPC's, up to two minutes.
+    ("grpc.use_local_subchannel_pool", 1),
+    # A farm is a local network: a proxy from the environment cannot reach it.
+    ("grpc.enable_http_proxy", 0),
+]
+
+_SENT: dict[type[Any], tuple[str, type[Message]]] = {
+    Join: ("join", fleet_pb2.Join),
+    Heartbeat: ("heartbeat", fleet_pb2.Heartbeat),
+    Measurement: ("measurement", measurement_pb2.Measurement),
+    Started: ("started", fleet_pb2.Started),
+    GiveBack: ("give_back", fleet_pb2.GiveBack),
+    Draining: ("draining", fleet_pb2.Draining),
+}
+
+_HEARD: dict[str, type[Any]] = {
+    "joined": Joined,
+    "refused": Refused,
+    "measure": MeasureRequest,
+    "cancel": CancelTrials,
+    "acknowledged": Acknowledged,
+}
+
+
+class Link:
+    """At most one stream to a tracker at a time. What happens on it goes to ``deliver`` as events.
+
+    Every ``open`` ends in exactly one LinkDown, unless ``close`` ends it first.
+    """
+
+    def __init__(self, deliver: Callable[[Event], None]) -> None:
+        self._deliver = deliver
+        self._channel: grpc.aio.Channel | None = None
+        self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def open(self, addresses: Sequence[str]) -> None:
+        """Start a stream to the first of ``addresses`` (host:port) that answers. Delivers LinkUp at once:
+        the first message says whether anybody is there."""
+        await self.close()
+        self._channel = open_channel(addresses)
+        self._outgoing = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read(self._channel, self._outgoing))
+        self._deliver(LinkUp())
+
+    def send(self, message: FromAgent) -> None:
+        """Queue ``message`` on the open stream; without one it is dropped, as the session expects."""
+        name, message_type = _SENT[type(message)]
+        wrapper = fleet_pb2.AgentMessage()
+        getattr(wrapper, name).CopyFrom(to_message(message_type, message))
+        self._outgoing.put_nowait(wrapper)
+
+    def drop(self, reason: str) -> None:
+        """End the stream now; LinkDown with ``reason`` is delivered."""
+        if self._reading is not None:
+            self._reading.cancel(reason)
+
+    async def close(self, flush_s: float = 0.0) -> None:
+        """End the stream without a LinkDown, after what was sent is on its way (``flush_s`` at most)."""
+        reading, channel, self._reading, self._channel = self._reading, self._channel, None, None
+        if reading is not None:
+            self._outgoing.put_nowait(None)
+            if flush_s:
+                await asyncio.wait([reading], timeout=flush_s)
+            reading.cancel()
+            await asyncio.wait([reading])
+        if channel is not None:
+            await channel.close()
+
+    async def fetch(self, digest: str) -> AsyncIterator[bytes]:
+        """The bytes of an artifact, in pieces. Raises ArtifactError."""
+        if self._channel is None:
+            raise ArtifactError(f"artifact {digest[:12]} cannot be fetched: the link to the tracker is down")
+        stub = fleet_pb2_grpc.FleetStub(self._channel)
+        try:
+            async for chunk in stub.FetchArtifact(fleet_pb2.ArtifactRequest(digest=digest)):
+                yield chunk.data
+        except grpc.aio.AioRpcError as error:
+            raise ArtifactError(f"artifact {digest[:12]} did not arrive: {_why(error)}") from error
+
+    async def _read(self, channel: grpc.aio.Channel, outgoing: asyncio.Queue[Message | None]) -> None:
+        mine = asyncio.current_task()
+        try:
+            call = fleet_pb2_grpc.FleetStub(channel).Connect(_drain(outgoing))
+            async for message in call:
+                self._receive(message)
+            reason = "the tracker ended the stream"
+        except grpc.aio.AioRpcError as error:
+            reason = _why(error)
+        except asyncio.CancelledError as cancelled:
+            if self._reading is not mine:  # close() wants it so
+                raise
+            reason = str(cancelled)
+        if self._reading is mine:
+            self._deliver(LinkDown(reason, jitter=random.random()))
+
+    def _receive(self, message: fleet_pb2.TrackerMessage) -> None:
+        kind = message.WhichOneof("message")
+        if kind is None:
+            log.warning("the tracker sent a message that this agent does not know; is the agent older?")
+            return
+        try:
+            event: Event = Heard(from_message(_HEARD[kind], getattr(message, kind)))
+        except (ValueError, KeyError) as error:
+            if kind != "measure":
+                raise
+            event = Unreadable(message.measure.trial_id, f"this agent cannot read the trial: {error}")
+        self._deliver(event)
+
+
+async def _drain(outgoing: asyncio.Queue[Message | None]) -> AsyncIterator[Message]:
+    while (message := await outgoing.get()) is not None:
+        yield message
+
+
+def open_channel(addresses: Sequence[str]) -> grpc.aio.Channel:
+    """A channel to one tracker known by one or more host:port."""
+    target = addresses[0] if len(addresses) == 1 else "ipv4:" + ",".join(addresses)
+    return grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS)
+
+
+def _why(error: grpc.aio.AioRpcError) -> str:
+    details = (error.details() or "").rpartition("last error: ")[2]
+    return f"{details} ({error.code().name})" if details else error.code().name
+
+
+@dataclass(frozen=True)
+class TrackerStatus:
+    """What a tracker says of itself."""
+
+    farm: str
+    version: str
+    protocol_version: int
+
+
+async def ask_status(address: str, timeout_s: float = 5.0) -> TrackerStatus:
+    """Ask the tracker at ``address`` (host:port) who it is. Raises ConnectionError with the cause."""
+    async with open_channel([address]) as channel:
+        try:
+            answer = await control_pb2_grpc.ControlStub(channel).GetStatus(
+                control_pb2.GetStatusRequest(), timeout=timeout_s
+            )
+        except grpc.aio.AioRpcError as error:
+            raise ConnectionError(_why(error)) from error
+    return from_message(TrackerStatus, answer)

@@ -1,0 +1,96 @@
+"""What agent and tracker tell each other on the Fleet stream, as plain values: mirrors of fleet.proto.
+
+A Measurement and a MeasureRequest travel on the same stream; they live in protos.measurement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protos.device import Fingerprint, RunnerInfo, Telemetry
+from protos.measurement import Measurement, MeasureRequest
+
+__all__ = [
+    "Acknowledged",
+    "CancelTrials",
+    "Draining",
+    "FromAgent",
+    "FromTracker",
+    "GiveBack",
+    "Heartbeat",
+    "Join",
+    "Joined",
+    "Refused",
+    "Started",
+]
+
+
+@dataclass(frozen=True)
+class Join:
+    protocol_version: int
+    device_id: str
+    name: str
+    fingerprint: Fingerprint
+    runner: RunnerInfo
+    labels: dict[str, str]
+    slots: int
+    telemetry: Telemetry | None = None
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    telemetry: Telemetry | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    trial_id: str
+
+
+@dataclass(frozen=True)
+class GiveBack:
+    """Not run here: the tracker places them again."""
+
+    trial_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Draining:
+    """This device takes no new work."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    farm: str = ""
+    tracker_version: str = ""
+    heartbeat_s: float = 0.0
+    device_class: str = ""
+    target: str = ""
+    pools: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Refused:
+    """``retry_after_s`` 0: for good."""
+
+    reason: str = ""
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class CancelTrials:
+    """No answer is expected."""
+
+    trial_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """The tracker is done with these measurements: they may be forgotten."""
+
+    trial_ids: tuple[str, ...] = ()
+
+
+FromAgent = Join | Heartbeat | Measurement | Started | GiveBack | Draining
+FromTracker = Joined | Refused | MeasureRequest | CancelTrials | Acknowledged

@@ -1,0 +1,388 @@
+"""What an agent does next: a state machine without sockets, clocks, processes or chance.
+
+``transition(state, event, now)`` is the whole of it. ``now`` is a monotonic clock in seconds. The
+board (agent.board) feeds it what happened and carries out the effects, in order.
+
+The rules a reader looks for here:
+
+- A device holds up to ``slots`` trials: one running, the others with their files on the way.
+- A trial runs once. Sent again while held it is ignored; sent again when its result waits for the
+  tracker's acknowledgement it is answered from the outbox.
+- When the link is lost, the kernel at hand finishes and its result waits in the outbox. Queued
+  trials are dropped without a word: the tracker has placed them elsewhere by then.
+- Draining gives back what is queued, finishes the kernel at hand, waits a bounded time for the
+  acknowledgement, and ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from agent.effects import (
+    CancelRun,
+    Connect,
+    Disconnect,
+    Effect,
+    Exit,
+    Fetch,
+    Release,
+    Say,
+    Send,
+    SendHeartbeat,
+    SendJoin,
+    StartRun,
+)
+from agent.errors import EXIT_ABORTED, EXIT_OK, RefusedError, RunnerUnusableError
+from agent.events import (
+    Event,
+    FilesFailed,
+    FilesReady,
+    Finished,
+    Heard,
+    LinkDown,
+    LinkUp,
+    RunnerFailed,
+    Stop,
+    Unreadable,
+)
+from agent.messages import (
+    CancelTrials,
+    Draining,
+    FromTracker,
+    GiveBack,
+    Joined,
+    Refused,
+    Started,
+)
+from protos.measurement import Measurement, MeasureRequest, Outcome
+
+__all__ = [
+    "BACKOFF_LONGEST_S",
+    "Phase",
+    "Session",
+    "Wire",
+    "begin",
+    "transition",
+    "wakes_at",
+]
+
+BACKOFF_FIRST_S = 1.0
+BACKOFF_LONGEST_S = 30.0
+#: A tracker that owes an answer and is silent for so many heartbeats is taken for gone.
+SILENT_HEARTBEATS = 3
+#: How long a draining agent waits for its last results to be acknowledged.
+LAST_WORDS_S = 10.0
+
+
+class Wire(Enum):
+    DOWN = "down"
+    JOINING = "joining"
+    JOINED = "joined"
+
+
+class Phase(str, Enum):
+    """The state as a person would name it."""
+
+    JOINING = "joining"
+    IDLE = "idle"
+    MEASURING = "measuring"
+    DRAINING = "draining"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A trial waiting for its turn. ``ready``: its files are on this board."""
+
+    request: MeasureRequest
+    ready: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything the agent knows about its work. Times are of the caller's monotonic clock."""
+
+    slots: int
+    wire: Wire = Wire.DOWN
+    queue: tuple[Held, ...] = ()
+    running: str = ""
+    #: The running trial was cancelled: nobody wants its result.
+    disowned: bool = False
+    outbox: tuple[Measurement, ...] = ()
+    farm: str = ""
+    attempt: int = 0
+    heartbeat_s: float = 5.0
+    heartbeat_at: float = math.inf
+    #: When the tracker was last heard, or began to owe an answer.
+    heard_at: float = 0.0
+    retry_after_s: float = 0.0
+    #: Set while draining: what to end with.
+    leaving: Exit | None = None
+    leave_by: float = math.inf
+    ended: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        if self.leaving is not None:
+            return Phase.DRAINING
+        if self.wire is Wire.JOINED:
+            return Phase.MEASURING if self.running else Phase.IDLE
+        return Phase.LOST if self.farm and self.wire is Wire.DOWN else Phase.JOINING
+
+    @property
+    def held(self) -> int:
+        """Trials that the tracker counts as being here and unanswered."""
+        return len(self.queue) + bool(self.running and not self.disowned)
+
+
+Step = tuple[Session, list[Effect]]
+
+
+def begin(slots: int) -> Step:
+    """The first state and what to do first. ``slots`` >= 1."""
+    return Session(slots=slots), [Connect(0.0)]
+
+
+def wakes_at(state: Session) -> float:
+    """When a Tick is due, math.inf when only an event can change anything."""
+    if state.ended:
+        return math.inf
+    heartbeat = state.heartbeat_at if state.wire is Wire.JOINED else math.inf
+    return min(heartbeat, _silent_at(state), state.leave_by)
+
+
+def transition(state: Session, event: Event, now: float) -> Step:
+    """The next state and the effects to carry out, in order. Never raises, never blocks."""
+    if state.ended:
+        return state, []
+    effects: list[Effect] = []
+    state = _react(state, event, now, effects)
+    state = _start_next(state, effects)
+    return _leave_when_done(state, now, effects), effects
+
+
+def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> Session:
+    if isinstance(event, LinkUp):
+        effects.append(SendJoin())
+        return replace(state, wire=Wire.JOINING, heard_at=now)
+    if isinstance(event, LinkDown):
+        return _link_down(state, event, effects)
+    if isinstance(event, Heard):
+        return _heard(replace(state, heard_at=now), event.message, now, effects)
+    if isinstance(event, Unreadable):
+        effects += [_give_back([event.trial_id], event.reason), Say("WARNING", f"gave back a trial: {event.reason}")]
+        return replace(state, heard_at=now)
+    if isinstance(event, FilesReady):
+        queue = tuple(replace(h, ready=True) if h.request.trial_id == event.trial_id else h for h in state.queue)
+        return replace(state, queue=queue)
+    if isinstance(event, FilesFailed):
+        return _files_failed(state, event, effects)
+    if isinstance(event, Finished):
+        return _finished(state, event.measurement, now, effects)
+    if isinstance(event, RunnerFailed):
+        return _runner_failed(state, event.reason, now, effects)
+    if isinstance(event, Stop):
+        return _stop(state, now, effects)
+    return _tick(state, now, effects)
+
+
+def _link_down(state: Session, event: LinkDown, effects: list[Effect]) -> Session:
+    effects += [Release(held.request.trial_id) for held in state.queue]
+    attempt = state.attempt + 1
+    delay = min(BACKOFF_LONGEST_S, BACKOFF_FIRST_S * 2 ** min(state.attempt, 10)) * (0.5 + 0.5 * event.jitter)
+    if state.retry_after_s:
+        delay = state.retry_after_s
+    elif attempt <= 3 or attempt % 10 == 0:
+        lost = "lost the tracker" if state.wire is Wire.JOINED else "cannot reach the tracker"
+        effects.append(Say("WARNING", f"{lost}: {event.reason}; next try in {delay:.1f} s, and so on for ever"))
+    effects.append(Connect(delay))
+    return replace(state, wire=Wire.DOWN, queue=(), attempt=attempt, heartbeat_at=math.inf, retry_after_s=0.0)
+
+
+def _heard(state: Session, message: FromTracker, now: float, effects: list[Effect]) -> Session:
+    if isinstance(message, Joined):
+        return _joined(state, message, now, effects)
+    if isinstance(message, Refused):
+        return _refused(state, message, effects)
+    if isinstance(message, MeasureRequest):
+        return _asked(state, message, effects)
+    if isinstance(message, CancelTrials):
+        return _cancelled(state, frozenset(message.trial_ids), effects)
+    done = frozenset(message.trial_ids)
+    return replace(state, outbox=tuple(m for m in state.outbox if m.trial_id not in done))
+
+
+def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) -> Session:
+    heartbeat_s = message.heartbeat_s if message.heartbeat_s > 0 else state.heartbeat_s
+    pools = ", ".join(message.pools) or "none"
+    effects.append(Say("INFO", f"joined farm {message.farm}; pools: {pools}; target: {message.target or 'none'}"))
+    effects += [Send(measurement) for measurement in state.outbox]
+    if state.leaving is not None:
+        effects.append(Send(Draining()))
+    return replace(
+        state,
+        wire=Wire.JOINED,
+        farm=message.farm,
+        attempt=0,
+        heartbeat_s=heartbeat_s,
+        heartbeat_at=now + heartbeat_s,
+    )
+
+
+def _refused(state: Session, message: Refused, effects: list[Effect]) -> Session:
+    if message.retry_after_s > 0:
+        text = f"the tracker refuses this agent for now: {message.reason}; next try in {message.retry_after_s:.0f} s"
+        effects += [Say("WARNING", text), Disconnect("refused for now")]
+        return replace(state, retry_after_s=message.retry_after_s)
+    if state.running:
+        effects.append(CancelRun())
+    return _end(state, Exit(RefusedError.exit_code, f"the tracker refuses this agent: {message.reason}"), effects)
+
+
+def _asked(state: Session, request: MeasureRequest, effects: list[Effect]) -> Session:
+    trial = request.trial_id
+    for waiting in state.outbox:
+        if waiting.trial_id == trial:
+            effects.append(Send(waiting))
+            return state
+    if any(held.request.trial_id == trial for held in state.queue) or (state.running == trial and not state.disowned):
+        return state
+    refusal = ""
+    if state.leaving is not None:
+        refusal = "this device is draining"
+    elif state.running == trial:
+        refusal = "its cancelled run is still ending"
+    elif state.held >= state.slots:
+        refusal = f"this device holds {state.held} trials, all it said it would take"
+    if refusal:
+        effects.append(_give_back([trial], refusal))
+        return state
+    effects.append(Fetch(request))
+    return replace(state, queue=(*state.queue, Held(request)))
+
+
+def _cancelled(state: Session, trials: frozenset[str], effects: list[Effect]) -> Session:
+    effects += [Release(h.request.trial_id) for h in state.queue if h.request.trial_id in trials]
+    disowned = state.disowned
+    if state.running in trials and not disowned:
+        effects.append(CancelRun())
+        disowned = True
+    return replace(
+        state,
+        queue=tuple(h for h in state.queue if h.request.trial_id not in trials),
+        outbox=tuple(m for m in state.outbox if m.trial_id not in trials),
+        disowned=disowned,
+    )
+
+
+def _files_failed(state: Session, event: FilesFailed, effects: list[Effect]) -> Session:
+    if all(held.request.trial_id != event.trial_id for held in state.queue):
+        return state
+    effects += [
+        Release(event.trial_id),
+        _give_back([event.trial_id], event.reason),
+        Say("WARNING", f"gave back trial {event.trial_id}: {event.reason}"),
+    ]
+    return replace(state, queue=tuple(h for h in state.queue if h.request.trial_id != event.trial_id))
+
+
+def _finished(state: Session, measurement: Measurement, now: float, effects: list[Effect]) -> Session:
+    disowned = state.disowned
+    effects.append(Release(measurement.trial_id))
+    state = replace(state, running="", disowned=False)
+    if state.leaving is not None:
+        state = replace(state, leave_by=now + LAST_WORDS_S)
+    if disowned:
+        return state
+    if measurement.outcome is not Outcome.OK:
+        text = f"trial {measurement.trial_id}: {measurement.outcome.value if measurement.outcome else 'no outcome'}"
+        effects.append(Say("INFO", f"{text}: {measurement.detail}" if measurement.detail else text))
+    if not state.outbox:
+        state = replace(state, heard_at=now)
+    if state.wire is Wire.JOINED:
+        effects.append(Send(measurement))
+    return replace(state, outbox=(*state.outbox, measurement))
+
+
+def _runner_failed(state: Session, reason: str, now: float, effects: list[Effect]) -> Session:
+    effects.append(Say("ERROR", f"the runner cannot be started, this device drains: {reason}"))
+    back = [state.running] if state.running and not state.disowned else []
+    if state.running:
+        effects.append(Release(state.running))
+    state = replace(state, running="", disowned=False, leaving=None)
+    return _drain(state, Exit(RunnerUnusableError.exit_code, reason), back, reason, now, effects)
+
+
+def _stop(state: Session, now: float, effects: list[Effect]) -> Session:
+    if state.leaving is not None:
+        if state.running:
+            effects.append(CancelRun())
+        return _end(state, Exit(EXIT_ABORTED, "a second signal: left at once"), effects)
+    rest = "; finishing the kernel at hand, a second signal ends it" if state.running else ""
+    effects.append(Say("INFO", f"draining{rest}"))
+    return _drain(state, Exit(EXIT_OK), [], "the agent was asked to stop", now, effects)
+
+
+def _drain(
+    state: Session, ending: Exit, back: Iterable[str], reason: str, now: float, effects: list[Effect]
+) -> Session:
+    queued = [held.request.trial_id for held in state.queue]
+    effects += [Release(trial) for trial in queued]
+    if state.wire is Wire.JOINED:
+        effects.append(Send(Draining()))
+        if trials := [*back, *queued]:
+            effects.append(_give_back(trials, reason))
+    leave_by = math.inf if state.running else now + LAST_WORDS_S
+    return replace(state, queue=(), leaving=ending, leave_by=leave_by)
+
+
+def _tick(state: Session, now: float, effects: list[Effect]) -> Session:
+    if now >= _silent_at(state):
+        silent_s = now - state.heard_at
+        effects.append(Disconnect(f"the tracker owes an answer and was silent for {silent_s:.0f} s"))
+        return replace(state, heard_at=now)
+    if state.wire is Wire.JOINED and now >= state.heartbeat_at:
+        effects.append(SendHeartbeat())
+        return replace(state, heartbeat_at=now + state.heartbeat_s)
+    return state
+
+
+def _silent_at(state: Session) -> float:
+    """When the tracker's silence is too long: it owes an answer to a join and to every measurement."""
+    owes = state.wire is Wire.JOINING or (state.wire is Wire.JOINED and state.outbox)
+    return state.heard_at + SILENT_HEARTBEATS * state.heartbeat_s if owes else math.inf
+
+
+def _start_next(state: Session, effects: list[Effect]) -> Session:
+    if state.running:
+        return state
+    for held in state.queue:
+        if held.ready:
+            effects += [StartRun(held.request), Send(Started(held.request.trial_id))]
+            rest = tuple(other for other in state.queue if other is not held)
+            return replace(state, queue=rest, running=held.request.trial_id, disowned=False)
+    return state
+
+
+def _leave_when_done(state: Session, now: float, effects: list[Effect]) -> Session:
+    if state.leaving is None or state.ended or state.running:
+        return state
+    if state.outbox and now < state.leave_by:
+        return state
+    if state.outbox:
+        text = f"{len(state.outbox)} results were not acknowledged; the tracker will have those trials measured again"
+        effects.append(Say("WARNING", text))
+    return _end(state, state.leaving, effects)
+
+
+def _end(state: Session, ending: Exit, effects: list[Effect]) -> Session:
+    effects[:] = [effect for effect in effects if not isinstance(effect, Connect)]
+    effects.append(ending)
+    return replace(state, ended=True)
+
+
+def _give_back(trials: Iterable[str], reason: str) -> Send:
+    return Send(GiveBack(tuple(trials), reason))

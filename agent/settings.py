@@ -1,0 +1,78 @@
+"""What a person chose, checked: the options of ``agent start`` as values."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.errors import SettingsError
+from protos.discovery import DEFAULT_PORT
+
+__all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir", "parse_address", "parse_labels"]
+
+RunnerKind = str  # "native" | "synthetic": click.Choice has checked it
+RuntimeMode = str  # "auto" | "full" | "micro"
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One agent's choices. ``tracker`` is host:port, "" means: find one by mDNS (of ``farm`` where it is named)."""
+
+    state_dir: Path
+    tracker: str = ""
+    farm: str = ""
+    name: str = field(default_factory=socket.gethostname)
+    labels: dict[str, str] = field(default_factory=dict)
+    runner: RunnerKind = "native"
+    runtime_dir: Path | None = None
+    mode: RuntimeMode = "auto"
+    threads: int = 0
+    prefetch: int = 2
+    cache_bytes: int = 512 << 20
+    metrics_port: int | None = None
+    mdns_interface: str | None = None
+
+    @property
+    def slots(self) -> int:
+        """Trials held at once: the one running and those prefetched."""
+        return 1 + self.prefetch
+
+
+def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """``$XDG_STATE_HOME/tvm-farm/agent``, by the XDG base directory specification."""
+    base = environ.get("XDG_STATE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    return root / "tvm-farm" / "agent"
+
+
+def parse_address(text: str) -> str:
+    """``host``, ``host:port`` or ``[ipv6]:port`` as host:port. Raises SettingsError."""
+    matched = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+)(?::(?P<port>\d{1,5}))?", text.strip())
+    port = int(matched["port"] or DEFAULT_PORT) if matched else 0
+    if not matched or not 0 < port < 65536:
+        raise SettingsError(
+            f"{text!r} is not an address: give HOST or HOST:PORT, for example farm.local:{DEFAULT_PORT}"
+        )
+    return f"{matched['host']}:{port}"
+
+
+def parse_labels(texts: Iterable[str]) -> dict[str, str]:
+    """``key=value`` texts as a dict. Raises SettingsError for another form or a key given twice."""
+    labels: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not _LABEL.fullmatch(key) or (value and not _LABEL.fullmatch(value)):
+            raise SettingsError(
+                f"{text!r} is not a label: give key=value of letters, digits, '.', '_', '/' and '-', "
+                "for example rack=3 or owner=ada"
+            )
+        if key in labels:
+            raise SettingsError(f"label {key!r} is given twice")
+        labels[key] = value
+    return labels

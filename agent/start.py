@@ -1,0 +1,105 @@
+"""The agent put together from its parts: the only place that picks concrete ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+
+from agent.board import Board
+from agent.discovery import locate
+from agent.errors import RunnerUnusableError
+from agent.fingerprint import read_fingerprint
+from agent.messages import Join
+from agent.runner import NativeRunner, Runner, RunnerError, SyntheticRunner, find_runner, find_runtime
+from agent.settings import Settings
+from agent.state_folder import StateFolder, open_state
+from agent.telemetry import TelemetryReader
+from protos.device import RunnerInfo
+from protos.discovery import PROTOCOL_VERSION
+
+__all__ = ["choose_runner", "start_agent"]
+
+log = logging.getLogger("agent")
+
+
+def start_agent(settings: Settings) -> int:
+    """Run until the session ends; the exit code. Raises AgentError for what a person has to mend."""
+    with open_state(settings.state_dir) as state:
+        return asyncio.run(_run(settings, state))
+
+
+def choose_runner(settings: Settings) -> Runner:
+    """The runner that ``settings`` ask for, not started. Raises RunnerUnusableError with the remedy."""
+    if settings.runner == "synthetic":
+        return SyntheticRunner()
+    try:
+        executable = find_runner()
+    except RunnerError as error:
+        raise RunnerUnusableError(str(error)) from error
+    libraries = None if settings.mode == "micro" else find_runtime(settings.runtime_dir)
+    if libraries is None and (settings.mode == "full" or settings.runtime_dir is not None):
+        where = f"in {settings.runtime_dir}" if settings.runtime_dir else "among this Python's packages"
+        raise RunnerUnusableError(
+            f"full mode needs libtvm_ffi.so and libtvm_runtime.so, and they are not {where}: "
+            "name their folder with --runtime DIR, or use --mode micro"
+        )
+    return NativeRunner(executable, libraries, settings.threads)
+
+
+async def _run(settings: Settings, state: StateFolder) -> int:
+    runner = choose_runner(settings)
+    try:
+        info = await runner.start()
+    except RunnerError as error:
+        raise RunnerUnusableError(f"the runner does not start: {error}") from error
+    try:
+        board = _board(settings, state, runner, info)
+        with contextlib.ExitStack() as stack:
+            if settings.metrics_port is not None:
+                from agent.metrics import serve_metrics
+
+                port = stack.enter_context(serve_metrics(board, settings.metrics_port))
+                log.info("metrics at http://0.0.0.0:%d/metrics", port)
+            ending = await board.run()
+    finally:
+        await runner.stop()
+    if ending.reason:
+        log.error("%s", ending.reason)
+    else:
+        log.info("stopped: %d trials measured", sum(board.outcomes.values()))
+    return ending.code
+
+
+def _board(settings: Settings, state: StateFolder, runner: Runner, info: RunnerInfo) -> Board:
+    fingerprint = read_fingerprint()
+    labels = dict(settings.labels)
+    if settings.runner == "synthetic":
+        labels["synthetic"] = "true"
+    log.info(
+        "device %s (%s): %s, %d CPUs, %s mode, %d threads",
+        settings.name,
+        state.device_id[:8],
+        fingerprint.board_model or fingerprint.arch,
+        fingerprint.cores,
+        info.mode.value if info.mode else "unknown",
+        info.threads,
+    )
+    join = Join(
+        protocol_version=PROTOCOL_VERSION,
+        device_id=state.device_id,
+        name=settings.name,
+        fingerprint=fingerprint,
+        runner=info,
+        labels=labels,
+        slots=settings.slots,
+    )
+    return Board(
+        join=join,
+        runner=runner,
+        telemetry=TelemetryReader(fingerprint.clusters),
+        locate=functools.partial(locate, settings),
+        cache_dir=state.artifacts,
+        cache_bytes=settings.cache_bytes,
+    )

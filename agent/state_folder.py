@@ -1,0 +1,65 @@
+"""The agent's folder on the board: its identity, its lock, its artifact cache."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import SettingsError, StateInUseError
+
+__all__ = ["StateFolder", "open_state"]
+
+
+class StateFolder:
+    """A folder held by this process alone. ``device_id`` was made once and stays with the folder."""
+
+    def __init__(self, root: Path, device_id: str) -> None:
+        self.root = root
+        self.device_id = device_id
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+
+@contextmanager
+def open_state(root: Path) -> Iterator[StateFolder]:
+    """Make the folder if need be and hold it. Raises StateInUseError, SettingsError where it cannot be written."""
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SettingsError(
+            f"the state folder {root} cannot be written ({error.strerror}): give another with --state DIR"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "?"
+            raise StateInUseError(
+                f"another agent (pid {holder}) works with {root}: stop it, or give this one its own with --state DIR"
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        yield StateFolder(root, _device_id(root))
+    finally:
+        os.close(lock)
+
+
+def _device_id(root: Path) -> str:
+    path = root / "device-id"
+    try:
+        known = path.read_text().strip()
+    except FileNotFoundError:
+        known = ""
+    if not known:
+        known = uuid.uuid4().hex
+        fresh = path.with_suffix(".new")
+        fresh.write_text(known + "\n")
+        fresh.replace(path)
+    return known
