@@ -48,10 +48,10 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
         click.echo(f"{where}. Start one on a board: agent start", err=True)
         return
     now_s = time.time()
-    grid = table("device", "state", "board", ">cores", "pools", ">busy", ">temp", ">measured", "heard")
+    rows = []
     for device in found:
         degrees = device.telemetry.temperature_c if device.telemetry else None
-        grid.add_row(
+        row = (
             device.name,
             device.state.value if device.state else UNKNOWN,
             device.fingerprint.board_model or device.fingerprint.arch,
@@ -62,7 +62,9 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
             count(device.measured),
             ago(device.last_heard_unix_s, now_s),
         )
-    console().print(grid)
+        rows.append(row)
+    columns = ["device*", "state", "board*", ">cores", "pools*", ">busy", ">temp", ">measured", "heard"]
+    console().print(table(columns, rows))
 
 
 @devices.command("show")

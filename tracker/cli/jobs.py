@@ -55,10 +55,10 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
         )
         return
     now_s = time.time()
-    grid = table("job", "kind", "model", "pool", "user", "state", ">trials", ">took", "submitted")
+    rows = []
     for job in found:
         took = (job.finished_unix_s or now_s) - job.started_unix_s if job.started_unix_s else 0.0
-        grid.add_row(
+        row = (
             job.id,
             job.spec.kind.value if job.spec.kind else UNKNOWN,
             job.spec.model_name,
@@ -69,7 +69,9 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
             duration(took) if took else UNKNOWN,
             ago(job.created_unix_s, now_s),
         )
-    console().print(grid)
+        rows.append(row)
+    columns = ["job", "kind", "model*", "pool*", "user*", "state", ">trials", ">took", "submitted"]
+    console().print(table(columns, rows))
 
 
 @jobs.command("show")
@@ -84,6 +86,7 @@ def show_job(job_id: str, as_json: bool, connection: Connection) -> None:
       farm jobs show 3f2a
     """
     from tracker.cli.output import console, facts, print_json
+    from tracker.cli.progress import by_time_share, task_table
     from tracker.cli.results import closing_line, print_result
 
     with connection.open() as client:
@@ -99,7 +102,7 @@ def show_job(job_id: str, as_json: bool, connection: Connection) -> None:
         click.echo(closing_line(job.spec.model_name, job.result))
     elif job.tasks:
         screen.print()
-        screen.print(_task_table(job))
+        screen.print(task_table(by_time_share(job.tasks)))
 
 
 def _facts(job: Job) -> list[tuple[str, str]]:
@@ -130,25 +133,6 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("target", job.target),
         ("worker", job.worker_id),
     ]
-
-
-def _task_table(job: Job) -> object:
-    from tracker.cli.formats import count, gflops, latency
-    from tracker.cli.output import table
-    from tracker.cli.progress import by_time_share
-
-    grid = table("task", ">weight", ">trials", ">failed", ">best", ">GFLOP/s", ">untuned")
-    for task in by_time_share(job.tasks):
-        grid.add_row(
-            task.name,
-            count(task.weight),
-            count(task.trials),
-            count(task.failed),
-            latency(task.best_s),
-            gflops(task.flops, task.best_s),
-            latency(task.untuned_s),
-        )
-    return grid
 
 
 @jobs.command("watch")

@@ -10,17 +10,20 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import IO, Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 __all__ = ["console", "facts", "jsonable", "print_json", "print_json_array", "table"]
 
 _PIPE_WIDTH = 200  # a file has no width: wide enough that no cell is cut
+_NARROWEST = 12
 
 
 def console(file: IO[str] | None = None) -> Console:
@@ -57,18 +60,24 @@ def print_json_array(values: Iterable[Any]) -> None:
     click.echo("[]" if empty else "\n]")
 
 
-def table(*columns: str) -> Table:
-    """An empty table. A column named ">trials" is right-aligned; "name*" takes the width that is left."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> Table:
+    """``rows`` under ``columns``. ">trials" is right-aligned; "name*" gives way where the terminal is narrow.
+
+    ``styles`` has a style for each row, or is empty.
+    """
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
+    for position, column in enumerate(columns):
+        name = column.strip(">*")
+        widest = max(map(cell_len, [name, *(row[position] for row in rows)]))
         grid.add_column(
-            column.strip(">*"),
+            name,
             justify="right" if column.startswith(">") else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=8 if column.endswith("*") else len(column.strip(">*")),
-            ratio=None,
+            # rich narrows only columns that may wrap: the cells themselves say that they do not.
+            no_wrap=not column.endswith("*"),
+            min_width=min(widest, _NARROWEST) if column.endswith("*") else widest,
         )
+    for position, row in enumerate(rows):
+        grid.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row), style=styles[position] if styles else None)
     return grid
 
 
@@ -79,5 +88,5 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
     grid.add_column(overflow="fold")
     for name, value in rows:
         if value:
-            grid.add_row(name, value)
+            grid.add_row(name, Text(value))
     return grid

@@ -38,12 +38,12 @@ def list_pools(as_json: bool, connection: Connection) -> None:
     if not found:
         click.echo("The farm has no pool yet: one comes with the first device of its architecture.", err=True)
         return
-    grid = table("pool", ">connected", "devices", "selector")
+    rows = []
     for pool in found:
         selector = " ".join(f"{key}={value}" for key, value in sorted(pool.selector.items()))
         devices = ", ".join(pool.devices)
-        grid.add_row(pool.name, f"{pool.connected} of {len(pool.devices)}", devices, selector or "every device")
-    console().print(grid)
+        rows.append((pool.name, f"{pool.connected} of {len(pool.devices)}", devices, selector or "every device"))
+    console().print(table(["pool", ">connected", "devices*", "selector*"], rows))
 
 
 @pools.command("create")

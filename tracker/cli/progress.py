@@ -12,6 +12,7 @@ from typing import Protocol
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from tracker.cli.formats import (
@@ -114,7 +115,7 @@ class Progress:
         if job is None:
             return []
         parts = [self.doing()]
-        if job.spec.kind is JobKind.TUNE:
+        if job.spec.kind is JobKind.TUNE and job.tasks:
             failed = sum(task.failed for task in job.tasks)
             pace = self.trials_per_s(at_s)
             of_all = f" of {count(job.spec.max_trials)}" if job.spec.max_trials else ""
@@ -187,6 +188,25 @@ class LiveView:
         return rendering(self._progress, time.monotonic(), self._screen.height)
 
 
+def task_table(tasks: Sequence[Task]) -> Table:
+    """``tasks`` as they are, one a row."""
+    return table(
+        ["task*", ">weight", ">trials", ">failed", ">best", ">GFLOP/s", ">untuned"],
+        [
+            [
+                task.name,
+                count(task.weight),
+                count(task.trials),
+                count(task.failed),
+                latency(task.best_s),
+                gflops(task.flops, task.best_s),
+                latency(task.untuned_s),
+            ]
+            for task in tasks
+        ],
+    )
+
+
 def rendering(progress: Progress, at_s: float, height: int) -> RenderableType:
     """The live display: three lines of header, then as many tasks as ``height`` lines leave room for."""
     job = progress.job
@@ -206,17 +226,7 @@ def rendering(progress: Progress, at_s: float, height: int) -> RenderableType:
     if job.tasks:
         room = max(1, height - len(lines) - 4)
         ordered = by_time_share(job.tasks)
-        grid = table("task*", ">weight", ">trials", ">best", ">GFLOP/s", ">untuned")
-        for task in ordered[:room]:
-            grid.add_row(
-                task.name,
-                count(task.weight),
-                count(task.trials),
-                latency(task.best_s),
-                gflops(task.flops, task.best_s),
-                latency(task.untuned_s),
-            )
-        lines += [Text(), grid]
+        lines += [Text(), task_table(ordered[:room])]
         if len(ordered) > room:
             lines.append(Text(f"+{len(ordered) - room} more", style="dim"))
     return Group(*lines)

@@ -137,11 +137,11 @@ def _print(found: Iterable[Record], as_json: bool) -> None:
         print_json_array(found)
         return
     now_s = time.time()
-    grid = table("workload", "name", ">latency", "outcome", "device", "engine", "job", "measured")
+    rows = []
     for record in found:
         measurement = record.measurement
         times = measurement.run_secs
-        grid.add_row(
+        row = (
             record.workload[:12],
             record.workload_name,
             latency(sorted(times)[len(times) // 2]) if times else latency(0),
@@ -151,7 +151,9 @@ def _print(found: Iterable[Record], as_json: bool) -> None:
             record.job_id[:12],
             ago(measurement.timeline.finished_s or measurement.timeline.stored_s, now_s),
         )
-    if grid.row_count:
-        console().print(grid)
+        rows.append(row)
+    if rows:
+        columns = ["workload", "name*", ">latency", "outcome", "device*", "engine", "job*", "measured"]
+        console().print(table(columns, rows))
     else:
         click.echo("No record matches.", err=True)

@@ -46,7 +46,7 @@ def _task_cells(task: TaskResult) -> list[str]:
         count(task.weight),
         latency(task.untuned_s),
         latency(task.tuned_s),
-        "kept untuned" if task.kept_untuned else speedup(task.untuned_s, task.tuned_s),
+        "kept" if task.kept_untuned else speedup(task.untuned_s, task.tuned_s),
         gflops(task.flops, task.tuned_s),
         count(task.trials),
     ]
@@ -57,24 +57,27 @@ def print_result(screen: Console, job: Job) -> None:
     result = job.result
     if result is None:
         return
-    grid = table("task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials")
-    for task in sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True):
-        grid.add_row(*_task_cells(task), style="dim" if task.kept_untuned else None)
+    tasks = sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True)
     untuned_s, tuned_s, measured = model_latency(result)
-    flops = sum(task.weight * task.flops for task in result.tasks)
-    grid.add_section()
-    grid.add_row(
+    flops = sum(task.weight * task.flops for task in tasks)
+    model = [
         job.spec.model_name + ("" if measured else " (sum of tasks)"),
         "",
         latency(untuned_s),
         latency(tuned_s),
-        "kept untuned" if result.kept_untuned else speedup(untuned_s, tuned_s),
+        "kept" if result.kept_untuned else speedup(untuned_s, tuned_s),
         gflops(flops, tuned_s),
-        count(sum(task.trials for task in result.tasks)),
-        style="bold",
+        count(sum(task.trials for task in tasks)),
+    ]
+    grid = table(
+        ["task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials"],
+        [*map(_task_cells, tasks), model],
+        ["dim" if task.kept_untuned else "" for task in tasks] + ["bold"],
     )
     screen.print(grid)
     screen.print()
+    if result.kept_untuned or any(task.kept_untuned for task in tasks):
+        screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
     if measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
         screen.print(

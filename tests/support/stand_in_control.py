@@ -1,0 +1,197 @@
+"""A tracker made of values: the Control service over real gRPC, its jobs moved by the test.
+
+For what a real tracker shows seldom or slowly: a job at a chosen moment, a tracker that goes away
+in the middle of a watch, a package whose bytes are wrong. What it answers obeys control.proto.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import grpc
+
+from protos.convert import from_message, to_message
+from protos.discovery import PROTOCOL_VERSION
+from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
+from protos.farm.v1.control_pb2_grpc import ControlServicer, add_ControlServicer_to_server
+from tracker.domain import (
+    Artifact,
+    Device,
+    Job,
+    JobSpec,
+    JobState,
+    Measurement,
+    MeasureRequest,
+    Outcome,
+    PackageFile,
+    Pool,
+    Record,
+    RecordFilter,
+)
+
+__all__ = ["StandInControl"]
+
+
+class StandInControl(ControlServicer):
+    """Holds what a test puts into its fields; ``put_job`` changes a job and wakes its watchers."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.devices: list[Device] = []
+        self.pools: list[Pool] = []
+        self.records: list[Record] = []
+        self.artifacts: dict[str, bytes] = {}
+        self.filters: list[RecordFilter] = []
+        self.submitted: list[tuple[str, JobSpec]] = []
+        self.measured: list[tuple[Any, MeasureRequest]] = []
+        self.measurement = Measurement("", Outcome.OK, run_secs=(0.003, 0.001, 0.002), device_name="board")
+        self.capacity = control_pb2.Capacity(devices=1, slots=2)
+        self.protocol_version = PROTOCOL_VERSION
+        self._jobs: dict[str, Job] = {}
+        self._changed = threading.Condition()
+        self._closing = False
+        self._server = grpc.server(
+            ThreadPoolExecutor(16, thread_name_prefix="stand-in"),
+            options=[("grpc.max_receive_message_length", 64 << 20), ("grpc.so_reuseport", 0)],
+        )
+        add_ControlServicer_to_server(self, self._server)
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self._server.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> StandInControl:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Gone at once, as after kill -9: every stream ends with UNAVAILABLE or CANCELLED."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._server.stop(grace=None).wait()
+
+    def put_job(self, job: Job) -> None:
+        with self._changed:
+            self._jobs[job.id] = job
+            self._changed.notify_all()
+
+    def put_file(self, name: str, data: bytes) -> PackageFile:
+        digest = hashlib.sha256(data).hexdigest()
+        self.artifacts[digest] = data
+        return PackageFile(name, Artifact(digest, len(data)))
+
+    def await_job(self, timeout_s: float = 10.0) -> Job:
+        """The first job that was submitted."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.submitted, timeout_s), "no job was submitted"
+            return next(iter(self._jobs.values()))
+
+    def _job(self, prefix: str, context: grpc.ServicerContext) -> Job:
+        found = [job for job in self._jobs.values() if job.id.startswith(prefix)]
+        if len(found) != 1:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"There is no job {prefix}.")
+        return found[0]
+
+    # -- the service
+
+    def GetStatus(self, request: Any, context: Any) -> Any:
+        return control_pb2.Status(
+            farm="stand-in",
+            version="0.1.0",
+            protocol_version=self.protocol_version,
+            devices_connected=len(self.devices),
+            jobs_running=sum(job.state is JobState.RUNNING for job in self._jobs.values()),
+        )
+
+    def ListDevices(self, request: Any, context: Any) -> Any:
+        if request.pool and request.pool not in [pool.name for pool in self.pools]:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"There is no pool {request.pool}.")
+        wanted = [device for device in self.devices if not request.pool or request.pool in device.pools]
+        return control_pb2.ListDevicesResponse(devices=[to_message(device_pb2.Device, device) for device in wanted])
+
+    def ListPools(self, request: Any, context: Any) -> Any:
+        return control_pb2.ListPoolsResponse(pools=[to_message(device_pb2.Pool, pool) for pool in self.pools])
+
+    def PutPool(self, request: Any, context: Any) -> Any:
+        self.pools.append(Pool(request.name, dict(request.selector)))
+        return to_message(device_pb2.Pool, self.pools[-1])
+
+    def DeletePool(self, request: Any, context: Any) -> Any:
+        self.pools = [pool for pool in self.pools if pool.name != request.name]
+        return control_pb2.DeletePoolResponse()
+
+    def SubmitJob(self, request: Any, context: Any) -> Any:
+        spec = from_message(JobSpec, request.spec)
+        if spec.model.digest not in self.artifacts:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "The model was not sent.")
+        with self._changed:
+            for request_id, _ in self.submitted:
+                if request_id == request.request_id:
+                    return to_message(job_pb2.Job, next(iter(self._jobs.values())))
+            self.submitted.append((request.request_id, spec))
+            job = Job(id=f"{len(self.submitted):04x}job", spec=spec, created_unix_s=1.0)
+            self._jobs[job.id] = job
+            self._changed.notify_all()
+        return to_message(job_pb2.Job, job)
+
+    def GetJob(self, request: Any, context: Any) -> Any:
+        return to_message(job_pb2.Job, self._job(request.id, context))
+
+    def ListJobs(self, request: Any, context: Any) -> Any:
+        jobs = [to_message(job_pb2.Job, replace(job, tasks=())) for job in reversed(self._jobs.values())]
+        chosen = [job for job in jobs if not request.state or job.state == request.state]
+        return control_pb2.ListJobsResponse(jobs=chosen[: request.limit or None])
+
+    def CancelJob(self, request: Any, context: Any) -> Any:
+        job = replace(self._job(request.id, context), state=JobState.CANCELLED)
+        self.put_job(job)
+        return to_message(job_pb2.Job, job)
+
+    def WatchJob(self, request: Any, context: Any) -> Iterator[Any]:
+        job, shown = self._job(request.id, context), None
+        while not self._closing and context.is_active():
+            if job != shown:
+                shown = job
+                yield to_message(job_pb2.Job, job)
+                if job.state is not None and job.state.final:
+                    return
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._jobs[job.id] != shown, 0.2)  # noqa: B023
+                job = self._jobs[job.id]
+
+    def QueryRecords(self, request: Any, context: Any) -> Iterator[Any]:
+        self.filters.append(from_message(RecordFilter, request))
+        for record in self.records:
+            yield to_message(record_pb2.Record, record)
+
+    def BestRecords(self, request: Any, context: Any) -> Any:
+        return control_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, r) for r in self.records])
+
+    def PutArtifact(self, request_iterator: Any, context: Any) -> Any:
+        data = b"".join(part.data for part in request_iterator)
+        return to_message(measurement_pb2.Artifact, self.put_file("", data).content)
+
+    def GetArtifact(self, request: Any, context: Any) -> Iterator[Any]:
+        data = self.artifacts.get(request.digest)
+        if data is None:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"There is no artifact {request.digest}.")
+        for start in range(0, len(data or b""), 1 << 20):
+            yield control_pb2.ArtifactDownload(data=(data or b"")[start : start + (1 << 20)])
+
+    def Measure(self, request_iterator: Any, context: Any) -> Iterator[Any]:
+        opening = next(request_iterator).open
+        yield control_pb2.MeasureReply(capacity=self.capacity)
+        for call in request_iterator:
+            request = from_message(MeasureRequest, call.trial.request)
+            self.measured.append((opening, request))
+            answer = replace(self.measurement, trial_id=request.trial_id)
+            yield control_pb2.MeasureReply(measurement=to_message(measurement_pb2.Measurement, answer))
