@@ -1,0 +1,76 @@
+# Everything below needs make and one of Python 3.10 to 3.13; no compiler.
+
+VENV   ?= .venv
+BUDGET ?= 2m
+OUTPUT ?= demo-package
+MODEL  ?=
+TESTS  ?=
+
+# Only asked for when .venv must be made.
+find_python = for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3); do \
+    "$$python" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break; \
+    python=; \
+  done; \
+  [ -n "$$python" ] || { echo "make: no Python 3.10 to 3.13 with its venv module$(if $(PYTHON), at $(PYTHON)); name one: make PYTHON=/path/to/python" >&2; exit 1; }
+
+PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check
+SOURCE := pyproject.toml constraints.txt $(wildcard agent/runner/native/*.c agent/runner/native/*.h agent/runner/native/build.py)
+PROTOS := $(wildcard protos/farm/v1/*.proto)
+PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint stubs stubs-check constraints clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx BUDGET=2m OUTPUT=demo-package]
+	@$(VENV)/bin/farm demo $(if $(MODEL),--model "$(MODEL)") --budget "$(BUDGET)" -o "$(OUTPUT)"
+
+test: $(VENV)/.dev ## the whole test suite [TESTS="tests/unit -x"]
+	@$(VENV)/bin/python -m pytest $(TESTS)
+
+lint: $(VENV)/.dev stubs-check ## ruff, mypy, import-linter, stubs against protos
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+stubs: $(VENV)/.dev ## Python stubs from the .proto files, in place
+	@$(PROTOC) --python_out=. --pyi_out=. $(PROTOS)
+	@$(PROTOC) --grpc_python_out=. $$(grep -l '^service ' $(PROTOS))
+
+stubs-check: $(VENV)/.dev
+	@rm -rf build/stubs && mkdir -p build/stubs
+	@$(PROTOC) --python_out=build/stubs --pyi_out=build/stubs $(PROTOS)
+	@$(PROTOC) --grpc_python_out=build/stubs $$(grep -l '^service ' $(PROTOS))
+	@diff -r -x '*.proto' -x __init__.py -x __pycache__ protos/farm/v1 build/stubs/protos/farm/v1 \
+	  || { echo "make: the stubs do not match the .proto files: run 'make stubs'" >&2; exit 1; }
+
+constraints: $(VENV)/.dev ## the pinned versions anew, from pyproject.toml
+	@$(PIP) install -q uv
+	@printf 'hatchling\neditables\n' | $(VENV)/bin/uv pip compile --universal --python-version 3.10 --all-extras --upgrade -q \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-package pip pyproject.toml - -o build/constraints.txt
+	@{ sed '/^[^#]/,$$d' constraints.txt; cat build/constraints.txt; } > build/constraints.new && mv build/constraints.new constraints.txt
+
+clean: ## all that make has made
+	rm -rf $(VENV) build dist $(OUTPUT) agent/runner/native/bin .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find agent tracker protos tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(find_python); echo "Making $(VENV) with $$("$$python" -V)."; "$$python" -m venv "$(VENV)"
+
+# The build tools come first and pinned: a build in isolation would fetch its own, unpinned, a second time.
+$(VENV)/.build: $(SOURCE) | $(VENV)/bin/python
+	@echo "Installing into $(VENV): about 1 GB on disk, once."
+	@$(PIP) install -q -c constraints.txt hatchling editables ziglang apache-tvm-ffi
+	@touch $@
+
+$(VENV)/.tracker: $(VENV)/.build
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[tracker]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.build
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[tracker,dev]'
+	@touch $@ $(VENV)/.tracker
