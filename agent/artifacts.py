@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -142,7 +143,7 @@ class ArtifactCache:
 
 
 def _name(artifact: Artifact, suffix: str) -> str:
-    if len(artifact.digest) != 64 or not artifact.digest.isalnum():
+    if not re.fullmatch(r"[0-9a-f]{64}", artifact.digest):
         raise ArtifactError(f"{artifact.digest[:80]!r} is not a sha256 digest")
     return artifact.digest + suffix
 

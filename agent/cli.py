@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -163,7 +164,7 @@ def start(
                 tracker=tracker or "",
                 cache_bytes=cache_mb << 20,
                 labels=parse_labels(rest.pop("labels")),
-                **({"name": name} if name else {}),
+                name=name or socket.gethostname(),
                 **rest,
             )
         )

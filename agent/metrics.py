@@ -53,7 +53,7 @@ class BoardCollector(Collector):
 
 @contextmanager
 def serve_metrics(board: Board, port: int) -> Iterator[int]:
-    """Serve /metrics on ``port`` (0: any) of every interface and yield the port. Raises SettingsError where it is taken."""
+    """Serve metrics on ``port`` (0: any) of every interface; yields the port. SettingsError where it is taken."""
     registry = CollectorRegistry()
     registry.register(BoardCollector(board))
     try:

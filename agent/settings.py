@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +24,9 @@ class Settings:
     """One agent's choices. ``tracker`` is host:port, "" means: find one by mDNS (of ``farm`` where it is named)."""
 
     state_dir: Path
+    name: str = ""
     tracker: str = ""
     farm: str = ""
-    name: str = field(default_factory=socket.gethostname)
     labels: dict[str, str] = field(default_factory=dict)
     runner: RunnerKind = "native"
     runtime_dir: Path | None = None

@@ -51,6 +51,10 @@ class TelemetryReader:
     def _throttling(self) -> tuple[str, ...]:
         flags = _number(self._sys / _PI_THROTTLED, base=16)
         reasons = [] if flags is None else [name for bit, name in _PI_NOW.items() if flags >> bit & 1]
+        for chip in (self._sys / "class/hwmon").glob("hwmon*"):
+            # What a mainline kernel offers in place of get_throttled: drivers/hwmon/raspberrypi-hwmon.c
+            if _text(chip / "name") == "rpi_volt" and _number(chip / "in0_lcrit_alarm"):
+                reasons.append("under-voltage")
         counts, self._throttle_counts = self._throttle_counts, self._read_throttle_counts()
         if any(now > counts.get(path, now) for path, now in self._throttle_counts.items()):
             reasons.append("throttled")

@@ -192,7 +192,7 @@ def make_request(
     trial_id: str,
     library: Artifact | None = None,
     *,
-    plan: TimingPlan = TimingPlan(),
+    plan: TimingPlan | None = None,
     args: tuple[Argument, ...] = (Argument((4, 4), "float32", fill_seed=1),),
     params: Artifact | None = None,
     entry: str = "main",
@@ -200,6 +200,5 @@ def make_request(
     """A trial. Without ``library`` it carries a few bytes, which is all that the synthetic runner needs."""
     data = trial_id.encode()
     library = library or Artifact(hashlib.sha256(data).hexdigest(), len(data), data)
-    return MeasureRequest(
-        trial_id, Program(ProgramKind.KERNEL, library, entry, args, params), plan, Limits(run_timeout_s=10.0)
-    )
+    program = Program(ProgramKind.KERNEL, library, entry, args, params)
+    return MeasureRequest(trial_id, program, plan or TimingPlan(), Limits(run_timeout_s=10.0))

@@ -1,0 +1,347 @@
+"""The agent's session as tables: a story of events, and the effects of its last one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from agent.effects import (
+    CancelRun,
+    Connect,
+    Disconnect,
+    Effect,
+    Exit,
+    Fetch,
+    Release,
+    Say,
+    Send,
+    SendHeartbeat,
+    SendJoin,
+    StartRun,
+)
+from agent.events import (
+    Event,
+    FilesFailed,
+    FilesReady,
+    Finished,
+    Heard,
+    LinkDown,
+    LinkUp,
+    RunnerFailed,
+    Stop,
+    Tick,
+    Unreadable,
+)
+from agent.messages import Acknowledged, CancelTrials, Draining, GiveBack, Joined, Refused, Started
+from agent.session import BACKOFF_LONGEST_S, Phase, Session, begin, transition, wakes_at
+from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Program, ProgramKind
+
+HEARTBEAT_S = 2.0
+JOINED = Heard(Joined(farm="lab", heartbeat_s=HEARTBEAT_S, pools=("arm64",)))
+
+
+def trial(name: str) -> MeasureRequest:
+    return MeasureRequest(name, Program(ProgramKind.KERNEL, Artifact("d" * 64, 1, b"x"), "main", ()))
+
+
+def asked(name: str) -> Heard:
+    return Heard(trial(name))
+
+
+def result(name: str, outcome: Outcome = Outcome.OK) -> Measurement:
+    return Measurement(name, outcome)
+
+
+def done(name: str, outcome: Outcome = Outcome.OK) -> Finished:
+    return Finished(result(name, outcome))
+
+
+def tell(events: Sequence[Event | tuple[float, Event]], slots: int = 3) -> tuple[Session, list[Effect]]:
+    """The state after ``events`` (each at its time, or when the one before was), and the last one's effects but Say."""
+    state, effects = begin(slots)
+    now = 100.0
+    for item in events:
+        if isinstance(item, tuple):
+            now, item = item
+        state, effects = transition(state, item, now)
+    return state, [effect for effect in effects if not isinstance(effect, Say)]
+
+
+UP = [LinkUp(), JOINED]
+RUNNING_A = [*UP, asked("a"), FilesReady("a")]
+A_RUNS_B_WAITS = [*RUNNING_A, asked("b")]
+A_IN_OUTBOX = [*RUNNING_A, done("a")]
+REASON = "the agent was asked to stop"
+
+STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
+    "a new stream is told who we are": ([LinkUp()], [SendJoin()], Phase.JOINING),
+    "joined": (UP, [], Phase.IDLE),
+    "a trial's files are fetched": ([*UP, asked("a")], [Fetch(trial("a"))], Phase.IDLE),
+    "it runs when they are here": (RUNNING_A, [StartRun(trial("a")), Send(Started("a"))], Phase.MEASURING),
+    "the next is fetched while one runs": (A_RUNS_B_WAITS, [Fetch(trial("b"))], Phase.MEASURING),
+    "and waits its turn": ([*A_RUNS_B_WAITS, FilesReady("b")], [], Phase.MEASURING),
+    "a result is sent and the next starts": (
+        [*A_RUNS_B_WAITS, FilesReady("b"), done("a")],
+        [Release("a"), Send(result("a")), StartRun(trial("b")), Send(Started("b"))],
+        Phase.MEASURING,
+    ),
+    "a trial whose files are slow does not hold up the one behind it": (
+        [*UP, asked("a"), asked("b"), FilesReady("b")],
+        [StartRun(trial("b")), Send(Started("b"))],
+        Phase.MEASURING,
+    ),
+    "a failed kernel is a result like any other": (
+        [*RUNNING_A, done("a", Outcome.CRASH)],
+        [Release("a"), Send(result("a", Outcome.CRASH))],
+        Phase.IDLE,
+    ),
+    "sent twice while queued": ([*UP, asked("a"), asked("a")], [], Phase.IDLE),
+    "sent twice while running": ([*RUNNING_A, asked("a")], [], Phase.MEASURING),
+    "sent again with its result unacknowledged: answered, not run": (
+        [*A_IN_OUTBOX, asked("a")],
+        [Send(result("a"))],
+        Phase.IDLE,
+    ),
+    "more than the slots": (
+        [*UP, asked("a"), asked("b"), asked("c"), asked("d")],
+        [Send(GiveBack(("d",), "this device holds 3 trials, all it said it would take"))],
+        Phase.IDLE,
+    ),
+    "acknowledged results are forgotten": ([*A_IN_OUTBOX, Heard(Acknowledged(("a",)))], [], Phase.IDLE),
+    "files that do not come are no fault of the kernel": (
+        [*UP, asked("a"), FilesFailed("a", "the disk is full")],
+        [Release("a"), Send(GiveBack(("a",), "the disk is full"))],
+        Phase.IDLE,
+    ),
+    "files of a trial cancelled meanwhile": (
+        [*UP, asked("a"), Heard(CancelTrials(("a",))), FilesFailed("a", "late")],
+        [],
+        Phase.IDLE,
+    ),
+    "a trial of a newer tracker": (
+        [*UP, Unreadable("a", "unknown kind")],
+        [Send(GiveBack(("a",), "unknown kind"))],
+        Phase.IDLE,
+    ),
+    # cancel
+    "cancel a queued trial": ([*UP, asked("a"), Heard(CancelTrials(("a",)))], [Release("a")], Phase.IDLE),
+    "cancel the running one": ([*RUNNING_A, Heard(CancelTrials(("a",)))], [CancelRun()], Phase.MEASURING),
+    "cancel it twice": ([*RUNNING_A, Heard(CancelTrials(("a",))), Heard(CancelTrials(("a",)))], [], Phase.MEASURING),
+    "a cancelled run is not answered": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), done("a", Outcome.CANCELLED)],
+        [Release("a")],
+        Phase.IDLE,
+    ),
+    "nor one that ended well at that moment": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), done("a")],
+        [Release("a")],
+        Phase.IDLE,
+    ),
+    "a cancelled run makes way for the next": (
+        [*A_RUNS_B_WAITS, FilesReady("b"), Heard(CancelTrials(("a",))), done("a", Outcome.CANCELLED)],
+        [Release("a"), StartRun(trial("b")), Send(Started("b"))],
+        Phase.MEASURING,
+    ),
+    "asked again while its cancelled run still ends": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), asked("a")],
+        [Send(GiveBack(("a",), "its cancelled run is still ending"))],
+        Phase.MEASURING,
+    ),
+    "a cancelled run takes no slot": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), asked("b"), asked("c"), asked("d")],
+        [Fetch(trial("d"))],
+        Phase.MEASURING,
+    ),
+    # the link
+    "lost while idle": ([*UP, LinkDown("cut", 1.0)], [Connect(1.0)], Phase.LOST),
+    "never reached": ([LinkDown("no route", 0.0)], [Connect(0.5)], Phase.JOINING),
+    "lost while one runs: queued trials are dropped, it runs on": (
+        [*A_RUNS_B_WAITS, LinkDown("cut")],
+        [Release("b"), Connect(1.0)],
+        Phase.LOST,
+    ),
+    "its result waits": ([*RUNNING_A, LinkDown("cut"), done("a")], [Release("a")], Phase.LOST),
+    "and is sent after the next join": (
+        [*RUNNING_A, LinkDown("cut"), done("a"), LinkUp(), JOINED],
+        [Send(result("a"))],
+        Phase.IDLE,
+    ),
+    "a run that outlives the gap answers on the new stream": (
+        [*RUNNING_A, LinkDown("cut"), LinkUp(), JOINED, done("a")],
+        [Release("a"), Send(result("a"))],
+        Phase.IDLE,
+    ),
+    "unacknowledged before the gap, sent again after it": (
+        [*A_IN_OUTBOX, LinkDown("cut"), LinkUp(), JOINED],
+        [Send(result("a"))],
+        Phase.IDLE,
+    ),
+    "acknowledged before the gap, not sent again": (
+        [*A_IN_OUTBOX, Heard(Acknowledged(("a",))), LinkDown("cut"), LinkUp(), JOINED],
+        [],
+        Phase.IDLE,
+    ),
+    # refused
+    "refused": (
+        [LinkUp(), Heard(Refused("agent too old"))],
+        [Exit(3, "the tracker refuses this agent: agent too old")],
+        Phase.JOINING,
+    ),
+    "refused after a gap, with a kernel at hand": (
+        [*RUNNING_A, LinkDown("cut"), LinkUp(), Heard(Refused("no"))],
+        [CancelRun(), Exit(3, "the tracker refuses this agent: no")],
+        Phase.JOINING,
+    ),
+    "refused for now": (
+        [LinkUp(), Heard(Refused("the name is still in use", 4.0))],
+        [Disconnect("refused for now")],
+        Phase.JOINING,
+    ),
+    "comes again when told": (
+        [LinkUp(), Heard(Refused("the name is still in use", 4.0)), LinkDown("refused for now")],
+        [Connect(4.0)],
+        Phase.JOINING,
+    ),
+    # draining
+    "stopped while idle": ([*UP, Stop()], [Send(Draining()), Exit(0)], Phase.DRAINING),
+    "stopped before it ever joined": ([Stop()], [Exit(0)], Phase.DRAINING),
+    "stopped while measuring: the queued ones go back": (
+        [*A_RUNS_B_WAITS, Stop()],
+        [Release("b"), Send(Draining()), Send(GiveBack(("b",), REASON))],
+        Phase.DRAINING,
+    ),
+    "a trial that crossed with the drain": (
+        [*RUNNING_A, Stop(), asked("b")],
+        [Send(GiveBack(("b",), "this device is draining"))],
+        Phase.DRAINING,
+    ),
+    "the last result is sent": ([*RUNNING_A, Stop(), done("a")], [Release("a"), Send(result("a"))], Phase.DRAINING),
+    "and its acknowledgement ends the agent": (
+        [*RUNNING_A, Stop(), done("a"), Heard(Acknowledged(("a",)))],
+        [Exit(0)],
+        Phase.DRAINING,
+    ),
+    "without it, time does": (
+        [*RUNNING_A, Stop(), (100.0, done("a")), (105.0, asked("b")), (110.0, Tick())],
+        [SendHeartbeat(), Exit(0)],
+        Phase.DRAINING,
+    ),
+    "a lost link while draining is taken up again": (
+        [*RUNNING_A, Stop(), LinkDown("cut"), LinkUp(), JOINED],
+        [Send(Draining())],
+        Phase.DRAINING,
+    ),
+    "lost and nothing left to say": ([*UP, LinkDown("cut"), Stop()], [Exit(0)], Phase.DRAINING),
+    "a second signal": (
+        [*RUNNING_A, Stop(), Stop()],
+        [CancelRun(), Exit(130, "a second signal: left at once")],
+        Phase.DRAINING,
+    ),
+    # the runner
+    "a runner that cannot start gives everything back": (
+        [*A_RUNS_B_WAITS, RunnerFailed("no such file")],
+        [
+            Release("a"),
+            Release("b"),
+            Send(Draining()),
+            Send(GiveBack(("a", "b"), "no such file")),
+            Exit(6, "no such file"),
+        ],
+        Phase.DRAINING,
+    ),
+    "a runner that fails while draining": (
+        [*RUNNING_A, Stop(), RunnerFailed("gone")],
+        [Release("a"), Send(Draining()), Send(GiveBack(("a",), "gone")), Exit(6, "gone")],
+        Phase.DRAINING,
+    ),
+    # time
+    "a heartbeat is due": ([(100.0, LinkUp()), JOINED, (102.0, Tick())], [SendHeartbeat()], Phase.IDLE),
+    "not yet": ([(100.0, LinkUp()), JOINED, (101.9, Tick())], [], Phase.IDLE),
+    "a join that nobody answers": (
+        [(100.0, LinkUp()), (115.0, Tick())],
+        [Disconnect("the tracker owes an answer and was silent for 15 s")],
+        Phase.JOINING,
+    ),
+    "an idle tracker may be silent": ([(100.0, LinkUp()), JOINED, (106.5, Tick())], [SendHeartbeat()], Phase.IDLE),
+    "one that owes an acknowledgement may not": (
+        [(100.0, LinkUp()), *RUNNING_A[1:], (101.0, done("a")), (107.0, Tick())],
+        [Disconnect("the tracker owes an answer and was silent for 6 s")],
+        Phase.IDLE,
+    ),
+    "a word from it is a sign of life": (
+        [(100.0, LinkUp()), *RUNNING_A[1:], (101.0, done("a")), (104.0, asked("b")), (107.0, Tick())],
+        [SendHeartbeat()],
+        Phase.IDLE,
+    ),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_story(story: str) -> None:
+    events, effects, phase = STORIES[story]
+    state, seen = tell(events)
+    assert seen == effects
+    assert state.phase is phase
+
+
+def test_backoff_doubles_to_its_longest_and_a_join_resets_it() -> None:
+    state, _ = begin(1)
+    delays = []
+    for _ in range(8):
+        state, effects = transition(state, LinkDown("no route", 1.0), 0.0)
+        delays += [effect.after_s for effect in effects if isinstance(effect, Connect)]
+    assert delays == [1, 2, 4, 8, 16, BACKOFF_LONGEST_S, BACKOFF_LONGEST_S, BACKOFF_LONGEST_S]
+    for event in (LinkUp(), JOINED, LinkDown("cut", 1.0)):
+        state, effects = transition(state, event, 0.0)
+    assert Connect(1.0) in effects
+
+
+def test_a_first_step_connects_at_once() -> None:
+    assert begin(2) == (Session(slots=2), [Connect(0.0)])
+
+
+def test_a_refusal_names_its_reason_once_and_nothing_happens_after_the_end() -> None:
+    state, _ = tell([LinkUp(), Heard(Refused("agent too old"))])
+    assert state.ended
+    assert transition(state, LinkDown("closed"), 0.0) == (state, [])
+    assert wakes_at(state) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("events", "due"),
+    [
+        ([], math.inf),
+        ([(100.0, LinkUp())], 115.0),
+        ([(100.0, LinkUp()), JOINED], 102.0),
+        ([(100.0, LinkUp()), *RUNNING_A[1:], (101.0, Stop()), (101.5, done("a")), (102.0, Tick())], 104.0),
+        ([(100.0, LinkUp()), *RUNNING_A[1:], Stop(), LinkDown("cut"), (101.5, done("a"))], 111.5),
+        ([*UP, LinkDown("cut")], math.inf),
+    ],
+)
+def test_wakes_at(events: list[Any], due: float) -> None:
+    state, _ = tell(events)
+    assert wakes_at(state) == due
+
+
+def test_every_fetched_trial_is_released_exactly_once() -> None:
+    """Files held for a trial would otherwise stay in the cache for ever, or be let go under a running kernel."""
+    endings: list[list[Event]] = [
+        [done("a"), FilesReady("b"), done("b")],
+        [Heard(CancelTrials(("a", "b"))), done("a", Outcome.CANCELLED)],
+        [LinkDown("cut"), done("a")],
+        [FilesFailed("b", "full"), done("a")],
+        [RunnerFailed("gone")],
+        [Stop(), done("a")],
+    ]
+    for ending in endings:
+        state, _ = begin(3)
+        fetched: list[str] = []
+        released: list[str] = []
+        for event in [*A_RUNS_B_WAITS, *ending]:
+            state, effects = transition(state, event, 0.0)
+            fetched += [effect.request.trial_id for effect in effects if isinstance(effect, Fetch)]
+            released += [effect.trial_id for effect in effects if isinstance(effect, Release)]
+        assert sorted(released) == sorted(fetched) == ["a", "b"], ending

@@ -1,0 +1,101 @@
+"""Addresses, labels, the state folder: what a person types, and what they are told."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+from pathlib import Path
+
+import pytest
+
+from agent import __version__
+from agent.errors import SettingsError, StateInUseError
+from agent.settings import default_state_dir, parse_address, parse_labels
+from agent.state_folder import open_state
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("farm.local:7000", "farm.local:7000"),
+        ("10.0.0.7", "10.0.0.7:9195"),
+        (" farm ", "farm:9195"),
+        ("[fe80::1%eth0]:80", "[fe80::1%eth0]:80"),
+        ("[::1]", "[::1]:9195"),
+    ],
+)
+def test_an_address(text: str, address: str) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "http://farm", "farm:", "farm:0", "farm:70000", "fe80::1", "a b", ":9195"])
+def test_not_an_address(text: str) -> None:
+    with pytest.raises(SettingsError, match="HOST:PORT"):
+        parse_address(text)
+
+
+def test_labels() -> None:
+    assert parse_labels(["rack=3", "tvm.dev/owner=ada", "empty="]) == {"rack": "3", "tvm.dev/owner": "ada", "empty": ""}
+
+
+@pytest.mark.parametrize("texts", [["rack"], ["=3"], ["a b=1"], ["rack=3", "rack=4"], ["x=" + "y" * 64]])
+def test_not_labels(texts: list[str]) -> None:
+    with pytest.raises(SettingsError):
+        parse_labels(texts)
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({"XDG_STATE_HOME": "/var/state"}, Path("/var/state/tvm-farm/agent")),
+        ({"XDG_STATE_HOME": "relative"}, Path.home() / ".local/state/tvm-farm/agent"),
+        ({}, Path.home() / ".local/state/tvm-farm/agent"),
+    ],
+)
+def test_the_state_folder_follows_xdg(environ: dict[str, str], path: Path) -> None:
+    assert default_state_dir(environ) == path
+
+
+def test_a_device_keeps_its_id(tmp_path: Path) -> None:
+    root = tmp_path / "a" / "state"
+    with open_state(root) as state:
+        first = state.device_id
+    with open_state(root) as state:
+        assert state.device_id == first
+    with open_state(tmp_path / "other") as state:
+        assert state.device_id != first
+
+
+def _hold(root: Path, held: multiprocessing.synchronize.Event, let_go: multiprocessing.synchronize.Event) -> None:
+    with open_state(root):
+        held.set()
+        let_go.wait(30)
+
+
+def test_two_agents_never_share_a_folder(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, let_go = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path, held, let_go))
+    other.start()
+    try:
+        assert held.wait(30)
+        with pytest.raises(StateInUseError, match=rf"pid {other.pid}\b.*--state"), open_state(tmp_path):
+            pass
+    finally:
+        let_go.set()
+        other.join(30)
+    with open_state(tmp_path):  # free again, though the lock file is still there
+        pass
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="--state DIR"), open_state(tmp_path / "file" / "state"):
+        pass
+
+
+def test_the_version_is_the_distributions() -> None:
+    text = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+    found = re.search(r'^version = "(.*)"$', text, re.MULTILINE)
+    assert found
+    assert found[1] == __version__

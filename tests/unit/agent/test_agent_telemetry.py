@@ -1,0 +1,66 @@
+"""How a board feels, from files of real boards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.fingerprint import read_fingerprint
+from agent.telemetry import TelemetryReader, read_temperature_c
+from protos.device import Telemetry
+from tests.support.board_trees import RASPBERRY_PI_4, ROC_RK3399, X86_SERVER, grow
+
+
+def reader(root: Path, cpus: int) -> TelemetryReader:
+    clusters = read_fingerprint(root=root, affinity=range(cpus)).clusters
+    return TelemetryReader(clusters, sys=root / "sys", proc=root / "proc")
+
+
+def test_raspberry_pi(tmp_path: Path) -> None:
+    senses = reader(grow(tmp_path, RASPBERRY_PI_4), 4)
+    grow(tmp_path, {"proc/stat": "cpu  150 0 125 725 100 0 0 0 0 0\n"})  # 75 busy of 100 jiffies
+    felt = senses.read()
+    assert felt.temperature_c == 61.342
+    assert felt.frequency_khz == (1_000_000,)
+    # 0x50005: under-voltage and throttled now; the upper half is what happened since boot.
+    assert felt.throttling == ("under-voltage", "throttled")
+    assert felt.load_1m == 0.52
+    assert felt.memory_available_bytes == 3_500_000 * 1024
+    assert felt.cpu_percent == 75.0
+    assert felt.at_unix_s > 1.7e9
+
+
+def test_a_hot_gpu_is_not_the_cpus_temperature_and_clusters_have_their_own_clock(tmp_path: Path) -> None:
+    felt = reader(grow(tmp_path, ROC_RK3399), 6).read()
+    assert felt.temperature_c == 48.333
+    assert felt.frequency_khz == (408_000, 1_800_000)
+    assert felt.throttling == ()
+
+
+def test_x86_throttle_counters_tell_by_their_difference(tmp_path: Path) -> None:
+    senses = reader(grow(tmp_path, X86_SERVER), 2)
+    assert senses.read().temperature_c == 54.75
+    assert senses.read().throttling == ()
+    grow(tmp_path, {"sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "8\n"})
+    assert senses.read().throttling == ("throttled",)
+    assert senses.read().throttling == ()
+
+
+def test_under_voltage_as_a_mainline_kernel_tells_it(tmp_path: Path) -> None:
+    chip = "sys/class/hwmon/hwmon0"
+    senses = reader(grow(tmp_path, {f"{chip}/name": "rpi_volt\n", f"{chip}/in0_lcrit_alarm": "0\n"}), 1)
+    assert senses.read().throttling == ()
+    grow(tmp_path, {f"{chip}/in0_lcrit_alarm": "1\n"})
+    assert senses.read().throttling == ("under-voltage",)
+
+
+def test_what_a_board_does_not_offer_is_absent(tmp_path: Path) -> None:
+    felt = TelemetryReader((), sys=tmp_path, proc=tmp_path).read()
+    assert felt == Telemetry(at_unix_s=felt.at_unix_s)
+
+
+@pytest.mark.parametrize("text", ["0\n", "-40000\n", "255000\n", "", "off\n"])
+def test_a_sensor_that_talks_nonsense(tmp_path: Path, text: str) -> None:
+    files = {"class/thermal/thermal_zone0/type": "cpu-thermal\n", "class/thermal/thermal_zone0/temp": text}
+    assert read_temperature_c(grow(tmp_path, files)) is None
