@@ -1,0 +1,99 @@
+"""A real ``agent`` process, its words, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["AgentProcess"]
+
+_ROOT = Path(__file__).parents[2]
+
+
+class AgentProcess:
+    """``async with AgentProcess("start", …) as agent``: started on entry, killed on exit if it still runs."""
+
+    def __init__(self, *arguments: str, **environ: str) -> None:
+        self._arguments = arguments
+        self._environ = {**os.environ, "PYTHONPATH": f"{_ROOT}:{os.environ.get('PYTHONPATH', '')}", **environ}
+        self.lines: list[str] = []
+        self._said = asyncio.Condition()
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> AgentProcess:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "agent",
+            *self._arguments,
+            env=self._environ,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        assert self._reading is not None
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._reading
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def ended(self, within_s: float = 20.0) -> int:
+        """The exit code, when it has ended and all that it wrote was read."""
+        assert self._process is not None
+        assert self._reading is not None
+        try:
+            code = await asyncio.wait_for(self._process.wait(), within_s)
+        except asyncio.TimeoutError:
+            raise AssertionError(f"still runs after {within_s} s:\n{self.text}") from None
+        await self._reading
+        return code
+
+    async def says(self, pattern: str, within_s: float = 20.0) -> str:
+        """The first line, written already or yet to come, in which ``pattern`` is found."""
+
+        async def wait() -> str:
+            async with self._said:
+                while True:
+                    for line in self.lines:
+                        if re.search(pattern, line):
+                            return line
+                    await self._said.wait()
+
+        try:
+            return await asyncio.wait_for(wait(), within_s)
+        except asyncio.TimeoutError:
+            raise AssertionError(f"{pattern!r} was not said within {within_s} s:\n{self.text}") from None
+
+    async def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self.lines.append(line.decode().rstrip())
+            async with self._said:
+                self._said.notify_all()
