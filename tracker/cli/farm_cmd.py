@@ -24,6 +24,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
         "pools": "tracker.cli.pools:pools",
         "records": "tracker.cli.records:records",
         "status": "tracker.cli.status:status",
+        "demo": "tracker.cli.demo:demo",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,

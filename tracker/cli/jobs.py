@@ -151,14 +151,14 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
       farm jobs watch 3f2a -o resnet50-tuned
     """
     from tracker.cli.package import check_destination
-    from tracker.cli.tune import finish
+    from tracker.cli.tune import conclude, finish
 
     if output is not None:
         check_destination(output, force)
     elif force:
         raise BadInput("--force says how to write a package: it needs -o DIR.")
     with connection.open() as client:
-        finish(client, client.job(job_id).id, output, force=force, as_json=as_json)
+        conclude(finish(client, client.job(job_id).id, output, force=force, as_json=as_json), as_json=as_json)
 
 
 @jobs.command("cancel")

@@ -1,0 +1,203 @@
+"""``farm demo``: a whole farm on this machine, for one model."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracker.cli.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
+from tracker.cli.parsing import DURATION
+
+if TYPE_CHECKING:
+    from tracker.cli.child import Child
+    from tracker.cli.client import FarmClient
+    from tracker.domain import Device
+
+__all__ = ["demo"]
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_START_TIMEOUT_S = 60.0
+_LIGHT_SQUEEZENET = "backend/test/data/light/light_squeezenet.onnx"
+
+
+@click.command()
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Any ONNX file. [default: SqueezeNet of the onnx package]",
+)
+@click.option("--budget", type=DURATION, default="2m", show_default=True, help="Time to tune for.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    default="demo-package",
+    show_default=True,
+    help="Where the package goes.",
+)
+def demo(model: Path | None, budget: float, output: Path) -> None:
+    """Start a farm on this machine, tune a model on it, stop it.
+
+    A tracker and one agent run in a throw-away folder on a free port; the package stays. On
+    Ctrl-C everything is stopped.
+
+    \b
+    Example:
+      farm demo --budget 1m
+    """
+    from tracker.cli.package import check_destination
+    from tracker.cli.tune import conclude
+
+    check_destination(output, force=False)
+    with _termination_as_interrupt(), _state_folder() as state:
+        path = _model(model, state)
+        with ExitStack() as running:
+            try:
+                client, device = _start(state, running)
+                job = _tune(client, device, path, budget, output)
+            except (KeyboardInterrupt, Interrupted):
+                raise Interrupted("\nInterrupted: stopped the farm and threw its state away.") from None
+            finally:
+                # What is being stopped must be stopped: a second Ctrl-C would leave a tracker behind.
+                for number in _STOPPING:
+                    signal.signal(number, signal.SIG_IGN)
+    conclude(job)
+
+
+def _start(state: Path, running: ExitStack) -> tuple[FarmClient, Device]:
+    """A tracker and an agent that has joined it; ``running`` stops them, the agent first."""
+    from tracker.cli.child import Child
+    from tracker.cli.client import FarmClient
+
+    address = f"127.0.0.1:{_free_port()}"
+    click.echo(f"Starting a farm on this machine: tracker at {address}, state in {state}")
+    tracker = running.enter_context(Child("tracker", _tracker_arguments(address, state), state / "tracker.log"))
+    agent = running.enter_context(
+        Child("agent", ["start", "--tracker", address, "--state", str(state / "agent")], state / "agent.log")
+    )
+    client = running.enter_context(FarmClient(address))
+    return client, _first_device(client, [tracker, agent])
+
+
+def _tracker_arguments(address: str, state: Path) -> list[str]:
+    host, _, port = address.rpartition(":")
+    return ["start", "--host", host, "--port", port, "--state", str(state / "tracker"), "--farm", "demo"]
+
+
+def _first_device(client: FarmClient, children: list[Child]) -> Device:
+    from tracker.domain import DeviceState
+
+    deadline_s = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        for child in children:
+            child.check()
+        try:
+            joined = [device for device in client.devices() if device.state is not DeviceState.LOST]
+        except TrackerUnreachable:
+            joined = []
+        if joined:
+            return joined[0]
+        time.sleep(0.1)
+    raise FarmError(
+        f"No device joined the tracker within {_START_TIMEOUT_S:.0f} s: its log and the agent's may tell why."
+    )
+
+
+def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, output: Path) -> Any:
+    from tracker.cli.formats import duration, plural
+    from tracker.cli.tune import finish, submit, user_name
+    from tracker.domain import Artifact, JobKind, JobSpec
+
+    built_in = [pool.name for pool in client.pools() if pool.built_in and device.name in pool.devices]
+    pool = (built_in or list(device.pools))[0]
+    board = device.fingerprint
+    click.echo(f"Device {device.name} joined: {board.board_model}, {plural(board.cores, 'CPU')}, pool {pool}")
+    command = [
+        "farm",
+        "tune",
+        model.name,
+        "--pool",
+        pool,
+        "--budget",
+        duration(budget_s).replace(" ", ""),
+        "-o",
+        str(output),
+    ]
+    click.echo(f"$ {shlex.join(command)}")
+    spec = JobSpec(
+        kind=JobKind.TUNE,
+        model_name=model.stem,
+        model=Artifact("", 0),
+        pool=pool,
+        budget_s=budget_s,
+        user=user_name(),
+    )
+    job = submit(client, model, spec)
+    return finish(client, job.id, output, force=False, as_json=False)
+
+
+def _model(chosen: Path | None, state: Path) -> Path:
+    """The file to tune: ``chosen``, else SqueezeNet as the onnx package carries it, under its plain name."""
+    from tracker.cli.tune import check_model
+
+    if chosen is not None:
+        check_model(chosen, ())
+        return chosen
+    package = importlib.util.find_spec("onnx")
+    folders = list(package.submodule_search_locations or []) if package else []
+    for folder in folders:
+        light = Path(folder, _LIGHT_SQUEEZENET)
+        if light.is_file():
+            return Path(shutil.copy(light, state / "squeezenet.onnx"))
+    raise BadInput("The onnx package here brings no SqueezeNet: install 'tvm-farm[tracker]', or name a --model.")
+
+
+@contextmanager
+def _state_folder() -> Iterator[Path]:
+    """A new folder; thrown away at the end, unless the demo failed: then its logs are wanted."""
+    folder = Path(tempfile.mkdtemp(prefix="tvm-farm-demo-"))
+    try:
+        yield folder
+    except (Interrupted, BadInput):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except BaseException:
+        click.echo(f"The logs are in {folder}", err=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM and a closed terminal stop the demo as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port
