@@ -1,0 +1,143 @@
+"""A package on disk: whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tracker.cli.client import file_digest
+from tracker.cli.errors import BadInput, FarmError
+from tracker.cli.package import check_destination, read_package, write_package
+from tracker.domain import Artifact, PackageFile
+
+CONTENT = {"model.so": b"library", "params.bin": b"weights"}
+
+
+def manifest(**changes: object) -> bytes:
+    fields: dict[str, object] = {
+        "format": 1,
+        "model": "squeezenet",
+        "entry": "main",
+        "library": "model.so",
+        "params": "params.bin",
+        "inputs": [{"name": "data", "shape": [1, 3], "dtype": "float32"}],
+        "outputs": [{"name": "prob", "shape": [1, 9], "dtype": "float32"}],
+        "param_names": ["w"],
+        "target": "{}",
+        "digests": {name: hashlib.sha256(data).hexdigest() for name, data in CONTENT.items()},
+    }
+    return json.dumps({**fields, **changes}).encode()
+
+
+FILES = {**CONTENT, "manifest.json": manifest()}
+NAMED = tuple(PackageFile(name, Artifact(hashlib.sha256(data).hexdigest(), len(data))) for name, data in FILES.items())
+
+
+def fetch(content: Artifact, path: Path) -> None:
+    path.write_bytes(next(data for data in FILES.values() if hashlib.sha256(data).hexdigest() == content.digest))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_new_folder_is_made_with_its_parents_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "squeezenet"
+    write_package(NAMED, folder, fetch)
+    assert contents(folder) == FILES
+    assert list(folder.parent.iterdir()) == [folder]
+    assert folder.stat().st_mode & 0o777 == 0o777 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_an_older_package_is_replaced_and_other_files_stay(tmp_path: Path) -> None:
+    (tmp_path / "model.so").write_bytes(b"old")
+    (tmp_path / "manifest.json").write_bytes(b"{}")
+    (tmp_path / "notes.txt").write_bytes(b"mine")
+    write_package(NAMED, tmp_path, fetch)
+    assert contents(tmp_path) == {**FILES, "notes.txt": b"mine"}
+
+
+@pytest.mark.parametrize(
+    "before", [None, {"manifest.json": b"{}", "model.so": b"old"}], ids=["new", "over an older one"]
+)
+def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, before: dict[str, bytes] | None) -> None:
+    folder = tmp_path / "package"
+    for name, data in (before or {}).items():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(data)
+
+    def full(content: Artifact, path: Path) -> None:
+        if path.name == "params.bin":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fetch(content, path)
+
+    with pytest.raises(FarmError, match=r"No space left on device: the package takes 0\.0 MB"):
+        write_package(NAMED, folder, full)
+    assert [path.name for path in tmp_path.iterdir()] == ([] if before is None else ["package"])
+    assert before is None or contents(folder) == before
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", ""])
+def test_a_file_name_cannot_leave_the_package(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FarmError, match="outside the package"):
+        write_package((PackageFile(name, NAMED[0].content),), tmp_path / "package", fetch)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_destinations(tmp_path: Path) -> None:
+    check_destination(tmp_path / "new" / "deeper", force=False)
+    check_destination(tmp_path, force=False)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BadInput, match="not empty and holds no package"):
+        check_destination(tmp_path, force=False)
+    check_destination(tmp_path, force=True)
+    (tmp_path / "manifest.json").write_text("{}")
+    check_destination(tmp_path, force=False)
+    with pytest.raises(BadInput, match="is a file"):
+        check_destination(tmp_path / "notes.txt", force=True)
+    with pytest.raises(BadInput, match="Cannot write"):
+        check_destination(tmp_path / "notes.txt" / "package", force=False)
+
+
+def test_a_package_is_read_back(tmp_path: Path) -> None:
+    write_package(NAMED, tmp_path, fetch)
+    package = read_package(tmp_path, file_digest)
+    assert (package.model, package.library, package.params) == (
+        "squeezenet",
+        tmp_path / "model.so",
+        tmp_path / "params.bin",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("model.so", b"changed", "not the file that was packaged"),
+        ("model.so", None, "No such file"),
+        ("manifest.json", None, "holds no manifest.json"),
+        ("manifest.json", b"{", "damaged"),
+        ("manifest.json", b"[]", "damaged"),
+        ("manifest.json", manifest(format=2), "format 2"),
+        ("manifest.json", b'{"format": 1}', "damaged"),
+        ("manifest.json", manifest(digests={"../x": "0"}), "outside the package"),
+    ],
+)
+def test_what_is_no_package_is_refused_in_a_sentence(tmp_path: Path, name: str, data: bytes | None, said: str) -> None:
+    write_package(NAMED, tmp_path, fetch)
+    if data is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(FarmError, match=said):
+        read_package(tmp_path, file_digest)

@@ -1,0 +1,104 @@
+"""What people write as option values, and what they are told when it is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracker.cli.parsing import parse_address, parse_duration, parse_label, parse_shape, parse_whole
+from tracker.domain import Shape
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("30m", 1800),
+        ("2h", 7200),
+        ("1d", 86400),
+        ("1h30m", 5400),
+        ("1h5s", 3605),
+        ("0.5m", 30),
+        (" 2H ", 7200),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "30", "m", "30 m", "-5m", "1.5.2s", "5ms", "30min", "5m5m", "5s1h", "0s", "1h 30m x"]
+)
+def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=r"'.*' is no"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("data=1,3,224,224", Shape("data", (1, 3, 224, 224))),
+        ("x=7", Shape("x", (7,))),
+        ("a=b=2,3", Shape("a=b", (2, 3))),
+        ("input.1 = 1, 3", Shape("input.1", (1, 3))),
+    ],
+)
+def test_shapes(text: str, shape: Shape) -> None:
+    assert parse_shape(text) == shape
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1,3,224", "is not a shape"),
+        ("=1,3", "is not a shape"),
+        ("data=", "whole numbers"),
+        ("data=1,,3", "whole numbers"),
+        ("data=1x3", "whole numbers"),
+        ("data=1,-1", "1 or more"),
+        ("data=0,3", "1 or more"),
+    ],
+)
+def test_what_is_no_shape_is_refused_with_how_to_write_one(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_shape(text)
+
+
+def test_labels() -> None:
+    assert parse_label("board=rpi4") == ("board", "rpi4")
+    assert parse_label("note=a=b") == ("note", "a=b")
+    for text in ("board", "=rpi4", "board="):
+        with pytest.raises(ValueError, match="KEY=VALUE"):
+            parse_label(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("lab", "lab:9195"),
+        ("lab.local:80", "lab.local:80"),
+        ("10.0.0.2", "10.0.0.2:9195"),
+        ("[fe80::1]", "[fe80::1]:9195"),
+        ("[fe80::1%eth0]:7", None),
+        ("[::1]:7", "[::1]:7"),
+        ("fe80::1", None),
+        ("lab:", None),
+        ("lab:x", None),
+        ("lab:0", None),
+        ("lab:65536", None),
+        ("http://lab:80", None),
+        ("", None),
+    ],
+)
+def test_addresses(text: str, address: str | None) -> None:
+    if address is None:
+        with pytest.raises(ValueError, match=r"address|port"):
+            parse_address(text, 9195)
+    else:
+        assert parse_address(text, 9195) == address
+
+
+def test_whole_numbers_keep_to_their_range() -> None:
+    assert parse_whole("7", 1, 9) == 7
+    for text, said in (("0", "not in 1..9"), ("10", "not in 1..9"), ("seven", "whole number"), ("1.5", "whole number")):
+        with pytest.raises(ValueError, match=said):
+            parse_whole(text, 1, 9)

@@ -1,0 +1,72 @@
+"""The closing table and the closing line."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from tracker.cli.results import closing_line, print_result
+from tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
+
+TASKS = (
+    TaskResult("fused_conv2d", 2, 1e9, 60, 0.1, 0.005),
+    TaskResult("fused_softmax", 1, 0.0, 4, 0.0013, 0.0013, kept_untuned=True),
+)
+RESULT = JobResult((), TASKS, 0.2413, 0.0121, 3.1e-7, 1e-4, 1e-5, True, "rpi4-3")
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        (RESULT, "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)"),
+        (
+            replace(RESULT, max_abs_diff=0.0, kept_untuned=True, tuned_s=0.2413),
+            "squeezenet: 241.3 ms -> 241.3 ms (1.0x), outputs equal (max |diff| 0)",
+        ),
+        (
+            replace(RESULT, outputs_equal=False, max_abs_diff=0.5),
+            "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs DIFFER (max |diff| 5e-01)",
+        ),
+        (
+            replace(RESULT, untuned_s=0.0, tuned_s=0.0),
+            "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, outputs not compared",
+        ),
+        (JobResult(), "squeezenet: latency not measured, outputs not compared"),
+    ],
+    ids=["tuned", "kept untuned", "outputs differ", "no device runs whole models", "nothing measured"],
+)
+def test_closing_line(result: JobResult, line: str) -> None:
+    assert closing_line("squeezenet", result) == line
+
+
+def table_of(result: JobResult, width: int = 100) -> str:
+    spec = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64")
+    out = io.StringIO()
+    print_result(Console(file=out, width=width), Job("3f2a", spec, JobState.DONE, result=result))
+    return out.getvalue()
+
+
+def test_the_table_has_each_task_and_then_the_model() -> None:
+    rows = [re.split(r"\s{2,}", line.strip()) for line in table_of(RESULT).splitlines() if line.strip()]
+    assert rows[0] == ["task", "weight", "untuned", "tuned", "speed-up", "GFLOP/s", "trials"]
+    assert rows[1] == ["fused_conv2d", "2", "100.0 ms", "5.00 ms", "20.0x", "200.0", "60"]
+    assert rows[2] == ["fused_softmax", "1", "1.30 ms", "1.30 ms", "kept", "—", "4"]
+    assert rows[3] == ["squeezenet", "241.3 ms", "12.1 ms", "19.9x", "165.3", "64"]
+
+
+def test_the_reader_learns_where_it_ran_and_how_equality_was_judged() -> None:
+    text = " ".join(table_of(RESULT).split())
+    assert "ran on rpi4-3 with the same random input: outputs equal, max |diff| 3e-07" in text
+    assert "rtol 0.0001, atol 1e-05" in text
+    assert "kept: nothing faster" in text
+
+
+def test_without_a_whole_model_run_the_sum_is_called_one_and_the_note_is_shown() -> None:
+    text = table_of(replace(RESULT, untuned_s=0.0, tuned_s=0.0, note="No device of the pool runs whole models."))
+    assert "squeezenet (sum of tasks)" in text
+    assert "No device of the pool runs whole models." in text
+    assert "same random input" not in text
