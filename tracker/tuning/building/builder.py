@@ -7,8 +7,9 @@ from pathlib import Path
 
 import tvm
 import tvm.s_tir.tensor_intrin  # registers the intrinsics that traces name
-from tracker.tuning.building.toolchain import link
 from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
+
+from tracker.tuning.building.toolchain import link
 
 __all__ = ["build_kernel", "build_model"]
 

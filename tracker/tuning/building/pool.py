@@ -14,9 +14,10 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
@@ -24,7 +25,7 @@ from multiprocessing.context import ForkProcess
 from protos.measurement import Outcome
 from tracker.tuning.building.builder import build_kernel
 
-__all__ = ["BuildRequest", "BuilderPool", "Built", "yield_to_others"]
+__all__ = ["BuildRequest", "BuilderPool", "Built", "PoolEnded", "yield_to_others"]
 
 #: A builder is replaced after this many candidates, so that what LLVM leaks does not add up.
 CANDIDATES_A_BUILDER = 400
@@ -52,11 +53,16 @@ class Built:
     finished_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class PoolEnded:
+    """No builder is left."""
+
+
 class BuilderPool:
     """``workers`` warm builders with ``timeout_s`` for a candidate.
 
-    Create it while the process has one thread and no gRPC channel: it forks. ``submit`` and
-    ``results`` may then be used from different threads.
+    Create it while the process has one thread and no gRPC channel: it forks. Nothing is delivered
+    before ``deliver_to``.
     """
 
     def __init__(self, workers: int, timeout_s: float) -> None:
@@ -67,24 +73,39 @@ class BuilderPool:
         )
         self._process.start()
         theirs.close()
+        self._sink: Callable[[Built | PoolEnded], None] = lambda built: None
+        self._reader: threading.Thread | None = None
 
     def submit(self, request: BuildRequest) -> None:
-        """Queue a candidate. Raises OSError when the pool is closed or its parent died."""
+        """Queue a candidate. Raises OSError when the pool's parent died."""
         self._pipe.send(request)
 
-    def results(self) -> Iterator[Built]:
-        """What was built, as it comes; ends when the pool is closed or its parent died."""
-        while True:
-            try:
-                yield self._pipe.recv()
-            except (EOFError, OSError):
-                return
+    def deliver_to(self, sink: Callable[[Built | PoolEnded], None]) -> None:
+        """Call ``sink`` from the pool's thread with what is built from now on.
+
+        What an earlier sink still had queued is dropped; a candidate of its that is being built at
+        this moment may yet arrive. A last PoolEnded follows when the pool is closed or its parent died.
+        """
+        self._sink = sink
+        self._pipe.send(None)
+        if self._reader is None:
+            self._reader = threading.Thread(target=self._read, name="builds", daemon=True)
+            self._reader.start()
 
     def close(self) -> None:
         """End every builder at once; what was queued is dropped. May be called again."""
         if self._process.is_alive():
             self._process.terminate()
         self._process.join()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                built = self._pipe.recv()
+            except (EOFError, OSError):
+                self._sink(PoolEnded())
+                return
+            self._sink(built)
 
 
 def yield_to_others() -> None:
@@ -162,7 +183,11 @@ def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: flo
             patience = max(0.0, min((b.deadline for b in busy), default=time.monotonic() + 60) - time.monotonic())
             ready = wait([pipe, *(b.pipe for b in busy)], timeout=patience)
             if pipe in ready:
-                queue.append(pipe.recv())
+                request = pipe.recv()
+                if request is None:
+                    queue.clear()
+                else:
+                    queue.append(request)
             for number, builder in enumerate(builders):
                 if builder.pipe in ready or (builder.request is not None and time.monotonic() >= builder.deadline):
                     builders[number] = _finish(builder, builder.pipe in ready, pipe, timeout_s)

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 
 import tvm
 import tvm.s_tir.tensor_intrin  # registers the intrinsics that rules and traces name
-from tracker.tuning.engines.base import Candidate, Learned
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
+
+from tracker.tuning.engines.base import Candidate, Learned
 
 __all__ = ["AnsorEngine", "apply_trace", "new_cost_model"]
 
@@ -135,7 +136,18 @@ class AnsorEngine:
         scheduled = measured.sch.mod
         return Candidate(
             key=ms.utils.shash2hex(scheduled),
-            trace=json.dumps(measured.sch.trace.as_json(), separators=(",", ":")),
+            trace=json.dumps(measured.sch.trace.as_json(), separators=(",", ":"), default=_plain),
             module=tvm.ir.save_json(scheduled),
             handle=measured,
         )
+
+
+def _plain(value: object) -> int | float | str:
+    """TVM's own scalars as JSON's."""
+    if isinstance(value, tvm.tirx.IntImm):
+        return int(value)
+    if isinstance(value, tvm.tirx.FloatImm):
+        return float(value.value)
+    if isinstance(value, tvm.tirx.StringImm):
+        return str(value.value)
+    raise TypeError(f"a trace holds a {type(value).__name__}, which JSON cannot carry")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-
 import tvm
-from tracker.domain import Workload
 from tvm import relax
 from tvm.s_tir import meta_schedule as ms
 
-__all__ = ["ExtractedTask", "LoweredModel", "lower", "tasks_of", "workload_key"]
+from tracker.domain import Workload
+from tracker.tuning.engines.ansor import apply_trace
+
+__all__ = ["ExtractedTask", "LoweredModel", "lower", "tasks_of", "with_schedules", "workload_key"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,24 @@ def tasks_of(lowered: LoweredModel, target: tvm.target.Target) -> list[Extracted
     return found
 
 
+def with_schedules(module: tvm.ir.IRModule, target: tvm.target.Target, traces: Mapping[str, str]) -> tvm.ir.IRModule:
+    """``module`` with each function whose workload is in ``traces`` scheduled so; the others stay as they are.
+
+    ``traces``: schedule traces as JSON by workload key. Raises what TVM raises where one does not apply.
+    """
+    database = ms.database.MemoryDatabase()
+    for task in ms.relax_integration.extract_tasks(module, target):
+        trace = traces.get(workload_key(task.dispatched[0]))
+        if trace is None:
+            continue
+        schedule = apply_trace(task.dispatched[0], trace)
+        workload = database.commit_workload(task.dispatched[0])
+        # Any time will do: there is one record a workload.
+        database.commit_tuning_record(ms.database.TuningRecord(schedule.trace, workload, [1.0], target, None))
+    with target, database, tvm.transform.PassContext(opt_level=3):
+        return relax.transform.MetaScheduleApplyDatabase()(module)
+
+
 def workload_key(module: tvm.ir.IRModule) -> str:
     """Structural hash of ``module`` in hex, equal in every process: how MetaSchedule's databases name a workload."""
     return str(ms.utils.shash2hex(module))
@@ -85,7 +105,9 @@ class _ConstantLifter(relax.PyExprMutator):  # type: ignore[misc]
         if len(value.shape) == 0:
             return op
         array = value.numpy()
-        content = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+        content = hashlib.sha256(
+            f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+        ).hexdigest()
         if content not in self._names:
             name = f"p{len(self._names)}"
             self._names[content] = name

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import tvm
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-import tvm
 from tracker.tuning.errors import InputError
 
 __all__ = ["ImportedModel", "TensorInfo", "load_onnx"]
@@ -57,7 +57,9 @@ def load_onnx(data: bytes, shapes: Mapping[str, Sequence[int]], name: str) -> Im
     model = _simplify(model)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the importer warns of initializers that are no graph inputs: they need not be
+            warnings.simplefilter(
+                "ignore"
+            )  # the importer warns of initializers that are no graph inputs: they need not be
             from tvm.relax.frontend.onnx import from_onnx
 
             module = from_onnx(model, shape_dict={i.name: list(i.shape) for i in inputs}, keep_params_in_input=False)
@@ -74,13 +76,17 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     if not model.graph.node:
         raise InputError(f"{name} is not an ONNX model: it holds no operators.")
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise InputError(f"{name} keeps its weights in other files; save it as one file (onnx.save without external data).")
+        raise InputError(
+            f"{name} keeps its weights in other files; save it as one file (onnx.save without external data)."
+        )
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         unknown = re.search(r"No Op registered for (\S+) with domain_version of (\d+)", str(error))
         if unknown:
-            raise InputError(f"{name}: operator {unknown[1]} does not exist in ONNX operator set {unknown[2]}.") from error
+            raise InputError(
+                f"{name}: operator {unknown[1]} does not exist in ONNX operator set {unknown[2]}."
+            ) from error
         raise InputError(f"{name} is not a valid ONNX model: {_first_line(error)}.") from error
     return model
 
@@ -101,7 +107,10 @@ def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], nam
         given = shapes.get(value.name)
         if given is None:
             if None in declared or not tensor.HasField("shape"):
-                text = ",".join(dim.dim_param or "?" if size is None else str(size) for dim, size in zip(tensor.shape.dim, declared, strict=True))
+                text = ",".join(
+                    dim.dim_param or "?" if size is None else str(size)
+                    for dim, size in zip(tensor.shape.dim, declared, strict=True)
+                )
                 raise InputError(
                     f"{name}: input {value.name} has open dimensions ({text}); fix them with --shape {value.name}=…"
                 )
@@ -110,14 +119,17 @@ def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], nam
             len(given) != len(declared) or any(d is not None and d != g for d, g in zip(declared, given, strict=True))
         ):
             text = ",".join("?" if size is None else str(size) for size in declared)
-            raise InputError(f"{name}: input {value.name} is ({text}) in the file; --shape {value.name}={','.join(map(str, given))} contradicts it.")
+            raise InputError(
+                f"{name}: input {value.name} is ({text}) in the file; --shape {value.name}={','.join(map(str, given))} contradicts it."
+            )
         if any(size <= 0 for size in given):
             raise InputError(f"{name}: input {value.name} has a dimension that is not positive: {tuple(given)}.")
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
         found.append(TensorInfo(value.name, tuple(int(size) for size in given), dtype))
     del model.graph.input[:]
     model.graph.input.extend(
-        helper.make_tensor_value_info(i.name, helper.np_dtype_to_tensor_dtype(np.dtype(i.dtype)), i.shape) for i in found
+        helper.make_tensor_value_info(i.name, helper.np_dtype_to_tensor_dtype(np.dtype(i.dtype)), i.shape)
+        for i in found
     )
     return tuple(found)
 
@@ -161,7 +173,10 @@ def _evaluate(
     graph = helper.make_graph(
         [node],
         "constant",
-        [helper.make_tensor_value_info(x, helper.np_dtype_to_tensor_dtype(constants[x].dtype), constants[x].shape) for x in sources],
+        [
+            helper.make_tensor_value_info(x, helper.np_dtype_to_tensor_dtype(constants[x].dtype), constants[x].shape)
+            for x in sources
+        ],
         [helper.make_empty_tensor_value_info(x) for x in node.output if x],
     )
     part = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
@@ -169,7 +184,10 @@ def _evaluate(
         values = ReferenceEvaluator(part).run(None, {x: constants[x] for x in sources})
     except Exception:  # noqa: BLE001 - the reference lacks an operator: the node stays and TVM computes it
         return None
-    if not all(isinstance(v, np.ndarray | np.generic) for v in values) or sum(v.nbytes for v in values) > MAX_FOLDED_BYTES:
+    if (
+        not all(isinstance(v, np.ndarray | np.generic) for v in values)
+        or sum(v.nbytes for v in values) > MAX_FOLDED_BYTES
+    ):
         return None
     return {x: np.asarray(v) for x, v in zip([x for x in node.output if x], values, strict=True)}
 
@@ -212,7 +230,9 @@ def _outputs(module: tvm.ir.IRModule, names: Sequence[str], model: str) -> tuple
         try:
             shape = tuple(int(size) for size in field.shape)
         except (TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{model}: the shape of output {name} depends on the input's values, which is not supported.") from error
+            raise InputError(
+                f"{model}: the shape of output {name} depends on the input's values, which is not supported."
+            ) from error
         found.append(TensorInfo(name, shape, str(field.dtype)))
     return tuple(found)
 
@@ -220,7 +240,9 @@ def _outputs(module: tvm.ir.IRModule, names: Sequence[str], model: str) -> tuple
 def _import_error(error: Exception, model: onnx.ModelProto, name: str) -> InputError:
     text = str(error)
     if isinstance(error, tvm.error.OpNotImplemented):
-        named = sorted({node.op_type for node in model.graph.node if re.search(rf"\b{re.escape(node.op_type)}\b", text)})
+        named = sorted(
+            {node.op_type for node in model.graph.node if re.search(rf"\b{re.escape(node.op_type)}\b", text)}
+        )
         what = ", ".join(named) or _first_line(error)
         return InputError(f"{name} uses an operator that TVM {tvm.__version__} cannot import: {what}.")
     return InputError(f"{name} could not be imported by TVM {tvm.__version__}: {_first_line(error)}.")

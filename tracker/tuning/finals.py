@@ -1,0 +1,159 @@
+"""The last round: the best candidates of each task and its untuned schedule once more, side by side.
+
+A tuning run picks the fastest of hundreds of noisy timings, so its winner is partly luck. Here
+the few best of every task are measured again with a longer plan, together with the untuned one,
+and the fastest of those timings is what the package gets: tuning never makes a task slower.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tracker.domain import Measurement, Outcome, Record, TimingPlan
+from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
+from tracker.tuning.errors import FarmFailure
+from tracker.tuning.loop import TaskState, kernel_request, median
+from tracker.tuning.measuring import MeasureStream, StreamRefused
+
+__all__ = ["FINAL_PLAN", "Finalist", "Winner", "play_finals"]
+
+log = logging.getLogger(__name__)
+
+FINAL_PLAN = TimingPlan(number=1, repeat=5, min_repeat_ms=20)
+#: Finalists a task, beside its untuned schedule.
+FINALISTS = 2
+#: Tasks that together make less than this share of the model are taken as the log has them.
+NEGLIGIBLE = 0.002
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A schedule that may win: ``trace`` is empty for the untuned one. ``module`` is ``tvm.ir.save_json``."""
+
+    trace: str
+    module: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Winner:
+    """A task's schedule in the package. ``trace`` is empty where the untuned one was kept; 0 s: never measured."""
+
+    task: TaskState
+    trace: str
+    tuned_s: float
+    untuned_s: float
+
+
+def play_finals(
+    tasks: Sequence[TaskState],
+    records: Mapping[str, Sequence[Record]],
+    schedule: Callable[[TaskState, str], str | None],
+    builders: BuilderPool,
+    open_stream: Callable[[Callable[[object], None]], MeasureStream],
+    target: str,
+) -> list[Winner]:
+    """One winner for each of ``tasks``, in their order.
+
+    ``records``: by workload, fastest first, failed ones left out. ``schedule`` applies a trace and
+    returns the scheduled module, None where it does not apply. Raises FarmFailure when the
+    tracker refuses to measure.
+    """
+    field = {task.id: _finalists(task, records.get(task.workload, ()), schedule) for task in tasks}
+    total = sum(task.weight * min(f.seconds for f in field[task.id]) for task in tasks if field[task.id])
+    contested = {}
+    for task in tasks:
+        share = task.weight * min((f.seconds for f in field[task.id]), default=0.0)
+        if len(field[task.id]) > 1 and share >= NEGLIGIBLE * total:
+            contested.update({uuid.uuid4().hex: (task, finalist) for finalist in field[task.id]})
+    measured = _measure(contested, builders, open_stream, target)
+    winners = []
+    for task in tasks:
+        timed = {
+            finalist.trace: measured[key]
+            for key, (owner, finalist) in contested.items()
+            if owner is task and key in measured
+        }
+        if "" not in timed or len(timed) < 2:
+            timed = {finalist.trace: finalist.seconds for finalist in field[task.id]}
+        untuned = timed.get("", 0.0)
+        best = min(timed, key=lambda trace: timed[trace], default="")
+        winners.append(Winner(task, best, timed.get(best, 0.0), untuned))
+    return winners
+
+
+def _finalists(
+    task: TaskState, records: Sequence[Record], schedule: Callable[[TaskState, str], str | None]
+) -> list[Finalist]:
+    field = []
+    if task.untuned_s:
+        field.append(Finalist("", task.module, task.untuned_s))
+    for record in records:
+        if len(field) > FINALISTS:
+            break
+        if not record.trace or not record.measurement.run_secs:
+            continue
+        module = schedule(task, record.trace)
+        if module is None:
+            log.warning("%s: the trace of record %s does not apply any more", task.name, record.trial_id)
+            continue
+        field.append(Finalist(record.trace, module, median(record.measurement.run_secs)))
+    return field
+
+
+def _measure(
+    contested: Mapping[str, tuple[TaskState, Finalist]],
+    builders: BuilderPool,
+    open_stream: Callable[[Callable[[object], None]], MeasureStream],
+    target: str,
+) -> dict[str, float]:
+    """Seconds a call of each finalist that ran."""
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
+    builders.deliver_to(events.put)
+    for key, (_, finalist) in contested.items():
+        builders.submit(BuildRequest(key, finalist.module, target))
+    libraries: dict[str, bytes] = {}
+    unbuilt = set(contested)
+    # All built first, then measured: nothing compiles on this host while the finals are timed.
+    while unbuilt:
+        event = events.get()
+        if isinstance(event, PoolEnded):
+            raise FarmFailure("the builders ended before the last candidates were built")
+        if isinstance(event, Built) and event.id in unbuilt:
+            unbuilt.discard(event.id)
+            if event.outcome is Outcome.OK:
+                libraries[event.id] = event.library
+    if not libraries:
+        return {}
+    return _time(libraries, contested, events, open_stream)
+
+
+def _time(
+    libraries: Mapping[str, bytes],
+    contested: Mapping[str, tuple[TaskState, Finalist]],
+    events: queue.SimpleQueue[object],
+    open_stream: Callable[[Callable[[object], None]], MeasureStream],
+) -> dict[str, float]:
+    stream = open_stream(events.put)
+    results: dict[str, float] = {}
+    unanswered = set(libraries)
+    try:
+        for key, library in libraries.items():
+            stream.measure(kernel_request(key, library, contested[key][0], FINAL_PLAN), None)
+        while unanswered:
+            event = events.get()
+            if isinstance(event, StreamRefused):
+                raise FarmFailure(f"the tracker refused to measure: {event.reason}")
+            if isinstance(event, Measurement):
+                unanswered.discard(event.trial_id)
+                if event.outcome is Outcome.OK:
+                    results[event.trial_id] = median(event.run_secs)
+                else:
+                    log.warning("finals of %s: %s %s", contested[event.trial_id][0].name, event.outcome, event.detail)
+    finally:
+        stream.close()
+    return results

@@ -1,0 +1,354 @@
+"""The tuning loop: propose -> build -> measure -> learn, all four at once and over several tasks.
+
+Search runs in one thread (the cost model is shared by all tasks), building in processes,
+measuring on the devices; the loop itself only moves candidates along. It asks for proposals
+whenever less is under way than keeps the builders and the devices busy, so adding a board or a
+builder needs no flag. Results of one task are learned before that task is searched again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import queue
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tracker.domain import (
+    Argument,
+    Artifact,
+    Limits,
+    Measurement,
+    MeasureRequest,
+    Outcome,
+    Program,
+    ProgramKind,
+    RecordContext,
+    TimingPlan,
+)
+from tracker.scheduling.task_budget import TaskProgress, first_round_trials, next_task
+from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
+from tracker.tuning.engines.base import Candidate, Engine, Learned
+from tracker.tuning.errors import FarmFailure
+from tracker.tuning.measuring import Capacity, MeasureStream, StreamRefused
+
+__all__ = ["Budget", "TaskState", "TuningLoop", "kernel_limits", "kernel_request", "median"]
+
+log = logging.getLogger(__name__)
+
+#: Candidates a builder should have waiting, so that it never stands still while a search runs.
+_WAITING_A_BUILDER = 6
+#: What a kernel may allocate beside its arguments. Real workspaces are a few MB; a schedule that wants this much is lost.
+_WORKSPACE_BYTES = 1 << 30
+_INFINITY = float("inf")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Where to stop: ``max_trials`` recorded trials and ``seconds`` of tuning; 0 is no limit of that kind."""
+
+    max_trials: int
+    seconds: float
+
+
+@dataclass
+class TaskState:
+    """A task while it is tuned. ``history``: best seconds a call after each trial; see TaskProgress."""
+
+    id: str
+    name: str
+    weight: int
+    workload: str
+    flops: float
+    module: str
+    arguments: tuple[Argument, ...]
+    new_engine: Callable[[], Engine]
+    untuned_s: float = 0.0
+    history: list[float] = field(default_factory=list)
+    replays: list[tuple[str, tuple[float, ...]]] = field(default_factory=list)
+    pending: int = 0
+    exhausted: bool = False
+    untuned_done: bool = False
+    learned: deque[Learned] = field(default_factory=deque)
+    engine: Engine | None = None
+    fault: str = ""  # why its space could not be searched
+
+    def progress(self) -> TaskProgress:
+        return TaskProgress(self.weight, self.untuned_s, tuple(self.history), self.pending, self.exhausted)
+
+    def count(self, run_secs: tuple[float, ...]) -> None:
+        """Add one answered trial to the history."""
+        best = self.history[-1] if self.history else _INFINITY
+        self.history.append(min(best, median(run_secs)) if run_secs else best)
+
+
+@dataclass
+class _Trial:
+    """One candidate on its way. ``candidate`` is None for a task's untuned baseline."""
+
+    task: TaskState
+    candidate: Candidate | None
+    proposed_s: float
+    built_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Proposed:
+    task: TaskState
+    candidates: list[Candidate]
+
+
+def median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def kernel_limits(untuned_s: float, plan: TimingPlan, memory_bytes: int) -> Limits:
+    """Time for one candidate's whole run on a board: enough for one as slow as the untuned, which is worthless.
+
+    A run is a warm-up call and ``repeat`` timings, each of at least ``min_repeat_ms``. ``memory_bytes``
+    is what the kernel may take beyond the idle runner.
+    """
+    calls = 2 + plan.repeat * max(1, plan.number)
+    planned = plan.repeat * (2 * plan.min_repeat_ms + plan.cooldown_ms) / 1e3
+    return Limits(run_timeout_s=min(60.0, 2.0 + planned + 2 * calls * untuned_s), memory_bytes=memory_bytes)
+
+
+class TuningLoop:
+    """One job's trials from the first to the last. ``run`` blocks until the budget is spent."""
+
+    def __init__(
+        self,
+        tasks: list[TaskState],
+        builders: BuilderPool,
+        open_stream: Callable[[Callable[[object], None]], MeasureStream],
+        budget: Budget,
+        *,
+        engine_name: str,
+        target: str,
+        plan: TimingPlan,
+        batch: int,
+        versions: dict[str, str],
+        tuned_for_s: float = 0.0,
+        on_progress: Callable[[str, float], None] = lambda phase, seconds: None,
+    ) -> None:
+        self._tasks = tasks
+        self._builders = builders
+        self._budget = budget
+        self._engine_name = engine_name
+        self._target = target
+        self._plan = plan
+        self._batch = batch
+        self._versions = versions
+        self._on_progress = on_progress
+        self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._search: queue.SimpleQueue[tuple[TaskState, int] | None] = queue.SimpleQueue()
+        self._searching = False
+        self._trials: dict[str, _Trial] = {}
+        self._capacity = Capacity()
+        self._tuned_for_s = tuned_for_s
+        self._first_round = first_round_trials(len(tasks), budget.max_trials, batch)
+        self._stream = open_stream(self._events.put)
+
+    @property
+    def tuned_for_s(self) -> float:
+        """Seconds of tuning so far, those of earlier sessions included; waiting for a device does not count."""
+        return self._tuned_for_s
+
+    def run(self) -> None:
+        """Raises FarmFailure when the farm cannot measure."""
+        self._builders.deliver_to(self._events.put)
+        threading.Thread(target=self._search_forever, name="search", daemon=True).start()
+        try:
+            self._measure_untuned()
+            self._tune()
+        finally:
+            self._search.put(None)
+            self._stream.close()
+
+    # -- the two phases
+
+    def _measure_untuned(self) -> None:
+        """What each task costs without tuning: the baseline of every comparison, and the weights of the first round."""
+        for task in self._tasks:
+            if not task.untuned_done:
+                self._build(task, None)
+        while self._trials:
+            self._step()
+
+    def _tune(self) -> None:
+        while True:
+            while not self._searching and self._wants_more():
+                chosen = next_task([task.progress() for task in self._tasks])
+                if chosen is None:
+                    break
+                task = self._tasks[chosen]
+                first = not task.history and not task.pending
+                count = min(self._first_round if first else self._batch, self._trials_left())
+                self._searching = True
+                self._search.put((task, count))
+            if not self._trials and not self._searching:
+                return
+            self._step()
+            if self._time_is_up() and not self._searching and not self._measuring():
+                # What is still being built would only be measured after the budget's end.
+                return
+
+    def _step(self) -> None:
+        before = time.monotonic()
+        try:
+            event = self._events.get(timeout=1.0)
+        except queue.Empty:
+            event = None
+        while event is not None:
+            self._handle(event)
+            try:
+                event = self._events.get_nowait()
+            except queue.Empty:
+                event = None
+        if self._capacity.devices or not self._measuring():
+            self._tuned_for_s += time.monotonic() - before
+        waits = not self._capacity.devices and self._measuring()
+        self._on_progress("waiting for a device" if waits else "tuning", self._tuned_for_s)
+
+    # -- how much is wanted
+
+    def _trials_left(self) -> int:
+        if not self._budget.max_trials:
+            return 1 << 30
+        done = sum(len(task.history) for task in self._tasks)
+        return self._budget.max_trials - done - len(self._trials)
+
+    def _time_is_up(self) -> bool:
+        return bool(self._budget.seconds) and self._tuned_for_s >= self._budget.seconds
+
+    def _wants_more(self) -> bool:
+        enough = _WAITING_A_BUILDER * self._builders.workers + 2 * self._capacity.slots
+        return len(self._trials) < enough and self._trials_left() > 0 and not self._time_is_up()
+
+    def _measuring(self) -> int:
+        return sum(1 for trial in self._trials.values() if trial.built_s)
+
+    # -- events
+
+    def _handle(self, event: object) -> None:
+        if isinstance(event, Capacity):
+            self._capacity = event
+        elif isinstance(event, _Proposed):
+            self._searching = False
+            event.task.exhausted = not event.candidates
+            for candidate in event.candidates:
+                self._build(event.task, candidate)
+        elif isinstance(event, Built):
+            self._built(event)
+        elif isinstance(event, Measurement):
+            self._measured(event)
+        elif isinstance(event, PoolEnded):
+            raise FarmFailure("the builders' parent process ended; the job can be started again from its records")
+        elif isinstance(event, StreamRefused):
+            raise FarmFailure(f"the tracker refused to measure: {event.reason}")
+
+    def _build(self, task: TaskState, candidate: Candidate | None) -> None:
+        trial_id = uuid.uuid4().hex
+        self._trials[trial_id] = _Trial(task, candidate, time.time())
+        if candidate is not None:
+            task.pending += 1
+        self._builders.submit(BuildRequest(trial_id, candidate.module if candidate else task.module, self._target))
+
+    def _built(self, built: Built) -> None:
+        trial = self._trials.get(built.id)
+        if trial is None:
+            return
+        if trial.candidate is not None and self._time_is_up():
+            del self._trials[built.id]
+            trial.task.pending -= 1
+            return
+        trial.built_s = built.finished_s
+        context = self._context(trial)
+        if built.outcome is not Outcome.OK:
+            self._stream.record_failed_build(built.id, built.outcome, built.detail, self._plan, context)
+            return
+        self._stream.measure(kernel_request(built.id, built.library, trial.task, self._plan), context)
+
+    def _measured(self, measurement: Measurement) -> None:
+        trial = self._trials.pop(measurement.trial_id, None)
+        if trial is None:
+            return
+        run_secs = measurement.run_secs if measurement.outcome is Outcome.OK else ()
+        if trial.candidate is None:
+            trial.task.untuned_done = True
+            trial.task.untuned_s = median(run_secs) if run_secs else 0.0
+            if not run_secs:
+                log.warning("untuned %s: %s %s", trial.task.name, measurement.outcome, measurement.detail)
+            return
+        trial.task.pending -= 1
+        trial.task.count(run_secs)
+        trial.task.learned.append(Learned(trial.candidate, run_secs))
+
+    def _context(self, trial: _Trial) -> RecordContext:
+        return RecordContext(
+            task_id=trial.task.id,
+            workload=trial.task.workload,
+            workload_name=trial.task.name,
+            target=self._target,
+            engine=self._engine_name if trial.candidate else "untuned",
+            trace=trial.candidate.trace if trial.candidate else "",
+            proposed_s=trial.proposed_s,
+            built_s=trial.built_s,
+            versions=self._versions,
+        )
+
+    # -- threads
+
+    def _search_forever(self) -> None:
+        while (order := self._search.get()) is not None:
+            task, count = order
+            try:
+                self._learn()
+                candidates = self._engine_of(task).propose(count)
+            except Exception as error:
+                # One operator that MetaSchedule cannot search must not cost the job its other tasks.
+                log.exception("%s cannot be searched", task.name)
+                task.fault, candidates = f"{type(error).__name__}: {str(error).strip()[-300:]}", []
+            self._events.put(_Proposed(task, candidates))
+
+    def _engine_of(self, task: TaskState) -> Engine:
+        if task.engine is None:
+            task.engine = task.new_engine()
+            for trace, run_secs in task.replays:
+                if not task.engine.replay(trace, run_secs):
+                    log.warning("%s: a record's trace does not apply any more and is not learned from", task.name)
+            task.replays.clear()
+        return task.engine
+
+    def _learn(self) -> None:
+        for task in self._tasks:
+            results = [task.learned.popleft() for _ in range(len(task.learned))]
+            if results and task.engine is not None:
+                task.engine.report(results)
+
+
+def kernel_request(trial_id: str, library: bytes, task: TaskState, plan: TimingPlan) -> MeasureRequest:
+    """The request that times one built kernel of ``task``."""
+    return MeasureRequest(
+        trial_id=trial_id,
+        program=Program(
+            kind=ProgramKind.KERNEL,
+            library=Artifact(hashlib.sha256(library).hexdigest(), len(library), library),
+            entry="main",
+            args=task.arguments,
+        ),
+        plan=plan,
+        limits=kernel_limits(task.untuned_s, plan, _WORKSPACE_BYTES + 4 * _bytes_of(task.arguments)),
+    )
+
+
+def _bytes_of(arguments: Sequence[Argument]) -> int:
+    """Upper bound: no element is wider than 8 bytes."""
+    return sum(8 * math.prod(argument.shape) for argument in arguments)

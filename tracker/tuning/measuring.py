@@ -1,0 +1,158 @@
+"""A session's stream of trials to the tracker: it survives restarts of the tracker and loses nothing.
+
+What was not answered when the connection broke is sent again on the next one. The tracker answers
+a trial whose record it has from the log, so nothing is measured or counted twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from protos.convert import from_message, to_message
+from protos.farm.v1 import control_pb2, measurement_pb2
+from protos.farm.v1.control_pb2_grpc import ControlStub
+from tracker.domain import Measurement, MeasureRequest, Outcome, RecordContext, TimingPlan
+
+__all__ = ["Capacity", "MeasureStream", "StreamRefused"]
+
+log = logging.getLogger(__name__)
+
+_MAX_BACKOFF_S = 5.0
+#: The tracker will say the same again: the request is at fault, not the connection.
+_FINAL = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Devices that take work now, and the trials they hold at once. Zero while the tracker is away."""
+
+    devices: int = 0
+    slots: int = 0
+
+
+@dataclass(frozen=True)
+class StreamRefused:
+    """The tracker will not serve this stream: ``reason`` in one sentence. No event follows."""
+
+    reason: str
+
+
+class MeasureStream:
+    """Trials in by ``measure`` and ``record_failed_build``, events out through ``on_event``.
+
+    ``on_event`` is called from the stream's own thread with a Measurement, a Capacity or, last, a
+    StreamRefused. Measurements come in any order, each trial once.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        on_event: Callable[[Measurement | Capacity | StreamRefused], None],
+        *,
+        client: str,
+        job_id: str,
+        pool: str,
+        device_class: str,
+        whole_models: bool = False,
+    ) -> None:
+        self._stub = ControlStub(channel)
+        self._on_event = on_event
+        self._open = control_pb2.MeasureCall(
+            open=control_pb2.OpenMeasure(
+                client=client, job_id=job_id, pool=pool, device_class=device_class, whole_models=whole_models
+            )
+        )
+        self._lock = threading.Lock()
+        self._unanswered: dict[str, Any] = {}
+        self._calls = queue.SimpleQueue[Any]()
+        self._closed = threading.Event()
+        self._stream: Any = None
+        self._thread = threading.Thread(target=self._run, name="measure-stream", daemon=True)
+        self._thread.start()
+
+    def measure(self, request: MeasureRequest, context: RecordContext | None) -> None:
+        """Ask for a measurement; with ``context`` it is recorded."""
+        trial = control_pb2.Trial(request=to_message(measurement_pb2.MeasureRequest, request))
+        if context is not None:
+            trial.context.CopyFrom(to_message(control_pb2.RecordContext, context))
+        self._send(request.trial_id, control_pb2.MeasureCall(trial=trial))
+
+    def record_failed_build(
+        self, trial_id: str, outcome: Outcome, detail: str, plan: TimingPlan, context: RecordContext
+    ) -> None:
+        """Record a trial that never became a library. It is answered like any other."""
+        failed = control_pb2.FailedBuild(
+            trial_id=trial_id,
+            outcome=f"OUTCOME_{outcome.name}",
+            detail=detail,
+            plan=to_message(measurement_pb2.TimingPlan, plan),
+            context=to_message(control_pb2.RecordContext, context),
+        )
+        self._send(trial_id, control_pb2.MeasureCall(failed_build=failed))
+
+    def close(self) -> None:
+        """End the stream: the tracker drops what it did not answer."""
+        self._closed.set()
+        self._calls.put(None)
+        stream = self._stream
+        if stream is not None:
+            stream.cancel()
+        self._thread.join(timeout=10)
+
+    def _send(self, trial_id: str, call: Any) -> None:
+        with self._lock:
+            self._unanswered[trial_id] = call
+            self._calls.put(call)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._closed.is_set():
+            with self._lock:
+                self._calls = queue.SimpleQueue()
+                for call in [self._open, *self._unanswered.values()]:
+                    self._calls.put(call)
+                calls = self._calls
+            try:
+                self._stream = self._stub.Measure(iter(calls.get, None))
+                for reply in self._stream:
+                    failures = 0
+                    self._take(reply)
+            except grpc.RpcError as error:
+                if self._closed.is_set():
+                    return
+                code, details = error.code(), error.details() or ""  # type: ignore[attr-defined]
+                if code in _FINAL:
+                    self._on_event(StreamRefused(details or code.name))
+                    return
+                log.warning(
+                    "measure stream broke (%s: %s); %d trials go again", code.name, details, len(self._unanswered)
+                )
+            finally:
+                calls.put(None)
+            self._on_event(Capacity())
+            failures += 1
+            self._closed.wait(min(_MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
+
+    def _take(self, reply: Any) -> None:
+        if reply.WhichOneof("message") == "capacity":
+            self._on_event(from_message(Capacity, reply.capacity))
+            return
+        with self._lock:
+            awaited = self._unanswered.pop(reply.measurement.trial_id, None)
+        if awaited is not None:
+            self._on_event(from_message(Measurement, reply.measurement))

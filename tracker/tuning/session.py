@@ -1,0 +1,404 @@
+"""One job from its model to its package, in a process of its own.
+
+The process is forked from one that has TVM loaded, talks to the tracker as any client does, and
+tells its worker how far it is over a pipe. It keeps nothing that matters: killed at any moment,
+its successor takes the job up from the tracker's records.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import grpc
+import tvm
+import tvm_ffi
+
+from tracker.client import ConnectionLost, FarmClient, channel_to
+from tracker.domain import (
+    Argument,
+    Artifact,
+    Job,
+    JobKind,
+    JobResult,
+    PackageFile,
+    Record,
+    RecordFilter,
+    TaskPlan,
+    TaskResult,
+    TimingPlan,
+)
+from tracker.tuning.building.builder import build_model
+from tracker.tuning.building.pool import BuilderPool, yield_to_others
+from tracker.tuning.engines.ansor import AnsorEngine, apply_trace, new_cost_model
+from tracker.tuning.errors import InputError, TuningError
+from tracker.tuning.finals import Winner, play_finals
+from tracker.tuning.loop import Budget, TaskState, TuningLoop
+from tracker.tuning.measuring import MeasureStream
+from tracker.tuning.messages import Failed, Finished, Progress
+from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
+from tracker.tuning.models.onnx import ImportedModel, load_onnx
+from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
+from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
+
+__all__ = ["run_session"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BUILD_TIMEOUT_S = 8.0
+#: Candidates of one evolution: small enough that 30 tasks all get a first round soon, large enough to learn from.
+BATCH = 16
+DEFAULT_PLAN = TimingPlan(number=1, repeat=3, min_repeat_ms=10)
+#: Seconds that timing a whole model may take, whatever its latency.
+MODEL_TIMING_S = 4.0
+_PROGRESS_EVERY_S = 0.5
+
+
+def run_session(address: str, job: Job, builders: int, pipe: Connection) -> None:
+    """Entry point of the process: runs ``job`` and ends with a Finished or a Failed on ``pipe``.
+
+    Exits at once when the worker at the other end of ``pipe`` is gone.
+    """
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s job {job.id}: %(message)s")
+    for noisy in ("tvm.s_tir.meta_schedule", "tvm"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    yield_to_others()
+    pool = BuilderPool(builders, BUILD_TIMEOUT_S)
+    threading.Thread(target=_exit_with_worker, args=(pipe,), daemon=True).start()
+    try:
+        with FarmClient(address) as client, TemporaryDirectory(prefix="tvm-farm-job-") as folder:
+            result = _Session(address, client, job, pool, pipe, Path(folder)).run()
+        pipe.send(Finished(result))
+    except InputError as error:
+        pipe.send(Failed(str(error), input_error=True, detail=traceback.format_exc()))
+    except TuningError as error:
+        pipe.send(Failed(str(error), detail=traceback.format_exc()))
+    except OSError as error:
+        pipe.send(Failed(f"the tuning worker could not go on: {error}", detail=traceback.format_exc()))
+    except Exception as error:  # noqa: BLE001 - the job fails with a sentence, the tracker's log has the rest
+        sentence = f"internal error while {job.spec.model_name} was tuned: {type(error).__name__}: {_first_line(error)}"
+        pipe.send(Failed(sentence, detail=traceback.format_exc()))
+    finally:
+        pool.close()
+
+
+def _exit_with_worker(pipe: Connection) -> None:
+    try:
+        pipe.recv()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+class _Session:
+    def __init__(
+        self, address: str, client: FarmClient, job: Job, builders: BuilderPool, pipe: Connection, folder: Path
+    ) -> None:
+        self._channel: grpc.Channel = channel_to(address)
+        self._client = client
+        self._job = job
+        self._builders = builders
+        self._pipe = pipe
+        self._folder = folder
+        self._target = tvm.target.Target(job.target)
+        self._versions = {"tvm": tvm.__version__, "tvm_ffi": tvm_ffi.__version__}
+        self._tuned_for_s = job.tuned_for_s
+        self._last_progress = ("", 0.0)
+
+    def run(self) -> JobResult:
+        job = self._job
+        self._report("importing the model")
+        model = self._import()
+        lowered = self._lower(model)
+        tasks = self._tasks(lowered)
+        if job.spec.kind is JobKind.TUNE:
+            self._tune(tasks)
+        else:
+            self._measure_untuned(tasks)
+        self._report("measuring the winners again")
+        winners = play_finals(
+            tasks, self._best_records(tasks), self._scheduled, self._builders, self._open_stream, job.target
+        )
+        return self._package(model, lowered, winners)
+
+    # -- model and tasks
+
+    def _import(self) -> ImportedModel:
+        spec = self._job.spec
+        path = self._folder / "model.onnx"
+        self._patiently(lambda: self._client.get_artifact(spec.model, path))
+        return load_onnx(path.read_bytes(), {s.name: s.dims for s in spec.shapes}, spec.model_name)
+
+    def _lower(self, model: ImportedModel) -> LoweredModel:
+        self._report("finding tasks")
+        try:
+            return lower(model.module, self._target)
+        except Exception as error:
+            raise InputError(
+                f"{self._job.spec.model_name} cannot be compiled by TVM {tvm.__version__} for this target: "
+                f"{_first_line(error)}"
+            ) from error
+
+    def _tasks(self, lowered: LoweredModel) -> list[TaskState]:
+        extracted = tasks_of(lowered, self._target)
+        if not extracted:
+            raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
+        ids = [f"{self._job.id}/{number}" for number in range(len(extracted))]
+        plans = tuple(
+            TaskPlan(task_id, task.name, task.weight, task.workload)
+            for task_id, task in zip(ids, extracted, strict=True)
+        )
+        self._pipe.send(Progress("finding tasks", self._tuned_for_s, plans))
+        cost_model = new_cost_model(self._builders.workers)
+        self._modules = {task_id: task.module for task_id, task in zip(ids, extracted, strict=True)}
+        states = [
+            self._state(task_id, number, task, cost_model)
+            for number, (task_id, task) in enumerate(zip(ids, extracted, strict=True))
+        ]
+        self._take_up(states)
+        return states
+
+    def _state(self, task_id: str, number: int, task: ExtractedTask, cost_model: object) -> TaskState:
+        def new_engine() -> AnsorEngine:
+            return AnsorEngine(
+                task.module,
+                self._target,
+                task.name,
+                cost_model,
+                seed=self._job.spec.seed * 1009 + number,
+                batch=BATCH,
+                threads=self._builders.workers,
+            )
+
+        return TaskState(
+            id=task_id,
+            name=task.name,
+            weight=task.weight,
+            workload=task.workload.key,
+            flops=task.workload.flops,
+            module=task.workload.module,
+            arguments=_arguments(task.module),
+            new_engine=new_engine,
+        )
+
+    def _take_up(self, states: Sequence[TaskState]) -> None:
+        """Go on where the job's records end."""
+        by_id = {state.id: state for state in states}
+        for record in self._patiently(lambda: list(self._client.records(RecordFilter(job_id=self._job.id)))):
+            state = by_id.get(record.task_id)
+            if state is None:
+                continue
+            run_secs = record.measurement.run_secs
+            if record.engine == "untuned":
+                state.untuned_done = True
+                state.untuned_s = min(run_secs, default=0.0)
+            else:
+                state.count(run_secs)
+                if record.trace:
+                    state.replays.append((record.trace, run_secs))
+
+    # -- tuning
+
+    def _tune(self, tasks: list[TaskState]) -> None:
+        spec = self._job.spec
+        self._loop(tasks, Budget(spec.max_trials, spec.budget_s))
+
+    def _measure_untuned(self, tasks: list[TaskState]) -> None:
+        for task in tasks:
+            task.exhausted = True
+        self._loop(tasks, Budget(0, 0))
+
+    def _loop(self, tasks: list[TaskState], budget: Budget) -> None:
+        loop = TuningLoop(
+            tasks,
+            self._builders,
+            self._open_stream,
+            budget,
+            engine_name=self._job.spec.engine,
+            target=self._job.target,
+            plan=self._job.spec.plan or DEFAULT_PLAN,
+            batch=BATCH,
+            versions=self._versions,
+            tuned_for_s=self._tuned_for_s,
+            on_progress=self._report,
+        )
+        loop.run()
+        self._tuned_for_s = loop.tuned_for_s
+
+    def _best_records(self, tasks: Sequence[TaskState]) -> dict[str, list[Record]]:
+        keys = sorted({task.workload for task in tasks})
+        found: dict[str, list[Record]] = {}
+        for record in self._patiently(
+            lambda: self._client.best_records(
+                keys, device_class=self._job.device_class, target=self._job.target, per_workload=4
+            )
+        ):
+            found.setdefault(record.workload, []).append(record)
+        return found
+
+    def _scheduled(self, task: TaskState, trace: str) -> str | None:
+        try:
+            return str(tvm.ir.save_json(apply_trace(self._modules[task.id], trace).mod))
+        except Exception:
+            log.exception("a trace of %s does not apply", task.name)
+            return None
+
+    # -- the result
+
+    def _package(self, model: ImportedModel, lowered: LoweredModel, winners: Sequence[Winner]) -> JobResult:
+        job = self._job
+        self._report("packaging")
+        schedules = {winner.task.workload: winner.trace for winner in winners if winner.trace}
+        untuned = build_model(lowered.module, self._target)
+        tuned = build_model(with_schedules(lowered.module, self._target, schedules), self._target)
+        save_params(lowered.params, self._folder / PARAMS)
+        params = artifact_of(self._folder / PARAMS, inline=False)
+        self._patiently(lambda: self._client.put_artifact(self._folder / PARAMS))
+        self._report("verifying")
+        verdict = self._verify(model, lowered, params, untuned, tuned, winners)
+        keep_untuned = isinstance(verdict, Verdict) and verdict.tuned_s > verdict.untuned_s
+        files = write_package(
+            self._folder,
+            untuned if keep_untuned else tuned,
+            name=job.spec.model_name,
+            model=model,
+            params=list(lowered.params),
+            target=job.target,
+            device_class=job.device_class,
+            versions=self._versions,
+            latency=_latency(verdict),
+        )
+        contents = [(path.name, self._patiently(lambda path=path: self._client.put_artifact(path))) for path in files]
+        return _result(winners, verdict, [PackageFile(name, content) for name, content in contents], keep_untuned)
+
+    def _verify(
+        self,
+        model: ImportedModel,
+        lowered: LoweredModel,
+        params: Artifact,
+        untuned: bytes,
+        tuned: bytes,
+        winners: Sequence[Winner],
+    ) -> Verdict | str:
+        values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in lowered.params.items()}
+        inputs = random_inputs(model.inputs, self._job.spec.seed)
+        requests = []
+        for library, latencies in ((untuned, [w.untuned_s for w in winners]), (tuned, [w.tuned_s for w in winners])):
+            path = self._folder / LIBRARY
+            path.write_bytes(library)
+            expected_s = sum(w.task.weight * s for w, s in zip(winners, latencies, strict=True))
+            repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
+            plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
+            requests.append(
+                model_request(
+                    artifact_of(path, inline=True), params, list(lowered.params), values, inputs, plan, expected_s
+                )
+            )
+        return verify(requests[0], requests[1], lambda sink: self._open_stream(sink, whole_models=True))
+
+    # -- the tracker
+
+    def _open_stream(self, sink: Callable[[object], None], whole_models: bool = False) -> MeasureStream:
+        return MeasureStream(
+            self._channel,
+            sink,
+            client=f"job {self._job.id}",
+            job_id=self._job.id,
+            pool=self._job.spec.pool,
+            device_class=self._job.device_class,
+            whole_models=whole_models,
+        )
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """``call`` until the tracker answers: it may be restarting, and the job outlives that."""
+        delay = 0.2
+        while True:
+            try:
+                return call()
+            except ConnectionLost as error:
+                log.warning("%s", error)
+                time.sleep(delay)
+                delay = min(5.0, 2 * delay)
+
+    def _report(self, phase: str, tuned_for_s: float | None = None) -> None:
+        if tuned_for_s is not None:
+            self._tuned_for_s = tuned_for_s
+        before, at = self._last_progress
+        now = time.monotonic()
+        if phase != before or now - at >= _PROGRESS_EVERY_S:
+            self._last_progress = (phase, now)
+            self._pipe.send(Progress(phase, self._tuned_for_s))
+
+
+def _arguments(module: tvm.ir.IRModule) -> tuple[Argument, ...]:
+    """The buffers of a task's ``main``, inputs then outputs, filled at random on the board."""
+    main = module["main"]
+    return tuple(
+        Argument(tuple(int(size) for size in buffer.shape), str(buffer.dtype), fill_seed=number)
+        for number, buffer in enumerate(main.buffer_map[param] for param in main.params)
+    )
+
+
+def _latency(verdict: Verdict | str) -> Mapping[str, object]:
+    if isinstance(verdict, str):
+        return {"note": verdict}
+    return {
+        "untuned_s": verdict.untuned_s,
+        "tuned_s": min(verdict.tuned_s, verdict.untuned_s),
+        "device": verdict.device_name,
+        "outputs_equal": verdict.equal,
+        "max_abs_diff": verdict.max_abs_diff,
+    }
+
+
+def _result(
+    winners: Sequence[Winner], verdict: Verdict | str, files: list[PackageFile], keep_untuned: bool
+) -> JobResult:
+    tasks = tuple(
+        TaskResult(
+            name=w.task.name,
+            weight=w.task.weight,
+            flops=w.task.flops,
+            trials=len(w.task.history),
+            untuned_s=w.untuned_s,
+            tuned_s=w.untuned_s if keep_untuned else w.tuned_s,
+            kept_untuned=keep_untuned or not w.trace,
+        )
+        for w in winners
+    )
+    notes = [f"{w.task.name} could not be searched ({w.task.fault})" for w in winners if w.task.fault]
+    if isinstance(verdict, str):
+        notes.insert(0, f"not run as a whole: {verdict}; the latency is the weighted sum of its tasks")
+        untuned_s, tuned_s = (
+            sum(t.weight * s for t, s in zip(tasks, column, strict=True))
+            for column in ([t.untuned_s for t in tasks], [t.tuned_s for t in tasks])
+        )
+        return JobResult(tuple(files), tasks, untuned_s, tuned_s, note="; ".join(notes))
+    if keep_untuned:
+        notes.insert(0, "the tuned model was not faster as a whole, so the package holds the untuned one")
+    return JobResult(
+        files=tuple(files),
+        tasks=tasks,
+        untuned_s=verdict.untuned_s,
+        tuned_s=min(verdict.tuned_s, verdict.untuned_s),
+        max_abs_diff=verdict.max_abs_diff,
+        rtol=verdict.rtol,
+        atol=verdict.atol,
+        outputs_equal=verdict.equal,
+        device_name=verdict.device_name,
+        note="; ".join(notes),
+        kept_untuned=keep_untuned,
+    )
