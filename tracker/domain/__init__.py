@@ -1,4 +1,4 @@
-"""Values and pure rules of the farm: the standard library, and the values of the wire contract, which are standard library too."""
+"""Values and pure rules of the farm: standard library alone, as are the values of the wire contract."""
 
 from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from protos.measurement import (
@@ -14,7 +14,7 @@ from protos.measurement import (
     Timeline,
     TimingPlan,
 )
-from tracker.domain.device import Device, DeviceState
+from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
     Job,
     JobKind,
@@ -27,24 +27,33 @@ from tracker.domain.job import (
     TaskPlan,
     TaskResult,
 )
-from tracker.domain.pool import Pool, matches
+from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
 from tracker.domain.record import Record, RecordContext, RecordFilter, Workload
+from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial
+from tracker.domain.worker import JobFailure, JobProgress, WorkerHello
 
 __all__ = [
+    "BUILT_IN_POOLS",
     "Argument",
     "Artifact",
+    "Capacity",
     "CpuCluster",
     "Device",
     "DeviceState",
+    "FailedBuild",
     "Fingerprint",
     "Job",
+    "JobFailure",
     "JobKind",
+    "JobProgress",
     "JobResult",
     "JobSpec",
     "JobState",
+    "Join",
     "Limits",
     "MeasureRequest",
     "Measurement",
+    "OpenMeasure",
     "Outcome",
     "OutputTensor",
     "PackageFile",
@@ -63,6 +72,8 @@ __all__ = [
     "Telemetry",
     "Timeline",
     "TimingPlan",
+    "Trial",
+    "WorkerHello",
     "Workload",
     "matches",
 ]

@@ -7,7 +7,7 @@ from enum import Enum
 
 from protos.device import Fingerprint, RunnerInfo, Telemetry
 
-__all__ = ["Device", "DeviceState"]
+__all__ = ["Device", "DeviceState", "Join"]
 
 
 class DeviceState(str, Enum):
@@ -39,3 +39,17 @@ class Device:
     held: int = 0
     measured: int = 0
     utilisation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Join:
+    """What an agent says of itself first. ``slots``: trials it holds at once, prefetched ones included."""
+
+    protocol_version: int
+    device_id: str
+    name: str
+    fingerprint: Fingerprint
+    runner: RunnerInfo
+    labels: dict[str, str] = field(default_factory=dict)
+    slots: int = 1
+    telemetry: Telemetry | None = None

@@ -1,0 +1,99 @@
+"""A real ``tracker start`` process in a folder of its own, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+import psutil
+
+from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2_grpc
+
+__all__ = ["TrackerProcess", "wait_until"]
+
+T = TypeVar("T")
+OPTIONS = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
+
+
+def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 20.0) -> T:
+    """The first true value of ``condition``; fails after ``timeout_s`` saying ``what`` did not come."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if value := condition():
+            return value
+        assert time.monotonic() < deadline, f"within {timeout_s:g} s there was no {what}"
+        time.sleep(0.02)
+
+
+class TrackerProcess:
+    """Started by the constructor, ready when it returns. ``kill`` is kill -9; ``start`` starts it again."""
+
+    def __init__(self, state: Path, *options: str, workers: int = 0) -> None:
+        self.state = state
+        self.options = ["--no-mdns", "--host", "127.0.0.1", "--workers", str(workers), *options]
+        self.port = 0
+        self.metrics_port = 0
+        self.start()
+
+    def start(self) -> None:
+        """On the ports that it had before, so that those who knew it find it."""
+        ports = ["--port", str(self.port), "--metrics-port", str(self.metrics_port)]
+        command = [sys.executable, "-c", "from tracker.cli import tracker; tracker()", "start"]
+        self.log = (self.state.parent / f"{self.state.name}.log").open("ab")
+        self.process = subprocess.Popen(
+            [*command, "--state", str(self.state), *ports, *self.options],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        wait_until(self._serves, "serving tracker")
+        self.address: str = self.endpoint["address"]
+        self.port = int(self.address.rpartition(":")[2])
+        self.metrics_port = int(self.endpoint["metrics"].split(":")[2].partition("/")[0])
+        self.channel = grpc.insecure_channel(self.address, options=OPTIONS)
+        self.control = control_pb2_grpc.ControlStub(self.channel)
+        self.fleet = fleet_pb2_grpc.FleetStub(self.channel)
+
+    def _serves(self) -> bool:
+        assert self.process.poll() is None, self.output()
+        try:
+            self.endpoint: dict[str, Any] = json.loads((self.state / "endpoint.json").read_text())
+        except FileNotFoundError:
+            return False
+        return bool(self.endpoint["pid"] == self.process.pid)
+
+    def output(self) -> str:
+        return Path(self.log.name).read_text()
+
+    def devices(self, pool: str = "") -> list[Any]:
+        return list(self.control.ListDevices(control_pb2.ListDevicesRequest(pool=pool)).devices)
+
+    def upload(self, data: bytes) -> Any:
+        return self.control.PutArtifact(iter([control_pb2.ArtifactUpload(data=data)]))
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self._ended()
+
+    def stop(self) -> int:
+        """Graceful; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self._ended()
+        return self.process.returncode
+
+    def _ended(self) -> None:
+        self.process.wait(timeout=30)
+        self.channel.close()
+        self.log.close()
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)

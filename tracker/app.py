@@ -1,0 +1,165 @@
+"""The tracker's composition root: the only place that picks concrete parts and ties them together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tracker.domain.errors import CannotStart
+from tracker.metrics import MetricsEndpoint, Snapshots
+from tracker.services.artifacts import ArtifactStore
+from tracker.services.fleet import Fleet
+from tracker.services.jobs import Jobs
+from tracker.services.local_workers import LocalWorkers
+from tracker.services.measuring import Measuring
+from tracker.services.records import Records
+from tracker.services.store_thread import StoreThread
+from tracker.services.workers import Workers
+from tracker.store import SqliteStore, StateFolder
+from tracker.wire.announcement import addresses, announced
+from tracker.wire.control import ControlServicer
+from tracker.wire.fleet import FleetServicer
+from tracker.wire.server import serve
+
+__all__ = ["Endpoint", "Settings", "run", "worker_command"]
+
+log = logging.getLogger(__name__)
+
+#: Calls in progress get this long when the tracker stops.
+_STOP_S = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ``tracker start`` was told. ``interface``: IP address for mDNS alone; ``workers`` processes on this host."""
+
+    host: str
+    port: int
+    metrics_port: int
+    farm: str
+    state: Path
+    workers: int
+    mdns: bool = True
+    interface: str | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a running tracker is. ``address`` works on this host, ``addresses`` from the network."""
+
+    farm: str
+    address: str
+    addresses: tuple[str, ...]
+    metrics: str
+    pid: int
+
+    def write(self, path: Path) -> None:
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(self.__dict__, indent=2) + "\n")
+        os.replace(temporary, path)
+
+
+def package_version() -> str:
+    try:
+        return version("tvm-farm")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def worker_command(address: str, worker_id: str, builders: int | None = None) -> list[str]:
+    """The command line of a tuning worker. A process of its own: the tracker never loads TVM."""
+    command = [sys.executable, "-m", "tracker.tuning.worker", "--tracker", address, "--worker-id", worker_id]
+    return command + (["--builders", str(builders)] if builders else [])
+
+
+async def run(settings: Settings, serving: Callable[[Endpoint], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ``serving`` is called once when calls are answered.
+
+    Raises CannotStart, one sentence, leaving nothing half-written.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with _tracker(settings) as endpoint:
+        serving(endpoint)
+        await stop.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
+    async with AsyncExitStack() as stack:
+        folder = StateFolder(settings.state)
+        stack.callback(folder.release)
+        artifacts = ArtifactStore(folder.path / "artifacts")
+        store = StoreThread(SqliteStore(folder.path / "tracker.db"), asyncio.get_running_loop())
+        stack.push_async_callback(store.stop)
+        release = package_version()
+        fleet = Fleet(store)
+        jobs = Jobs(fleet, store, artifacts)
+        measuring = Measuring(fleet, store, artifacts, release, jobs.changed)
+        workers = Workers(jobs, measuring, store, artifacts)
+        await fleet.load(measuring)
+        control = ControlServicer(
+            settings.farm, release, fleet, jobs, Records(fleet, store), artifacts, measuring=measuring, workers=workers
+        )
+        server, port = await serve(
+            settings.host, settings.port, FleetServicer(settings.farm, release, fleet, measuring, artifacts), control
+        )
+        stack.push_async_callback(server.stop, _STOP_S)
+        await workers.load()
+        stack.push_async_callback(workers.stop)
+        snapshots = Snapshots(fleet, measuring, jobs, workers, store)
+        metrics = MetricsEndpoint(settings.host, settings.metrics_port, snapshots, asyncio.get_running_loop())
+        stack.push_async_callback(metrics.stop)
+        ticking = asyncio.ensure_future(_tick(fleet))
+        stack.callback(ticking.cancel)
+        hosts = addresses(settings.host, settings.interface)
+        if settings.mdns:
+            await stack.enter_async_context(announced(settings.farm, port, release, hosts, settings.interface))
+        local = _local_address(settings.host, port)
+        endpoint = Endpoint(
+            farm=settings.farm,
+            address=local,
+            addresses=tuple(f"{host}:{port}" for host in hosts),
+            metrics=f"http://{_local_address(settings.host, metrics.port)}/metrics",
+            pid=os.getpid(),
+        )
+        endpoint_file = folder.path / "endpoint.json"
+        try:
+            endpoint.write(endpoint_file)
+        except OSError as e:
+            raise CannotStart(f"{endpoint_file} cannot be written: {e.strerror}") from e
+        stack.callback(endpoint_file.unlink, missing_ok=True)
+        local_workers = LocalWorkers(folder.path, settings.workers, local, lambda w: worker_command(local, w))
+        await local_workers.start()
+        stack.push_async_callback(local_workers.stop)
+        yield endpoint
+
+
+async def _tick(fleet: Fleet) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        fleet.tick()
+
+
+def _local_address(host: str, port: int) -> str:
+    if host in ("", "0.0.0.0", "::"):
+        return f"127.0.0.1:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def default_farm() -> str:
+    """This host's name without its domain."""
+    return socket.gethostname().split(".")[0] or "farm"

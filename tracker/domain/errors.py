@@ -1,0 +1,56 @@
+"""Everything that the tracker refuses or cannot do. Each message is one sentence for the person who asked."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CannotStart",
+    "FarmError",
+    "InvalidRequest",
+    "NotFound",
+    "NotPossible",
+    "ProtocolMismatch",
+    "StateFolderInUse",
+    "StateFolderUnusable",
+    "StoreFull",
+    "StoreTooNew",
+]
+
+
+class FarmError(Exception):
+    """Root of the tree. ``wire/status.py`` maps each class below to one gRPC status."""
+
+
+class InvalidRequest(FarmError):
+    """The request itself is at fault: a field is missing, unknown or contradicts another."""
+
+
+class NotFound(FarmError):
+    """No such job, pool, device, workload or artifact."""
+
+
+class NotPossible(FarmError):
+    """The request is fine; the farm's present state does not allow it."""
+
+
+class ProtocolMismatch(NotPossible):
+    """The two sides speak versions of the messages that cannot work together."""
+
+
+class StoreFull(FarmError):
+    """The disk below the state folder is full: nothing was changed."""
+
+
+class CannotStart(FarmError):
+    """The tracker cannot run with these options on this machine."""
+
+
+class StateFolderInUse(CannotStart):
+    """Another tracker process holds the state folder."""
+
+
+class StateFolderUnusable(CannotStart):
+    """The state folder cannot be read or written."""
+
+
+class StoreTooNew(CannotStart):
+    """A newer version of the tracker wrote the store."""

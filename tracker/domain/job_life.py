@@ -1,0 +1,77 @@
+"""What may happen to a job: pure transitions, each ``(job, …, now) -> job``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tracker.domain.errors import NotPossible
+from tracker.domain.job import Job, JobResult, JobState
+
+__all__ = ["MAX_WORKER_LOSSES", "Losses", "cancelled", "failed", "finished", "requeued", "started"]
+
+#: A job that takes its worker down this often, without a new record in between, is not tried again.
+MAX_WORKER_LOSSES = 3
+
+
+@dataclass(frozen=True)
+class Losses:
+    """How often in a row a job lost its worker, and how many records it had the last time."""
+
+    count: int = 0
+    trials: int = 0
+
+    def after_one_more(self, trials: int) -> Losses:
+        return Losses(1 if trials > self.trials else self.count + 1, trials)
+
+
+def started(job: Job, worker_id: str, now: float) -> Job:
+    if job.state is not JobState.QUEUED:
+        raise NotPossible(f"job {job.id} is {job.state and job.state.value} and cannot be started")
+    return replace(
+        job,
+        state=JobState.RUNNING,
+        worker_id=worker_id,
+        phase="starting",
+        started_unix_s=job.started_unix_s or now,
+    )
+
+
+def requeued(job: Job, losses: Losses, now: float) -> Job:
+    """The running ``job`` after its worker was lost: queued again, or failed at the limit of ``losses``."""
+    if job.state is not JobState.RUNNING:
+        return job
+    if losses.count >= MAX_WORKER_LOSSES:
+        error = f"its worker died {losses.count} times in a row without a new record; the tracker's log says how"
+        return failed(job, error, input_error=False, now=now)
+    return replace(job, state=JobState.QUEUED, worker_id="", phase="waiting for a worker")
+
+
+def finished(job: Job, result: JobResult, now: float) -> Job:
+    """Ends an unfinished job with its result; a job that has ended stays as it is."""
+    if job.state is None or job.state.final:
+        return job
+    return replace(job, state=JobState.DONE, result=result, phase="done", worker_id="", finished_unix_s=now)
+
+
+def failed(job: Job, error: str, *, input_error: bool, now: float) -> Job:
+    """Ends an unfinished job with its error; a job that has ended stays as it is."""
+    if job.state is None or job.state.final:
+        return job
+    return replace(
+        job,
+        state=JobState.FAILED,
+        error=error,
+        input_error=input_error,
+        phase="failed",
+        worker_id="",
+        finished_unix_s=now,
+    )
+
+
+def cancelled(job: Job, now: float) -> Job:
+    """Raises NotPossible for a job that has ended otherwise; cancelling twice is the same as once."""
+    if job.state is JobState.CANCELLED:
+        return job
+    if job.state is None or job.state.final:
+        raise NotPossible(f"job {job.id} is {job.state and job.state.value} already: there is nothing to cancel")
+    return replace(job, state=JobState.CANCELLED, phase="cancelled", worker_id="", finished_unix_s=now)

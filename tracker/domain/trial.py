@@ -1,0 +1,48 @@
+"""What a client of the measuring service says: who it is, and its candidates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protos.measurement import MeasureRequest, Outcome, TimingPlan
+from tracker.domain.record import RecordContext
+
+__all__ = ["Capacity", "FailedBuild", "OpenMeasure", "Trial"]
+
+
+@dataclass(frozen=True)
+class OpenMeasure:
+    """Which devices a stream of trials measures on. ``device_class`` "" means any of the pool."""
+
+    client: str
+    job_id: str
+    pool: str
+    device_class: str = ""
+    whole_models: bool = False
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate. Without a ``context`` it is answered and not recorded."""
+
+    request: MeasureRequest
+    context: RecordContext | None = None
+
+
+@dataclass(frozen=True)
+class FailedBuild:
+    """A trial that never became a library: recorded and answered, no device involved."""
+
+    trial_id: str
+    outcome: Outcome | None
+    detail: str
+    plan: TimingPlan
+    context: RecordContext | None = None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Devices that take work of a stream, and the trials that they hold at once."""
+
+    devices: int
+    slots: int

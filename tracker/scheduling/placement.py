@@ -1,0 +1,74 @@
+"""Which device gets the next trial: the one that holds least, so that work spreads before prefetching deepens."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from tracker.domain import Device, RunnerMode
+
+__all__ = ["Placement", "Selection"]
+
+
+class Selection:
+    """Which devices a stream of trials may run on. Equal selections share one Placement."""
+
+    __slots__ = ("device_class", "pool", "whole_models")
+
+    def __init__(self, pool: str, device_class: str = "", whole_models: bool = False) -> None:
+        self.pool, self.device_class, self.whole_models = pool, device_class, whole_models
+
+    def admits(self, device: Device) -> bool:
+        """Whether ``device`` is of the pool, of the class where one is named, and in full mode where whole models run.
+
+        A synthetic device takes whole models too: it runs nothing of either.
+        """
+        if self.pool not in device.pools or self.device_class not in ("", device.device_class):
+            return False
+        return not self.whole_models or device.runner.mode in (RunnerMode.FULL, RunnerMode.SYNTHETIC)
+
+    @property
+    def key(self) -> tuple[str, str, bool]:
+        return self.pool, self.device_class, self.whole_models
+
+
+class Placement:
+    """The devices of one selection by how many trials they hold. Every call is O(slots of a device)."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, int] = {}
+        self._held: dict[str, int] = {}
+        self._by_held: list[OrderedDict[str, None]] = []
+
+    @property
+    def devices(self) -> int:
+        return len(self._slots)
+
+    @property
+    def slots(self) -> int:
+        return sum(self._slots.values())
+
+    def __contains__(self, device_id: str) -> bool:
+        return device_id in self._slots
+
+    def put(self, device_id: str, slots: int, held: int) -> None:
+        """A device joined, or holds another number of trials than before."""
+        self.remove(device_id)
+        self._slots[device_id], self._held[device_id] = slots, held
+        if held < slots:
+            while len(self._by_held) <= held:
+                self._by_held.append(OrderedDict())
+            self._by_held[held][device_id] = None
+
+    def remove(self, device_id: str) -> None:
+        """A device left, or takes no new work. Unknown ones are ignored."""
+        if self._slots.pop(device_id, None) is not None:
+            held = self._held.pop(device_id)
+            if held < len(self._by_held):
+                self._by_held[held].pop(device_id, None)
+
+    def least_held(self) -> str | None:
+        """A device with a free slot that holds least, the longest waiting of such; None where all are full."""
+        for bucket in self._by_held:
+            if bucket:
+                return next(iter(bucket))
+        return None

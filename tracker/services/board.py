@@ -1,0 +1,92 @@
+"""A connected board as the tracker sees it, and what can be said to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from tracker.domain import Device, DeviceState, MeasureRequest, Telemetry
+from tracker.domain.utilisation import Utilisation
+
+__all__ = ["Acknowledge", "Board", "BoardListener", "Cancel", "Order"]
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Forget these trials; no answer is expected."""
+
+    trial_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    """These measurements are stored, or were not wanted any more."""
+
+    trial_ids: tuple[str, ...]
+
+
+Order = MeasureRequest | Cancel | Acknowledge
+
+
+class Board:
+    """One stream of one device. ``device`` is its description; what changes with every trial is beside it."""
+
+    def __init__(self, device: Device, slots: int, send: Callable[[Order | None], None], now: float) -> None:
+        self.device = device
+        self.slots = slots
+        self.send = send
+        self.held: set[str] = set()
+        self.draining = False
+        self.connected = True
+        self.heard_at = now
+        self.telemetry: Telemetry | None = device.telemetry
+        self.measured = device.measured
+        self.utilisation = Utilisation(now)
+        self.executing_since: float | None = None
+        self.stored_at = now
+
+    @property
+    def id(self) -> str:
+        return self.device.id
+
+    @property
+    def takes_work(self) -> bool:
+        return self.connected and not self.draining
+
+    @property
+    def state(self) -> DeviceState:
+        if not self.connected:
+            return DeviceState.LOST
+        if self.draining:
+            return DeviceState.DRAINING
+        return DeviceState.MEASURING if self.held else DeviceState.IDLE
+
+    def utilised(self, now: float) -> float:
+        """Share of the last minute spent executing, 0..1."""
+        return self.utilisation.share(now, self.executing_since) if self.connected else 0.0
+
+    def snapshot(self, now: float) -> Device:
+        """The device with its present state."""
+        return replace(
+            self.device,
+            state=self.state,
+            last_heard_unix_s=self.heard_at,
+            telemetry=self.telemetry,
+            held=len(self.held),
+            measured=self.measured,
+            utilisation=self.utilised(now),
+        )
+
+
+class BoardListener(Protocol):
+    """Who places work on boards."""
+
+    def joined(self, board: Board) -> None:
+        """A board takes work from now on, or its pools changed."""
+
+    def left(self, board: Board) -> None:
+        """A board is lost: what it held goes to others."""
+
+    def stopped(self, board: Board) -> None:
+        """A board takes no new work; what it holds it still answers."""

@@ -1,0 +1,251 @@
+"""The boards of the farm: who joined, who is heard, which pools they are in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from protos.discovery import PROTOCOL_VERSION
+from tracker.domain import BUILT_IN_POOLS, Device, DeviceState, Join, Pool, Telemetry, matches
+from tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
+from tracker.domain.errors import InvalidRequest, NotFound, NotPossible, ProtocolMismatch
+from tracker.domain.target import derive_target
+from tracker.services.board import Board, BoardListener, Order
+from tracker.services.store_thread import StoreThread
+
+__all__ = ["HEARTBEAT_S", "OLDEST_PROTOCOL", "Fleet", "check_protocol"]
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 5.0
+#: A board that misses this many heartbeats is lost.
+_MISSED = 3
+#: Peers with an older version of the messages are refused.
+OLDEST_PROTOCOL = 1
+#: A connected board's telemetry and counters reach the store this often.
+_STORE_S = 30.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+def check_protocol(version: int, side: str) -> None:
+    """Raises ProtocolMismatch, naming the side to change, when ``version`` of ``side`` is not served here."""
+    if OLDEST_PROTOCOL <= version <= PROTOCOL_VERSION:
+        return
+    spoken = f"protocol version {version}, this tracker {OLDEST_PROTOCOL} to {PROTOCOL_VERSION}"
+    newer = version > PROTOCOL_VERSION
+    raise ProtocolMismatch(f"the {side} speaks {spoken}: upgrade the {'tracker' if newer else side}")
+
+
+class Fleet:
+    """Every device that ever joined. Used in the event loop alone; ``clock`` gives unix seconds."""
+
+    def __init__(self, store: StoreThread, heartbeat_s: float = HEARTBEAT_S, clock: Callable[[], float] = time.time):
+        self._store = store
+        self._heartbeat_s = heartbeat_s
+        self._clock = clock
+        self._boards: dict[str, Board] = {}
+        self._known: dict[str, Device] = {}
+        self._ids: dict[str, str] = {}
+        self._pools: dict[str, Pool] = {pool.name: pool for pool in BUILT_IN_POOLS}
+        self._writes: set[asyncio.Task[None]] = set()
+        self._listener: BoardListener | None = None
+
+    async def load(self, listener: BoardListener) -> None:
+        """Take up what the store holds; every device is lost until it joins again."""
+        self._listener = listener
+        for pool in await self._store.call(lambda s: s.pools()):
+            self._pools[pool.name] = pool
+        for device in await self._store.call(lambda s: s.devices()):
+            self._ids[device.name] = device.id
+            self._known[device.id] = self._in_pools(replace(device, state=DeviceState.LOST, held=0, utilisation=0.0))
+
+    @property
+    def heartbeat_s(self) -> float:
+        return self._heartbeat_s
+
+    def join(self, join: Join, send: Callable[[Order | None], None]) -> Board:
+        """A board connects. ``send`` carries orders to it, None ends its stream.
+
+        A device that is connected already is replaced. Raises ProtocolMismatch or InvalidRequest, one sentence that
+        says what to change.
+        """
+        check_protocol(join.protocol_version, "agent")
+        self._check(join)
+        if (before := self._boards.get(join.device_id)) is not None:
+            there, here = before.device.fingerprint.hostname, join.fingerprint.hostname
+            if there != here:
+                raise NotPossible(
+                    f"device id {join.device_id} is in use by the host '{there}': if '{here}' was cloned from it, "
+                    "remove the agent's state folder on one of them"
+                )
+            self.leave(before, "its agent connected again")
+            before.send(None)
+        now = self._clock()
+        device = self._describe(join, now)
+        board = Board(device, max(1, join.slots), send, now)
+        self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
+        log.info("%s joined: class %s, pools %s", device.name, device.device_class, ", ".join(device.pools))
+        self._keep(board)
+        return board
+
+    def ready(self, board: Board) -> None:
+        """The board was told that it joined: work may come."""
+        if board.connected and self._listener:
+            self._listener.joined(board)
+
+    def _check(self, join: Join) -> None:
+        if not join.device_id:
+            raise InvalidRequest("the agent sent no device id: upgrade the agent")
+        if join.runner.mode is None:
+            raise InvalidRequest(f"the agent on {join.fingerprint.hostname} sent no runner mode: upgrade the agent")
+        if taken := sorted(set(join.labels) & set(AUTOMATIC_LABELS)):
+            raise InvalidRequest(f"the label '{taken[0]}' is set by the tracker: start the agent without it")
+
+    def _describe(self, join: Join, now: float) -> Device:
+        derived = derive_target(join.fingerprint, join.runner.threads)
+        board_class = device_class(join.fingerprint, join.runner)
+        name = self._free_name(join.name or join.fingerprint.hostname or "device", join.device_id)
+        earlier = self._known.get(join.device_id)
+        device = Device(
+            id=join.device_id,
+            name=name,
+            fingerprint=join.fingerprint,
+            runner=join.runner,
+            labels={**join.labels, **automatic_labels(name, join.fingerprint, join.runner, board_class)},
+            device_class=board_class,
+            target=derived.target,
+            target_origin=derived.origin,
+            state=DeviceState.IDLE,
+            joined_unix_s=now,
+            last_heard_unix_s=now,
+            telemetry=join.telemetry,
+            measured=earlier.measured if earlier else 0,
+        )
+        return self._in_pools(device)
+
+    def _free_name(self, wanted: str, device_id: str) -> str:
+        earlier = self._known.get(device_id)
+        if earlier and re.fullmatch(re.escape(wanted) + r"(-\d+)?", earlier.name):
+            return earlier.name
+        if earlier:
+            self._ids.pop(earlier.name, None)
+        name, number = wanted, 1
+        while self._ids.get(name, device_id) != device_id:
+            number += 1
+            name = f"{wanted}-{number}"
+        return name
+
+    def heard(self, board: Board, telemetry: Telemetry | None = None) -> None:
+        board.heard_at = self._clock()
+        if telemetry is not None:
+            board.telemetry = telemetry
+
+    def drain(self, board: Board) -> None:
+        """The board takes no new work from now on."""
+        if not board.draining:
+            board.draining = True
+            log.info("%s drains", board.device.name)
+            if self._listener:
+                self._listener.stopped(board)
+
+    def leave(self, board: Board, reason: str) -> None:
+        """The board's stream ended or it was not heard; calling it again changes nothing."""
+        if not board.connected:
+            return
+        board.connected = False
+        if self._boards.get(board.id) is board:
+            del self._boards[board.id]
+        log.info("%s lost: %s", board.device.name, reason)
+        if self._listener:
+            self._listener.left(board)
+        self._known[board.id] = board.snapshot(self._clock())
+        self._keep(board)
+
+    def tick(self) -> None:
+        """To be called about once a second: ends boards that are silent, keeps what the others told."""
+        now = self._clock()
+        for board in list(self._boards.values()):
+            silent_s = now - board.heard_at
+            if silent_s > _MISSED * self._heartbeat_s:
+                self.leave(board, f"not heard for {silent_s:.0f} s")
+                board.send(None)
+            elif now - board.stored_at > _STORE_S:
+                self._keep(board)
+
+    def _keep(self, board: Board) -> None:
+        board.stored_at = self._clock()
+        device = board.snapshot(board.stored_at)
+        task = asyncio.ensure_future(self._store.call(lambda s: s.put_device(device), insist=True))
+        self._writes.add(task)
+        task.add_done_callback(self._written)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._writes.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a device's state could not be stored", exc_info=error)
+
+    def board(self, device_id: str) -> Board:
+        """A connected board. Raises KeyError for any other."""
+        return self._boards[device_id]
+
+    def connected(self) -> list[Board]:
+        return list(self._boards.values())
+
+    def devices(self, pool: str = "") -> list[Device]:
+        """Every known device in its present state, by name. Raises NotFound for an unknown ``pool``."""
+        if pool:
+            self.pool(pool)
+        now = self._clock()
+        known = [self._boards[d.id].snapshot(now) if d.id in self._boards else d for d in self._known.values()]
+        return sorted((d for d in known if not pool or pool in d.pools), key=lambda d: d.name)
+
+    def pools(self) -> list[Pool]:
+        """All pools by name, with the devices in them."""
+        return [self.pool(name) for name in sorted(self._pools)]
+
+    def pool(self, name: str) -> Pool:
+        """Raises NotFound, which lists the pools that exist."""
+        pool = self._pools.get(name)
+        if pool is None:
+            existing = ", ".join(sorted(self._pools))
+            raise NotFound(f"there is no pool '{name}': this farm has {existing}")
+        members = [d for d in self._known.values() if name in d.pools]
+        connected = sum(d.id in self._boards for d in members)
+        return replace(pool, devices=tuple(sorted(d.name for d in members)), connected=connected)
+
+    async def put_pool(self, name: str, selector: dict[str, str]) -> Pool:
+        """Make or change a pool. Raises InvalidRequest for a bad name, an empty selector or a built-in pool."""
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(f"'{name}' cannot name a pool: letters, digits, dots, dashes, at most 63 of them")
+        if not selector:
+            raise InvalidRequest(f"pool '{name}' needs a selector, such as board=raspberry-pi-4")
+        if name in self._pools and self._pools[name].built_in:
+            raise InvalidRequest(f"the pool '{name}' is built in and cannot be changed")
+        pool = Pool(name, dict(selector))
+        await self._store.call(lambda s: s.put_pool(pool))
+        self._pools[name] = pool
+        self._regroup()
+        return self.pool(name)
+
+    async def delete_pool(self, name: str) -> None:
+        """Raises NotFound, or InvalidRequest for a built-in pool."""
+        if self.pool(name).built_in:
+            raise InvalidRequest(f"the pool '{name}' is built in and cannot be deleted")
+        await self._store.call(lambda s: s.delete_pool(name))
+        self._pools.pop(name, None)
+        self._regroup()
+
+    def _in_pools(self, device: Device) -> Device:
+        names = sorted(p.name for p in self._pools.values() if matches(p.selector, device.labels))
+        return replace(device, pools=tuple(names))
+
+    def _regroup(self) -> None:
+        self._known = {id_: self._in_pools(device) for id_, device in self._known.items()}
+        for board in self._boards.values():
+            board.device = self._in_pools(board.device)
+            if self._listener:
+                self._listener.joined(board)

@@ -1,0 +1,47 @@
+"""Questions to the tuning log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from tracker.domain import Record, RecordFilter
+from tracker.services.fleet import Fleet
+from tracker.services.store_thread import StoreThread
+
+__all__ = ["Records"]
+
+_PAGE = 500
+
+
+class Records:
+    def __init__(self, fleet: Fleet, store: StoreThread) -> None:
+        self._fleet = fleet
+        self._store = store
+
+    def _classes(self, pool: str) -> set[str] | None:
+        return {device.device_class for device in self._fleet.devices(pool)} if pool else None
+
+    async def query(self, query: RecordFilter) -> AsyncIterator[Record]:
+        """Records in the order they were stored, or the reverse. Raises NotFound for an unknown pool."""
+        classes, after, left = self._classes(query.pool), 0, query.limit or None
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(left, _PAGE)
+            page, after = await self._store.call(lambda s, a=after, n=size: s.records(query, classes, a, n))  # type: ignore[misc]
+            for record in page:
+                yield record
+            if not after:
+                return
+            left = None if left is None else left - len(page)
+
+    async def best(
+        self, workloads: Sequence[str], pool: str, device_class: str, target: str, per_workload: int
+    ) -> list[Record]:
+        """The fastest OK records of each workload, tuned and untuned alike, fastest first within a workload.
+
+        ``pool`` and ``device_class`` narrow to classes, both together to what they share. Raises NotFound for an
+        unknown pool.
+        """
+        classes = self._classes(pool)
+        if device_class:
+            classes = {device_class} if classes is None else classes & {device_class}
+        return await self._store.call(lambda s: s.best_records(workloads, classes, target, per_workload or 1))

@@ -1,0 +1,211 @@
+"""The one thread that touches the store, so that the event loop never waits for the disk.
+
+Records are committed in groups: while one group is being written the next one gathers. A full disk is told once and
+tried again until there is room; what waits is not answered, so nothing counts as stored that is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from tracker.domain import Record
+from tracker.domain.errors import StoreFull
+from tracker.store import Store
+
+__all__ = ["StoreThread", "WriteTimes"]
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+Kept = Callable[[Record], None]
+
+_CHECKPOINT_S = 5.0
+_RETRY_S = (0.2, 5.0)
+_GROUP = 512
+
+
+@dataclass(frozen=True)
+class WriteTimes:
+    """Committed groups of records: how many, how many records in them, and the seconds they took in all."""
+
+    groups: int = 0
+    records: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Call:
+    work: Callable[[Store], Any]
+    answer: asyncio.Future[Any]
+    insist: bool
+
+
+@dataclass
+class _Put:
+    record: Record
+    kept: Kept
+
+
+class StoreThread:
+    """Owns ``store``: opened by the caller, used by this thread alone, closed by ``stop``."""
+
+    def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        self._store = store
+        self._loop = loop
+        self._inbox: queue.SimpleQueue[_Call | _Put | None] = queue.SimpleQueue()
+        self._puts: list[_Put] = []
+        self._insisting: list[_Call] = []
+        self._retry_s = 0.0
+        self._retry_at = 0.0
+        self._dirty_since: float | None = None
+        self.write_times = WriteTimes()
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._thread.start()
+
+    async def call(self, work: Callable[[Store], R], *, insist: bool = False) -> R:
+        """``work`` on the store, after all that was asked before. With ``insist`` a full disk is waited out."""
+        answer: asyncio.Future[R] = self._loop.create_future()
+        self._inbox.put(_Call(work, answer, insist))
+        return await answer
+
+    def put(self, record: Record, kept: Kept) -> None:
+        """Store a record with the next group, then call ``kept`` in the event loop with the record as stored."""
+        self._inbox.put(_Put(record, kept))
+
+    async def stop(self) -> None:
+        """Writes what was put, as far as there is room, and closes the store."""
+        self._inbox.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            running = self._step(self._next(self._wait_s()))
+        self._write()
+        lost = len(self._puts) + len(self._insisting)
+        if lost:
+            log.error("stopped with %d unwritten changes: the disk is full; their senders send them again", lost)
+        self._checkpoint()
+        self._store.close()
+
+    def _wait_s(self) -> float | None:
+        waits = []
+        if self._puts or self._insisting:
+            waits.append(self._retry_at)
+        if self._dirty_since is not None:
+            waits.append(self._dirty_since + _CHECKPOINT_S)
+        return max(0.0, min(waits) - time.monotonic()) if waits else None
+
+    def _next(self, wait_s: float | None) -> list[_Call | _Put | None]:
+        items: list[_Call | _Put | None] = []
+        try:
+            items.append(self._inbox.get(timeout=wait_s))
+            while len(items) < _GROUP:
+                items.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return items
+
+    def _step(self, items: list[_Call | _Put | None]) -> bool:
+        for item in items:
+            if isinstance(item, _Put):
+                self._puts.append(item)
+            elif isinstance(item, _Call):
+                self._write()
+                self._answer(item)
+        self._write()
+        if self._dirty_since is not None and time.monotonic() >= self._dirty_since + _CHECKPOINT_S:
+            self._checkpoint()
+        return None not in items
+
+    def _write(self) -> None:
+        if not (self._puts or self._insisting) or time.monotonic() < self._retry_at:
+            return
+        began = time.monotonic()
+        try:
+            self._write_puts(began)
+            while self._insisting:
+                self._finish(self._insisting[0], self._insisting[0].work(self._store))
+                self._insisting.pop(0)
+        except StoreFull as e:
+            self._delay(e)
+        except Exception:
+            log.exception("the store refused a write")
+            self._retry_at = began + _RETRY_S[1]
+        else:
+            if self._retry_s:
+                log.warning("the store can be written again")
+            self._retry_s = self._retry_at = 0.0
+
+    def _write_puts(self, began: float) -> None:
+        puts, stored_s = self._puts, time.time()
+        if not puts:
+            return
+        kept = self._store.add_records([_stamped(put.record, stored_s) for put in puts])
+        self._puts = []
+        self._touched()
+        t = self.write_times
+        self.write_times = WriteTimes(t.groups + 1, t.records + len(kept), t.seconds + time.monotonic() - began)
+
+        def tell() -> None:
+            for put, record in zip(puts, kept, strict=True):
+                put.kept(record)
+
+        self._tell(tell)
+
+    def _delay(self, error: StoreFull) -> None:
+        if not self._retry_s:
+            log.error("%s; measurements wait and are stored as soon as there is room", error)
+        self._retry_s = min(_RETRY_S[1], max(_RETRY_S[0], 2 * self._retry_s))
+        self._retry_at = time.monotonic() + self._retry_s
+
+    def _answer(self, call: _Call) -> None:
+        if call.insist and self._insisting:
+            self._insisting.append(call)
+            return
+        try:
+            result = call.work(self._store)
+        except StoreFull as e:
+            if call.insist:
+                self._insisting.append(call)
+                self._delay(e)
+            else:
+                self._refuse(call, e)
+        except Exception as e:  # raised where it was asked
+            self._refuse(call, e)
+        else:
+            self._touched()
+            self._finish(call, result)
+
+    def _finish(self, call: _Call, result: Any) -> None:
+        self._tell(lambda: None if call.answer.done() else call.answer.set_result(result))
+
+    def _refuse(self, call: _Call, error: Exception) -> None:
+        self._tell(lambda: None if call.answer.done() else call.answer.set_exception(error))
+
+    def _tell(self, callback: Callable[[], Any]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def _touched(self) -> None:
+        if self._dirty_since is None:
+            self._dirty_since = time.monotonic()
+
+    def _checkpoint(self) -> None:
+        self._dirty_since = None
+        try:
+            self._store.checkpoint()
+        except StoreFull as e:
+            self._delay(e)
+
+
+def _stamped(record: Record, stored_s: float) -> Record:
+    measurement = record.measurement
+    timeline = replace(measurement.timeline, stored_s=stored_s)
+    return replace(record, measurement=replace(measurement, timeline=timeline))

@@ -1,0 +1,271 @@
+"""Tuning workers: who is connected, which job each has, and what becomes of a job that loses its worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+
+from tracker.domain import Job, JobFailure, JobProgress, JobResult, JobState, WorkerHello
+from tracker.domain.errors import FarmError, InvalidRequest
+from tracker.domain.job_life import failed, finished, started
+from tracker.services.artifacts import ArtifactStore
+from tracker.services.fleet import check_protocol
+from tracker.services.jobs import Jobs
+from tracker.services.measuring import Measuring
+from tracker.services.store_thread import StoreThread
+
+__all__ = ["GRACE_S", "SILENCE_S", "CancelJob", "FinishedSeen", "Start", "WorkOrder", "WorkerSession", "Workers"]
+
+log = logging.getLogger(__name__)
+
+#: A worker that says nothing for this long is lost.
+SILENCE_S = 30.0
+#: A job waits this long for its worker to come back before another one gets it.
+GRACE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Start:
+    job: Job
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    job_id: str
+
+
+@dataclass(frozen=True)
+class FinishedSeen:
+    job_id: str
+
+
+WorkOrder = Start | CancelJob | FinishedSeen
+
+
+class WorkerSession:
+    """One stream of one worker. ``send(None)`` ends it."""
+
+    def __init__(self, hello: WorkerHello, send: Callable[[WorkOrder | None], None]) -> None:
+        self.hello = hello
+        self.send = send
+        self.job_id = ""
+
+    @property
+    def worker_id(self) -> str:
+        return self.hello.worker_id
+
+
+class Workers:
+    """Used in the event loop alone."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        measuring: Measuring,
+        store: StoreThread,
+        artifacts: ArtifactStore,
+        grace_s: float = GRACE_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._jobs = jobs
+        self._measuring = measuring
+        self._store = store
+        self._artifacts = artifacts
+        self._grace_s = grace_s
+        self._clock = clock
+        self._sessions: dict[str, WorkerSession] = {}
+        self._orphans: dict[str, asyncio.TimerHandle] = {}
+        self._assigning = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def connected(self) -> int:
+        return len(self._sessions)
+
+    async def load(self) -> None:
+        """Jobs that ran when the tracker ended wait for their workers."""
+        for job in await self._store.call(lambda s: s.jobs(JobState.RUNNING)):
+            self._orphan(job.id)
+        self._jobs.on_queued = self.assign_soon
+        self._jobs.on_cancelled = self._cancelled
+
+    async def connect(self, hello: WorkerHello, send: Callable[[WorkOrder | None], None]) -> WorkerSession:
+        """A worker is there. It keeps the job that it runs if that is still its, else is told to drop it.
+
+        Raises ProtocolMismatch or InvalidRequest.
+        """
+        check_protocol(hello.protocol_version, "worker")
+        if not hello.worker_id:
+            raise InvalidRequest("the worker sent no id: upgrade the worker")
+        session = WorkerSession(hello, send)
+        if (before := self._sessions.pop(hello.worker_id, None)) is not None:
+            self._detach(before)
+            before.send(None)
+        self._sessions[hello.worker_id] = session
+        log.info("worker %s connected from %s", hello.worker_id, hello.host)
+        if hello.running_job:
+            await self._attach(session, hello.running_job)
+        await self._release_forgotten(session)
+        self.assign_soon()
+        return session
+
+    async def _attach(self, session: WorkerSession, job_id: str) -> None:
+        def take(job: Job) -> Job:
+            if job.state is JobState.QUEUED:
+                return started(job, session.worker_id, self._clock())
+            if job.state is JobState.RUNNING and self._holder(job.id) is None:
+                return replace(job, worker_id=session.worker_id)
+            return job
+
+        job = await self._store.call(lambda s: s.change_job(job_id, take), insist=True)
+        if job is None or job.state is not JobState.RUNNING or job.worker_id != session.worker_id:
+            session.send(CancelJob(job_id))
+            return
+        session.job_id = job_id
+        if timer := self._orphans.pop(job_id, None):
+            timer.cancel()
+        log.info("worker %s goes on with job %s", session.worker_id, job_id)
+        self._jobs.changed(job_id)
+
+    async def _release_forgotten(self, session: WorkerSession) -> None:
+        """Jobs that the store gives to this worker, and that it does not know any more, need not wait."""
+        for job in await self._store.call(lambda s: s.jobs(JobState.RUNNING)):
+            if job.worker_id == session.worker_id and job.id != session.job_id and job.id in self._orphans:
+                self._orphans.pop(job.id).cancel()
+                await self._lose(job.id)
+
+    def _holder(self, job_id: str) -> WorkerSession | None:
+        return next((s for s in list(self._sessions.values()) if s.job_id == job_id), None)
+
+    def disconnected(self, session: WorkerSession) -> None:
+        if self._sessions.get(session.worker_id) is session:
+            del self._sessions[session.worker_id]
+            log.info("worker %s is gone", session.worker_id)
+        self._detach(session)
+
+    def _detach(self, session: WorkerSession) -> None:
+        job_id, session.job_id = session.job_id, ""
+        if job_id:
+            self._orphan(job_id)
+
+    def _orphan(self, job_id: str) -> None:
+        if job_id not in self._orphans:
+            loop = asyncio.get_running_loop()
+            self._orphans[job_id] = loop.call_later(self._grace_s, self._grace_over, job_id)
+
+    def _grace_over(self, job_id: str) -> None:
+        if self._orphans.pop(job_id, None) is not None and self._holder(job_id) is None:
+            self._spawn(self._lose(job_id))
+
+    async def _lose(self, job_id: str) -> None:
+        job = await self._store.call(lambda s: s.lose_worker(job_id, self._clock()), insist=True)
+        if job is None:
+            return
+        log.warning("job %s lost its worker and is %s", job_id, job.state and job.state.value)
+        self._measuring.cancel_job(job_id)
+        self._jobs.changed(job_id)
+        self.assign_soon()
+
+    def assign_soon(self) -> None:
+        """Give queued jobs to free workers."""
+        self._spawn(self._assign())
+
+    async def _assign(self) -> None:
+        async with self._assigning:
+            while free := next((s for s in self._sessions.values() if not s.job_id), None):
+                job = await self._store.call(lambda s, w=free: s.claim_job(w.worker_id, self._clock()), insist=True)  # type: ignore[misc]
+                if job is None:
+                    return
+                if self._sessions.get(free.worker_id) is not free:
+                    self._orphan(job.id)
+                    continue
+                free.job_id = job.id
+                log.info("job %s starts on worker %s", job.id, free.worker_id)
+                free.send(Start(job))
+                self._jobs.changed(job.id)
+
+    def _cancelled(self, job_id: str) -> None:
+        if timer := self._orphans.pop(job_id, None):
+            timer.cancel()
+        self._measuring.cancel_job(job_id)
+        if (session := self._holder(job_id)) is not None:
+            session.send(CancelJob(job_id))
+            session.job_id = ""
+            self.assign_soon()
+
+    async def progress(self, session: WorkerSession, progress: JobProgress) -> None:
+        """Of a job that is not this worker's any more: it is told to drop it."""
+        if session.job_id != progress.job_id:
+            session.send(CancelJob(progress.job_id))
+            return
+
+        def advance(job: Job) -> Job:
+            if job.state is not JobState.RUNNING:
+                return job
+            tuned_for_s = max(job.tuned_for_s, progress.tuned_for_s)
+            return replace(job, phase=progress.phase or job.phase, tuned_for_s=tuned_for_s)
+
+        if progress.tasks:
+            await self._store.call(lambda s: s.add_tasks(progress.job_id, progress.tasks), insist=True)
+        await self._store.call(lambda s: s.change_job(progress.job_id, advance), insist=True)
+        self._jobs.changed(progress.job_id)
+
+    async def finished(self, session: WorkerSession, job_id: str, outcome: JobResult | JobFailure) -> None:
+        """A job ended. Told again after a lost answer it is answered again; what is done twice counts once."""
+        now = self._clock()
+        if isinstance(outcome, JobResult):
+            outcome = self._complete(job_id, outcome)
+        if isinstance(outcome, JobFailure):
+            failure = outcome
+            log.warning("job %s failed: %s\n%s", job_id, failure.error, failure.detail)
+
+            def end(job: Job) -> Job:
+                return failed(job, failure.error or "no reason given", input_error=failure.input_error, now=now)
+        else:
+            result = outcome
+
+            def end(job: Job) -> Job:
+                return finished(job, result, now)
+
+        await self._store.call(lambda s: s.change_job(job_id, end), insist=True)
+        await self._store.call(lambda s: s.checkpoint(), insist=True)
+        if timer := self._orphans.pop(job_id, None):
+            timer.cancel()
+        holder = self._holder(job_id)
+        if holder is not None:
+            holder.job_id = ""
+            if holder is not session:
+                holder.send(CancelJob(job_id))
+        session.send(FinishedSeen(job_id))
+        self._jobs.changed(job_id)
+        self.assign_soon()
+
+    def _complete(self, job_id: str, result: JobResult) -> JobResult | JobFailure:
+        missing = [file.name for file in result.files if file.content.digest not in self._artifacts]
+        if missing:
+            return JobFailure(f"the worker did not upload {', '.join(missing)} of the package")
+        return result
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            if isinstance(error, FarmError):
+                log.error("%s", error)
+            else:
+                log.error("a job's state could not be changed", exc_info=error)
+
+    async def stop(self) -> None:
+        for timer in self._orphans.values():
+            timer.cancel()
+        self._orphans.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,105 @@
+"""The contract of the store.
+
+Values in, values out: changing what was returned never changes the store. Each method is atomic: it happens as a
+whole or not at all, and what it did is seen by the next call. A method that writes raises StoreFull, having changed
+nothing, when the disk is full; the same call may be made again later. One thread calls a store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from tracker.domain import Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, Workload
+
+__all__ = ["Store"]
+
+
+class Store(Protocol):
+    def close(self) -> None:
+        """Everything is on the disk; no further call is allowed."""
+
+    def checkpoint(self) -> None:
+        """What was written so far survives a power cut from now on (a killed process never loses any of it)."""
+
+    def put_device(self, device: Device) -> None:
+        """Keep the last known state of ``device``, replacing what was kept under its id."""
+
+    def devices(self) -> list[Device]:
+        """Every device that ever joined, by name, in the state last kept."""
+
+    def put_pool(self, pool: Pool) -> None:
+        """Keep name and selector, replacing a pool of that name."""
+
+    def delete_pool(self, name: str) -> bool:
+        """Whether there was one."""
+
+    def pools(self) -> list[Pool]:
+        """Kept pools by name: names and selectors alone."""
+
+    def add_job(self, job: Job, request_id: str) -> Job:
+        """Keep a new job; or return the earlier one that came with the same non-empty ``request_id``."""
+
+    def job(self, job_id: str) -> Job | None:
+        """The job with its tasks and the counters of what was recorded for them."""
+
+    def job_of_request(self, request_id: str) -> Job | None:
+        """The job that was added with ``request_id``."""
+
+    def job_ids(self, start: str) -> list[str]:
+        """At most 10 ids that begin with ``start``; ``start`` itself alone where it is one."""
+
+    def jobs(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
+        """Jobs without their tasks, newest first; ``limit`` 0 means all."""
+
+    def job_counts(self) -> dict[JobState, int]:
+        """How many jobs are in each state; a state without any is left out."""
+
+    def change_job(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+        """Replace the job by ``change(job)``; the job after it, with tasks. None where there is no such job.
+
+        What ``change`` raises is raised and nothing is kept. Tasks and trials are not its to change.
+        """
+
+    def claim_job(self, worker_id: str, now: float) -> Job | None:
+        """The oldest queued job, running on ``worker_id`` from now on, with tasks; None where none is queued."""
+
+    def lose_worker(self, job_id: str, now: float) -> Job | None:
+        """A running job lost its worker: queued again, or failed at the limit of domain.job_life.Losses."""
+
+    def add_tasks(self, job_id: str, plans: Sequence[TaskPlan]) -> None:
+        """Keep tasks and their workloads. A task that is known keeps its counters, so twice is the same as once."""
+
+    def workload(self, key: str) -> Workload | None:
+        """The workload with its module."""
+
+    def add_records(self, records: Sequence[Record]) -> list[Record]:
+        """Keep records and count them in their tasks and jobs. The record as kept, one for each given.
+
+        A ``trial_id`` that was kept before is neither kept nor counted again: the earlier record is returned.
+        Measurement outputs are not kept. A record of engine "untuned" sets its task's baseline and is no trial.
+        """
+
+    def record(self, trial_id: str) -> Record | None:
+        """The record of one trial."""
+
+    def trial_ids(self, job_id: str) -> set[str]:
+        """Trials of a job that have a record."""
+
+    def records(
+        self, query: RecordFilter, classes: Collection[str] | None, after: int, limit: int
+    ) -> tuple[list[Record], int]:
+        """A page of at most ``limit`` records in the order they were kept, or the reverse with ``newest_first``.
+
+        ``classes`` narrows to device classes (``query.pool`` is resolved by the caller and ignored here, as is
+        ``query.limit``). ``after`` is 0 for the first page, then the number that came with the page before;
+        0 comes with the last one.
+        """
+
+    def best_records(
+        self, workloads: Sequence[str], classes: Collection[str] | None, target: str, per_workload: int
+    ) -> list[Record]:
+        """For each workload the ``per_workload`` OK records of the least median run time, fastest first.
+
+        Empty ``workloads`` means all; ``classes`` None and ``target`` "" do not narrow.
+        """

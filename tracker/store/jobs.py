@@ -1,0 +1,189 @@
+"""Jobs, their tasks and workloads as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sqlite_utils import Database
+
+from tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Workload
+from tracker.domain.job_life import Losses, requeued, started
+from tracker.store.encoding import decode, encode
+
+__all__ = ["JobTables"]
+
+_COLUMNS = (
+    "id, spec, state, phase, error, input_error, created, started, finished, tuned_for_s, target, device_class, "
+    "worker_id, result, trials"
+)
+
+
+class JobTables:
+    """The part of SqliteStore about jobs."""
+
+    _db: Database
+
+    def _writing(self) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def add_job(self, job: Job, request_id: str) -> Job:
+        with self._writing(), self._db.atomic():
+            if earlier := self.job_of_request(request_id):
+                return earlier
+            spec = job.spec
+            self._db.execute(
+                """INSERT INTO jobs (id, request_id, state, kind, model_name, model_digest, pool, engine, user, spec,
+                phase, error, input_error, created, started, finished, tuned_for_s, target, device_class, worker_id)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                [
+                    job.id,
+                    request_id or None,
+                    job.state and job.state.value,
+                    spec.kind and spec.kind.value,
+                    spec.model_name,
+                    spec.model.digest,
+                    spec.pool,
+                    spec.engine,
+                    spec.user,
+                    encode(spec),
+                    job.phase,
+                    job.error,
+                    job.input_error,
+                    job.created_unix_s,
+                    job.started_unix_s,
+                    job.finished_unix_s,
+                    job.tuned_for_s,
+                    job.target,
+                    job.device_class,
+                    job.worker_id,
+                ],
+            )
+        return job
+
+    def job_of_request(self, request_id: str) -> Job | None:
+        if not request_id:
+            return None
+        row = self._db.execute("SELECT id FROM jobs WHERE request_id = ?", [request_id]).fetchone()
+        return self.job(row[0]) if row else None
+
+    def job(self, job_id: str) -> Job | None:
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", [job_id]).fetchone()
+        return _job(row, self._tasks(job_id)) if row else None
+
+    def _tasks(self, job_id: str) -> tuple[Task, ...]:
+        rows = self._db.execute(
+            """SELECT t.id, t.name, t.workload, t.weight, w.flops, t.trials, t.failed, t.untuned_s, t.best_s
+            FROM tasks t JOIN workloads w ON w.key = t.workload WHERE t.job_id = ? ORDER BY t.position""",
+            [job_id],
+        )
+        return tuple(Task(*row) for row in rows)
+
+    def job_ids(self, start: str) -> list[str]:
+        if self._db.execute("SELECT 1 FROM jobs WHERE id = ?", [start]).fetchone():
+            return [start]
+        rows = self._db.execute(
+            "SELECT id FROM jobs WHERE id >= ? AND substr(id, 1, length(?)) = ? ORDER BY id LIMIT 10", [start] * 3
+        )
+        return [row[0] for row in rows]
+
+    def jobs(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
+        where, values = ("WHERE state = ?", [state.value]) if state else ("", [])
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY number DESC LIMIT ?", [*values, limit or -1]
+        )
+        return [_job(row, ()) for row in rows]
+
+    def job_counts(self) -> dict[JobState, int]:
+        return {JobState(state): n for state, n in self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state")}
+
+    def change_job(self, job_id: str, change: Callable[[Job], Job]) -> Job | None:
+        with self._writing(), self._db.atomic():
+            before = self.job(job_id)
+            if before is None:
+                return None
+            after = change(before)
+            if after != before:
+                self._update(after)
+            return after
+
+    def _update(self, job: Job) -> None:
+        self._db.execute(
+            """UPDATE jobs SET state = ?, phase = ?, error = ?, input_error = ?, started = ?, finished = ?,
+            tuned_for_s = ?, target = ?, device_class = ?, worker_id = ?, result = ? WHERE id = ?""",
+            [
+                job.state and job.state.value,
+                job.phase,
+                job.error,
+                job.input_error,
+                job.started_unix_s,
+                job.finished_unix_s,
+                job.tuned_for_s,
+                job.target,
+                job.device_class,
+                job.worker_id,
+                encode(job.result) if job.result else None,
+                job.id,
+            ],
+        )
+
+    def claim_job(self, worker_id: str, now: float) -> Job | None:
+        with self._writing(), self._db.atomic():
+            row = self._db.execute("SELECT id FROM jobs WHERE state = 'queued' ORDER BY number LIMIT 1").fetchone()
+            if row is None:
+                return None
+            return self.change_job(row[0], lambda job: started(job, worker_id, now))
+
+    def lose_worker(self, job_id: str, now: float) -> Job | None:
+        with self._writing(), self._db.atomic():
+            row = self._db.execute(
+                "SELECT losses, trials_at_loss, trials FROM jobs WHERE id = ? AND state = 'running'", [job_id]
+            ).fetchone()
+            if row is None:
+                return self.job(job_id)
+            losses = Losses(row[0], row[1]).after_one_more(row[2])
+            self._db.execute(
+                "UPDATE jobs SET losses = ?, trials_at_loss = ? WHERE id = ?", [losses.count, losses.trials, job_id]
+            )
+            return self.change_job(job_id, lambda job: requeued(job, losses, now))
+
+    def add_tasks(self, job_id: str, plans: Sequence[TaskPlan]) -> None:
+        with self._writing(), self._db.atomic():
+            for position, plan in enumerate(plans):
+                workload = plan.workload
+                self._db.execute(
+                    "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                    [workload.key, workload.name, workload.module, workload.flops],
+                )
+                self._db.execute(
+                    """INSERT INTO tasks (id, job_id, position, name, workload, weight) VALUES (?, ?, ?, ?, ?, ?)
+                    ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
+                    workload = excluded.workload, weight = excluded.weight""",
+                    [plan.id, job_id, position, plan.name, workload.key, plan.weight],
+                )
+
+    def workload(self, key: str) -> Workload | None:
+        row = self._db.execute("SELECT key, name, module, flops FROM workloads WHERE key = ?", [key]).fetchone()
+        return Workload(*row) if row else None
+
+
+def _job(row: Any, tasks: tuple[Task, ...]) -> Job:
+    return Job(
+        id=row[0],
+        spec=decode(JobSpec, row[1]),
+        state=JobState(row[2]),
+        phase=row[3],
+        error=row[4],
+        input_error=bool(row[5]),
+        created_unix_s=row[6],
+        started_unix_s=row[7],
+        finished_unix_s=row[8],
+        tuned_for_s=row[9],
+        tasks=tasks,
+        target=row[10],
+        device_class=row[11],
+        worker_id=row[12],
+        result=decode(JobResult, row[13]) if row[13] else None,
+        trials=row[14],
+    )

@@ -1,0 +1,116 @@
+"""The store on SQLite: one file in WAL mode, opened by one process, used by one thread.
+
+Durability: ``synchronous=NORMAL`` writes a commit to the log without waiting for the disk, so a killed process loses
+nothing and a power cut may lose what was written since the last checkpoint, never the file's consistency. The
+caller checkpoints every few seconds while there is something to lose, and after each change of a job's state.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from tracker.domain import Device, Pool
+from tracker.domain.errors import StateFolderUnusable, StoreFull, StoreTooNew
+from tracker.store import schema
+from tracker.store.encoding import decode, encode
+from tracker.store.jobs import JobTables
+from tracker.store.records import RecordTable
+
+__all__ = ["SqliteStore"]
+
+#: Pages in the log before SQLite moves them by itself: 16 MiB, so that a busy log is moved by our own checkpoints.
+_LOG_PAGES = 4096
+
+
+class SqliteStore(JobTables, RecordTable):
+    """See tracker.store.base.Store. Raises StoreTooNew, StateFolderUnusable or StoreFull when it cannot be opened."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+        try:
+            with self._writing():
+                self._db = _open(path)
+        except sqlite3.Error as e:
+            raise StateFolderUnusable(f"the store {path} cannot be opened: {e}") from e
+
+    def close(self) -> None:
+        self._db.close()
+
+    def checkpoint(self) -> None:
+        with self._writing():
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as e:
+            # A file size limit of the system reads as an I/O error, a full disk by its own name.
+            if "full" in str(e) or "disk I/O error" in str(e):
+                raise StoreFull(f"the disk that holds {self._path} is full ({e}): free some space") from e
+            raise
+
+    def put_device(self, device: Device) -> None:
+        with self._writing(), self._db.atomic():
+            self._db.execute(
+                """INSERT INTO devices (id, name, device_class, target, last_heard, measured, value)
+                VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,
+                device_class = excluded.device_class, target = excluded.target, last_heard = excluded.last_heard,
+                measured = excluded.measured, value = excluded.value""",
+                [
+                    device.id,
+                    device.name,
+                    device.device_class,
+                    device.target,
+                    device.last_heard_unix_s,
+                    device.measured,
+                    encode(device),
+                ],
+            )
+
+    def devices(self) -> list[Device]:
+        rows = self._db.execute("SELECT value FROM devices ORDER BY name")
+        return [decode(Device, row[0]) for row in rows]
+
+    def put_pool(self, pool: Pool) -> None:
+        with self._writing(), self._db.atomic():
+            self._db.execute(
+                "INSERT INTO pools VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET selector = excluded.selector",
+                [pool.name, json.dumps(pool.selector)],
+            )
+
+    def delete_pool(self, name: str) -> bool:
+        with self._writing(), self._db.atomic():
+            return bool(self._db.execute("DELETE FROM pools WHERE name = ?", [name]).rowcount)
+
+    def pools(self) -> list[Pool]:
+        rows = self._db.execute("SELECT name, selector FROM pools ORDER BY name")
+        return [Pool(name, json.loads(selector)) for name, selector in rows]
+
+
+def _open(path: Path | str) -> Database:
+    connection = sqlite3.connect(str(path), check_same_thread=False)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > schema.VERSION:
+            raise StoreTooNew(
+                f"the store {path} has schema version {version} and this tracker knows {schema.VERSION}: "
+                "start the newer tracker, or name another folder with --state"
+            )
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}").fetchone()
+        db = Database(connection)
+        schema.migrations.apply(db)
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return db

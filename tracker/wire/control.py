@@ -1,0 +1,120 @@
+"""Service Control, what people and programs ask: status, devices, pools, jobs, records, artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from protos.convert import to_message
+from protos.discovery import PROTOCOL_VERSION
+from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
+from tracker.domain import Artifact, Job, JobSpec, JobState, RecordFilter
+from tracker.services.artifacts import ArtifactStore
+from tracker.services.fleet import Fleet
+from tracker.services.jobs import Jobs
+from tracker.services.records import Records
+from tracker.wire.streams import StreamServicer
+from tracker.wire.values import read
+
+__all__ = ["ControlServicer"]
+
+
+class ControlServicer(StreamServicer):
+    """The calls that answer once or list; Measure and Work are in StreamServicer."""
+
+    def __init__(
+        self,
+        farm: str,
+        version: str,
+        fleet: Fleet,
+        jobs: Jobs,
+        records: Records,
+        artifacts: ArtifactStore,
+        **streams: Any,
+    ) -> None:
+        super().__init__(**streams)
+        self._farm = farm
+        self._version = version
+        self._fleet = fleet
+        self._jobs = jobs
+        self._records = records
+        self._artifacts = artifacts
+
+    async def GetStatus(self, request: control_pb2.GetStatusRequest, context: Any) -> control_pb2.Status:
+        return control_pb2.Status(
+            farm=self._farm,
+            version=self._version,
+            protocol_version=PROTOCOL_VERSION,
+            devices_connected=len(self._fleet.connected()),
+            workers_connected=self._workers.connected,
+            jobs_running=len(await self._jobs.list(JobState.RUNNING, 0)),
+            jobs_queued=len(await self._jobs.list(JobState.QUEUED, 0)),
+        )
+
+    async def ListDevices(
+        self, request: control_pb2.ListDevicesRequest, context: Any
+    ) -> control_pb2.ListDevicesResponse:
+        devices = [to_message(device_pb2.Device, device) for device in self._fleet.devices(request.pool)]
+        return control_pb2.ListDevicesResponse(devices=devices)
+
+    async def ListPools(self, request: control_pb2.ListPoolsRequest, context: Any) -> control_pb2.ListPoolsResponse:
+        return control_pb2.ListPoolsResponse(pools=[to_message(device_pb2.Pool, p) for p in self._fleet.pools()])
+
+    async def PutPool(self, request: control_pb2.PutPoolRequest, context: Any) -> device_pb2.Pool:
+        return to_message(device_pb2.Pool, await self._fleet.put_pool(request.name, dict(request.selector)))
+
+    async def DeletePool(self, request: control_pb2.DeletePoolRequest, context: Any) -> control_pb2.DeletePoolResponse:
+        await self._jobs.delete_pool(request.name)
+        return control_pb2.DeletePoolResponse()
+
+    async def SubmitJob(self, request: control_pb2.SubmitJobRequest, context: Any) -> job_pb2.Job:
+        spec = read(JobSpec, request.spec)
+        return _job(await self._jobs.submit(spec, request.request_id))
+
+    async def GetJob(self, request: control_pb2.GetJobRequest, context: Any) -> job_pb2.Job:
+        return _job(await self._jobs.get(request.id))
+
+    async def ListJobs(self, request: control_pb2.ListJobsRequest, context: Any) -> control_pb2.ListJobsResponse:
+        state = _member(JobState, job_pb2.JobState.Name(request.state), "JOB_STATE_")
+        return control_pb2.ListJobsResponse(jobs=[_job(job) for job in await self._jobs.list(state, request.limit)])
+
+    async def CancelJob(self, request: control_pb2.CancelJobRequest, context: Any) -> job_pb2.Job:
+        return _job(await self._jobs.cancel(request.id))
+
+    async def WatchJob(self, request: control_pb2.GetJobRequest, context: Any) -> None:
+        async for job in self._jobs.watch(request.id):
+            await context.write(_job(job))
+
+    async def QueryRecords(self, request: record_pb2.RecordFilter, context: Any) -> None:
+        async for record in self._records.query(read(RecordFilter, request)):
+            await context.write(to_message(record_pb2.Record, record))
+
+    async def BestRecords(
+        self, request: control_pb2.BestRecordsRequest, context: Any
+    ) -> control_pb2.BestRecordsResponse:
+        best = await self._records.best(
+            list(request.workloads), request.pool, request.device_class, request.target, request.per_workload
+        )
+        return control_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, record) for record in best])
+
+    async def GetWorkload(self, request: control_pb2.GetWorkloadRequest, context: Any) -> record_pb2.Workload:
+        return to_message(record_pb2.Workload, await self._jobs.workload(request.key))
+
+    async def PutArtifact(
+        self, requests: AsyncIterator[control_pb2.ArtifactUpload], context: Any
+    ) -> measurement_pb2.Artifact:
+        stored: Artifact = await self._artifacts.put(upload.data async for upload in requests)
+        return to_message(measurement_pb2.Artifact, stored)
+
+    async def GetArtifact(self, request: control_pb2.GetArtifactRequest, context: Any) -> None:
+        async for chunk in self._artifacts.get(request.digest):
+            await context.write(control_pb2.ArtifactDownload(data=chunk))
+
+
+def _job(job: Job) -> job_pb2.Job:
+    return to_message(job_pb2.Job, job)
+
+
+def _member(enum_type: Any, name: str, prefix: str) -> Any:
+    plain = name.removeprefix(prefix)
+    return None if plain == "UNSPECIFIED" else enum_type[plain]

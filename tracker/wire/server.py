@@ -1,0 +1,43 @@
+"""The gRPC server: services, limits, and a port that is either ours or an error."""
+
+from __future__ import annotations
+
+import grpc
+
+from protos.farm.v1 import control_pb2_grpc, fleet_pb2_grpc
+from tracker.domain.errors import CannotStart
+from tracker.wire.status import StatusInterceptor
+
+__all__ = ["MESSAGE_BYTES", "serve"]
+
+MESSAGE_BYTES = 64 << 20
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    # With it a second tracker would share the port and take half of the calls.
+    ("grpc.so_reuseport", 0),
+    # A peer behind a cut cable is noticed without waiting for TCP.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+]
+
+
+async def serve(
+    host: str, port: int, fleet: fleet_pb2_grpc.FleetServicer, control: control_pb2_grpc.ControlServicer
+) -> tuple[grpc.aio.Server, int]:
+    """A started server and its port, which the system chooses for 0. Raises CannotStart when the port is taken."""
+    server = grpc.aio.server(interceptors=[StatusInterceptor()], options=_OPTIONS)
+    fleet_pb2_grpc.add_FleetServicer_to_server(fleet, server)
+    control_pb2_grpc.add_ControlServicer_to_server(control, server)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError as e:
+        raise CannotStart(
+            f"cannot listen on {address}: the port is taken or the address is not of this host; choose another with "
+            "--port and --host"
+        ) from e
+    await server.start()
+    return server, bound

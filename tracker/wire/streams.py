@@ -1,0 +1,113 @@
+"""Service Control, the two streams: Measure for whoever has candidates, Work for tuning workers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from protos.convert import to_message
+from protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2, measurement_pb2
+from tracker.domain import (
+    Capacity,
+    FailedBuild,
+    JobFailure,
+    JobProgress,
+    JobResult,
+    Measurement,
+    OpenMeasure,
+    Trial,
+    WorkerHello,
+)
+from tracker.domain.errors import FarmError, InvalidRequest
+from tracker.services.measuring import Measuring, Stream
+from tracker.services.workers import SILENCE_S, CancelJob, FinishedSeen, Start, Workers, WorkerSession, WorkOrder
+from tracker.wire.exchange import Outbox, exchange
+from tracker.wire.values import read
+
+__all__ = ["StreamServicer"]
+
+
+class StreamServicer(control_pb2_grpc.ControlServicer):
+    def __init__(self, measuring: Measuring, workers: Workers) -> None:
+        self._measuring = measuring
+        self._workers = workers
+
+    async def Measure(self, requests: AsyncIterator[control_pb2.MeasureCall], context: Any) -> None:
+        first = await anext(aiter(requests), None)
+        if first is None:
+            return
+        if first.WhichOneof("message") != "open":
+            raise InvalidRequest("the first message of Measure must be OpenMeasure")
+        outbox: Outbox[Measurement | Capacity] = Outbox(_reply)
+        stream = await self._measuring.open(read(OpenMeasure, first.open), outbox.send)
+        try:
+
+            async def handle(message: control_pb2.MeasureCall) -> None:
+                await self._measure(stream, message)
+
+            async def closed() -> None:
+                await self._measuring.settled(stream)
+
+            await exchange(requests, context, outbox, handle, closed=closed)
+        finally:
+            self._measuring.close(stream)
+
+    async def _measure(self, stream: Stream, message: control_pb2.MeasureCall) -> None:
+        kind = message.WhichOneof("message")
+        if kind == "trial":
+            await self._measuring.submit(stream, read(Trial, message.trial))
+        elif kind == "failed_build":
+            await self._measuring.fail_build(stream, read(FailedBuild, message.failed_build))
+        elif kind == "cancel":
+            self._measuring.cancel(stream, message.cancel.trial_id)
+        else:
+            raise InvalidRequest(f"Measure does not understand {kind or 'an empty message'} here: upgrade the tracker")
+
+    async def Work(self, requests: AsyncIterator[control_pb2.WorkerMessage], context: Any) -> None:
+        first = await anext(aiter(requests), None)
+        if first is None:
+            return
+        if first.WhichOneof("message") != "hello":
+            raise InvalidRequest("the first message of Work must be WorkerHello")
+        outbox: Outbox[WorkOrder] = Outbox(_order)
+        try:
+            session = await self._workers.connect(read(WorkerHello, first.hello), outbox.send)
+        except FarmError as e:
+            await context.write(control_pb2.WorkOrder(refused=str(e)))
+            return
+        try:
+
+            async def handle(message: control_pb2.WorkerMessage) -> None:
+                await self._work(session, message)
+
+            await exchange(requests, context, outbox, handle, silence_s=SILENCE_S)
+        finally:
+            self._workers.disconnected(session)
+
+    async def _work(self, session: WorkerSession, message: control_pb2.WorkerMessage) -> None:
+        kind = message.WhichOneof("message")
+        if kind == "progress":
+            await self._workers.progress(session, read(JobProgress, message.progress))
+        elif kind == "finished":
+            finished = message.finished
+            outcome: JobResult | JobFailure
+            if finished.WhichOneof("outcome") == "result":
+                outcome = read(JobResult, finished.result)
+            else:
+                outcome = read(JobFailure, finished.failure)
+            await self._workers.finished(session, finished.job_id, outcome)
+
+
+def _reply(answer: Measurement | Capacity) -> control_pb2.MeasureReply:
+    if isinstance(answer, Capacity):
+        return control_pb2.MeasureReply(capacity=to_message(control_pb2.Capacity, answer))
+    return control_pb2.MeasureReply(measurement=to_message(measurement_pb2.Measurement, answer))
+
+
+def _order(order: WorkOrder) -> control_pb2.WorkOrder:
+    if isinstance(order, Start):
+        return control_pb2.WorkOrder(start=to_message(job_pb2.Job, order.job))
+    if isinstance(order, CancelJob):
+        return control_pb2.WorkOrder(cancel=order.job_id)
+    assert isinstance(order, FinishedSeen)
+    return control_pb2.WorkOrder(finished_seen=order.job_id)

@@ -1,0 +1,22 @@
+"""Messages of a peer that may be newer, as values."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from protos.convert import from_message
+from tracker.domain.errors import InvalidRequest
+
+__all__ = ["read"]
+
+V = TypeVar("V")
+
+
+def read(value_type: type[V], message: Message) -> V:
+    """``message`` as a value. Raises InvalidRequest for an enum value that this version does not know."""
+    try:
+        return from_message(value_type, message)
+    except ValueError as e:
+        raise InvalidRequest(f"{e}: upgrade the tracker") from e
