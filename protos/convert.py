@@ -37,7 +37,8 @@ M = TypeVar("M", bound=Message)
 
 def from_message(value_type: type[V], message: Message) -> V:
     """The value that ``message`` describes. Raises ValueError for an enum number not known here."""
-    return value_type(**{name: read(message) for name, read in _readers(value_type, type(message))})
+    kinds: tuple[Any, Any] = (value_type, type(message))
+    return value_type(**{name: read(message) for name, read in _readers(*kinds)})
 
 
 def to_message(message_type: type[M], value: Any) -> M:
@@ -48,13 +49,15 @@ def to_message(message_type: type[M], value: Any) -> M:
 
 
 def _fill(message: Message, value: Any) -> None:
-    for name, write in _writers(type(value), type(message)):
+    kinds: tuple[Any, Any] = (type(value), type(message))
+    for name, write in _writers(*kinds):
         item = getattr(value, name)
         if item is not None:
             write(message, item)
 
 
 def _enum_prefix(field: FieldDescriptor) -> str:
+    assert field.enum_type is not None
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field.enum_type.name).upper() + "_"
 
 

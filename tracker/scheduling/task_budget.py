@@ -73,7 +73,7 @@ def expected_gain(task: TaskProgress) -> float:
 
 
 def first_round_trials(tasks: int, max_trials: int, batch: int) -> int:
-    """Trials for each task of the first round: ``batch``, less where ``max_trials`` (0: no limit) would not reach all."""
+    """Trials for each task of the first round: ``batch``, fewer where ``max_trials`` (0: no limit) is short."""
     if max_trials <= 0 or tasks <= 0:
         return batch
     return max(1, min(batch, max_trials // tasks))

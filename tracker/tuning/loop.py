@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 #: Candidates a builder should have waiting, so that it never stands still while a search runs.
 _WAITING_A_BUILDER = 6
-#: What a kernel may allocate beside its arguments. Real workspaces are a few MB; a schedule that wants this much is lost.
+#: What a kernel may allocate beside its arguments. Real workspaces are a few MB.
 _WORKSPACE_BYTES = 1 << 30
 _INFINITY = float("inf")
 

@@ -135,7 +135,7 @@ class MeasureStream:
             except grpc.RpcError as error:
                 if self._closed.is_set():
                     return
-                code, details = error.code(), error.details() or ""  # type: ignore[attr-defined]
+                code, details = error.code(), error.details() or ""
                 if code in _FINAL:
                     self._on_event(StreamRefused(details or code.name))
                     return

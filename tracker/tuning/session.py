@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -281,8 +282,8 @@ class _Session:
             versions=self._versions,
             latency=_latency(verdict),
         )
-        contents = [(path.name, self._patiently(lambda path=path: self._client.put_artifact(path))) for path in files]
-        return _result(winners, verdict, [PackageFile(name, content) for name, content in contents], keep_untuned)
+        package = [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
+        return _result(winners, verdict, package, keep_untuned)
 
     def _verify(
         self,
@@ -302,11 +303,7 @@ class _Session:
             expected_s = sum(w.task.weight * s for w, s in zip(winners, latencies, strict=True))
             repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
             plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
-            requests.append(
-                model_request(
-                    artifact_of(path, inline=True), params, list(lowered.params), values, inputs, plan, expected_s
-                )
-            )
+            requests.append(model_request(artifact_of(path, inline=True), params, values, inputs, plan, expected_s))
         return verify(requests[0], requests[1], lambda sink: self._open_stream(sink, whole_models=True))
 
     # -- the tracker

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +28,9 @@ from tracker.tuning.loop import median
 from tracker.tuning.measuring import Capacity, MeasureStream, StreamRefused
 from tracker.tuning.models.onnx import TensorInfo
 
-__all__ = ["TOLERANCES", "Verdict", "model_request", "random_inputs", "verify"]
+__all__ = ["TOLERANCES", "Verdict", "artifact_of", "model_request", "random_inputs", "verify"]
 
-#: Relative and absolute tolerance by dtype; the absolute one is a share of the largest reference value where that exceeds 1.
+#: Relative and absolute tolerance by dtype. The absolute one is meant for values around 1 and grows with larger ones.
 TOLERANCES = {
     "float64": (1e-8, 1e-10),
     "float32": (1e-4, 1e-5),
@@ -66,15 +67,18 @@ def random_inputs(inputs: Sequence[TensorInfo], seed: int) -> list[np.ndarray]:
 def model_request(
     library: Artifact,
     params: Artifact,
-    names: Sequence[str],
-    values: dict[str, tuple[tuple[int, ...], str]],
+    values: Mapping[str, tuple[tuple[int, ...], str]],
     inputs: Sequence[np.ndarray],
     plan: TimingPlan,
     expected_s: float,
 ) -> MeasureRequest:
-    """A request that runs a whole model. ``values`` gives shape and dtype of each parameter in ``names``."""
+    """A request that runs a whole model.
+
+    ``values``: shape and dtype of each parameter by its name, in the order in which ``main`` takes
+    them after ``inputs``. ``expected_s``: about what one run takes; the time limit follows from it.
+    """
     arguments = [Argument(tuple(x.shape), x.dtype.name, data=np.ascontiguousarray(x).tobytes()) for x in inputs]
-    arguments += [Argument(*values[name], param=name) for name in names]
+    arguments += [Argument(shape, dtype, param=name) for name, (shape, dtype) in values.items()]
     return MeasureRequest(
         trial_id=uuid.uuid4().hex,
         program=Program(ProgramKind.MODEL, library, "main", tuple(arguments), params, outputs=(0,)),
@@ -148,7 +152,5 @@ def _array(tensor: OutputTensor) -> np.ndarray:
 
 def artifact_of(path: Path, *, inline: bool) -> Artifact:
     """``path`` as an artifact; ``inline`` sends its bytes with the request."""
-    import hashlib
-
     data = path.read_bytes()
     return Artifact(hashlib.sha256(data).hexdigest(), len(data), data if inline else b"")

@@ -22,6 +22,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -127,7 +128,7 @@ class Worker:
                     self._obey(order)
             except grpc.RpcError as error:
                 if not self._stopped.is_set():
-                    log.warning("the tracker at %s is away (%s); trying again", self._address, error.code().name)  # type: ignore[attr-defined]
+                    log.warning("the tracker at %s is away (%s); trying again", self._address, error.code().name)
             failures += 1
             self._stopped.wait(min(_MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
         return 0
@@ -205,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
     # Starting the server imports TVM now, while nobody waits for it.
-    multiprocessing.forkserver.ensure_running()
+    forkserver.ensure_running()
     return worker.run()
 
 

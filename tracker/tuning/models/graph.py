@@ -27,7 +27,7 @@ class LoweredModel:
 
 @dataclass(frozen=True)
 class ExtractedTask:
-    """One workload of a model. ``module``: its IRModule with the one function ``main``; ``weight``: calls a model run."""
+    """One workload of a model: ``module`` holds its one function ``main``, which a run calls ``weight`` times."""
 
     name: str
     weight: int

@@ -100,38 +100,38 @@ def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], nam
         raise InputError(f"{name} has no input named {unknown[0]}; its inputs are: {known}.")
     found = []
     for value in real:
-        tensor = value.type.tensor_type
         if not value.type.HasField("tensor_type"):
             raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
-        declared = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-        given = shapes.get(value.name)
-        if given is None:
-            if None in declared or not tensor.HasField("shape"):
-                text = ",".join(
-                    dim.dim_param or "?" if size is None else str(size)
-                    for dim, size in zip(tensor.shape.dim, declared, strict=True)
-                )
-                raise InputError(
-                    f"{name}: input {value.name} has open dimensions ({text}); fix them with --shape {value.name}=…"
-                )
-            given = [size for size in declared if size is not None]
-        elif tensor.HasField("shape") and (
-            len(given) != len(declared) or any(d is not None and d != g for d, g in zip(declared, given, strict=True))
-        ):
-            text = ",".join("?" if size is None else str(size) for size in declared)
-            raise InputError(
-                f"{name}: input {value.name} is ({text}) in the file; --shape {value.name}={','.join(map(str, given))} contradicts it."
-            )
-        if any(size <= 0 for size in given):
-            raise InputError(f"{name}: input {value.name} has a dimension that is not positive: {tuple(given)}.")
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
-        found.append(TensorInfo(value.name, tuple(int(size) for size in given), dtype))
+        shape = _static_shape(value, shapes.get(value.name), name)
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)).name
+        found.append(TensorInfo(value.name, shape, dtype))
     del model.graph.input[:]
-    model.graph.input.extend(
-        helper.make_tensor_value_info(i.name, helper.np_dtype_to_tensor_dtype(np.dtype(i.dtype)), i.shape)
-        for i in found
-    )
+    for info in found:
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(info.dtype))
+        model.graph.input.append(helper.make_tensor_value_info(info.name, kind, info.shape))
     return tuple(found)
+
+
+def _static_shape(value: onnx.ValueInfoProto, given: Sequence[int] | None, name: str) -> tuple[int, ...]:
+    """The input's shape, from the file or as ``given``."""
+    tensor = value.type.tensor_type
+    known = tensor.HasField("shape")
+    declared = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    names = [dim.dim_param or "?" for dim in tensor.shape.dim]
+    text = ",".join(label if size is None else str(size) for label, size in zip(names, declared, strict=True))
+    if given is None:
+        if not known or None in declared:
+            what = f"has open dimensions ({text})" if known else "has no shape in the file"
+            raise InputError(f"{name}: input {value.name} {what}; fix it with --shape {value.name}=…")
+        given = [size for size in declared if size is not None]
+    elif known and (
+        len(given) != len(declared) or any(d is not None and d != g for d, g in zip(declared, given, strict=True))
+    ):
+        wanted = ",".join(map(str, given))
+        raise InputError(f"{name}: input {value.name} is ({text}) in the file; --shape {value.name}={wanted} differs.")
+    if any(size <= 0 for size in given):
+        raise InputError(f"{name}: input {value.name} has a dimension that is not positive: {tuple(given)}.")
+    return tuple(int(size) for size in given)
 
 
 def _simplify(model: onnx.ModelProto) -> onnx.ModelProto:
