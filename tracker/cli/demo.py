@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shlex
 import shutil
 import signal
@@ -82,19 +83,29 @@ def _start(state: Path, running: ExitStack) -> tuple[FarmClient, Device]:
     from tracker.cli.child import Child
     from tracker.cli.client import FarmClient
 
-    address = f"127.0.0.1:{_free_port()}"
-    click.echo(f"Starting a farm on this machine: tracker at {address}, state in {state}")
-    tracker = running.enter_context(Child("tracker", _tracker_arguments(address, state), state / "tracker.log"))
-    agent = running.enter_context(
-        Child("agent", ["start", "--tracker", address, "--state", str(state / "agent")], state / "agent.log")
+    click.echo(f"Starting a farm on this machine, its state in {state}")
+    folder = state / "tracker"
+    # No mDNS: this farm is nobody else's business.
+    options = ["--host", "127.0.0.1", "--port", "0", "--metrics-port", "0", "--no-mdns", "--farm", "demo"]
+    tracker = running.enter_context(
+        Child("tracker", ["start", *options, "--state", str(folder)], state / "tracker.log")
     )
+    address = _address(folder / "endpoint.json", tracker)
+    options = ["--tracker", address, "--state", str(state / "agent")]
+    agent = running.enter_context(Child("agent", ["start", *options], state / "agent.log"))
     client = running.enter_context(FarmClient(address))
     return client, _first_device(client, [tracker, agent])
 
 
-def _tracker_arguments(address: str, state: Path) -> list[str]:
-    host, _, port = address.rpartition(":")
-    return ["start", "--host", host, "--port", port, "--state", str(state / "tracker"), "--farm", "demo"]
+def _address(endpoint: Path, tracker: Child) -> str:
+    """Where the tracker serves: it says so in ``endpoint``, a file that appears whole."""
+    deadline_s = time.monotonic() + _START_TIMEOUT_S
+    while not endpoint.exists():
+        tracker.check()
+        if time.monotonic() > deadline_s:
+            raise FarmError(f"The tracker does not serve after {_START_TIMEOUT_S:.0f} s.")
+        time.sleep(0.05)
+    return str(json.loads(endpoint.read_text(encoding="utf-8"))["address"])
 
 
 def _first_device(client: FarmClient, children: list[Child]) -> Device:
@@ -193,11 +204,3 @@ def _termination_as_interrupt() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port

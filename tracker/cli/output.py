@@ -77,7 +77,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequenc
             min_width=min(widest, _NARROWEST) if column.endswith("*") else widest,
         )
     for position, row in enumerate(rows):
-        grid.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row), style=styles[position] if styles else None)
+        grid.add_row(
+            *(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row), style=styles[position] if styles else None
+        )
     return grid
 
 
