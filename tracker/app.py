@@ -151,7 +151,11 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
 async def _tick(fleet: Fleet) -> None:
     while True:
         await asyncio.sleep(1.0)
-        fleet.tick()
+        try:
+            fleet.tick()
+        except Exception:
+            # Without it no lost board would be noticed any more.
+            log.exception("a look at the boards failed")
 
 
 def _local_address(host: str, port: int) -> str:

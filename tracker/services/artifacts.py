@@ -26,6 +26,7 @@ class ArtifactStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._incoming = folder / "incoming"
+        self._present: set[str] = set()
         try:
             self._incoming.mkdir(parents=True, exist_ok=True)
             for left_over in self._incoming.iterdir():
@@ -34,7 +35,9 @@ class ArtifactStore:
             raise StateFolderUnusable(f"the artifact folder {folder} cannot be written: {e.strerror}") from e
 
     def __contains__(self, digest: str) -> bool:
-        return bool(_DIGEST.fullmatch(digest)) and self._path(digest).exists()
+        if digest not in self._present and _DIGEST.fullmatch(digest) and self._path(digest).exists():
+            self._present.add(digest)
+        return digest in self._present
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest

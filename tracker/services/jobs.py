@@ -62,12 +62,13 @@ class Jobs:
         job = Job(
             id=_new_id(spec.model_name),
             spec=replace(spec, model=replace(spec.model, inline=b"")),
-            phase="waiting for a worker",
+            phase=_first_phase(spec.pool, device.device_class, others),
             created_unix_s=self._clock(),
             target=device.target,
             device_class=device.device_class,
         )
         kept = await self._store.call(lambda s: s.add_job(job, request_id))
+        await self._store.call(lambda s: s.checkpoint(), insist=True)
         log.info("job %s queued: %s on pool %s, class %s", kept.id, spec.model_name, pool.name, kept.device_class)
         if others:
             log.warning(
@@ -204,6 +205,12 @@ def _why_none(pool: str, devices: list[Device]) -> str:
             reasons.append(f"{device.name} is {device.state.value if device.state else 'lost'}")
     more = f", and {len(devices) - 8} more" if len(devices) > 8 else ""
     return f"no device of the pool '{pool}' can take work: {'; '.join(reasons)}{more}"
+
+
+def _first_phase(pool: str, device_class: str, others: list[str]) -> str:
+    if not others:
+        return "waiting for a worker"
+    return f"waiting for a worker; tunes {device_class} alone of pool {pool}, which also has {', '.join(others)}"
 
 
 def _new_id(model_name: str) -> str:

@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 INLINE_BYTES = 256 * 1024
 #: A trial that was on this many boards when they were lost may be what takes them down.
 MAX_LOSSES = 3
+#: Libraries that one stream may have waiting here; beyond it the stream is read no further until some are answered.
+STREAM_BYTES = 256 << 20
 
 Answer = Measurement | Capacity
 
@@ -89,6 +91,7 @@ class Stream:
         self.pending: dict[str, _Pending] = {}
         self.cancelled = False
         self.storing = 0
+        self.bytes = 0
         self.idle = asyncio.Event()
 
 
@@ -214,9 +217,13 @@ class Measuring:
         if stream.cancelled or self._adopted(stream, request.trial_id):
             return
         pending = _Pending(stream, request, trial.context, self._clock())
+        stream.bytes += len(request.program.library.inline)
         self._trials[request.trial_id] = stream.pending[request.trial_id] = pending
         stream.queue.append(pending)
         self._pump(self._groups[stream.selection.key], stream)
+        while stream.bytes > STREAM_BYTES:
+            stream.idle.clear()
+            await stream.idle.wait()
 
     async def fail_build(self, stream: Stream, failed: FailedBuild) -> None:
         """Record and answer a candidate that was never built. Raises InvalidRequest for another outcome."""
@@ -279,7 +286,10 @@ class Measuring:
         if pending.state is _State.QUEUED:
             self._forget(pending)
             return False
+        size = len(pending.request.program.library.inline)
         pending.stream.pending.pop(trial_id, None)
+        pending.stream.bytes -= size
+        stream.bytes += size
         pending.stream = stream
         stream.pending[trial_id] = pending
         return True
@@ -446,7 +456,8 @@ class Measuring:
         trial_id = pending.request.trial_id
         if self._trials.get(trial_id) is pending:
             del self._trials[trial_id]
-        pending.stream.pending.pop(trial_id, None)
+        if pending.stream.pending.pop(trial_id, None) is not None:
+            pending.stream.bytes -= len(pending.request.program.library.inline)
 
     def _record(
         self,

@@ -127,28 +127,50 @@ class StoreThread:
     def _write(self) -> None:
         if not (self._puts or self._insisting) or time.monotonic() < self._retry_at:
             return
-        began = time.monotonic()
         try:
-            self._write_puts(began)
+            self._write_puts()
             while self._insisting:
                 self._finish(self._insisting[0], self._insisting[0].work(self._store))
                 self._insisting.pop(0)
         except StoreFull as e:
             self._delay(e)
         except Exception:
-            log.exception("the store refused a write")
-            self._retry_at = began + _RETRY_S[1]
+            # The thread outlives it. What could not be written stays unanswered and is tried again.
+            log.exception("the store refused a write of %d records", len(self._puts))
+            self._retry_at = time.monotonic() + _RETRY_S[1]
         else:
             if self._retry_s:
                 log.warning("the store can be written again")
             self._retry_s = self._retry_at = 0.0
 
-    def _write_puts(self, began: float) -> None:
-        puts, stored_s = self._puts, time.time()
+    def _write_puts(self) -> None:
+        puts = self._puts
         if not puts:
             return
+        try:
+            self._write_group(puts)
+            self._puts = []
+        except StoreFull:
+            raise
+        except Exception:
+            # One refused record does not hold up the others.
+            if len(puts) == 1:
+                raise
+            self._puts = [put for put in puts if not self._wrote_alone(put)]
+            if self._puts:
+                raise
+
+    def _wrote_alone(self, put: _Put) -> bool:
+        try:
+            self._write_group([put])
+        except Exception:
+            log.exception("the record of trial %s was refused by the store", put.record.trial_id)
+            return False
+        return True
+
+    def _write_group(self, puts: list[_Put]) -> None:
+        began, stored_s = time.monotonic(), time.time()
         kept = self._store.add_records([_stamped(put.record, stored_s) for put in puts])
-        self._puts = []
         self._touched()
         t = self.write_times
         self.write_times = WriteTimes(t.groups + 1, t.records + len(kept), t.seconds + time.monotonic() - began)
@@ -177,7 +199,7 @@ class StoreThread:
                 self._delay(e)
             else:
                 self._refuse(call, e)
-        except Exception as e:  # raised where it was asked
+        except Exception as e:  # noqa: BLE001 - raised where it was asked
             self._refuse(call, e)
         else:
             self._touched()

@@ -79,6 +79,7 @@ class Workers:
         self._sessions: dict[str, WorkerSession] = {}
         self._orphans: dict[str, asyncio.TimerHandle] = {}
         self._assigning = asyncio.Lock()
+        self._from_before: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -88,6 +89,7 @@ class Workers:
     async def load(self) -> None:
         """Jobs that ran when the tracker ended wait for their workers."""
         for job in await self._store.call(lambda s: s.jobs(JobState.RUNNING)):
+            self._from_before.add(job.id)
             self._orphan(job.id)
         self._jobs.on_queued = self.assign_soon
         self._jobs.on_cancelled = self._cancelled
@@ -125,6 +127,7 @@ class Workers:
             session.send(CancelJob(job_id))
             return
         session.job_id = job_id
+        self._from_before.discard(job_id)
         if timer := self._orphans.pop(job_id, None):
             timer.cancel()
         log.info("worker %s goes on with job %s", session.worker_id, job_id)
@@ -161,7 +164,9 @@ class Workers:
             self._spawn(self._lose(job_id))
 
     async def _lose(self, job_id: str) -> None:
-        job = await self._store.call(lambda s: s.lose_worker(job_id, self._clock()), insist=True)
+        counts = job_id not in self._from_before
+        self._from_before.discard(job_id)
+        job = await self._store.call(lambda s: s.lose_worker(job_id, self._clock(), counts=counts), insist=True)
         if job is None:
             return
         log.warning("job %s lost its worker and is %s", job_id, job.state and job.state.value)

@@ -64,8 +64,11 @@ class Store(Protocol):
     def claim_job(self, worker_id: str, now: float) -> Job | None:
         """The oldest queued job, running on ``worker_id`` from now on, with tasks; None where none is queued."""
 
-    def lose_worker(self, job_id: str, now: float) -> Job | None:
-        """A running job lost its worker: queued again, or failed at the limit of domain.job_life.Losses."""
+    def lose_worker(self, job_id: str, now: float, *, counts: bool = True) -> Job | None:
+        """A running job lost its worker: queued again, or failed at the limit of domain.job_life.Losses.
+
+        ``counts`` False: the tracker's restart took the worker away, not the job.
+        """
 
     def add_tasks(self, job_id: str, plans: Sequence[TaskPlan]) -> None:
         """Keep tasks and their workloads. A task that is known keeps its counters, so twice is the same as once."""

@@ -135,14 +135,16 @@ class JobTables:
                 return None
             return self.change_job(row[0], lambda job: started(job, worker_id, now))
 
-    def lose_worker(self, job_id: str, now: float) -> Job | None:
+    def lose_worker(self, job_id: str, now: float, *, counts: bool = True) -> Job | None:
         with self._writing(), self._db.atomic():
             row = self._db.execute(
                 "SELECT losses, trials_at_loss, trials FROM jobs WHERE id = ? AND state = 'running'", [job_id]
             ).fetchone()
             if row is None:
                 return self.job(job_id)
-            losses = Losses(row[0], row[1]).after_one_more(row[2])
+            losses = Losses(row[0], row[1])
+            if counts:
+                losses = losses.after_one_more(row[2])
             self._db.execute(
                 "UPDATE jobs SET losses = ?, trials_at_loss = ? WHERE id = ?", [losses.count, losses.trials, job_id]
             )

@@ -8,7 +8,7 @@ from typing import Any
 from protos.convert import to_message
 from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2
 from tracker.domain import Join, Measurement, MeasureRequest, Telemetry
-from tracker.domain.errors import FarmError
+from tracker.domain.errors import FarmError, NotPossible, ProtocolMismatch
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Acknowledge, Board, Cancel, Order
 from tracker.services.fleet import Fleet
@@ -38,7 +38,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         try:
             board = self._fleet.join(read(Join, first.join), outbox.send)
         except FarmError as e:
-            await _refuse(context, str(e))
+            # What hangs on the farm's present state may pass; what the agent is does not change by waiting.
+            passes = isinstance(e, NotPossible) and not isinstance(e, ProtocolMismatch)
+            await _refuse(context, str(e), 3 * self._fleet.heartbeat_s if passes else 0.0)
             return
         reason = "its stream ended"
         try:
@@ -85,8 +87,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             await context.write(fleet_pb2.ArtifactChunk(data=chunk))
 
 
-async def _refuse(context: Any, reason: str) -> None:
-    await context.write(fleet_pb2.TrackerMessage(refused=fleet_pb2.Refused(reason=reason)))
+async def _refuse(context: Any, reason: str, retry_after_s: float = 0.0) -> None:
+    refused = fleet_pb2.Refused(reason=reason, retry_after_s=retry_after_s)
+    await context.write(fleet_pb2.TrackerMessage(refused=refused))
 
 
 def _order(order: Order) -> fleet_pb2.TrackerMessage:
