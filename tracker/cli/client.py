@@ -305,10 +305,16 @@ class FarmClient:
                 "and may this machine reach that port? Name another one with --tracker HOST:PORT."
             )
         if code in _BAD_INPUT:
-            return BadInput(details or f"The tracker refused it ({code.name}) without saying why.")
+            return BadInput(_sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return FarmError(f"The tracker at {self.address} does not know this request: it is older. Update it.")
-        return FarmError(details or f"The tracker at {self.address} failed ({code.name}): its log says why.")
+        return FarmError(_sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
+
+
+def _sentence(details: str) -> str:
+    """The tracker's words as a sentence of ours: its errors are clauses."""
+    whole = details[:1].upper() + details[1:]
+    return whole + "." if whole and whole[-1] not in ".!?" else whole
 
 
 def _reason(code: grpc.StatusCode, details: str) -> str:

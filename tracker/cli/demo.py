@@ -7,7 +7,6 @@ import json
 import shlex
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
