@@ -71,7 +71,7 @@ class Board:
         self._telemetry = telemetry
         self._locate = locate
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
-        self._link = Link(self._events.put_nowait)
+        self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
         self.session, self._first = begin(join.slots)
         self.outcomes: Counter[Outcome] = Counter()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import json
 import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agent import __version__
-from agent.errors import AgentError
+from agent.errors import AgentError, SettingsError
+from agent.runner import SyntheticModel
 from agent.settings import Settings, default_state_dir, parse_address, parse_labels
 
 __all__ = ["main"]
@@ -49,6 +53,8 @@ def main() -> None:
     Every option can also be set in the environment: `agent start --farm lab` is
     TVMFARM_AGENT_START_FARM=lab.
     """
+    # gRPC's own notes on every lost connection say less than the agent's. Read when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 _tracker = click.option(
@@ -105,6 +111,36 @@ _interface = click.option(
     show_default=True,
     help="native: runs kernels. synthetic: runs nothing, answers from a model of a device; for tests and load.",
 )
+@click.option(
+    "--synthetic-mean-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MS",
+    help="With --runner synthetic: a kernel's mean time. Default: 10.",
+)
+@click.option(
+    "--synthetic-noise",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    help="With --runner synthetic: by how much the repeats of a trial differ. Default: 0.02.",
+)
+@click.option(
+    "--synthetic-crash-share",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="With --runner synthetic: share of all kernels that crash. Default: 0.",
+)
+@click.option(
+    "--synthetic-timeout-share",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="With --runner synthetic: share of all kernels that hang. Default: 0.",
+)
+@click.option(
+    "--synthetic-seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --runner synthetic: which device to model. Default: 0.",
+)
 @_runtime
 @_mode
 @_threads
@@ -139,7 +175,13 @@ _interface = click.option(
     help="How much to write to standard error.",
 )
 def start(
-    state_dir: Path | None, tracker: str | None, name: str | None, cache_mb: int, log_level: str, **rest: Any
+    state_dir: Path | None,
+    tracker: str | None,
+    name: str | None,
+    labels: Sequence[str],
+    cache_mb: int,
+    log_level: str,
+    **rest: Any,
 ) -> None:
     """Join a farm and measure kernels for it until told to stop.
 
@@ -154,21 +196,85 @@ def start(
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
     )
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # its notes on every lost connection say less than ours
     from agent.start import start_agent
 
-    _end_with(
-        lambda: start_agent(
-            Settings(
-                state_dir=state_dir or default_state_dir(),
-                tracker=tracker or "",
-                cache_bytes=cache_mb << 20,
-                labels=parse_labels(rest.pop("labels")),
-                name=name or socket.gethostname(),
-                **rest,
-            )
+    def work() -> int:
+        settings = Settings(
+            state_dir=state_dir or default_state_dir(),
+            tracker=tracker or "",
+            name=name or socket.gethostname(),
+            labels=parse_labels(labels),
+            synthetic=_synthetic(rest),
+            cache_bytes=cache_mb << 20,
+            **rest,
         )
+        return start_agent(settings)
+
+    _end_with(work)
+
+
+def _synthetic(options: dict[str, Any]) -> SyntheticModel | None:
+    """Take the --synthetic-* options out of ``options``; None when none was given. Raises SettingsError."""
+    names = {"mean_ms": "mean_s", "noise": "noise", "crash_share": "crash_share", "timeout_share": "timeout_share"}
+    given = {key: options.pop(f"synthetic_{name}") for name, key in {**names, "seed": "seed"}.items()}
+    given = {key: value for key, value in given.items() if value is not None}
+    if "mean_s" in given:
+        given["mean_s"] /= 1e3
+    try:
+        return SyntheticModel(**given) if given else None
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+_MARKS = {"ok": ("✓", "green"), "hint": ("!", "yellow"), "failed": ("✗", "red")}
+
+
+@main.command(epilog=_EXIT_CODES)
+@_tracker
+@_farm
+@_state
+@_runtime
+@_mode
+@_threads
+@_interface
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: passed, checks [name, verdict, said, remedy].")
+def doctor(state_dir: Path | None, tracker: str | None, as_json: bool, **rest: Any) -> None:
+    """Check what a join needs, and name what is missing.
+
+    Give it the options that `agent start` gets. Exits with 0 when no check failed, else with 1.
+
+    \b
+    Examples:
+      agent doctor
+      agent doctor --tracker farm.local:9195 --json
+    """
+    _end_with(
+        lambda: _examine(Settings(state_dir=state_dir or default_state_dir(), tracker=tracker or "", **rest), as_json)
     )
+
+
+def _examine(settings: Settings, as_json: bool) -> int:
+    from agent.doctor import Check, Verdict, examine
+
+    async def report() -> list[Check]:
+        checks = []
+        async for check in examine(settings):
+            checks.append(check)
+            if not as_json:
+                mark, colour = _MARKS[check.verdict.value]
+                click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.said}")
+                if check.remedy:
+                    click.echo(f"    {check.remedy}")
+        return checks
+
+    checks = asyncio.run(report())
+    failed = [check.name for check in checks if check.verdict is Verdict.FAILED]
+    if as_json:
+        answer = {"passed": not failed, "checks": [dataclasses.asdict(check) for check in checks]}
+        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"failed: {', '.join(failed)}" if failed else "this board can join")
+    return 1 if failed else 0
 
 
 def _end_with(work: Callable[[], int]) -> None:

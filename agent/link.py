@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,11 +70,17 @@ _HEARD: dict[str, type[Any]] = {
 class Link:
     """At most one stream to a tracker at a time. What happens on it goes to ``deliver`` as events.
 
-    Every ``open`` ends in exactly one LinkDown, unless ``close`` ends it first.
+    Every ``open`` ends in exactly one LinkDown, unless ``close`` ends it first. ``spawn`` starts a
+    task whose failure somebody hears of.
     """
 
-    def __init__(self, deliver: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[Event], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+    ) -> None:
         self._deliver = deliver
+        self._spawn = spawn
         self._channel: grpc.aio.Channel | None = None
         self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue()
         self._reading: asyncio.Task[None] | None = None
@@ -85,7 +91,7 @@ class Link:
         await self.close()
         self._channel = open_channel(addresses)
         self._outgoing = asyncio.Queue()
-        self._reading = asyncio.create_task(self._read(self._channel, self._outgoing))
+        self._reading = self._spawn(self._read(self._channel, self._outgoing))
         self._deliver(LinkUp())
 
     def send(self, message: FromAgent) -> None:
@@ -120,7 +126,7 @@ class Link:
         try:
             async for chunk in stub.FetchArtifact(fleet_pb2.ArtifactRequest(digest=digest)):
                 yield chunk.data
-        except grpc.aio.AioRpcError as error:
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
             raise ArtifactError(f"artifact {digest[:12]} did not arrive: {_why(error)}") from error
 
     async def _read(self, channel: grpc.aio.Channel, outgoing: asyncio.Queue[Message | None]) -> None:
@@ -137,6 +143,8 @@ class Link:
                 raise
             reason = str(cancelled)
         if self._reading is mine:
+            self._reading = self._channel = None
+            await channel.close()
             self._deliver(LinkDown(reason, jitter=random.random()))
 
     def _receive(self, message: fleet_pb2.TrackerMessage) -> None:
@@ -146,7 +154,7 @@ class Link:
             return
         try:
             event: Event = Heard(from_message(_HEARD[kind], getattr(message, kind)))
-        except (ValueError, KeyError) as error:
+        except ValueError as error:
             if kind != "measure":
                 raise
             event = Unreadable(message.measure.trial_id, f"this agent cannot read the trial: {error}")
@@ -164,7 +172,9 @@ def open_channel(addresses: Sequence[str]) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS)
 
 
-def _why(error: grpc.aio.AioRpcError) -> str:
+def _why(error: grpc.aio.AioRpcError | grpc.aio.UsageError) -> str:
+    if not isinstance(error, grpc.aio.AioRpcError):  # the channel was closed a moment ago
+        return str(error)
     details = (error.details() or "").rpartition("last error: ")[2]
     return f"{details} ({error.code().name})" if details else error.code().name
 

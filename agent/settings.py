@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import SettingsError
+from agent.runner import SyntheticModel
 from protos.discovery import DEFAULT_PORT
 
 __all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir", "parse_address", "parse_labels"]
@@ -21,7 +22,12 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class Settings:
-    """One agent's choices. ``tracker`` is host:port, "" means: find one by mDNS (of ``farm`` where it is named)."""
+    """One agent's choices. ``tracker`` is host:port, "" means: find one by mDNS (of ``farm`` where it is named).
+
+    ``threads`` 0: one a CPU. ``synthetic`` belongs to the synthetic runner, as ``runtime_dir``,
+    ``mode`` and ``threads`` do to the native one. Raises SettingsError for an option that would
+    have no effect.
+    """
 
     state_dir: Path
     name: str = ""
@@ -29,6 +35,7 @@ class Settings:
     farm: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     runner: RunnerKind = "native"
+    synthetic: SyntheticModel | None = None
     runtime_dir: Path | None = None
     mode: RuntimeMode = "auto"
     threads: int = 0
@@ -36,6 +43,16 @@ class Settings:
     cache_bytes: int = 512 << 20
     metrics_port: int | None = None
     mdns_interface: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.tracker and (self.farm or self.mdns_interface):
+            raise SettingsError("--tracker names the tracker already: leave out --farm and --mdns-interface")
+        if self.runner != "synthetic" and self.synthetic is not None:
+            raise SettingsError("--synthetic-* options need --runner synthetic")
+        if self.runner == "synthetic" and (self.runtime_dir or self.threads or self.mode != "auto"):
+            raise SettingsError("the synthetic runner runs nothing: leave out --runtime, --mode and --threads")
+        if self.mode == "micro" and self.runtime_dir:
+            raise SettingsError("micro mode does without TVM's runtime: leave out --runtime")
 
     @property
     def slots(self) -> int:

@@ -33,7 +33,7 @@ def start_agent(settings: Settings) -> int:
 def choose_runner(settings: Settings) -> Runner:
     """The runner that ``settings`` ask for, not started. Raises RunnerUnusableError with the remedy."""
     if settings.runner == "synthetic":
-        return SyntheticRunner()
+        return SyntheticRunner(settings.synthetic)
     try:
         executable = find_runner()
     except RunnerError as error:

@@ -201,4 +201,4 @@ def make_request(
     data = trial_id.encode()
     library = library or Artifact(hashlib.sha256(data).hexdigest(), len(data), data)
     program = Program(ProgramKind.KERNEL, library, entry, args, params)
-    return MeasureRequest(trial_id, program, plan or TimingPlan(), Limits(run_timeout_s=10.0))
+    return MeasureRequest(trial_id, program, plan or TimingPlan(), Limits(run_timeout_s=60.0))

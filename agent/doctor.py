@@ -1,0 +1,243 @@
+"""``agent doctor``: what a join needs, checked line by line, each fault with its remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.metadata
+import os
+import platform
+import struct
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from agent import __version__
+from agent.discovery import choose
+from agent.errors import AgentError, RunnerUnusableError, SeveralTrackersError, StateInUseError
+from agent.fingerprint import read_fingerprint
+from agent.link import ask_status
+from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
+from agent.runner import LocalRequest, Runner, RunnerError
+from agent.settings import Settings
+from agent.start import choose_runner
+from agent.state_folder import open_state
+from agent.telemetry import read_temperature_c
+from protos.device import Fingerprint, RunnerInfo, RunnerMode
+from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse
+from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
+
+__all__ = ["Check", "Verdict", "examine"]
+
+_PACKAGES = ("grpcio", "protobuf", "zeroconf", "click", "prometheus-client")
+_LISTEN_S = 3.0
+_CONNECT_S = 3.0
+
+
+class Verdict(str, Enum):
+    OK = "ok"
+    HINT = "hint"  # works, and could be better
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. ``remedy`` is "" where nothing is to be done."""
+
+    name: str
+    verdict: Verdict
+    said: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings) -> AsyncIterator[Check]:
+    """Every check, in the order in which a fault would be met. Raises nothing for a fault: that is a Check."""
+    yield _python()
+    yield _state(settings)
+    async for check in _tracker(settings):
+        yield check
+    async for check in _runner(settings):
+        yield check
+    fingerprint = read_fingerprint()
+    yield _board(fingerprint)
+    yield _governor(fingerprint)
+    yield _temperature()
+
+
+def _python() -> Check:
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    return Check("python", Verdict.OK, f"{platform.python_version()}, agent {__version__}, {versions}")
+
+
+def _state(settings: Settings) -> Check:
+    try:
+        with open_state(settings.state_dir) as state, tempfile.TemporaryFile(dir=state.root):
+            return Check("state folder", Verdict.OK, f"{state.root}, device {state.device_id}")
+    except StateInUseError:
+        return Check("state folder", Verdict.OK, f"{settings.state_dir}, in use by an agent that runs now")
+    except AgentError as error:
+        return Check("state folder", Verdict.FAILED, str(error), "give another folder with --state DIR")
+    except OSError as error:
+        return Check("state folder", Verdict.FAILED, f"{settings.state_dir}: {error.strerror}", "free some disk space")
+
+
+async def _tracker(settings: Settings) -> AsyncIterator[Check]:
+    if settings.tracker:
+        addresses: Sequence[str] = [settings.tracker]
+    else:
+        check, found = await _mdns(settings)
+        yield check
+        if found is None:
+            return
+        addresses = found.addresses
+    reached = []
+    for address in addresses:
+        check = await _port(address)
+        yield check
+        if check.verdict is Verdict.OK:
+            reached.append(address)
+    for address in reached:
+        yield await _answer(address)
+
+
+async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
+    remedy = (
+        "start one with `tracker start` in this network; mDNS does not cross routers, VLANs or a container's network, "
+        "and a firewall must let UDP 5353 pass: where it cannot, give the address with --tracker HOST:PORT"
+    )
+    try:
+        heard = await asyncio.to_thread(
+            browse, _LISTEN_S, farm=settings.farm or None, interface=settings.mdns_interface
+        )
+        found = choose(heard, settings.farm)
+    except SeveralTrackersError as error:
+        return Check("mDNS", Verdict.FAILED, str(error), "run `agent doctor --farm NAME`"), None
+    except OSError as error:
+        return Check("mDNS", Verdict.FAILED, f"the network refuses multicast: {error}", remedy), None
+    if found is None:
+        wanted = f"no tracker of farm {settings.farm}" if settings.farm else "no tracker"
+        others = f"; heard: {', '.join(tracker.farm for tracker in heard)}" if heard else ""
+        return Check("mDNS", Verdict.FAILED, f"{wanted} heard in {_LISTEN_S:.0f} s{others}", remedy), None
+    said = f"heard farm {found.farm} at {', '.join(found.addresses)}"
+    return Check("mDNS", Verdict.OK, said), found
+
+
+async def _port(address: str) -> Check:
+    host, _, port = address.rpartition(":")
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), int(port)), _CONNECT_S)
+    except asyncio.TimeoutError:
+        remedy = "the host does not answer: is it on, is a firewall in between?"
+        return Check("tracker port", Verdict.FAILED, f"no answer from {address} in {_CONNECT_S:.0f} s", remedy)
+    except OSError as error:
+        remedy = "is the tracker running there (`tracker start`), and is the port right?"
+        return Check("tracker port", Verdict.FAILED, f"{address}: {_cause(error)}", remedy)
+    writer.close()
+    return Check("tracker port", Verdict.OK, f"{address} accepts connections")
+
+
+def _cause(error: OSError) -> str:
+    # asyncio replaces the system's words by "Connect call failed"; name look-ups have numbers below zero.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+
+
+async def _answer(address: str) -> Check:
+    try:
+        status = await ask_status(address)
+    except ConnectionError as error:
+        remedy = "something else listens on this port: check --tracker"
+        return Check("tracker", Verdict.FAILED, f"{address} does not answer as a tracker: {error}", remedy)
+    said = f"farm {status.farm}, version {status.version}, protocol {status.protocol_version}"
+    if status.protocol_version != PROTOCOL_VERSION:
+        older = "this agent" if status.protocol_version > PROTOCOL_VERSION else "the tracker"
+        return Check(
+            "tracker", Verdict.FAILED, f"{said}; this agent speaks protocol {PROTOCOL_VERSION}", f"upgrade {older}"
+        )
+    return Check("tracker", Verdict.OK, said)
+
+
+async def _runner(settings: Settings) -> AsyncIterator[Check]:
+    try:
+        runner = choose_runner(settings)
+        info = await runner.start()
+    except (RunnerUnusableError, RunnerError) as error:
+        yield Check("runner", Verdict.FAILED, str(error), "no kernel can run here until it starts")
+        return
+    try:
+        yield _mode(settings, info)
+        yield await _kernel(runner, settings)
+    finally:
+        await runner.stop()
+
+
+def _mode(settings: Settings, info: RunnerInfo) -> Check:
+    if info.mode is RunnerMode.FULL:
+        versions = f"TVM {info.tvm_version or 'of unknown version'}, tvm-ffi {info.tvm_ffi_version or 'unknown'}"
+        return Check("runner", Verdict.OK, f"full mode, {info.threads} threads, {versions}")
+    said = f"micro mode, {info.threads} threads: kernels run, whole models do not"
+    if settings.mode == "micro":
+        return Check("runner", Verdict.OK, f"{said} (as asked by --mode micro)")
+    return Check(
+        "runner",
+        Verdict.HINT,
+        f"{said}, because libtvm_ffi.so and libtvm_runtime.so are not among this Python's packages",
+        "for whole models install apache-tvm, or name the folder of the two with --runtime DIR",
+    )
+
+
+async def _kernel(runner: Runner, settings: Settings) -> Check:
+    """Run a kernel that adds one to four numbers, from a cache folder in the state folder as real ones are."""
+    try:
+        data = find_probe_kernel().read_bytes()
+        with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
+            path = Path(folder) / "probe.so"
+            path.write_bytes(data)
+            report = await runner.run(LocalRequest(_probe_request(data), path))
+    except (OSError, RunnerError) as error:
+        return Check("kernel", Verdict.FAILED, f"a tiny kernel cannot be run: {error}", "mend the lines above first")
+    if report.outcome is not Outcome.OK:
+        said = f"a tiny kernel ends in {report.outcome.value}: {report.detail}"
+        remedy = f"is {settings.state_dir} on a file system that forbids programs (noexec)? Give another --state DIR"
+        return Check("kernel", Verdict.FAILED, said, remedy)
+    if [output.data for output in report.outputs] != [struct.pack("<4f", 2.0, 3.0, 4.0, 5.0)]:
+        return Check("kernel", Verdict.FAILED, "a tiny kernel gives a wrong result", "report this with your board")
+    return Check("kernel", Verdict.OK, f"a tiny kernel runs, {min(report.run_secs) * 1e9:.0f} ns a call")
+
+
+def _probe_request(library: bytes) -> MeasureRequest:
+    source = struct.pack("<4f", 1.0, 2.0, 3.0, 4.0)
+    args = (Argument((4,), "float32", data=source), Argument((4,), "float32", data=bytes(16)))
+    artifact = Artifact(hashlib.sha256(library).hexdigest(), len(library))
+    program = Program(ProgramKind.KERNEL, artifact, PROBE_ENTRY, args, outputs=(1,))
+    return MeasureRequest("doctor", program, TimingPlan(number=100, repeat=3))
+
+
+def _board(fingerprint: Fingerprint) -> Check:
+    clusters = ", ".join(f"{len(c.cpus)} x {c.name or 'unnamed CPU'}" for c in fingerprint.clusters)
+    model = fingerprint.board_model or "model unknown"
+    memory = f"{fingerprint.memory_bytes / (1 << 30):.1f} GB"
+    return Check("board", Verdict.OK, f"{model}, {fingerprint.arch}, {clusters}, {memory}")
+
+
+def _governor(fingerprint: Fingerprint) -> Check:
+    governors = {cluster.governor for cluster in fingerprint.clusters if cluster.governor}
+    if not governors:
+        return Check("CPU clock", Verdict.OK, "no cpufreq here: the clock is not this system's to set")
+    said = f"governor {', '.join(sorted(governors))}"
+    if governors == {"performance"}:
+        return Check("CPU clock", Verdict.OK, said)
+    remedy = (
+        "timings vary with the clock; fix it: "
+        "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    )
+    return Check("CPU clock", Verdict.HINT, said, remedy)
+
+
+def _temperature() -> Check:
+    celsius = read_temperature_c()
+    if celsius is None:
+        remedy = "a board without a sensor cannot be told hot from cold; nothing to do on a virtual machine"
+        return Check("temperature", Verdict.HINT, "no CPU sensor readable", remedy)
+    return Check("temperature", Verdict.OK, f"{celsius:.1f} °C")

@@ -1,0 +1,17 @@
+"""The tiny kernel that `agent doctor` runs: prebuilt beside the runner, since a board has no compiler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent.runner import find_runner
+
+__all__ = ["PROBE_ENTRY", "find_probe_kernel"]
+
+#: Adds one to each element of a float32 vector: (source, destination), as a compiled TVM kernel takes them.
+PROBE_ENTRY = "add_one"
+
+
+def find_probe_kernel() -> Path:
+    """The kernel for this machine. Raises RunnerError where no runner was built for it."""
+    return find_runner().with_name("probe-kernel.so")
