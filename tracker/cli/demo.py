@@ -18,6 +18,7 @@ import click
 
 from tracker.cli.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
 from tracker.cli.parsing import DURATION
+from tracker.cli.signals import ignored, raised_as_interrupt
 
 if TYPE_CHECKING:
     from tracker.cli.child import Child
@@ -62,18 +63,18 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
     from tracker.cli.tune import conclude
 
     check_destination(output, force=False)
-    with _termination_as_interrupt(), _state_folder() as state:
+    with raised_as_interrupt(*_STOPPING), _state_folder() as state:
         path = _model(model, state)
-        with ExitStack() as running:
-            try:
-                client, device = _start(state, running)
-                job = _tune(client, device, path, budget, output)
-            except (KeyboardInterrupt, Interrupted):
-                raise Interrupted("\nInterrupted: stopped the farm and threw its state away.") from None
-            finally:
-                # What is being stopped must be stopped: a second Ctrl-C would leave a tracker behind.
-                for number in _STOPPING:
-                    signal.signal(number, signal.SIG_IGN)
+        running = ExitStack()
+        try:
+            client, device = _start(state, running)
+            job = _tune(client, device, path, budget, output)
+        except (KeyboardInterrupt, Interrupted):
+            raise Interrupted("\nInterrupted: stopped the farm and threw its state away.") from None
+        finally:
+            # A second Ctrl-C would leave a tracker behind.
+            with ignored(*_STOPPING):
+                running.close()
     conclude(job)
 
 
@@ -188,18 +189,3 @@ def _state_folder() -> Iterator[Path]:
         click.echo(f"The logs are in {folder}", err=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM and a closed terminal stop the demo as Ctrl-C does."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in _STOPPING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from tracker.cli.errors import FarmError, Interrupted
+
 __all__ = ["LazyGroup", "ListingGroup"]
 
 
@@ -26,6 +28,17 @@ class LazyGroup(click.Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("\nInterrupted.") from None
+        except ModuleNotFoundError as error:
+            # A board's installation has this command's name and not what it needs.
+            raise FarmError(
+                f"This needs {error.name}, which is not installed: pip install 'tvm-farm[tracker]'."
+            ) from error
 
 
 class ListingGroup(click.Group):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING
 
 from tracker.cli.client import ConnectionLost
 from tracker.cli.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
 from tracker.cli.formats import duration
+from tracker.cli.signals import raised_as_interrupt
 from tracker.domain import Job, JobState
 
 if TYPE_CHECKING:
@@ -28,12 +30,12 @@ def come_back(job_id: str) -> str:
 def follow(client: FarmClient, job_id: str, view: View, *, patience_s: float = _PATIENCE_S) -> Job:
     """Show the job until it ends; returns its last snapshot.
 
-    A tracker that goes away is waited for, ``patience_s`` seconds. Raises Interrupted on Ctrl-C,
+    A tracker that goes away is waited for, ``patience_s`` seconds. Raises Interrupted on Ctrl-C or SIGTERM,
     TrackerUnreachable when patience is over; the job itself goes on in both cases.
     """
     gone_since_s: float | None = None
     try:
-        with view:
+        with raised_as_interrupt(signal.SIGTERM), view:
             while True:
                 try:
                     for job in client.watch(job_id):
