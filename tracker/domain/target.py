@@ -81,9 +81,12 @@ _ARM_PARTS = {
     ("0x41", "0xd4b"): "cortex-a78c", ("0x41", "0xd4d"): "cortex-a715", ("0x41", "0xd4e"): "cortex-x3",
     ("0x41", "0xd4f"): "neoverse-v2", ("0x46", "0x001"): "a64fx", ("0x4e", "0x004"): "carmel",
     ("0x51", "0x802"): "cortex-a75", ("0x51", "0x803"): "cortex-a55", ("0x51", "0x804"): "cortex-a76",
-    ("0x51", "0x805"): "cortex-a55", ("0x61", "0x022"): "apple-m1", ("0x61", "0x023"): "apple-m1",
+    ("0x51", "0x805"): "cortex-a55", ("0x61", "0x022"): "apple-a14", ("0x61", "0x023"): "apple-a14",
     ("0xc0", "0xac3"): "ampere1",
 }  # fmt: skip
+
+#: Of these the 32-bit ones.
+ARMV7_PARTS = {"cortex-a5", "cortex-a7", "cortex-a8", "cortex-a9", "cortex-a15", "cortex-a17"}
 
 #: Feature of /proc/cpuinfo -> LLVM attribute, for kernels that ask the target by name.
 _AARCH64_ATTRIBUTES = {

@@ -129,9 +129,7 @@ class StoreThread:
             return
         try:
             self._write_puts()
-            while self._insisting:
-                self._finish(self._insisting[0], self._insisting[0].work(self._store))
-                self._insisting.pop(0)
+            self._write_insisting()
         except StoreFull as e:
             self._delay(e)
         except Exception:
@@ -142,6 +140,19 @@ class StoreThread:
             if self._retry_s:
                 log.warning("the store can be written again")
             self._retry_s = self._retry_at = 0.0
+
+    def _write_insisting(self) -> None:
+        while self._insisting:
+            call = self._insisting[0]
+            try:
+                result = call.work(self._store)
+            except StoreFull:
+                raise
+            except Exception as e:  # noqa: BLE001 - raised where it was asked
+                self._refuse(call, e)
+            else:
+                self._finish(call, result)
+            self._insisting.pop(0)
 
     def _write_puts(self) -> None:
         puts = self._puts

@@ -1,0 +1,82 @@
+"""Boards as their agents describe them, and the target options that they must get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from protos.device import CpuCluster, Fingerprint
+
+__all__ = ["AARCH64_FEATURES", "BOARDS", "ZEN4_FEATURES", "board"]
+
+ZEN4_FEATURES = set(
+    """abm avx avx2 avx512_bf16 avx512_bitalg avx512_vbmi2 avx512_vnni avx512bw avx512cd avx512dq avx512f avx512ifma
+    avx512vbmi avx512vl bmi1 bmi2 cx16 f16c fma gfni movbe popcnt sse4_1 sse4_2 sse4a ssse3 vaes""".split()
+)
+AARCH64_FEATURES = {"fp", "asimd", "evtstrm", "crc32", "cpuid"}
+
+
+def board(arch: str, implementer: str, part: str, features: set[str], name: str = "", cpus: int = 4) -> Fingerprint:
+    """A board with one cluster."""
+    cluster = CpuCluster(tuple(range(cpus)), implementer, part, name)
+    return Fingerprint(
+        arch=arch, board_model="Board", hostname="h", clusters=(cluster,), cpu_features=tuple(sorted(features))
+    )
+
+
+_RK3399 = Fingerprint(
+    arch="aarch64",
+    board_model="ROCK Pi 4",
+    clusters=(
+        CpuCluster((0, 1, 2, 3), "0x41", "0xd03", "Cortex-A53", 408_000, 1_416_000, "performance"),
+        CpuCluster((4, 5), "0x41", "0xd08", "Cortex-A72", 408_000, 1_800_000, "performance"),
+    ),
+    cpu_features=tuple(AARCH64_FEATURES),
+)
+_ARM64 = {"mtriple": "aarch64-linux-gnu"}
+_X86 = {"mtriple": "x86_64-linux-gnu"}
+_RISCV = {
+    "mtriple": "riscv64-linux-gnu",
+    "mcpu": "generic-rv64",
+    "mattr": ["+m", "+a", "+f", "+d", "+c"],
+    "mabi": "lp64d",
+}
+
+#: name -> (fingerprint, expected options besides kind and num-cores)
+BOARDS: dict[str, tuple[Fingerprint, dict[str, Any]]] = {
+    "raspberry pi 3": (
+        board("aarch64", "0x41", "0xd03", AARCH64_FEATURES),
+        {**_ARM64, "mcpu": "cortex-a53", "mattr": ["+neon"]},
+    ),
+    "raspberry pi 4": (
+        board("aarch64", "0x41", "0xd08", AARCH64_FEATURES),
+        {**_ARM64, "mcpu": "cortex-a72", "mattr": ["+neon"]},
+    ),
+    "raspberry pi 5": (
+        board("aarch64", "0x41", "0xd0b", AARCH64_FEATURES | {"asimddp", "asimdhp"}),
+        {**_ARM64, "mcpu": "cortex-a76", "mattr": ["+neon", "+dotprod", "+fullfp16"]},
+    ),
+    "rk3399": (_RK3399, {**_ARM64, "mcpu": "cortex-a72", "mattr": ["+neon"]}),
+    "graviton 3": (
+        board("aarch64", "0x41", "0xd40", AARCH64_FEATURES | {"asimddp", "asimdhp", "i8mm", "bf16", "sve"}),
+        {**_ARM64, "mcpu": "neoverse-v1", "mattr": ["+neon", "+dotprod", "+fullfp16", "+i8mm", "+bf16", "+sve"]},
+    ),
+    "unknown arm": (
+        board("aarch64", "0x48", "0xd01", AARCH64_FEATURES),
+        {**_ARM64, "mcpu": "generic", "mattr": ["+neon"]},
+    ),
+    "32-bit arm": (
+        board("armv7l", "0x41", "0xc09", {"neon", "vfpv3"}),
+        {"mtriple": "armv7l-linux-gnueabihf", "mcpu": "cortex-a9", "mattr": ["+neon"], "mfloat-abi": "hard"},
+    ),
+    "riscv": (board("riscv64", "", "", set()), _RISCV),
+    "epyc": (board("x86_64", "AuthenticAMD", "25/17/1", ZEN4_FEATURES), {**_X86, "mcpu": "znver4"}),
+    "skylake": (
+        board("x86_64", "GenuineIntel", "6/85/4", ZEN4_FEATURES),
+        {**_X86, "mcpu": "skylake-avx512"},
+    ),
+    "cascadelake": (board("x86_64", "GenuineIntel", "6/85/7", ZEN4_FEATURES), {**_X86, "mcpu": "cascadelake"}),
+    "haswell": (board("x86_64", "GenuineIntel", "6/63/2", ZEN4_FEATURES), {**_X86, "mcpu": "haswell"}),
+    "icelake server": (board("x86_64", "GenuineIntel", "6/106/6", ZEN4_FEATURES), {**_X86, "mcpu": "icelake-server"}),
+    "unknown x86": (board("x86_64", "CentaurHauls", "7/59/0", ZEN4_FEATURES), {**_X86, "mcpu": "x86-64-v4"}),
+    "no number": (board("x86_64", "", "", {"sse2"}), {**_X86, "mcpu": "x86-64"}),
+}

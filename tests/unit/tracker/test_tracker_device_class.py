@@ -1,0 +1,85 @@
+"""Which changes of a board part its timings from those of others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode
+from tracker.domain import BUILT_IN_POOLS, matches
+from tracker.domain.device_class import automatic_labels, device_class
+
+PI = Fingerprint(
+    arch="aarch64",
+    board_model="Raspberry Pi 4 Model B Rev 1.4",
+    hostname="pi-1",
+    clusters=(CpuCluster((0, 1, 2, 3), "0x41", "0xd08", "Cortex-A72", governor="performance"),),
+)
+FULL = RunnerInfo(RunnerMode.FULL, 1, "0.27.0.post1", "0.1.14", 4, ("llvm",))
+
+
+def test_it_reads_like_the_board() -> None:
+    expected = "raspberry-pi-4-model-b-rev-1.4-4xcortex-a72-performance-full-4t-tvm0.27.0.post1"
+    assert device_class(PI, FULL) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"board_model": "Raspberry Pi 5"},
+        {"clusters": (replace(PI.clusters[0], cpus=(0, 1)),)},
+        {"clusters": (replace(PI.clusters[0], name="Cortex-A76"),)},
+        {"clusters": (replace(PI.clusters[0], governor="ondemand"),)},
+        {"clusters": (*PI.clusters, replace(PI.clusters[0], cpus=(4,)))},
+    ],
+)
+def test_another_board_is_another_class(change: dict[str, Any]) -> None:
+    assert device_class(replace(PI, **change), FULL) != device_class(PI, FULL)
+
+
+@pytest.mark.parametrize(
+    "change", [{"mode": RunnerMode.MICRO}, {"threads": 2}, {"tvm_version": "0.28.0"}, {"tvm_version": ""}]
+)
+def test_another_runner_is_another_class(change: dict[str, Any]) -> None:
+    assert device_class(PI, replace(FULL, **change)) != device_class(PI, FULL)
+
+
+@pytest.mark.parametrize("change", [{"hostname": "pi-2"}, {"kernel": "6.6"}, {"memory_bytes": 1}, {"os": "Debian"}])
+def test_what_does_not_change_timings_keeps_the_class(change: dict[str, Any]) -> None:
+    assert device_class(replace(PI, **change), FULL) == device_class(PI, FULL)
+
+
+def test_nothing_known_still_has_a_name() -> None:
+    assert device_class(Fingerprint(), RunnerInfo(mode=RunnerMode.MICRO)) == "unknown-board-micro-0t"
+
+
+@pytest.mark.parametrize(
+    ("arch", "mode", "pools"),
+    [
+        ("aarch64", RunnerMode.FULL, {"arm64"}),
+        ("aarch64", RunnerMode.MICRO, {"arm64"}),
+        ("x86_64", RunnerMode.FULL, {"x86_64"}),
+        ("armv7l", RunnerMode.MICRO, {"armv7"}),
+        ("riscv64", RunnerMode.MICRO, {"riscv64"}),
+        ("x86_64", RunnerMode.SYNTHETIC, {"synthetic"}),
+    ],
+)
+def test_built_in_pools(arch: str, mode: RunnerMode, pools: set[str]) -> None:
+    labels = automatic_labels("n", replace(PI, arch=arch), replace(FULL, mode=mode), "c")
+    assert {pool.name for pool in BUILT_IN_POOLS if matches(pool.selector, labels)} == pools
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "belongs"),
+    [
+        ({"rack": "1"}, {"rack": "1", "runner": "full"}, True),
+        ({"rack": "1"}, {"rack": "2", "runner": "full"}, False),
+        ({"rack": "1", "board": "x"}, {"rack": "1", "runner": "full"}, False),
+        ({"rack": "1"}, {"rack": "1", "runner": "synthetic"}, False),
+        ({"rack": "1", "runner": "synthetic"}, {"rack": "1", "runner": "synthetic"}, True),
+    ],
+)
+def test_selectors(selector: dict[str, str], labels: dict[str, str], belongs: bool) -> None:
+    assert matches(selector, labels) is belongs

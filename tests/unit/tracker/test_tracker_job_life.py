@@ -1,0 +1,90 @@
+"""What may happen to a job, state by state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from protos.measurement import Artifact
+from tracker.domain import Job, JobKind, JobResult, JobSpec, JobState
+from tracker.domain.errors import NotPossible
+from tracker.domain.job_life import MAX_WORKER_LOSSES, Losses, cancelled, failed, finished, requeued, started
+
+JOB = Job("net-1", JobSpec(JobKind.TUNE, "net", Artifact("00", 1), "x86_64"), created_unix_s=1.0, tuned_for_s=7.0)
+RESULT = JobResult(tuned_s=0.5)
+FINAL = [JobState.DONE, JobState.FAILED, JobState.CANCELLED]
+
+
+def in_state(state: JobState) -> Job:
+    return replace(JOB, state=state, worker_id="w" if state is JobState.RUNNING else "", started_unix_s=2.0)
+
+
+def test_start() -> None:
+    job = started(JOB, "w", 3.0)
+    assert (job.state, job.worker_id, job.started_unix_s) == (JobState.RUNNING, "w", 3.0)
+
+
+def test_a_second_start_keeps_the_time_of_the_first() -> None:
+    assert started(in_state(JobState.QUEUED), "w", 9.0).started_unix_s == 2.0
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, *FINAL])
+def test_only_a_queued_job_starts(state: JobState) -> None:
+    with pytest.raises(NotPossible, match=f"net-1 is {state.value}"):
+        started(in_state(state), "w", 3.0)
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
+def test_ends(state: JobState) -> None:
+    job = in_state(state)
+    done = finished(job, RESULT, 5.0)
+    assert (done.state, done.result, done.finished_unix_s, done.worker_id) == (JobState.DONE, RESULT, 5.0, "")
+    broken = failed(job, "no such file", input_error=True, now=5.0)
+    assert (broken.state, broken.error, broken.input_error) == (JobState.FAILED, "no such file", True)
+    assert broken.finished_unix_s == 5.0
+    stopped = cancelled(job, 5.0)
+    assert (stopped.state, stopped.finished_unix_s, stopped.worker_id) == (JobState.CANCELLED, 5.0, "")
+
+
+@pytest.mark.parametrize("state", FINAL)
+def test_what_ended_stays(state: JobState) -> None:
+    job = in_state(state)
+    assert finished(job, RESULT, 9.0) == job
+    assert failed(job, "late", input_error=False, now=9.0) == job
+    assert requeued(job, Losses(1), 9.0) == job
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED])
+def test_cancelling_what_ended_is_refused(state: JobState) -> None:
+    with pytest.raises(NotPossible, match=f"{state.value} already"):
+        cancelled(in_state(state), 9.0)
+
+
+def test_cancelling_twice_is_once() -> None:
+    job = in_state(JobState.CANCELLED)
+    assert cancelled(job, 9.0) == job
+
+
+def test_a_lost_worker_costs_no_tuning_time() -> None:
+    job = requeued(in_state(JobState.RUNNING), Losses(1, 10), 9.0)
+    assert (job.state, job.worker_id, job.tuned_for_s) == (JobState.QUEUED, "", 7.0)
+
+
+def test_the_limit_of_losses_ends_it() -> None:
+    job = requeued(in_state(JobState.RUNNING), Losses(MAX_WORKER_LOSSES, 10), 9.0)
+    assert job.state is JobState.FAILED
+    assert "3 times in a row" in job.error
+    assert not job.input_error
+
+
+@pytest.mark.parametrize(
+    ("trials", "counts"),
+    [([0, 0, 0], [1, 2, 3]), ([5, 5, 9], [1, 2, 1]), ([5, 9, 9, 9], [1, 1, 2, 3])],
+)
+def test_losses_are_counted_from_the_last_new_record(trials: list[int], counts: list[int]) -> None:
+    losses, seen = Losses(), []
+    for n in trials:
+        losses = losses.after_one_more(n)
+        seen.append(losses.count)
+    assert seen == counts

@@ -1,0 +1,33 @@
+"""Every error of the tree has a status, and a bug is told as one."""
+
+from __future__ import annotations
+
+import logging
+
+import grpc
+import pytest
+
+from tracker.domain import errors
+from tracker.wire.status import STATUS, status_of
+
+
+def subclasses(root: type) -> set[type]:
+    return {c for child in root.__subclasses__() for c in {child, *subclasses(child)}}
+
+
+def test_the_table_is_complete() -> None:
+    assert set(STATUS) == subclasses(errors.FarmError)
+
+
+def test_the_sentence_goes_to_the_caller() -> None:
+    status = status_of(errors.NotFound("there is no job 'x'"), "GetJob")
+    assert status == (grpc.StatusCode.NOT_FOUND, "there is no job 'x'")
+
+
+def test_a_bug_is_logged_with_its_traceback_and_told_in_one_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        code, sentence = status_of(ZeroDivisionError("secret detail"), "GetJob")
+    assert code is grpc.StatusCode.INTERNAL
+    assert "GetJob" in sentence
+    assert "secret" not in sentence
+    assert caplog.records[0].exc_info is not None

@@ -1,0 +1,72 @@
+"""From fingerprints to TVM targets, as a table. That TVM takes them is shown in tests/system."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.fingerprints import AARCH64_FEATURES, BOARDS, ZEN4_FEATURES, board
+from tracker.domain.errors import InvalidRequest
+from tracker.domain.target import derive_target
+
+
+@pytest.mark.parametrize("name", sorted(BOARDS))
+def test_board(name: str) -> None:
+    fingerprint, expected = BOARDS[name]
+    derived = derive_target(fingerprint, threads=3)
+    assert json.loads(derived.target) == {"kind": "llvm", **expected, "num-cores": 3}
+    assert derived.origin
+
+
+def test_num_cores_are_those_of_the_board_where_the_runner_names_none() -> None:
+    fingerprint, _ = BOARDS["raspberry pi 4"]
+    assert json.loads(derive_target(fingerprint, 0).target)["num-cores"] == 4
+
+
+@pytest.mark.parametrize(
+    ("part", "mcpu"),
+    [
+        ("23/1/2", "znver1"),
+        ("23/49/0", "znver2"),
+        ("25/1/1", "znver3"),
+        ("25/97/2", "znver4"),
+        ("25/17/1", "znver4"),
+    ],
+)
+def test_amd_numbers(part: str, mcpu: str) -> None:
+    derived = derive_target(board("x86_64", "AuthenticAMD", part, ZEN4_FEATURES), 1)
+    assert json.loads(derived.target)["mcpu"] == mcpu
+
+
+@pytest.mark.parametrize(
+    ("missing", "mcpu"),
+    [
+        ({"avx512_bf16"}, "x86-64-v4"),
+        ({"avx512f"}, "x86-64-v3"),
+        ({"avx512f", "avx2"}, "x86-64-v2"),
+        ({"avx512f", "avx2", "sse4_2"}, "x86-64"),
+    ],
+)
+def test_a_masked_feature_costs_the_cpu_name_and_is_told(missing: set[str], mcpu: str) -> None:
+    derived = derive_target(board("x86_64", "AuthenticAMD", "25/17/1", ZEN4_FEATURES - missing), 1)
+    assert json.loads(derived.target)["mcpu"] == mcpu
+    assert all(feature in derived.origin for feature in missing)
+
+
+def test_sve_that_is_masked_is_switched_off() -> None:
+    derived = derive_target(board("aarch64", "0x41", "0xd40", AARCH64_FEATURES), 1)
+    target = json.loads(derived.target)
+    assert target["mcpu"] == "neoverse-v1"
+    assert {"-sve", "-sve2"} <= set(target["mattr"])
+
+
+def test_the_fastest_cluster_names_the_cpu() -> None:
+    fingerprint, expected = BOARDS["rk3399"]
+    assert len(fingerprint.clusters) == 2
+    assert expected["mcpu"] == "cortex-a72"
+
+
+def test_an_unknown_architecture_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest, match="s390x.*aarch64, armv7l, riscv64, x86_64"):
+        derive_target(board("s390x", "", "", set()), 1)
