@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -232,6 +233,34 @@ def test_a_package_that_arrives_damaged_is_not_kept(control: StandInControl, mod
     assert "model.so arrived damaged" in watched.stderr
     assert f"farm jobs watch {job.id} -o DIR" in watched.stderr
     assert [path.name for path in model.parent.iterdir()] == [model.name]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small file system to fill needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
+    control: StandInControl, model: Path, small_disk: Path
+) -> None:
+    assert farm(*tune(control, model, "--detach")).returncode == 0
+    job = control.await_job()
+    control.put_job(done(control, running(job)))
+    for folder in (small_disk, small_disk / "package"):
+        watched = farm("jobs", "watch", job.id, "-o", str(folder), "--tracker", control.address)
+        assert watched.returncode == 1
+        assert "No space left on device: the package takes 2.1 MB" in watched.stderr
+        assert f"farm jobs watch {job.id} -o DIR" in watched.stderr
+        assert list(small_disk.iterdir()) == []
 
 
 @pytest.mark.parametrize(

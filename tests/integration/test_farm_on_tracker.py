@@ -1,0 +1,166 @@
+"""``farm`` against a real tracker and a real agent: what the two sides must agree on."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.farm_command import FarmTerminal, farm
+from tests.support.tracker_process import TrackerProcess, wait_until
+from tracker.cli.child import Child
+
+
+@pytest.fixture(scope="module")
+def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackerProcess]:
+    """A tracker without workers, so that jobs stay queued, and one synthetic device called bench-1."""
+    folder = tmp_path_factory.mktemp("farm")
+    tracker = TrackerProcess(folder / "tracker", "--farm", "lab")
+    options = ["--tracker", tracker.address, "--state", str(folder / "agent"), "--runner", "synthetic"]
+    try:
+        with Child(
+            "agent", ["start", *options, "--name", "bench-1", "--label", "room=cold"], folder / "agent.log"
+        ) as agent:
+            wait_until(lambda: (agent.check(), tracker.devices())[1], "device")
+            yield tracker
+    finally:
+        tracker.stop()
+
+
+def ask(tracker: TrackerProcess, *arguments: str) -> Any:
+    answer = farm(*arguments, "--json", "--tracker", tracker.address)
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+def refused(tracker: TrackerProcess, *arguments: str, code: int = 2) -> str:
+    answer = farm(*arguments, "--tracker", tracker.address)
+    assert answer.returncode == code, answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stderr
+    return answer.stderr
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"no model at all: no worker will ever look")
+    return path
+
+
+def test_a_device_that_joined_is_listed_and_shown(tracker: TrackerProcess) -> None:
+    [device] = ask(tracker, "devices")
+    assert (device["name"], device["state"], device["labels"]["room"]) == ("bench-1", "idle", "cold")
+    assert device["telemetry"]["at_unix_s"] > 0
+    shown = farm("devices", "show", "bench", "--tracker", tracker.address)
+    assert shown.returncode == 0, shown.stderr
+    for fact in (device["id"], device["device_class"], "synthetic mode", "room=cold"):
+        assert fact in shown.stdout
+    assert ask(tracker, "status")["devices_connected"] == 1
+
+
+def test_pools_are_made_of_labels_and_the_built_in_ones_stay(tracker: TrackerProcess) -> None:
+    made = farm("pools", "create", "cold", "--selector", "room=cold", "--tracker", tracker.address)
+    assert made.stdout == "Pool cold: 1 device, 1 connected.\n"
+    [cold] = [pool for pool in ask(tracker, "pools") if pool["name"] == "cold"]
+    assert (cold["selector"], cold["devices"], cold["connected"], cold["built_in"]) == (
+        {"room": "cold"},
+        ["bench-1"],
+        1,
+        False,
+    )
+    assert [device["name"] for device in ask(tracker, "devices", "--pool", "cold")] == ["bench-1"]
+    assert farm("pools", "delete", "cold", "--tracker", tracker.address).returncode == 0
+    assert "'cold'" in refused(tracker, "pools", "delete", "cold")
+    assert "arm64" in refused(tracker, "pools", "delete", "arm64")
+
+
+def test_a_pool_that_cannot_work_is_explained(tracker: TrackerProcess, model: Path) -> None:
+    unknown = refused(tracker, "tune", str(model), "--pool", "attic", "--detach")
+    assert "no pool 'attic'" in unknown
+    assert "arm64" in unknown
+    empty = refused(tracker, "tune", str(model), "--pool", "arm64", "--detach")
+    assert "'arm64' has no device" in empty
+    assert "bench-1" in empty, "it says which devices exist"
+    assert ask(tracker, "jobs") == []
+
+
+def test_a_queued_job_is_watched_left_shown_and_cancelled(tracker: TrackerProcess, model: Path) -> None:
+    command = ["tune", str(model), "--pool", "synthetic", "--trials", "8", "--tracker", tracker.address]
+    with FarmTerminal(*command, cwd=model.parent) as terminal:
+        terminal.await_text("queued")
+        terminal.press_ctrl_c()
+        assert terminal.await_exit() == 130
+        job_id = terminal.await_text(r"farm jobs watch (\S+)")[1]
+    [job] = ask(tracker, "jobs", "--state", "queued")
+    assert (job["id"], job["spec"]["max_trials"], job["spec"]["pool"]) == (job_id, 8, "synthetic")
+    assert ask(tracker, "jobs", "show", job_id[:6])["spec"]["model_name"] == "net"
+    assert ask(tracker, "jobs", "--state", "done") == []
+    cancelled = farm("jobs", "cancel", job_id[:6], "--tracker", tracker.address)
+    assert cancelled.stdout == f"Job {job_id} is cancelled.\n"
+    assert "was cancelled" in refused(tracker, "jobs", "watch", job_id, code=1)
+    assert ask(tracker, "jobs", "--limit", "1")[0]["state"] == "cancelled"
+
+
+def test_a_submission_sent_twice_is_one_job(tracker: TrackerProcess, model: Path) -> None:
+    from tracker.cli.client import FarmClient
+    from tracker.domain import JobKind, JobSpec
+
+    with FarmClient(tracker.address) as client:
+        spec = JobSpec(JobKind.TUNE, "twice", client.put_artifact(model), "synthetic", max_trials=1, user="ada")
+        request_id = uuid.uuid4().hex
+        first, second = client.submit(spec, request_id), client.submit(spec, request_id)
+        assert first.id == second.id
+        client.cancel(first.id)
+
+
+def test_names_that_do_not_exist_are_refused(tracker: TrackerProcess) -> None:
+    assert "no job" in refused(tracker, "jobs", "show", "zzz").lower()
+    assert "no job" in refused(tracker, "jobs", "watch", "zzz").lower()
+    assert "no job" in refused(tracker, "jobs", "cancel", "zzz").lower()
+    assert "no pool" in refused(tracker, "devices", "--pool", "attic").lower()
+
+
+def test_an_artifact_of_many_chunks_comes_back_as_it_was_sent(tracker: TrackerProcess, tmp_path: Path) -> None:
+    from tracker.cli.client import FarmClient
+
+    sent, received = tmp_path / "sent", tmp_path / "received"
+    sent.write_bytes(bytes(range(256)) * 20_000)
+    with FarmClient(tracker.address) as client:
+        client.get_artifact(client.put_artifact(sent), received)
+    assert received.read_bytes() == sent.read_bytes()
+
+
+def test_an_empty_log_is_an_empty_answer(tracker: TrackerProcess) -> None:
+    assert ask(tracker, "records", "query", "--outcome", "run timeout", "--since", "1h") == []
+    assert ask(tracker, "records", "best", "--pool", "synthetic") == []
+
+
+def test_trackers_are_found_by_mdns_and_chosen_by_name(tmp_path: Path) -> None:
+    here = ["--mdns-interface", "127.0.0.1"]
+    names = [f"farm-{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    with ExitStack() as running:
+        for name in names:
+            options = ["--host", "127.0.0.1", "--port", "0", "--metrics-port", "0", "--workers", "0", "--farm", name]
+            log = tmp_path / f"{name}.log"
+            child = running.enter_context(
+                Child("tracker", ["start", *options, *here, "--state", str(tmp_path / name)], log)
+            )
+            endpoint = tmp_path / name / "endpoint.json"
+            wait_until(lambda c=child, e=endpoint: (c.check(), e.exists())[1], f"{name} serving")  # type: ignore[misc]
+        for name in names:
+            chosen = farm("status", "--json", "--farm", name, *here)
+            assert chosen.returncode == 0, chosen.stderr
+            assert json.loads(chosen.stdout)["farm"] == name
+        asked = farm("status", *here)
+        assert asked.returncode == 2
+        assert "--farm NAME" in asked.stderr
+        for name in names:
+            assert name in asked.stderr
+        missing = farm("status", "--farm", "nowhere", *here)
+        assert missing.returncode == 3
+        assert "No farm named nowhere" in missing.stderr
