@@ -22,7 +22,7 @@ from agent.link import ask_status
 from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from agent.runner import LocalRequest, Runner, RunnerError
 from agent.settings import Settings
-from agent.start import choose_runner
+from agent.start import start_runner
 from agent.state_folder import open_state
 from agent.telemetry import read_temperature_c
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
@@ -160,9 +160,8 @@ async def _answer(address: str) -> Check:
 
 async def _runner(settings: Settings) -> AsyncIterator[Check]:
     try:
-        runner = choose_runner(settings)
-        info = await runner.start()
-    except (RunnerUnusableError, RunnerError) as error:
+        runner, info = await start_runner(settings)
+    except RunnerUnusableError as error:
         yield Check("runner", Verdict.FAILED, str(error), "no kernel can run here until it starts")
         return
     try:

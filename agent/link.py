@@ -175,7 +175,7 @@ def open_channel(addresses: Sequence[str]) -> grpc.aio.Channel:
 def _why(error: grpc.aio.AioRpcError | grpc.aio.UsageError) -> str:
     if not isinstance(error, grpc.aio.AioRpcError):  # the channel was closed a moment ago
         return str(error)
-    details = (error.details() or "").rpartition("last error: ")[2]
+    details = (error.details() or "").rpartition("last error: ")[2].removeprefix("UNKNOWN: ")
     return f"{details} ({error.code().name})" if details else error.code().name
 
 

@@ -19,7 +19,7 @@ from agent.telemetry import TelemetryReader
 from protos.device import RunnerInfo
 from protos.discovery import PROTOCOL_VERSION
 
-__all__ = ["choose_runner", "start_agent"]
+__all__ = ["start_agent", "start_runner"]
 
 log = logging.getLogger("agent")
 
@@ -30,14 +30,11 @@ def start_agent(settings: Settings) -> int:
         return asyncio.run(_run(settings, state))
 
 
-def choose_runner(settings: Settings) -> Runner:
-    """The runner that ``settings`` ask for, not started. Raises RunnerUnusableError with the remedy."""
+async def start_runner(settings: Settings) -> tuple[Runner, RunnerInfo]:
+    """The runner that ``settings`` ask for, started. Raises RunnerUnusableError with the remedy."""
     if settings.runner == "synthetic":
-        return SyntheticRunner(settings.synthetic)
-    try:
-        executable = find_runner()
-    except RunnerError as error:
-        raise RunnerUnusableError(str(error)) from error
+        synthetic = SyntheticRunner(settings.synthetic)
+        return synthetic, await synthetic.start()
     libraries = None if settings.mode == "micro" else find_runtime(settings.runtime_dir)
     if libraries is None and (settings.mode == "full" or settings.runtime_dir is not None):
         where = f"in {settings.runtime_dir}" if settings.runtime_dir else "among this Python's packages"
@@ -45,15 +42,16 @@ def choose_runner(settings: Settings) -> Runner:
             f"full mode needs libtvm_ffi.so and libtvm_runtime.so, and they are not {where}: "
             "name their folder with --runtime DIR, or use --mode micro"
         )
-    return NativeRunner(executable, libraries, settings.threads)
+    try:
+        native = NativeRunner(find_runner(), libraries, settings.threads)
+        return native, await native.start()
+    except RunnerError as error:
+        remedy = "; --mode micro does without TVM's runtime" if libraries else ""
+        raise RunnerUnusableError(f"{error}{remedy}") from error
 
 
 async def _run(settings: Settings, state: StateFolder) -> int:
-    runner = choose_runner(settings)
-    try:
-        info = await runner.start()
-    except RunnerError as error:
-        raise RunnerUnusableError(f"the runner does not start: {error}") from error
+    runner, info = await start_runner(settings)
     try:
         board = _board(settings, state, runner, info)
         with contextlib.ExitStack() as stack:
@@ -78,7 +76,7 @@ def _board(settings: Settings, state: StateFolder, runner: Runner, info: RunnerI
     if settings.runner == "synthetic":
         labels["synthetic"] = "true"
     log.info(
-        "device %s (%s): %s, %d CPUs, %s mode, %d threads",
+        "device %s (%s): %s, CPUs: %d, %s mode, threads: %d",
         settings.name,
         state.device_id[:8],
         fingerprint.board_model or fingerprint.arch,

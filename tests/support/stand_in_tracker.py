@@ -42,6 +42,9 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
         self.protocol_version = 1
         self.artifacts: dict[str, bytes] = {}
         self.fetched: list[str] = []
+        #: Cleared: an artifact asked for does not come.
+        self.sending = asyncio.Event()
+        self.sending.set()
         #: Everything heard, over all streams, in order.
         self.heard: list[fleet_pb2.AgentMessage] = []
         self.streams_ended = 0
@@ -170,6 +173,9 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
 
     async def FetchArtifact(self, request: Any, context: Any) -> AsyncIterator[fleet_pb2.ArtifactChunk]:
         self.fetched.append(request.digest)
+        async with self._changed:
+            self._changed.notify_all()
+        await self.sending.wait()
         data = self.artifacts.get(request.digest)
         if data is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no artifact {request.digest[:12]}")

@@ -1,0 +1,175 @@
+"""The board inside this process, with a runner that does what a test says, against a stand-in tracker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from agent.board import Board
+from agent.effects import Exit
+from agent.errors import SeveralTrackersError
+from agent.messages import Join
+from agent.runner import LocalRequest, RunnerError, RunReport
+from agent.telemetry import TelemetryReader
+from protos.convert import to_message
+from protos.device import Fingerprint, RunnerInfo, RunnerMode
+from protos.farm.v1 import fleet_pb2, measurement_pb2
+from protos.measurement import Outcome, OutputTensor
+from tests.support.stand_in_tracker import StandInTracker, make_request
+
+OK = RunReport(Outcome.OK, run_secs=(0.001,), started_s=1.0, finished_s=2.0)
+
+
+class ScriptedRunner:
+    """``answers[trial_id]`` says what comes of a trial; every other one is OK."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Callable[[LocalRequest], RunReport]] = {}
+        self.ran: list[str] = []
+
+    async def start(self) -> RunnerInfo:
+        return RunnerInfo(RunnerMode.SYNTHETIC)
+
+    async def run(self, request: LocalRequest) -> RunReport:
+        trial = request.request.trial_id
+        self.ran.append(trial)
+        return self.answers.get(trial, lambda _: OK)(request)
+
+    async def cancel(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def tracker() -> AsyncIterator[StandInTracker]:
+    async with StandInTracker() as tracker:
+        yield tracker
+
+
+@pytest.fixture
+def runner() -> ScriptedRunner:
+    return ScriptedRunner()
+
+
+def board_of(tracker: StandInTracker, runner: ScriptedRunner, cache: Path, slots: int = 3) -> Board:
+    async def locate(farm: str) -> Sequence[str]:
+        return [tracker.address]
+
+    join = Join(1, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
+    return Board(join, runner, TelemetryReader(), locate, cache, 1 << 20)
+
+
+@pytest.fixture
+async def board(tracker: StandInTracker, runner: ScriptedRunner, tmp_path: Path) -> AsyncIterator[asyncio.Task[Exit]]:
+    """The running board. A test that does not end it sees it cancelled."""
+    running = asyncio.create_task(board_of(tracker, runner, tmp_path).run())
+    await tracker.joined()
+    yield running
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_runner_that_cannot_start_any_more(
+    tracker: StandInTracker, runner: ScriptedRunner, board: asyncio.Task[Exit]
+) -> None:
+    def fail(request: LocalRequest) -> RunReport:
+        raise RunnerError("the runner's program is gone")
+
+    runner.answers["first"] = fail
+    tracker.sending.clear()  # the second stays behind the first
+    tracker.measure(make_request("second", tracker.put_artifact(b"library")))
+    await tracker.until(lambda: tracker.fetched)
+    tracker.measure(make_request("first"))
+    ending = await asyncio.wait_for(board, 20)
+    assert ending == Exit(6, "the runner's program is gone")
+    await tracker.until(lambda: set(tracker.given_back()) == {"first", "second"})
+    assert len(tracker.all("draining")) == 1
+    tracker.sending.set()
+
+
+async def test_outputs_that_no_message_can_carry(
+    tracker: StandInTracker, runner: ScriptedRunner, board: asyncio.Task[Exit]
+) -> None:
+    def huge(request: LocalRequest) -> RunReport:
+        output = OutputTensor((61 << 20,), "uint8", bytes(61 << 20))
+        return RunReport(Outcome.OK, run_secs=(0.1,), outputs=(output,))
+
+    runner.answers["huge"] = huge
+    tracker.measure(make_request("huge"))
+    measured = await tracker.measurement("huge")
+    assert measured.outcome is Outcome.RUN_ERROR
+    assert "61 MB" in measured.detail
+    assert measured.outputs == measured.run_secs == ()
+
+
+async def test_a_trial_of_a_kind_that_this_agent_does_not_know(
+    tracker: StandInTracker, runner: ScriptedRunner, board: asyncio.Task[Exit]
+) -> None:
+    message = to_message(measurement_pb2.MeasureRequest, make_request("future"))
+    message.program.kind = 99
+    tracker.say(measure=message)
+    await tracker.until(lambda: "99" in tracker.given_back().get("future", ""))
+    tracker.measure(make_request("today"))
+    await tracker.measurement("today")
+    assert runner.ran == ["today"]
+
+
+async def test_files_that_stop_on_the_way_with_the_link(
+    tracker: StandInTracker, runner: ScriptedRunner, board: asyncio.Task[Exit]
+) -> None:
+    library = tracker.put_artifact(b"library")
+    tracker.sending.clear()
+    tracker.measure(make_request("slow", library))
+    await tracker.until(lambda: tracker.fetched)
+    await tracker.stop()
+    tracker.sending.set()
+    await tracker.start()
+    await tracker.joined(times=2)
+    tracker.measure(make_request("slow", library))
+    assert (await tracker.measurement("slow")).outcome is Outcome.OK
+    assert runner.ran == ["slow"]
+
+
+async def test_a_cancelled_fetch_frees_its_slot(
+    tracker: StandInTracker, runner: ScriptedRunner, board: asyncio.Task[Exit]
+) -> None:
+    tracker.sending.clear()
+    names = ["a", "b", "c"]
+    for name in names:
+        tracker.measure(make_request(name, tracker.put_artifact(name.encode())))
+    await tracker.until(lambda: len(tracker.fetched) == 3)
+    tracker.say(cancel=fleet_pb2.CancelTrials(trial_ids=names))
+    tracker.measure(make_request("wanted"))
+    await tracker.measurement("wanted")
+    assert tracker.given_back() == {}
+    assert runner.ran == ["wanted"]
+    tracker.sending.set()
+
+
+async def test_a_bug_in_a_runner_is_not_swallowed(
+    tracker: StandInTracker, runner: ScriptedRunner, board: asyncio.Task[Exit]
+) -> None:
+    def broken(request: LocalRequest) -> RunReport:
+        raise ZeroDivisionError("a bug")
+
+    runner.answers["any"] = broken
+    tracker.measure(make_request("any"))
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(board, 20)
+
+
+async def test_a_choice_that_only_a_person_can_make_ends_it(
+    tracker: StandInTracker, runner: ScriptedRunner, tmp_path: Path
+) -> None:
+    async def locate(farm: str) -> Sequence[str]:
+        raise SeveralTrackersError("two")
+
+    join = Join(1, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
+    board = Board(join, runner, TelemetryReader(), locate, tmp_path, 1 << 20)
+    with pytest.raises(SeveralTrackersError):
+        await asyncio.wait_for(board.run(), 20)
