@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -32,7 +33,14 @@ from tracker.domain import (
 )
 
 LIBRARY = b"library" * 300_000  # three chunks
-PARAMS = b"weights"
+#: As runtime.SaveParamsToFile writes them: w0 of float32 (2, 3) and w1, a scalar of int64.
+PARAMS = (
+    struct.pack("<QQQ", 0xF7E58D4F05049CB7, 0, 2)
+    + struct.pack("<Q2sQ2s", 2, b"w0", 2, b"w1")
+    + struct.pack("<Q", 2)
+    + struct.pack("<QQiiiBBH2qQ24s", 0xDD5E40F096B4A13F, 0, 1, 0, 2, 2, 32, 1, 2, 3, 24, b"")
+    + struct.pack("<QQiiiBBHQ8s", 0xDD5E40F096B4A13F, 0, 1, 0, 0, 0, 64, 1, 8, b"")
+)
 CLOSING = "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)"
 
 
@@ -390,10 +398,10 @@ def test_bench_sends_the_package_and_prints_its_timings(control: StandInControl,
     assert (opening.pool, opening.device_class, opening.whole_models) == ("arm64", "rpi4", True)
     program = request.program
     assert (program.kind, program.entry, program.library.inline) == (ProgramKind.MODEL, "main", LIBRARY)
-    assert [(arg.shape, arg.fill_seed, arg.param) for arg in program.args] == [
-        ((1, 3, 224, 224), 5, None),
-        ((), None, "w0"),
-        ((), None, "w1"),
+    assert [(arg.shape, arg.dtype, arg.fill_seed, arg.param) for arg in program.args] == [
+        ((1, 3, 224, 224), "float32", 5, None),
+        ((2, 3), "float32", None, "w0"),
+        ((), "int64", None, "w1"),
     ]
     assert program.params is not None
     assert control.artifacts[program.params.digest] == PARAMS

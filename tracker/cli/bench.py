@@ -99,6 +99,7 @@ def _request(client: FarmClient, package: Package, plan: Any, timeout_s: float, 
     import dataclasses
 
     from tracker.cli.client import file_digest
+    from tracker.cli.params_file import read_param_types
     from tracker.domain import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind
 
     manifest = package.manifest
@@ -107,9 +108,12 @@ def _request(client: FarmClient, package: Package, plan: Any, timeout_s: float, 
             Argument(shape=tuple(entry["shape"]), dtype=entry["dtype"], fill_seed=seed + position)
             for position, entry in enumerate(manifest["inputs"])
         ]
-        args += [Argument(shape=(), dtype="", param=name) for name in manifest["param_names"]]
+        types = read_param_types(package.params) if package.params else {}
+        args += [Argument(*types[name], param=name) for name in manifest["param_names"]]
     except (KeyError, TypeError) as error:
         raise BadInput(f"The manifest of {package.folder} is damaged ({type(error).__name__}: {error}).") from None
+    except ValueError as error:
+        raise BadInput(f"{package.params}: {error}.") from None
     digest, size = file_digest(package.library)
     if size <= _INLINE_BYTES:
         library = Artifact(digest, size, inline=package.library.read_bytes())

@@ -215,7 +215,7 @@ def rendering(progress: Progress, at_s: float, height: int) -> RenderableType:
     spec = job.spec
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(f"{spec.kind.value if spec.kind else 'job'} {spec.model_name}", style="bold")
-    head.append(f"  job {job.id[:12]}  pool {spec.pool}")
+    head.append(f"  job {job.id}  pool {spec.pool}")
     if job.target:
         head.append(f"  {short_target(job.target)}", style="dim")
     lines: list[RenderableType] = [

@@ -148,7 +148,7 @@ def _print(found: Iterable[Record], as_json: bool) -> None:
             measurement.outcome.value if measurement.outcome else "",
             measurement.device_name,
             record.engine,
-            record.job_id[:12],
+            record.job_id,
             ago(measurement.timeline.finished_s or measurement.timeline.stored_s, now_s),
         )
         rows.append(row)

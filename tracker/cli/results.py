@@ -13,8 +13,8 @@ __all__ = ["closing_line", "model_latency", "print_result"]
 
 
 def model_latency(result: JobResult) -> tuple[float, float, bool]:
-    """(untuned, tuned, measured) in seconds: of the whole model where it ran, else summed over its tasks."""
-    if result.untuned_s > 0 and result.tuned_s > 0:
+    """(untuned, tuned, measured) in seconds: of the whole model where a device ran it, else summed over its tasks."""
+    if result.device_name and result.untuned_s > 0 and result.tuned_s > 0:
         return result.untuned_s, result.tuned_s, True
     return (
         sum(task.weight * task.untuned_s for task in result.tasks),

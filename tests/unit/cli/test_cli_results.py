@@ -32,7 +32,7 @@ RESULT = JobResult((), TASKS, 0.2413, 0.0121, 3.1e-7, 1e-4, 1e-5, True, "rpi4-3"
             "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs DIFFER (max |diff| 5e-01)",
         ),
         (
-            replace(RESULT, untuned_s=0.0, tuned_s=0.0),
+            replace(RESULT, untuned_s=0.0, tuned_s=0.0, device_name=""),
             "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, outputs not compared",
         ),
         (JobResult(), "squeezenet: latency not measured, outputs not compared"),
