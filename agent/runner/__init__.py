@@ -1,0 +1,22 @@
+"""Executes kernels on this board: a small native program (native/), and what drives it."""
+
+from agent.runner.libraries import RuntimeLibraries, find_runner, find_runtime
+from agent.runner.report import LocalRequest, Runner, RunnerError, RunReport
+from agent.runner.supervisor import NativeRunner
+from agent.runner.synthetic import SyntheticModel, SyntheticRunner
+from agent.runner.transport import LocalTransport, Transport
+
+__all__ = [
+    "LocalRequest",
+    "LocalTransport",
+    "NativeRunner",
+    "RunReport",
+    "Runner",
+    "RunnerError",
+    "RuntimeLibraries",
+    "SyntheticModel",
+    "SyntheticRunner",
+    "Transport",
+    "find_runner",
+    "find_runtime",
+]

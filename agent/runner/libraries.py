@@ -1,0 +1,75 @@
+"""Where the runner's program and TVM's runtime libraries lie on this machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.runner.report import RunnerError
+
+__all__ = ["RuntimeLibraries", "find_runner", "find_runtime", "runner_arch"]
+
+_FFI, _RUNTIME, _EXTRA = "libtvm_ffi.so", "libtvm_runtime.so", "libtvm_runtime_extra.so"
+_ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "armv8l": "armv7l"}
+
+
+@dataclass(frozen=True)
+class RuntimeLibraries:
+    """TVM's runtime on this machine; ``extra`` holds its rarer functions (sorting, random numbers).
+
+    The versions are those of the distributions that brought the files, "" where they came as bare files.
+    """
+
+    ffi: Path
+    runtime: Path
+    extra: Path | None = None
+    tvm_version: str = ""
+    tvm_ffi_version: str = ""
+
+
+def runner_arch(machine: str | None = None, pointer_bytes: int = struct.calcsize("P")) -> str:
+    """The name of the runner's folder for this process: a 32-bit one on a 64-bit kernel counts as 32-bit."""
+    name = (machine or platform.machine()).lower()
+    name = _ARCHES.get(name, name)
+    return "armv7l" if name == "aarch64" and pointer_bytes == 4 else name
+
+
+def find_runner(arch: str | None = None) -> Path:
+    """The runner built for ``arch``, this machine's by default. Raises RunnerError where there is none."""
+    arch = arch or runner_arch()
+    native = Path(__file__).parent / "native"
+    found = native / "bin" / arch / "tvm-farm-runner"
+    if found.is_file():
+        return found
+    built = sorted(path.parent.name for path in native.glob("bin/*/tvm-farm-runner"))
+    if built:
+        raise RunnerError(f"no runner for {arch}: this installation carries one for {', '.join(built)}")
+    raise RunnerError(f"no runner is built: run python {native / 'build.py'}, or install the project again")
+
+
+def find_runtime(directory: Path | None = None) -> RuntimeLibraries | None:
+    """TVM's runtime in ``directory``, else among the installed distributions, which are not imported."""
+    if directory is not None:
+        return _complete(directory / _FFI, directory / _RUNTIME, directory / _EXTRA, "", "")
+    ffi, ffi_version = _installed("apache-tvm-ffi", "tvm_ffi/lib")
+    tvm, tvm_version = _installed("apache-tvm", "tvm/lib")
+    if ffi is None or tvm is None:
+        return None
+    return _complete(ffi / _FFI, tvm / _RUNTIME, tvm / _EXTRA, tvm_version, ffi_version)
+
+
+def _installed(distribution: str, folder: str) -> tuple[Path | None, str]:
+    try:
+        found = importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None, ""
+    return Path(str(found.locate_file(folder))), found.version
+
+
+def _complete(ffi: Path, runtime: Path, extra: Path, version: str, ffi_version: str) -> RuntimeLibraries | None:
+    if not (ffi.is_file() and runtime.is_file()):
+        return None
+    return RuntimeLibraries(ffi, runtime, extra if extra.is_file() else None, version, ffi_version)

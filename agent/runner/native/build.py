@@ -1,0 +1,105 @@
+"""Builds the runner for every board: as hatchling's build hook, or by hand with ``python build.py [ARCH …]``.
+
+One compiler, ``ziglang``, makes all of them on any host, so the wheel that carries them is for any platform.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # by hand: hatchling is in a build's own environment, seldom in a developer's
+    BuildHookInterface = object  # type: ignore[assignment,misc]
+
+__all__ = ["TARGETS", "RunnerBuildHook", "build"]
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = "tvm-farm-runner"
+
+#: The names that ``platform.machine()`` gives, and what zig calls them. glibc 2.28 is Debian 10's; riscv64 began later.
+TARGETS = {
+    "x86_64": ("x86_64-linux-gnu.2.28",),
+    "aarch64": ("aarch64-linux-gnu.2.28",),
+    "armv7l": ("arm-linux-gnueabihf.2.28",),
+    "riscv64": ("riscv64-linux-gnu",),
+}
+
+_FLAGS = ("-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
+# Kernels import functions of libm without naming it, and two of the runner's own: all must be there to be found.
+_LINK = ("-rdynamic", "-Wl,--no-as-needed", "-lm", "-ldl", "-lpthread")
+
+
+class RunnerBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Puts the programs into a wheel; an editable install runs them where they were built."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        programs = build()
+        if version == "editable":
+            return
+        for arch, program in programs.items():
+            build_data["force_include"][str(program)] = f"agent/runner/native/bin/{arch}/{PROGRAM}"
+
+
+def build(arches: tuple[str, ...] = tuple(TARGETS)) -> dict[str, Path]:
+    """The program of each architecture, made anew only where its sources, flags or compiler have changed.
+
+    Raises subprocess.CalledProcessError with the compiler's words on standard error.
+    """
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(arches, pool.map(_build_one, arches), strict=True))
+
+
+def _build_one(arch: str) -> Path:
+    program = HERE / "bin" / arch / PROGRAM
+    stamp = program.with_name("built-from")
+    command = [
+        *(sys.executable, "-m", "ziglang", "cc", "-target", *TARGETS[arch], *_FLAGS),
+        f"-I{_headers()}",
+        *(path.name for path in sorted(HERE.glob("*.c"))),
+        *_LINK,
+    ]
+    digest = _digest(command[1:])
+    if program.is_file() and stamp.is_file() and stamp.read_text() == digest:
+        return program
+    program.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = program.with_name(f"{PROGRAM}.new")
+    subprocess.run([*command, "-o", str(unfinished)], cwd=HERE, check=True)
+    unfinished.replace(program)
+    stamp.write_text(digest)
+    return program
+
+
+def _headers() -> Path:
+    spec = importlib.util.find_spec("tvm_ffi")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("building the runner needs TVM's C headers: install apache-tvm-ffi")
+    return Path(spec.submodule_search_locations[0], "include")
+
+
+def _digest(command: list[str]) -> str:
+    """Of all that decides what is built, but for where this Python's packages happen to lie."""
+    found = hashlib.sha256()
+    for distribution in ("ziglang", "apache-tvm-ffi"):
+        found.update(importlib.metadata.version(distribution).encode())
+    found.update("\0".join(part for part in command if not part.startswith("-I")).encode())
+    for path in sorted([*HERE.glob("*.c"), *HERE.glob("*.h")]):
+        found.update(path.name.encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
+
+
+if __name__ == "__main__":
+    unknown = set(sys.argv[1:]) - set(TARGETS)
+    if unknown:
+        raise SystemExit(f"no such architecture: {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
+    for built in build(tuple(sys.argv[1:]) or tuple(TARGETS)).values():
+        print(f"{built} ({built.stat().st_size} bytes)")

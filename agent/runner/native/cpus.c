@@ -1,0 +1,61 @@
+/* Which CPUs parallel kernels use: those allowed, fastest first, little cores left out, as TVM does. */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+struct cpu {
+  int number;
+  long khz;
+};
+static struct cpu cpus[CPU_SETSIZE];
+static int n_allowed, n_used;
+static bool are_default;
+
+static long max_khz(int cpu) {
+  char path[80];
+  long khz = 0;
+  snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cpufreq/cpuinfo_max_freq", cpu);
+  FILE *file = fopen(path, "re");
+  if (!file) return 0;
+  if (fscanf(file, "%ld", &khz) != 1) khz = 0;
+  fclose(file);
+  return khz;
+}
+
+static int faster_first(const void *a, const void *b) {
+  const struct cpu *left = a, *right = b;
+  if (left->khz != right->khz) return left->khz > right->khz ? -1 : 1;
+  return left->number - right->number;
+}
+
+void cpus_open(int wanted) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_SET(0, &allowed);
+  for (int i = 0; i < CPU_SETSIZE; i++)
+    if (CPU_ISSET(i, &allowed)) cpus[n_allowed++] = (struct cpu){i, max_khz(i)};
+  if (wanted > n_allowed) die("--threads %d: only %d CPUs are allowed to it", wanted, n_allowed);
+  qsort(cpus, (size_t)n_allowed, sizeof *cpus, faster_first);
+  int little = 0;
+  long slowest = cpus[n_allowed - 1].khz;
+  if (cpus[0].khz != slowest)
+    while (cpus[n_allowed - 1 - little].khz == slowest) little++;
+  n_used = wanted ? wanted : n_allowed - little;
+  are_default = n_allowed == sysconf(_SC_NPROCESSORS_ONLN) && n_used <= n_allowed - little;
+  for (int i = 0; i < n_allowed; i++) are_default = are_default && cpus[i].number < n_allowed;
+}
+
+int cpus_count(void) { return n_used; }
+int cpus_at(int index) { return cpus[index].number; }
+bool cpus_are_default(void) { return are_default; }
+
+void cpus_bind(int first, int count) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int i = first; i < first + count; i++) CPU_SET(cpus[i].number, &set);
+  sched_setaffinity(0, sizeof set, &set); /* refused: the kernel runs where the system puts it */
+}

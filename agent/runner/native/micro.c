@@ -1,0 +1,170 @@
+/* Micro mode: a kernel without TVM's runtime. Fills the slots that compiled kernels leave for it, and times
+ * with the meaning of runtime.RPCTimeEvaluator (TVM, src/runtime/timer.cc). */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runner.h"
+
+enum { ZERO_TIMES_LIMIT = 100 };
+
+/* The error that a kernel raised: of several threads' the first is kept. */
+static struct {
+  pthread_mutex_t mutex;
+  char text[DETAIL_BYTES];
+  bool raised, out_of_memory;
+} error = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+void micro_raise(const char *kind, const char **parts, int32_t n_parts) {
+  pthread_mutex_lock(&error.mutex);
+  if (!error.raised) {
+    size_t size = (size_t)snprintf(error.text, sizeof error.text, "%s: ", kind);
+    for (int32_t i = 0; i < n_parts && size < sizeof error.text; i++)
+      if (parts[i]) size += (size_t)snprintf(error.text + size, sizeof error.text - size, "%s", parts[i]);
+    error.raised = true;
+  }
+  pthread_mutex_unlock(&error.mutex);
+}
+
+void micro_out_of_memory(void) { error.out_of_memory = true; }
+
+/* Kernels import these two by name. In full mode the program's own definitions come first in the search
+ * for symbols, also for TVM's libraries, and so hand over to libtvm_ffi. */
+void TVMFFIErrorSetRaisedFromCStrParts(const char *kind, const char **parts, int32_t n_parts) {
+  if (!full_raise(kind, parts, n_parts)) micro_raise(kind, parts, n_parts);
+}
+
+void TVMFFIErrorSetRaisedFromCStr(const char *kind, const char *message) {
+  TVMFFIErrorSetRaisedFromCStrParts(kind, &message, 1);
+}
+
+static int needs_full_mode(const char *what) {
+  const char *parts[] = {"this kernel calls ", what, ", which needs TVM's runtime: run it in full mode"};
+  micro_raise("RuntimeError", parts, 3);
+  return -1;
+}
+
+static int call_function(TVMFFIObjectHandle function, TVMFFIAny *args, int32_t n_args, TVMFFIAny *result) {
+  (void)function, (void)args, (void)n_args, (void)result;
+  return needs_full_mode("a function of the runtime");
+}
+
+static int look_up(TVMFFIObjectHandle module, const char *name, TVMFFIObjectHandle *out) {
+  (void)module, (void)out;
+  return needs_full_mode(name);
+}
+
+static int initialize_once(void **handle, int (*create)(void **result)) {
+  (void)handle, (void)create;
+  return needs_full_mode("an initializer of the runtime");
+}
+
+static const struct {
+  const char *name;
+  void *value;
+} slots[] = {
+    {"__TVMBackendParallelLaunch", (void *)pool_launch},
+    {"__TVMBackendParallelBarrier", (void *)pool_barrier},
+    {"__TVMBackendAllocWorkspace", (void *)pool_workspace},
+    {"__TVMBackendFreeWorkspace", (void *)pool_free_workspace},
+    {"__TVMFFIErrorSetRaisedFromCStr", (void *)TVMFFIErrorSetRaisedFromCStr},
+    {"__TVMFFIFunctionCall", (void *)call_function},
+    {"__TVMFFIEnvModLookupFromImports", (void *)look_up},
+    {"__TVMFFIHandleInitOnce", (void *)initialize_once},
+};
+
+static TVMFFISafeCallType entry;
+
+static void load(const struct request *request) {
+  if (request->kind == KIND_MODEL)
+    child_fail(OUTCOME_RUN_ERROR, "a whole model needs TVM's runtime, and this runner is in micro mode");
+  void *library = dlopen(request->library, RTLD_NOW | RTLD_LOCAL);
+  if (!library) child_fail(OUTCOME_RUN_ERROR, "cannot load the kernel: %s", dlerror());
+  for (size_t i = 0; i < sizeof slots / sizeof *slots; i++) {
+    void **slot = dlsym(library, slots[i].name);
+    if (slot) *slot = slots[i].value;
+  }
+  char symbol[512];
+  snprintf(symbol, sizeof symbol, "__tvm_ffi_%s", request->entry);
+  *(void **)&entry = dlsym(library, symbol);
+  if (!entry) child_fail(OUTCOME_RUN_ERROR, "the library has no function %s", request->entry);
+}
+
+static struct tensor allocate(const struct argument *like) {
+  DLTensor *tensor = calloc(1, sizeof *tensor);
+  if (!tensor) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for a tensor");
+  tensor->data = aligned(like->nbytes);
+  tensor->device = (DLDevice){kDLCPU, 0};
+  tensor->ndim = like->ndim;
+  tensor->dtype = like->dtype;
+  tensor->shape = (int64_t *)like->shape;
+  int64_t *strides = calloc((size_t)like->ndim + 1, sizeof *strides);
+  if (!strides) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for a tensor");
+  int64_t stride = 1;
+  for (int i = like->ndim - 1; i >= 0; i--) {
+    strides[i] = stride;
+    stride *= like->shape[i];
+  }
+  tensor->strides = strides;
+  TVMFFIAny any = {.type_index = kTVMFFIDLTensorPtr, .v_ptr = tensor};
+  return (struct tensor){tensor, any};
+}
+
+static void call(TVMFFIAny *args, int32_t n_args) {
+  TVMFFIAny result = {.type_index = kTVMFFINone};
+  if (entry(NULL, args, n_args, &result) == 0) return;
+  child_fail(error.out_of_memory ? OUTCOME_OUT_OF_MEMORY : OUTCOME_RUN_ERROR, "%s",
+             error.raised ? error.text : "the kernel failed without a message");
+}
+
+/* Kernels write to their arguments and give nothing back. */
+static void results(visit_output *visit, void *context) { (void)visit, (void)context; }
+
+static int64_t now_ns(void) {
+  struct timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
+}
+
+static void flush_cache(char *to, const char *from, size_t size) {
+  if (!size) return;
+  memcpy(to, from, size);
+  __asm__ volatile("" : : "r"(to) : "memory"); /* or the copy is seen to be unused */
+}
+
+static void sleep_ms(int32_t ms) {
+  struct timespec left = {ms / 1000, (long)(ms % 1000) * 1000000};
+  while (nanosleep(&left, &left) != 0) continue;
+}
+
+static void time_calls(const struct request *request, TVMFFIAny *args, double *run_secs) {
+  const struct plan *plan = &request->plan;
+  int32_t n_args = (int32_t)request->n_args, number = plan->number;
+  call(args, n_args); /* the first call pays for what is lazy */
+  size_t flushed = (size_t)plan->cache_flush_bytes / 4 * 4;
+  char *to = flushed ? aligned(flushed) : NULL, *from = flushed ? aligned(flushed) : NULL;
+  for (int32_t i = 0; i < plan->repeat; i++) {
+    double took_ms = 0;
+    int zero_times = 0;
+    do {
+      if (took_ms > 0) {
+        double needed = plan->min_repeat_ms / (took_ms / number) + 1, grown = number * 1.618;
+        number = (int32_t)(needed > grown ? needed : grown); /* kept for the next repeats, as TVM does */
+      }
+      flush_cache(to, from, flushed);
+      int64_t began = now_ns();
+      for (int32_t j = 0; j < number; j++) call(args, n_args);
+      int64_t took = now_ns() - began;
+      if (took == 0) zero_times++;
+      took_ms = (double)took / 1e6;
+    } while (took_ms < plan->min_repeat_ms && zero_times < ZERO_TIMES_LIMIT);
+    run_secs[i] = took_ms / 1e3 / number;
+    if (plan->cooldown_ms > 0 && i % plan->repeats_to_cooldown == 0) sleep_ms(plan->cooldown_ms);
+  }
+}
+
+const struct backend micro_backend = {load, allocate, call, results, time_calls};

@@ -1,0 +1,117 @@
+/* What a child does with its request: arguments, one call for the outputs, the timings. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+void *aligned(size_t nbytes) {
+  void *data;
+  if (posix_memalign(&data, ALIGNMENT, nbytes ? nbytes : 1) != 0)
+    child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for %zu bytes", nbytes);
+  return data;
+}
+
+/* The result's body: outputs, then seconds; see ../protocol.py. */
+static FILE *result;
+
+static void put(const void *from, size_t size) {
+  if (size && fwrite(from, size, 1, result) != 1) child_fail(OUTCOME_RUN_ERROR, "cannot keep its results: %s", strerror(errno));
+}
+
+static size_t tensor_bytes(const DLTensor *tensor) {
+  size_t nbytes = ((size_t)tensor->dtype.bits * tensor->dtype.lanes + 7) / 8;
+  for (int i = 0; i < tensor->ndim; i++) nbytes *= (size_t)tensor->shape[i];
+  return nbytes;
+}
+
+static bool compact(const DLTensor *tensor) {
+  if (!tensor->strides) return true;
+  int64_t expected = 1;
+  for (int i = tensor->ndim - 1; i >= 0; i--) {
+    if (tensor->shape[i] == 0) return true;
+    if (tensor->shape[i] != 1 && tensor->strides[i] != expected) return false;
+    expected *= tensor->shape[i];
+  }
+  return true;
+}
+
+static void put_tensor(const DLTensor *tensor, void *context) {
+  (void)context;
+  if (tensor->device.device_type != kDLCPU) child_fail(OUTCOME_RUN_ERROR, "a result is not in the CPU's memory");
+  if (!compact(tensor)) child_fail(OUTCOME_RUN_ERROR, "a result is not compact");
+  uint8_t ndim = (uint8_t)tensor->ndim;
+  uint64_t nbytes = tensor_bytes(tensor);
+  put(&tensor->dtype, sizeof tensor->dtype);
+  put(&ndim, sizeof ndim);
+  put(tensor->shape, sizeof(int64_t) * ndim);
+  put(&nbytes, sizeof nbytes);
+  put((const char *)tensor->data + tensor->byte_offset, (size_t)nbytes);
+}
+
+static void count_tensor(const DLTensor *tensor, void *context) {
+  (void)tensor;
+  ++*(uint32_t *)context;
+}
+
+static void put_kernel_outputs(const struct request *request, const struct tensor *tensors) {
+  put(&request->n_outputs, sizeof request->n_outputs);
+  for (uint32_t i = 0; i < request->n_outputs; i++) put_tensor(tensors[request->outputs[i]].dl, NULL);
+}
+
+static void put_model_outputs(const struct backend *backend) {
+  uint32_t count = 0;
+  backend->results(count_tensor, &count);
+  put(&count, sizeof count);
+  backend->results(put_tensor, NULL);
+}
+
+static void set_values(const struct tensor *tensor, const struct argument *argument) {
+  void *data = tensor->dl->data;
+  if (argument->source == SOURCE_DATA) memcpy(data, argument->data, argument->nbytes);
+  else if (argument->source == SOURCE_PARAM) memcpy(data, params_find(argument->param, argument), argument->nbytes);
+  else if (!fill(data, argument->dtype, argument->nbytes, argument->seed))
+    child_fail(OUTCOME_RUN_ERROR, "cannot fill a tensor of dtype code %d with %d bits", argument->dtype.code, argument->dtype.bits);
+}
+
+_Noreturn void program_run(const struct request *request, struct board *board, int body) {
+  const struct backend *backend = settings.mode == MODE_FULL ? &full_backend : &micro_backend;
+  result = fdopen(body, "wb");
+  struct tensor *tensors = calloc(request->n_args + 1, sizeof *tensors);
+  TVMFFIAny *args = calloc(request->n_args + 1, sizeof *args);
+  double *run_secs = calloc((size_t)request->plan.repeat, sizeof *run_secs);
+  if (!result || !tensors || !args || !run_secs) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory to begin");
+  if (access(request->library, R_OK) != 0) child_fail(OUTCOME_RUN_ERROR, "cannot read %s: %s", request->library, strerror(errno));
+  backend->load(request);
+  if (request->params[0]) params_open(request->params);
+  for (uint32_t i = 0; i < request->n_args; i++) {
+    tensors[i] = backend->allocate(&request->args[i]);
+    set_values(&tensors[i], &request->args[i]);
+    args[i] = tensors[i].any;
+  }
+
+  board->started_s = now_s();
+  board->started_unix_s = unix_s();
+  board->stage = STAGE_EXECUTING;
+  if (request->n_outputs) {
+    /* Before the timing: a kernel may change its arguments, and what comes back is of one call on those given. */
+    backend->call(args, (int32_t)request->n_args);
+    if (request->kind == KIND_KERNEL) put_kernel_outputs(request, tensors);
+    else put_model_outputs(backend);
+  } else {
+    uint32_t none = 0;
+    put(&none, sizeof none);
+  }
+  backend->time(request, args, run_secs);
+  board->finished_unix_s = unix_s();
+  uint32_t repeat = (uint32_t)request->plan.repeat;
+  put(&repeat, sizeof repeat);
+  put(run_secs, sizeof *run_secs * repeat);
+  if (fflush(result) != 0) child_fail(OUTCOME_RUN_ERROR, "cannot keep its results: %s", strerror(errno));
+  board->outcome = OUTCOME_OK;
+  board->stage = STAGE_DONE;
+  _exit(0);
+}

@@ -1,0 +1,156 @@
+"""The native runner as the agent sees it: started, asked, cancelled, and replaced when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from agent.runner import protocol
+from agent.runner.connection import Connection, RunnerDiedError
+from agent.runner.libraries import RuntimeLibraries
+from agent.runner.report import LocalRequest, RunnerError, RunReport
+from agent.runner.transport import LocalTransport, Transport
+from protos.device import RunnerInfo, RunnerMode
+from protos.measurement import Outcome
+
+__all__ = ["NativeRunner"]
+
+log = logging.getLogger("agent.runner")
+
+#: The runner itself ends what loads for 60 s or runs past its limit; past this on top it is taken for dead.
+_SILENCE_S = 120.0
+_TRIES = 2
+
+
+class NativeRunner:
+    """``executable`` with TVM's ``libraries``, or without them in micro mode. See Runner.
+
+    ``threads`` is how many a parallel kernel gets; by default as many as TVM would take: the CPUs that this
+    process may use, little cores left out. A runner that dies is started again and its trial tried once more;
+    when that one dies too the trial has crashed it.
+    """
+
+    def __init__(
+        self,
+        executable: Path,
+        libraries: RuntimeLibraries | None,
+        threads: int | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self._executable = executable
+        self._libraries = libraries
+        self._threads = threads
+        self._transport = transport or LocalTransport()
+        self._connection: Connection | None = None
+        self._sequence = 0
+        self._running = False
+        self._cancelled = False
+
+    async def start(self) -> RunnerInfo:
+        connection = await self._connect()
+        hello = connection.hello
+        libraries = self._libraries if hello.mode is RunnerMode.FULL else None
+        return RunnerInfo(
+            mode=hello.mode,
+            protocol_version=hello.version,
+            tvm_version=libraries.tvm_version if libraries else "",
+            tvm_ffi_version=(libraries.tvm_ffi_version if libraries else "") or hello.tvm_ffi_version,
+            threads=hello.threads,
+            target_kinds=("llvm",),
+        )
+
+    @property
+    def pid(self) -> int | None:
+        """Of the runner's process while it lives."""
+        return self._connection.process.pid if self._connection else None
+
+    async def run(self, request: LocalRequest) -> RunReport:
+        if self._running:
+            raise RunnerError("a runner was asked for two trials at once")
+        self._running, self._cancelled = True, False
+        try:
+            return await self._run(request)
+        except asyncio.CancelledError:
+            # Nobody waits for the answer any more; without this it would meet the next request.
+            await self.stop()
+            raise
+        finally:
+            self._running = False
+
+    async def _run(self, request: LocalRequest) -> RunReport:
+        silence_s = request.request.limits.run_timeout_s + _SILENCE_S
+        died: RunnerDiedError | None = None
+        for _ in range(_TRIES):
+            if self._cancelled:
+                return RunReport(Outcome.CANCELLED, "stopped on request")
+            self._sequence = (self._sequence + 1) % (1 << 32)
+            try:
+                frame = await self._encode(request)
+            except (protocol.RequestError, OSError) as error:
+                return RunReport(Outcome.RUN_ERROR, str(error))
+            connection = self._connection or await self._connect()
+            try:
+                result = await connection.ask(frame, self._sequence, silence_s)
+            except RunnerDiedError as error:
+                died = error
+                await self._drop()
+                log.warning("the runner died over trial %s: %s", request.request.trial_id, error)
+            else:
+                return _report(result)
+        if self._cancelled:
+            return RunReport(Outcome.CANCELLED, "stopped on request")
+        assert died is not None
+        return RunReport(Outcome.CRASH, f"the runner itself died of it twice: {died}", signal=died.signal_number)
+
+    async def _encode(self, request: LocalRequest) -> list[bytes]:
+        library = await self._transport.put(request.library)
+        params = await self._transport.put(request.params) if request.params else ""
+        return protocol.encode_run(self._sequence, request.request, library, params)
+
+    async def cancel(self) -> None:
+        if not self._running:
+            return
+        self._cancelled = True
+        if self._connection is not None:
+            self._connection.cancel(self._sequence)
+
+    async def stop(self) -> None:
+        await self._drop()
+
+    async def _connect(self) -> Connection:
+        await self._drop()
+        argv = [await self._transport.put(self._executable)]
+        if self._libraries is not None:
+            found = self._libraries
+            for option, path in (("--ffi", found.ffi), ("--runtime", found.runtime), ("--extra", found.extra)):
+                if path is not None:
+                    argv += [option, await self._transport.put(path)]
+        if self._threads:
+            argv += ["--threads", str(self._threads)]
+        try:
+            process = await self._transport.spawn(argv)
+        except OSError as error:
+            raise RunnerError(f"cannot start {self._executable}: {error.strerror or error}") from error
+        try:
+            self._connection = await Connection.open(process)
+        except RunnerDiedError as error:
+            raise RunnerError(f"{self._executable} {error}") from error
+        return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+def _report(result: protocol.Result) -> RunReport:
+    return RunReport(
+        outcome=result.outcome,
+        detail=result.detail,
+        signal=result.signal,
+        run_secs=result.run_secs,
+        outputs=result.outputs,
+        started_s=result.started_s,
+        finished_s=result.finished_s,
+    )
