@@ -163,7 +163,7 @@ class _Session:
             for task_id, task in zip(ids, extracted, strict=True)
         )
         self._pipe.send(Progress("finding tasks", self._tuned_for_s, plans))
-        cost_model = new_cost_model(self._builders.workers)
+        cost_model = new_cost_model(self._builders.workers, self._job.spec.seed)
         self._modules = {task_id: task.module for task_id, task in zip(ids, extracted, strict=True)}
         states = [
             self._state(task_id, number, task, cost_model)

@@ -1,0 +1,142 @@
+"""Warm builders: real candidates, and builders that are late, killed or orphaned."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+tvm = pytest.importorskip("tvm")
+
+from tests.support.waiting import wait_until  # noqa: E402
+from tracker.domain import Outcome  # noqa: E402
+from tracker.tuning.building.pool import BuilderPool, BuildRequest, PoolEnded  # noqa: E402
+from tvm import te  # noqa: E402
+
+pytestmark = pytest.mark.system
+TARGET = '{"kind":"llvm","mtriple":"x86_64-linux-gnu","mcpu":"x86-64-v2","num-cores":2}'
+
+
+def matmul(size: int) -> str:
+    a, b = te.placeholder((size, size), name="A"), te.placeholder((size, size), name="B")
+    k = te.reduce_axis((0, size), name="k")
+    c = te.compute((size, size), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), name="C")
+    return str(tvm.ir.save_json(tvm.IRModule({"main": te.create_prim_func([a, b, c]).with_attr("global_symbol", "main")})))
+
+
+@pytest.fixture
+def pool():
+    pool = BuilderPool(workers=2, timeout_s=20.0)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def delivered(pool):
+    events = queue.SimpleQueue()
+    pool.deliver_to(events.put)
+    return events
+
+
+def builders_of(pool: BuilderPool) -> list[psutil.Process]:
+    parent = psutil.Process(pool._process.pid)
+    return wait_until(lambda: builders if len(builders := parent.children()) == pool.workers else None)
+
+
+def test_candidates_are_built_side_by_side_by_processes_that_stay(pool, delivered):
+    before = {process.pid for process in builders_of(pool)}
+    for number in range(6):
+        pool.submit(BuildRequest(str(number), matmul(16 + number), TARGET))
+    built = [delivered.get(timeout=60) for _ in range(6)]
+    assert {b.id for b in built} == {str(n) for n in range(6)}
+    assert all(b.outcome is Outcome.OK and b.library[:4] == b"\x7fELF" for b in built), built
+    assert {process.pid for process in builders_of(pool)} == before
+
+
+def test_a_module_that_cannot_be_built_is_an_outcome_with_the_compilers_words(pool, delivered):
+    pool.submit(BuildRequest("bad", '{"not": "a module"}', TARGET))
+    pool.submit(BuildRequest("good", matmul(16), TARGET))
+    built = {b.id: b for b in (delivered.get(timeout=60) for _ in range(2))}
+    assert built["bad"].outcome is Outcome.BUILD_ERROR
+    assert built["bad"].detail
+    assert built["good"].outcome is Outcome.OK
+
+
+def test_a_builder_killed_at_work_costs_its_candidate_alone(pool, delivered):
+    stopped = builders_of(pool)
+    for process in stopped:
+        process.suspend()  # whoever takes the candidate is surely at work on it when it dies
+    pool.submit(BuildRequest("lost", matmul(16), TARGET))
+    pool.submit(BuildRequest("also lost", matmul(17), TARGET))
+    time.sleep(0.3)  # not for timing: lets the parent hand both out, else the deaths find idle builders
+    for process in stopped:
+        process.kill()
+    built = [delivered.get(timeout=60) for _ in range(2)]
+    assert {b.outcome for b in built} == {Outcome.BUILD_ERROR}
+    assert "signal 9" in built[0].detail
+    pool.submit(BuildRequest("next", matmul(16), TARGET))
+    assert delivered.get(timeout=60).outcome is Outcome.OK
+
+
+def test_a_candidate_that_compiles_for_ever_is_given_up():
+    pool = BuilderPool(workers=1, timeout_s=0.5)
+    events = queue.SimpleQueue()
+    pool.deliver_to(events.put)
+    try:
+        for process in builders_of(pool):
+            process.suspend()
+        pool.submit(BuildRequest("slow", matmul(16), TARGET))
+        slow = events.get(timeout=60)
+        assert (slow.id, slow.outcome) == ("slow", Outcome.BUILD_TIMEOUT)
+        assert "0.5 s" in slow.detail
+        assert len(builders_of(pool)) == 1
+    finally:
+        pool.close()
+
+
+def test_a_new_receiver_does_not_get_what_was_queued_for_the_one_before(pool, delivered):
+    builders = builders_of(pool)
+    for process in builders:
+        process.suspend()
+    for number in range(8):
+        pool.submit(BuildRequest(f"old {number}", matmul(16), TARGET))
+    events = queue.SimpleQueue()
+    pool.deliver_to(events.put)
+    pool.submit(BuildRequest("new", matmul(16), TARGET))
+    for process in builders:
+        process.resume()
+    seen = []
+    while "new" not in seen:
+        seen.append(events.get(timeout=60).id)
+    assert len(seen) <= 3, "at most the two at work may still arrive"
+
+
+def test_closing_tells_the_receiver_and_leaves_no_process(pool, delivered):
+    processes = [psutil.Process(pool._process.pid), *builders_of(pool)]
+    pool.close()
+    assert isinstance(delivered.get(timeout=10), PoolEnded)
+    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes))
+
+
+def test_builders_die_with_the_process_that_made_them():
+    code = (
+        "import os, psutil, time\n"
+        "from tracker.tuning.building.pool import BuilderPool\n"
+        "pool = BuilderPool(2, 5.0)\n"
+        "print(*[p.pid for p in psutil.Process().children(recursive=True)], flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    maker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert maker.stdout is not None
+        wait_until(lambda: len(psutil.Process(maker.pid).children(recursive=True)) == 3, timeout_s=60)
+        pids = [process.pid for process in psutil.Process(maker.pid).children(recursive=True)]
+    finally:
+        os.kill(maker.pid, signal.SIGKILL)
+        maker.wait()
+        maker.stdout.close()
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))

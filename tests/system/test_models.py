@@ -1,0 +1,145 @@
+"""ONNX files through TVM: what is folded, what is refused, and that the answers are ONNX Runtime's."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tvm_ffi
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.support.networks import LIGHT_NETWORKS, light_network, small_network
+from tracker.tuning.errors import InputError
+from tracker.tuning.models.onnx import load_onnx
+
+tvm = pytest.importorskip("tvm")
+
+from tracker.tuning.building.builder import build_model  # noqa: E402
+from tracker.tuning.models.graph import lower, tasks_of, with_schedules  # noqa: E402
+from tracker.tuning.models.package import save_params  # noqa: E402
+
+pytestmark = pytest.mark.system
+TARGET = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2}
+
+
+def run_tvm(model: bytes, inputs: list[np.ndarray], folder: Path) -> np.ndarray:
+    """``model`` compiled untuned and run in this process through its library and parameter file."""
+    target = tvm.target.Target(TARGET)
+    lowered = lower(load_onnx(model, {}, "model").module, target)
+    (folder / "model.so").write_bytes(build_model(lowered.module, target))
+    save_params(lowered.params, folder / "params.bin")
+    machine = tvm.runtime.load_module(str(folder / "model.so"))["vm_load_executable"]()
+    machine["vm_initialization"](1, 0, 2)
+    params = tvm.get_global_func("runtime.LoadParamsFromFile")(str(folder / "params.bin"))
+    result = machine["main"](*map(tvm.runtime.tensor, inputs), *[params[name] for name in lowered.params])
+    return result.numpy()
+
+
+def run_onnx(model: bytes, inputs: list[np.ndarray]) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(None, {i.name: x for i, x in zip(session.get_inputs(), inputs, strict=True)})[0]
+
+
+@pytest.mark.parametrize("name", LIGHT_NETWORKS)
+def test_a_real_network_answers_as_onnx_runtime(name, tmp_path):
+    model = light_network(name, seed=7)
+    x = np.random.default_rng(1).random((1, 3, 224, 224), dtype=np.float32)
+    expected = run_onnx(model, [x])
+    assert expected.std() > 0, "a network that answers the same for every class proves nothing"
+    np.testing.assert_allclose(run_tvm(model, [x], tmp_path), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_the_known_answer_of_the_onnx_package(tmp_path):
+    folder = Path(onnx.__file__).parent / "backend/test/data/light"
+    x = (np.arange(3 * 224 * 224, dtype=np.float32) / (3 * 224 * 224)).reshape(1, 3, 224, 224)
+    known = numpy_helper.to_array(onnx.load_tensor(folder / "light_squeezenet_output_0.pb"))
+    got = run_tvm((folder / "light_squeezenet.onnx").read_bytes(), [x], tmp_path)
+    np.testing.assert_allclose(got, known, rtol=1e-4, atol=1e-6)
+
+
+def operators(module) -> list[str]:
+    bindings = [binding for block in module["main"].body.blocks for binding in block.bindings]
+    return [binding.value.op.name for binding in bindings if hasattr(binding.value, "op")]
+
+
+def test_constants_are_folded_dropout_vanishes_and_sum_becomes_additions():
+    graph = helper.make_graph(
+        [
+            helper.make_node("ConstantOfShape", ["shape"], ["w"], value=helper.make_tensor("v", 1, [1], [0.5])),
+            helper.make_node("Identity", ["x"], ["same"]),
+            helper.make_node("Sum", ["same", "w", "x"], ["sum"]),
+            helper.make_node("Dropout", ["sum"], ["dropped"]),
+            helper.make_node("Relu", ["dropped"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+        [numpy_helper.from_array(np.array([2, 3], dtype=np.int64), "shape")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    imported = load_onnx(model.SerializeToString(), {}, "sums")
+    assert operators(imported.module) == ["relax.add", "relax.add", "relax.nn.relu"]
+    assert [i.name for i in imported.inputs] == ["x"]
+    assert imported.outputs[0].shape == (2, 3)
+
+
+def test_batch_normalization_is_folded_into_the_convolution():
+    target = tvm.target.Target(TARGET)
+    lowered = lower(load_onnx(light_network("light_resnet50", seed=1), {}, "resnet").module, target)
+    names = {task.name for task in tasks_of(lowered, target)}
+    assert not any("divide" in name or "subtract" in name for name in names), names
+
+
+def test_the_same_model_gives_the_same_tasks_in_the_same_order():
+    target = tvm.target.Target(TARGET)
+    lowered = [lower(load_onnx(small_network(seed=3), {}, "small").module, target) for _ in range(2)]
+    first, second = ([(t.name, t.workload.key, t.weight) for t in tasks_of(one, target)] for one in lowered)
+    assert first == second
+    assert all(task.workload.flops >= 0 for task in tasks_of(lowered[0], target))
+
+
+def test_no_schedules_leave_the_module_as_it_is():
+    target = tvm.target.Target(TARGET)
+    lowered = lower(load_onnx(small_network(seed=3), {}, "small").module, target)
+    assert tvm_ffi.structural_equal(with_schedules(lowered.module, target, {}), lowered.module)
+
+
+def one_node(operator: str, *, domain: str = "", shape=(1, 4), **attributes) -> bytes:
+    opsets = [helper.make_opsetid("", 13)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["x"], ["y"], domain=domain, **attributes)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(shape))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, list(shape))],
+    )
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("model", "shapes", "sentence"),
+    [
+        pytest.param(b"not a model at all", {}, "m is not an ONNX", id="foreign bytes"),
+        pytest.param(b"", {}, "m is not an ONNX", id="empty"),
+        pytest.param(one_node("Relu")[:-20], {}, "m is not", id="cut short"),
+        pytest.param(one_node("Hardmax2"), {}, "operator Hardmax2 does not exist in ONNX", id="no such operator in ONNX"),
+        pytest.param(one_node("Frobnicate", domain="com.acme"), {}, "cannot import: Frobnicate", id="foreign operator"),
+        pytest.param(one_node("Relu", shape=("n", 4)), {}, "input x has open dimensions (n,4)", id="open dimension"),
+        pytest.param(one_node("Relu"), {"z": [1]}, "no input named z; its inputs are: x", id="shape of no input"),
+        pytest.param(one_node("Relu"), {"x": [2, 4]}, "--shape x=2,4 differs", id="contradicting shape"),
+        pytest.param(one_node("Relu", shape=("n", 4)), {"x": [0, 4]}, "not positive", id="empty dimension"),
+        pytest.param(one_node("Relu", shape=("n", 4)), {"x": [4]}, "--shape x=4 differs", id="wrong rank"),
+    ],
+)
+def test_bad_input_is_one_sentence(model, shapes, sentence):
+    with pytest.raises(InputError) as caught:
+        load_onnx(model, shapes, "m")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_open_dimension_can_be_fixed():
+    imported = load_onnx(one_node("Relu", shape=("n", 4)), {"x": [3, 4]}, "m")
+    assert imported.inputs[0].shape == imported.outputs[0].shape == (3, 4)
+
+
