@@ -49,6 +49,7 @@ from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, task
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
+from tvm.s_tir import meta_schedule as ms
 
 __all__ = ["run_session"]
 
@@ -342,10 +343,9 @@ class _Session:
 
 def _arguments(module: tvm.ir.IRModule) -> tuple[Argument, ...]:
     """The buffers of a task's ``main``, inputs then outputs, filled at random on the board."""
-    main = module["main"]
     return tuple(
-        Argument(tuple(int(size) for size in buffer.shape), str(buffer.dtype), fill_seed=number)
-        for number, buffer in enumerate(main.buffer_map[param] for param in main.params)
+        Argument(tuple(int(size) for size in info.shape), str(info.dtype), fill_seed=number)
+        for number, info in enumerate(ms.arg_info.ArgInfo.from_entry_func(module, remove_preproc=False))
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any, Generic, TypeVar
 
 __all__ = ["Outbox", "exchange"]
 
+#: A client that reads no more does not keep its call open longer than this.
+_FLUSH_S = 5.0
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -58,7 +61,10 @@ async def exchange(
     writer = asyncio.ensure_future(outbox.write(context))
     try:
         await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
-        if reader.done():
+        if reader.done() and not reader.cancelled() and reader.exception() is not None:
+            # A write that is cancelled half-way would keep the call from being ended with the error's status.
+            outbox.send(None)
+            await asyncio.wait({writer}, timeout=_FLUSH_S)
             reader.result()
         await writer
     finally:
