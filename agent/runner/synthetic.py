@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.runner.report import LocalRequest, RunnerError, RunReport
 from protos.device import RunnerInfo, RunnerMode
@@ -87,14 +87,15 @@ class SyntheticRunner:
 
         started_s = time.time()
         cancelled = await self._sleep(spent_s)
-        times = {"started_s": started_s, "finished_s": time.time()}
+        report = RunReport(Outcome.OK, started_s=started_s, finished_s=time.time())
         if cancelled:
-            return RunReport(Outcome.CANCELLED, "stopped on request", **times)
+            return replace(report, outcome=Outcome.CANCELLED, detail="stopped on request")
         if failure is Outcome.CRASH:
-            return RunReport(failure, "synthetic crash", signal=_SEGMENTATION_FAULT, **times)
+            return replace(report, outcome=failure, detail="synthetic crash", signal=_SEGMENTATION_FAULT)
         if failure is Outcome.RUN_TIMEOUT:
-            return RunReport(failure, f"synthetic: over its limit of {limits.run_timeout_s:g} s", **times)
-        return RunReport(Outcome.OK, run_secs=run_secs, **times)
+            detail = f"synthetic: still running after its limit of {limits.run_timeout_s:g} s"
+            return replace(report, outcome=failure, detail=detail)
+        return replace(report, run_secs=run_secs)
 
     async def _sleep(self, seconds: float) -> bool:
         self._cancelled = asyncio.Event()

@@ -25,8 +25,11 @@ class Transport(typing.Protocol):
 class LocalTransport:
     """This machine: files lie where they are."""
 
+    def __init__(self) -> None:
+        self._here = Path.cwd()
+
     async def put(self, path: Path) -> str:
-        return str(path.absolute())
+        return str(self._here / path)
 
     async def spawn(self, argv: Sequence[str]) -> Process:
         pipe = asyncio.subprocess.PIPE

@@ -17,7 +17,7 @@ from typing import Any
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ImportError:  # by hand: hatchling is in a build's own environment, seldom in a developer's
-    BuildHookInterface = object  # type: ignore[assignment,misc]
+    BuildHookInterface = object
 
 __all__ = ["TARGETS", "RunnerBuildHook", "build"]
 
@@ -37,7 +37,7 @@ _FLAGS = ("-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
 _LINK = ("-rdynamic", "-Wl,--no-as-needed", "-lm", "-ldl", "-lpthread")
 
 
-class RunnerBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+class RunnerBuildHook(BuildHookInterface):  # type: ignore[misc]  # it bears no types
     """Puts the programs into a wheel; an editable install runs them where they were built."""
 
     PLUGIN_NAME = "custom"
