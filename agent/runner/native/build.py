@@ -23,6 +23,8 @@ __all__ = ["TARGETS", "RunnerBuildHook", "build"]
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = "tvm-farm-runner"
+#: The tiny kernel by which `agent doctor` shows that kernels run: a board has no compiler to make one.
+PROBE = "probe-kernel.so"
 
 #: The names that ``platform.machine()`` gives, and what zig calls them. glibc 2.28 is Debian 10's; riscv64 began later.
 TARGETS = {
@@ -35,6 +37,7 @@ TARGETS = {
 _FLAGS = ("-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
 # Kernels import functions of libm without naming it, and two of the runner's own: all must be there to be found.
 _LINK = ("-rdynamic", "-Wl,--no-as-needed", "-lm", "-ldl", "-lpthread")
+_PROBE_LINK = ("-shared", "-fPIC", "-nostdlib")
 
 
 class RunnerBuildHook(BuildHookInterface):  # type: ignore[misc]  # it bears no types
@@ -47,7 +50,8 @@ class RunnerBuildHook(BuildHookInterface):  # type: ignore[misc]  # it bears no 
         if version == "editable":
             return
         for arch, program in programs.items():
-            build_data["force_include"][str(program)] = f"agent/runner/native/bin/{arch}/{PROGRAM}"
+            for product in (program, program.with_name(PROBE)):
+                build_data["force_include"][str(product)] = f"agent/runner/native/bin/{arch}/{product.name}"
 
 
 def build(arches: tuple[str, ...] = tuple(TARGETS)) -> dict[str, Path]:
@@ -60,23 +64,28 @@ def build(arches: tuple[str, ...] = tuple(TARGETS)) -> dict[str, Path]:
 
 
 def _build_one(arch: str) -> Path:
-    program = HERE / "bin" / arch / PROGRAM
-    stamp = program.with_name("built-from")
+    folder = HERE / "bin" / arch
+    _make(folder / PROBE, arch, [HERE / "probe" / "kernel.c"], _PROBE_LINK)
+    return _make(folder / PROGRAM, arch, sorted(HERE.glob("*.c")), _LINK)
+
+
+def _make(product: Path, arch: str, sources: list[Path], link: tuple[str, ...]) -> Path:
+    stamp = product.with_name(f"{product.name}.built-from")
     command = [
         *(sys.executable, "-m", "ziglang", "cc", "-target", *TARGETS[arch], *_FLAGS),
         f"-I{_headers()}",
-        *(path.name for path in sorted(HERE.glob("*.c"))),
-        *_LINK,
+        *(str(path.relative_to(HERE)) for path in sources),
+        *link,
     ]
-    digest = _digest(command[1:])
-    if program.is_file() and stamp.is_file() and stamp.read_text() == digest:
-        return program
-    program.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = program.with_name(f"{PROGRAM}.new")
+    digest = _digest(command[1:], sources)
+    if product.is_file() and stamp.is_file() and stamp.read_text() == digest:
+        return product
+    product.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = product.with_name(f"{product.name}.new")
     subprocess.run([*command, "-o", str(unfinished)], cwd=HERE, check=True)
-    unfinished.replace(program)
+    unfinished.replace(product)
     stamp.write_text(digest)
-    return program
+    return product
 
 
 def _headers() -> Path:
@@ -86,13 +95,13 @@ def _headers() -> Path:
     return Path(spec.submodule_search_locations[0], "include")
 
 
-def _digest(command: list[str]) -> str:
+def _digest(command: list[str], sources: list[Path]) -> str:
     """Of all that decides what is built, but for where this Python's packages happen to lie."""
     found = hashlib.sha256()
     for distribution in ("ziglang", "apache-tvm-ffi"):
         found.update(importlib.metadata.version(distribution).encode())
     found.update("\0".join(part for part in command if not part.startswith("-I")).encode())
-    for path in sorted([*HERE.glob("*.c"), *HERE.glob("*.h")]):
+    for path in sorted([*sources, *HERE.glob("*.h")]):
         found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()
 

@@ -1,8 +1,5 @@
-/* The kernel that `agent doctor` runs: destination = source + 1, float32, one dimension, as a compiled
- * TVM kernel is called. Built beside the runner for each architecture:
- *   python -m ziglang cc -target <triple> -O2 -s -shared -fPIC -nostdlib -I <tvm_ffi>/include
- *       probe_kernel.c -o bin/<arch>/probe-kernel.so
- */
+/* The kernel that `agent doctor` runs: destination = source + 1, float32, one dimension, called as a compiled TVM
+ * kernel is. ../build.py links it as a shared library beside the runner. */
 #include <dlpack/dlpack.h>
 #include <stdint.h>
 #include <tvm/ffi/c_api.h>

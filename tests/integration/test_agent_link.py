@@ -1,0 +1,91 @@
+"""The link alone: what it finds out about a tracker that says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.events import Event, Heard, LinkDown, LinkUp
+from agent.link import Link
+from agent.messages import Join, Joined
+from protos.device import Fingerprint, RunnerInfo
+
+_ROOT = Path(__file__).parents[2]
+_SERVE = """
+import asyncio
+from tests.support.stand_in_tracker import StandInTracker
+
+async def main():
+    async with StandInTracker() as tracker:
+        print(tracker.port, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+JOIN = Join(1, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
+
+
+@pytest.fixture
+async def tracker_process() -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """The stand-in as a process that can be stopped: its address and itself."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _SERVE, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(_ROOT)}
+    )
+    try:
+        assert process.stdout is not None
+        port = int(await asyncio.wait_for(process.stdout.readline(), 20))
+        yield f"127.0.0.1:{port}", process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_a_frozen_tracker_is_found_out(tracker_process: tuple[str, asyncio.subprocess.Process]) -> None:
+    address, process = tracker_process
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    link = Link(events.put_nowait, asyncio.create_task, ping_every_s=0.5)
+
+    async def next_event() -> Event:
+        return await asyncio.wait_for(events.get(), 20)
+
+    try:
+        await link.open([address])
+        assert await next_event() == LinkUp()
+        link.send(JOIN)
+        joined = await next_event()
+        assert isinstance(joined, Heard)
+        assert isinstance(joined.message, Joined)
+        process.send_signal(signal.SIGSTOP)
+        assert isinstance(await next_event(), LinkDown)
+    finally:
+        await link.close()
+
+
+async def test_the_first_address_that_answers_is_taken(
+    tracker_process: tuple[str, asyncio.subprocess.Process],
+) -> None:
+    address, _ = tracker_process
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    link = Link(events.put_nowait, asyncio.create_task)
+    try:
+        await link.open(["127.0.0.1:1", address])
+        link.send(JOIN)
+        heard = [await asyncio.wait_for(events.get(), 20) for _ in range(2)]
+        assert isinstance(heard[1], Heard)
+    finally:
+        await link.close()
+
+
+async def test_closing_says_nothing(tracker_process: tuple[str, asyncio.subprocess.Process]) -> None:
+    address, _ = tracker_process
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    link = Link(events.put_nowait, asyncio.create_task)
+    await link.open([address])
+    await link.close()
+    assert [events.get_nowait() for _ in range(events.qsize())] == [LinkUp()]
