@@ -68,5 +68,5 @@ def test_the_fastest_cluster_names_the_cpu() -> None:
 
 
 def test_an_unknown_architecture_is_refused_by_name() -> None:
-    with pytest.raises(InvalidRequest, match="s390x.*aarch64, armv7l, riscv64, x86_64"):
+    with pytest.raises(InvalidRequest, match=r"s390x.*aarch64, armv7l, riscv64, x86_64"):
         derive_target(board("s390x", "", "", set()), 1)

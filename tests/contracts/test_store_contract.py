@@ -1,0 +1,379 @@
+"""What every store promises: see tracker.store.base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from protos.measurement import Artifact, Outcome, OutputTensor
+from tests.support.records import make_job, make_record, make_tasks
+from tracker.domain import (
+    Device,
+    DeviceState,
+    Job,
+    JobResult,
+    JobState,
+    PackageFile,
+    Pool,
+    Record,
+    RecordFilter,
+    TaskResult,
+    Workload,
+)
+from tracker.domain.job_life import finished
+from tracker.store import SqliteStore, Store
+
+Open = Callable[[], Store]
+
+
+@pytest.fixture(params=["sqlite"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the store; opened again, it is the same one after a restart."""
+    stores: list[Store] = []
+
+    def open_again() -> Store:
+        if stores:
+            stores[-1].close()
+        stores.append(SqliteStore(tmp_path / "tracker.db"))
+        return stores[-1]
+
+    yield open_again
+    stores[-1].close()
+
+
+@pytest.fixture
+def store(opened: Open) -> Store:
+    return opened()
+
+
+def everything(store: Store, **query: Any) -> list[Record]:
+    return store.records(RecordFilter(**query), None, 0, 1000)[0]
+
+
+def of_pages(store: Store, query: RecordFilter, size: int) -> list[str]:
+    found, after = [], 0
+    while True:
+        page, after = store.records(query, None, after, size)
+        found += [record.trial_id for record in page]
+        if not after:
+            return found
+
+
+# Devices and pools.
+
+DEVICE = Device(
+    id="d1",
+    name="pi-1",
+    fingerprint=Fingerprint("aarch64", "Pi 4", "pi-1", (CpuCluster((0, 1), "0x41", "0xd08"),), ("asimd",)),
+    runner=RunnerInfo(RunnerMode.FULL, 1, "0.27", "0.1", 4, ("llvm",)),
+    labels={"rack": "2"},
+    pools=("arm64",),
+    device_class="pi4",
+    target="{}",
+    state=DeviceState.IDLE,
+    telemetry=Telemetry(1.0, 50.0, (1,), ("throttled",)),
+    measured=3,
+)
+
+
+def test_a_device_is_kept_as_it_was_last_seen(opened: Open) -> None:
+    store = opened()
+    store.put_device(DEVICE)
+    changed = replace(DEVICE, state=DeviceState.LOST, measured=9, name="pi-one")
+    store.put_device(changed)
+    store.put_device(replace(DEVICE, id="d0", name="a-board"))
+    assert opened().devices() == [replace(DEVICE, id="d0", name="a-board"), changed]
+
+
+def test_pools(opened: Open) -> None:
+    store = opened()
+    store.put_pool(Pool("lab", {"rack": "1"}))
+    store.put_pool(Pool("lab", {"rack": "2"}))
+    store.put_pool(Pool("attic", {"rack": "3"}))
+    assert opened().pools() == [Pool("attic", {"rack": "3"}), Pool("lab", {"rack": "2"})]
+    store = opened()
+    assert store.delete_pool("lab")
+    assert not store.delete_pool("lab")
+    assert [pool.name for pool in store.pools()] == ["attic"]
+
+
+# Jobs.
+
+
+def test_a_job_comes_back_as_it_was(opened: Open) -> None:
+    job = make_job(target="{}", device_class="pi4", phase="waiting")
+    assert opened().add_job(job, "r1") == job
+    assert opened().job("net-1") == job
+
+
+def test_the_same_request_is_the_same_job(store: Store) -> None:
+    store.add_job(make_job("net-1"), "r1")
+    assert store.add_job(make_job("net-2"), "r1").id == "net-1"
+    assert store.add_job(make_job("net-3"), "r2").id == "net-3"
+    assert [job.id for job in store.jobs()] == ["net-3", "net-1"]
+    found = store.job_of_request("r2")
+    assert found is not None
+    assert found.id == "net-3"
+    assert store.job_of_request("r3") is None
+
+
+def test_jobs_without_a_request_are_never_the_same(store: Store) -> None:
+    for n in range(3):
+        store.add_job(make_job(f"net-{n}"), "")
+    assert len(store.jobs()) == 3
+
+
+def test_ids_by_their_start(store: Store) -> None:
+    for name in ("net-1", "net-12", "other-1"):
+        store.add_job(make_job(name), "")
+    assert store.job_ids("net") == ["net-1", "net-12"]
+    assert store.job_ids("net-1") == ["net-1"]
+    assert store.job_ids("o") == ["other-1"]
+    assert store.job_ids("%") == []
+
+
+def test_lists(store: Store) -> None:
+    for n in range(4):
+        store.add_job(make_job(f"net-{n}"), "")
+    store.claim_job("w", 2.0)
+    assert [job.id for job in store.jobs(limit=2)] == ["net-3", "net-2"]
+    assert [job.id for job in store.jobs(JobState.RUNNING)] == ["net-0"]
+    assert [job.id for job in store.jobs(JobState.QUEUED, 1)] == ["net-3"]
+    assert store.job_counts() == {JobState.QUEUED: 3, JobState.RUNNING: 1}
+
+
+def test_the_oldest_job_is_claimed_once(store: Store) -> None:
+    store.add_job(make_job("net-1"), "")
+    store.add_job(make_job("net-2"), "")
+    store.add_tasks("net-1", make_tasks())
+    first = store.claim_job("w1", 5.0)
+    assert first is not None
+    assert (first.id, first.state, first.worker_id, first.started_unix_s) == ("net-1", JobState.RUNNING, "w1", 5.0)
+    assert [task.id for task in first.tasks] == ["net-1/0", "net-1/1"]
+    second = store.claim_job("w2", 6.0)
+    assert second is not None
+    assert second.id == "net-2"
+    assert store.claim_job("w3", 7.0) is None
+
+
+def test_a_result_comes_back_as_it_was(opened: Open) -> None:
+    store = opened()
+    store.add_job(make_job(), "")
+    result = JobResult(
+        files=(PackageFile("model.so", Artifact("cd" * 32, 7)),),
+        tasks=(TaskResult("conv", 2, 1e6, 10, 0.5, 0.1),),
+        untuned_s=1.0,
+        tuned_s=0.25,
+        outputs_equal=True,
+        device_name="pi-1",
+    )
+    store.change_job("net-1", lambda job: finished(job, result, 9.0))
+    job = opened().job("net-1")
+    assert job is not None
+    assert (job.state, job.result, job.finished_unix_s) == (JobState.DONE, result, 9.0)
+
+
+def test_a_change_that_raises_changes_nothing(store: Store) -> None:
+    store.add_job(make_job(), "")
+
+    def change(job: Job) -> Job:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        store.change_job("net-1", change)
+    assert store.job("net-1") == make_job()
+    assert store.change_job("net-9", change) is None
+
+
+def test_losing_workers(store: Store) -> None:
+    store.add_job(make_job(), "")
+    states = []
+    for _ in range(3):
+        store.claim_job("w", 1.0)
+        lost = store.lose_worker("net-1", 2.0)
+        assert lost is not None
+        states.append(lost.state)
+    assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
+
+
+def test_a_new_record_between_forgives_the_losses(store: Store) -> None:
+    store.add_job(make_job(), "")
+    store.add_tasks("net-1", make_tasks())
+    for n in range(6):
+        store.claim_job("w", 1.0)
+        store.add_records([make_record(f"t{n}", job_id="net-1", task_id="net-1/0")])
+        lost = store.lose_worker("net-1", 2.0)
+        assert lost is not None
+        assert lost.state is JobState.QUEUED
+
+
+def test_restarts_of_the_tracker_are_no_losses(store: Store) -> None:
+    store.add_job(make_job(), "")
+    for _ in range(5):
+        store.claim_job("w", 1.0)
+        lost = store.lose_worker("net-1", 2.0, counts=False)
+        assert lost is not None
+        assert lost.state is JobState.QUEUED
+
+
+def test_a_job_that_ended_has_no_worker_to_lose(store: Store) -> None:
+    store.add_job(make_job(), "")
+    store.change_job("net-1", lambda job: finished(job, JobResult(), 9.0))
+    lost = store.lose_worker("net-1", 10.0)
+    assert lost is not None
+    assert lost.state is JobState.DONE
+    assert store.lose_worker("net-9", 10.0) is None
+
+
+def test_tasks_told_twice_keep_their_counters(store: Store) -> None:
+    store.add_job(make_job(), "")
+    store.add_tasks("net-1", make_tasks())
+    store.add_records([make_record("t1", job_id="net-1", task_id="net-1/0")])
+    store.add_tasks("net-1", make_tasks())
+    job = store.job("net-1")
+    assert job is not None
+    assert [(t.id, t.weight, t.flops, t.trials) for t in job.tasks] == [("net-1/0", 1, 2e6, 1), ("net-1/1", 2, 2e6, 0)]
+    assert store.workload("w1") == Workload("w1", "task1", "{}", 2e6)
+    assert store.workload("w9") is None
+
+
+# Records.
+
+
+def test_a_record_comes_back_as_it_was(opened: Open) -> None:
+    store = opened()
+    records = [make_record("t1"), make_record("t2", ()), make_record("t3", (), outcome=Outcome.BUILD_ERROR, signal=0)]
+    assert store.add_records(records) == records
+    assert everything(opened()) == records
+
+
+def test_outputs_are_not_kept(store: Store) -> None:
+    record = make_record("t1")
+    output = OutputTensor((1,), "float32", b"1234")
+    with_output = replace(record, measurement=replace(record.measurement, outputs=(output,)))
+    store.add_records([with_output])
+    assert store.record("t1") == record
+
+
+def test_a_trial_is_kept_and_counted_once(store: Store) -> None:
+    store.add_job(make_job(), "")
+    store.add_tasks("net-1", make_tasks())
+    first = make_record("t1", (0.5,), job_id="net-1", task_id="net-1/0")
+    again = make_record("t1", (0.1,), job_id="net-1", task_id="net-1/0")
+    assert store.add_records([first, again]) == [first, first]
+    assert store.add_records([again]) == [first]
+    job = store.job("net-1")
+    assert job is not None
+    assert (job.trials, job.tasks[0].trials, job.tasks[0].best_s) == (1, 1, 0.5)
+    assert store.trial_ids("net-1") == {"t1"}
+    assert store.record("t2") is None
+
+
+def test_counters(store: Store) -> None:
+    store.add_job(make_job(), "")
+    store.add_tasks("net-1", make_tasks())
+    here = {"job_id": "net-1", "task_id": "net-1/0"}
+    store.add_records(
+        [
+            make_record("u", (0.9, 0.8, 0.7), engine="untuned", **here),
+            make_record("t1", (0.5, 0.1, 0.6), **here),
+            make_record("t2", (0.4, 0.3, 0.2), **here),
+            make_record("t3", (0.8,), **here),
+            make_record("t4", (), **here),
+        ]
+    )
+    job = store.job("net-1")
+    assert job is not None
+    task = job.tasks[0]
+    # A baseline is no trial; the median decides.
+    assert (job.trials, task.trials, task.failed, task.untuned_s, task.best_s) == (4, 4, 1, 0.8, 0.3)
+    assert job.tasks[1].trials == 0
+
+
+@pytest.fixture
+def log(store: Store) -> Store:
+    for n in range(2):
+        store.add_job(make_job(f"net-{n}"), "")
+    for n in range(12):
+        store.add_records(
+            [
+                make_record(
+                    f"t{n:02}",
+                    (0.1 * (n + 1),) if n % 4 else (),
+                    job_id=f"net-{n % 2}",
+                    task_id=f"net-{n % 2}/{n % 3}",
+                    workload=f"w{n % 3}",
+                    workload_name=f"conv{n % 3}_relu",
+                    engine="untuned" if n == 5 else "ansor",
+                    device_class="pi4" if n < 6 else "pi5",
+                    device_id=f"d{n % 2}",
+                    device_name=f"pi-{n % 2}",
+                    target="a" if n < 3 else "b",
+                    timeline=replace(make_record("").measurement.timeline, stored_s=float(n)),
+                )
+            ]
+        )
+    return store
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ({}, range(12)),
+        ({"job_id": "net-1"}, [1, 3, 5, 7, 9, 11]),
+        ({"task_id": "net-0/0"}, [0, 6]),
+        ({"workload": "w2"}, [2, 5, 8, 11]),
+        ({"workload_name": "conv2"}, [2, 5, 8, 11]),
+        ({"workload_name": "%"}, []),
+        ({"device_class": "pi5"}, range(6, 12)),
+        ({"device": "d1"}, [1, 3, 5, 7, 9, 11]),
+        ({"device": "pi-0"}, [0, 2, 4, 6, 8, 10]),
+        ({"engine": "untuned"}, [5]),
+        ({"outcome": Outcome.CRASH}, [0, 4, 8]),
+        ({"since_unix_s": 9.0}, [9, 10, 11]),
+        ({"target": "a"}, [0, 1, 2]),
+        ({"job_id": "net-1", "workload": "w2", "outcome": Outcome.OK}, [5, 11]),
+        ({"newest_first": True, "device_class": "pi4"}, [5, 4, 3, 2, 1, 0]),
+    ],
+)
+def test_filters(log: Store, query: dict[str, Any], numbers: Any) -> None:
+    expected = [f"t{n:02}" for n in numbers]
+    for size in (1, 2, 5, 100):
+        assert of_pages(log, RecordFilter(**query), size) == expected
+
+
+def test_classes_narrow_a_query(log: Store) -> None:
+    assert len(log.records(RecordFilter(), {"pi4", "x"}, 0, 100)[0]) == 6
+    assert log.records(RecordFilter(), set(), 0, 100) == ([], 0)
+
+
+def test_best(log: Store) -> None:
+    def best(*args: Any) -> list[str]:
+        return [record.trial_id for record in log.best_records(*args)]
+
+    assert best([], None, "", 1) == ["t03", "t01", "t02"]
+    assert best(["w2"], None, "", 2) == ["t02", "t05"]  # the untuned one stands among the others
+    assert best(["w2", "w1"], {"pi5"}, "", 1) == ["t11", "t07"]
+    assert best(["w2"], {"pi4", "pi5"}, "b", 5) == ["t05", "t11"]
+    assert best(["w2"], set(), "", 1) == []
+    assert best(["w9"], None, "", 1) == []
+    assert best([], {"pi5"}, "", 1) == ["t06", "t07", "t11"]
+
+
+def test_the_median_decides_what_is_best(store: Store) -> None:
+    store.add_records([make_record("lucky", (0.01, 0.9, 0.9)), make_record("steady", (0.3, 0.3, 0.3))])
+    assert [r.trial_id for r in store.best_records(["w0"], None, "", 2)] == ["steady", "lucky"]
+
+
+def test_values_are_not_the_store(store: Store) -> None:
+    record = make_record("t1")
+    store.add_records([record])
+    kept = store.record("t1")
+    assert kept is not None
+    kept.versions["tvm"] = "changed"
+    assert store.record("t1") == make_record("t1")

@@ -1,0 +1,202 @@
+"""Boards that join, fall silent and come back, by a clock of the test's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from protos.discovery import PROTOCOL_VERSION
+from tracker.domain import DeviceState, Join
+from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible, ProtocolMismatch
+from tracker.services.board import Board
+from tracker.services.fleet import Fleet
+from tracker.services.store_thread import StoreThread
+from tracker.store import SqliteStore
+
+BOARD = Fingerprint(arch="aarch64", board_model="Pi 4", hostname="pi")
+JOIN = Join(PROTOCOL_VERSION, "d1", "pi", BOARD, RunnerInfo(RunnerMode.FULL, threads=4), slots=2)
+
+
+@dataclass
+class Listener:
+    events: list[tuple[str, str]] = field(default_factory=list)
+
+    def joined(self, board: Board) -> None:
+        self.events.append(("joined", board.device.name))
+
+    def left(self, board: Board) -> None:
+        self.events.append(("left", board.device.name))
+
+    def stopped(self, board: Board) -> None:
+        self.events.append(("stopped", board.device.name))
+
+
+class Farm:
+    """A fleet on a store in memory; ``restart`` makes another on the same store."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.thread = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+        self.ended: list[str] = []
+
+    async def restart(self) -> Fleet:
+        self.listener = Listener()
+        self.fleet = Fleet(self.thread, 5.0, lambda: self.now)
+        await self.fleet.load(self.listener)
+        return self.fleet
+
+    def join(self, **changes: Any) -> Board:
+        join = replace(JOIN, **changes)
+        board = self.fleet.join(join, lambda order: self.ended.append(join.device_id) if order is None else None)
+        self.fleet.ready(board)
+        return board
+
+    def states(self) -> dict[str, DeviceState | None]:
+        return {device.name: device.state for device in self.fleet.devices()}
+
+
+@pytest.fixture
+async def farm() -> AsyncIterator[Farm]:
+    farm = Farm()
+    await farm.restart()
+    yield farm
+    await farm.thread.stop()
+
+
+async def test_three_missed_heartbeats_lose_a_board(farm: Farm) -> None:
+    farm.join(device_id="d1", name="silent")
+    talking = farm.join(device_id="d2", name="talking")
+    for _ in range(3):
+        farm.now += 5.0
+        farm.fleet.heard(talking, Telemetry(farm.now, 50.0))
+        farm.fleet.tick()
+    assert farm.states() == {"silent": DeviceState.IDLE, "talking": DeviceState.IDLE}
+    farm.now += 0.1
+    farm.fleet.tick()
+    assert farm.states() == {"silent": DeviceState.LOST, "talking": DeviceState.IDLE}
+    assert farm.listener.events[-1] == ("left", "silent")
+    assert farm.ended == ["d1"]
+
+
+async def test_a_lost_board_is_told_once(farm: Farm) -> None:
+    board = farm.join()
+    farm.fleet.leave(board, "cut")
+    farm.fleet.leave(board, "cut again")
+    assert farm.listener.events == [("joined", "pi"), ("left", "pi")]
+
+
+async def test_the_store_remembers_devices(farm: Farm) -> None:
+    board = farm.join(telemetry=Telemetry(1.0, 61.0))
+    board.measured = 7
+    farm.fleet.leave(board, "cut")
+    fleet = await farm.restart()
+    (device,) = fleet.devices()
+    assert (device.name, device.state, device.measured) == ("pi", DeviceState.LOST, 7)
+    assert device.telemetry == Telemetry(1.0, 61.0)
+    assert device.pools == ("arm64",)
+    assert farm.join().measured == 7
+
+
+async def test_names_are_unique(farm: Farm) -> None:
+    assert farm.join(device_id="d1").device.name == "pi"
+    assert farm.join(device_id="d2").device.name == "pi-2"
+    assert farm.join(device_id="d3").device.name == "pi-3"
+    # Each keeps its own when it comes back, also after a restart.
+    await farm.thread.call(lambda s: None)
+    await farm.restart()
+    assert farm.join(device_id="d3").device.name == "pi-3"
+    assert farm.join(device_id="d1").device.name == "pi"
+    assert farm.join(device_id="d1", name="other").device.name == "other"
+    assert farm.join(device_id="d4", name="pi").device.name == "pi"
+
+
+async def test_the_same_device_replaces_its_old_stream(farm: Farm) -> None:
+    farm.join()
+    farm.join()
+    assert farm.ended == ["d1"]
+    assert farm.listener.events == [("joined", "pi"), ("left", "pi"), ("joined", "pi")]
+    assert farm.states() == {"pi": DeviceState.IDLE}
+
+
+async def test_a_cloned_device_id_is_told(farm: Farm) -> None:
+    farm.join()
+    with pytest.raises(NotPossible, match="in use by the host 'pi': if 'clone' was cloned"):
+        farm.join(fingerprint=replace(BOARD, hostname="clone"))
+    assert farm.ended == []
+
+
+async def test_draining(farm: Farm) -> None:
+    board = farm.join()
+    farm.fleet.drain(board)
+    farm.fleet.drain(board)
+    assert farm.states() == {"pi": DeviceState.DRAINING}
+    assert farm.listener.events == [("joined", "pi"), ("stopped", "pi")]
+    assert not board.takes_work
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"protocol_version": PROTOCOL_VERSION + 1}, ProtocolMismatch, "upgrade the tracker"),
+        ({"protocol_version": 0}, ProtocolMismatch, "upgrade the agent"),
+        ({"device_id": ""}, InvalidRequest, "no device id"),
+        ({"runner": RunnerInfo()}, InvalidRequest, "no runner mode"),
+        ({"labels": {"arch": "x86_64"}}, InvalidRequest, "label 'arch' is set by the tracker"),
+        ({"fingerprint": replace(BOARD, arch="s390x")}, InvalidRequest, "no target is known for architecture 's390x'"),
+    ],
+)
+async def test_refusals(farm: Farm, changes: dict[str, Any], error: type[FarmError], sentence: str) -> None:
+    with pytest.raises(error, match=sentence):
+        farm.join(**changes)
+    assert farm.fleet.devices() == []
+
+
+async def test_labels(farm: Farm) -> None:
+    device = farm.join(labels={"rack": "2"}).device
+    assert device.labels == {
+        "rack": "2",
+        "arch": "aarch64",
+        "board": "pi-4",
+        "hostname": "pi",
+        "name": "pi",
+        "runner": "full",
+        "device_class": device.device_class,
+    }
+
+
+async def test_pools_by_selector(farm: Farm) -> None:
+    board = farm.join(labels={"rack": "2"})
+    farm.join(device_id="d2", labels={"rack": "3"})
+    pool = await farm.fleet.put_pool("lab", {"rack": "2"})
+    assert (pool.devices, pool.connected) == (("pi",), 1)
+    assert board.device.pools == ("arm64", "lab")
+    assert [d.name for d in farm.fleet.devices("lab")] == ["pi"]
+    fleet = await farm.restart()
+    assert fleet.pool("lab").selector == {"rack": "2"}
+    await fleet.delete_pool("lab")
+    with pytest.raises(NotFound, match="no pool 'lab': this farm has arm64, armv7, riscv64, synthetic, x86_64"):
+        fleet.pool("lab")
+
+
+@pytest.mark.parametrize(
+    ("name", "selector", "sentence"),
+    [
+        ("arm64", {"a": "b"}, "built in"),
+        ("no spaces", {"a": "b"}, "cannot name a pool"),
+        ("", {"a": "b"}, "cannot name a pool"),
+        ("lab", {}, "needs a selector"),
+    ],
+)
+async def test_pools_that_cannot_be(farm: Farm, name: str, selector: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        await farm.fleet.put_pool(name, selector)
+
+
+async def test_built_in_pools_stay(farm: Farm) -> None:
+    with pytest.raises(InvalidRequest, match="built in"):
+        await farm.fleet.delete_pool("arm64")

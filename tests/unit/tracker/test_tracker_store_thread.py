@@ -1,0 +1,120 @@
+"""The store's thread: groups, full disks, refusals. The store is real, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.records import make_job, make_record
+from tracker.domain import Record, RecordFilter
+from tracker.domain.errors import StoreFull
+from tracker.services.store_thread import StoreThread
+from tracker.store import SqliteStore, Store
+
+
+class Room:
+    """Limits and frees the store's room."""
+
+    def __init__(self, thread: StoreThread) -> None:
+        self.thread = thread
+
+    async def limit(self) -> None:
+        await self.thread.call(lambda s: self._pages(s, 2))
+
+    async def free(self) -> None:
+        await self.thread.call(lambda s: self._pages(s, 100_000))
+
+    @staticmethod
+    def _pages(store: Store, extra: int) -> None:
+        assert isinstance(store, SqliteStore)
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages + extra}").fetchone()
+
+
+@pytest.fixture
+async def thread() -> AsyncIterator[StoreThread]:
+    thread = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+    yield thread
+    await thread.stop()
+
+
+async def put(thread: StoreThread, *records: Record) -> list[Record]:
+    kept: list[Record] = []
+    done = asyncio.Event()
+
+    def one(record: Record) -> None:
+        kept.append(record)
+        if len(kept) == len(records):
+            done.set()
+
+    for record in records:
+        thread.put(record, one)
+    await asyncio.wait_for(done.wait(), 10)
+    return kept
+
+
+async def count(thread: StoreThread) -> int:
+    return len((await thread.call(lambda s: s.records(RecordFilter(), None, 0, 10_000)))[0])
+
+
+async def test_records_are_kept_in_groups_and_stamped(thread: StoreThread) -> None:
+    kept = await put(thread, *(make_record(f"t{n}") for n in range(400)))
+    assert [r.trial_id for r in kept] == [f"t{n}" for n in range(400)]
+    assert all(r.measurement.timeline.stored_s > 1e9 for r in kept)
+    assert await count(thread) == 400
+    times = thread.write_times
+    assert times.records == 400
+    assert times.groups < 200
+
+
+async def test_an_earlier_record_is_what_is_told(thread: StoreThread) -> None:
+    await put(thread, make_record("t", (0.5,)))
+    (kept,) = await put(thread, make_record("t", (0.1,)))
+    assert kept.measurement.run_secs == (0.5,)
+
+
+async def test_a_call_raises_where_it_was_asked(thread: StoreThread) -> None:
+    def fail(store: Store) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await thread.call(fail)
+    with pytest.raises(ZeroDivisionError):
+        await thread.call(fail, insist=True)
+    assert await count(thread) == 0
+
+
+async def test_a_full_disk_delays_and_loses_nothing(thread: StoreThread, caplog: pytest.LogCaptureFixture) -> None:
+    room = Room(thread)
+    await room.limit()
+    with caplog.at_level(logging.WARNING):
+        records = [make_record(f"t{n}", trace="x" * 3000) for n in range(50)]
+        waiting = asyncio.ensure_future(put(thread, *records))
+        insisting = asyncio.ensure_future(thread.call(lambda s: s.add_job(make_job(), ""), insist=True))
+        while not caplog.records:
+            await asyncio.sleep(0.01)
+        with pytest.raises(StoreFull):
+            await thread.call(lambda s: s.add_records([make_record("u", trace="x" * 100_000)]))
+        assert await count(thread) == 0
+        assert not waiting.done()
+        await room.free()
+        assert len(await waiting) == 50
+        assert (await insisting).id == "net-1"
+    assert await count(thread) == 50
+    told = [r.getMessage() for r in caplog.records]
+    assert sum("full" in line for line in told) == 1
+    assert "can be written again" in told[-1]
+
+
+async def test_one_refused_record_does_not_hold_up_the_others(
+    thread: StoreThread, caplog: pytest.LogCaptureFixture
+) -> None:
+    # No such job: the foreign key refuses it.
+    thread.put(make_record("bad", job_id="nobody"), lambda record: pytest.fail("it was not stored"))
+    with caplog.at_level(logging.ERROR):
+        kept = await put(thread, *(make_record(f"t{n}") for n in range(20)))
+    assert len(kept) == 20
+    assert await count(thread) == 20
