@@ -36,6 +36,7 @@ class AgentProcess:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # a group of its own, which a test may signal as a terminal does
         )
         self._reading = asyncio.create_task(self._read())
         return self
