@@ -5,7 +5,7 @@ board (agent.board) feeds it what happened and carries out the effects, in order
 
 The rules a reader looks for here:
 
-- A device holds up to ``slots`` trials: one running, the others with their files on the way.
+- A device holds up to ``slots`` trials of a stream: one running, the others with their files on the way.
 - A trial runs once. Sent again while held it is ignored; sent again when its result waits for the
   tracker's acknowledgement it is answered from the outbox.
 - When the link is lost, the kernel at hand finishes and its result waits in the outbox. Queued
@@ -255,8 +255,9 @@ def _asked(state: Session, request: MeasureRequest, effects: list[Effect]) -> Se
         refusal = "this device is draining"
     elif state.running == trial:
         refusal = "its cancelled run is still ending"
-    elif state.held >= state.slots:
-        refusal = f"this device holds {state.held} trials, all it said it would take"
+    elif len(state.queue) >= state.slots:
+        # The one running does not count: after a gap it may be of a stream that the tracker has forgotten.
+        refusal = f"{len(state.queue)} trials wait on this device, all it said it would take"
     if refusal:
         effects.append(_give_back([trial], refusal))
         return state

@@ -107,7 +107,7 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     ),
     "more than the slots": (
         [*UP, asked("a"), asked("b"), asked("c"), asked("d")],
-        [Send(GiveBack(("d",), "this device holds 3 trials, all it said it would take"))],
+        [Send(GiveBack(("d",), "3 trials wait on this device, all it said it would take"))],
         Phase.IDLE,
     ),
     "acknowledged results are forgotten": ([*A_IN_OUTBOX, Heard(Acknowledged(("a",)))], [], Phase.IDLE),
@@ -183,6 +183,11 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
         [*A_IN_OUTBOX, Heard(Acknowledged(("a",))), LinkDown("cut"), LinkUp(), JOINED],
         [],
         Phase.IDLE,
+    ),
+    "a full load after a gap is taken beside the kernel that outlived it": (
+        [*RUNNING_A, LinkDown("cut"), LinkUp(), JOINED, asked("b"), asked("c"), asked("d")],
+        [Fetch(trial("d"))],
+        Phase.MEASURING,
     ),
     # refused
     "refused": (
