@@ -1,0 +1,452 @@
+"""What the native runner promises, in both of its modes, with kernels that TVM compiled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from agent.runner import LocalRequest, NativeRunner, RunReport, find_runner, find_runtime
+from protos.device import RunnerMode
+from protos.measurement import (
+    Argument,
+    Artifact,
+    Limits,
+    MeasureRequest,
+    Outcome,
+    OutputTensor,
+    Program,
+    ProgramKind,
+    TimingPlan,
+)
+from tests.support import kernels
+
+MODES = (RunnerMode.FULL, RunnerMode.MICRO)
+#: 0 as every value: what the telling kernels begin with.
+ZEROS = Argument((4,), "int32", data=bytes(16))
+ONCE = TimingPlan()
+TEN_SECONDS = Limits()
+
+
+@pytest.fixture(params=MODES, ids=lambda mode: mode.value)
+async def runner(request: pytest.FixtureRequest) -> AsyncIterator[NativeRunner]:
+    native = NativeRunner(find_runner(), find_runtime() if request.param is RunnerMode.FULL else None)
+    info = await native.start()
+    assert info.mode is request.param
+    yield native
+    await native.stop()
+
+
+def request_of(
+    library: Path,
+    *args: Argument,
+    outputs: tuple[int, ...] = (),
+    plan: TimingPlan = ONCE,
+    limits: Limits = TEN_SECONDS,
+    kind: ProgramKind = ProgramKind.KERNEL,
+    params: Path | None = None,
+    entry: str = "main",
+) -> LocalRequest:
+    artifact = Artifact("0" * 64, library.stat().st_size if library.exists() else 0)
+    program = Program(kind, artifact, entry, args, None, outputs)
+    return LocalRequest(MeasureRequest("trial", program, plan, limits), library, params)
+
+
+def array(output: OutputTensor) -> np.ndarray:
+    return np.frombuffer(output.data, output.dtype).reshape(output.shape)
+
+
+async def works(runner: NativeRunner) -> bool:
+    """Whether the runner still gives the right answer: what any failure before must not change."""
+    report = await runner.run(request_of(kernels.kernel("count"), ZEROS, outputs=(0,)))
+    return report.outcome is Outcome.OK and array(report.outputs[0]).tolist() == [1, 0, 0, 0]
+
+
+async def until(condition, within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        await asyncio.sleep(0.01)
+
+
+def family(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() for process in processes)
+
+
+# Results
+
+
+async def test_matmul_agrees_with_numpy(runner: NativeRunner) -> None:
+    a, b = Argument((64, 64), "float32", fill_seed=1), Argument((64, 64), "float32", fill_seed=(1 << 64) - 1)
+    report = await runner.run(request_of(kernels.matmul(64), a, b, a, outputs=(2, 0)))
+    assert report.outcome is Outcome.OK, report.detail
+    left, right = kernels.splitmix_uniform(1, (64, 64)), kernels.splitmix_uniform((1 << 64) - 1, (64, 64))
+    np.testing.assert_allclose(array(report.outputs[0]), left @ right, rtol=1e-5)
+    np.testing.assert_array_equal(array(report.outputs[1]), left)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int32", "int64", "float16", "uint8", "int8"])
+async def test_matmul_of_other_dtypes(runner: NativeRunner, dtype: str) -> None:
+    rng = np.random.default_rng(3)
+    left, right = (rng.integers(0, 3, (16, 16)).astype(dtype) for _ in range(2))
+    args = [Argument((16, 16), dtype, data=x.tobytes()) for x in (left, right, np.zeros_like(left))]
+    report = await runner.run(request_of(kernels.matmul(16, dtype), *args, outputs=(2,)))
+    assert report.outcome is Outcome.OK, report.detail
+    np.testing.assert_array_equal(array(report.outputs[0]), left @ right)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        ("float64", lambda x: (x >> np.uint64(11)).astype("float64") / 2.0**53),
+        ("float32", lambda x: (x >> np.uint64(40)).astype("float32") / np.float32(2**24)),
+        ("float16", lambda x: ((x >> np.uint64(53)).astype("float64") / 2.0**11).astype("float16")),
+        ("bfloat16", lambda x: (((x >> np.uint64(56)).astype("float32") / 256).view("uint32") >> 16).astype("uint16")),
+        ("bool", lambda x: x >> np.uint64(63) == 1),
+        *(
+            (name, lambda x, name=name: (((x >> np.uint64(32)) * np.uint64(10)) >> np.uint64(32)).astype(name))
+            for name in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+        ),
+    ],
+)
+async def test_fill_is_what_the_protocol_says(runner: NativeRunner, dtype: str, expected) -> None:
+    filled, to = Argument((64,), dtype, fill_seed=11), Argument((64,), dtype, fill_seed=0)
+    report = await runner.run(request_of(kernels.copy(dtype), filled, to, outputs=(1,)))
+    assert report.outcome is Outcome.OK, report.detail
+    values = expected(kernels.splitmix(11, 64))
+    assert report.outputs[0].dtype == dtype
+    assert report.outputs[0].data == values.tobytes()
+    if "float" in dtype and dtype != "bfloat16":
+        assert 0 <= values.min() < values.max() < 1
+
+
+async def test_a_large_request_and_its_large_answer_cross_the_pipe(runner: NativeRunner) -> None:
+    big = np.random.default_rng(0).random((64,), dtype="float32")
+    data = np.zeros(10 << 20, "float32")
+    data[:4] = big[:4]
+    args = (Argument(data.shape, "float32", data=data.tobytes()), Argument((4,), "float32", fill_seed=0))
+    # The kernel refuses the shape of its first argument: the runner has carried it to it all the same.
+    report = await runner.run(request_of(kernels.scratch(1), *args))
+    assert report.outcome is Outcome.RUN_ERROR
+    exact = (Argument((1024, 1024), "float64", data=np.ones((1024, 1024)).tobytes()),) * 3
+    report = await runner.run(request_of(kernels.matmul(1024, "float64"), *exact, outputs=(0, 1)))
+    assert [len(output.data) for output in report.outputs] == [8 << 20] * 2
+    assert await works(runner)
+
+
+async def test_a_parameter_of_a_file(runner: NativeRunner) -> None:
+    path, w = kernels.model_params()
+    args = [Argument((16, 16), "float32", data=np.eye(16, dtype="float32").tobytes())] * 3
+    args[1] = Argument((16, 16), "float32", param="w")
+    report = await runner.run(request_of(kernels.matmul(16), *args, outputs=(2,), params=path))
+    assert report.outcome is Outcome.OK, report.detail
+    np.testing.assert_array_equal(array(report.outputs[0]), w)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "says"),
+    [("absent", (16, 16), "holds no parameter absent"), ("w", (8, 32), "another shape or dtype")],
+)
+async def test_a_parameter_that_is_not_there(
+    runner: NativeRunner, name: str, shape: tuple[int, int], says: str
+) -> None:
+    path, _ = kernels.model_params()
+    args = [Argument((16, 16), "float32", fill_seed=0)] * 3
+    args[1] = Argument(shape, "float32", param=name)
+    report = await runner.run(request_of(kernels.matmul(16), *args, params=path))
+    assert report.outcome is Outcome.RUN_ERROR
+    assert says in report.detail
+
+
+@pytest.mark.parametrize("keep", [0, 20, 60, -1])
+async def test_a_cut_parameter_file(runner: NativeRunner, tmp_path: Path, keep: int) -> None:
+    path, _ = kernels.model_params()
+    cut = tmp_path / "cut.params"
+    cut.write_bytes(path.read_bytes()[:keep])
+    args = [Argument((16, 16), "float32", param="w")] * 3
+    report = await runner.run(request_of(kernels.matmul(16), *args, params=cut))
+    assert report.outcome is Outcome.RUN_ERROR
+    assert "no parameter file" in report.detail
+
+
+async def test_a_model_runs_in_full_mode_and_is_refused_in_micro(runner: NativeRunner) -> None:
+    path, w = kernels.model_params()
+    shape = (kernels.MODEL_SIZE, kernels.MODEL_SIZE)
+    args = (Argument(shape, "float32", fill_seed=5), Argument(shape, "float32", param="w"))
+    plan = TimingPlan(number=2, repeat=3)
+    asked = request_of(kernels.model(), *args, outputs=(0,), kind=ProgramKind.MODEL, params=path, plan=plan)
+    report = await runner.run(asked)
+    if (await runner.start()).mode is RunnerMode.MICRO:
+        assert report.outcome is Outcome.RUN_ERROR
+        assert report.detail == "a whole model needs TVM's runtime, and this runner is in micro mode"
+        return
+    assert report.outcome is Outcome.OK, report.detail
+    product = kernels.splitmix_uniform(5, shape) @ w
+    assert len(report.outputs) == 2
+    np.testing.assert_allclose(array(report.outputs[0]), product, rtol=1e-5)
+    np.testing.assert_allclose(array(report.outputs[1]), np.maximum(product - 4, 0), rtol=1e-4, atol=1e-5)
+    assert len(report.run_secs) == 3
+    assert all(secs > 0 for secs in report.run_secs)
+
+
+# The timing plan
+
+
+async def calls_of(runner: NativeRunner, plan: TimingPlan, tmp_path: Path) -> tuple[int, RunReport]:
+    """How often a kernel is called for a plan: it adds a byte to a file a call."""
+    trail = tmp_path / "trail"
+    trail.write_bytes(b"")
+    path = Argument((256,), "int8", data=os.fsencode(trail).ljust(256, b"\0"))
+    report = await runner.run(request_of(kernels.kernel("trail"), path, ZEROS, plan=plan))
+    assert report.outcome is Outcome.OK, report.detail
+    return trail.stat().st_size, report
+
+
+async def test_number_and_repeat_say_how_often_it_is_called(runner: NativeRunner, tmp_path: Path) -> None:
+    calls, report = await calls_of(runner, TimingPlan(number=3, repeat=4), tmp_path)
+    assert calls == 1 + 3 * 4  # the first call is not timed
+    assert len(report.run_secs) == 4
+
+
+async def test_number_grows_until_a_repeat_is_long_enough(runner: NativeRunner, tmp_path: Path) -> None:
+    calls, report = await calls_of(runner, TimingPlan(number=1, repeat=2, min_repeat_ms=30), tmp_path)
+    assert calls > 10
+    assert report.finished_s - report.started_s >= 0.06
+    # The number found in the first repeat holds for the second: fewer calls than two searches would make.
+    assert calls * min(report.run_secs) < 10
+
+
+async def test_cooldown_pauses_between_repeats(runner: NativeRunner) -> None:
+    def plan(every: int) -> TimingPlan:
+        return TimingPlan(repeat=4, cooldown_ms=50, repeats_to_cooldown=every)
+
+    spent = []
+    for every in (1, 2, 4):
+        report = await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=plan(every)))
+        assert report.outcome is Outcome.OK
+        spent.append(report.finished_s - report.started_s)
+    for pauses, seconds in zip((4, 2, 1), spent, strict=True):
+        assert seconds >= 0.05 * pauses
+    assert spent[0] > spent[2] + 0.1
+
+
+async def test_the_cache_is_flushed_before_a_repeat(runner: NativeRunner) -> None:
+    """Flushing takes memory and time of its own, outside what is timed."""
+    size = 64 << 20
+    plan = TimingPlan(repeat=5, cache_flush_bytes=size)
+    flushed = await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=plan))
+    plain = await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=TimingPlan(repeat=5)))
+    assert flushed.outcome is plain.outcome is Outcome.OK
+    extra_s = (flushed.finished_s - flushed.started_s) - (plain.finished_s - plain.started_s)
+    assert extra_s > 5 * size / 200e9
+    assert sum(flushed.run_secs) < extra_s / 2
+    limited = Limits(memory_bytes=size)
+    report = await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=plan, limits=limited))
+    assert report.outcome is Outcome.OUT_OF_MEMORY
+
+
+async def test_the_timing_is_of_one_call(runner: NativeRunner) -> None:
+    report = await runner.run(request_of(kernels.kernel("sleep"), ZEROS, plan=TimingPlan(number=5, repeat=2)))
+    assert all(0.01 <= secs < 0.05 for secs in report.run_secs)
+    assert report.finished_s - report.started_s >= 0.1
+    assert abs(report.finished_s - time.time()) < 5
+
+
+async def test_outputs_are_of_one_call_on_the_given_input(runner: NativeRunner) -> None:
+    plan = TimingPlan(number=10, repeat=3)
+    report = await runner.run(request_of(kernels.kernel("count"), ZEROS, outputs=(0,), plan=plan))
+    assert array(report.outputs[0]).tolist() == [1, 0, 0, 0]
+
+
+# Failures, each of which leaves the next kernel unharmed
+
+
+async def test_a_crash_has_its_signal(runner: NativeRunner) -> None:
+    report = await runner.run(request_of(kernels.kernel("crash"), ZEROS))
+    assert (report.outcome, report.signal) == (Outcome.CRASH, signal.SIGSEGV)
+    assert "signal 11" in report.detail
+    assert report.finished_s >= report.started_s > 0
+    assert await works(runner)
+
+
+async def test_a_crash_tells_what_it_printed(runner: NativeRunner) -> None:
+    report = await runner.run(request_of(kernels.kernel("print_and_crash"), ZEROS))
+    assert (report.outcome, report.signal) == (Outcome.CRASH, signal.SIGABRT)
+    assert report.detail.endswith("it printed: the reason")
+
+
+async def test_a_kernel_that_exits_is_an_error(runner: NativeRunner) -> None:
+    report = await runner.run(request_of(kernels.kernel("exit"), ZEROS))
+    assert report.outcome is Outcome.RUN_ERROR
+    assert "exit status 3" in report.detail
+    assert await works(runner)
+
+
+async def test_a_hanging_kernel_is_ended_at_its_limit(runner: NativeRunner) -> None:
+    began = time.monotonic()
+    report = await runner.run(request_of(kernels.kernel("hang"), ZEROS, limits=Limits(run_timeout_s=0.3)))
+    assert report.outcome is Outcome.RUN_TIMEOUT
+    assert "limit of 0.3 s" in report.detail
+    assert 0.3 <= report.finished_s - report.started_s < 2
+    assert time.monotonic() - began < 5
+    assert await works(runner)
+
+
+async def test_too_large_an_argument_is_out_of_memory(runner: NativeRunner) -> None:
+    large = Argument((64, 64), "float32", fill_seed=1)
+    asked = request_of(
+        kernels.matmul(64),
+        large,
+        large,
+        Argument((1 << 28,), "float32", fill_seed=1),
+        limits=Limits(memory_bytes=64 << 20),
+    )
+    report = await runner.run(asked)
+    assert report.outcome is Outcome.OUT_OF_MEMORY, report.detail
+    assert await works(runner)
+
+
+async def test_too_much_scratch_memory_is_out_of_memory(runner: NativeRunner) -> None:
+    args = (Argument((4,), "float32", fill_seed=1),) * 2
+    enough, scarce = Limits(memory_bytes=400 << 20), Limits(memory_bytes=100 << 20)
+    report = await runner.run(request_of(kernels.scratch(256), *args, limits=enough))
+    assert report.outcome is Outcome.OK, report.detail
+    report = await runner.run(request_of(kernels.scratch(256), *args, limits=scarce))
+    assert report.outcome is Outcome.OUT_OF_MEMORY, report.detail
+    assert await works(runner)
+
+
+async def test_a_parallel_kernel_fits_a_small_limit(runner: NativeRunner) -> None:
+    args = (Argument((64, 64), "float32", fill_seed=1),) * 3
+    report = await runner.run(request_of(kernels.matmul(64), *args, limits=Limits(memory_bytes=8 << 20)))
+    assert report.outcome is Outcome.OK, report.detail
+
+
+async def test_an_error_of_the_kernel_comes_with_its_text(runner: NativeRunner) -> None:
+    report = await runner.run(request_of(kernels.kernel("count"), Argument((5,), "int32", fill_seed=0)))
+    assert report.outcome is Outcome.RUN_ERROR
+    assert "4" in report.detail
+    assert "shape" in report.detail
+    assert await works(runner)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no library"])
+async def test_a_library_that_is_none(runner: NativeRunner, tmp_path: Path, content: bytes | None) -> None:
+    library = tmp_path / "broken.so"
+    if content is not None:
+        library.write_bytes(content)
+    report = await runner.run(request_of(library, ZEROS))
+    assert report.outcome is Outcome.RUN_ERROR
+    assert "broken.so" in report.detail
+
+
+async def test_an_entry_that_is_none(runner: NativeRunner) -> None:
+    report = await runner.run(request_of(kernels.kernel("count"), ZEROS, entry="other"))
+    assert report.outcome is Outcome.RUN_ERROR
+    assert report.detail == "the library has no function other"
+
+
+async def test_a_request_that_cannot_be_executed_is_an_error_of_the_trial(runner: NativeRunner) -> None:
+    report = await runner.run(request_of(kernels.kernel("count"), Argument((4,), "float8_e4m3fn", fill_seed=0)))
+    assert report.outcome is Outcome.RUN_ERROR
+    assert "float8_e4m3fn" in report.detail
+    report = await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=TimingPlan(cache_flush_bytes=1 << 31)))
+    assert report.outcome is Outcome.RUN_ERROR
+    assert "cache_flush_bytes" in report.detail
+
+
+async def test_cancelling_ends_the_kernel_at_hand(runner: NativeRunner) -> None:
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await until(lambda: family(runner.pid))
+    await runner.cancel()
+    assert (await running).outcome is Outcome.CANCELLED
+    assert family(runner.pid) == []
+    assert await works(runner)
+
+
+async def test_cancelling_nothing_has_no_effect(runner: NativeRunner) -> None:
+    await runner.cancel()
+    assert await works(runner)
+
+
+async def test_what_a_kernel_prints_is_no_protocol(runner: NativeRunner) -> None:
+    report = await runner.run(request_of(kernels.kernel("print"), ZEROS, outputs=(0,), plan=TimingPlan(number=5000)))
+    assert report.outcome is Outcome.OK, report.detail
+    assert array(report.outputs[0])[3] == 7
+    assert await works(runner)
+
+
+# Processes
+
+
+async def test_processes_of_a_kernel_end_with_it(runner: NativeRunner) -> None:
+    running = asyncio.create_task(
+        runner.run(request_of(kernels.kernel("fork_and_hang"), ZEROS, limits=Limits(run_timeout_s=0.5)))
+    )
+    await until(lambda: len(family(runner.pid)) >= 2)
+    kin = family(runner.pid)
+    assert (await running).outcome is Outcome.RUN_TIMEOUT
+    await until(lambda: gone(kin))
+    assert psutil.Process(runner.pid).children() == []
+
+
+async def test_a_killed_runner_is_replaced_and_its_trial_tried_again(runner: NativeRunner) -> None:
+    asked = request_of(kernels.kernel("hang"), ZEROS, limits=Limits(run_timeout_s=1.0))
+    running = asyncio.create_task(runner.run(asked))
+    first = runner.pid
+    await until(lambda: family(first))
+    kin = family(first)
+    os.kill(first, signal.SIGKILL)
+    assert (await running).outcome is Outcome.RUN_TIMEOUT  # the second try ran to its limit
+    assert runner.pid != first
+    await until(lambda: gone(kin))
+    assert await works(runner)
+
+
+async def test_a_trial_that_costs_two_runners_has_crashed(runner: NativeRunner) -> None:
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    killed: list[int] = []
+    for _ in range(2):
+        await until(lambda: runner.pid is not None and runner.pid not in killed and family(runner.pid))
+        killed.append(runner.pid)
+        os.kill(killed[-1], signal.SIGKILL)
+    report = await running
+    assert (report.outcome, report.signal) == (Outcome.CRASH, signal.SIGKILL)
+    assert await works(runner)
+
+
+async def test_stop_leaves_nothing(runner: NativeRunner) -> None:
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await until(lambda: family(runner.pid))
+    everything = [psutil.Process(runner.pid), *family(runner.pid)]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await until(lambda: gone(everything))
+    await runner.stop()
+    await runner.stop()
+
+
+async def test_the_pool_has_as_many_threads_as_asked_for() -> None:
+    args = (Argument((64, 64), "float32", fill_seed=1),) * 3
+    for libraries in (find_runtime(), None):
+        native = NativeRunner(find_runner(), libraries, threads=1)
+        try:
+            assert (await native.start()).threads == 1
+            assert (await native.run(request_of(kernels.matmul(64), *args))).outcome is Outcome.OK
+        finally:
+            await native.stop()
