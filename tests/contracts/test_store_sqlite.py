@@ -75,7 +75,7 @@ def test_every_migration_raises_the_version(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"this is no database, though it is long enough to be taken for one" * 20])
 def test_what_is_no_database_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(StateFolderUnusable, match="tracker.db"):
+    with pytest.raises(StateFolderUnusable, match=r"tracker\.db"):
         SqliteStore(path)
     assert path.read_bytes() == content
 

@@ -127,9 +127,7 @@ def test_a_killed_agents_trials_go_to_others(tracker: TrackerProcess, agent: Mak
     assert states["dying"] == device_pb2.DEVICE_STATE_LOST
 
 
-def test_a_trial_that_takes_three_boards_down_is_unplaceable(
-    tracker: TrackerProcess, agent: Make, client: Make
-) -> None:
+def test_a_trial_that_loses_three_boards_is_unplaceable(tracker: TrackerProcess, agent: Make, client: Make) -> None:
     stream = client()
     stream.trial("deadly", context())
     for n in range(3):
