@@ -24,7 +24,7 @@ from agent.runner import LocalRequest, Runner, RunnerError
 from agent.settings import Settings
 from agent.start import start_runner
 from agent.state_folder import open_state
-from agent.telemetry import read_temperature_c
+from agent.telemetry import TelemetryReader
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
@@ -235,7 +235,7 @@ def _governor(fingerprint: Fingerprint) -> Check:
 
 
 def _temperature() -> Check:
-    celsius = read_temperature_c()
+    celsius = TelemetryReader().read().temperature_c
     if celsius is None:
         remedy = "a board without a sensor cannot be told hot from cold; nothing to do on a virtual machine"
         return Check("temperature", Verdict.HINT, "no CPU sensor readable", remedy)

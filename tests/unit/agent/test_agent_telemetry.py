@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.fingerprint import read_fingerprint
-from agent.telemetry import TelemetryReader, read_temperature_c
+from agent.telemetry import TelemetryReader
 from protos.device import Telemetry
 from tests.support.board_trees import RASPBERRY_PI_4, ROC_RK3399, X86_SERVER, grow
 
@@ -63,4 +63,4 @@ def test_what_a_board_does_not_offer_is_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["0\n", "-40000\n", "255000\n", "", "off\n"])
 def test_a_sensor_that_talks_nonsense(tmp_path: Path, text: str) -> None:
     files = {"class/thermal/thermal_zone0/type": "cpu-thermal\n", "class/thermal/thermal_zone0/temp": text}
-    assert read_temperature_c(grow(tmp_path, files)) is None
+    assert TelemetryReader(sys=grow(tmp_path, files), proc=tmp_path).read().temperature_c is None
