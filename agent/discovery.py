@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from agent.errors import SeveralTrackersError
 from agent.session import BACKOFF_LONGEST_S
 from agent.settings import Settings
-from protos.discovery import FoundTracker, browse
+from protos.discovery import FoundTracker, browse_async
 
 __all__ = ["choose", "locate"]
 
@@ -33,10 +33,10 @@ async def locate(settings: Settings, joined_farm: str = "") -> Sequence[str]:
     last_said = ""
     while True:
         try:
-            heard = await asyncio.to_thread(browse, _LISTEN_S, farm=farm or None, interface=settings.mdns_interface)
+            heard = await browse_async(_LISTEN_S, farm=farm or None, interface=settings.mdns_interface)
             trouble = ""
         except OSError as error:
-            heard, trouble = [], f"; mDNS is not possible here ({error})"
+            heard, trouble = [], f"; mDNS is not possible here ({error.strerror or error})"
         found = choose(heard, farm)
         if found is not None:
             log.info("found farm %s at %s by mDNS", found.farm, ", ".join(found.addresses))

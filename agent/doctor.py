@@ -26,7 +26,7 @@ from agent.start import start_runner
 from agent.state_folder import open_state
 from agent.telemetry import TelemetryReader
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
-from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse
+from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 
 __all__ = ["Check", "Verdict", "examine"]
@@ -108,9 +108,7 @@ async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
         "and a firewall must let UDP 5353 pass: where it cannot, give the address with --tracker HOST:PORT"
     )
     try:
-        heard = await asyncio.to_thread(
-            browse, _LISTEN_S, farm=settings.farm or None, interface=settings.mdns_interface
-        )
+        heard = await browse_async(_LISTEN_S, farm=settings.farm or None, interface=settings.mdns_interface)
         found = choose(heard, settings.farm)
     except SeveralTrackersError as error:
         return Check("mDNS", Verdict.FAILED, str(error), "run `agent doctor --farm NAME`"), None

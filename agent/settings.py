@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -47,6 +48,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.tracker and (self.farm or self.mdns_interface):
             raise SettingsError("--tracker names the tracker already: leave out --farm and --mdns-interface")
+        if self.mdns_interface and not _is_ipv4(self.mdns_interface):
+            raise SettingsError(f"{self.mdns_interface!r} is not an IPv4 address of this board: see `ip -4 address`")
         if self.runner != "synthetic" and self.synthetic is not None:
             raise SettingsError("--synthetic-* options need --runner synthetic")
         if self.runner == "synthetic" and (self.runtime_dir or self.threads or self.mode != "auto"):
@@ -58,6 +61,14 @@ class Settings:
     def slots(self) -> int:
         """Trials held at once: the one running and those prefetched."""
         return 1 + self.prefetch
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:

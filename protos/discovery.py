@@ -7,17 +7,17 @@ imported by the first call: who has a tracker's address needs none of its memory
 
 from __future__ import annotations
 
-import threading
+import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zeroconf import ServiceInfo, Zeroconf
+    from zeroconf import ServiceInfo
 
-__all__ = ["DEFAULT_PORT", "PROTOCOL_VERSION", "SERVICE_TYPE", "FoundTracker", "announce", "browse"]
+__all__ = ["DEFAULT_PORT", "PROTOCOL_VERSION", "SERVICE_TYPE", "FoundTracker", "announce", "browse", "browse_async"]
 
 SERVICE_TYPE = "_tvmfarm._tcp.local."
 #: Version of the messages between agent, worker, CLI and tracker. Raised when an old peer can no longer be served.
@@ -40,18 +40,14 @@ class FoundTracker:
         return self.addresses[0]
 
 
-@contextmanager
-def _zeroconf(interface: str | None) -> Iterator[Zeroconf]:
-    from zeroconf import IPVersion, Zeroconf
-
-    zc = Zeroconf(interfaces=[interface]) if interface else Zeroconf(ip_version=IPVersion.V4Only)
-    try:
-        yield zc
-    finally:
-        zc.close()
-
-
 def browse(
+    timeout_s: float = 3.0, *, settle_s: float = 0.4, farm: str | None = None, interface: str | None = None
+) -> list[FoundTracker]:
+    """``browse_async`` for callers without an event loop."""
+    return asyncio.run(browse_async(timeout_s, settle_s=settle_s, farm=farm, interface=interface))
+
+
+async def browse_async(
     timeout_s: float = 3.0, *, settle_s: float = 0.4, farm: str | None = None, interface: str | None = None
 ) -> list[FoundTracker]:
     """Trackers heard within ``timeout_s``, sorted by farm name; empty when none answers.
@@ -60,31 +56,35 @@ def browse(
     once when ``farm`` is heard. ``interface`` is an IP address of this host to listen on alone.
     Raises OSError where the network refuses multicast.
     """
-    from zeroconf import ServiceBrowser
+    from zeroconf import IPVersion
+    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
     found: dict[str, FoundTracker] = {}
     names: set[str] = set()
-    changed = threading.Event()
+    changed = asyncio.Event()
 
     def on_change(*, name: str, state_change: Any, **_: object) -> None:
         (names.discard if state_change.name == "Removed" else names.add)(name)
         changed.set()
 
-    with _zeroconf(interface) as zc:
-        browser = ServiceBrowser(zc, SERVICE_TYPE, handlers=[on_change])
+    zeroconf = AsyncZeroconf(interfaces=[interface]) if interface else AsyncZeroconf(ip_version=IPVersion.V4Only)
+    try:
+        browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, handlers=[on_change])
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
-            changed.wait(min(left_s, 0.25))  # also asks again for a service whose answer was lost
+            with contextlib.suppress(asyncio.TimeoutError):  # also asks again for a service whose answer was lost
+                await asyncio.wait_for(changed.wait(), min(left_s, 0.25))
             changed.clear()
-            for name in names - found.keys():
-                info = zc.get_service_info(SERVICE_TYPE, name, timeout=500)
-                tracker = info and _from_info(info)
-                if tracker:
+            for name in sorted(names - found.keys()):
+                info = AsyncServiceInfo(SERVICE_TYPE, name)
+                if await info.async_request(zeroconf.zeroconf, 500) and (tracker := _from_info(info)):
                     found[name] = tracker
                     deadline = min(deadline, time.monotonic() + settle_s)
             if farm is not None and any(tracker.farm == farm for tracker in found.values()):
                 break
-        browser.cancel()
+        await browser.async_cancel()
+    finally:
+        await zeroconf.async_close()
     return sorted(found.values(), key=lambda tracker: (tracker.farm, tracker.addresses))
 
 
@@ -103,7 +103,7 @@ def _from_info(info: ServiceInfo) -> FoundTracker | None:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def announce(
     farm: str, port: int, tracker_version: str, addresses: list[str], *, interface: str | None = None
 ) -> Iterator[None]:
@@ -111,7 +111,7 @@ def announce(
 
     Raises zeroconf.NonUniqueNameException when another tracker announces the same farm.
     """
-    from zeroconf import ServiceInfo
+    from zeroconf import IPVersion, ServiceInfo, Zeroconf
 
     info = ServiceInfo(
         SERVICE_TYPE,
@@ -120,9 +120,12 @@ def announce(
         parsed_addresses=addresses,
         properties={"proto": str(PROTOCOL_VERSION), "farm": farm, "version": tracker_version},
     )
-    with _zeroconf(interface) as zc:
+    zc = Zeroconf(interfaces=[interface]) if interface else Zeroconf(ip_version=IPVersion.V4Only)
+    try:
         zc.register_service(info)
         try:
             yield
         finally:
             zc.unregister_service(info)
+    finally:
+        zc.close()

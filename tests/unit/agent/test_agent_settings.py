@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent import __version__
 from agent.errors import SettingsError, StateInUseError
-from agent.settings import default_state_dir, parse_address, parse_labels
+from agent.runner import SyntheticModel
+from agent.settings import Settings, default_state_dir, parse_address, parse_labels
 from agent.state_folder import open_state
 
 
@@ -42,6 +44,29 @@ def test_labels() -> None:
 def test_not_labels(texts: list[str]) -> None:
     with pytest.raises(SettingsError):
         parse_labels(texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tracker": "farm:1", "farm": "lab"}, "leave out --farm"),
+        ({"tracker": "farm:1", "mdns_interface": "10.0.0.1"}, "leave out --farm and --mdns-interface"),
+        ({"mdns_interface": "eth0"}, "not an IPv4 address"),
+        ({"synthetic": SyntheticModel()}, "need --runner synthetic"),
+        ({"runner": "synthetic", "mode": "full"}, "leave out --runtime, --mode and --threads"),
+        ({"runner": "synthetic", "threads": 2}, "leave out --runtime, --mode and --threads"),
+        ({"runner": "synthetic", "runtime_dir": Path("/opt")}, "leave out --runtime, --mode and --threads"),
+        ({"mode": "micro", "runtime_dir": Path("/opt")}, "leave out --runtime"),
+    ],
+)
+def test_an_option_without_effect_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Settings(state_dir=Path("/state"), **options)
+
+
+def test_slots_are_the_running_one_and_those_prefetched() -> None:
+    assert Settings(state_dir=Path("/state"), prefetch=0).slots == 1
+    assert Settings(state_dir=Path("/state"), prefetch=2).slots == 3
 
 
 @pytest.mark.parametrize(
