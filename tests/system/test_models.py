@@ -37,7 +37,9 @@ def run_tvm(model: bytes, inputs: list[np.ndarray], folder: Path) -> np.ndarray:
 
 
 def run_onnx(model: bytes, inputs: list[np.ndarray]) -> np.ndarray:
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, quiet, providers=["CPUExecutionProvider"])
     return session.run(None, {i.name: x for i, x in zip(session.get_inputs(), inputs, strict=True)})[0]
 
 

@@ -57,8 +57,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BUILD_TIMEOUT_S = 8.0
-#: Candidates of one evolution: small enough that 30 tasks all get a first round soon, large enough to learn from.
-BATCH = 16
+#: Candidates of one evolution. Small, so that 30 tasks all get a first round soon; searching stays far from the bottleneck.
+BATCH = 8
 DEFAULT_PLAN = TimingPlan(number=1, repeat=3, min_repeat_ms=10)
 #: Seconds that timing a whole model may take, whatever its latency.
 MODEL_TIMING_S = 4.0

@@ -1,0 +1,126 @@
+"""A whole farm on this machine: a real tracker with a tuning worker, and real agents with native runners."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from protos.convert import from_message
+from protos.farm.v1 import control_pb2, record_pb2
+from tests.support.tracker_process import TrackerProcess, wait_until
+from tracker.domain import Job, Record, RecordFilter
+
+__all__ = ["AgentOfFarm", "WholeFarm"]
+
+_ROOT = Path(__file__).parents[2]
+_ENVIRON = {**os.environ, "PYTHONPATH": str(_ROOT)}
+
+
+class AgentOfFarm:
+    """An ``agent start`` process in a state folder of its own."""
+
+    def __init__(self, state: Path, address: str, *options: str) -> None:
+        self.state = state
+        self.address = address
+        self.options = options
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "agent", "start", "--tracker", self.address, "--state", str(self.state)]
+        with self.state.with_suffix(".log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--name", self.state.name, *self.options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_ENVIRON,
+            )
+
+    def runners(self) -> list[psutil.Process]:
+        """The runner processes, and whatever they forked."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=20)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+class WholeFarm:
+    """Tracker and agents under ``folder``. Everything it started has ended after ``close``."""
+
+    def __init__(self, folder: Path, *agents: str, workers: int = 1) -> None:
+        self.folder = folder
+        self.tracker = TrackerProcess(folder / "tracker", workers=workers)
+        self.agents: list[AgentOfFarm] = []
+        for name in agents:
+            self.add_agent(name)
+        self.wait_for_devices(len(agents))
+
+    def add_agent(self, name: str, *options: str) -> AgentOfFarm:
+        agent = AgentOfFarm(self.folder / name, self.tracker.address, *options)
+        self.agents.append(agent)
+        return agent
+
+    def wait_for_devices(self, count: int) -> None:
+        lost = control_pb2.ListDevicesRequest()
+
+        def connected() -> bool:
+            devices = self.tracker.control.ListDevices(lost).devices
+            return sum(1 for device in devices if device.state in (1, 2)) == count
+
+        wait_until(connected, f"{count} connected devices", 60)
+
+    def farm(self, *arguments: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
+        """Run the ``farm`` command to its end."""
+        process = self.start_farm(*arguments)
+        out, err = process.communicate(timeout=timeout_s)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def start_farm(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", "from tracker.cli import farm; farm()", "--tracker", self.tracker.address, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_ENVIRON,
+            cwd=self.folder,
+        )
+
+    def jobs(self) -> list[Job]:
+        answer = self.tracker.control.ListJobs(control_pb2.ListJobsRequest())
+        return [from_message(Job, job) for job in answer.jobs]
+
+    def job(self, job_id: str) -> Job:
+        return from_message(Job, self.tracker.control.GetJob(control_pb2.GetJobRequest(id=job_id)))
+
+    def records(self, **wanted: str) -> list[Record]:
+        from protos.convert import to_message
+
+        request = to_message(record_pb2.RecordFilter, RecordFilter(**wanted))
+        return [from_message(Record, record) for record in self._records(request)]
+
+    def _records(self, request: object) -> Iterator[object]:
+        return self.tracker.control.QueryRecords(request)
+
+    def worker_log(self) -> str:
+        return "\n".join(path.read_text() for path in sorted((self.tracker.state / "logs").glob("*")))
+
+    def close(self) -> None:
+        for agent in self.agents:
+            if agent.process.poll() is None:
+                agent.process.kill()
+            agent.process.wait(timeout=20)
+        if self.tracker.process.poll() is None:
+            self.tracker.stop()

@@ -1,0 +1,155 @@
+"""``farm tune`` through real tracker, worker, agents and runners; ONNX Runtime judges the answers."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+pytest.importorskip("tvm")
+
+from tests.support.networks import light_network, small_network  # noqa: E402
+from tests.support.tracker_process import wait_until  # noqa: E402
+from tests.support.whole_farm import WholeFarm  # noqa: E402
+from tracker.domain import JobState, Outcome  # noqa: E402
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+
+# What README shows: a package runs with tvm_ffi and the runtime library, without TVM's Python package.
+LOAD = Path(__file__).parents[1] / "support" / "load_package.py"
+
+
+@pytest.fixture(scope="module")
+def one_board(tmp_path_factory):
+    farm = WholeFarm(tmp_path_factory.mktemp("farm"), "board")
+    yield farm
+    farm.close()
+
+
+def run_package(folder: Path, x: np.ndarray) -> np.ndarray:
+    """The package's answer to ``x``, in a process that never imports tvm."""
+    np.save(folder.parent / "x.npy", x)
+    command = [sys.executable, str(LOAD), str(folder), str(folder.parent / "x.npy"), str(folder.parent / "y.npy")]
+    subprocess.run(command, check=True, timeout=120)
+    return np.load(folder.parent / "y.npy")
+
+
+def run_onnx(model: bytes, x: np.ndarray) -> np.ndarray:
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, quiet, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def closing_line(done: subprocess.CompletedProcess[str]) -> re.Match[str]:
+    line = done.stdout.strip().splitlines()[-1]
+    match = re.fullmatch(
+        r"(\w+): ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+)x\), outputs equal \(max \|diff\| \S+\)", line
+    )
+    assert match, f"the last line is {line!r}"
+    return match
+
+
+def test_a_light_network_with_random_weights_is_faster_and_answers_as_onnx_runtime(one_board):
+    model = light_network("light_squeezenet", seed=11)
+    (one_board.folder / "squeezenet.onnx").write_bytes(model)
+    done = one_board.farm("tune", "squeezenet.onnx", "--pool", "x86_64", "--trials", "84", "-o", "tuned")
+    assert done.returncode == 0, done.stdout + done.stderr + one_board.worker_log()
+    match = closing_line(done)
+    assert match[1] == "squeezenet"
+    assert float(match[3]) < float(match[2])
+
+    x = np.random.default_rng(2).random((1, 3, 224, 224), dtype=np.float32)
+    expected = run_onnx(model, x)
+    assert expected.std() > 0
+    np.testing.assert_allclose(run_package(one_board.folder / "tuned", x), expected, rtol=1e-3, atol=1e-6)
+
+    job = one_board.jobs()[0]
+    assert (job.state, job.trials) == (JobState.DONE, 84)
+    records = one_board.records(job_id=job.id)
+    tuned = [record for record in records if record.engine == "ansor"]
+    assert len(tuned) == 84
+    assert len({record.trial_id for record in records}) == len(records)
+    assert {record.engine for record in records} == {"ansor", "untuned"}
+    for record in tuned:
+        assert record.trace
+        assert record.versions["tvm"]
+        assert record.measurement.device_name == ("board" if record.measurement.outcome is not Outcome.BUILD_ERROR else "")
+        timeline = record.measurement.timeline
+        if record.measurement.outcome is Outcome.OK:
+            assert record.measurement.run_secs
+            assert 0 < timeline.proposed_s <= timeline.built_s <= timeline.queued_s <= timeline.sent_s
+            assert timeline.started_s < timeline.finished_s <= timeline.stored_s
+
+
+def test_best_known_records_compile_without_a_trial(one_board):
+    (one_board.folder / "small.onnx").write_bytes(small_network(seed=5))
+    tuned = one_board.farm("tune", "small.onnx", "--pool", "x86_64", "--trials", "18", "-o", "small-tuned")
+    assert tuned.returncode == 0, tuned.stdout + tuned.stderr
+    before = len(one_board.records())
+    done = one_board.farm("compile", "small.onnx", "--pool", "x86_64", "-o", "small-compiled")
+    assert done.returncode == 0, done.stdout + done.stderr
+    new = one_board.records()[before:]
+    assert {record.engine for record in new} <= {"untuned"}, "compiling must not search"
+    assert any(not task.kept_untuned for task in one_board.jobs()[0].result.tasks), "nothing was taken from the log"
+    x = np.random.default_rng(3).random((1, 3, 12, 12), dtype=np.float32)
+    answer = run_package(one_board.folder / "small-compiled", x)
+    np.testing.assert_allclose(answer, run_onnx(small_network(seed=5), x), rtol=1e-3, atol=1e-4)
+
+    bench = one_board.farm("bench", "small-compiled", "--pool", "x86_64", "--json")
+    assert bench.returncode == 0, bench.stdout + bench.stderr
+    assert json.loads(bench.stdout)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "sentence"),
+    [
+        pytest.param(b"no model", [], "is not an ONNX file", id="broken file"),
+        pytest.param(small_network(1), ["--shape", "zz=1,2"], "no input named zz", id="shape of no input"),
+    ],
+)
+def test_a_model_at_fault_is_one_sentence_and_exit_code_2(one_board, content, options, sentence):
+    (one_board.folder / "bad.onnx").write_bytes(content)
+    done = one_board.farm("tune", "bad.onnx", "--pool", "x86_64", "--trials", "4", "-o", "bad-tuned", *options)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert sentence in done.stderr
+    assert not (one_board.folder / "bad-tuned").exists()
+
+
+def test_a_cancelled_job_frees_the_board(one_board):
+    (one_board.folder / "cancel.onnx").write_bytes(light_network("light_squeezenet", seed=4))
+    done = one_board.farm("tune", "cancel.onnx", "--pool", "x86_64", "--budget", "10m", "--detach")
+    assert done.returncode == 0, done.stderr
+    job = one_board.jobs()[0]
+    wait_until(lambda: one_board.job(job.id).trials > 0, "first trials", 120)
+    assert one_board.farm("jobs", "cancel", job.id).returncode == 0
+    assert one_board.job(job.id).state is JobState.CANCELLED
+    wait_until(lambda: one_board.tracker.devices()[0].held == 0, "a free board", 20)
+    trials = one_board.job(job.id).trials
+    (one_board.folder / "next.onnx").write_bytes(small_network(seed=6))
+    after = one_board.farm("tune", "next.onnx", "--pool", "x86_64", "--trials", "6", "-o", "next-tuned")
+    assert after.returncode == 0, after.stdout + after.stderr
+    assert one_board.job(job.id).trials == trials, "a cancelled job went on measuring"
+
+
+def test_three_boards_share_one_job_and_the_records_say_which(tmp_path):
+    farm = WholeFarm(tmp_path, "left", "middle")
+    try:
+        (tmp_path / "small.onnx").write_bytes(small_network(seed=8, channels=16, size=28))
+        running = farm.start_farm("tune", "small.onnx", "--pool", "x86_64", "--trials", "90", "-o", "tuned")
+        wait_until(lambda: farm.jobs() and farm.jobs()[0].trials >= 10, "a running job", 120)
+        farm.add_agent("right")  # joins while the job runs: nothing tells the job but the farm itself
+        out, err = running.communicate(timeout=300)
+        assert running.returncode == 0, out + err
+        records = [r for r in farm.records() if r.measurement.device_name]
+        assert {r.measurement.device_name for r in records} == {"left", "middle", "right"}
+        assert len({r.measurement.device_class for r in records}) == 1
+        assert farm.jobs()[0].trials == 90
+        by_name = {device.name: device.id for device in farm.tracker.devices()}
+        assert all(by_name[r.measurement.device_name] == r.measurement.device_id for r in records)
+    finally:
+        farm.close()
