@@ -81,19 +81,22 @@ class Connection:
         try:
             await asyncio.wait_for(self.process.wait(), _EXIT_WITHIN_S)
         except asyncio.TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
+            self._kill()
             await self.process.wait()
         await self._listening
         # Without this the closed pipe's transport is still open when its loop ends.
         with contextlib.suppress(ConnectionError):
             await self._input.wait_closed()
 
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
+            self.process.kill()
+
     async def _receive(self, expected: int, within_s: float) -> bytes:
         try:
             return await asyncio.wait_for(self._read_frame(expected), within_s)
         except asyncio.TimeoutError:
-            self.process.kill()
+            self._kill()
             raise RunnerDiedError(f"gave no answer within {within_s:g} s") from None
         except (asyncio.IncompleteReadError, ConnectionError):
             raise await self._obituary() from None
@@ -102,7 +105,7 @@ class Connection:
         size, kind = protocol.FRAME_HEAD.unpack(await self._output.readexactly(protocol.FRAME_HEAD.size))
         payload = await self._output.readexactly(size)
         if kind != expected:
-            self.process.kill()
+            self._kill()
             raise RunnerDiedError(f"sent a frame of type {kind} where {expected} was due")
         return payload
 
@@ -110,7 +113,7 @@ class Connection:
         try:
             status = await asyncio.wait_for(self.process.wait(), _EXIT_WITHIN_S)
         except asyncio.TimeoutError:
-            self.process.kill()
+            self._kill()
             return RunnerDiedError("closed its output and lived on")
         await self._listening
         words = self._last_words.decode("utf-8", "replace").strip()

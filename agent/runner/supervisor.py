@@ -82,30 +82,30 @@ class NativeRunner:
         silence_s = request.request.limits.run_timeout_s + _SILENCE_S
         died: RunnerDiedError | None = None
         for _ in range(_TRIES):
-            if self._cancelled:
-                return RunReport(Outcome.CANCELLED, "stopped on request")
             self._sequence = (self._sequence + 1) % (1 << 32)
             try:
                 frame = await self._encode(request)
-            except (protocol.RequestError, OSError) as error:
+            except protocol.RequestError as error:
                 return RunReport(Outcome.RUN_ERROR, str(error))
             connection = self._connection or await self._connect()
+            if self._cancelled:
+                break
             try:
-                result = await connection.ask(frame, self._sequence, silence_s)
+                return _report(await connection.ask(frame, self._sequence, silence_s))
             except RunnerDiedError as error:
                 died = error
                 await self._drop()
                 log.warning("the runner died over trial %s: %s", request.request.trial_id, error)
-            else:
-                return _report(result)
-        if self._cancelled:
+        if self._cancelled or died is None:
             return RunReport(Outcome.CANCELLED, "stopped on request")
-        assert died is not None
         return RunReport(Outcome.CRASH, f"the runner itself died of it twice: {died}", signal=died.signal_number)
 
     async def _encode(self, request: LocalRequest) -> list[bytes]:
-        library = await self._transport.put(request.library)
-        params = await self._transport.put(request.params) if request.params else ""
+        try:
+            library = await self._transport.put(request.library)
+            params = await self._transport.put(request.params) if request.params else ""
+        except OSError as error:
+            raise RunnerError(f"cannot bring {request.library.name} to the machine that runs it: {error}") from error
         return protocol.encode_run(self._sequence, request.request, library, params)
 
     async def cancel(self) -> None:
@@ -120,16 +120,8 @@ class NativeRunner:
 
     async def _connect(self) -> Connection:
         await self._drop()
-        argv = [await self._transport.put(self._executable)]
-        if self._libraries is not None:
-            found = self._libraries
-            for option, path in (("--ffi", found.ffi), ("--runtime", found.runtime), ("--extra", found.extra)):
-                if path is not None:
-                    argv += [option, await self._transport.put(path)]
-        if self._threads:
-            argv += ["--threads", str(self._threads)]
         try:
-            process = await self._transport.spawn(argv)
+            process = await self._transport.spawn(await self._command())
         except OSError as error:
             raise RunnerError(f"cannot start {self._executable}: {error.strerror or error}") from error
         try:
@@ -137,6 +129,16 @@ class NativeRunner:
         except RunnerDiedError as error:
             raise RunnerError(f"{self._executable} {error}") from error
         return self._connection
+
+    async def _command(self) -> list[str]:
+        command = [await self._transport.put(self._executable)]
+        if (found := self._libraries) is not None:
+            for option, path in (("--ffi", found.ffi), ("--runtime", found.runtime), ("--extra", found.extra)):
+                if path is not None:
+                    command += [option, await self._transport.put(path)]
+        if self._threads:
+            command += ["--threads", str(self._threads)]
+        return command
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None

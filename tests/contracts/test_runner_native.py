@@ -7,14 +7,15 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from agent.runner import LocalRequest, NativeRunner, RunReport, find_runner, find_runtime
+from agent.runner import LocalRequest, LocalTransport, NativeRunner, RunnerError, RunReport, find_runner, find_runtime
+from agent.runner.transport import Process
 from protos.device import RunnerMode
 from protos.measurement import (
     Argument,
@@ -450,3 +451,58 @@ async def test_the_pool_has_as_many_threads_as_asked_for() -> None:
             assert (await native.run(request_of(kernels.matmul(64), *args))).outcome is Outcome.OK
         finally:
             await native.stop()
+
+
+class OnCpu(LocalTransport):
+    """Allows the runner one CPU, the last."""
+
+    async def spawn(self, argv: Sequence[str]) -> Process:
+        return await super().spawn(["taskset", "-c", str(max(os.sched_getaffinity(0))), *argv])
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+async def test_the_pool_keeps_to_the_cpus_it_is_allowed(mode: RunnerMode) -> None:
+    args = (Argument((64, 64), "float32", fill_seed=1),) * 3
+    libraries = find_runtime() if mode is RunnerMode.FULL else None
+    native = NativeRunner(find_runner(), libraries, transport=OnCpu())
+    try:
+        assert (await native.start()).threads == 1
+        assert (await native.run(request_of(kernels.matmul(64), *args))).outcome is Outcome.OK
+    finally:
+        await native.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("absent", None, "No such file"),
+        ("text", "#!/bin/sh\nexit 0\n", "exit status 0"),
+        ("talker", "#!/bin/sh\nprintf 'Hello, this is no runner at all'\n", "closed its output|exit status|frame"),
+        ("stranger", "#!/bin/sh\nprintf '\\004\\000\\000\\000\\201nope'; cat\n", "is no runner"),
+    ],
+)
+async def test_a_program_that_is_no_runner(tmp_path: Path, name: str, content: str | None, says: str) -> None:
+    program = tmp_path / name
+    if content is not None:
+        program.write_text(content)
+        program.chmod(0o755)
+    with pytest.raises(RunnerError, match=says):
+        await NativeRunner(program, None).start()
+
+
+async def test_two_trials_at_once_are_refused(runner: NativeRunner) -> None:
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await until(lambda: family(runner.pid))
+    with pytest.raises(RunnerError, match="two trials at once"):
+        await runner.run(request_of(kernels.kernel("count"), ZEROS))
+    await runner.cancel()
+    assert (await running).outcome is Outcome.CANCELLED
+
+
+async def test_cancelling_before_the_kernel_is_sent(runner: NativeRunner) -> None:
+    await runner.stop()  # so that the trial has to wait for a new runner
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await asyncio.sleep(0)
+    await runner.cancel()
+    assert (await asyncio.wait_for(running, 5)).outcome is Outcome.CANCELLED
+    assert await works(runner)

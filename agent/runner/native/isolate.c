@@ -58,7 +58,7 @@ _Noreturn void child_fail(enum outcome outcome, const char *format, ...) {
   vsnprintf(board->detail, sizeof board->detail, format, values);
   va_end(values);
   board->outcome = outcome;
-  board->finished_unix_s = unix_s();
+  board->finished_unix_s = board->started_unix_s ? unix_s() : 0;
   board->stage = STAGE_DONE;
   _exit(0);
 }
@@ -79,6 +79,15 @@ static void limit_memory(uint64_t bytes) {
     child_fail(OUTCOME_RUN_ERROR, "cannot limit memory to %llu bytes: %s", (unsigned long long)bytes, strerror(errno));
 }
 
+/* Where the whole board runs out of memory, it shall cost the kernel and not the agent. */
+static void prefer_for_oom_killer(void) {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return; /* a system without that killer */
+  ssize_t refused = write(fd, "1000", 4); /* by a sandbox: the kernel runs, only less expendable */
+  (void)refused;
+  close(fd);
+}
+
 static _Noreturn void child(const struct request *request, pid_t runner, int printed, int body) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -93,6 +102,7 @@ static _Noreturn void child(const struct request *request, pid_t runner, int pri
   sigprocmask(SIG_SETMASK, &none, NULL);
   /* A crash is an everyday outcome here: no core files. */
   prctl(PR_SET_DUMPABLE, 0);
+  prefer_for_oom_killer();
   limit_memory(request->memory_bytes);
   program_run(request, board, body);
 }
