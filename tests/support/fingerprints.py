@@ -8,10 +8,11 @@ from protos.device import CpuCluster, Fingerprint
 
 __all__ = ["AARCH64_FEATURES", "BOARDS", "ZEN4_FEATURES", "board"]
 
-ZEN4_FEATURES = set(
-    """abm avx avx2 avx512_bf16 avx512_bitalg avx512_vbmi2 avx512_vnni avx512bw avx512cd avx512dq avx512f avx512ifma
-    avx512vbmi avx512vl bmi1 bmi2 cx16 f16c fma gfni movbe popcnt sse4_1 sse4_2 sse4a ssse3 vaes""".split()
-)
+ZEN4_FEATURES = {
+    *("abm", "avx", "avx2", "avx512_bf16", "avx512_bitalg", "avx512_vbmi2", "avx512_vnni", "avx512bw", "avx512cd"),
+    *("avx512dq", "avx512f", "avx512ifma", "avx512vbmi", "avx512vl", "bmi1", "bmi2", "cx16", "f16c", "fma", "gfni"),
+    *("movbe", "popcnt", "sse4_1", "sse4_2", "sse4a", "ssse3", "vaes"),
+}
 AARCH64_FEATURES = {"fp", "asimd", "evtstrm", "crc32", "cpuid"}
 
 

@@ -26,7 +26,9 @@ def make_job(job_id: str = "net-1", **changes: Any) -> Job:
 
 
 def make_tasks(job_id: str = "net-1", count: int = 2) -> list[TaskPlan]:
-    return [TaskPlan(f"{job_id}/{n}", f"task{n}", n + 1, Workload(f"w{n}", f"task{n}", "{}", 2e6)) for n in range(count)]
+    return [
+        TaskPlan(f"{job_id}/{n}", f"task{n}", n + 1, Workload(f"w{n}", f"task{n}", "{}", 2e6)) for n in range(count)
+    ]
 
 
 def make_record(trial_id: str, run_secs: tuple[float, ...] = (0.3, 0.1, 0.2), **changes: Any) -> Record:

@@ -7,18 +7,13 @@ trial wins, wherever it comes from; any other is acknowledged and dropped.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
-import math
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum
 
 from tracker.domain import (
-    Capacity,
     FailedBuild,
     Measurement,
     MeasureRequest,
@@ -31,15 +26,15 @@ from tracker.domain import (
     Trial,
 )
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.scheduling.fair_share import FairShare
-from tracker.scheduling.placement import Placement, Selection
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Acknowledge, Board, Cancel
+from tracker.services.dispatch import Dispatch
 from tracker.services.fleet import Fleet
 from tracker.services.histogram import Histogram
 from tracker.services.store_thread import StoreThread
+from tracker.services.trials import Answer, Pending, Stream, TrialState, cancelled, check, sound
 
-__all__ = ["INLINE_BYTES", "MAX_LOSSES", "Measuring", "Stream"]
+__all__ = ["INLINE_BYTES", "MAX_LOSSES", "Measuring"]
 
 log = logging.getLogger(__name__)
 
@@ -49,62 +44,6 @@ INLINE_BYTES = 256 * 1024
 MAX_LOSSES = 3
 #: Libraries that one stream may have waiting here; beyond it the stream is read no further until some are answered.
 STREAM_BYTES = 256 << 20
-
-Answer = Measurement | Capacity
-
-
-class _State(Enum):
-    QUEUED = 0
-    SENT = 1
-    STORING = 2
-    DONE = 3
-
-
-class _Pending:
-    """A trial on its way."""
-
-    __slots__ = ("account", "board", "context", "losses", "queued_s", "request", "sent_s", "state", "stream", "to_ack")
-
-    def __init__(self, stream: Stream, request: MeasureRequest, context: RecordContext | None, now: float) -> None:
-        self.stream = stream
-        self.request = request
-        self.context = context
-        self.queued_s = now
-        self.sent_s = 0.0
-        self.state = _State.QUEUED
-        self.board: Board | None = None
-        self.account = ""
-        self.losses = 0
-        self.to_ack: list[Board] = []
-
-
-class Stream:
-    """One open Measure call: whose trials they are and where their answers go."""
-
-    def __init__(self, id_: str, opened: OpenMeasure, user: str, deliver: Callable[[Answer], None]) -> None:
-        self.id = id_
-        self.opened = opened
-        self.user = user
-        self.deliver = deliver
-        self.selection = Selection(opened.pool, opened.device_class, opened.whole_models)
-        self.queue: deque[_Pending] = deque()
-        self.pending: dict[str, _Pending] = {}
-        self.cancelled = False
-        self.storing = 0
-        self.bytes = 0
-        self.idle = asyncio.Event()
-
-
-class _Group:
-    """Streams of equal selection and the boards they share."""
-
-    def __init__(self, selection: Selection) -> None:
-        self.selection = selection
-        self.placement = Placement()
-        self.streams: dict[str, Stream] = {}
-
-    def capacity(self) -> Capacity:
-        return Capacity(self.placement.devices, self.placement.slots)
 
 
 class Measuring:
@@ -126,16 +65,21 @@ class Measuring:
         self._recorded = recorded
         self._clock = clock
         self._numbers = itertools.count(1)
-        self._groups: dict[tuple[str, str, bool], _Group] = {}
-        self._trials: dict[str, _Pending] = {}
-        self._share = FairShare()
+        self._dispatch = Dispatch(fleet, clock)
+        self._trials: dict[str, Pending] = {}
         self._known: dict[str, set[str]] = {}
         self.answered = dict.fromkeys(Outcome, 0)
-        self.waited = Histogram()
 
     @property
     def queued(self) -> int:
-        return sum(p.state is _State.QUEUED for g in self._groups.values() for s in g.streams.values() for p in s.queue)
+        """Trials that wait for a board."""
+        return sum(pending.state is TrialState.QUEUED for pending in self._trials.values())
+
+    @property
+    def waited(self) -> Histogram:
+        return self._dispatch.waited
+
+    # Streams and their trials.
 
     async def open(self, opened: OpenMeasure, deliver: Callable[[Answer], None]) -> Stream:
         """Start a stream; its capacity is delivered first.
@@ -155,143 +99,125 @@ class Measuring:
                 recorded = await self._store.call(lambda s: s.trial_ids(opened.job_id))
                 self._known.setdefault(opened.job_id, set()).update(recorded)
         stream = Stream(str(next(self._numbers)), opened, user, deliver)
-        group = self._groups.get(stream.selection.key)
-        if group is None:
-            group = self._groups[stream.selection.key] = _Group(stream.selection)
-            for board in self._fleet.connected():
-                self._offer(group, board)
-        group.streams[stream.id] = stream
-        self._share.open(stream.id)
-        deliver(group.capacity())
+        self._dispatch.open(stream)
         log.info("%s measures on pool %s %s", opened.client, opened.pool, opened.device_class)
         return stream
 
     def close(self, stream: Stream) -> None:
         """The client went away: what is queued is dropped, what runs is cancelled."""
         self._drop(stream)
-        self._share.close(stream.id)
-        group = self._groups[stream.selection.key]
-        group.streams.pop(stream.id, None)
-        if not group.streams:
-            del self._groups[stream.selection.key]
+        self._dispatch.close(stream)
         job_id = stream.opened.job_id
-        streams = (s for g in self._groups.values() for s in g.streams.values())
-        if not any(s.opened.job_id == job_id for s in streams):
+        if not any(other.opened.job_id == job_id for other in self._dispatch.streams()):
             self._known.pop(job_id, None)
+
+    async def settled(self, stream: Stream) -> None:
+        """Returns when the stream has no unanswered trial; its client sends no more."""
+        await stream.until(lambda: not stream.pending and not stream.storing)
 
     def cancel_job(self, job_id: str) -> None:
         """Every trial of the job that is not being stored is answered CANCELLED, those to come as well."""
-        for stream in [s for g in self._groups.values() for s in g.streams.values() if s.opened.job_id == job_id]:
+        for stream in [s for s in self._dispatch.streams() if s.opened.job_id == job_id]:
             stream.cancelled = True
             for trial_id in self._drop(stream):
-                self._answer(stream, Measurement(trial_id, Outcome.CANCELLED, detail=f"job {job_id} was cancelled"))
+                self._answer(stream, cancelled(trial_id, job_id))
 
     def _drop(self, stream: Stream) -> list[str]:
-        dropped = [p for p in stream.pending.values() if p.state is not _State.STORING]
+        dropped = [p for p in stream.pending.values() if p.state is not TrialState.STORING]
         stream.queue.clear()
-        held: dict[Board, list[str]] = {}
+        held: dict[Board, list[Pending]] = {}
         for pending in dropped:
             self._forget(pending)
             if pending.board is not None:
-                held.setdefault(pending.board, []).append(pending.request.trial_id)
-        for board, trial_ids in held.items():
-            board.send(Cancel(tuple(trial_ids)))
-            for trial_id in trial_ids:
-                self._release(board, trial_id, stream.id, None)
-            self._fill(board)
-        return [p.request.trial_id for p in dropped]
+                held.setdefault(pending.board, []).append(pending)
+        for board, pendings in held.items():
+            self._take_back(board, *pendings)
+        return [pending.id for pending in dropped]
+
+    def _take_back(self, board: Board, *pendings: Pending) -> None:
+        board.send(Cancel(tuple(pending.id for pending in pendings)))
+        for pending in pendings:
+            self._dispatch.release(board, pending.id, pending.account, None)
+        self._dispatch.fill(board)
 
     async def submit(self, stream: Stream, trial: Trial) -> None:
         """Measure a trial. One that is pending here is the same trial; one with a record is answered from it.
 
-        Raises InvalidRequest for a trial that cannot be sent to any board as it stands.
+        Returns late when the stream has too much waiting. Raises InvalidRequest for a trial that cannot be sent to
+        any board as it stands.
         """
-        request = trial.request
-        _check(request)
-        if stream.cancelled:
-            self._answer(stream, _cancelled(request.trial_id, stream))
+        check(trial.request)
+        if await self._known_already(stream, trial.request.trial_id):
             return
-        if await self._answered_before(stream, request.trial_id) or self._adopted(stream, request.trial_id):
+        request = await self._portable(trial.request)
+        # Storing a large library took its time: the same trial or a cancellation may have come meanwhile.
+        if await self._known_already(stream, request.trial_id):
             return
-        request = await self._portable(request)
-        if stream.cancelled or self._adopted(stream, request.trial_id):
-            return
-        pending = _Pending(stream, request, trial.context, self._clock())
-        stream.bytes += len(request.program.library.inline)
-        self._trials[request.trial_id] = stream.pending[request.trial_id] = pending
+        pending = Pending(stream, request, trial.context, self._clock())
+        self._trials[pending.id] = pending
+        stream.add(pending)
         stream.queue.append(pending)
-        self._pump(self._groups[stream.selection.key], stream)
-        while stream.bytes > STREAM_BYTES:
-            stream.idle.clear()
-            await stream.idle.wait()
+        self._dispatch.pump(stream)
+        await stream.until(lambda: stream.bytes <= STREAM_BYTES)
 
-    async def fail_build(self, stream: Stream, failed: FailedBuild) -> None:
+    async def fail_build(self, stream: Stream, build: FailedBuild) -> None:
         """Record and answer a candidate that was never built. Raises InvalidRequest for another outcome."""
-        if failed.outcome not in (Outcome.BUILD_ERROR, Outcome.BUILD_TIMEOUT):
-            raise InvalidRequest(f"trial {failed.trial_id}: a failed build is a build error or a build timeout")
-        if await self._answered_before(stream, failed.trial_id) or self._adopted(stream, failed.trial_id):
+        if build.outcome not in (Outcome.BUILD_ERROR, Outcome.BUILD_TIMEOUT):
+            raise InvalidRequest(f"trial {build.trial_id}: a failed build is a build error or a build timeout")
+        if await self._known_already(stream, build.trial_id):
             return
+        context = build.context
         measurement = Measurement(
-            failed.trial_id, failed.outcome, detail=failed.detail, device_class=stream.opened.device_class
+            build.trial_id,
+            build.outcome,
+            detail=build.detail,
+            device_class=stream.opened.device_class,
+            timeline=Timeline(context.proposed_s, context.built_s) if context else Timeline(),
         )
-        if stream.cancelled:
-            measurement = _cancelled(failed.trial_id, stream)
-        if failed.context is None or stream.cancelled:
+        if context is None:
             self._answer(stream, measurement)
             return
-        context, times = failed.context, Timeline(failed.context.proposed_s, failed.context.built_s)
+
+        def kept(record: Record) -> None:
+            stream.storing -= 1
+            self._kept(stream, record.measurement)
+
         stream.storing += 1
-        self._store.put(
-            self._record(stream, replace(measurement, timeline=times), context, failed.plan, None),
-            lambda record: self._build_kept(stream, record.measurement),
-        )
-
-    def _build_kept(self, stream: Stream, measurement: Measurement) -> None:
-        stream.storing -= 1
-        self._kept(stream, measurement)
-
-    async def settled(self, stream: Stream) -> None:
-        """Returns when the stream has no unanswered trial; its client sends no more."""
-        while stream.pending or stream.storing:
-            stream.idle.clear()
-            await stream.idle.wait()
+        self._store.put(self._record(stream, measurement, context, build.plan, None), kept)
 
     def cancel(self, stream: Stream, trial_id: str) -> None:
         """Answer a trial CANCELLED unless its measurement is here already; an unknown one is ignored."""
         pending = stream.pending.get(trial_id)
-        if pending is None or pending.state is _State.STORING:
+        if pending is None or pending.state is TrialState.STORING:
             return
         self._forget(pending)
         self._answer(stream, Measurement(trial_id, Outcome.CANCELLED, detail="cancelled by its client"))
-        if (board := pending.board) is not None:
-            board.send(Cancel((trial_id,)))
-            self._release(board, trial_id, pending.account, None)
-            self._fill(board)
+        if pending.board is not None:
+            self._take_back(pending.board, pending)
 
-    async def _answered_before(self, stream: Stream, trial_id: str) -> bool:
-        if trial_id not in self._known.get(stream.opened.job_id, ()):
-            return False
-        record = await self._store.call(lambda s: s.record(trial_id))
-        if record is not None:
-            self._answer(stream, record.measurement)
-        return record is not None
-
-    def _adopted(self, stream: Stream, trial_id: str) -> bool:
-        """Whether the trial is on its way already; one of an older stream of the same client changes over."""
+    async def _known_already(self, stream: Stream, trial_id: str) -> bool:
+        """Whether the trial needs nothing more here: cancelled with its job, answered before, or on its way."""
+        if stream.cancelled:
+            self._answer(stream, cancelled(trial_id, stream.opened.job_id))
+            return True
+        if trial_id in self._known.get(stream.opened.job_id, ()):
+            record = await self._store.call(lambda s: s.record(trial_id))
+            if record is not None:
+                self._answer(stream, record.measurement)
+                return True
         pending = self._trials.get(trial_id)
-        if pending is None:
-            return False
+        return pending is not None and self._adopted(stream, pending)
+
+    def _adopted(self, stream: Stream, pending: Pending) -> bool:
+        """A trial of an older stream changes over to this one of the same client."""
         if pending.stream is stream:
             return True
-        if pending.state is _State.QUEUED:
+        if pending.state is TrialState.QUEUED:
             self._forget(pending)
             return False
-        size = len(pending.request.program.library.inline)
-        pending.stream.pending.pop(trial_id, None)
-        pending.stream.bytes -= size
-        stream.bytes += size
+        pending.stream.remove(pending)
         pending.stream = stream
-        stream.pending[trial_id] = pending
+        stream.add(pending)
         return True
 
     async def _portable(self, request: MeasureRequest) -> MeasureRequest:
@@ -308,24 +234,15 @@ class Measuring:
     # Boards: the fleet calls joined, left and stopped.
 
     def joined(self, board: Board) -> None:
-        for group in self._groups.values():
-            self._offer(group, board)
-            self._tell_capacity(group)
-        self._fill(board)
+        self._dispatch.offer(board)
 
     def stopped(self, board: Board) -> None:
-        for group in self._groups.values():
-            if board.id in group.placement:
-                group.placement.remove(board.id)
-                self._tell_capacity(group)
+        self._dispatch.withdraw(board)
 
     def left(self, board: Board) -> None:
-        self.stopped(board)
-        self._requeue(board, sorted(board.held, key=self._sent_s), "the board was lost", counts=True)
-
-    def _sent_s(self, trial_id: str) -> float:
-        pending = self._trials.get(trial_id)
-        return pending.sent_s if pending else 0.0
+        self._dispatch.withdraw(board)
+        held = sorted(board.held, key=lambda t: self._trials[t].sent_s if t in self._trials else 0.0)
+        self._requeue(board, held, "the board was lost", counts=True)
 
     def started(self, board: Board, trial_id: str) -> None:
         """The board executes a trial from now on."""
@@ -335,101 +252,96 @@ class Measuring:
     def give_back(self, board: Board, trial_ids: tuple[str, ...], reason: str) -> None:
         """The board did not run these. From one that does not drain it counts as a loss, so that it ends."""
         self._requeue(board, [t for t in trial_ids if t in board.held], reason, counts=not board.draining)
-        self._fill(board)
+        self._dispatch.fill(board)
 
     def _requeue(self, board: Board, trial_ids: list[str], reason: str, *, counts: bool) -> None:
-        groups: dict[tuple[str, str, bool], Stream] = {}
+        streams: dict[str, Stream] = {}
         for trial_id in reversed(trial_ids):
             pending = self._trials.get(trial_id)
-            self._release(board, trial_id, pending.account if pending else "", None)
-            if pending is None or pending.board is not board or pending.state is not _State.SENT:
+            self._dispatch.release(board, trial_id, pending.account if pending else "", None)
+            if pending is None or pending.board is not board or pending.state is not TrialState.SENT:
                 continue
             pending.board = None
             pending.losses += counts
             if pending.losses >= MAX_LOSSES:
-                detail = f"{pending.losses} boards in a row did not answer, the last was {board.device.name}: {reason}"
-                self._unplaceable(pending, detail)
+                self._unplaceable(pending, f"the last was {board.device.name}: {reason}")
                 continue
-            pending.state = _State.QUEUED
+            pending.state = TrialState.QUEUED
             pending.stream.queue.appendleft(pending)
-            groups[pending.stream.selection.key] = pending.stream
-        for key, stream in groups.items():
-            self._pump(self._groups[key], stream)
+            streams[pending.stream.id] = pending.stream
+        for stream in streams.values():
+            self._dispatch.pump(stream)
 
-    def _unplaceable(self, pending: _Pending, detail: str) -> None:
-        measurement = Measurement(pending.request.trial_id, Outcome.UNPLACEABLE, detail=detail)
-        measurement = replace(measurement, device_class=pending.stream.opened.device_class)
-        self._settle(pending, measurement, None)
+    def _unplaceable(self, pending: Pending, last: str) -> None:
+        detail = f"{pending.losses} boards in a row did not answer, {last}"
+        self._settle(
+            pending,
+            Measurement(
+                pending.id, Outcome.UNPLACEABLE, detail=detail, device_class=pending.stream.opened.device_class
+            ),
+            None,
+        )
 
     def result(self, board: Board, measurement: Measurement) -> None:
         """A board answers. Acknowledged when it is stored, at once when nobody waits for it."""
         trial_id = measurement.trial_id
         pending = self._trials.get(trial_id)
-        now = self._clock()
-        used_s = max(0.0, measurement.timeline.finished_s - measurement.timeline.started_s)
-        if trial_id in board.held:
-            board.utilisation.add(now, used_s)
-            board.executing_since = None
-            self._release(board, trial_id, pending.account if pending else "", used_s)
-        if pending is None or pending.state is _State.STORING:
-            if pending is None:
-                board.send(Acknowledge((trial_id,)))
-            else:
-                pending.to_ack.append(board)
-            self._fill(board)
+        if pending is not None and pending.board is board and measurement.outcome in (None, Outcome.CANCELLED):
+            board.send(Acknowledge((trial_id,)))
+            self.give_back(board, (trial_id,), "it cancelled the trial by itself")
             return
-        board.measured += 1
-        if measurement.outcome in (None, Outcome.CANCELLED) and pending.board is board:
-            self._put_back(board, pending)
+        if trial_id in board.held:
+            used_s = max(0.0, measurement.timeline.finished_s - measurement.timeline.started_s)
+            board.utilisation.add(self._clock(), used_s)
+            board.executing_since = None
+            self._dispatch.release(board, trial_id, pending.account if pending else "", used_s)
+        if pending is None:
+            board.send(Acknowledge((trial_id,)))
+        elif pending.state is TrialState.STORING:
+            pending.to_ack.append(board)
         else:
+            board.measured += 1
             self._take(board, pending, measurement)
-        self._fill(board)
+        self._dispatch.fill(board)
 
-    def _put_back(self, board: Board, pending: _Pending) -> None:
-        board.send(Acknowledge((pending.request.trial_id,)))
-        board.held.add(pending.request.trial_id)
-        self._share.dispatched(pending.account)
-        self._requeue(board, [pending.request.trial_id], "the board cancelled it by itself", counts=True)
-
-    def _take(self, board: Board, pending: _Pending, measurement: Measurement) -> None:
-        if pending.board is not None and pending.board is not board:
-            pending.board.send(Cancel((measurement.trial_id,)))
-            other = pending.board
-            self._release(other, measurement.trial_id, pending.account, None)
-            pending.board = None
-            self._fill(other)
-        pending.board = board
+    def _take(self, board: Board, pending: Pending, measurement: Measurement) -> None:
+        other, pending.board = pending.board, board
+        if other is not None and other is not board:
+            self._take_back(other, pending)
         context = pending.context
-        timeline = replace(
-            measurement.timeline,
-            proposed_s=context.proposed_s if context else 0.0,
-            built_s=context.built_s if context else 0.0,
-            queued_s=pending.queued_s,
-            sent_s=pending.sent_s,
-        )
         device = board.device
         measurement = replace(
-            _sound(measurement),
+            sound(measurement),
             device_id=device.id,
             device_name=device.name,
             device_class=device.device_class,
-            timeline=timeline,
+            timeline=replace(
+                measurement.timeline,
+                proposed_s=context.proposed_s if context else 0.0,
+                built_s=context.built_s if context else 0.0,
+                queued_s=pending.queued_s,
+                sent_s=pending.sent_s,
+            ),
         )
         pending.to_ack.append(board)
         self._settle(pending, measurement, board)
 
-    def _settle(self, pending: _Pending, measurement: Measurement, board: Board | None) -> None:
-        pending.state = _State.STORING
+    # Answers.
+
+    def _settle(self, pending: Pending, measurement: Measurement, board: Board | None) -> None:
+        pending.state = TrialState.STORING
         if pending.context is None:
             self._done(pending, measurement)
             return
-        record = self._record(pending.stream, measurement, pending.context, pending.request.plan, board)
-        # Outputs are not stored; the client that waits gets them.
-        self._store.put(
-            record, lambda kept: self._done(pending, replace(kept.measurement, outputs=measurement.outputs))
-        )
 
-    def _done(self, pending: _Pending, measurement: Measurement) -> None:
+        def kept(record: Record) -> None:
+            # Outputs are not stored; the client that waits gets them.
+            self._done(pending, replace(record.measurement, outputs=measurement.outputs))
+
+        record = self._record(pending.stream, measurement, pending.context, pending.request.plan, board)
+        self._store.put(record, kept)
+
+    def _done(self, pending: Pending, measurement: Measurement) -> None:
         self._forget(pending)
         for board in pending.to_ack:
             board.send(Acknowledge((measurement.trial_id,)))
@@ -449,23 +361,16 @@ class Measuring:
         if measurement.outcome:
             self.answered[measurement.outcome] += 1
         stream.deliver(measurement)
-        stream.idle.set()
+        stream.moved.set()
 
-    def _forget(self, pending: _Pending) -> None:
-        pending.state = _State.DONE
-        trial_id = pending.request.trial_id
-        if self._trials.get(trial_id) is pending:
-            del self._trials[trial_id]
-        if pending.stream.pending.pop(trial_id, None) is not None:
-            pending.stream.bytes -= len(pending.request.program.library.inline)
+    def _forget(self, pending: Pending) -> None:
+        pending.state = TrialState.DONE
+        if self._trials.get(pending.id) is pending:
+            del self._trials[pending.id]
+        pending.stream.remove(pending)
 
     def _record(
-        self,
-        stream: Stream,
-        measurement: Measurement,
-        context: RecordContext,
-        plan: TimingPlan,
-        board: Board | None,
+        self, stream: Stream, measurement: Measurement, context: RecordContext, plan: TimingPlan, board: Board | None
     ) -> Record:
         versions = {"farm": self._version, **context.versions}
         if board is not None:
@@ -485,88 +390,3 @@ class Measuring:
             runner_mode=board.device.runner.mode if board else None,
             user=stream.user,
         )
-
-    # Placing.
-
-    def _offer(self, group: _Group, board: Board) -> None:
-        if board.takes_work and group.selection.admits(board.device):
-            group.placement.put(board.id, board.slots, len(board.held))
-        else:
-            group.placement.remove(board.id)
-
-    def _tell_capacity(self, group: _Group) -> None:
-        capacity = group.capacity()
-        for stream in group.streams.values():
-            stream.deliver(capacity)
-
-    def _hold_changed(self, board: Board) -> None:
-        for group in self._groups.values():
-            if board.id in group.placement:
-                group.placement.put(board.id, board.slots, len(board.held))
-
-    def _pump(self, group: _Group, stream: Stream) -> None:
-        """Place what is queued in ``stream``. Where a slot is free no other stream waits for it."""
-        while (pending := _head(stream)) and (board_id := group.placement.least_held()):
-            self._send(pending, self._fleet.board(board_id))
-
-    def _fill(self, board: Board) -> None:
-        """Give a board's free slots to those whose turn it is."""
-        while board.takes_work and len(board.held) < board.slots:
-            waiting = {
-                stream.id: pending
-                for group in self._groups.values()
-                if board.id in group.placement
-                for stream in group.streams.values()
-                if (pending := _head(stream))
-            }
-            turn = self._share.next(waiting)
-            if turn is None:
-                return
-            self._send(waiting[turn], board)
-
-    def _send(self, pending: _Pending, board: Board) -> None:
-        pending.stream.queue.popleft()
-        pending.state, pending.board, pending.sent_s = _State.SENT, board, self._clock()
-        pending.account = pending.stream.id
-        self.waited.observe(pending.sent_s - pending.queued_s)
-        self._share.dispatched(pending.account)
-        board.held.add(pending.request.trial_id)
-        self._hold_changed(board)
-        board.send(pending.request)
-
-    def _release(self, board: Board, trial_id: str, account: str, used_s: float | None) -> None:
-        if trial_id in board.held:
-            board.held.discard(trial_id)
-            self._share.returned(account, used_s)
-            self._hold_changed(board)
-
-
-def _head(stream: Stream) -> _Pending | None:
-    queue = stream.queue
-    while queue and queue[0].state is not _State.QUEUED:
-        queue.popleft()
-    return queue[0] if queue else None
-
-
-def _cancelled(trial_id: str, stream: Stream) -> Measurement:
-    return Measurement(trial_id, Outcome.CANCELLED, detail=f"job {stream.opened.job_id} was cancelled")
-
-
-def _check(request: MeasureRequest) -> None:
-    if not request.trial_id:
-        raise InvalidRequest("a trial came without a trial_id")
-    if request.program.kind is None or not request.program.entry:
-        raise InvalidRequest(f"trial {request.trial_id} names no kind of program or no entry")
-    if request.plan.number < 1 or request.plan.repeat < 1:
-        raise InvalidRequest(f"trial {request.trial_id}: number and repeat of its timing plan must be at least 1")
-    if request.limits.run_timeout_s <= 0:
-        raise InvalidRequest(f"trial {request.trial_id}: its run_timeout_s must be above 0")
-
-
-def _sound(measurement: Measurement) -> Measurement:
-    """A board that says OK without usable timings did not time anything."""
-    secs = measurement.run_secs
-    if measurement.outcome is Outcome.OK and not (secs and all(math.isfinite(s) and s >= 0 for s in secs)):
-        detail = f"the board answered OK with the timings {list(secs)}"
-        return replace(measurement, outcome=Outcome.RUN_ERROR, detail=detail, run_secs=())
-    return measurement

@@ -49,7 +49,8 @@ async def exchange(
         incoming = requests.__aiter__()
         while True:
             try:
-                message = await asyncio.wait_for(incoming.__anext__(), silence_s)
+                coming = incoming.__anext__()
+                message = await (coming if silence_s is None else asyncio.wait_for(coming, silence_s))
             except (StopAsyncIteration, asyncio.TimeoutError):
                 break
             await handle(message)

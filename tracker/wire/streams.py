@@ -19,7 +19,8 @@ from tracker.domain import (
     WorkerHello,
 )
 from tracker.domain.errors import FarmError, InvalidRequest
-from tracker.services.measuring import Measuring, Stream
+from tracker.services.measuring import Measuring
+from tracker.services.trials import Stream
 from tracker.services.workers import SILENCE_S, CancelJob, FinishedSeen, Start, Workers, WorkerSession, WorkOrder
 from tracker.wire.exchange import Outbox, exchange
 from tracker.wire.values import read

@@ -1,0 +1,132 @@
+"""Which trial goes to which board next.
+
+Streams of equal selection share one view of the boards that they may use, so a trial finds the board that holds
+least, and a freed slot the stream whose turn it is, without a look at every board or trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tracker.domain import Capacity
+from tracker.scheduling.fair_share import FairShare
+from tracker.scheduling.placement import Placement, Selection
+from tracker.services.board import Board
+from tracker.services.fleet import Fleet
+from tracker.services.histogram import Histogram
+from tracker.services.trials import Pending, Stream, TrialState
+
+__all__ = ["Dispatch"]
+
+
+class _Group:
+    """Streams of equal selection and the boards they share."""
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+        self.placement = Placement()
+        self.streams: dict[str, Stream] = {}
+
+    def tell_capacity(self, *streams: Stream) -> None:
+        capacity = Capacity(self.placement.devices, self.placement.slots)
+        for stream in streams or self.streams.values():
+            stream.deliver(capacity)
+
+
+class Dispatch:
+    """Queues in, orders to boards out. ``waited`` counts how long trials were queued."""
+
+    def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._groups: dict[tuple[str, str, bool], _Group] = {}
+        self._share = FairShare()
+        self.waited = Histogram()
+
+    def streams(self) -> Iterator[Stream]:
+        for group in self._groups.values():
+            yield from group.streams.values()
+
+    def open(self, stream: Stream) -> None:
+        """The stream is told its capacity and takes part from now on."""
+        group = self._groups.get(stream.selection.key)
+        if group is None:
+            group = self._groups[stream.selection.key] = _Group(stream.selection)
+            for board in self._fleet.connected():
+                self._offer(group, board)
+        group.streams[stream.id] = stream
+        self._share.open(stream.id)
+        group.tell_capacity(stream)
+
+    def close(self, stream: Stream) -> None:
+        self._share.close(stream.id)
+        group = self._groups[stream.selection.key]
+        group.streams.pop(stream.id, None)
+        if not group.streams:
+            del self._groups[stream.selection.key]
+
+    def offer(self, board: Board) -> None:
+        """A board takes work, or is in other pools than before."""
+        for group in self._groups.values():
+            self._offer(group, board)
+            group.tell_capacity()
+        self.fill(board)
+
+    def _offer(self, group: _Group, board: Board) -> None:
+        if board.takes_work and group.selection.admits(board.device):
+            group.placement.put(board.id, board.slots, len(board.held))
+        else:
+            group.placement.remove(board.id)
+
+    def withdraw(self, board: Board) -> None:
+        """A board takes no new work."""
+        for group in self._groups.values():
+            if board.id in group.placement:
+                group.placement.remove(board.id)
+                group.tell_capacity()
+
+    def pump(self, stream: Stream) -> None:
+        """Place what is queued in ``stream``. Where a slot is free, no other stream waits for it."""
+        placement = self._groups[stream.selection.key].placement
+        while (pending := stream.head()) and (board_id := placement.least_held()):
+            self._send(pending, self._fleet.board(board_id))
+
+    def fill(self, board: Board) -> None:
+        """Give a board's free slots to those whose turn it is."""
+        while board.takes_work and len(board.held) < board.slots:
+            waiting = {
+                stream.id: pending
+                for group in self._groups.values()
+                if board.id in group.placement
+                for stream in group.streams.values()
+                if (pending := stream.head())
+            }
+            turn = self._share.next(waiting)
+            if turn is None:
+                return
+            self._send(waiting[turn], board)
+
+    def _send(self, pending: Pending, board: Board) -> None:
+        pending.stream.queue.popleft()
+        pending.state, pending.board, pending.sent_s = TrialState.SENT, board, self._clock()
+        pending.account = pending.stream.id
+        self.waited.observe(pending.sent_s - pending.queued_s)
+        self._share.dispatched(pending.account)
+        board.held.add(pending.id)
+        self._hold_changed(board)
+        board.send(pending.request)
+
+    def release(self, board: Board, trial_id: str, account: str, used_s: float | None) -> None:
+        """The board holds the trial no more; ``used_s`` of its time are the account's, None where it did not run.
+
+        The slot is free, and not yet filled. A trial that the board does not hold is ignored.
+        """
+        if trial_id in board.held:
+            board.held.discard(trial_id)
+            self._share.returned(account, used_s)
+            self._hold_changed(board)
+
+    def _hold_changed(self, board: Board) -> None:
+        for group in self._groups.values():
+            if board.id in group.placement:
+                group.placement.put(board.id, board.slots, len(board.held))

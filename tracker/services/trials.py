@@ -1,0 +1,119 @@
+"""Trials on their way, and the streams that they came by."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+
+from tracker.domain import Capacity, Measurement, MeasureRequest, OpenMeasure, Outcome, RecordContext
+from tracker.domain.errors import InvalidRequest
+from tracker.scheduling.placement import Selection
+from tracker.services.board import Board
+
+__all__ = ["Answer", "Pending", "Stream", "TrialState", "cancelled", "check", "sound"]
+
+Answer = Measurement | Capacity
+
+
+class TrialState(Enum):
+    QUEUED = 0
+    SENT = 1
+    STORING = 2
+    DONE = 3
+
+
+class Pending:
+    """A trial on its way. ``account`` is the stream whose share pays for the board that it is on."""
+
+    __slots__ = ("account", "board", "context", "losses", "queued_s", "request", "sent_s", "state", "stream", "to_ack")
+
+    def __init__(self, stream: Stream, request: MeasureRequest, context: RecordContext | None, now: float) -> None:
+        self.stream = stream
+        self.request = request
+        self.context = context
+        self.queued_s = now
+        self.sent_s = 0.0
+        self.state = TrialState.QUEUED
+        self.board: Board | None = None
+        self.account = ""
+        self.losses = 0
+        self.to_ack: list[Board] = []
+
+    @property
+    def id(self) -> str:
+        return self.request.trial_id
+
+    @property
+    def bytes(self) -> int:
+        return len(self.request.program.library.inline)
+
+
+class Stream:
+    """One open Measure call: whose trials they are and where their answers go.
+
+    ``pending`` holds every unanswered trial, ``storing`` counts failed builds that are being recorded, ``moved`` is
+    set with each answer.
+    """
+
+    def __init__(self, id_: str, opened: OpenMeasure, user: str, deliver: Callable[[Answer], None]) -> None:
+        self.id = id_
+        self.opened = opened
+        self.user = user
+        self.deliver = deliver
+        self.selection = Selection(opened.pool, opened.device_class, opened.whole_models)
+        self.queue: deque[Pending] = deque()
+        self.pending: dict[str, Pending] = {}
+        self.cancelled = False
+        self.storing = 0
+        self.bytes = 0
+        self.moved = asyncio.Event()
+
+    def add(self, pending: Pending) -> None:
+        self.pending[pending.id] = pending
+        self.bytes += pending.bytes
+
+    def remove(self, pending: Pending) -> None:
+        if self.pending.pop(pending.id, None) is not None:
+            self.bytes -= pending.bytes
+
+    def head(self) -> Pending | None:
+        """The next trial to be placed. What was answered or dropped meanwhile is passed over."""
+        while self.queue and self.queue[0].state is not TrialState.QUEUED:
+            self.queue.popleft()
+        return self.queue[0] if self.queue else None
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns when ``condition`` holds, which only an answer can bring about."""
+        while not condition():
+            self.moved.clear()
+            await self.moved.wait()
+
+
+def check(request: MeasureRequest) -> None:
+    """Raises InvalidRequest for what no board could measure."""
+    if not request.trial_id:
+        raise InvalidRequest("a trial came without a trial_id")
+    if request.program.kind is None or not request.program.entry:
+        raise InvalidRequest(f"trial {request.trial_id} names no kind of program or no entry")
+    if request.plan.number < 1 or request.plan.repeat < 1:
+        raise InvalidRequest(f"trial {request.trial_id}: number and repeat of its timing plan must be at least 1")
+    if request.limits.run_timeout_s <= 0:
+        raise InvalidRequest(f"trial {request.trial_id}: its run_timeout_s must be above 0")
+
+
+def sound(measurement: Measurement) -> Measurement:
+    """A board that says OK without usable timings did not time anything."""
+    secs = measurement.run_secs
+    if measurement.outcome is Outcome.OK and not (secs and all(math.isfinite(s) and s >= 0 for s in secs)):
+        detail = f"the board answered OK with the timings {list(secs)}"
+        return replace(measurement, outcome=Outcome.RUN_ERROR, detail=detail, run_secs=())
+    return measurement
+
+
+def cancelled(trial_id: str, job_id: str) -> Measurement:
+    """The answer to a trial of a cancelled job."""
+    return Measurement(trial_id, Outcome.CANCELLED, detail=f"job {job_id} was cancelled")
