@@ -35,14 +35,11 @@ Exit codes:
 """
 
 
-class _Address(click.ParamType[str]):
-    name = "HOST:PORT"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return parse_address(value)
-        except AgentError as error:
-            self.fail(str(error), param, ctx)
+def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else parse_address(value)
+    except SettingsError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.group(context_settings={"auto_envvar_prefix": "TVMFARM_AGENT", "help_option_names": ["-h", "--help"]})
@@ -58,7 +55,7 @@ def main() -> None:
 
 
 _tracker = click.option(
-    "--tracker", type=_Address(), metavar="HOST:PORT", help="The tracker's address. Default: found by mDNS."
+    "--tracker", callback=_address, metavar="HOST:PORT", help="The tracker's address. Default: found by mDNS."
 )
 _farm = click.option("--farm", default="", metavar="NAME", help="Which farm to join, where several are heard by mDNS.")
 _state = click.option(
