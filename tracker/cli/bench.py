@@ -189,7 +189,7 @@ def _print(package: Package, measurement: Measurement, as_json: bool) -> None:
         rows.append(
             (
                 "packaged",
-                f"{latency(before_s)} on {packaged.get('device', '')}; now {speedup(before_s, median_s)} of that speed",
+                f"{latency(before_s)} on {packaged.get('device', '')} (now {speedup(median_s, before_s)} as long)",
             )
         )
     console().print(facts(rows))

@@ -128,7 +128,7 @@ def _first_device(client: FarmClient, children: list[Child]) -> Device:
 
 
 def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, output: Path) -> Any:
-    from tracker.cli.formats import duration, plural
+    from tracker.cli.formats import plural
     from tracker.cli.tune import finish, submit, user_name
     from tracker.domain import Artifact, JobKind, JobSpec
 
@@ -143,7 +143,7 @@ def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, outp
         "--pool",
         pool,
         "--budget",
-        duration(budget_s).replace(" ", ""),
+        _as_typed(budget_s),
         "-o",
         str(output),
     ]
@@ -158,6 +158,13 @@ def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, outp
     )
     job = submit(client, model, spec)
     return finish(client, job.id, output, force=False, as_json=False)
+
+
+def _as_typed(seconds: float) -> str:
+    for unit, scale in (("h", 3600), ("m", 60)):
+        if seconds % scale == 0:
+            return f"{seconds / scale:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def _model(chosen: Path | None, state: Path) -> Path:

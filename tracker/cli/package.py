@@ -37,8 +37,11 @@ def check_destination(folder: Path, force: bool) -> None:
         beside = folder.absolute().parent
         while not beside.exists():
             beside = beside.parent
-    if not beside.is_dir() or not os.access(beside, os.W_OK | os.X_OK):
-        raise BadInput(f"Cannot write {folder}: no permission in {beside}. Name another folder with -o.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".tvm-farm-", dir=beside):
+            pass  # only an attempt knows of read-only disks, quotas and the rights of a container's root
+    except OSError as error:
+        raise BadInput(f"Cannot write {folder} ({error.strerror}). Name another folder with -o.") from None
 
 
 def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[[Artifact, Path], None]) -> None:
