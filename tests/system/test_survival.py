@@ -1,0 +1,91 @@
+"""kill -9 of every process of the farm during a tune: the job ends with all its trials, none lost, none twice."""
+
+import contextlib
+import os
+import signal
+
+import numpy as np
+import psutil
+import pytest
+
+pytest.importorskip("tvm")
+
+from tests.support.networks import small_network  # noqa: E402
+from tests.support.tracker_process import wait_until  # noqa: E402
+from tests.support.whole_farm import WholeFarm  # noqa: E402
+from tracker.domain import JobState, Outcome  # noqa: E402
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+TRIALS = 80
+
+
+@pytest.fixture
+def farm(tmp_path):
+    farm = WholeFarm(tmp_path, "board")
+    (tmp_path / "small.onnx").write_bytes(small_network(seed=8, channels=16, size=28))
+    yield farm
+    farm.close()
+
+
+def workers_of(farm: WholeFarm) -> list[psutil.Process]:
+    return [p for p in farm.tracker.children() if "tracker.tuning.worker" in " ".join(p.cmdline())]
+
+
+def kill_all(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def test_nothing_is_lost_and_nothing_counted_twice(farm):
+    running = farm.start_farm("tune", "small.onnx", "--pool", "x86_64", "--trials", str(TRIALS), "-o", "tuned")
+
+    def trials_reach(count: int) -> None:
+        wait_until(lambda: (jobs := farm.jobs()) and jobs[0].trials >= count, f"{count} trials", 180)
+
+    trials_reach(10)
+    kill_all(farm.agents[0].runners())
+
+    trials_reach(25)
+    farm.agents[0].kill()
+    farm.agents[0].start()
+
+    trials_reach(40)
+    farm.tracker.kill()
+    farm.tracker.start()
+
+    trials_reach(55)
+    kill_all(workers_of(farm))
+
+    out, err = running.communicate(timeout=400)
+    assert running.returncode == 0, out + err + farm.tracker.output() + farm.worker_log()
+    assert "outputs equal" in out
+
+    job = farm.jobs()[0]
+    assert (job.state, job.trials) == (JobState.DONE, TRIALS)
+    records = [record for record in farm.records(job_id=job.id) if record.engine != "untuned"]
+    assert len(records) == TRIALS
+    assert len({record.trial_id for record in records}) == TRIALS
+    assert sum(task.trials for task in job.tasks) == TRIALS
+    unfit = {Outcome.UNPLACEABLE, Outcome.CANCELLED}
+    assert not [record for record in records if record.measurement.outcome in unfit]
+    run = [record for record in records if record.measurement.outcome is Outcome.OK]
+    assert all(np.isfinite(record.measurement.run_secs).all() for record in run)
+    assert len(run) > TRIALS // 2
+
+
+def test_a_killed_worker_leaves_no_process_behind(farm):
+    farm.farm("tune", "small.onnx", "--pool", "x86_64", "--budget", "10m", "--detach")
+    wait_until(lambda: farm.jobs()[0].trials > 0, "first trials", 120)
+    worker = workers_of(farm)[0]
+    family = [worker, *worker.children(recursive=True)]
+    assert len(family) >= 4, "worker, fork server, session, builders"
+    worker.kill()
+    wait_until(lambda: not any(_lives(process) for process in family), "end of the worker's family", 30)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
