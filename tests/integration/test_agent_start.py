@@ -126,6 +126,7 @@ async def test_a_killed_tracker_that_comes_back_gets_every_result_once(tracker: 
 
 async def test_a_result_that_waits_answers_a_second_request(tracker: StandInTracker, tmp_path: Path) -> None:
     tracker.acknowledge = False
+    tracker.heartbeat_s = 5.0  # long enough that a lost link is not what makes it answer again
     async with agent(tracker, tmp_path):
         await tracker.joined()
         tracker.measure(make_request("once"))
@@ -133,6 +134,7 @@ async def test_a_result_that_waits_answers_a_second_request(tracker: StandInTrac
         tracker.measure(make_request("once"))
         await tracker.until(lambda: tracker.measured() == ["once", "once"])
         assert tracker.started() == ["once"]
+        assert len(tracker.all("join")) == 1
 
 
 async def test_a_tracker_that_hangs_is_left_and_tried_again(tracker: StandInTracker, tmp_path: Path) -> None:

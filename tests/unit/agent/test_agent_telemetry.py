@@ -19,7 +19,7 @@ def reader(root: Path, cpus: int) -> TelemetryReader:
 
 def test_raspberry_pi(tmp_path: Path) -> None:
     senses = reader(grow(tmp_path, RASPBERRY_PI_4), 4)
-    grow(tmp_path, {"proc/stat": "cpu  150 0 125 725 100 0 0 0 0 0\n"})  # 75 busy of 100 jiffies
+    grow(tmp_path, {"proc/stat": "cpu  150 0 125 720 105 0 0 0 0 0\n"})  # 75 busy of 100 jiffies, 5 waiting for a disk
     felt = senses.read()
     assert felt.temperature_c == 61.342
     assert felt.frequency_khz == (1_000_000,)
