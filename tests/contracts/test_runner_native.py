@@ -233,7 +233,7 @@ async def test_number_grows_until_a_repeat_is_long_enough(runner: NativeRunner, 
 
 async def test_cooldown_pauses_between_repeats(runner: NativeRunner) -> None:
     def plan(every: int) -> TimingPlan:
-        return TimingPlan(repeat=4, cooldown_ms=50, repeats_to_cooldown=every)
+        return TimingPlan(repeat=4, cooldown_ms=150, repeats_to_cooldown=every)
 
     spent = []
     for every in (1, 2, 4):
@@ -241,8 +241,8 @@ async def test_cooldown_pauses_between_repeats(runner: NativeRunner) -> None:
         assert report.outcome is Outcome.OK
         spent.append(report.finished_s - report.started_s)
     for pauses, seconds in zip((4, 2, 1), spent, strict=True):
-        assert seconds >= 0.05 * pauses
-    assert spent[0] > spent[2] + 0.1
+        assert seconds >= 0.15 * pauses
+    assert spent[0] > spent[2] + 0.2
 
 
 async def test_the_cache_is_flushed_before_a_repeat(runner: NativeRunner) -> None:
