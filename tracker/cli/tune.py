@@ -86,9 +86,9 @@ def tune(
     from tracker.domain import Artifact, JobKind, JobSpec
 
     check_model(model, shapes)
+    notice = ""
     if trials is None and budget is None:
-        budget = DEFAULT_BUDGET_S
-        click.echo("Tuning for 10 minutes (choose with --budget or --trials).", err=True)
+        budget, notice = DEFAULT_BUDGET_S, "Tuning for 10 minutes (choose with --budget or --trials)."
     spec = JobSpec(
         kind=JobKind.TUNE,
         model_name=model.stem,
@@ -101,7 +101,7 @@ def tune(
         seed=seed,
         user=user_name(),
     )
-    run(connection, model, spec, output, force=force, detach=detach, as_json=as_json)
+    run(connection, model, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
 
 
 @click.command("compile")
@@ -147,9 +147,17 @@ def compile_model(
 
 
 def run(
-    connection: Connection, model: Path, spec: JobSpec, output: Path | None, *, force: bool, detach: bool, as_json: bool
+    connection: Connection,
+    model: Path,
+    spec: JobSpec,
+    output: Path | None,
+    *,
+    force: bool,
+    detach: bool,
+    as_json: bool,
+    notice: str = "",
 ) -> None:
-    """Submit, watch, fetch, print. Ends the command with the job's exit code."""
+    """Submit, say ``notice``, watch, fetch, print. Ends the command with the job's exit code."""
     if detach and (output is not None or force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
     folder = output or Path(f"{model.stem}-tuned")
@@ -160,6 +168,8 @@ def run(
             job = submit(client, model, spec)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
+        if notice:
+            click.echo(notice, err=True)
         if detach:
             from tracker.cli.output import print_json
             from tracker.cli.watching import come_back
