@@ -5,6 +5,8 @@ Each is built once a test session, into one folder. All take one or more tensors
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -41,7 +43,9 @@ MODEL_SIZE = 16
 
 @cache
 def _folder() -> Path:
-    return Path(mkdtemp(prefix="tvm-farm-kernels-"))
+    folder = Path(mkdtemp(prefix="tvm-farm-kernels-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
 
 
 def build(module: tvm.IRModule, name: str, target: dict[str, object] | None = None) -> Path:
