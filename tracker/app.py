@@ -31,12 +31,12 @@ from tracker.wire.control import ControlServicer
 from tracker.wire.fleet import FleetServicer
 from tracker.wire.server import serve
 
-__all__ = ["Endpoint", "Settings", "run", "worker_command"]
+__all__ = ["Endpoint", "Settings", "default_farm", "package_version", "run", "worker_command"]
 
 log = logging.getLogger(__name__)
 
 #: Calls in progress get this long when the tracker stops.
-_STOP_S = 1.0
+_STOP_S = 0.3
 
 
 @dataclass(frozen=True)

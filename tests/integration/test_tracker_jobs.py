@@ -28,6 +28,16 @@ def tracker(tmp_path: Path) -> Iterator[TrackerProcess]:
     process.stop()
 
 
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackerProcess]:
+    """One tracker with one board for all that is refused: it must be as before after each."""
+    process = TrackerProcess(tmp_path_factory.mktemp("tracker") / "state")
+    board = StandInAgent(process.address, "board")
+    yield process
+    board.cut()
+    process.stop()
+
+
 @pytest.fixture
 def closing(tracker: TrackerProcess) -> Iterator[ExitStack]:
     with ExitStack() as stack:
@@ -131,13 +141,13 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
     ],
 )
 def test_jobs_that_cannot_be(
-    tracker: TrackerProcess, board: StandInAgent, changes: dict[str, Any], code: grpc.StatusCode, sentence: str
+    refusing: TrackerProcess, changes: dict[str, Any], code: grpc.StatusCode, sentence: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        submit(tracker, **changes)
+        submit(refusing, **changes)
     assert caught.value.code() is code
     assert sentence in caught.value.details()
-    assert not tracker.control.ListJobs(control_pb2.ListJobsRequest()).jobs
+    assert not refusing.control.ListJobs(control_pb2.ListJobsRequest()).jobs
 
 
 def test_a_lost_board_is_named_when_none_fits(tracker: TrackerProcess, board: StandInAgent) -> None:

@@ -26,6 +26,14 @@ def tracker(tmp_path: Path) -> Iterator[TrackerProcess]:
     process.stop()
 
 
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackerProcess]:
+    """One tracker for all that is refused: it must be as before after each."""
+    process = TrackerProcess(tmp_path_factory.mktemp("tracker") / "state")
+    yield process
+    process.stop()
+
+
 @pytest.fixture
 def agent(tracker: TrackerProcess) -> Iterator[Callable[..., StandInAgent]]:
     with ExitStack() as stack:
@@ -344,10 +352,14 @@ def test_a_failed_build_is_recorded_and_answered_without_a_device(tracker: Track
         ({"job_id": "nobody"}, grpc.StatusCode.NOT_FOUND, "no job 'nobody'"),
     ],
 )
-def test_streams_that_cannot_be(client: Make, opened: dict[str, str], code: grpc.StatusCode, sentence: str) -> None:
-    error = client(**opened).wait_for_error()
+def test_streams_that_cannot_be(
+    refusing: TrackerProcess, opened: dict[str, str], code: grpc.StatusCode, sentence: str
+) -> None:
+    stream = MeasureClient(refusing.address, **opened)
+    error = stream.wait_for_error()
     assert error.code() is code
     assert sentence in error.details()
+    stream.close()
 
 
 def _bad(**changes: Any) -> control_pb2.MeasureCall:
@@ -376,17 +388,18 @@ def _bad(**changes: Any) -> control_pb2.MeasureCall:
         (control_pb2.MeasureCall(open=control_pb2.OpenMeasure(pool="x86_64")), "does not understand"),
     ],
 )
-def test_trials_that_cannot_be(client: Make, call: control_pb2.MeasureCall, sentence: str) -> None:
-    stream = client()
+def test_trials_that_cannot_be(refusing: TrackerProcess, call: control_pb2.MeasureCall, sentence: str) -> None:
+    stream = MeasureClient(refusing.address)
     stream.calls.put(call)
     error = stream.wait_for_error()
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert sentence in error.details()
+    stream.close()
 
 
-def test_a_stream_must_open_first(tracker: TrackerProcess) -> None:
+def test_a_stream_must_open_first(refusing: TrackerProcess) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        list(tracker.control.Measure(iter([_bad()])))
+        list(refusing.control.Measure(iter([_bad()])))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 

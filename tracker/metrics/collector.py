@@ -97,7 +97,7 @@ def _jobs(snapshot: Snapshot) -> Iterator[Metric]:
     yield GaugeMetricFamily("tvmfarm_workers_connected", "Tuning workers connected.", value=snapshot.workers)
     states = GaugeMetricFamily("tvmfarm_jobs", "Jobs by state.", labels=["state"])
     for state in JobState:
-        states.add_metric([state.value], snapshot.jobs.get(state, 0))
+        states.add_metric([state.value], snapshot.jobs[state])
     yield states
     trials = GaugeMetricFamily("tvmfarm_job_trials", "Trials recorded for a running job.", labels=["job"])
     budget = GaugeMetricFamily("tvmfarm_job_budget_ratio", "Share of a running job's budget used.", labels=["job"])

@@ -41,7 +41,7 @@ class Snapshots:
 
     async def take(self) -> Snapshot:
         running = [await self._jobs.get(job.id) for job in await self._jobs.list(JobState.RUNNING, 0)]
-        counts = await self._store.call(lambda s: s.job_counts())
+        counts = await self._jobs.counts()
         waited = self._measuring.waited
         return Snapshot(
             devices=self._fleet.devices(),

@@ -109,6 +109,11 @@ class Jobs:
         """Newest first, without tasks."""
         return [self.seen(job) for job in await self._store.call(lambda s: s.jobs(state, limit))]
 
+    async def counts(self) -> dict[JobState, int]:
+        """How many jobs are in each state."""
+        kept = await self._store.call(lambda s: s.job_counts())
+        return {state: kept.get(state, 0) for state in JobState}
+
     async def cancel(self, start: str) -> Job:
         """Raises NotFound, or NotPossible for a job that has ended otherwise."""
         job_id = (await self.get(start)).id

@@ -64,6 +64,7 @@ class LocalWorkers:
             else:
                 log.info("worker %s (pid %d) of an earlier tracker is ended", known.worker_id, known.pid)
                 await asyncio.to_thread(_end, [process])
+        self._remember()
         self._tasks = [asyncio.ensure_future(self._keep_running(worker_id)) for worker_id in self._ids]
 
     async def stop(self) -> None:

@@ -41,14 +41,15 @@ class ControlServicer(StreamServicer):
         self._artifacts = artifacts
 
     async def GetStatus(self, request: control_pb2.GetStatusRequest, context: Any) -> control_pb2.Status:
+        jobs = await self._jobs.counts()
         return control_pb2.Status(
             farm=self._farm,
             version=self._version,
             protocol_version=PROTOCOL_VERSION,
             devices_connected=len(self._fleet.connected()),
             workers_connected=self._workers.connected,
-            jobs_running=len(await self._jobs.list(JobState.RUNNING, 0)),
-            jobs_queued=len(await self._jobs.list(JobState.QUEUED, 0)),
+            jobs_running=jobs[JobState.RUNNING],
+            jobs_queued=jobs[JobState.QUEUED],
         )
 
     async def ListDevices(
