@@ -28,7 +28,7 @@ def farm_command(*arguments: str) -> list[str]:
 
 def environment(**extra: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TVMFARM_", "COLUMNS"))}
-    return {**kept, "GRPC_VERBOSITY": "ERROR", **extra}
+    return {**kept, "GRPC_VERBOSITY": "ERROR", "PYTHONPATH": str(Path(__file__).parents[2]), **extra}
 
 
 def farm(
