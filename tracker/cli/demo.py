@@ -74,6 +74,7 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
         finally:
             # A second Ctrl-C would leave a tracker behind.
             with ignored(*_STOPPING):
+                click.echo("Stopping the farm …", err=True)
                 running.close()
     conclude(job)
 
