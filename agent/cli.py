@@ -15,10 +15,10 @@ from typing import Any
 
 import click
 
-from agent import __version__
 from agent.errors import AgentError, SettingsError
 from agent.runner import SyntheticModel
 from agent.settings import Settings, default_state_dir, parse_address, parse_labels
+from protos.version import __version__
 
 __all__ = ["main"]
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from agent import __version__
 from agent.discovery import choose
 from agent.errors import AgentError, RunnerUnusableError, SeveralTrackersError, StateInUseError
 from agent.fingerprint import read_fingerprint
@@ -28,6 +27,7 @@ from agent.telemetry import TelemetryReader
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
+from protos.version import __version__
 
 __all__ = ["Check", "Verdict", "examine"]
 

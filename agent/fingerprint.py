@@ -10,9 +10,9 @@ import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from agent import __version__
 from agent.arm_parts import core_name
 from protos.device import CpuCluster, Fingerprint
+from protos.version import __version__
 
 __all__ = ["normalise_arch", "parse_cpuinfo", "read_board_model", "read_clusters", "read_features", "read_fingerprint"]
 

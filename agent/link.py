@@ -27,22 +27,19 @@ from agent.messages import (
     Refused,
     Started,
 )
+from protos.channel import MESSAGE_OPTIONS, ping_options
 from protos.convert import from_message, to_message
 from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2, fleet_pb2_grpc, measurement_pb2
 from protos.measurement import Measurement, MeasureRequest
 
-__all__ = ["MESSAGE_LIMIT_BYTES", "Link", "TrackerStatus", "ask_status"]
+__all__ = ["Link", "TrackerStatus", "ask_status"]
 
 log = logging.getLogger(__name__)
 
-MESSAGE_LIMIT_BYTES = 64 << 20
-
-#: A pulled cable or a frozen tracker sends no word of it: a ping unanswered for as long again ends the link.
 _PING_EVERY_S = 10.0
 
 _CHANNEL_OPTIONS = [
-    ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
-    ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
+    *MESSAGE_OPTIONS,
     # The session has its own backoff; a shared subchannel would add gRPC's, up to two minutes.
     ("grpc.use_local_subchannel_pool", 1),
     # A farm is a local network: a proxy from the environment cannot reach it.
@@ -171,10 +168,7 @@ async def _drain(outgoing: asyncio.Queue[Message | None]) -> AsyncIterator[Messa
 def open_channel(addresses: Sequence[str], ping_every_s: float = _PING_EVERY_S) -> grpc.aio.Channel:
     """A channel to one tracker known by one or more host:port."""
     target = addresses[0] if len(addresses) == 1 else "ipv4:" + ",".join(addresses)
-    # Measured with gRPC 1.85: keepalive_timeout_ms alone leaves an unanswered ping a whole minute.
-    names = ("grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms")
-    pings = [(name, int(ping_every_s * 1000)) for name in names]
-    return grpc.aio.insecure_channel(target, options=[*_CHANNEL_OPTIONS, *pings])
+    return grpc.aio.insecure_channel(target, options=[*_CHANNEL_OPTIONS, *ping_options(ping_every_s)])
 
 
 def _why(error: grpc.aio.AioRpcError | grpc.aio.UsageError) -> str:

@@ -12,9 +12,9 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from protos.version import __version__
 from tracker.domain.errors import CannotStart
 from tracker.metrics import MetricsEndpoint, Snapshots
 from tracker.services.artifacts import ArtifactStore
@@ -31,7 +31,7 @@ from tracker.wire.control import ControlServicer
 from tracker.wire.fleet import FleetServicer
 from tracker.wire.server import serve
 
-__all__ = ["Endpoint", "Settings", "default_farm", "package_version", "run", "worker_command"]
+__all__ = ["Endpoint", "Settings", "default_farm", "run", "worker_command"]
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +69,6 @@ class Endpoint:
         os.replace(temporary, path)
 
 
-def package_version() -> str:
-    try:
-        return version("tvm-farm")
-    except PackageNotFoundError:
-        return "0+source"
-
-
 def worker_command(address: str, worker_id: str, builders: int | None = None) -> list[str]:
     """The command line of a tuning worker. A process of its own: the tracker never loads TVM."""
     command = [sys.executable, "-m", "tracker.tuning.worker", "--tracker", address, "--worker-id", worker_id]
@@ -105,7 +98,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         artifacts = ArtifactStore(folder.path / "artifacts")
         store = StoreThread(SqliteStore(folder.path / "tracker.db"), asyncio.get_running_loop())
         stack.push_async_callback(store.stop)
-        release = package_version()
+        release = __version__
         fleet = Fleet(store)
         jobs = Jobs(fleet, store, artifacts)
         measuring = Measuring(fleet, store, artifacts, release, jobs.changed)

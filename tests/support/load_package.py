@@ -11,7 +11,11 @@ assert spec.submodule_search_locations is not None
 runtime = Path(spec.submodule_search_locations[0], "lib", "libtvm_runtime.so")
 
 # --- README
-import ctypes, json, numpy as np, tvm_ffi  # noqa: E401, E402
+import ctypes  # noqa: E402
+import json
+
+import numpy as np
+import tvm_ffi
 
 ctypes.CDLL(str(runtime), ctypes.RTLD_GLOBAL)  # libtvm_runtime.so, 3.4 MB
 manifest = json.loads((package / "manifest.json").read_text())

@@ -89,7 +89,14 @@ class WholeFarm:
 
     def start_farm(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", "from tracker.cli import farm; farm()", "--tracker", self.tracker.address, *arguments],
+            [
+                sys.executable,
+                "-c",
+                "from tracker.cli import farm; farm()",
+                "--tracker",
+                self.tracker.address,
+                *arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

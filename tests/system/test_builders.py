@@ -12,10 +12,11 @@ import pytest
 
 tvm = pytest.importorskip("tvm")
 
+from tvm import te  # noqa: E402
+
 from tests.support.waiting import wait_until  # noqa: E402
 from tracker.domain import Outcome  # noqa: E402
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, PoolEnded  # noqa: E402
-from tvm import te  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = '{"kind":"llvm","mtriple":"x86_64-linux-gnu","mcpu":"x86-64-v2","num-cores":2}'
@@ -25,7 +26,9 @@ def matmul(size: int) -> str:
     a, b = te.placeholder((size, size), name="A"), te.placeholder((size, size), name="B")
     k = te.reduce_axis((0, size), name="k")
     c = te.compute((size, size), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), name="C")
-    return str(tvm.ir.save_json(tvm.IRModule({"main": te.create_prim_func([a, b, c]).with_attr("global_symbol", "main")})))
+    return str(
+        tvm.ir.save_json(tvm.IRModule({"main": te.create_prim_func([a, b, c]).with_attr("global_symbol", "main")}))
+    )
 
 
 @pytest.fixture

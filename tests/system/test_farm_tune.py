@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tests.support.networks import light_network, small_network  # noqa: E402
-from tests.support.tracker_process import wait_until  # noqa: E402
-from tests.support.whole_farm import WholeFarm  # noqa: E402
-from tracker.domain import JobState, Outcome  # noqa: E402
+from tests.support.networks import light_network, small_network
+from tests.support.tracker_process import wait_until
+from tests.support.whole_farm import WholeFarm
+from tracker.domain import JobState, Outcome
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -47,9 +47,7 @@ def run_onnx(model: bytes, x: np.ndarray) -> np.ndarray:
 
 def closing_line(done: subprocess.CompletedProcess[str]) -> re.Match[str]:
     line = done.stdout.strip().splitlines()[-1]
-    match = re.fullmatch(
-        r"(\w+): ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+)x\), outputs equal \(max \|diff\| \S+\)", line
-    )
+    match = re.fullmatch(r"(\w+): ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+)x\), outputs equal \(max \|diff\| \S+\)", line)
     assert match, f"the last line is {line!r}"
     return match
 
@@ -78,7 +76,9 @@ def test_a_light_network_with_random_weights_is_faster_and_answers_as_onnx_runti
     for record in tuned:
         assert record.trace
         assert record.versions["tvm"]
-        assert record.measurement.device_name == ("board" if record.measurement.outcome is not Outcome.BUILD_ERROR else "")
+        assert record.measurement.device_name == (
+            "board" if record.measurement.outcome is not Outcome.BUILD_ERROR else ""
+        )
         timeline = record.measurement.timeline
         if record.measurement.outcome is Outcome.OK:
             assert record.measurement.run_secs

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tests.support.networks import small_network  # noqa: E402
-from tests.support.tracker_process import wait_until  # noqa: E402
-from tests.support.whole_farm import WholeFarm  # noqa: E402
-from tracker.domain import JobState, Outcome  # noqa: E402
+from tests.support.networks import small_network
+from tests.support.tracker_process import wait_until
+from tests.support.whole_farm import WholeFarm
+from tracker.domain import JobState, Outcome
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 TRIALS = 80
@@ -61,7 +61,7 @@ def test_nothing_is_lost_and_nothing_counted_twice(farm):
     assert running.returncode == 0, out + err + farm.tracker.output() + farm.worker_log()
     assert "outputs equal" in out
 
-    job = farm.jobs()[0]
+    job = farm.job(farm.jobs()[0].id)
     assert (job.state, job.trials) == (JobState.DONE, TRIALS)
     records = [record for record in farm.records(job_id=job.id) if record.engine != "untuned"]
     assert len(records) == TRIALS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from protos.version import __version__
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.errors import EXIT_CODES
 from tracker.cli.groups import LazyGroup
@@ -29,7 +30,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,
 )
-@click.version_option(package_name="tvm-farm", prog_name="farm")
+@click.version_option(__version__, prog_name="farm")
 @connection_options(env=True)
 @click.pass_context
 def farm(ctx: click.Context, connection: Connection) -> None:

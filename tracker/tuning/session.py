@@ -22,6 +22,7 @@ from typing import TypeVar
 import grpc
 import tvm
 import tvm_ffi
+from tvm.s_tir import meta_schedule as ms
 
 from tracker.client import ConnectionLost, FarmClient, channel_to
 from tracker.domain import (
@@ -49,7 +50,6 @@ from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, task
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
-from tvm.s_tir import meta_schedule as ms
 
 __all__ = ["run_session"]
 

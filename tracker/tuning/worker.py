@@ -33,6 +33,7 @@ from protos.convert import from_message
 from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
+from protos.version import __version__
 from tracker.client import channel_to
 from tracker.domain import Job
 from tracker.tuning.messages import to_worker_message
@@ -147,7 +148,7 @@ class Worker:
             worker_id=self._id,
             host=platform.node(),
             pid=os.getpid(),
-            versions={"farm": version("tvm-farm"), "tvm": version("apache-tvm"), "python": platform.python_version()},
+            versions={"farm": __version__, "tvm": version("apache-tvm"), "python": platform.python_version()},
             running_job=job.id if job else "",
             protocol_version=PROTOCOL_VERSION,
         )

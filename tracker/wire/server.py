@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import grpc
 
+from protos.channel import MESSAGE_OPTIONS, ping_options
 from protos.farm.v1 import control_pb2_grpc, fleet_pb2_grpc
 from tracker.domain.errors import CannotStart
 from tracker.wire.status import StatusInterceptor
 
-__all__ = ["MESSAGE_BYTES", "serve"]
-
-MESSAGE_BYTES = 64 << 20
+__all__ = ["serve"]
 
 _OPTIONS = [
-    ("grpc.max_receive_message_length", MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    *MESSAGE_OPTIONS,
+    *ping_options(20.0),
     # With it a second tracker would share the port and take half of the calls.
     ("grpc.so_reuseport", 0),
-    # A peer behind a cut cable is noticed without waiting for TCP.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 ]
 

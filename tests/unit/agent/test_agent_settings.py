@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent import __version__
 from agent.errors import SettingsError, StateInUseError
 from agent.runner import SyntheticModel
 from agent.settings import Settings, default_state_dir, parse_address, parse_labels
@@ -117,10 +115,3 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="--state DIR"), open_state(tmp_path / "file" / "state"):
         pass
-
-
-def test_the_version_is_the_distributions() -> None:
-    text = (Path(__file__).parents[3] / "pyproject.toml").read_text()
-    found = re.search(r'^version = "(.*)"$', text, re.MULTILINE)
-    assert found
-    assert found[1] == __version__

@@ -13,7 +13,6 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-
 import tvm
 import tvm.s_tir.tensor_intrin  # registers the intrinsics that rules and traces name
 from tvm.s_tir import Schedule

@@ -1,0 +1,5 @@
+"""The version of the one distribution that agent, tracker and wire contract are."""
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"
