@@ -1,8 +1,13 @@
 """Runs a tuned package as README shows it: ``python load_package.py PACKAGE X.npy Y.npy``. TVM is not imported."""
 
+import ctypes
 import importlib.util
+import json
 import sys
 from pathlib import Path
+
+import numpy as np
+import tvm_ffi
 
 package, source, destination = map(Path, sys.argv[1:])
 spec = importlib.util.find_spec("tvm")
@@ -10,27 +15,24 @@ assert spec is not None
 assert spec.submodule_search_locations is not None
 runtime = Path(spec.submodule_search_locations[0], "lib", "libtvm_runtime.so")
 
-# --- README
-import ctypes  # noqa: E402
-import json
 
-import numpy as np
-import tvm_ffi
+def aligned(values: np.ndarray) -> np.ndarray:
+    """A copy whose data is aligned to 64 bytes, as kernels expect it."""
+    room = np.empty(values.nbytes + 64, dtype=np.uint8)
+    start = -room.ctypes.data % 64
+    copy = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
 
-ctypes.CDLL(str(runtime), ctypes.RTLD_GLOBAL)  # libtvm_runtime.so, 3.4 MB
-manifest = json.loads((package / "manifest.json").read_text())
+
+x = aligned(np.load(source))
+
+ctypes.CDLL(str(runtime), ctypes.RTLD_GLOBAL)
 params = tvm_ffi.get_global_func("runtime.LoadParamsFromFile")(str(package / "params.bin"))
 model = tvm_ffi.load_module(str(package / "model.so"))["vm_load_executable"]()
 model["vm_initialization"](1, 0, 2)
-x = np.load(source)
-# --- README
-
-if True:
-    shape, dtype = tvm_ffi.Shape(x.shape), tvm_ffi.dtype(x.dtype.name)
-    alloc = tvm_ffi.get_global_func("runtime.TVMTensorAllocWithScope")
-    aligned = alloc(shape, dtype, tvm_ffi.device("cpu", 0), None)
-    np.from_dlpack(aligned)[...] = x
-    y = model["main"](aligned, *[params[name] for name in manifest["param_names"]])
+names = json.loads((package / "manifest.json").read_text())["param_names"]
+y = model["main"](tvm_ffi.from_dlpack(x), *[params[name] for name in names])
 
 np.save(destination, np.from_dlpack(y))
 assert "tvm" not in sys.modules

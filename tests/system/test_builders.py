@@ -95,8 +95,31 @@ def test_a_candidate_that_compiles_for_ever_is_given_up():
         pool.submit(BuildRequest("slow", matmul(16), TARGET))
         slow = events.get(timeout=60)
         assert (slow.id, slow.outcome) == ("slow", Outcome.BUILD_TIMEOUT)
-        assert "0.5 s" in slow.detail
+        assert "0.5 s of CPU time" in slow.detail
         assert len(builders_of(pool)) == 1
+    finally:
+        pool.close()
+
+
+def unrolled(size: int) -> str:
+    """A matmul written out in full: LLVM needs minutes for it."""
+    module = tvm.ir.load_json(matmul(size))
+    schedule = tvm.s_tir.Schedule(module)
+    for loop in schedule.get_loops(schedule.get_sblock("C")):
+        schedule.unroll(loop)
+    return str(tvm.ir.save_json(schedule.mod))
+
+
+def test_a_candidate_that_takes_too_much_cpu_time_is_given_up():
+    pool = BuilderPool(workers=1, timeout_s=1.0)
+    events = queue.SimpleQueue()
+    pool.deliver_to(events.put)
+    try:
+        pool.submit(BuildRequest("huge", unrolled(64), TARGET))
+        pool.submit(BuildRequest("next", matmul(16), TARGET))
+        huge, following = events.get(timeout=60), events.get(timeout=60)
+        assert (huge.id, huge.outcome) == ("huge", Outcome.BUILD_TIMEOUT), huge.detail
+        assert (following.id, following.outcome) == ("next", Outcome.OK)
     finally:
         pool.close()
 

@@ -11,8 +11,10 @@ process pool inside the session would not do.
 from __future__ import annotations
 
 import ctypes
+import math
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
@@ -27,6 +29,8 @@ from tracker.tuning.building.builder import build_kernel
 
 __all__ = ["BuildRequest", "BuilderPool", "Built", "PoolEnded", "yield_to_others"]
 
+#: Where a builder gets no CPU time at all, its candidate is given up after this many times its CPU limit.
+PATIENCE = 10
 #: A builder is replaced after this many candidates, so that what LLVM leaks does not add up.
 CANDIDATES_A_BUILDER = 400
 _FORK = multiprocessing.get_context("fork")
@@ -59,8 +63,10 @@ class PoolEnded:
 
 
 class BuilderPool:
-    """``workers`` warm builders with ``timeout_s`` for a candidate.
+    """``workers`` warm builders with ``timeout_s`` seconds of CPU time for a candidate.
 
+    CPU time, since a builder gives way to everything else on its host: a busy minute must not turn
+    good candidates into failures.
     Create it while the process has one thread and no gRPC channel: it forks. Nothing is delivered
     before ``deliver_to``.
     """
@@ -132,8 +138,8 @@ class _Builder:
 
     def start(self, request: BuildRequest, timeout_s: float) -> None:
         self.request = request
-        self.deadline = time.monotonic() + timeout_s
-        self.pipe.send((request.module, request.target))
+        self.deadline = time.monotonic() + PATIENCE * timeout_s
+        self.pipe.send((request.module, request.target, timeout_s))
 
     def end(self) -> int | None:
         """Kill it and return its exit code: negative is the signal it died of by itself."""
@@ -148,6 +154,12 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _limit_cpu_time(seconds: float) -> None:
+    """End this process by SIGXCPU after ``seconds`` more of CPU time, rounded up as the kernel counts whole ones."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), hard))
+
+
 def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
     _die_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -155,9 +167,10 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
         connection.close()
     while True:
         try:
-            module, target = pipe.recv()
+            module, target, timeout_s = pipe.recv()
         except (EOFError, OSError):
             return
+        _limit_cpu_time(timeout_s)
         try:
             answer: tuple[bytes, str] = (build_kernel(module, target), "")
         except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
@@ -207,6 +220,8 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
             library, error = builder.pipe.recv()
         except (EOFError, OSError):
             code = builder.end() or 0
+            if code == -signal.SIGXCPU:
+                return _late(request, pipe, timeout_s)
             cause = f"signal {-code}" if code < 0 else f"exit status {code}"
             detail = f"the builder died of {cause} while compiling this candidate"
             pipe.send(Built(request.id, Outcome.BUILD_ERROR, detail=detail, finished_s=time.time()))
@@ -220,6 +235,10 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
         builder.end()
         return _Builder([pipe])
     builder.end()
-    detail = f"still compiling after {timeout_s:g} s"
+    return _late(request, pipe, timeout_s)
+
+
+def _late(request: BuildRequest, pipe: Connection, timeout_s: float) -> _Builder:
+    detail = f"still compiling after {timeout_s:g} s of CPU time"
     pipe.send(Built(request.id, Outcome.BUILD_TIMEOUT, detail=detail, finished_s=time.time()))
     return _Builder([pipe])
