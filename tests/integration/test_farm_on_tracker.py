@@ -107,7 +107,7 @@ def test_a_queued_job_is_watched_left_shown_and_cancelled(tracker: TrackerProces
 
 
 def test_a_submission_sent_twice_is_one_job(tracker: TrackerProcess, model: Path) -> None:
-    from tracker.cli.client import FarmClient
+    from tracker.client.farm_client import FarmClient
     from tracker.domain import JobKind, JobSpec
 
     with FarmClient(tracker.address) as client:
@@ -126,7 +126,7 @@ def test_names_that_do_not_exist_are_refused(tracker: TrackerProcess) -> None:
 
 
 def test_an_artifact_of_many_chunks_comes_back_as_it_was_sent(tracker: TrackerProcess, tmp_path: Path) -> None:
-    from tracker.cli.client import FarmClient
+    from tracker.client.farm_client import FarmClient
 
     sent, received = tmp_path / "sent", tmp_path / "received"
     sent.write_bytes(bytes(range(256)) * 20_000)

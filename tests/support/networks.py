@@ -1,39 +1,8 @@
-"""Networks for tests: real ones from the ``onnx`` package with random weights, and one that tunes in seconds."""
-
-from pathlib import Path
+"""A network for tests that tunes in seconds. Real ones: tracker/tuning/models/light.py."""
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
-#: Small enough for every run of the suite.
-LIGHT_NETWORKS = ["light_squeezenet", "light_shufflenet"]
-
-
-def light_network(name: str, seed: int) -> bytes:
-    """``name`` of onnx/backend/test/data/light, its constant weights replaced by seeded random ones.
-
-    The originals are all of one value, so that any permutation of the arithmetic gives the same
-    answer. Weights are drawn with a deviation of 1/sqrt(fan in), which keeps activations around 1.
-    """
-    model = onnx.load(Path(onnx.__file__).parent / f"backend/test/data/light/{name}.onnx")
-    random = np.random.default_rng(seed)
-    shapes = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    nodes, weights = [], []
-    for node in model.graph.node:
-        if node.op_type != "ConstantOfShape":
-            nodes.append(node)
-            continue
-        shape = tuple(int(size) for size in shapes[node.input[0]])
-        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 4
-        value = (random.standard_normal(shape) * np.sqrt(2.0 / fan_in)).astype(np.float32)
-        # Scales and variances of a normalization must be positive.
-        weights.append(numpy_helper.from_array(np.abs(value) + 0.5 if len(shape) == 1 else value, node.output[0]))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(weights)
-    model.ir_version = max(model.ir_version, 4)  # from here on an initializer need not be an input as well
-    return model.SerializeToString()
 
 
 def small_network(seed: int, channels: int = 8, size: int = 12) -> bytes:

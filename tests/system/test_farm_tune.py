@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tests.support.networks import light_network, small_network
+from tests.support.networks import small_network
 from tests.support.tracker_process import wait_until
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import JobState, Outcome
+from tracker.tuning.models.light import light_network
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracker.cli.connection import Connection, connection_options
-from tracker.cli.errors import BadInput, FarmError, Interrupted
 from tracker.cli.options import json_option
 from tracker.cli.parsing import SEED
+from tracker.client.errors import BadInput, FarmError, Interrupted
 
 if TYPE_CHECKING:
-    from tracker.cli.client import FarmClient
     from tracker.cli.package import Package
+    from tracker.client.farm_client import FarmClient
     from tracker.domain import Measurement, MeasureRequest
 
 __all__ = ["bench"]
@@ -79,8 +79,8 @@ def bench(
     Example:
       farm bench resnet50-tuned --pool arm64 --repeat 20
     """
-    from tracker.cli.client import file_digest
     from tracker.cli.package import read_package
+    from tracker.client.farm_client import file_digest
     from tracker.domain import TimingPlan
 
     found = read_package(package, file_digest)
@@ -98,8 +98,8 @@ def bench(
 def _request(client: FarmClient, package: Package, plan: Any, timeout_s: float, seed: int) -> MeasureRequest:
     import dataclasses
 
-    from tracker.cli.client import file_digest
     from tracker.cli.params_file import read_param_types
+    from tracker.client.farm_client import file_digest
     from tracker.domain import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind
 
     manifest = package.manifest
@@ -131,8 +131,8 @@ def _request(client: FarmClient, package: Package, plan: Any, timeout_s: float, 
 
 
 def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_class: str) -> Measurement:
-    from tracker.cli.client import Capacity
     from tracker.cli.tune import user_name
+    from tracker.domain import Capacity
 
     caller = f"farm bench by {user_name() or 'someone'}"
     replies = client.measure([request], client=caller, pool=pool, device_class=device_class, whole_models=True)

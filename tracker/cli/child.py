@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from tracker.cli.errors import FarmError
+from tracker.client.errors import FarmError
 
 __all__ = ["Child"]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tracker.cli.errors import BadInput, TrackerUnreachable
 from tracker.cli.parsing import parse_address
+from tracker.client.errors import BadInput, TrackerUnreachable
 
 if TYPE_CHECKING:
-    from tracker.cli.client import FarmClient
+    from tracker.client.farm_client import FarmClient
 
 __all__ = ["Connection", "connection_options"]
 
@@ -62,7 +62,7 @@ class Connection:
 
     def open(self) -> FarmClient:
         """A client of a tracker that has answered, speaks our protocol and is the farm that was asked for."""
-        from tracker.cli.client import FarmClient
+        from tracker.client.farm_client import FarmClient
 
         client = FarmClient(self.address())
         try:

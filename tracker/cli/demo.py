@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,20 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracker.cli.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
 from tracker.cli.parsing import DURATION
 from tracker.cli.signals import ignored, raised_as_interrupt
+from tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
 
 if TYPE_CHECKING:
     from tracker.cli.child import Child
-    from tracker.cli.client import FarmClient
+    from tracker.client.farm_client import FarmClient
     from tracker.domain import Device
 
 __all__ = ["demo"]
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _START_TIMEOUT_S = 60.0
-_LIGHT_SQUEEZENET = "backend/test/data/light/light_squeezenet.onnx"
 
 
 @click.command()
@@ -37,7 +37,7 @@ _LIGHT_SQUEEZENET = "backend/test/data/light/light_squeezenet.onnx"
     "--model",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Any ONNX file. [default: SqueezeNet of the onnx package]",
+    help="Any ONNX file. [default: SqueezeNet of the onnx package, with random weights]",
 )
 @click.option("--budget", type=DURATION, default="2m", show_default=True, help="Time to tune for.")
 @click.option(
@@ -82,7 +82,7 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
 def _start(state: Path, running: ExitStack) -> tuple[FarmClient, Device]:
     """A tracker and an agent that has joined it; ``running`` stops them, the agent first."""
     from tracker.cli.child import Child
-    from tracker.cli.client import FarmClient
+    from tracker.client.farm_client import FarmClient
 
     click.echo(f"Starting a farm on this machine, its state in {state}")
     folder = state / "tracker"
@@ -169,19 +169,22 @@ def _as_typed(seconds: float) -> str:
 
 
 def _model(chosen: Path | None, state: Path) -> Path:
-    """The file to tune: ``chosen``, else SqueezeNet as the onnx package carries it, under its plain name."""
+    """The file to tune: ``chosen``, else SqueezeNet as the onnx package carries it, with random weights."""
     from tracker.cli.tune import check_model
 
     if chosen is not None:
         check_model(chosen, ())
         return chosen
-    package = importlib.util.find_spec("onnx")
-    folders = list(package.submodule_search_locations or []) if package else []
-    for folder in folders:
-        light = Path(folder, _LIGHT_SQUEEZENET)
-        if light.is_file():
-            return Path(shutil.copy(light, state / "squeezenet.onnx"))
-    raise BadInput("The onnx package here brings no SqueezeNet: install 'tvm-farm[tracker]', or name a --model.")
+    path = state / "squeezenet.onnx"
+    # A process of its own: the farm command itself loads neither numpy nor onnx.
+    command = [sys.executable, "-m", "tracker.tuning.models.light", "light_squeezenet", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BadInput(
+            "The onnx package here brings no SqueezeNet: install 'tvm-farm[tracker]', or name a --model. "
+            f"({done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no reason given'})"
+        )
+    return path
 
 
 @contextmanager

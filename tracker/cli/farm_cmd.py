@@ -6,8 +6,8 @@ import click
 
 from protos.version import __version__
 from tracker.cli.connection import Connection, connection_options
-from tracker.cli.errors import EXIT_CODES
 from tracker.cli.groups import LazyGroup
+from tracker.client.errors import EXIT_CODES
 
 __all__ = ["farm"]
 

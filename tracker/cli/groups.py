@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from tracker.cli.errors import FarmError, Interrupted
+from tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["LazyGroup", "ListingGroup"]
 

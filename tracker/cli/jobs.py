@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tracker.cli.connection import Connection, connection_options
-from tracker.cli.errors import BadInput
 from tracker.cli.groups import ListingGroup
 from tracker.cli.options import json_option
+from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
     from tracker.domain import Job

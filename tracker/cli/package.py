@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tracker.cli.errors import BadInput, FarmError
+from tracker.client.errors import BadInput, FarmError
 from tracker.domain import Artifact, PackageFile
 
 __all__ = ["MANIFEST", "Package", "check_destination", "read_package", "write_package"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from tracker.cli.connection import Connection, connection_options
-from tracker.cli.errors import BadInput
 from tracker.cli.groups import ListingGroup
 from tracker.cli.options import json_option
 from tracker.cli.parsing import LABEL
+from tracker.client.errors import BadInput
 
 __all__ = ["pools"]
 

@@ -104,7 +104,7 @@ def query(
     Example:
       farm records query --job 3f2a --outcome "run timeout" --limit 0 --json
     """
-    from tracker.cli.errors import BadInput
+    from tracker.client.errors import BadInput
     from tracker.domain import Outcome, RecordFilter
 
     known = {value.value: value for value in Outcome}

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from tracker.cli.connection import Connection, connection_options
-from tracker.cli.errors import BadInput, FarmError, Interrupted
 from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE
+from tracker.client.errors import BadInput, FarmError, Interrupted
 
 if TYPE_CHECKING:
-    from tracker.cli.client import FarmClient
+    from tracker.client.farm_client import FarmClient
     from tracker.domain import Job, JobSpec, Shape
 
 __all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
@@ -218,7 +218,7 @@ def submit(client: FarmClient, model: Path, spec: JobSpec) -> Job:
     """Send the model and the job. One lost connection is retried: the request id keeps the job single."""
     import dataclasses
 
-    from tracker.cli.client import ConnectionLost
+    from tracker.client.farm_client import ConnectionLost
 
     request_id = uuid.uuid4().hex
     try:

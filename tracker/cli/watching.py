@@ -6,15 +6,15 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tracker.cli.client import ConnectionLost
-from tracker.cli.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
 from tracker.cli.formats import duration
 from tracker.cli.signals import raised_as_interrupt
+from tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
+from tracker.client.farm_client import ConnectionLost
 from tracker.domain import Job, JobState
 
 if TYPE_CHECKING:
-    from tracker.cli.client import FarmClient
     from tracker.cli.progress import View
+    from tracker.client.farm_client import FarmClient
 
 __all__ = ["come_back", "follow", "raise_unless_done"]
 

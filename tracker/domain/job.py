@@ -110,7 +110,11 @@ class PackageFile:
 
 @dataclass(frozen=True)
 class JobResult:
-    """The package's files and what was measured. Latencies in seconds, 0 where not measured (``note`` says why)."""
+    """The package's files and what was measured.
+
+    Latencies in seconds: of the whole model on ``device_name``, or without one the weighted sum of
+    its tasks, where no device could run whole models (``note`` says why).
+    """
 
     files: tuple[PackageFile, ...] = ()
     tasks: tuple[TaskResult, ...] = ()

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tracker.domain import Measurement, Outcome, Record, TimingPlan
+from tracker.domain import Measurement, Outcome, Record, TimingPlan, Trial
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tracker.tuning.errors import FarmFailure
 from tracker.tuning.loop import TaskState, kernel_request, median
@@ -143,7 +143,7 @@ def _time(
     unanswered = set(libraries)
     try:
         for key, library in libraries.items():
-            stream.measure(kernel_request(key, library, contested[key][0], FINAL_PLAN), None)
+            stream.measure(Trial(kernel_request(key, library, contested[key][0], FINAL_PLAN)))
         while unanswered:
             event = events.get()
             if isinstance(event, StreamRefused):

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from tracker.domain import (
     Argument,
     Artifact,
+    Capacity,
+    FailedBuild,
     Limits,
     Measurement,
     MeasureRequest,
@@ -30,12 +32,13 @@ from tracker.domain import (
     ProgramKind,
     RecordContext,
     TimingPlan,
+    Trial,
 )
 from tracker.scheduling.task_budget import TaskProgress, first_round_trials, next_task
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tracker.tuning.engines.base import Candidate, Engine, Learned
 from tracker.tuning.errors import FarmFailure
-from tracker.tuning.measuring import Capacity, MeasureStream, StreamRefused
+from tracker.tuning.measuring import MeasureStream, StreamRefused
 
 __all__ = ["Budget", "TaskState", "TuningLoop", "kernel_limits", "kernel_request", "median"]
 
@@ -151,7 +154,7 @@ class TuningLoop:
         self._search: queue.SimpleQueue[tuple[TaskState, int] | None] = queue.SimpleQueue()
         self._searching = False
         self._trials: dict[str, _Trial] = {}
-        self._capacity = Capacity()
+        self._capacity = Capacity(0, 0)
         self._tuned_for_s = tuned_for_s
         self._first_round = first_round_trials(len(tasks), budget.max_trials, batch)
         self._stream = open_stream(self._events.put)
@@ -272,9 +275,10 @@ class TuningLoop:
         trial.built_s = built.finished_s
         context = self._context(trial)
         if built.outcome is not Outcome.OK:
-            self._stream.record_failed_build(built.id, built.outcome, built.detail, self._plan, context)
+            self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
             return
-        self._stream.measure(kernel_request(built.id, built.library, trial.task, self._plan), context)
+        request = kernel_request(built.id, built.library, trial.task, self._plan)
+        self._stream.measure(Trial(request, context))
 
     def _measured(self, measurement: Measurement) -> None:
         trial = self._trials.pop(measurement.trial_id, None)

@@ -17,11 +17,11 @@ from typing import Any
 import grpc
 
 from protos.convert import from_message, to_message
-from protos.farm.v1 import control_pb2, measurement_pb2
+from protos.farm.v1 import control_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
-from tracker.domain import Measurement, MeasureRequest, Outcome, RecordContext, TimingPlan
+from tracker.domain import Capacity, FailedBuild, Measurement, OpenMeasure, Trial
 
-__all__ = ["Capacity", "MeasureStream", "StreamRefused"]
+__all__ = ["MeasureStream", "StreamRefused"]
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +38,6 @@ _FINAL = {
 
 
 @dataclass(frozen=True)
-class Capacity:
-    """Devices that take work now, and the trials they hold at once. Zero while the tracker is away."""
-
-    devices: int = 0
-    slots: int = 0
-
-
-@dataclass(frozen=True)
 class StreamRefused:
     """The tracker will not serve this stream: ``reason`` in one sentence. No event follows."""
 
@@ -53,7 +45,7 @@ class StreamRefused:
 
 
 class MeasureStream:
-    """Trials in by ``measure`` and ``record_failed_build``, events out through ``on_event``.
+    """Trials in by ``measure`` and ``record``, events out through ``on_event``.
 
     ``on_event`` is called from the stream's own thread with a Measurement, a Capacity or, last, a
     StreamRefused. Measurements come in any order, each trial once.
@@ -63,20 +55,11 @@ class MeasureStream:
         self,
         channel: grpc.Channel,
         on_event: Callable[[Measurement | Capacity | StreamRefused], None],
-        *,
-        client: str,
-        job_id: str,
-        pool: str,
-        device_class: str,
-        whole_models: bool = False,
+        opening: OpenMeasure,
     ) -> None:
         self._stub = ControlStub(channel)
         self._on_event = on_event
-        self._open = control_pb2.MeasureCall(
-            open=control_pb2.OpenMeasure(
-                client=client, job_id=job_id, pool=pool, device_class=device_class, whole_models=whole_models
-            )
-        )
+        self._open = control_pb2.MeasureCall(open=to_message(control_pb2.OpenMeasure, opening))
         self._lock = threading.Lock()
         self._unanswered: dict[str, Any] = {}
         self._calls = queue.SimpleQueue[Any]()
@@ -85,25 +68,15 @@ class MeasureStream:
         self._thread = threading.Thread(target=self._run, name="measure-stream", daemon=True)
         self._thread.start()
 
-    def measure(self, request: MeasureRequest, context: RecordContext | None) -> None:
-        """Ask for a measurement; with ``context`` it is recorded."""
-        trial = control_pb2.Trial(request=to_message(measurement_pb2.MeasureRequest, request))
-        if context is not None:
-            trial.context.CopyFrom(to_message(control_pb2.RecordContext, context))
-        self._send(request.trial_id, control_pb2.MeasureCall(trial=trial))
+    def measure(self, trial: Trial) -> None:
+        """Ask for a measurement."""
+        message = to_message(control_pb2.Trial, trial)
+        self._send(trial.request.trial_id, control_pb2.MeasureCall(trial=message))
 
-    def record_failed_build(
-        self, trial_id: str, outcome: Outcome, detail: str, plan: TimingPlan, context: RecordContext
-    ) -> None:
+    def record(self, failed: FailedBuild) -> None:
         """Record a trial that never became a library. It is answered like any other."""
-        failed = control_pb2.FailedBuild(
-            trial_id=trial_id,
-            outcome=f"OUTCOME_{outcome.name}",
-            detail=detail,
-            plan=to_message(measurement_pb2.TimingPlan, plan),
-            context=to_message(control_pb2.RecordContext, context),
-        )
-        self._send(trial_id, control_pb2.MeasureCall(failed_build=failed))
+        message = to_message(control_pb2.FailedBuild, failed)
+        self._send(failed.trial_id, control_pb2.MeasureCall(failed_build=message))
 
     def close(self) -> None:
         """End the stream: the tracker drops what it did not answer."""
@@ -144,7 +117,7 @@ class MeasureStream:
                 )
             finally:
                 calls.put(None)
-            self._on_event(Capacity())
+            self._on_event(Capacity(0, 0))
             failures += 1
             self._closed.wait(min(_MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
 

@@ -24,13 +24,14 @@ import tvm
 import tvm_ffi
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.client import ConnectionLost, FarmClient, channel_to
+from tracker.client.farm_client import ConnectionLost, FarmClient, open_channel
 from tracker.domain import (
     Argument,
     Artifact,
     Job,
     JobKind,
     JobResult,
+    OpenMeasure,
     PackageFile,
     Record,
     RecordFilter,
@@ -110,7 +111,7 @@ class _Session:
     def __init__(
         self, address: str, client: FarmClient, job: Job, builders: BuilderPool, pipe: Connection, folder: Path
     ) -> None:
-        self._channel: grpc.Channel = channel_to(address)
+        self._channel: grpc.Channel = open_channel(address)
         self._client = client
         self._job = job
         self._builders = builders
@@ -311,15 +312,14 @@ class _Session:
     # -- the tracker
 
     def _open_stream(self, sink: Callable[[object], None], whole_models: bool = False) -> MeasureStream:
-        return MeasureStream(
-            self._channel,
-            sink,
+        opening = OpenMeasure(
             client=f"job {self._job.id}",
             job_id=self._job.id,
             pool=self._job.spec.pool,
             device_class=self._job.device_class,
             whole_models=whole_models,
         )
+        return MeasureStream(self._channel, sink, opening)
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """``call`` until the tracker answers: it may be restarting, and the job outlives that."""

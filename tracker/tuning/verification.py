@@ -14,6 +14,7 @@ import numpy as np
 from tracker.domain import (
     Argument,
     Artifact,
+    Capacity,
     Limits,
     Measurement,
     MeasureRequest,
@@ -22,10 +23,11 @@ from tracker.domain import (
     Program,
     ProgramKind,
     TimingPlan,
+    Trial,
 )
 from tracker.tuning.errors import FarmFailure
 from tracker.tuning.loop import median
-from tracker.tuning.measuring import Capacity, MeasureStream, StreamRefused
+from tracker.tuning.measuring import MeasureStream, StreamRefused
 from tracker.tuning.models.onnx import TensorInfo
 
 __all__ = ["TOLERANCES", "Verdict", "artifact_of", "model_request", "random_inputs", "verify"]
@@ -108,7 +110,7 @@ def verify(
                     return capacity.reason
                 if not capacity.devices:
                     return "no connected device of this class has TVM's runtime, which whole models need"
-            stream.measure(turn, None)
+            stream.measure(Trial(turn))
             while turn.trial_id not in answers:
                 event = events.get()
                 if isinstance(event, StreamRefused):

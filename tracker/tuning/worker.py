@@ -34,7 +34,7 @@ from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
 from protos.version import __version__
-from tracker.client import channel_to
+from tracker.client.farm_client import open_channel
 from tracker.domain import Job
 from tracker.tuning.messages import to_worker_message
 
@@ -118,7 +118,7 @@ class Worker:
     def run(self) -> int:
         """Exit code: 0 after ``stop``, 1 when the tracker refused this worker."""
         failures = 0
-        channel = channel_to(self._address)
+        channel = open_channel(self._address)
         while not self._stopped.is_set():
             try:
                 for order in ControlStub(channel).Work(self._messages()):

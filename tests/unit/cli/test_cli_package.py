@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tracker.cli.client import file_digest
-from tracker.cli.errors import BadInput, FarmError
 from tracker.cli.package import check_destination, read_package, write_package
+from tracker.client.errors import BadInput, FarmError
+from tracker.client.farm_client import file_digest
 from tracker.domain import Artifact, PackageFile
 
 CONTENT = {"model.so": b"library", "params.bin": b"weights"}

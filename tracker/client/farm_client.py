@@ -1,7 +1,6 @@
-"""The tracker as the ``farm`` command sees it: values in and out, errors as sentences.
+"""Calls to the tracker: values in and out, errors as sentences.
 
-The one place of the command line that knows gRPC and protobuf. Calls block; a failed one
-raises an error of tracker/cli/errors.py.
+Calls block; a failed one raises an error of tracker/client/errors.py.
 """
 
 from __future__ import annotations
@@ -17,13 +16,15 @@ from typing import Any
 
 import grpc
 
+from protos.channel import MESSAGE_OPTIONS, ping_options
 from protos.convert import from_message, to_message
 from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
-from tracker.cli.errors import BadInput, FarmError, TrackerUnreachable
+from tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 from tracker.domain import (
     Artifact,
+    Capacity,
     Device,
     Job,
     JobSpec,
@@ -35,10 +36,9 @@ from tracker.domain import (
     RecordFilter,
 )
 
-__all__ = ["Capacity", "ConnectionLost", "FarmClient", "FarmStatus"]
+__all__ = ["ConnectionLost", "FarmClient", "FarmStatus", "open_channel"]
 
 CHUNK_BYTES = 1 << 20
-MESSAGE_BYTES = 64 << 20
 CONNECT_TIMEOUT_S = 5.0
 CALL_TIMEOUT_S = 30.0
 
@@ -74,12 +74,12 @@ class FarmStatus:
     jobs_queued: int = 0
 
 
-@dataclass(frozen=True)
-class Capacity:
-    """What a measure stream may count on: devices connected and taking work, trials they hold at once."""
-
-    devices: int = 0
-    slots: int = 0
+def open_channel(address: str) -> grpc.Channel:
+    """A channel to ``host:port`` that notices a dead tracker and finds a restarted one within seconds."""
+    backoff = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000)]
+    # A farm is a local network: a proxy from the environment cannot reach it.
+    direct = [("grpc.enable_http_proxy", 0)]
+    return grpc.insecure_channel(address, options=[*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct])
 
 
 class FarmClient:
@@ -87,18 +87,7 @@ class FarmClient:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MESSAGE_BYTES),
-                # A watch is silent while nothing changes: without pings a pulled cable would go unseen.
-                ("grpc.keepalive_time_ms", 30_000),
-                ("grpc.keepalive_timeout_ms", 10_000),
-                ("grpc.max_reconnect_backoff_ms", 2_000),
-                ("grpc.initial_reconnect_backoff_ms", 200),
-            ],
-        )
+        self._channel = open_channel(address)
         self._stub = ControlStub(self._channel)
 
     def __enter__(self) -> FarmClient:
