@@ -20,7 +20,7 @@ PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint stubs stubs-check constraints clean
+.PHONY: help demo test lint wheel stubs stubs-check constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ lint: $(VENV)/.dev stubs-check ## ruff, mypy, import-linter, stubs against proto
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+wheel: $(VENV)/.build ## dist/*.whl: what boards and servers install
+	@$(PIP) wheel -q --no-deps --no-build-isolation -w dist . && ls dist/*.whl
 
 stubs: $(VENV)/.dev ## Python stubs from the .proto files, in place
 	@$(PROTOC) --python_out=. --pyi_out=. $(PROTOS)

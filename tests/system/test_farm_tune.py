@@ -136,6 +136,24 @@ def test_a_cancelled_job_frees_the_board(one_board):
     assert one_board.job(job.id).trials == trials, "a cancelled job went on measuring"
 
 
+def test_a_board_without_tvms_runtime_tunes_kernels_and_says_what_it_could_not_do(tmp_path):
+    farm = WholeFarm(tmp_path)
+    try:
+        farm.add_agent("bare", "--mode", "micro")
+        farm.wait_for_devices(1)
+        model = small_network(seed=9)
+        (tmp_path / "small.onnx").write_bytes(model)
+        done = farm.farm("tune", "small.onnx", "--pool", "x86_64", "--trials", "12", "-o", "tuned")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "estimated" in done.stdout.splitlines()[-1]
+        assert "no device of this class has TVM's runtime" in " ".join(done.stdout.split())
+        x = np.random.default_rng(4).random((1, 3, 12, 12), dtype=np.float32)
+        answer = run_package(tmp_path / "tuned", x)
+        np.testing.assert_allclose(answer, run_onnx(model, x), rtol=1e-3, atol=1e-4)
+    finally:
+        farm.close()
+
+
 def test_three_boards_share_one_job_and_the_records_say_which(tmp_path):
     farm = WholeFarm(tmp_path, "left", "middle")
     try:

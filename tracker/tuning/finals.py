@@ -132,6 +132,12 @@ def _measure(
     return _time(libraries, contested, events, open_stream)
 
 
+def _slowest_s(task: TaskState) -> float:
+    """Twice the slowest finalist that may come: the untuned schedule, or the first trial that ran."""
+    ran = [seconds for seconds in (task.untuned_s, *task.history) if seconds != float("inf")]
+    return 2 * max(ran, default=1.0)
+
+
 def _time(
     libraries: Mapping[str, bytes],
     contested: Mapping[str, tuple[TaskState, Finalist]],
@@ -143,7 +149,8 @@ def _time(
     unanswered = set(libraries)
     try:
         for key, library in libraries.items():
-            stream.measure(Trial(kernel_request(key, library, contested[key][0], FINAL_PLAN)))
+            task = contested[key][0]
+            stream.measure(Trial(kernel_request(key, library, task, FINAL_PLAN, _slowest_s(task))))
         while unanswered:
             event = events.get()
             if isinstance(event, StreamRefused):

@@ -40,7 +40,7 @@ from tracker.tuning.engines.base import Candidate, Engine, Learned
 from tracker.tuning.errors import FarmFailure
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 
-__all__ = ["Budget", "TaskState", "TuningLoop", "kernel_limits", "kernel_request", "median"]
+__all__ = ["Budget", "TaskState", "TuningLoop", "kernel_request", "median"]
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,9 @@ log = logging.getLogger(__name__)
 _WAITING_A_BUILDER = 6
 #: What a kernel may allocate beside its arguments. Real workspaces are a few MB.
 _WORKSPACE_BYTES = 1 << 30
+#: An untuned convolution of a large network takes seconds a call on a small board: few calls, and patience.
+UNTUNED_PLAN = TimingPlan(number=1, repeat=2, min_repeat_ms=10)
+_SLOWEST_UNTUNED_S = 60.0
 _INFINITY = float("inf")
 
 
@@ -112,15 +115,15 @@ def median(values: Sequence[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def kernel_limits(untuned_s: float, plan: TimingPlan, memory_bytes: int) -> Limits:
-    """Time for one candidate's whole run on a board: enough for one as slow as the untuned, which is worthless.
+def kernel_limits(slowest_s: float, plan: TimingPlan, memory_bytes: int) -> Limits:
+    """Time for one kernel's whole run on a board, were a call to take ``slowest_s``.
 
     A run is a warm-up call and ``repeat`` timings, each of at least ``min_repeat_ms``. ``memory_bytes``
     is what the kernel may take beyond the idle runner.
     """
     calls = 2 + plan.repeat * max(1, plan.number)
     planned = plan.repeat * (2 * plan.min_repeat_ms + plan.cooldown_ms) / 1e3
-    return Limits(run_timeout_s=min(60.0, 2.0 + planned + 2 * calls * untuned_s), memory_bytes=memory_bytes)
+    return Limits(run_timeout_s=2.0 + planned + 2 * calls * slowest_s, memory_bytes=memory_bytes)
 
 
 class TuningLoop:
@@ -277,7 +280,11 @@ class TuningLoop:
         if built.outcome is not Outcome.OK:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
             return
-        request = kernel_request(built.id, built.library, trial.task, self._plan)
+        if trial.candidate is None:
+            request = kernel_request(built.id, built.library, trial.task, UNTUNED_PLAN, _SLOWEST_UNTUNED_S)
+        else:
+            slowest_s = trial.task.untuned_s or _SLOWEST_UNTUNED_S
+            request = kernel_request(built.id, built.library, trial.task, self._plan, slowest_s)
         self._stream.measure(Trial(request, context))
 
     def _measured(self, measurement: Measurement) -> None:
@@ -338,8 +345,10 @@ class TuningLoop:
                 task.engine.report(results)
 
 
-def kernel_request(trial_id: str, library: bytes, task: TaskState, plan: TimingPlan) -> MeasureRequest:
-    """The request that times one built kernel of ``task``."""
+def kernel_request(
+    trial_id: str, library: bytes, task: TaskState, plan: TimingPlan, slowest_s: float
+) -> MeasureRequest:
+    """The request that times one built kernel of ``task``; ``slowest_s`` is the longest call worth waiting for."""
     return MeasureRequest(
         trial_id=trial_id,
         program=Program(
@@ -349,7 +358,7 @@ def kernel_request(trial_id: str, library: bytes, task: TaskState, plan: TimingP
             args=task.arguments,
         ),
         plan=plan,
-        limits=kernel_limits(task.untuned_s, plan, _WORKSPACE_BYTES + 4 * _bytes_of(task.arguments)),
+        limits=kernel_limits(slowest_s, plan, _WORKSPACE_BYTES + 4 * _bytes_of(task.arguments)),
     )
 
 

@@ -35,6 +35,7 @@ from tracker.domain import (
     PackageFile,
     Record,
     RecordFilter,
+    RunnerMode,
     TaskPlan,
     TaskResult,
     TimingPlan,
@@ -44,7 +45,7 @@ from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.engines.ansor import AnsorEngine, apply_trace, new_cost_model
 from tracker.tuning.errors import InputError, TuningError
 from tracker.tuning.finals import Winner, play_finals
-from tracker.tuning.loop import Budget, TaskState, TuningLoop
+from tracker.tuning.loop import Budget, TaskState, TuningLoop, median
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Failed, Finished, Progress
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
@@ -208,7 +209,7 @@ class _Session:
             run_secs = record.measurement.run_secs
             if record.engine == "untuned":
                 state.untuned_done = True
-                state.untuned_s = min(run_secs, default=0.0)
+                state.untuned_s = median(run_secs) if run_secs else 0.0
             else:
                 state.count(run_secs)
                 if record.trace:
@@ -297,6 +298,11 @@ class _Session:
         tuned: bytes,
         winners: Sequence[Winner],
     ) -> Verdict | str:
+        """The verdict, or why none is possible on this class of device."""
+        devices = self._patiently(lambda: self._client.devices(self._job.spec.pool))
+        modes = {device.runner.mode for device in devices if device.device_class == self._job.device_class}
+        if RunnerMode.FULL not in modes:
+            return "no device of this class has TVM's runtime, which whole models need"
         values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in lowered.params.items()}
         inputs = random_inputs(model.inputs, self._job.spec.seed)
         requests = []
