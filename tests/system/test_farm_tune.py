@@ -56,7 +56,7 @@ def closing_line(done: subprocess.CompletedProcess[str]) -> re.Match[str]:
 def test_a_light_network_with_random_weights_is_faster_and_answers_as_onnx_runtime(one_board):
     model = light_network("light_squeezenet", seed=11)
     (one_board.folder / "squeezenet.onnx").write_bytes(model)
-    done = one_board.farm("tune", "squeezenet.onnx", "--pool", "x86_64", "--trials", "84", "-o", "tuned")
+    done = one_board.farm("tune", "squeezenet.onnx", "--pool", "x86_64", "--trials", "56", "-o", "tuned")
     assert done.returncode == 0, done.stdout + done.stderr + one_board.worker_log()
     match = closing_line(done)
     assert match[1] == "squeezenet"
@@ -68,10 +68,10 @@ def test_a_light_network_with_random_weights_is_faster_and_answers_as_onnx_runti
     np.testing.assert_allclose(run_package(one_board.folder / "tuned", x), expected, rtol=1e-3, atol=1e-6)
 
     job = one_board.jobs()[0]
-    assert (job.state, job.trials) == (JobState.DONE, 84)
+    assert (job.state, job.trials) == (JobState.DONE, 56)
     records = one_board.records(job_id=job.id)
     tuned = [record for record in records if record.engine == "ansor"]
-    assert len(tuned) == 84
+    assert len(tuned) == 56
     assert len({record.trial_id for record in records}) == len(records)
     assert {record.engine for record in records} == {"ansor", "untuned"}
     for record in tuned:
@@ -158,7 +158,7 @@ def test_three_boards_share_one_job_and_the_records_say_which(tmp_path):
     farm = WholeFarm(tmp_path, "left", "middle")
     try:
         (tmp_path / "small.onnx").write_bytes(small_network(seed=8, channels=16, size=28))
-        running = farm.start_farm("tune", "small.onnx", "--pool", "x86_64", "--trials", "90", "-o", "tuned")
+        running = farm.start_farm("tune", "small.onnx", "--pool", "x86_64", "--trials", "70", "-o", "tuned")
         wait_until(lambda: farm.jobs() and farm.jobs()[0].trials >= 10, "a running job", 120)
         farm.add_agent("right")  # joins while the job runs: nothing tells the job but the farm itself
         out, err = running.communicate(timeout=300)
@@ -166,7 +166,7 @@ def test_three_boards_share_one_job_and_the_records_say_which(tmp_path):
         records = [r for r in farm.records() if r.measurement.device_name]
         assert {r.measurement.device_name for r in records} == {"left", "middle", "right"}
         assert len({r.measurement.device_class for r in records}) == 1
-        assert farm.jobs()[0].trials == 90
+        assert farm.jobs()[0].trials == 70
         by_name = {device.name: device.id for device in farm.tracker.devices()}
         assert all(by_name[r.measurement.device_name] == r.measurement.device_id for r in records)
     finally:
