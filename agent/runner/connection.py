@@ -60,9 +60,10 @@ class Connection:
     async def ask(self, frame: Sequence[bytes], sequence: int, within_s: float) -> protocol.Result:
         """The answer to a RUN frame. After RunnerDiedError the connection is of no more use."""
         self._input.writelines(frame)
-        # A reset here means that it died: what it left to read, and its exit status, say more.
-        with contextlib.suppress(ConnectionError):
-            await self._input.drain()
+        # A reset here means that it died: what it left to read, and its exit status, say more. A stopped one is
+        # noticed below, which has a limit.
+        with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._input.drain(), within_s)
         payload = await self._receive(protocol.RESULT, within_s)
         try:
             result = protocol.decode_result(payload)

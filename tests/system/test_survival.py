@@ -28,7 +28,25 @@ def farm(tmp_path):
 
 
 def workers_of(farm: WholeFarm) -> list[psutil.Process]:
-    return [p for p in farm.tracker.children() if "tracker.tuning.worker" in " ".join(p.cmdline())]
+    """The workers of this farm's tracker, its children or adopted from the one before."""
+    address = farm.tracker.address
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "tracker.tuning.worker" in (process.info["cmdline"] or []) and address in process.info["cmdline"]
+    ]
+
+
+def session_of(farm: WholeFarm) -> psutil.Process:
+    """The process of the running job: the fork server's one child."""
+
+    def found() -> psutil.Process | None:
+        for helper in (child for worker in workers_of(farm) for child in worker.children()):
+            if sessions := helper.children():
+                return sessions[0]
+        return None
+
+    return wait_until(found, "a running session")
 
 
 def kill_all(processes: list[psutil.Process]) -> None:
@@ -54,7 +72,13 @@ def test_nothing_is_lost_and_nothing_counted_twice(farm):
     farm.tracker.kill()
     farm.tracker.start()
 
-    trials_reach(55)
+    trials_reach(50)
+    session = session_of(farm)
+    farm.tracker.kill()
+    session.kill()  # nobody is there to be told
+    farm.tracker.start()
+
+    trials_reach(65)
     kill_all(workers_of(farm))
 
     out, err = running.communicate(timeout=400)

@@ -12,13 +12,14 @@ __all__ = ["Capacity", "FailedBuild", "OpenMeasure", "Trial"]
 
 @dataclass(frozen=True)
 class OpenMeasure:
-    """Which devices a stream of trials measures on. ``device_class`` "" means any of the pool."""
+    """Which devices a stream of trials measures on. ``device_class`` and ``device_id`` "" mean any of the pool."""
 
     client: str
     job_id: str
     pool: str
     device_class: str = ""
     whole_models: bool = False
+    device_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,25 @@ __all__ = ["Placement", "Selection"]
 class Selection:
     """Which devices a stream of trials may run on. Equal selections share one Placement."""
 
-    __slots__ = ("device_class", "pool", "whole_models")
+    __slots__ = ("device_class", "device_id", "pool", "whole_models")
 
-    def __init__(self, pool: str, device_class: str = "", whole_models: bool = False) -> None:
-        self.pool, self.device_class, self.whole_models = pool, device_class, whole_models
+    def __init__(self, pool: str, device_class: str = "", whole_models: bool = False, device_id: str = "") -> None:
+        self.pool, self.device_class, self.whole_models, self.device_id = pool, device_class, whole_models, device_id
 
     def admits(self, device: Device) -> bool:
-        """Whether ``device`` is of the pool, of the class where one is named, and in full mode where whole models run.
+        """Whether ``device`` is of the pool, the class or the one named, and in full mode where whole models run.
 
         A synthetic device takes whole models too: it runs nothing of either.
         """
         if self.pool not in device.pools or self.device_class not in ("", device.device_class):
             return False
+        if self.device_id not in ("", device.id):
+            return False
         return not self.whole_models or device.runner.mode in (RunnerMode.FULL, RunnerMode.SYNTHETIC)
 
     @property
-    def key(self) -> tuple[str, str, bool]:
-        return self.pool, self.device_class, self.whole_models
+    def key(self) -> tuple[str, str, bool, str]:
+        return self.pool, self.device_class, self.whole_models, self.device_id
 
 
 class Placement:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 __all__ = ["TaskProgress", "first_round_trials", "next_task"]
 
@@ -67,8 +68,9 @@ def expected_gain(task: TaskProgress) -> float:
         return task.weight * latency / (done + 1)
     window = min(WINDOW, len(task.history) - 1)
     before = task.history[-1 - window] if window else task.history[-1]
-    fallen = min(before, task.untuned_s or before) - task.history[-1]
-    slope = max(0.0, fallen) / (window + task.pending) if window else 0.0
+    before = min(before, task.untuned_s or before)
+    # Infinite where nothing had run before: then there is no slope yet.
+    slope = max(0.0, before - task.history[-1]) / (window + task.pending) if window and isfinite(before) else 0.0
     return task.weight * (ALPHA * slope + (1 - ALPHA) * latency / done)
 
 

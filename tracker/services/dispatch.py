@@ -39,7 +39,7 @@ class Dispatch:
     def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
         self._fleet = fleet
         self._clock = clock
-        self._groups: dict[tuple[str, str, bool], _Group] = {}
+        self._groups: dict[tuple[str, str, bool, str], _Group] = {}
         self._share = FairShare()
         self.waited = Histogram()
 

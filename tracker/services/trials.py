@@ -64,7 +64,7 @@ class Stream:
         self.opened = opened
         self.user = user
         self.deliver = deliver
-        self.selection = Selection(opened.pool, opened.device_class, opened.whole_models)
+        self.selection = Selection(opened.pool, opened.device_class, opened.whole_models, opened.device_id)
         self.queue: deque[Pending] = deque()
         self.pending: dict[str, Pending] = {}
         self.cancelled = False

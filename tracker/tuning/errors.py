@@ -1,6 +1,6 @@
 """What can stop a tuning job. Each message is one sentence for the person who started it."""
 
-__all__ = ["FarmFailure", "InputError", "TuningError"]
+__all__ = ["FarmFailure", "InputError", "SessionOver", "TuningError"]
 
 
 class TuningError(Exception):
@@ -13,3 +13,7 @@ class InputError(TuningError):
 
 class FarmFailure(TuningError):
     """The farm is at fault: no device answered, a measurement could not be placed."""
+
+
+class SessionOver(Exception):
+    """This process cannot go on with the job, another can, from the job's records: nothing is wrong with the job."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tracker.domain import Measurement, Outcome, Record, TimingPlan, Trial
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
-from tracker.tuning.errors import FarmFailure
+from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.loop import TaskState, kernel_request, median
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 
@@ -73,14 +73,13 @@ def play_finals(
     measured = _measure(contested, builders, open_stream, target)
     winners = []
     for task in tasks:
-        timed = {
-            finalist.trace: measured[key]
-            for key, (owner, finalist) in contested.items()
-            if owner is task and key in measured
-        }
-        if "" not in timed or len(timed) < 2:
+        played = {key: finalist for key, (owner, finalist) in contested.items() if owner is task}
+        if played:
+            # One that failed here is out, however fast the log has it.
+            timed = {finalist.trace: measured[key] for key, finalist in played.items() if key in measured}
+        else:
             timed = {finalist.trace: finalist.seconds for finalist in field[task.id]}
-        untuned = timed.get("", 0.0)
+        untuned = timed.get("", task.untuned_s)
         best = min(timed, key=lambda trace: timed[trace], default="")
         winners.append(Winner(task, best, timed.get(best, 0.0), untuned))
     return winners
@@ -95,7 +94,7 @@ def _finalists(
     for record in records:
         if len(field) > FINALISTS:
             break
-        if not record.trace or not record.measurement.run_secs:
+        if not record.trace or record.trace in {finalist.trace for finalist in field}:
             continue
         module = schedule(task, record.trace)
         if module is None:
@@ -122,7 +121,7 @@ def _measure(
     while unbuilt:
         event = events.get()
         if isinstance(event, PoolEnded):
-            raise FarmFailure("the builders ended before the last candidates were built")
+            raise SessionOver("the builders' parent process ended")
         if isinstance(event, Built) and event.id in unbuilt:
             unbuilt.discard(event.id)
             if event.outcome is Outcome.OK:
@@ -157,6 +156,8 @@ def _time(
                 raise FarmFailure(f"the tracker refused to measure: {event.reason}")
             if isinstance(event, Measurement):
                 unanswered.discard(event.trial_id)
+                if event.outcome is Outcome.CANCELLED:
+                    raise SessionOver("the tracker cancelled this job's trials")
                 if event.outcome is Outcome.OK:
                     results[event.trial_id] = median(event.run_secs)
                 else:

@@ -37,7 +37,7 @@ from tracker.domain import (
 from tracker.scheduling.task_budget import TaskProgress, first_round_trials, next_task
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tracker.tuning.engines.base import Candidate, Engine, Learned
-from tracker.tuning.errors import FarmFailure
+from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 
 __all__ = ["Budget", "TaskState", "TuningLoop", "kernel_request", "median"]
@@ -51,6 +51,12 @@ _WORKSPACE_BYTES = 1 << 30
 #: An untuned convolution of a large network takes seconds a call on a small board: few calls, and patience.
 UNTUNED_PLAN = TimingPlan(number=1, repeat=2, min_repeat_ms=10)
 _SLOWEST_UNTUNED_S = 60.0
+#: A candidate's call where the untuned one could not be measured.
+_SLOWEST_UNMEASURED_S = 5.0
+#: Times the best so far: beyond, a candidate is not worth a board's time.
+_HOPELESS = 20.0
+#: Seconds past the budget in which trials on the boards may still be answered.
+_LAST_ANSWERS_S = 3.0
 _INFINITY = float("inf")
 
 
@@ -164,7 +170,10 @@ class TuningLoop:
 
     @property
     def tuned_for_s(self) -> float:
-        """Seconds of tuning so far, those of earlier sessions included; waiting for a device does not count."""
+        """Seconds of tuning so far, those of earlier sessions included.
+
+        Neither the untuned baselines nor waiting for a device counts.
+        """
         return self._tuned_for_s
 
     def run(self) -> None:
@@ -201,12 +210,14 @@ class TuningLoop:
                 self._search.put((task, count))
             if not self._trials and not self._searching:
                 return
-            self._step()
-            if self._time_is_up() and not self._searching and not self._measuring():
-                # What is still being built would only be measured after the budget's end.
-                return
+            self._step(timed=True)
+            if self._time_is_up() and not self._searching:
+                # What is still being built or queued would only be measured after the budget's end.
+                late = self._tuned_for_s - self._budget.seconds > _LAST_ANSWERS_S
+                if late or not self._measuring():
+                    return
 
-    def _step(self) -> None:
+    def _step(self, timed: bool = False) -> None:
         before = time.monotonic()
         try:
             event = self._events.get(timeout=1.0)
@@ -218,7 +229,7 @@ class TuningLoop:
                 event = self._events.get_nowait()
             except queue.Empty:
                 event = None
-        if self._capacity.devices or not self._measuring():
+        if timed and (self._capacity.devices or not self._measuring()):
             self._tuned_for_s += time.monotonic() - before
         waits = not self._capacity.devices and self._measuring()
         self._on_progress("waiting for a device" if waits else "tuning", self._tuned_for_s)
@@ -256,7 +267,7 @@ class TuningLoop:
         elif isinstance(event, Measurement):
             self._measured(event)
         elif isinstance(event, PoolEnded):
-            raise FarmFailure("the builders' parent process ended; the job can be started again from its records")
+            raise SessionOver("the builders' parent process ended")
         elif isinstance(event, StreamRefused):
             raise FarmFailure(f"the tracker refused to measure: {event.reason}")
 
@@ -283,14 +294,21 @@ class TuningLoop:
         if trial.candidate is None:
             request = kernel_request(built.id, built.library, trial.task, UNTUNED_PLAN, _SLOWEST_UNTUNED_S)
         else:
-            slowest_s = trial.task.untuned_s or _SLOWEST_UNTUNED_S
-            request = kernel_request(built.id, built.library, trial.task, self._plan, slowest_s)
+            request = kernel_request(built.id, built.library, trial.task, self._plan, self._worth_waiting_s(trial.task))
         self._stream.measure(Trial(request, context))
+
+    def _worth_waiting_s(self, task: TaskState) -> float:
+        """The longest call that could teach something: a candidate far behind the best is as good as failed."""
+        best_s = task.history[-1] if task.history else _INFINITY
+        return min(task.untuned_s or _SLOWEST_UNMEASURED_S, _HOPELESS * best_s)
 
     def _measured(self, measurement: Measurement) -> None:
         trial = self._trials.pop(measurement.trial_id, None)
         if trial is None:
             return
+        if measurement.outcome is Outcome.CANCELLED:
+            # The tracker took the job from this worker; what it says of further trials is not recorded.
+            raise SessionOver("the tracker cancelled this job's trials")
         run_secs = measurement.run_secs if measurement.outcome is Outcome.OK else ()
         if trial.candidate is None:
             trial.task.untuned_done = True
@@ -300,7 +318,9 @@ class TuningLoop:
             return
         trial.task.pending -= 1
         trial.task.count(run_secs)
-        trial.task.learned.append(Learned(trial.candidate, run_secs))
+        # Three lost boards say little about a schedule: it is recorded and not learned from.
+        if measurement.outcome is not Outcome.UNPLACEABLE:
+            trial.task.learned.append(Learned(trial.candidate, run_secs))
 
     def _context(self, trial: _Trial) -> RecordContext:
         return RecordContext(
@@ -320,8 +340,8 @@ class TuningLoop:
     def _search_forever(self) -> None:
         while (order := self._search.get()) is not None:
             task, count = order
+            self._learn()
             try:
-                self._learn()
                 candidates = self._engine_of(task).propose(count)
             except Exception as error:
                 # One operator that MetaSchedule cannot search must not cost the job its other tasks.
@@ -341,8 +361,12 @@ class TuningLoop:
     def _learn(self) -> None:
         for task in self._tasks:
             results = [task.learned.popleft() for _ in range(len(task.learned))]
-            if results and task.engine is not None:
+            if not results or task.engine is None:
+                continue
+            try:
                 task.engine.report(results)
+            except Exception:
+                log.exception("%s: %d results could not be learned from", task.name, len(results))
 
 
 def kernel_request(

@@ -115,6 +115,10 @@ class MeasureStream:
                 log.warning(
                     "measure stream broke (%s: %s); %d trials go again", code.name, details, len(self._unanswered)
                 )
+            except Exception as error:
+                log.exception("the measure stream cannot go on")
+                self._on_event(StreamRefused(f"an answer could not be read ({type(error).__name__}: {error})"))
+                return
             finally:
                 calls.put(None)
             self._on_event(Capacity(0, 0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import threading
 import time
 import traceback
@@ -16,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import grpc
@@ -28,6 +28,8 @@ from tracker.client.farm_client import ConnectionLost, FarmClient, open_channel
 from tracker.domain import (
     Argument,
     Artifact,
+    Device,
+    DeviceState,
     Job,
     JobKind,
     JobResult,
@@ -43,7 +45,7 @@ from tracker.domain import (
 from tracker.tuning.building.builder import build_model
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.engines.ansor import AnsorEngine, apply_trace, new_cost_model
-from tracker.tuning.errors import InputError, TuningError
+from tracker.tuning.errors import InputError, SessionOver, TuningError
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.loop import Budget, TaskState, TuningLoop, median
 from tracker.tuning.measuring import MeasureStream
@@ -68,8 +70,11 @@ MODEL_TIMING_S = 4.0
 _PROGRESS_EVERY_S = 0.5
 
 
-def run_session(address: str, job: Job, builders: int, pipe: Connection) -> None:
+def run_session(address: str, job: Job, builders: int, pipe: Connection, folder: Path) -> None:
     """Entry point of the process: runs ``job`` and ends with a Finished or a Failed on ``pipe``.
+
+    All temporary files, those of its builders too, lie in ``folder``, which the worker removes. Where
+    the job must be started anew from its records, the process ends without a word.
 
     Exits at once when the worker at the other end of ``pipe`` is gone.
     """
@@ -77,12 +82,15 @@ def run_session(address: str, job: Job, builders: int, pipe: Connection) -> None
     for noisy in ("tvm.s_tir.meta_schedule", "tvm"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     yield_to_others()
+    tempfile.tempdir = str(folder)
     pool = BuilderPool(builders, BUILD_TIMEOUT_S)
     threading.Thread(target=_exit_with_worker, args=(pipe,), daemon=True).start()
     try:
-        with FarmClient(address) as client, TemporaryDirectory(prefix="tvm-farm-job-") as folder:
-            result = _Session(address, client, job, pool, pipe, Path(folder)).run()
+        with FarmClient(address) as client:
+            result = _Session(address, client, job, pool, pipe, folder).run()
         pipe.send(Finished(result))
+    except SessionOver as error:
+        log.warning("%s", error)
     except InputError as error:
         pipe.send(Failed(str(error), input_error=True, detail=traceback.format_exc()))
     except TuningError as error:
@@ -248,7 +256,7 @@ class _Session:
         found: dict[str, list[Record]] = {}
         for record in self._patiently(
             lambda: self._client.best_records(
-                keys, device_class=self._job.device_class, target=self._job.target, per_workload=4
+                keys, device_class=self._job.device_class, target=self._job.target, per_workload=16
             )
         ):
             found.setdefault(record.workload, []).append(record)
@@ -274,7 +282,7 @@ class _Session:
         self._patiently(lambda: self._client.put_artifact(self._folder / PARAMS))
         self._report("verifying")
         verdict = self._verify(model, lowered, params, untuned, tuned, winners)
-        keep_untuned = isinstance(verdict, Verdict) and verdict.tuned_s > verdict.untuned_s
+        keep_untuned = isinstance(verdict, Verdict) and (verdict.tuned_s > verdict.untuned_s or not verdict.equal)
         files = write_package(
             self._folder,
             untuned if keep_untuned else tuned,
@@ -299,9 +307,7 @@ class _Session:
         winners: Sequence[Winner],
     ) -> Verdict | str:
         """The verdict, or why none is possible on this class of device."""
-        devices = self._patiently(lambda: self._client.devices(self._job.spec.pool))
-        modes = {device.runner.mode for device in devices if device.device_class == self._job.device_class}
-        if RunnerMode.FULL not in modes:
+        if not self._devices_for_models():
             return "no device of this class has TVM's runtime, which whole models need"
         values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in lowered.params.items()}
         inputs = random_inputs(model.inputs, self._job.spec.seed)
@@ -313,17 +319,33 @@ class _Session:
             repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
             plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
             requests.append(model_request(artifact_of(path, inline=True), params, values, inputs, plan, expected_s))
-        return verify(requests[0], requests[1], lambda sink: self._open_stream(sink, whole_models=True))
+        return verify(requests[0], requests[1], self._idlest_device, self._open_model_stream)
+
+    def _devices_for_models(self) -> list[Device]:
+        devices = self._patiently(lambda: self._client.devices(self._job.spec.pool))
+        mine = [device for device in devices if device.device_class == self._job.device_class]
+        return [device for device in mine if device.runner.mode is RunnerMode.FULL]
+
+    def _idlest_device(self) -> str:
+        taking_work = (DeviceState.IDLE, DeviceState.MEASURING)
+        connected = [device for device in self._devices_for_models() if device.state in taking_work]
+        return min(connected, key=lambda device: device.held).id if connected else ""
 
     # -- the tracker
 
-    def _open_stream(self, sink: Callable[[object], None], whole_models: bool = False) -> MeasureStream:
+    def _open_model_stream(self, sink: Callable[[object], None], device_id: str) -> MeasureStream:
+        return self._open_stream(sink, whole_models=True, device_id=device_id)
+
+    def _open_stream(
+        self, sink: Callable[[object], None], whole_models: bool = False, device_id: str = ""
+    ) -> MeasureStream:
         opening = OpenMeasure(
             client=f"job {self._job.id}",
             job_id=self._job.id,
             pool=self._job.spec.pool,
             device_class=self._job.device_class,
             whole_models=whole_models,
+            device_id=device_id,
         )
         return MeasureStream(self._channel, sink, opening)
 
@@ -392,7 +414,8 @@ def _result(
         )
         return JobResult(tuple(files), tasks, untuned_s, tuned_s, note="; ".join(notes))
     if keep_untuned:
-        notes.insert(0, "the tuned model was not faster as a whole, so the package holds the untuned one")
+        why = "was not faster as a whole" if verdict.equal else "gave other answers than the untuned one"
+        notes.insert(0, f"the tuned model {why}, so the package holds the untuned one")
     return JobResult(
         files=tuple(files),
         tasks=tasks,

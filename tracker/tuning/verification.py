@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from tracker.domain import (
     Argument,
     Artifact,
+    Capacity,
     Limits,
     Measurement,
     MeasureRequest,
@@ -24,16 +26,20 @@ from tracker.domain import (
     TimingPlan,
     Trial,
 )
-from tracker.tuning.errors import FarmFailure
+from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.loop import median
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 from tracker.tuning.models.onnx import TensorInfo
 
-__all__ = ["TOLERANCES", "Verdict", "artifact_of", "model_request", "random_inputs", "verify"]
+__all__ = ["TOLERANCES", "Verdict", "artifact_of", "compare", "model_request", "random_inputs", "verify"]
 
+#: A device that takes no work for so long is given up and another one sought.
+_AWAY_S = 20.0
+#: Larger inputs are filled on the board: a request is one message.
+_LARGEST_INLINE_BYTES = 8 << 20
 #: Beyond what the tasks' own timings let expect: what a task takes may be unknown.
 _PATIENCE_S = 600.0
-#: Relative and absolute tolerance by dtype. The absolute one is meant for values around 1 and grows with larger ones.
+#: Relative tolerance, and absolute tolerance as a share of the largest value of the reference, by dtype.
 TOLERANCES = {
     "float64": (1e-8, 1e-10),
     "float32": (1e-4, 1e-5),
@@ -80,7 +86,11 @@ def model_request(
     ``values``: shape and dtype of each parameter by its name, in the order in which ``main`` takes
     them after ``inputs``. ``expected_s``: about what one run takes; the time limit follows from it.
     """
-    arguments = [Argument(tuple(x.shape), x.dtype.name, data=np.ascontiguousarray(x).tobytes()) for x in inputs]
+    arguments = []
+    for number, x in enumerate(inputs):
+        large = x.nbytes > _LARGEST_INLINE_BYTES
+        content = None if large else np.ascontiguousarray(x).tobytes()
+        arguments.append(Argument(tuple(x.shape), x.dtype.name, fill_seed=number if large else None, data=content))
     arguments += [Argument(shape, dtype, param=name) for name, (shape, dtype) in values.items()]
     return MeasureRequest(
         trial_id=uuid.uuid4().hex,
@@ -93,51 +103,91 @@ def model_request(
 def verify(
     untuned: MeasureRequest,
     tuned: MeasureRequest,
-    open_stream: Callable[[Callable[[object], None]], MeasureStream],
+    find_device: Callable[[], str],
+    open_stream: Callable[[Callable[[object], None], str], MeasureStream],
 ) -> Verdict:
-    """Runs ``untuned``, then ``tuned``; waits for a device as long as it takes.
+    """Runs ``untuned``, then ``tuned`` on one device; waits for one as long as it takes.
 
-    Raises FarmFailure when the tracker refuses or a model failed on the device, saying how.
+    ``find_device`` gives the id of a connected one, "" while there is none. ``open_stream`` takes
+    what receives the events, and that id. Raises FarmFailure when the tracker refuses or a model
+    failed on the device, saying how.
     """
-    events: queue.SimpleQueue[object] = queue.SimpleQueue()
-    stream = open_stream(events.put)
-    answers: dict[str, Measurement] = {}
-    try:
-        for turn in (untuned, tuned):
-            stream.measure(Trial(turn))
-            while turn.trial_id not in answers:
-                event = events.get()
-                if isinstance(event, StreamRefused):
-                    raise FarmFailure(f"the tracker refused to run the model: {event.reason}")
-                if isinstance(event, Measurement):
-                    answers[event.trial_id] = event
-    finally:
-        stream.close()
-    first, second = answers[untuned.trial_id], answers[tuned.trial_id]
-    for name, answer in (("untuned", first), ("tuned", second)):
+    while True:
+        device_id = find_device()
+        answers = _run_both(untuned, tuned, device_id, open_stream) if device_id else None
+        if answers is not None:
+            break
+        time.sleep(1.0)
+    for name, answer in zip(("untuned", "tuned"), answers, strict=True):
         if answer.outcome is not Outcome.OK:
             outcome = answer.outcome.value if answer.outcome else "no outcome"
             raise FarmFailure(f"the {name} model failed on {answer.device_name}: {outcome} {answer.detail}".strip())
-    difference, rtol, atol, equal = _compare(first.outputs, second.outputs)
+    first, second = answers
+    difference, rtol, atol, equal = compare(first.outputs, second.outputs)
     return Verdict(median(first.run_secs), median(second.run_secs), difference, rtol, atol, equal, second.device_name)
 
 
-def _compare(reference: Sequence[OutputTensor], other: Sequence[OutputTensor]) -> tuple[float, float, float, bool]:
+def _run_both(
+    untuned: MeasureRequest,
+    tuned: MeasureRequest,
+    device_id: str,
+    open_stream: Callable[[Callable[[object], None], str], MeasureStream],
+) -> tuple[Measurement, Measurement] | None:
+    """Both answers; None when the device stayed away in between."""
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
+    stream = open_stream(events.put, device_id)
+    answers = []
+    try:
+        for request in (untuned, tuned):
+            turn = replace(request, trial_id=uuid.uuid4().hex)
+            stream.measure(Trial(turn))
+            answer = _answer_to(turn.trial_id, events)
+            if answer is None:
+                return None
+            answers.append(answer)
+    finally:
+        stream.close()
+    return answers[0], answers[1]
+
+
+def _answer_to(trial_id: str, events: queue.SimpleQueue[object]) -> Measurement | None:
+    away_since: float | None = None
+    while away_since is None or time.monotonic() - away_since < _AWAY_S:
+        try:
+            event = events.get(timeout=1.0)
+        except queue.Empty:
+            continue
+        if isinstance(event, StreamRefused):
+            raise FarmFailure(f"the tracker refused to run the model: {event.reason}")
+        if isinstance(event, Capacity):
+            away_since = None if event.devices else time.monotonic()
+        elif isinstance(event, Measurement) and event.trial_id == trial_id:
+            if event.outcome is Outcome.CANCELLED:
+                raise SessionOver("the tracker cancelled this job's trials")
+            return event
+    return None
+
+
+def compare(reference: Sequence[OutputTensor], other: Sequence[OutputTensor]) -> tuple[float, float, float, bool]:
+    """Largest absolute difference, the tolerances that applied (the loosest of all outputs), and whether all hold.
+
+    Non-finite values must stand in the same places; outputs without any finite value prove nothing
+    and are not equal. Raises FarmFailure when the number of outputs differs.
+    """
     if len(reference) != len(other) or not reference:
         raise FarmFailure(f"the untuned model gave {len(reference)} outputs and the tuned one {len(other)}")
     largest, rtol, atol, equal = 0.0, 0.0, 0.0, True
     for a, b in zip(reference, other, strict=True):
         left, right = _array(a), _array(b)
+        finite = np.isfinite(left)
         relative, absolute = TOLERANCES.get(a.dtype, (0.0, 0.0))
-        absolute *= max(1.0, float(np.max(np.abs(left[np.isfinite(left)]), initial=0.0)))
+        absolute *= float(np.max(np.abs(left[finite]), initial=0.0)) or 1.0
         rtol, atol = max(rtol, relative), max(atol, absolute)
-        equal = equal and left.shape == right.shape and np.allclose(right, left, relative, absolute, equal_nan=True)
-        if left.shape == right.shape and left.size:
-            with np.errstate(invalid="ignore"):
-                gap = np.abs(left - right)
-            gap[(left == right) | (np.isnan(left) & np.isnan(right))] = 0.0
-            largest = max(largest, float(np.max(gap)))
-    return largest, rtol, atol, bool(equal)
+        same = left.shape == right.shape and bool(np.allclose(right, left, relative, absolute, equal_nan=True))
+        equal = equal and same and (bool(finite.any()) or not left.size)
+        if left.shape == right.shape:
+            largest = max(largest, float(np.max(np.abs(left - right)[finite & np.isfinite(right)], initial=0.0)))
+    return largest, rtol, atol, equal
 
 
 def _array(tensor: OutputTensor) -> np.ndarray:

@@ -16,18 +16,22 @@ import os
 import platform
 import queue
 import random
+import shutil
 import signal
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 
 from protos.convert import from_message
 from protos.discovery import PROTOCOL_VERSION
@@ -48,27 +52,32 @@ _FORKSERVER = multiprocessing.get_context("forkserver")
 
 
 class _RunningJob:
-    """One job's process and the pipe it reports on."""
+    """One job's process, the pipe it reports on, and its folder for temporary files."""
 
     def __init__(self, address: str, job: Job, builders: int, calls: queue.SimpleQueue[Any]) -> None:
         self.id = job.id
+        self.folder = Path(tempfile.mkdtemp(prefix=_folder_prefix(os.getpid())))
         self._pipe, theirs = _FORKSERVER.Pipe()
         self.process: ForkServerProcess = _FORKSERVER.Process(
-            target=_run_session, args=(address, job, builders, theirs), name=f"job-{job.id}"
+            target=_run_session, args=(address, job, builders, theirs, str(self.folder)), name=f"job-{job.id}"
         )
         self.process.start()
         theirs.close()
         #: Told once by the process, sent again on every new stream: the tasks and the job's end.
         self.tasks: Any = None
         self.finished: Any = None
+        #: How the process ended without a word; the job is then given back.
+        self.died = ""
         self.calls = calls
         threading.Thread(target=self._relay, name=f"relay-{job.id}", daemon=True).start()
 
-    def end(self) -> None:
-        """Kill the process; its builders die with it and the tracker drops its trials."""
+    def end(self, within_s: float = 0.0) -> None:
+        """Wait for the process, then kill it. Its builders die with it and the tracker drops its trials."""
+        self.process.join(within_s)
         if self.process.is_alive():
             self.process.kill()
         self.process.join()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _relay(self) -> None:
         while True:
@@ -83,29 +92,31 @@ class _RunningJob:
             self.calls.put(message)
         self.process.join()
         if self.finished is None:
-            self.calls.put(_Died(self.id, self.process.exitcode or 0))
+            code = self.process.exitcode or 0
+            self.died = f"signal {-code}" if code < 0 else f"exit status {code}"
+            self.calls.put(self)
 
 
-@dataclass(frozen=True)
-class _Died:
-    """A job's process ended without a word."""
-
-    job_id: str
-    exitcode: int
-
-    @property
-    def cause(self) -> str:
-        return f"signal {-self.exitcode}" if self.exitcode < 0 else f"exit status {self.exitcode}"
-
-
-def _run_session(address: str, job: Job, builders: int, pipe: Connection) -> None:
+def _run_session(address: str, job: Job, builders: int, pipe: Connection, folder: str) -> None:
     from tracker.tuning.session import run_session
 
-    run_session(address, job, builders, pipe)
+    run_session(address, job, builders, pipe, Path(folder))
+
+
+def _folder_prefix(pid: int) -> str:
+    return f"tvm-farm-worker-{pid}-"
+
+
+def _sweep() -> None:
+    """Remove what workers left behind that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob("tvm-farm-worker-*"):
+        owner = folder.name.split("-")[3]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Worker:
-    """One worker's life on its tracker. ``run`` returns when the tracker refuses it, else never."""
+    """One worker's life on its tracker."""
 
     def __init__(self, address: str, worker_id: str, builders: int) -> None:
         self._address = address
@@ -113,13 +124,12 @@ class Worker:
         self._builders = builders
         self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._job: _RunningJob | None = None
-        self._stopped = threading.Event()
 
     def run(self) -> int:
-        """Exit code: 0 after ``stop``, 1 when the tracker refused this worker."""
+        """Serve until the tracker refuses this worker; returns exit code 1."""
         failures = 0
         channel = open_channel(self._address)
-        while not self._stopped.is_set():
+        while True:
             try:
                 for order in ControlStub(channel).Work(self._messages()):
                     failures = 0
@@ -128,21 +138,23 @@ class Worker:
                         return 1
                     self._obey(order)
             except grpc.RpcError as error:
-                if not self._stopped.is_set():
-                    log.warning("the tracker at %s is away (%s); trying again", self._address, error.code().name)
+                log.warning("the tracker at %s is away (%s); trying again", self._address, error.code().name)
             failures += 1
-            self._stopped.wait(min(_MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
-        return 0
+            time.sleep(min(_MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
 
     def stop(self) -> None:
-        """End the job at hand and the worker; the tracker gives the job to another."""
-        self._stopped.set()
+        """End the job at hand; the tracker gives it to another worker."""
         if self._job is not None:
             self._job.end()
-        self._calls.put(None)
 
     def _messages(self) -> Iterator[Any]:
         """What this worker says on one stream: hello, then whatever its job reports, and that it is alive."""
+        calls = self._calls = queue.SimpleQueue()
+        if self._job is not None:
+            # From here on a death is told on this stream; an earlier one is seen just below.
+            self._job.calls = calls
+            if self._job.died:
+                self._give_back(self._job)
         job = self._job
         hello = control_pb2.WorkerHello(
             worker_id=self._id,
@@ -152,9 +164,6 @@ class Worker:
             running_job=job.id if job else "",
             protocol_version=PROTOCOL_VERSION,
         )
-        calls = self._calls = queue.SimpleQueue()
-        if job is not None:
-            job.calls = calls
         yield control_pb2.WorkerMessage(hello=hello)
         if job is not None:
             yield from (message for message in (job.tasks, job.finished) if message is not None)
@@ -163,15 +172,19 @@ class Worker:
                 message = calls.get(timeout=ALIVE_EVERY_S)
             except queue.Empty:
                 message = control_pb2.WorkerMessage(alive=control_pb2.WorkerAlive())
-            if message is None or calls is not self._calls:
+            if calls is not self._calls:
                 return
-            if not isinstance(message, _Died):
+            if not isinstance(message, _RunningJob):
                 yield message
-            elif self._job is not None and self._job.id == message.job_id:
-                log.error("the process of job %s ended by %s; giving the job back", message.job_id, message.cause)
-                self._job = None
+            elif message is self._job:
+                self._give_back(message)
                 # The next stream says that nothing runs here, and the tracker starts the job again from its records.
                 return
+
+    def _give_back(self, job: _RunningJob) -> None:
+        log.error("the process of job %s ended by %s; giving the job back", job.id, job.died)
+        job.end()
+        self._job = None
 
     def _obey(self, order: Any) -> None:
         kind = order.WhichOneof("message")
@@ -188,7 +201,7 @@ class Worker:
             ended.end()
         elif kind == "finished_seen" and self._job is not None and self._job.id == order.finished_seen:
             ended, self._job = self._job, None
-            ended.process.join()
+            ended.end(within_s=10)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -204,8 +217,15 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     _FORKSERVER.set_forkserver_preload(["tracker.tuning.session"])
     worker = Worker(options.tracker, options.worker_id, options.builders)
+
+    def leave(*_: object) -> None:
+        worker.stop()
+        # gRPC's threads would hold an ordinary exit up until their calls time out.
+        os._exit(0)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))
+        signal.signal(number, leave)
+    _sweep()
     # Starting the server imports TVM now, while nobody waits for it.
     forkserver.ensure_running()
     return worker.run()

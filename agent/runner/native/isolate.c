@@ -101,8 +101,8 @@ static _Noreturn void child(const struct request *request, pid_t runner, int pri
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   /* A crash is an everyday outcome here: no core files. */
+  prefer_for_oom_killer(); /* before the next line, which makes its file root's */
   prctl(PR_SET_DUMPABLE, 0);
-  prefer_for_oom_killer();
   limit_memory(request->memory_bytes);
   program_run(request, board, body);
 }

@@ -170,18 +170,20 @@ class MeasureCall(_message.Message):
     def __init__(self, open: _Optional[_Union[OpenMeasure, _Mapping]] = ..., trial: _Optional[_Union[Trial, _Mapping]] = ..., failed_build: _Optional[_Union[FailedBuild, _Mapping]] = ..., cancel: _Optional[_Union[CancelTrial, _Mapping]] = ...) -> None: ...
 
 class OpenMeasure(_message.Message):
-    __slots__ = ("client", "job_id", "pool", "device_class", "whole_models")
+    __slots__ = ("client", "job_id", "pool", "device_class", "whole_models", "device_id")
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     WHOLE_MODELS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     client: str
     job_id: str
     pool: str
     device_class: str
     whole_models: bool
-    def __init__(self, client: _Optional[str] = ..., job_id: _Optional[str] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., whole_models: bool = ...) -> None: ...
+    device_id: str
+    def __init__(self, client: _Optional[str] = ..., job_id: _Optional[str] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., whole_models: bool = ..., device_id: _Optional[str] = ...) -> None: ...
 
 class Trial(_message.Message):
     __slots__ = ("request", "context")

@@ -34,6 +34,11 @@ def task(weight=1, untuned=1.0, history=(), pending=0, exhausted=False):
         ),
         pytest.param([task(history=[0.5] * 16, exhausted=True), task(history=[0.001] * 99)], 1, id="exhausted is out"),
         pytest.param(
+            [task(untuned=0.0, history=[float("inf")] + [1e-3] * 30), task(weight=50, untuned=4.0, history=[4.0] * 30)],
+            1,
+            id="a failed first trial of a task without baseline is no slope",
+        ),
+        pytest.param(
             [task(untuned=0.0, history=[float("inf")] * 16), task(untuned=0.2, history=[0.1] * 16)],
             1,
             id="nothing ever ran: no gain to expect",

@@ -154,10 +154,11 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _limit_cpu_time(seconds: float) -> None:
+def _limit_cpu_time(seconds: float | None) -> None:
     """End this process by SIGXCPU after ``seconds`` more of CPU time, rounded up as the kernel counts whole ones."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), hard))
+    soft = hard if seconds is None else math.ceil(time.process_time() + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
@@ -176,6 +177,7 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
         except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
             answer = (b"", f"{type(error).__name__}: {str(error).strip()[-2000:]}")
         pipe.send(answer)
+        _limit_cpu_time(None)
 
 
 def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: float) -> None:
@@ -194,7 +196,7 @@ def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: flo
                     builder.start(queue.popleft(), timeout_s)
             busy = [b for b in builders if b.request is not None]
             patience = max(0.0, min((b.deadline for b in busy), default=time.monotonic() + 60) - time.monotonic())
-            ready = wait([pipe, *(b.pipe for b in busy)], timeout=patience)
+            ready = wait([pipe, *(b.pipe for b in builders)], timeout=patience)
             if pipe in ready:
                 request = pipe.recv()
                 if request is None:
@@ -214,7 +216,9 @@ def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: flo
 def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: float) -> _Builder:
     """Send the result of ``builder`` on; returns the builder for its place, a new one where it had to go."""
     request = builder.request
-    assert request is not None
+    if request is None:  # it died while idle, of an out-of-memory killer say: nobody's candidate is lost
+        builder.end()
+        return _Builder([pipe])
     if answered:
         try:
             library, error = builder.pipe.recv()

@@ -137,23 +137,26 @@ def _static_shape(value: onnx.ValueInfoProto, given: Sequence[int] | None, name:
 def _simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     results = {value.name for value in model.graph.output}
-    consumed = results | {source for node in model.graph.node for source in node.input} | _inner_names(model.graph.node)
+    inner = _inner_names(model.graph.node)
+    consumed = results | inner | {source for node in model.graph.node for source in node.input}
     renamed: dict[str, str] = {}
     kept = []
     for node in model.graph.node:
         for position, source in enumerate(node.input):
             node.input[position] = renamed.get(source, source)
         foldable = not any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute)
-        foldable = foldable and node.op_type not in _RANDOM and all(not x or x in constants for x in node.input)
+        standard = node.domain in ("", "ai.onnx")
+        foldable = foldable and standard and node.op_type not in _RANDOM and not _trains(node, constants)
+        foldable = foldable and all(not x or x in constants for x in node.input)
         if foldable and not results & set(node.output):
             values = _evaluate(node, constants, model)
             if values is not None:
                 constants.update(values)
                 continue
-        passes_through = node.op_type in ("Dropout", "Identity") and not consumed & set(node.output[1:])
-        if passes_through and node.output[0] not in results and not _trains(node, constants):
+        passes_through = standard and node.op_type in ("Dropout", "Identity") and not consumed & set(node.output[1:])
+        if passes_through and node.output[0] not in results | inner and not _trains(node, constants):
             renamed[node.output[0]] = node.input[0]
-        elif node.op_type == "Sum" and len(node.input) > 1:
+        elif standard and node.op_type == "Sum" and len(node.input) > 1:
             kept.extend(_additions(node))
         else:
             kept.append(node)
