@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.networks import small_network
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.light import light_network
-from tracker.tuning.models.onnx import load_onnx
+from tracker.tuning.models.onnx import _simplify, load_onnx
 
 tvm = pytest.importorskip("tvm")
 
@@ -142,7 +142,7 @@ def one_node(operator: str, *, domain: str = "", shape=(1, 4), **attributes) -> 
         pytest.param(b"", {}, "m is not an ONNX", id="empty"),
         pytest.param(one_node("Relu")[:-20], {}, "m is not", id="cut short"),
         pytest.param(one_node("Hardmax2"), {}, "operator Hardmax2 does not exist", id="no such operator"),
-        pytest.param(one_node("Frobnicate", domain="com.acme"), {}, "cannot import: Frobnicate", id="foreign operator"),
+        pytest.param(one_node("Frobnicate", domain="com.acme"), {}, "cannot import: com.acme.Frobnicate", id="foreign operator"),
         pytest.param(one_node("Relu", shape=("n", 4)), {}, "input x has open dimensions (n,4)", id="open dimension"),
         pytest.param(one_node("Relu"), {"z": [1]}, "no input named z; its inputs are: x", id="shape of no input"),
         pytest.param(one_node("Relu"), {"x": [2, 4]}, "--shape x=2,4 differs", id="contradicting shape"),
@@ -160,3 +160,56 @@ def test_bad_input_is_one_sentence(model, shapes, sentence):
 def test_an_open_dimension_can_be_fixed():
     imported = load_onnx(one_node("Relu", shape=("n", 4)), {"x": [3, 4]}, "m")
     assert imported.inputs[0].shape == imported.outputs[0].shape == (3, 4)
+
+
+def branching_model() -> bytes:
+    """``If`` whose branches read the result of an Identity outside of them."""
+
+    def branch(operator: str) -> onnx.GraphProto:
+        out = helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 4])
+        return helper.make_graph([helper.make_node(operator, ["same"], ["out"])], operator, [], [out])
+
+    nodes = [
+        helper.make_node("Identity", ["x"], ["same"]),
+        helper.make_node("If", ["condition"], ["y"], then_branch=branch("Relu"), else_branch=branch("Neg")),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4]),
+            helper.make_tensor_value_info("condition", TensorProto.BOOL, []),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
+
+
+def test_what_a_branch_reads_from_outside_stays():
+    simplified = _simplify(onnx.load_model_from_string(branching_model()))
+    onnx.checker.check_model(simplified)
+    assert [node.op_type for node in simplified.graph.node] == ["Identity", "If"]
+
+
+def test_another_domains_identity_is_not_taken_for_onnxs():
+    with pytest.raises(InputError, match="cannot import: com.acme.Identity"):
+        load_onnx(one_node("Identity", domain="com.acme"), {}, "m")
+
+
+def test_a_dropout_in_training_mode_is_neither_folded_nor_dropped():
+    graph = helper.make_graph(
+        [
+            helper.make_node("Dropout", ["c", "ratio", "training"], ["d"]),
+            helper.make_node("Add", ["x", "d"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])],
+        [
+            numpy_helper.from_array(np.ones(4, dtype=np.float32), "c"),
+            numpy_helper.from_array(np.array(0.5, dtype=np.float32), "ratio"),
+            numpy_helper.from_array(np.array(True), "training"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    assert [node.op_type for node in _simplify(model).graph.node] == ["Dropout", "Add"]

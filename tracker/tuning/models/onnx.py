@@ -25,6 +25,8 @@ __all__ = ["ImportedModel", "TensorInfo", "load_onnx"]
 
 #: Constants larger than this stay computed in the graph: folding would only move the cost into memory.
 MAX_FOLDED_BYTES = 1 << 30
+#: The importer looks at operators' names alone and would take a foreign Identity for ONNX's own.
+_DOMAINS = {"", "ai.onnx", "com.microsoft"}
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 
 
@@ -88,6 +90,9 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
                 f"{name}: operator {unknown[1]} does not exist in ONNX operator set {unknown[2]}."
             ) from error
         raise InputError(f"{name} is not a valid ONNX model: {_first_line(error)}.") from error
+    foreign = sorted({f"{n.domain}.{n.op_type}" for n in model.graph.node if n.domain not in _DOMAINS})
+    if foreign:
+        raise InputError(f"{name} uses an operator that TVM {tvm.__version__} cannot import: {', '.join(foreign)}.")
     return model
 
 
