@@ -28,27 +28,42 @@ class StateFolder:
 
 @contextmanager
 def open_state(root: Path) -> Iterator[StateFolder]:
-    """Make the folder if need be and hold it. Raises StateInUseError, SettingsError where it cannot be written."""
-    try:
+    """Make the folder if need be and hold it.
+
+    Raises StateInUseError, or SettingsError where it cannot be written: no right to, or a full disk.
+    """
+    with _writing(root):
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise SettingsError(
-            f"the state folder {root} cannot be written ({error.strerror}): give another with --state DIR"
-        ) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "?"
             raise StateInUseError(
                 f"another agent (pid {holder}) works with {root}: stop it, or give this one its own with --state DIR"
             ) from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        yield StateFolder(root, _device_id(root))
+        except OSError as error:
+            raise SettingsError(
+                f"the file system of {root} cannot lock files ({error.strerror}): give another folder with --state DIR"
+            ) from error
+        with _writing(root):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            state = StateFolder(root, _device_id(root))
+        yield state
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"the state folder {root} cannot be written ({error.strerror}): mend that, or give another with --state DIR"
+        ) from error
 
 
 def _device_id(root: Path) -> str:

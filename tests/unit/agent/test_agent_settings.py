@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,23 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="--state DIR"), open_state(tmp_path / "file" / "state"):
         pass
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As on a full disk, files can be made and not filled: Python ignores the signal and the write fails.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(SettingsError, match=r"cannot be written \(File too large\).*--state DIR") as refused:
+            with open_state(tmp_path / "state"):
+                pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused.value.exit_code == 2
+    with open_state(tmp_path / "state") as state:  # usable again once there is room
+        assert len(state.device_id) == 32
+
+
+def test_a_fault_of_the_work_is_not_blamed_on_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), open_state(tmp_path):
+        raise FileNotFoundError("of the work")
