@@ -52,6 +52,9 @@ _FLUSH_S = 2.0
 class Board:
     """One agent at work. ``join`` is what it says of itself; its telemetry is read at every join.
 
+    ``telemetry`` makes a reader: heartbeats have one and measurements another, since a reading tells
+    of the time since the one before.
+
     ``run`` returns when the session ends, with what to end with. It raises AgentError where no
     tracker can be chosen; anything else that it raises is a bug. The runner is started already,
     and stopped by whoever started it.
@@ -61,21 +64,22 @@ class Board:
         self,
         join: Join,
         runner: Runner,
-        telemetry: TelemetryReader,
+        telemetry: Callable[[], TelemetryReader],
         locate: Locate,
         cache_dir: Path,
         cache_bytes: int,
     ) -> None:
         self._join = join
         self._runner = runner
-        self._telemetry = telemetry
+        # What a reading tells since the one before would be swallowed by a heartbeat in the middle of a kernel.
+        self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
         self.session, self._first = begin(join.slots)
         self.outcomes: Counter[Outcome] = Counter()
-        self.last_telemetry = telemetry.read()
+        self.last_telemetry = self._heartbeats.read()
         self._tasks: set[asyncio.Task[None]] = set()
         self._files: dict[str, _TrialFiles] = {}
 
@@ -145,7 +149,7 @@ class Board:
             log.log(logging.getLevelName(effect.level), effect.text)
 
     def _feel(self) -> Telemetry:
-        self.last_telemetry = self._telemetry.read()
+        self.last_telemetry = self._heartbeats.read()
         return self.last_telemetry
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -174,14 +178,14 @@ class Board:
 
     async def _measure(self, request: MeasureRequest) -> None:
         files = self._files[request.trial_id]
-        before = self._feel()
+        before = self._around_kernels.read()
         try:
             report = await self._runner.run(LocalRequest(request, files.library, files.params))
         except RunnerError as error:
             self._events.put_nowait(RunnerFailed(str(error)))
             return
         measurement = _fit_outputs(_measurement(request, report))
-        measurement = replace(measurement, before=before, after=self._feel())
+        measurement = replace(measurement, before=before, after=self._around_kernels.read())
         if measurement.outcome is not None:
             self.outcomes[measurement.outcome] += 1
         self._events.put_nowait(Finished(measurement))

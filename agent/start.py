@@ -72,9 +72,6 @@ async def _run(settings: Settings, state: StateFolder) -> int:
 
 def _board(settings: Settings, state: StateFolder, runner: Runner, info: RunnerInfo) -> Board:
     fingerprint = read_fingerprint()
-    labels = dict(settings.labels)
-    if settings.runner == "synthetic":
-        labels["synthetic"] = "true"
     log.info(
         "device %s (%s): %s, CPUs: %d, %s mode, threads: %d",
         settings.name,
@@ -90,13 +87,13 @@ def _board(settings: Settings, state: StateFolder, runner: Runner, info: RunnerI
         name=settings.name,
         fingerprint=fingerprint,
         runner=info,
-        labels=labels,
+        labels=dict(settings.labels),
         slots=settings.slots,
     )
     return Board(
         join=join,
         runner=runner,
-        telemetry=TelemetryReader(fingerprint.clusters),
+        telemetry=functools.partial(TelemetryReader, fingerprint.clusters),
         locate=functools.partial(locate, settings),
         cache_dir=state.artifacts,
         cache_bytes=settings.cache_bytes,

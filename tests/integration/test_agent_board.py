@@ -11,6 +11,7 @@ import pytest
 from agent.board import Board
 from agent.effects import Exit
 from agent.errors import SeveralTrackersError
+from agent.fingerprint import read_fingerprint
 from agent.messages import Join
 from agent.runner import LocalRequest, RunnerError, RunReport
 from agent.telemetry import TelemetryReader
@@ -18,6 +19,7 @@ from protos.convert import to_message
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.farm.v1 import fleet_pb2, measurement_pb2
 from protos.measurement import Outcome, OutputTensor
+from tests.support.board_trees import X86_SERVER, grow
 from tests.support.stand_in_tracker import StandInTracker, make_request
 
 OK = RunReport(Outcome.OK, run_secs=(0.001,), started_s=1.0, finished_s=2.0)
@@ -61,7 +63,7 @@ def board_of(tracker: StandInTracker, runner: ScriptedRunner, cache: Path, slots
         return [tracker.address]
 
     join = Join(1, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
-    return Board(join, runner, TelemetryReader(), locate, cache, 1 << 20)
+    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20)
 
 
 @pytest.fixture
@@ -170,6 +172,43 @@ async def test_a_choice_that_only_a_person_can_make_ends_it(
         raise SeveralTrackersError("two")
 
     join = Join(1, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
-    board = Board(join, runner, TelemetryReader(), locate, tmp_path, 1 << 20)
+    board = Board(join, runner, TelemetryReader, locate, tmp_path, 1 << 20)
     with pytest.raises(SeveralTrackersError):
         await asyncio.wait_for(board.run(), 20)
+
+
+async def test_a_heartbeat_during_a_kernel_leaves_its_throttling_to_the_measurement(
+    tracker: StandInTracker, tmp_path: Path
+) -> None:
+    root = grow(tmp_path / "board", X86_SERVER)
+    clusters = read_fingerprint(root=root, affinity=range(2)).clusters
+
+    async def locate(farm: str) -> Sequence[str]:
+        return [tracker.address]
+
+    class Heating(ScriptedRunner):
+        async def run(self, request: LocalRequest) -> RunReport:
+            grow(root, {"sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "8\n"})
+            await tracker.until(lambda: any(beat.telemetry.throttling for beat in tracker.all("heartbeat")))
+            return OK
+
+    join = Join(1, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, 1)
+    board = Board(
+        join,
+        Heating(),
+        lambda: TelemetryReader(clusters, sys=root / "sys", proc=root / "proc"),
+        locate,
+        tmp_path / "cache",
+        1 << 20,
+    )
+    running = asyncio.create_task(board.run())
+    try:
+        await tracker.joined()
+        tracker.measure(make_request("hot"))
+        measured = await tracker.measurement("hot")
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    assert measured.before is not None
+    assert measured.after is not None
+    assert (measured.before.throttling, measured.after.throttling) == ((), ("throttled",))

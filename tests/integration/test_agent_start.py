@@ -39,7 +39,7 @@ async def test_joins_and_says_what_it_is(tracker: StandInTracker, tmp_path: Path
     async with agent(tracker, tmp_path, *options) as process:
         join = await tracker.joined()
         assert join.name == "bench-7"
-        assert dict(join.labels) == {"rack": "3", "synthetic": "true"}
+        assert dict(join.labels) == {"rack": "3"}
         assert join.slots == 5
         assert join.protocol_version == 1
         assert join.device_id == (tmp_path / "device-id").read_text().strip()
