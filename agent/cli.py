@@ -17,7 +17,9 @@ import click
 
 from agent.errors import AgentError, SettingsError
 from agent.runner import SyntheticModel
-from agent.settings import Settings, default_state_dir, parse_address, parse_labels
+from agent.settings import Settings, default_state_dir
+from protos.address import parse_address
+from protos.labels import parse_labels
 from protos.version import __version__
 
 __all__ = ["main"]
@@ -38,7 +40,14 @@ Exit codes:
 def _address(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     try:
         return None if value is None else parse_address(value)
-    except SettingsError as error:
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    try:
+        return parse_labels(values)
+    except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
 
@@ -98,7 +107,12 @@ _interface = click.option(
 @_farm
 @click.option("--name", metavar="NAME", help="This device's name in the farm. Default: the host's name.")
 @click.option(
-    "--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label for pools to select by; may be repeated."
+    "--label",
+    "labels",
+    multiple=True,
+    callback=_labels,
+    metavar="KEY=VALUE",
+    help="A label for pools to select by; may be repeated.",
 )
 @_state
 @click.option(
@@ -175,7 +189,7 @@ def start(
     state_dir: Path | None,
     tracker: str | None,
     name: str | None,
-    labels: Sequence[str],
+    labels: dict[str, str],
     cache_mb: int,
     log_level: str,
     **rest: Any,
@@ -200,7 +214,7 @@ def start(
             state_dir=state_dir or default_state_dir(),
             tracker=tracker or "",
             name=name or socket.gethostname(),
-            labels=parse_labels(labels),
+            labels=labels,
             synthetic=_synthetic(rest),
             cache_bytes=cache_mb << 20,
             **rest,
@@ -238,7 +252,7 @@ _MARKS = {"ok": ("✓", "green"), "hint": ("!", "yellow"), "failed": ("✗", "re
 def doctor(state_dir: Path | None, tracker: str | None, as_json: bool, **rest: Any) -> None:
     """Check what a join needs, and name what is missing.
 
-    Give it the options that `agent start` gets. Exits with 0 when no check failed, else with 1.
+    Give it those of these options that `agent start` gets. Exits with 0 when no check failed, else with 1.
 
     \b
     Examples:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import SettingsError
 from agent.runner import SyntheticModel
-from protos.discovery import DEFAULT_PORT
+from protos.address import is_ipv4
 
-__all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir", "parse_address", "parse_labels"]
+__all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir"]
 
 RunnerKind = str  # "native" | "synthetic": click.Choice has checked it
 RuntimeMode = str  # "auto" | "full" | "micro"
-
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.tracker and (self.farm or self.mdns_interface):
             raise SettingsError("--tracker names the tracker already: leave out --farm and --mdns-interface")
-        if self.mdns_interface and not _is_ipv4(self.mdns_interface):
+        if self.mdns_interface and not is_ipv4(self.mdns_interface):
             raise SettingsError(f"{self.mdns_interface!r} is not an IPv4 address of this board: see `ip -4 address`")
         if self.runner != "synthetic" and self.synthetic is not None:
             raise SettingsError("--synthetic-* options need --runner synthetic")
@@ -63,43 +59,8 @@ class Settings:
         return 1 + self.prefetch
 
 
-def _is_ipv4(text: str) -> bool:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """``$XDG_STATE_HOME/tvm-farm/agent``, by the XDG base directory specification."""
     base = environ.get("XDG_STATE_HOME", "")
     root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
     return root / "tvm-farm" / "agent"
-
-
-def parse_address(text: str) -> str:
-    """``host``, ``host:port`` or ``[ipv6]:port`` as host:port. Raises SettingsError."""
-    matched = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+)(?::(?P<port>\d{1,5}))?", text.strip())
-    port = int(matched["port"] or DEFAULT_PORT) if matched else 0
-    if not matched or not 0 < port < 65536:
-        raise SettingsError(
-            f"{text!r} is not an address: give HOST or HOST:PORT, for example farm.local:{DEFAULT_PORT}"
-        )
-    return f"{matched['host']}:{port}"
-
-
-def parse_labels(texts: Iterable[str]) -> dict[str, str]:
-    """``key=value`` texts as a dict. Raises SettingsError for another form or a key given twice."""
-    labels: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not _LABEL.fullmatch(key) or (value and not _LABEL.fullmatch(value)):
-            raise SettingsError(
-                f"{text!r} is not a label: give key=value of letters, digits, '.', '_', '/' and '-', "
-                "for example rack=3 or owner=ada"
-            )
-        if key in labels:
-            raise SettingsError(f"label {key!r} is given twice")
-        labels[key] = value
-    return labels

@@ -7,17 +7,18 @@ from typing import Any
 
 import click
 
+from protos.address import parse_address
+from protos.labels import parse_label
 from tracker.domain.job import Shape
 
 __all__ = [
+    "ADDRESS",
     "COUNT",
     "DURATION",
     "LABEL",
     "SEED",
     "SHAPE",
-    "parse_address",
     "parse_duration",
-    "parse_label",
     "parse_shape",
 ]
 
@@ -54,25 +55,6 @@ def parse_shape(text: str) -> Shape:
     return Shape(name=name.strip(), dims=numbers)
 
 
-def parse_label(text: str) -> tuple[str, str]:
-    """ "board=rpi4" as ("board", "rpi4"). Raises ValueError."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip() or not value.strip():
-        raise ValueError(f"'{text}' is not a label: write KEY=VALUE")
-    return key.strip(), value.strip()
-
-
-def parse_address(text: str, default_port: int) -> str:
-    """ "host", "host:port", "[v6]" or "[v6]:port" as gRPC takes it. Raises ValueError."""
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+)(?::(\d{1,5}))?", text.strip())
-    if not match:
-        raise ValueError(f"'{text}' is not an address: write HOST or HOST:PORT, an IPv6 address in brackets")
-    port = int(match[2] or default_port)
-    if not 0 < port < 65536:
-        raise ValueError(f"'{text}': a port is a number from 1 to 65535")
-    return f"{match[1]}:{port}"
-
-
 class _Parsed(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     def __init__(self, name: str, parse: Any) -> None:
         self.name = name
@@ -98,6 +80,7 @@ def parse_whole(text: str, least: int, most: int) -> int:
     return number
 
 
+ADDRESS = _Parsed("HOST:PORT", parse_address)
 COUNT = _Parsed("N", lambda text: parse_whole(text, 1, 2**32 - 1))
 SEED = _Parsed("N", lambda text: parse_whole(text, 0, 2**63 - 1))
 DURATION = _Parsed("DURATION", parse_duration)

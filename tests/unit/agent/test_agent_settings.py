@@ -1,4 +1,4 @@
-"""Addresses, labels, the state folder: what a person types, and what they are told."""
+"""Options, the state folder: what a person types, and what they are told."""
 
 from __future__ import annotations
 
@@ -11,38 +11,8 @@ import pytest
 
 from agent.errors import SettingsError, StateInUseError
 from agent.runner import SyntheticModel
-from agent.settings import Settings, default_state_dir, parse_address, parse_labels
+from agent.settings import Settings, default_state_dir
 from agent.state_folder import open_state
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("farm.local:7000", "farm.local:7000"),
-        ("10.0.0.7", "10.0.0.7:9195"),
-        (" farm ", "farm:9195"),
-        ("[fe80::1%eth0]:80", "[fe80::1%eth0]:80"),
-        ("[::1]", "[::1]:9195"),
-    ],
-)
-def test_an_address(text: str, address: str) -> None:
-    assert parse_address(text) == address
-
-
-@pytest.mark.parametrize("text", ["", "http://farm", "farm:", "farm:0", "farm:70000", "fe80::1", "a b", ":9195"])
-def test_not_an_address(text: str) -> None:
-    with pytest.raises(SettingsError, match="HOST:PORT"):
-        parse_address(text)
-
-
-def test_labels() -> None:
-    assert parse_labels(["rack=3", "tvm.dev/owner=ada", "empty="]) == {"rack": "3", "tvm.dev/owner": "ada", "empty": ""}
-
-
-@pytest.mark.parametrize("texts", [["rack"], ["=3"], ["a b=1"], ["rack=3", "rack=4"], ["x=" + "y" * 64]])
-def test_not_labels(texts: list[str]) -> None:
-    with pytest.raises(SettingsError):
-        parse_labels(texts)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +93,9 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     # As on a full disk, files can be made and not filled: Python ignores the signal and the write fails.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        with pytest.raises(SettingsError, match=r"cannot be written \(File too large\).*--state DIR") as refused:
-            with open_state(tmp_path / "state"):
-                pass
+        said = pytest.raises(SettingsError, match=r"cannot be written \(File too large\).*--state DIR")
+        with said as refused, open_state(tmp_path / "state"):
+            pass
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert refused.value.exit_code == 2

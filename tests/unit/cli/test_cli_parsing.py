@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.cli.parsing import parse_address, parse_duration, parse_label, parse_shape, parse_whole
+from tracker.cli.parsing import parse_duration, parse_shape, parse_whole
 from tracker.domain import Shape
 
 
@@ -61,40 +61,6 @@ def test_shapes(text: str, shape: Shape) -> None:
 def test_what_is_no_shape_is_refused_with_how_to_write_one(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_shape(text)
-
-
-def test_labels() -> None:
-    assert parse_label("board=rpi4") == ("board", "rpi4")
-    assert parse_label("note=a=b") == ("note", "a=b")
-    for text in ("board", "=rpi4", "board="):
-        with pytest.raises(ValueError, match="KEY=VALUE"):
-            parse_label(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("lab", "lab:9195"),
-        ("lab.local:80", "lab.local:80"),
-        ("10.0.0.2", "10.0.0.2:9195"),
-        ("[fe80::1]", "[fe80::1]:9195"),
-        ("[fe80::1%eth0]:7", None),
-        ("[::1]:7", "[::1]:7"),
-        ("fe80::1", None),
-        ("lab:", None),
-        ("lab:x", None),
-        ("lab:0", None),
-        ("lab:65536", None),
-        ("http://lab:80", None),
-        ("", None),
-    ],
-)
-def test_addresses(text: str, address: str | None) -> None:
-    if address is None:
-        with pytest.raises(ValueError, match=r"address|port"):
-            parse_address(text, 9195)
-    else:
-        assert parse_address(text, 9195) == address
 
 
 def test_whole_numbers_keep_to_their_range() -> None:
