@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tests.support.farm_command import FarmTerminal, farm
 from tests.support.stand_in_control import StandInControl
+from tracker.cli import farm as farm_group
+from tracker.cli import tracker
 from tracker.domain import (
     Device,
     DeviceState,
@@ -318,6 +322,18 @@ def test_an_option_beats_the_environment_and_works_before_and_after_the_command(
     assert farm("devices", "--tracker", control.address, **elsewhere).returncode == 0
     wrong = farm("devices", "--tracker", control.address, "--farm", "lab")
     assert (wrong.returncode, "is the farm stand-in, not lab" in wrong.stderr) == (2, True)
+
+
+def test_tracker_status_finds_its_tracker_as_farm_does(control: StandInControl) -> None:
+    asked = CliRunner().invoke(tracker, ["status", "--json"], env={"TVMFARM_TRACKER": control.address})
+    assert asked.exit_code == 0, asked.output
+    assert json.loads(asked.output)["farm"] == "stand-in"
+
+
+@pytest.mark.parametrize("command", [farm_group, tracker], ids=["farm", "tracker"])
+def test_an_interface_that_is_no_address_is_refused(command: click.Group) -> None:
+    refused = CliRunner().invoke(command, ["status", "--mdns-interface", "foo"])
+    assert (refused.exit_code, "'foo' is not an IPv4 address of this host" in refused.output) == (2, True)
 
 
 def test_another_protocol_version_is_refused_with_the_side_to_update(control: StandInControl) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tracker.cli.parsing import parse_address
+from protos.address import is_ipv4, parse_address
 from tracker.client.errors import BadInput, TrackerUnreachable
 
 if TYPE_CHECKING:
@@ -28,19 +29,25 @@ class Connection:
     farm: str | None = None
     interface: str | None = None
 
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str] = os.environ) -> Connection:
+        return cls(*(environ.get(f"TVMFARM_{name}") for name in ("TRACKER", "FARM", "MDNS_INTERFACE")))
+
     def over(self, outer: Connection) -> Connection:
         """These settings, the missing ones taken from ``outer``."""
         return Connection(self.tracker or outer.tracker, self.farm or outer.farm, self.interface or outer.interface)
 
     def address(self) -> str:
         """``host:port``. Raises BadInput or TrackerUnreachable."""
-        from protos.discovery import DEFAULT_PORT, browse
+        from protos.discovery import browse
 
         if self.tracker:
             try:
-                return parse_address(self.tracker, DEFAULT_PORT)
+                return parse_address(self.tracker)
             except ValueError as error:
                 raise BadInput(f"--tracker: {error}.") from None
+        if self.interface and not is_ipv4(self.interface):
+            raise BadInput(f"--mdns-interface: {self.interface!r} is not an IPv4 address of this host.")
         try:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
@@ -75,37 +82,34 @@ class Connection:
         return client
 
 
-def connection_options(*, env: bool = False) -> Callable[[F], F]:
+def connection_options() -> Callable[[F], F]:
     """Options that find the tracker; the command gets ``connection: Connection``.
 
-    ``env`` belongs on the outermost group alone: read there, a variable never beats an option.
+    An option of the command beats one of the group around it, and that one the environment.
     """
 
     def decorate(command: F) -> F:
         @click.option(
             "--tracker",
             metavar="HOST:PORT",
-            envvar="TVMFARM_TRACKER" if env else None,
             help="The tracker's address [env: TVMFARM_TRACKER]. Default: heard by mDNS.",
         )
         @click.option(
             "--farm",
             "farm_name",
             metavar="NAME",
-            envvar="TVMFARM_FARM" if env else None,
             help="Which farm, where several answer [env: TVMFARM_FARM].",
         )
         @click.option(
             "--mdns-interface",
             metavar="IP",
-            envvar="TVMFARM_MDNS_INTERFACE" if env else None,
             help="Listen for mDNS on this address of ours alone [env: TVMFARM_MDNS_INTERFACE].",
         )
         @functools.wraps(command)
         def wrapper(
             *args: Any, tracker: str | None, farm_name: str | None, mdns_interface: str | None, **kwargs: Any
         ) -> Any:
-            outer = click.get_current_context().obj or Connection()
+            outer = click.get_current_context().obj or Connection.of_environment()
             connection = Connection(tracker, farm_name, mdns_interface).over(outer)
             return command(*args, connection=connection, **kwargs)
 

@@ -31,7 +31,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
     epilog=_EPILOG,
 )
 @click.version_option(__version__, prog_name="farm")
-@connection_options(env=True)
+@connection_options()
 @click.pass_context
 def farm(ctx: click.Context, connection: Connection) -> None:
     """Make a model faster on the boards it will run on.
