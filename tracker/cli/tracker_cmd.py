@@ -13,6 +13,7 @@ import click
 import platformdirs
 
 from protos.discovery import DEFAULT_PORT
+from tracker.cli.parsing import ADDRESS
 from tracker.cli.status import status
 
 __all__ = ["tracker"]
@@ -91,7 +92,7 @@ def start(
 
 
 @tracker.command()
-@click.option("--tracker", "address", required=True, metavar="HOST:PORT", help="Tracker to work for.")
+@click.option("--tracker", "address", type=ADDRESS, required=True, help="Tracker to work for.")
 @click.option("--builders", default=None, type=click.IntRange(1), help="Builder processes.  [default: one a CPU]")
 @click.option("--worker-id", default=None, metavar="ID", help="Name of this worker.  [default: host and pid]")
 def worker(address: str, builders: int | None, worker_id: str | None) -> None:
