@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 
 from tracker.domain import Device, RunnerMode
 
@@ -68,9 +69,13 @@ class Placement:
             if held < len(self._by_held):
                 self._by_held[held].pop(device_id, None)
 
-    def least_held(self) -> str | None:
-        """A device with a free slot that holds least, the longest waiting of such; None where all are full."""
+    def least_held(self, avoid: Collection[str] = ()) -> str | None:
+        """A device with a free slot that holds least, the longest waiting of such, none of ``avoid``.
+
+        None where all are full.
+        """
         for bucket in self._by_held:
-            if bucket:
-                return next(iter(bucket))
+            for device_id in bucket:
+                if device_id not in avoid:
+                    return device_id
         return None

@@ -30,7 +30,10 @@ Order = MeasureRequest | Cancel | Acknowledge
 
 
 class Board:
-    """One stream of one device. ``device`` is its description; what changes with every trial is beside it."""
+    """One stream of one device. ``device`` is its description; what changes with every trial is beside it.
+
+    ``refusals``: how often in a row it gave a trial back; ``quarantined``: for that it gets none for a while.
+    """
 
     def __init__(self, device: Device, slots: int, send: Callable[[Order | None], None], now: float) -> None:
         self.device = device
@@ -39,6 +42,8 @@ class Board:
         self.held: set[str] = set()
         self.draining = False
         self.connected = True
+        self.quarantined = False
+        self.refusals = 0
         self.heard_at = now
         self.telemetry: Telemetry | None = device.telemetry
         self.measured = device.measured
@@ -52,7 +57,7 @@ class Board:
 
     @property
     def takes_work(self) -> bool:
-        return self.connected and not self.draining
+        return self.connected and not self.draining and not self.quarantined
 
     @property
     def state(self) -> DeviceState:

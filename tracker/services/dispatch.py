@@ -6,7 +6,7 @@ least, and a freed slot the stream whose turn it is, without a look at every boa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from tracker.domain import Capacity
 from tracker.scheduling.fair_share import FairShare
@@ -88,8 +88,28 @@ class Dispatch:
     def pump(self, stream: Stream) -> None:
         """Place what is queued in ``stream``. Where a slot is free, no other stream waits for it."""
         placement = self._groups[stream.selection.key].placement
-        while (pending := stream.head()) and (board_id := placement.least_held()):
+        while placement.least_held():
+            fitting = ((p, placement.least_held(self._avoided(p))) for p in stream.waiting())
+            pending, board_id = next(((p, b) for p, b in fitting if b), (None, ""))
+            if pending is None:
+                return
             self._send(pending, self._fleet.board(board_id))
+
+    def pump_all(self) -> None:
+        """A board is gone: what waited for it may go to those that gave it back."""
+        for stream in list(self.streams()):
+            self.pump(stream)
+
+    def untried(self, pending: Pending) -> bool:
+        """Whether a connected board that fits has not yet given the trial back."""
+        selection = pending.stream.selection
+        return any(
+            board.id not in pending.refused_by and not board.draining and selection.admits(board.device)
+            for board in self._fleet.connected()
+        )
+
+    def _avoided(self, pending: Pending) -> Collection[str]:
+        return pending.refused_by if pending.refused_by and self.untried(pending) else ()
 
     def fill(self, board: Board) -> None:
         """Give a board's free slots to those whose turn it is."""
@@ -99,7 +119,7 @@ class Dispatch:
                 for group in self._groups.values()
                 if board.id in group.placement
                 for stream in group.streams.values()
-                if (pending := stream.head())
+                if (pending := next((p for p in stream.waiting() if board.id not in self._avoided(p)), None))
             }
             turn = self._share.next(waiting)
             if turn is None:
@@ -107,7 +127,7 @@ class Dispatch:
             self._send(waiting[turn], board)
 
     def _send(self, pending: Pending, board: Board) -> None:
-        pending.stream.queue.popleft()
+        pending.stream.queue.remove(pending)
         pending.state, pending.board, pending.sent_s = TrialState.SENT, board, self._clock()
         pending.account = pending.stream.id
         self.waited.observe(pending.sent_s - pending.queued_s)

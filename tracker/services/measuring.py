@@ -1,12 +1,14 @@
 """Trials to boards and measurements back: every trial of an open stream is answered once.
 
 A trial is queued, sent to a board, and either answered at once or, when it is to be recorded, after its record is
-committed. A board that is lost returns its trials to the head of their queues. The first measurement of a pending
-trial wins, wherever it comes from; any other is acknowledged and dropped.
+committed. A board that is lost returns its trials to the head of their queues; one that gives trials back gets others,
+and after several in a row none for a while (quarantine). The first measurement of a pending trial wins, wherever it
+comes from; any other is acknowledged and dropped.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import time
@@ -20,9 +22,7 @@ from tracker.domain import (
     OpenMeasure,
     Outcome,
     Record,
-    RecordContext,
     Timeline,
-    TimingPlan,
     Trial,
 )
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
@@ -32,7 +32,7 @@ from tracker.services.dispatch import Dispatch
 from tracker.services.fleet import Fleet
 from tracker.services.histogram import Histogram
 from tracker.services.store_thread import StoreThread
-from tracker.services.trials import Answer, Pending, Stream, TrialState, cancelled, check, sound
+from tracker.services.trials import Answer, Pending, Stream, TrialState, cancelled, check, record_of, sound
 
 __all__ = ["INLINE_BYTES", "MAX_LOSSES", "Measuring"]
 
@@ -40,8 +40,13 @@ log = logging.getLogger(__name__)
 
 #: Libraries up to this size travel with the request; larger ones a board fetches once by their digest.
 INLINE_BYTES = 256 * 1024
-#: A trial that was on this many boards when they were lost may be what takes them down.
+#: A trial that was on this many boards when they were lost may be what takes them down. One that was given back this
+#: often, by every board that fits, has no place.
 MAX_LOSSES = 3
+#: A board that gives back this many trials in a row goes into quarantine.
+QUARANTINE_REFUSALS = 3
+#: The first quarantine and the longest; each is twice the one before, until the board answers a trial.
+QUARANTINE_S = (2.0, 60.0)
 #: Libraries that one stream may have waiting here; beyond it the stream is read no further until some are answered.
 STREAM_BYTES = 256 << 20
 
@@ -183,7 +188,7 @@ class Measuring:
             self._kept(stream, record.measurement)
 
         stream.storing += 1
-        self._store.put(self._record(stream, measurement, context, build.plan, None), kept)
+        self._store.put(record_of(stream, measurement, context, build.plan, self._version), kept)
 
     def cancel(self, stream: Stream, trial_id: str) -> None:
         """Answer a trial CANCELLED unless its measurement is here already; an unknown one is ignored."""
@@ -238,11 +243,13 @@ class Measuring:
 
     def stopped(self, board: Board) -> None:
         self._dispatch.withdraw(board)
+        self._dispatch.pump_all()
 
     def left(self, board: Board) -> None:
         self._dispatch.withdraw(board)
         held = sorted(board.held, key=lambda t: self._trials[t].sent_s if t in self._trials else 0.0)
-        self._requeue(board, held, "the board was lost", counts=True)
+        self._requeue(board, held, "the board was lost")
+        self._dispatch.pump_all()
 
     def started(self, board: Board, trial_id: str) -> None:
         """The board executes a trial from now on."""
@@ -250,11 +257,32 @@ class Measuring:
             board.executing_since = self._clock()
 
     def give_back(self, board: Board, trial_ids: tuple[str, ...], reason: str) -> None:
-        """The board did not run these. From one that does not drain it counts as a loss, so that it ends."""
-        self._requeue(board, [t for t in trial_ids if t in board.held], reason, counts=not board.draining)
+        """The board did not run these. They go to other boards; one that drains is no worse for it."""
+        held = [t for t in trial_ids if t in board.held]
+        if held and not board.draining:
+            board.refusals += 1
+            if board.refusals >= QUARANTINE_REFUSALS and not board.quarantined:
+                self._quarantine(board, reason)
+        self._requeue(board, held, reason)
         self._dispatch.fill(board)
 
-    def _requeue(self, board: Board, trial_ids: list[str], reason: str, *, counts: bool) -> None:
+    def _quarantine(self, board: Board, reason: str) -> None:
+        first_s, longest_s = QUARANTINE_S
+        for_s = min(longest_s, first_s * 2.0 ** min(board.refusals - QUARANTINE_REFUSALS, 10))
+        log.warning(
+            "%s gave back %d trials in a row and is in quarantine for %.0f s; the last reason: %s",
+            board.device.name, board.refusals, for_s, reason,
+        )  # fmt: skip
+        board.quarantined = True
+        self._dispatch.withdraw(board)
+        asyncio.get_running_loop().call_later(for_s, self._quarantine_over, board)
+
+    def _quarantine_over(self, board: Board) -> None:
+        board.quarantined = False
+        if board.takes_work:
+            self._dispatch.offer(board)
+
+    def _requeue(self, board: Board, trial_ids: list[str], reason: str) -> None:
         streams: dict[str, Stream] = {}
         for trial_id in reversed(trial_ids):
             pending = self._trials.get(trial_id)
@@ -262,8 +290,12 @@ class Measuring:
             if pending is None or pending.board is not board or pending.state is not TrialState.SENT:
                 continue
             pending.board = None
-            pending.losses += counts
-            if pending.losses >= MAX_LOSSES:
+            if not board.connected:
+                pending.losses += 1
+            elif not board.draining:
+                pending.refusals += 1
+                pending.refused_by.add(board.id)
+            if self._has_no_place(pending):
                 self._unplaceable(pending, f"the last was {board.device.name}: {reason}")
                 continue
             pending.state = TrialState.QUEUED
@@ -272,8 +304,14 @@ class Measuring:
         for stream in streams.values():
             self._dispatch.pump(stream)
 
+    def _has_no_place(self, pending: Pending) -> bool:
+        if pending.losses >= MAX_LOSSES:
+            return True
+        return pending.losses + pending.refusals >= MAX_LOSSES and not self._dispatch.untried(pending)
+
     def _unplaceable(self, pending: Pending, last: str) -> None:
-        detail = f"{pending.losses} boards in a row did not answer, {last}"
+        tries = pending.losses + pending.refusals
+        detail = f"{tries} boards in a row were lost with it or gave it back, {last}"
         self._settle(
             pending,
             Measurement(
@@ -301,6 +339,7 @@ class Measuring:
             pending.to_ack.append(board)
         else:
             board.measured += 1
+            board.refusals = 0
             self._take(board, pending, measurement)
         self._dispatch.fill(board)
 
@@ -338,7 +377,7 @@ class Measuring:
             # Outputs are not stored; the client that waits gets them.
             self._done(pending, replace(record.measurement, outputs=measurement.outputs))
 
-        record = self._record(pending.stream, measurement, pending.context, pending.request.plan, board)
+        record = record_of(pending.stream, measurement, pending.context, pending.request.plan, self._version, board)
         self._store.put(record, kept)
 
     def _done(self, pending: Pending, measurement: Measurement) -> None:
@@ -368,25 +407,3 @@ class Measuring:
         if self._trials.get(pending.id) is pending:
             del self._trials[pending.id]
         pending.stream.remove(pending)
-
-    def _record(
-        self, stream: Stream, measurement: Measurement, context: RecordContext, plan: TimingPlan, board: Board | None
-    ) -> Record:
-        versions = {"farm": self._version, **context.versions}
-        if board is not None:
-            versions["agent"] = board.device.fingerprint.agent_version
-        return Record(
-            trial_id=measurement.trial_id,
-            job_id=stream.opened.job_id,
-            task_id=context.task_id,
-            workload=context.workload,
-            workload_name=context.workload_name,
-            target=context.target,
-            engine=context.engine,
-            trace=context.trace,
-            measurement=replace(measurement, outputs=()),
-            plan=plan,
-            versions=versions,
-            runner_mode=board.device.runner.mode if board else None,
-            user=stream.user,
-        )

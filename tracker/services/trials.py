@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import Enum
 
-from tracker.domain import Capacity, Measurement, MeasureRequest, OpenMeasure, Outcome, RecordContext
+from tracker.domain import (
+    Capacity,
+    Measurement,
+    MeasureRequest,
+    OpenMeasure,
+    Outcome,
+    Record,
+    RecordContext,
+    TimingPlan,
+)
 from tracker.domain.errors import InvalidRequest
 from tracker.scheduling.placement import Selection
 from tracker.services.board import Board
 
-__all__ = ["Answer", "Pending", "Stream", "TrialState", "cancelled", "check", "sound"]
+__all__ = ["Answer", "Pending", "Stream", "TrialState", "cancelled", "check", "record_of", "sound"]
 
 Answer = Measurement | Capacity
 
@@ -27,9 +36,25 @@ class TrialState(Enum):
 
 
 class Pending:
-    """A trial on its way. ``account`` is the stream whose share pays for the board that it is on."""
+    """A trial on its way. ``account`` is the stream whose share pays for the board that it is on.
 
-    __slots__ = ("account", "board", "context", "losses", "queued_s", "request", "sent_s", "state", "stream", "to_ack")
+    ``losses``: boards that were lost with it; ``refusals``: times that a board gave it back, ``refused_by`` which.
+    """
+
+    __slots__ = (
+        "account",
+        "board",
+        "context",
+        "losses",
+        "queued_s",
+        "refusals",
+        "refused_by",
+        "request",
+        "sent_s",
+        "state",
+        "stream",
+        "to_ack",
+    )  # fmt: skip
 
     def __init__(self, stream: Stream, request: MeasureRequest, context: RecordContext | None, now: float) -> None:
         self.stream = stream
@@ -41,6 +66,8 @@ class Pending:
         self.board: Board | None = None
         self.account = ""
         self.losses = 0
+        self.refusals = 0
+        self.refused_by: set[str] = set()
         self.to_ack: list[Board] = []
 
     @property
@@ -80,11 +107,11 @@ class Stream:
         if self.pending.pop(pending.id, None) is not None:
             self.bytes -= pending.bytes
 
-    def head(self) -> Pending | None:
-        """The next trial to be placed. What was answered or dropped meanwhile is passed over."""
+    def waiting(self) -> Iterator[Pending]:
+        """Trials to be placed, in their order. What was answered or dropped meanwhile is passed over."""
         while self.queue and self.queue[0].state is not TrialState.QUEUED:
             self.queue.popleft()
-        return self.queue[0] if self.queue else None
+        return (pending for pending in self.queue if pending.state is TrialState.QUEUED)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns when ``condition`` holds, which only an answer can bring about."""
@@ -117,3 +144,32 @@ def sound(measurement: Measurement) -> Measurement:
 def cancelled(trial_id: str, job_id: str) -> Measurement:
     """The answer to a trial of a cancelled job."""
     return Measurement(trial_id, Outcome.CANCELLED, detail=f"job {job_id} was cancelled")
+
+
+def record_of(
+    stream: Stream,
+    measurement: Measurement,
+    context: RecordContext,
+    plan: TimingPlan,
+    farm_version: str,
+    board: Board | None = None,
+) -> Record:
+    """What the log keeps of a measurement; outputs are not kept. Without ``board`` it was never on one."""
+    versions = {"farm": farm_version, **context.versions}
+    if board is not None:
+        versions["agent"] = board.device.fingerprint.agent_version
+    return Record(
+        trial_id=measurement.trial_id,
+        job_id=stream.opened.job_id,
+        task_id=context.task_id,
+        workload=context.workload,
+        workload_name=context.workload_name,
+        target=context.target,
+        engine=context.engine,
+        trace=context.trace,
+        measurement=replace(measurement, outputs=()),
+        plan=plan,
+        versions=versions,
+        runner_mode=board.device.runner.mode if board else None,
+        user=stream.user,
+    )
