@@ -143,9 +143,7 @@ def one_node(operator: str, *, domain: str = "", shape=(1, 4), **attributes) -> 
         pytest.param(one_node("Relu")[:-20], {}, "m is not", id="cut short"),
         pytest.param(one_node("Hardmax2"), {}, "operator Hardmax2 does not exist", id="no such operator"),
         pytest.param(one_node("Celu"), {}, "cannot import: Celu", id="operator that TVM lacks"),
-        pytest.param(
-            one_node("Frobnicate", domain="com.acme"), {}, "com.acme.Frobnicate", id="foreign operator"
-        ),
+        pytest.param(one_node("Frobnicate", domain="com.acme"), {}, "com.acme.Frobnicate", id="foreign operator"),
         pytest.param(one_node("Relu", shape=("n", 4)), {}, "input x has open dimensions (n,4)", id="open dimension"),
         pytest.param(one_node("Relu"), {"z": [1]}, "no input named z; its inputs are: x", id="shape of no input"),
         pytest.param(one_node("Relu"), {"x": [2, 4]}, "--shape x=2,4 differs", id="contradicting shape"),

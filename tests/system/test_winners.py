@@ -11,7 +11,8 @@ from tracker.tuning.building.pool import Built
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.finals import play_finals
 from tracker.tuning.loop import TaskState
-from tracker.tuning.verification import compare, verify
+from tracker.tuning.result import job_result
+from tracker.tuning.verification import Verdict, compare, verify
 
 pytestmark = pytest.mark.system
 
@@ -165,3 +166,15 @@ def test_a_device_that_stays_away_is_replaced(monkeypatch):
     boards, devices = ModelBoards("left"), iter(["left", "right"])
     assert verify(model_trial(), model_trial(), lambda: next(devices), boards).equal
     assert boards.ran == ["left", "right", "right"]
+
+
+@pytest.mark.parametrize(
+    ("tuned_s", "equal", "kept", "shipped_s"),
+    [(1.0, True, False, 1.0), (3.0, True, True, 2.0), (1.0, False, True, 2.0)],
+)
+def test_a_slower_or_different_model_is_not_shipped(tuned_s, equal, kept, shipped_s):
+    verdict = Verdict(2.0, tuned_s, 0.0, 1e-4, 1e-5, equal, "board")
+    assert (verdict.keep_untuned, verdict.shipped_s) == (kept, shipped_s)
+    result = job_result([], verdict, [])
+    assert (result.kept_untuned, result.tuned_s, result.outputs_equal) == (kept, shipped_s, equal)
+    assert bool(result.note) is kept

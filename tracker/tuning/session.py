@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,7 +39,6 @@ from tracker.domain import (
     RecordFilter,
     RunnerMode,
     TaskPlan,
-    TaskResult,
     TimingPlan,
 )
 from tracker.tuning.building.builder import build_model
@@ -53,6 +52,7 @@ from tracker.tuning.messages import Failed, Finished, Progress
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
+from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
 __all__ = ["run_session"]
@@ -282,7 +282,7 @@ class _Session:
         self._patiently(lambda: self._client.put_artifact(self._folder / PARAMS))
         self._report("verifying")
         verdict = self._verify(model, lowered, params, untuned, tuned, winners)
-        keep_untuned = isinstance(verdict, Verdict) and (verdict.tuned_s > verdict.untuned_s or not verdict.equal)
+        keep_untuned = isinstance(verdict, Verdict) and verdict.keep_untuned
         files = write_package(
             self._folder,
             untuned if keep_untuned else tuned,
@@ -292,10 +292,10 @@ class _Session:
             target=job.target,
             device_class=job.device_class,
             versions=self._versions,
-            latency=_latency(verdict),
+            latency=latency_of(verdict),
         )
         package = [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
-        return _result(winners, verdict, package, keep_untuned)
+        return job_result(winners, verdict, package)
 
     def _verify(
         self,
@@ -375,57 +375,4 @@ def _arguments(module: tvm.ir.IRModule) -> tuple[Argument, ...]:
     return tuple(
         Argument(tuple(int(size) for size in info.shape), str(info.dtype), fill_seed=number)
         for number, info in enumerate(ms.arg_info.ArgInfo.from_entry_func(module, remove_preproc=False))
-    )
-
-
-def _latency(verdict: Verdict | str) -> Mapping[str, object]:
-    if isinstance(verdict, str):
-        return {"note": verdict}
-    return {
-        "untuned_s": verdict.untuned_s,
-        "tuned_s": min(verdict.tuned_s, verdict.untuned_s),
-        "device": verdict.device_name,
-        "outputs_equal": verdict.equal,
-        "max_abs_diff": verdict.max_abs_diff,
-    }
-
-
-def _result(
-    winners: Sequence[Winner], verdict: Verdict | str, files: list[PackageFile], keep_untuned: bool
-) -> JobResult:
-    tasks = tuple(
-        TaskResult(
-            name=w.task.name,
-            weight=w.task.weight,
-            flops=w.task.flops,
-            trials=len(w.task.history),
-            untuned_s=w.untuned_s,
-            tuned_s=w.untuned_s if keep_untuned else w.tuned_s,
-            kept_untuned=keep_untuned or not w.trace,
-        )
-        for w in winners
-    )
-    notes = [f"{w.task.name} could not be searched ({w.task.fault})" for w in winners if w.task.fault]
-    if isinstance(verdict, str):
-        notes.insert(0, f"not run as a whole: {verdict}; the latency is the weighted sum of its tasks")
-        untuned_s, tuned_s = (
-            sum(t.weight * s for t, s in zip(tasks, column, strict=True))
-            for column in ([t.untuned_s for t in tasks], [t.tuned_s for t in tasks])
-        )
-        return JobResult(tuple(files), tasks, untuned_s, tuned_s, note="; ".join(notes))
-    if keep_untuned:
-        why = "was not faster as a whole" if verdict.equal else "gave other answers than the untuned one"
-        notes.insert(0, f"the tuned model {why}, so the package holds the untuned one")
-    return JobResult(
-        files=tuple(files),
-        tasks=tasks,
-        untuned_s=verdict.untuned_s,
-        tuned_s=min(verdict.tuned_s, verdict.untuned_s),
-        max_abs_diff=verdict.max_abs_diff,
-        rtol=verdict.rtol,
-        atol=verdict.atol,
-        outputs_equal=verdict.equal,
-        device_name=verdict.device_name,
-        note="; ".join(notes),
-        kept_untuned=keep_untuned,
     )

@@ -60,6 +60,15 @@ class Verdict:
     equal: bool
     device_name: str
 
+    @property
+    def keep_untuned(self) -> bool:
+        """Whether the untuned model is the one to ship: the tuned one is slower, or answers differently."""
+        return self.tuned_s > self.untuned_s or not self.equal
+
+    @property
+    def shipped_s(self) -> float:
+        return self.untuned_s if self.keep_untuned else self.tuned_s
+
 
 def random_inputs(inputs: Sequence[TensorInfo], seed: int) -> list[np.ndarray]:
     """One array an input: floats uniform in [0, 1), integers 0 or 1 (they are often indices), booleans."""
