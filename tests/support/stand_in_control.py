@@ -51,6 +51,8 @@ class StandInControl(ControlServicer):
         self.measurement = Measurement("", Outcome.OK, run_secs=(0.003, 0.001, 0.002), device_name="board")
         self.capacity = control_pb2.Capacity(devices=1, slots=2)
         self.protocol_version = PROTOCOL_VERSION
+        #: By the name of a call: how its next ones fail.
+        self.failures: dict[str, list[tuple[grpc.StatusCode, str]]] = {}
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._closing = False
@@ -101,6 +103,10 @@ class StandInControl(ControlServicer):
             context.abort(grpc.StatusCode.NOT_FOUND, f"There is no job {prefix}.")
         return found[0]
 
+    def _fail_as_asked(self, call: str, context: grpc.ServicerContext) -> None:
+        if self.failures.get(call):
+            context.abort(*self.failures[call].pop(0))
+
     # -- the service
 
     def GetStatus(self, request: Any, context: Any) -> Any:
@@ -130,6 +136,7 @@ class StandInControl(ControlServicer):
         return control_pb2.DeletePoolResponse()
 
     def SubmitJob(self, request: Any, context: Any) -> Any:
+        self._fail_as_asked("SubmitJob", context)
         spec = from_message(JobSpec, request.spec)
         if spec.model.digest not in self.artifacts:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "The model was not sent.")
@@ -177,6 +184,7 @@ class StandInControl(ControlServicer):
         return control_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, r) for r in self.records])
 
     def PutArtifact(self, request_iterator: Any, context: Any) -> Any:
+        self._fail_as_asked("PutArtifact", context)
         data = b"".join(part.data for part in request_iterator)
         return to_message(measurement_pb2.Artifact, self.put_file("", data).content)
 

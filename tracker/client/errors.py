@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["EXIT_CODES", "BadInput", "FarmError", "Interrupted", "TrackerUnreachable"]
+__all__ = ["EXIT_CODES", "BadInput", "FarmError", "Interrupted", "TrackerFull", "TrackerUnreachable"]
 
 EXIT_CODES = {
     0: "it worked",
@@ -25,6 +25,10 @@ class BadInput(FarmError):
     """What was asked for cannot be: the person can mend it."""
 
     exit_code = 2
+
+
+class TrackerFull(FarmError):
+    """The tracker has no room to keep what was sent. The same call works once somebody has made room."""
 
 
 class TrackerUnreachable(FarmError):

@@ -21,7 +21,7 @@ from protos.convert import from_message, to_message
 from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
-from tracker.client.errors import BadInput, FarmError, TrackerUnreachable
+from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
 from tracker.domain import (
     Artifact,
     Capacity,
@@ -295,6 +295,9 @@ class FarmClient:
             )
         if code in _BAD_INPUT:
             return BadInput(_sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+        # gRPC itself says the same of a message over the limit, which no waiting makes smaller.
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
+            return TrackerFull(_sentence(details) or f"The tracker at {self.address} has no room left.")
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return FarmError(f"The tracker at {self.address} does not know this request: it is older. Update it.")
         return FarmError(_sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
