@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import grpc
 import pytest
 from click.testing import CliRunner
 
@@ -20,11 +21,16 @@ from tests.support.farm_command import FarmTerminal, farm
 from tests.support.stand_in_control import StandInControl
 from tracker.cli import farm as farm_group
 from tracker.cli import tracker
+from tracker.client.errors import FarmError, TrackerFull
+from tracker.client.farm_client import FarmClient
 from tracker.domain import (
+    Artifact,
     Device,
     DeviceState,
     Job,
+    JobKind,
     JobResult,
+    JobSpec,
     JobState,
     Measurement,
     Outcome,
@@ -46,6 +52,9 @@ PARAMS = (
     + struct.pack("<QQiiiBBHQ8s", 0xDD5E40F096B4A13F, 0, 1, 0, 0, 0, 64, 1, 8, b"")
 )
 CLOSING = "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)"
+
+JOB = "squeezenet-ab2cde"
+SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("ab" * 32, 1), "arm64", max_trials=64)
 
 
 @pytest.fixture
@@ -183,6 +192,29 @@ def test_a_tracker_that_restarts_is_waited_for(control: StandInControl, model: P
             restarted.put_job(done(restarted, running(job)))
             assert terminal.await_exit() == 0
             assert terminal.text.rstrip().splitlines()[-1] == CLOSING
+
+
+def test_a_connection_lost_while_submitting_is_tried_again(control: StandInControl, model: Path) -> None:
+    lost = [(grpc.StatusCode.UNAVAILABLE, "Connection reset by peer")]
+    control.failures = {"PutArtifact": [*lost], "SubmitJob": [*lost]}
+    submitted = farm(*tune(control, model, "--detach"))
+    assert submitted.returncode == 0, submitted.stderr
+    assert len(control.submitted) == 1
+    control.failures = {"PutArtifact": lost * 2}
+    assert farm(*tune(control, model, "--detach")).returncode == 3
+
+
+def test_a_full_tracker_is_an_error_of_its_own(control: StandInControl, model: Path) -> None:
+    full = (grpc.StatusCode.RESOURCE_EXHAUSTED, "the disk of this tracker is full")
+    large = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER: Received message larger than max (5 vs. 4)")
+    control.failures = {"PutArtifact": [full, large]}
+    with FarmClient(control.address) as client:
+        with pytest.raises(TrackerFull, match=r"^The disk of this tracker is full\.$"):
+            client.put_artifact(model)
+        with pytest.raises(FarmError, match="larger than max") as refused:  # waiting would not help
+            client.put_artifact(model)
+        assert not isinstance(refused.value, TrackerFull)
+        client.put_artifact(model)
 
 
 def test_detached_and_json(control: StandInControl, model: Path) -> None:
@@ -381,25 +413,46 @@ def test_a_device_is_shown_whole_by_the_start_of_its_name_or_id(control: StandIn
 
 def test_records_are_queried_with_every_filter_and_streamed_as_one_array(control: StandInControl) -> None:
     measurement = Measurement("t1", Outcome.CRASH, "signal SIGSEGV", 11, device_name="rpi4-3", device_class="rpi4")
-    record = Record("t1", "job1", "job1/0", "ab" * 16, "fused_conv2d", "{}", "ansor", "[]", measurement, TimingPlan())
-    fast = replace(measurement, trial_id="t2", outcome=Outcome.OK, run_secs=(0.003, 0.001, 0.002))
+    record = Record("t1", JOB, f"{JOB}/0", "ab" * 16, "fused_conv2d", "{}", "ansor", "[]", measurement, TimingPlan())
+    fast = replace(measurement, trial_id="t2", outcome=Outcome.OK, run_secs=(0.003, 0.001, 0.004, 0.002))
     control.records = [record, replace(record, trial_id="t2", measurement=fast)]
+    control.put_job(running(Job(JOB, SPEC)))
     env = {"TVMFARM_TRACKER": control.address}
-    options = "--job job1 --task job1/0 --workload abab --name conv --pool arm64 --device rpi4-3 --device-class rpi4"
+    options = "--job squeeze --task squeezenet-ab2c/0 --workload abab --name conv --pool arm64 --device 0123"
     before_s = time.time()
     queried = farm(
-        "records", "query", *options.split(), "--target", "{}", "--engine", "ansor", "--outcome", "crash",
-        "--since", "1h", "--limit", "9", "--oldest-first", "--json", **env,
+        "records", "query", *options.split(), "--device-class", "rpi4", "--target", "{}", "--engine", "ansor",
+        "--outcome", "crash", "--since", "1h", "--limit", "9", "--oldest-first", "--json", **env,
     )  # fmt: skip
     assert [r["measurement"]["outcome"] for r in json.loads(queried.stdout)] == ["crash", "ok"]
     [wanted] = control.filters
     assert before_s - 3600 <= wanted.since_unix_s <= time.time() - 3600
-    assert (wanted.job_id, wanted.task_id, wanted.workload, wanted.workload_name) == ("job1", "job1/0", "abab", "conv")
-    assert (wanted.pool, wanted.device, wanted.device_class, wanted.target) == ("arm64", "rpi4-3", "rpi4", "{}")
+    assert (wanted.job_id, wanted.task_id, wanted.workload, wanted.workload_name) == (JOB, f"{JOB}/0", "abab", "conv")
+    assert (wanted.pool, wanted.device, wanted.device_class, wanted.target) == ("arm64", "0123abcd", "rpi4", "{}")
     assert (wanted.engine, wanted.outcome, wanted.limit, wanted.newest_first) == ("ansor", Outcome.CRASH, 9, False)
     table = farm("records", "best", **env).stdout
-    assert "2.00 ms" in table
+    assert "2.50 ms" in table  # the median by which the tracker ranks
     assert "fused_conv2d" in table
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--job", "resnet", "There is no job resnet"),
+        ("--task", "resnet/0", "There is no job resnet"),
+        ("--task", "squeeze/7", f"There is no task {JOB}/7: job {JOB} has 1 task."),
+        ("--task", "7", "7 is not a task: write JOB/NUMBER"),
+        ("--device", "pi5", "There is no device pi5. The farm has: rpi4-3, rpi4-7"),
+        ("--device", "rpi4", "rpi4 may be any of rpi4-3, rpi4-7"),
+    ],
+)
+def test_records_of_what_does_not_exist_are_bad_input(
+    control: StandInControl, option: str, value: str, said: str
+) -> None:
+    control.put_job(running(Job(JOB, SPEC)))
+    refused = farm("records", "query", option, value, TVMFARM_TRACKER=control.address)
+    assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+    assert control.filters == []
 
 
 def test_bench_sends_the_package_and_prints_its_timings(control: StandInControl, tmp_path: Path) -> None:

@@ -35,14 +35,11 @@ def list_pools(as_json: bool, connection: Connection) -> None:
     if as_json:
         print_json(found)
         return
-    if not found:
-        click.echo("The farm has no pool yet: one comes with the first device of its architecture.", err=True)
-        return
     rows = []
     for pool in found:
         selector = " ".join(f"{key}={value}" for key, value in sorted(pool.selector.items()))
         devices = ", ".join(pool.devices)
-        rows.append((pool.name, f"{pool.connected} of {len(pool.devices)}", devices, selector or "every device"))
+        rows.append((pool.name, f"{pool.connected} of {len(pool.devices)}", devices, selector))
     console().print(table(["pool", ">connected", "devices*", "selector*"], rows))
 
 

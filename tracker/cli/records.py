@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from tracker.cli.connection import Connection, connection_options
+from tracker.cli.devices import one_device
+from tracker.cli.formats import plural
 from tracker.cli.options import json_option
 from tracker.cli.parsing import DURATION
+from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tracker.domain import Record
+    from tracker.client.farm_client import FarmClient
+    from tracker.domain import Record, RecordFilter
 
 __all__ = ["records"]
 
@@ -62,14 +68,14 @@ def best(
 
 
 @records.command("query")
-@click.option("--job", "job_id", default="", metavar="ID", help="Of this job.")
+@click.option("--job", "job_id", default="", metavar="ID", help="Of this job; the start of its id will do.")
 @click.option("--task", "task_id", default="", metavar="ID", help="Of this task: JOB/NUMBER.")
 @click.option("--workload", default="", metavar="KEY", help="Of this workload.")
 @click.option(
     "--name", "workload_name", default="", metavar="TEXT", help="Whose workload's name has this in it: conv2d."
 )
 @click.option("--pool", default="", help="Measured on device classes of this pool.")
-@click.option("--device", default="", help="Measured on this device: name or id.")
+@click.option("--device", default="", help="Measured on this device: name or id, or the start of either.")
 @click.option("--device-class", default="", help="Measured on this device class.")
 @click.option("--target", default="", metavar="JSON", help="Built for exactly this target.")
 @click.option("--engine", default="", help='Proposed by this engine; "untuned" for baselines.')
@@ -102,9 +108,8 @@ def query(
 
     \b
     Example:
-      farm records query --job 3f2a --outcome "run timeout" --limit 0 --json
+      farm records query --job squeezenet-ab2c --outcome "run timeout" --limit 0 --json
     """
-    from tracker.client.errors import BadInput
     from tracker.domain import Outcome, RecordFilter
 
     known = {value.value: value for value in Outcome}
@@ -126,7 +131,25 @@ def query(
         newest_first=not oldest_first,
     )
     with connection.open() as client:
-        _print(client.records(wanted), as_json)
+        _print(client.records(_resolved(client, wanted)), as_json)
+
+
+def _resolved(client: FarmClient, wanted: RecordFilter) -> RecordFilter:
+    """``wanted`` with whole ids where a person may have shortened one. Raises BadInput for what does not exist."""
+    job_id, task_id, device = wanted.job_id, wanted.task_id, wanted.device
+    if job_id:
+        job_id = client.job(job_id).id
+    if task_id:
+        start, _, number = task_id.rpartition("/")
+        if not start:
+            raise BadInput(f"--task: {task_id} is not a task: write JOB/NUMBER.")
+        job = client.job(start)
+        task_id = f"{job.id}/{number}"
+        if task_id not in [task.id for task in job.tasks]:
+            raise BadInput(f"There is no task {task_id}: job {job.id} has {plural(len(job.tasks), 'task')}.")
+    if device:
+        device = one_device(client.devices(), device).id
+    return replace(wanted, job_id=job_id, task_id=task_id, device=device)
 
 
 def _print(found: Iterable[Record], as_json: bool) -> None:
@@ -144,7 +167,7 @@ def _print(found: Iterable[Record], as_json: bool) -> None:
         row = (
             record.workload[:12],
             record.workload_name,
-            latency(sorted(times)[len(times) // 2]) if times else latency(0),
+            latency(statistics.median(times) if times else 0),
             measurement.outcome.value if measurement.outcome else "",
             measurement.device_name,
             record.engine,

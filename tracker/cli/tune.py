@@ -215,16 +215,22 @@ def user_name() -> str:
 
 
 def submit(client: FarmClient, model: Path, spec: JobSpec) -> Job:
-    """Send the model and the job. One lost connection is retried: the request id keeps the job single."""
+    """Send the model and the job. A lost connection is retried once for each: a file sent twice is one
+    artifact, and the request id keeps the job single.
+    """
     import dataclasses
 
     from tracker.client.farm_client import ConnectionLost
 
     request_id = uuid.uuid4().hex
     try:
-        spec = dataclasses.replace(spec, model=client.put_artifact(model))
+        try:
+            content = client.put_artifact(model)
+        except ConnectionLost:
+            content = client.put_artifact(model)
     except OSError as error:
         raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
+    spec = dataclasses.replace(spec, model=content)
     try:
         return client.submit(spec, request_id)
     except ConnectionLost:

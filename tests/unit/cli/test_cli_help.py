@@ -1,0 +1,62 @@
+"""Every command's help holds an example, and every example is a command that could be typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from agent.cli import main as agent
+from tracker.cli import farm, tracker
+from tracker.cli.tune import ENGINES
+from tracker.services import jobs
+
+PROGRAMS = {"agent": agent, "farm": farm, "tracker": tracker}
+
+
+def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name=path)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from commands(found, f"{path} {name}")
+
+
+ALL = [pair for name, program in PROGRAMS.items() for pair in commands(program, name)]
+
+
+def examples(command: click.Command) -> list[str]:
+    _, _, shown = (command.help or "").partition("Example")
+    return re.findall(r"^ +((?:agent|farm|tracker)\b.*)$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[path for path, _ in ALL])
+def test_examples(path: str, command: click.Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert examples(command) or isinstance(command, click.Group)
+    parsed: list[str] = []
+    monkeypatch.setattr(click.Command, "invoke", lambda self, context: parsed.append(context.command_path))
+    for example in examples(command):
+        program, *words = shlex.split(example.partition(" > ")[0])
+        result = CliRunner().invoke(PROGRAMS[program], words, prog_name=program)
+        assert result.exit_code == 0, f"{example}: {result.output}"
+        # A group lists when it is given no command, and the example of the listing may be that.
+        assert parsed[-1].startswith(path) or path == "tracker status", f"{example} is no example of {path}"
+
+
+def test_job_ids_in_examples_look_like_job_ids() -> None:
+    ids = [word for _, command in ALL for e in examples(command) for word in re.findall(r"\w+-ab2c\w*", e)]
+    assert len(ids) == 4
+    for job_id in ids:
+        stem, _, letters = job_id.rpartition("-")
+        assert jobs._new_id(stem).startswith(f"{stem}-")
+        assert set(letters) <= set(jobs._LETTERS)
+
+
+def test_the_command_line_offers_the_engines_that_the_tracker_takes() -> None:
+    assert ENGINES == jobs.ENGINES
