@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
+from tests.support.tracker_process import wait_until
 
 
 @pytest.mark.parametrize("ending", ["ctrl-c", signal.SIGTERM, signal.SIGHUP], ids=str)
@@ -35,6 +36,24 @@ def test_nothing_outlives_an_interrupted_demo(tmp_path: Path, ending: str | sign
     assert alive == []
     assert not state.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_an_interrupt_while_the_model_is_prepared_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+    package = tmp_path / "site" / "onnx"
+    package.mkdir(parents=True)
+    begun = tmp_path / "begun"
+    (package / "__init__.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)\n"
+    )
+    path = f"{package.parent}:{Path(__file__).parents[2]}"
+    with FarmTerminal("demo", cwd=tmp_path, PYTHONPATH=path, TMPDIR=str(tmp_path / "temporary")) as terminal:
+        wait_until(begun.exists, "the model being made")
+        assert os.listdir(tmp_path / "temporary")
+        terminal.press_ctrl_c()
+        assert terminal.await_exit() == 130
+    assert os.listdir(tmp_path / "temporary") == []
+    assert "The logs are in" not in terminal.text
 
 
 def test_a_demo_that_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ def farm(
 class FarmTerminal:
     """``farm`` on a pseudo-terminal of ``columns`` x ``rows``: what it writes, and the keys it gets."""
 
-    def __init__(self, *arguments: str, cwd: Path | None = None, columns: int = 100, rows: int = 30) -> None:
+    def __init__(
+        self, *arguments: str, cwd: Path | None = None, columns: int = 100, rows: int = 30, **env: str
+    ) -> None:
         self._master, slave = pty.openpty()
         ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._written = b""
@@ -58,7 +60,7 @@ class FarmTerminal:
             self.process = subprocess.Popen(
                 farm_command(*arguments),
                 cwd=cwd,
-                env=environment(TERM="xterm-256color"),
+                env=environment(TERM="xterm-256color", **env),
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,7 +24,7 @@ from tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnrea
 if TYPE_CHECKING:
     from tracker.cli.child import Child
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Device
+    from tracker.domain import Device, Job
 
 __all__ = ["demo"]
 
@@ -64,19 +64,24 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
 
     check_destination(output, force=False)
     with raised_as_interrupt(*_STOPPING), _state_folder() as state:
-        path = _model(model, state)
-        running = ExitStack()
         try:
-            client, device = _start(state, running)
-            job = _tune(client, device, path, budget, output)
+            job = _tuned(_model(model, state), state, budget, output)
         except (KeyboardInterrupt, Interrupted):
             raise Interrupted("\nInterrupted: stopped the farm and threw its state away.") from None
-        finally:
-            # A second Ctrl-C would leave a tracker behind.
-            with ignored(*_STOPPING):
-                click.echo("Stopping the farm …", err=True)
-                running.close()
     conclude(job)
+
+
+def _tuned(model: Path, state: Path, budget_s: float, output: Path) -> Job:
+    """Start a farm, tune on it, stop it."""
+    running = ExitStack()
+    try:
+        client, device = _start(state, running)
+        return _tune(client, device, model, budget_s, output)
+    finally:
+        # A second Ctrl-C would leave a tracker behind.
+        with ignored(*_STOPPING):
+            click.echo("Stopping the farm …", err=True)
+            running.close()
 
 
 def _start(state: Path, running: ExitStack) -> tuple[FarmClient, Device]:
@@ -128,7 +133,7 @@ def _first_device(client: FarmClient, children: list[Child]) -> Device:
     )
 
 
-def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, output: Path) -> Any:
+def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, output: Path) -> Job:
     from tracker.cli.formats import plural
     from tracker.cli.tune import finish, submit, user_name
     from tracker.domain import Artifact, JobKind, JobSpec
