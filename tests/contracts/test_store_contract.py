@@ -195,7 +195,7 @@ def test_losing_workers(store: Store) -> None:
     states = []
     for _ in range(3):
         store.claim_job("w", 1.0)
-        lost = store.lose_worker("net-1", 2.0)
+        lost = store.lose_worker("net-1", "w", 2.0)
         assert lost is not None
         states.append(lost.state)
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
@@ -207,7 +207,7 @@ def test_a_new_record_between_forgives_the_losses(store: Store) -> None:
     for n in range(6):
         store.claim_job("w", 1.0)
         store.add_records([make_record(f"t{n}", job_id="net-1", task_id="net-1/0")])
-        lost = store.lose_worker("net-1", 2.0)
+        lost = store.lose_worker("net-1", "w", 2.0)
         assert lost is not None
         assert lost.state is JobState.QUEUED
 
@@ -216,18 +216,25 @@ def test_restarts_of_the_tracker_are_no_losses(store: Store) -> None:
     store.add_job(make_job(), "")
     for _ in range(5):
         store.claim_job("w", 1.0)
-        lost = store.lose_worker("net-1", 2.0, counts=False)
+        lost = store.lose_worker("net-1", "w", 2.0, counts=False)
         assert lost is not None
         assert lost.state is JobState.QUEUED
+
+
+def test_only_the_worker_that_has_a_job_can_be_lost(store: Store) -> None:
+    store.add_job(make_job(), "")
+    running = store.claim_job("w", 1.0)
+    assert store.lose_worker("net-1", "other", 2.0) == running
+    assert store.job("net-1") == running
 
 
 def test_a_job_that_ended_has_no_worker_to_lose(store: Store) -> None:
     store.add_job(make_job(), "")
     store.change_job("net-1", lambda job: finished(job, JobResult(), 9.0))
-    lost = store.lose_worker("net-1", 10.0)
+    lost = store.lose_worker("net-1", "w", 10.0)
     assert lost is not None
     assert lost.state is JobState.DONE
-    assert store.lose_worker("net-9", 10.0) is None
+    assert store.lose_worker("net-9", "w", 10.0) is None
 
 
 def test_tasks_told_twice_keep_their_counters(store: Store) -> None:

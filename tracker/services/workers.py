@@ -46,16 +46,30 @@ WorkOrder = Start | CancelJob | FinishedSeen
 
 
 class WorkerSession:
-    """One stream of one worker. ``send(None)`` ends it."""
+    """One stream of one worker. ``send(None)`` ends it.
+
+    ``attaching``: the job that it came with, while the store is asked whether it keeps it; ``ready``: it is known
+    what it works on, and it may be given a job.
+    """
 
     def __init__(self, hello: WorkerHello, send: Callable[[WorkOrder | None], None]) -> None:
         self.hello = hello
         self.send = send
         self.job_id = ""
+        self.attaching = hello.running_job
+        self.ready = False
 
     @property
     def worker_id(self) -> str:
         return self.hello.worker_id
+
+
+@dataclass(frozen=True)
+class _Orphan:
+    """A job that waits for the worker which the store names, until ``timer`` fires."""
+
+    worker_id: str
+    timer: asyncio.TimerHandle
 
 
 class Workers:
@@ -77,7 +91,7 @@ class Workers:
         self._grace_s = grace_s
         self._clock = clock
         self._sessions: dict[str, WorkerSession] = {}
-        self._orphans: dict[str, asyncio.TimerHandle] = {}
+        self._orphans: dict[str, _Orphan] = {}
         self._assigning = asyncio.Lock()
         self._from_before: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,7 +104,7 @@ class Workers:
         """Jobs that ran when the tracker ended wait for their workers."""
         for job in await self._store.call(lambda s: s.jobs(JobState.RUNNING)):
             self._from_before.add(job.id)
-            self._orphan(job.id)
+            self._orphan(job.id, job.worker_id)
         self._jobs.on_queued = self.assign_soon
         self._jobs.on_cancelled = self._cancelled
 
@@ -108,9 +122,15 @@ class Workers:
             before.send(None)
         self._sessions[hello.worker_id] = session
         log.info("worker %s connected from %s", hello.worker_id, hello.host)
-        if hello.running_job:
-            await self._attach(session, hello.running_job)
-        await self._release_forgotten(session)
+        try:
+            if hello.running_job:
+                # The store's answer is acted upon also when this call is cancelled before it comes.
+                await asyncio.shield(self._spawn(self._attach(session, hello.running_job)))
+            await self._release_forgotten(session)
+        except BaseException:
+            self.disconnected(session)
+            raise
+        session.ready = True
         self.assign_soon()
         return session
 
@@ -122,14 +142,21 @@ class Workers:
                 return replace(job, worker_id=session.worker_id)
             return job
 
-        job = await self._store.call(lambda s: s.change_job(job_id, take), insist=True)
+        try:
+            job = await self._store.call(lambda s: s.change_job(job_id, take), insist=True)
+        finally:
+            session.attaching = ""
         if job is None or job.state is not JobState.RUNNING or job.worker_id != session.worker_id:
             session.send(CancelJob(job_id))
             return
+        self._adopted(job_id)
+        if self._sessions.get(session.worker_id) is not session:
+            # It went while the store was asked: the job waits for its next stream.
+            if not self._wanted(job_id):
+                self._orphan(job_id, session.worker_id)
+            return
         session.job_id = job_id
         self._from_before.discard(job_id)
-        if timer := self._orphans.pop(job_id, None):
-            timer.cancel()
         log.info("worker %s goes on with job %s", session.worker_id, job_id)
         self._jobs.changed(job_id)
 
@@ -137,11 +164,15 @@ class Workers:
         """Jobs that the store gives to this worker, and that it does not know any more, need not wait."""
         for job in await self._store.call(lambda s: s.jobs(JobState.RUNNING)):
             if job.worker_id == session.worker_id and job.id != session.job_id and job.id in self._orphans:
-                self._orphans.pop(job.id).cancel()
-                await self._lose(job.id)
+                self._adopted(job.id)
+                await self._lose(job.id, session.worker_id)
 
     def _holder(self, job_id: str) -> WorkerSession | None:
         return next((s for s in list(self._sessions.values()) if s.job_id == job_id), None)
+
+    def _wanted(self, job_id: str) -> bool:
+        """Whether a connected worker has the job, or has come back with it."""
+        return any(job_id in (s.job_id, s.attaching) for s in self._sessions.values())
 
     def disconnected(self, session: WorkerSession) -> None:
         if self._sessions.get(session.worker_id) is session:
@@ -152,25 +183,36 @@ class Workers:
     def _detach(self, session: WorkerSession) -> None:
         job_id, session.job_id = session.job_id, ""
         if job_id:
-            self._orphan(job_id)
+            self._orphan(job_id, session.worker_id)
 
-    def _orphan(self, job_id: str) -> None:
+    def _orphan(self, job_id: str, worker_id: str) -> None:
         if job_id not in self._orphans:
             loop = asyncio.get_running_loop()
-            self._orphans[job_id] = loop.call_later(self._grace_s, self._grace_over, job_id)
+            self._orphans[job_id] = _Orphan(worker_id, loop.call_later(self._grace_s, self._grace_over, job_id))
+
+    def _adopted(self, job_id: str) -> None:
+        """The job waits for its worker no more."""
+        if orphan := self._orphans.pop(job_id, None):
+            orphan.timer.cancel()
 
     def _grace_over(self, job_id: str) -> None:
-        if self._orphans.pop(job_id, None) is not None and self._holder(job_id) is None:
-            self._spawn(self._lose(job_id))
+        if orphan := self._orphans.pop(job_id, None):
+            self._spawn(self._lose(job_id, orphan.worker_id))
 
-    async def _lose(self, job_id: str) -> None:
+    async def _lose(self, job_id: str, worker_id: str) -> None:
+        if self._wanted(job_id):
+            return
         counts = job_id not in self._from_before
         self._from_before.discard(job_id)
-        job = await self._store.call(lambda s: s.lose_worker(job_id, self._clock(), counts=counts), insist=True)
-        if job is None:
+        job = await self._store.call(
+            lambda s: s.lose_worker(job_id, worker_id, self._clock(), counts=counts), insist=True
+        )
+        if job is None or job.state is JobState.RUNNING:
             return
-        log.warning("job %s lost its worker and is %s", job_id, job.state and job.state.value)
-        self._measuring.cancel_job(job_id)
+        log.warning("job %s lost its worker %s and is %s", job_id, worker_id, job.state and job.state.value)
+        if job.state is not JobState.QUEUED or not self._wanted(job_id):
+            # Else its worker came back meanwhile and goes on: what it measures is wanted.
+            self._measuring.cancel_job(job_id)
         self._jobs.changed(job_id)
         self.assign_soon()
 
@@ -180,12 +222,12 @@ class Workers:
 
     async def _assign(self) -> None:
         async with self._assigning:
-            while free := next((s for s in self._sessions.values() if not s.job_id), None):
+            while free := next((s for s in self._sessions.values() if s.ready and not s.job_id), None):
                 job = await self._store.call(lambda s, w=free: s.claim_job(w.worker_id, self._clock()), insist=True)  # type: ignore[misc]
                 if job is None:
                     return
                 if self._sessions.get(free.worker_id) is not free:
-                    self._orphan(job.id)
+                    self._orphan(job.id, free.worker_id)
                     continue
                 free.job_id = job.id
                 log.info("job %s starts on worker %s", job.id, free.worker_id)
@@ -193,8 +235,7 @@ class Workers:
                 self._jobs.changed(job.id)
 
     def _cancelled(self, job_id: str) -> None:
-        if timer := self._orphans.pop(job_id, None):
-            timer.cancel()
+        self._adopted(job_id)
         self._measuring.cancel_job(job_id)
         if (session := self._holder(job_id)) is not None:
             session.send(CancelJob(job_id))
@@ -237,8 +278,7 @@ class Workers:
 
         await self._store.call(lambda s: s.change_job(job_id, end), insist=True)
         await self._store.call(lambda s: s.checkpoint(), insist=True)
-        if timer := self._orphans.pop(job_id, None):
-            timer.cancel()
+        self._adopted(job_id)
         holder = self._holder(job_id)
         if holder is not None:
             holder.job_id = ""
@@ -254,10 +294,11 @@ class Workers:
             return JobFailure(f"the worker did not upload {', '.join(missing)} of the package")
         return result
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -268,8 +309,8 @@ class Workers:
                 log.error("a job's state could not be changed", exc_info=error)
 
     async def stop(self) -> None:
-        for timer in self._orphans.values():
-            timer.cancel()
+        for orphan in self._orphans.values():
+            orphan.timer.cancel()
         self._orphans.clear()
         for task in list(self._tasks):
             task.cancel()

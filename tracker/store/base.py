@@ -64,8 +64,10 @@ class Store(Protocol):
     def claim_job(self, worker_id: str, now: float) -> Job | None:
         """The oldest queued job, running on ``worker_id`` from now on, with tasks; None where none is queued."""
 
-    def lose_worker(self, job_id: str, now: float, *, counts: bool = True) -> Job | None:
-        """A running job lost its worker: queued again, or failed at the limit of domain.job_life.Losses.
+    def lose_worker(self, job_id: str, worker_id: str, now: float, *, counts: bool = True) -> Job | None:
+        """A job that runs on ``worker_id`` lost it: queued again, or failed at the limit of domain.job_life.Losses.
+
+        A job that is not this worker's any more stays as it is.
 
         ``counts`` False: the tracker's restart took the worker away, not the job.
         """

@@ -135,10 +135,12 @@ class JobTables:
                 return None
             return self.change_job(row[0], lambda job: started(job, worker_id, now))
 
-    def lose_worker(self, job_id: str, now: float, *, counts: bool = True) -> Job | None:
+    def lose_worker(self, job_id: str, worker_id: str, now: float, *, counts: bool = True) -> Job | None:
         with self._writing(), self._db.atomic():
             row = self._db.execute(
-                "SELECT losses, trials_at_loss, trials FROM jobs WHERE id = ? AND state = 'running'", [job_id]
+                """SELECT losses, trials_at_loss, trials FROM jobs
+                WHERE id = ? AND state = 'running' AND worker_id = ?""",
+                [job_id, worker_id],
             ).fetchone()
             if row is None:
                 return self.job(job_id)
