@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from protos.device import RunnerMode
-from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
+from protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, job_pb2, measurement_pb2, record_pb2
 from tests.support.measure_client import MeasureClient, context
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.stand_in_worker import StandInWorker, spec, submit, task_plans
@@ -205,11 +205,16 @@ def test_cancelling_a_running_job_drops_its_trials_at_once(
     for n in range(5):
         stream.trial(f"t{n}", context())
     wait_until(lambda: len(board.received) == 2, "trials on the board")
+    board.say(started=fleet_pb2.Started(trial_id=board.received[0]))
+    wait_until(lambda: job(tracker, running.id).utilisation > 0, "executing board")
     tracker.control.CancelJob(control_pb2.CancelJobRequest(id=running.id))
     answers = stream.wait_for(*(f"t{n}" for n in range(5)))
     assert {a.outcome for a in answers} == {measurement_pb2.OUTCOME_CANCELLED}
     wait_until(lambda: sorted(board.cancelled) == ["t0", "t1"], "cancelling on the board")
     wait_until(lambda: first.cancelled == [running.id], "cancel order")
+    # It executes no more: its share of the last minute falls.
+    idle = tracker.devices()[0].utilisation
+    wait_until(lambda: tracker.devices()[0].utilisation < idle, "falling utilisation")
     first.wait_for_start(waiting.id)
     stream.trial("late", context())
     assert stream.wait_for("late")[0].outcome == measurement_pb2.OUTCOME_CANCELLED

@@ -47,8 +47,8 @@ class Board:
         self.heard_at = now
         self.telemetry: Telemetry | None = device.telemetry
         self.measured = device.measured
-        self.utilisation = Utilisation(now)
-        self.executing_since: float | None = None
+        self._utilisation = Utilisation(now)
+        self._executing: tuple[str, float] | None = None
         self.stored_at = now
 
     @property
@@ -67,9 +67,22 @@ class Board:
             return DeviceState.DRAINING
         return DeviceState.MEASURING if self.held else DeviceState.IDLE
 
+    def began(self, trial_id: str, now: float) -> None:
+        """The board executes a trial from now on."""
+        self._executing = (trial_id, now)
+
+    def ended(self, trial_id: str, now: float, used_s: float | None) -> None:
+        """A trial left the board after ``used_s`` of executing; None: as far as is known here."""
+        if self._executing is not None and self._executing[0] == trial_id:
+            used_s = now - self._executing[1] if used_s is None else used_s
+            self._executing = None
+        if used_s:
+            self._utilisation.add(now, used_s)
+
     def utilised(self, now: float) -> float:
         """Share of the last minute spent executing, 0..1."""
-        return self.utilisation.share(now, self.executing_since) if self.connected else 0.0
+        since = self._executing[1] if self._executing else None
+        return self._utilisation.share(now, since) if self.connected else 0.0
 
     def snapshot(self, now: float) -> Device:
         """The device with its present state."""

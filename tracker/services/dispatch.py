@@ -143,6 +143,7 @@ class Dispatch:
         """
         if trial_id in board.held:
             board.held.discard(trial_id)
+            board.ended(trial_id, self._clock(), used_s)
             self._share.returned(account, used_s)
             self._hold_changed(board)
 

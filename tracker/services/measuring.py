@@ -254,7 +254,7 @@ class Measuring:
     def started(self, board: Board, trial_id: str) -> None:
         """The board executes a trial from now on."""
         if trial_id in board.held:
-            board.executing_since = self._clock()
+            board.began(trial_id, self._clock())
 
     def give_back(self, board: Board, trial_ids: tuple[str, ...], reason: str) -> None:
         """The board did not run these. They go to other boards; one that drains is no worse for it."""
@@ -330,8 +330,6 @@ class Measuring:
             return
         if trial_id in board.held:
             used_s = max(0.0, measurement.timeline.finished_s - measurement.timeline.started_s)
-            board.utilisation.add(self._clock(), used_s)
-            board.executing_since = None
             self._dispatch.release(board, trial_id, pending.account if pending else "", used_s)
         if pending is None:
             board.send(Acknowledge((trial_id,)))
