@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from protos.discovery import browse
-from protos.farm.v1 import control_pb2
+from protos.farm.v1 import control_pb2, fleet_pb2
 from tests.support.measure_client import MeasureClient, context
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.tracker_process import TrackerProcess, wait_until
@@ -204,6 +204,10 @@ def test_a_full_disk_while_it_runs_delays_and_loses_nothing(tmp_path: Path) -> N
     wait_until(lambda: "is full" in tracker.output(), "word of the full disk")
     assert len(client.answers) < 60
     assert set(agent.acknowledged) == set(client.answers)
+    # The board waits for an answer and is told that the tracker is there.
+    agent.say(heartbeat=fleet_pb2.Heartbeat())
+    wait_until(lambda: agent.heartbeats_answered == 1, "answer to a heartbeat")
+    assert len(agent.acknowledged) < 60
     process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     client.wait_for(*trials)
     wait_until(lambda: len(agent.acknowledged) == 60, "acknowledgements")

@@ -76,6 +76,7 @@ class StandInAgent:
         self.received: list[str] = []
         self.cancelled: list[str] = []
         self.acknowledged: list[str] = []
+        self.heartbeats_answered = 0
         self.requests: dict[str, measurement_pb2.MeasureRequest] = {}
         self.joined: fleet_pb2.Joined | None = None
         self.refused: str = ""
@@ -118,6 +119,7 @@ class StandInAgent:
             self.cancelled += message.cancel.trial_ids
         elif kind == "acknowledged":
             self.acknowledged += message.acknowledged.trial_ids
+            self.heartbeats_answered += not message.acknowledged.trial_ids
 
     @property
     def ended(self) -> bool:

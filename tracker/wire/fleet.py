@@ -68,6 +68,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
     def _handle(self, board: Board, message: fleet_pb2.AgentMessage) -> None:
         kind = message.WhichOneof("message")
         telemetry = None
+        if kind == "heartbeat":
+            # An agent that waits for a result to be stored would take silence for a dead tracker.
+            board.send(Acknowledge(()))
         if kind == "measurement":
             self._fleet.heard(board)
             self._measuring.result(board, read(Measurement, message.measurement))
