@@ -128,9 +128,12 @@ class Dispatch:
 
     def _send(self, pending: Pending, board: Board) -> None:
         pending.stream.queue.remove(pending)
-        pending.state, pending.board, pending.sent_s = TrialState.SENT, board, self._clock()
+        now = self._clock()
+        if not pending.sent_s:
+            # Sent again after a loss, it did not wait all the time in between.
+            self.waited.observe(now - pending.queued_s)
+        pending.state, pending.board, pending.sent_s = TrialState.SENT, board, now
         pending.account = pending.stream.id
-        self.waited.observe(pending.sent_s - pending.queued_s)
         self._share.dispatched(pending.account)
         board.held.add(pending.id)
         self._hold_changed(board)

@@ -208,7 +208,8 @@ class Measuring:
         if trial_id in self._known.get(stream.opened.job_id, ()):
             record = await self._store.call(lambda s: s.record(trial_id))
             if record is not None:
-                self._answer(stream, record.measurement)
+                # It was counted when it was measured.
+                stream.answer(record.measurement)
                 return True
         pending = self._trials.get(trial_id)
         return pending is not None and self._adopted(stream, pending)
@@ -397,8 +398,7 @@ class Measuring:
     def _answer(self, stream: Stream, measurement: Measurement) -> None:
         if measurement.outcome:
             self.answered[measurement.outcome] += 1
-        stream.deliver(measurement)
-        stream.moved.set()
+        stream.answer(measurement)
 
     def _forget(self, pending: Pending) -> None:
         pending.state = TrialState.DONE

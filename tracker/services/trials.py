@@ -76,7 +76,8 @@ class Pending:
 
     @property
     def bytes(self) -> int:
-        return len(self.request.program.library.inline)
+        program = self.request.program
+        return len(program.library.inline) + sum(len(argument.data or b"") for argument in program.args)
 
 
 class Stream:
@@ -112,6 +113,10 @@ class Stream:
         while self.queue and self.queue[0].state is not TrialState.QUEUED:
             self.queue.popleft()
         return (pending for pending in self.queue if pending.state is TrialState.QUEUED)
+
+    def answer(self, measurement: Measurement) -> None:
+        self.deliver(measurement)
+        self.moved.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns when ``condition`` holds, which only an answer can bring about."""

@@ -11,7 +11,7 @@ import pytest
 
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION
-from protos.measurement import Artifact, Program, ProgramKind, Timeline
+from protos.measurement import Argument, Artifact, Program, ProgramKind, Timeline
 from tracker.domain import Join, Measurement, MeasureRequest, OpenMeasure, Outcome, Trial
 from tracker.services import measuring
 from tracker.services.artifacts import ArtifactStore
@@ -163,3 +163,27 @@ async def test_quarantine_ends_and_grows(
     assert board.refusals == 0
     farm.give_back(board, next(iter(board.held)))
     assert board.held
+
+
+async def test_waiting_is_counted_once_a_trial(farm: Farm) -> None:
+    stream = await farm.open()
+    await farm.submit(stream, "t")
+    farm.now += 1.0
+    board = farm.board("board")
+    farm.now += 50.0
+    farm.give_back(board, "t")
+    assert farm.sent["board"] == ["t", "t"]
+    waited = farm.measuring.waited
+    assert (sum(waited.counts), waited.total_s) == (1, 1.0)
+
+
+async def test_what_a_trial_brings_counts_against_its_streams_memory(farm: Farm) -> None:
+    stream = await farm.open()
+    program = Program(
+        ProgramKind.KERNEL,
+        Artifact("0" * 64, 1, b"x"),
+        "main",
+        (Argument((9,), "int8", data=b"9" * 9), Argument((), "")),
+    )
+    await farm.measuring.submit(stream, Trial(MeasureRequest("t", program)))
+    assert stream.bytes == 10
