@@ -44,8 +44,9 @@ class ArtifactStore:
 
     async def put(self, chunks: AsyncIterator[bytes]) -> Artifact:
         """Store what ``chunks`` hold and name it. Raises StoreFull, having kept nothing."""
-        incoming = await asyncio.to_thread(_Incoming, self._incoming)
+        incoming: _Incoming | None = None
         try:
+            incoming = await asyncio.to_thread(_Incoming, self._incoming)
             async for chunk in chunks:
                 await asyncio.to_thread(incoming.write, chunk)
             artifact = incoming.artifact
@@ -53,7 +54,8 @@ class ArtifactStore:
         except OSError as e:
             raise StoreFull(f"the artifact cannot be stored in {self._folder}: {e.strerror}") from e
         finally:
-            incoming.discard()
+            if incoming is not None:
+                incoming.discard()
         return artifact
 
     async def put_bytes(self, artifact: Artifact) -> Artifact:

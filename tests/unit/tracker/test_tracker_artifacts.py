@@ -1,0 +1,35 @@
+"""Artifacts on a disk without room."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tracker.domain.errors import StoreFull
+from tracker.services.artifacts import ArtifactStore
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    yield b"data"
+
+
+async def test_not_even_room_for_a_name_is_told_like_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ArtifactStore(tmp_path)
+
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "mkstemp", full)
+        with pytest.raises(StoreFull, match=r"cannot be stored in .*: No space left on device"):
+            await store.put(chunks())
+    stored = await store.put(chunks())
+    assert stored.digest == hashlib.sha256(b"data").hexdigest()
+    assert stored.digest in store
