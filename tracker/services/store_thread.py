@@ -87,6 +87,8 @@ class StoreThread:
         running = True
         while running:
             running = self._step(self._next(self._wait_s()))
+        # The last chance does not wait for its turn.
+        self._retry_at = 0.0
         self._write()
         lost = len(self._puts) + len(self._insisting)
         if lost:
@@ -151,6 +153,7 @@ class StoreThread:
             except Exception as e:  # noqa: BLE001 - raised where it was asked
                 self._refuse(call, e)
             else:
+                self._touched()
                 self._finish(call, result)
             self._insisting.pop(0)
 
@@ -231,11 +234,17 @@ class StoreThread:
             self._dirty_since = time.monotonic()
 
     def _checkpoint(self) -> None:
-        self._dirty_since = None
         try:
             self._store.checkpoint()
-        except StoreFull as e:
-            self._delay(e)
+        except Exception as e:
+            # What is not on the disk yet is tried again.
+            self._dirty_since = time.monotonic()
+            if isinstance(e, StoreFull):
+                self._delay(e)
+            else:
+                log.exception("the store could not be brought to the disk")
+        else:
+            self._dirty_since = None
 
 
 def _stamped(record: Record, stored_s: float) -> Record:

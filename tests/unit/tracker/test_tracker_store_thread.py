@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.support.records import make_job, make_record
 from tracker.domain import Record, RecordFilter
 from tracker.domain.errors import StoreFull
+from tracker.services import store_thread
 from tracker.services.store_thread import StoreThread
 from tracker.store import SqliteStore, Store
 
@@ -116,3 +118,69 @@ async def test_one_refused_record_does_not_hold_up_the_others(
         kept = await put(thread, *(make_record(f"t{n}") for n in range(20)))
     assert len(kept) == 20
     assert await count(thread) == 20
+
+
+async def test_what_waits_for_room_is_tried_once_more_at_the_end() -> None:
+    store = SqliteStore(":memory:")
+    thread = StoreThread(store, asyncio.get_running_loop())
+    room = Room(thread)
+    await room.limit()
+    told: list[Record] = []
+    thread.put(make_record("t", trace="x" * 100_000), told.append)
+    assert await count(thread) == 0
+    assert thread._retry_at > 0
+    # Room is made without a word to the thread, which would try again in a while.
+    thread._retry_at += 3600
+    await room.free()
+    await thread.stop()
+    await asyncio.sleep(0)
+    assert [record.trial_id for record in told] == ["t"]
+
+
+class Checkpoints(SqliteStore):
+    """Counts checkpoints; the next ones fail with ``errors``."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+        self.errors: list[Exception] = []
+        self.done = 0
+
+    def checkpoint(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        super().checkpoint()
+        self.done += 1
+
+
+@pytest.mark.parametrize("error", [StoreFull("the disk is full"), OSError("I/O error")])
+async def test_a_failed_checkpoint_is_made_again(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_thread, "_CHECKPOINT_S", 0.02)
+    store = Checkpoints()
+    store.errors = [error]
+    thread = StoreThread(store, asyncio.get_running_loop())
+    await thread.call(lambda s: s.add_job(make_job(), ""))
+    deadline = time.monotonic() + 10
+    while not store.done:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+    assert store.errors == []
+    # The thread lives.
+    assert await thread.call(lambda s: s.job("net-1")) is not None
+    await thread.stop()
+
+
+async def test_what_insisted_reaches_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_thread, "_CHECKPOINT_S", 0.02)
+    store = Checkpoints()
+    thread = StoreThread(store, asyncio.get_running_loop())
+    room = Room(thread)
+    await room.limit()
+    waiting = asyncio.ensure_future(thread.call(lambda s: s.add_job(make_job(phase="x" * 100_000), ""), insist=True))
+    await asyncio.sleep(0)
+    await room.free()
+    await waiting
+    done, deadline = store.done, time.monotonic() + 5
+    while store.done == done:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+    await thread.stop()
