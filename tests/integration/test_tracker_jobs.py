@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -74,7 +75,7 @@ def wait_for_state(tracker: TrackerProcess, job_id: str, state: int) -> job_pb2.
 def test_a_job_from_submission_to_result(tracker: TrackerProcess, board: StandInAgent, worker: Make) -> None:
     submitted = submit(tracker, max_trials=4)
     assert submitted.state == job_pb2.JOB_STATE_QUEUED
-    assert submitted.id.startswith("net-")
+    assert re.fullmatch("net-[2-9a-z]{6}", submitted.id)
     assert submitted.device_class == board.joined.device_class
     assert submitted.target == board.joined.target
     seen: list[job_pb2.Job] = []

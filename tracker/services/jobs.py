@@ -220,4 +220,4 @@ def _first_phase(pool: str, device_class: str, others: list[str]) -> str:
 
 def _new_id(model_name: str) -> str:
     stem = re.sub(r"[^a-z0-9]+", "-", model_name.lower()).strip("-")[:20].strip("-") or "job"
-    return f"{stem}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
+    return f"{stem}-{''.join(secrets.choice(_LETTERS) for _ in range(6))}"
