@@ -32,10 +32,13 @@ Order = MeasureRequest | Cancel | Acknowledge
 class Board:
     """One stream of one device. ``device`` is its description; what changes with every trial is beside it.
 
+    ``heard_at`` is in unix seconds, ``silent_since`` and ``stored_at`` are of the fleet's monotonic clock.
     ``refusals``: how often in a row it gave a trial back; ``quarantined``: for that it gets none for a while.
     """
 
-    def __init__(self, device: Device, slots: int, send: Callable[[Order | None], None], now: float) -> None:
+    def __init__(
+        self, device: Device, slots: int, send: Callable[[Order | None], None], now: float, monotonic: float
+    ) -> None:
         self.device = device
         self.slots = slots
         self.send = send
@@ -45,11 +48,12 @@ class Board:
         self.quarantined = False
         self.refusals = 0
         self.heard_at = now
+        self.silent_since = monotonic
         self.telemetry: Telemetry | None = device.telemetry
         self.measured = device.measured
         self._utilisation = Utilisation(now)
         self._executing: tuple[str, float] | None = None
-        self.stored_at = now
+        self.stored_at = monotonic
 
     @property
     def id(self) -> str:

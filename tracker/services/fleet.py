@@ -41,12 +41,22 @@ def check_protocol(version: int, side: str) -> None:
 
 
 class Fleet:
-    """Every device that ever joined. Used in the event loop alone; ``clock`` gives unix seconds."""
+    """Every device that ever joined. Used in the event loop alone.
 
-    def __init__(self, store: StoreThread, heartbeat_s: float = HEARTBEAT_S, clock: Callable[[], float] = time.time):
+    ``clock`` gives unix seconds, which are shown; by ``monotonic``, which no one sets, boards are judged silent.
+    """
+
+    def __init__(
+        self,
+        store: StoreThread,
+        heartbeat_s: float = HEARTBEAT_S,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._heartbeat_s = heartbeat_s
         self._clock = clock
+        self._monotonic = monotonic
         self._boards: dict[str, Board] = {}
         self._known: dict[str, Device] = {}
         self._ids: dict[str, str] = {}
@@ -86,7 +96,7 @@ class Fleet:
             before.send(None)
         now = self._clock()
         device = self._describe(join, now)
-        board = Board(device, max(1, join.slots), send, now)
+        board = Board(device, max(1, join.slots), send, now, self._monotonic())
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
         log.info("%s joined: class %s, pools %s", device.name, device.device_class, ", ".join(device.pools))
         self._keep(board)
@@ -140,7 +150,7 @@ class Fleet:
         return name
 
     def heard(self, board: Board, telemetry: Telemetry | None = None) -> None:
-        board.heard_at = self._clock()
+        board.heard_at, board.silent_since = self._clock(), self._monotonic()
         if telemetry is not None:
             board.telemetry = telemetry
 
@@ -167,9 +177,9 @@ class Fleet:
 
     def tick(self) -> None:
         """To be called about once a second: ends boards that are silent, keeps what the others told."""
-        now = self._clock()
+        now = self._monotonic()
         for board in list(self._boards.values()):
-            silent_s = now - board.heard_at
+            silent_s = now - board.silent_since
             if silent_s > _MISSED * self._heartbeat_s:
                 self.leave(board, f"not heard for {silent_s:.0f} s")
                 board.send(None)
@@ -177,8 +187,8 @@ class Fleet:
                 self._keep(board)
 
     def _keep(self, board: Board) -> None:
-        board.stored_at = self._clock()
-        device = board.snapshot(board.stored_at)
+        board.stored_at = self._monotonic()
+        device = board.snapshot(self._clock())
         task = asyncio.ensure_future(self._store.call(lambda s: s.put_device(device), insist=True))
         self._writes.add(task)
         task.add_done_callback(self._written)

@@ -41,12 +41,13 @@ class Farm:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.wall = 1e9
         self.thread = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
         self.ended: list[str] = []
 
     async def restart(self) -> Fleet:
         self.listener = Listener()
-        self.fleet = Fleet(self.thread, 5.0, lambda: self.now)
+        self.fleet = Fleet(self.thread, 5.0, lambda: self.wall + self.now, lambda: self.now)
         await self.fleet.load(self.listener)
         return self.fleet
 
@@ -81,6 +82,17 @@ async def test_three_missed_heartbeats_lose_a_board(farm: Farm) -> None:
     assert farm.states() == {"silent": DeviceState.LOST, "talking": DeviceState.IDLE}
     assert farm.listener.events[-1] == ("left", "silent")
     assert farm.ended == ["d1"]
+
+
+async def test_setting_the_clock_loses_no_board_and_keeps_none(farm: Farm) -> None:
+    farm.join()
+    farm.wall += 3600.0
+    farm.fleet.tick()
+    assert farm.states() == {"pi": DeviceState.IDLE}
+    farm.now += 15.1
+    farm.wall -= 7200.0
+    farm.fleet.tick()
+    assert farm.states() == {"pi": DeviceState.LOST}
 
 
 async def test_a_lost_board_is_told_once(farm: Farm) -> None:
