@@ -92,7 +92,7 @@ def test_a_pool_that_cannot_work_is_explained(tracker: TrackerProcess, model: Pa
 def test_a_queued_job_is_watched_left_shown_and_cancelled(tracker: TrackerProcess, model: Path) -> None:
     command = ["tune", str(model), "--pool", "synthetic", "--trials", "8", "--tracker", tracker.address]
     with FarmTerminal(*command, cwd=model.parent) as terminal:
-        terminal.await_text("waiting for a worker")
+        terminal.await_text("no tuning worker")
         terminal.press_ctrl_c()
         assert terminal.await_exit() == 130
         job_id = terminal.await_text(r"farm jobs watch (\S+)")[1]

@@ -186,6 +186,13 @@ def test_jobs_go_to_workers_in_their_order(tracker: TrackerProcess, worker: Make
     assert "Traceback: here" in tracker.output()
 
 
+def test_a_queued_job_says_what_it_waits_for(tracker: TrackerProcess, board: StandInAgent, worker: Make) -> None:
+    queued = submit(tracker)
+    assert "no tuning worker is connected; the tracker's log says why" in queued.phase
+    worker().wait_for_start(queued.id)
+    assert submit(tracker).phase == "waiting for a worker"
+
+
 def test_cancelling_a_queued_job(tracker: TrackerProcess, worker: Make) -> None:
     queued = submit(tracker)
     assert tracker.control.CancelJob(control_pb2.CancelJobRequest(id=queued.id)).state == job_pb2.JOB_STATE_CANCELLED

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from tracker.domain.errors import NotPossible
 from tracker.domain.job import Job, JobResult, JobState
 
-__all__ = ["MAX_WORKER_LOSSES", "Losses", "cancelled", "failed", "finished", "requeued", "started"]
+__all__ = ["MAX_WORKER_LOSSES", "WAITING", "Losses", "cancelled", "failed", "finished", "requeued", "started"]
 
+#: How the phase of a queued job begins.
+WAITING = "waiting for a worker"
 #: A job that takes its worker down this often, without a new record in between, is not tried again.
 MAX_WORKER_LOSSES = 3
 
@@ -43,7 +45,7 @@ def requeued(job: Job, losses: Losses, now: float) -> Job:
     if losses.count >= MAX_WORKER_LOSSES:
         error = f"its worker died {losses.count} times in a row without a new record; the tracker's log says how"
         return failed(job, error, input_error=False, now=now)
-    return replace(job, state=JobState.QUEUED, worker_id="", phase="waiting for a worker")
+    return replace(job, state=JobState.QUEUED, worker_id="", phase=WAITING)
 
 
 def finished(job: Job, result: JobResult, now: float) -> Job:

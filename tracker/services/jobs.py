@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from tracker.domain import Device, DeviceState, Job, JobKind, JobSpec, JobState, RunnerMode, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.job_life import cancelled
+from tracker.domain.job_life import WAITING, cancelled
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
@@ -27,11 +27,12 @@ ENGINES = ("ansor",)
 _WATCH_S = 0.25
 #: Without a change, utilisation and devices of a running job are still told this often.
 _WATCH_IDLE_S = 2.0
+_NO_WORKER = "no tuning worker is connected; the tracker's log says why, or start one with `tracker worker`"
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 class Jobs:
-    """Used in the event loop alone. ``on_queued`` and ``on_cancelled`` are for whoever runs the jobs."""
+    """Used in the event loop alone. ``on_queued``, ``on_cancelled`` and ``workers_connected`` are of who runs them."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Jobs:
         self._artifacts = artifacts
         self._clock = clock
         self._watchers: dict[str, set[asyncio.Event]] = {}
+        self.workers_connected: Callable[[], int] = lambda: 0
         self.on_queued: Callable[[], None] = lambda: None
         self.on_cancelled: Callable[[str], None] = lambda job_id: None
 
@@ -156,7 +158,9 @@ class Jobs:
             event.set()
 
     def seen(self, job: Job) -> Job:
-        """``job`` with the devices that work for it now."""
+        """``job`` with the devices that work for it now; one that waits in vain says for what."""
+        if job.state is JobState.QUEUED and not self.workers_connected():
+            return replace(job, phase=job.phase.replace(WAITING, _NO_WORKER, 1))
         if job.state is not JobState.RUNNING:
             return job
         now = self._clock()
@@ -214,8 +218,8 @@ def _why_none(pool: str, devices: list[Device]) -> str:
 
 def _first_phase(pool: str, device_class: str, others: list[str]) -> str:
     if not others:
-        return "waiting for a worker"
-    return f"waiting for a worker; tunes {device_class} alone of pool {pool}, which also has {', '.join(others)}"
+        return WAITING
+    return f"{WAITING}; tunes {device_class} alone of pool {pool}, which also has {', '.join(others)}"
 
 
 def _new_id(model_name: str) -> str:

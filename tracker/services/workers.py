@@ -105,6 +105,7 @@ class Workers:
         for job in await self._store.call(lambda s: s.jobs(JobState.RUNNING)):
             self._from_before.add(job.id)
             self._orphan(job.id, job.worker_id)
+        self._jobs.workers_connected = lambda: self.connected
         self._jobs.on_queued = self.assign_soon
         self._jobs.on_cancelled = self._cancelled
 
