@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from agent.runner import protocol
 from agent.runner.transport import Process
@@ -47,7 +48,7 @@ class Connection:
         """Raises RunnerDiedError, with the process ended."""
         connection = cls(process)
         try:
-            payload = await connection._receive(protocol.HELLO, _HELLO_WITHIN_S)
+            payload = await connection._within(_HELLO_WITHIN_S, connection._read_frame(protocol.HELLO))
             connection.hello = protocol.decode_hello(payload)
         except protocol.ProtocolError as error:
             await connection.close()
@@ -59,12 +60,7 @@ class Connection:
 
     async def ask(self, frame: Sequence[bytes], sequence: int, within_s: float) -> protocol.Result:
         """The answer to a RUN frame. After RunnerDiedError the connection is of no more use."""
-        self._input.writelines(frame)
-        # A reset here means that it died: what it left to read, and its exit status, say more. A stopped one is
-        # noticed below, which has a limit.
-        with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._input.drain(), within_s)
-        payload = await self._receive(protocol.RESULT, within_s)
+        payload = await self._within(within_s, self._exchange(frame))
         try:
             result = protocol.decode_result(payload)
             if result.sequence != sequence:
@@ -72,6 +68,13 @@ class Connection:
         except protocol.ProtocolError as error:
             raise RunnerDiedError(f"said what its protocol does not know: {error}") from error
         return result
+
+    async def _exchange(self, frame: Sequence[bytes]) -> bytes:
+        self._input.writelines(frame)
+        # A reset here means that it died: what it left to read, and its exit status, say more.
+        with contextlib.suppress(ConnectionError):
+            await self._input.drain()
+        return await self._read_frame(protocol.RESULT)
 
     def cancel(self, sequence: int) -> None:
         self._input.write(protocol.encode_cancel(sequence))
@@ -93,9 +96,9 @@ class Connection:
         with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
             self.process.kill()
 
-    async def _receive(self, expected: int, within_s: float) -> bytes:
+    async def _within(self, within_s: float, answer: Coroutine[Any, Any, bytes]) -> bytes:
         try:
-            return await asyncio.wait_for(self._read_frame(expected), within_s)
+            return await asyncio.wait_for(answer, within_s)
         except asyncio.TimeoutError:
             self._kill()
             raise RunnerDiedError(f"gave no answer within {within_s:g} s") from None

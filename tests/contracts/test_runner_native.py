@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import statistics
+import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from agent.runner import LocalRequest, LocalTransport, NativeRunner, RunnerError, RunReport, find_runner, find_runtime
+from agent.runner.connection import Connection, RunnerDiedError
 from agent.runner.transport import Process
 from protos.device import RunnerMode
 from protos.measurement import (
@@ -28,7 +33,7 @@ from protos.measurement import (
     ProgramKind,
     TimingPlan,
 )
-from tests.support import kernels
+from tests.support import compare_runner_modes, kernels
 
 MODES = (RunnerMode.FULL, RunnerMode.MICRO)
 #: 0 as every value: what the telling kernels begin with.
@@ -207,12 +212,14 @@ async def test_a_model_runs_in_full_mode_and_is_refused_in_micro(runner: NativeR
 # The timing plan
 
 
-async def calls_of(runner: NativeRunner, plan: TimingPlan, tmp_path: Path) -> tuple[int, RunReport]:
+async def calls_of(
+    runner: NativeRunner, plan: TimingPlan, tmp_path: Path, kernel: str = "trail"
+) -> tuple[int, RunReport]:
     """How often a kernel is called for a plan: it adds a byte to a file a call."""
     trail = tmp_path / "trail"
     trail.write_bytes(b"")
     path = Argument((256,), "int8", data=os.fsencode(trail).ljust(256, b"\0"))
-    report = await runner.run(request_of(kernels.kernel("trail"), path, ZEROS, plan=plan))
+    report = await runner.run(request_of(kernels.kernel(kernel), path, ZEROS, plan=plan))
     assert report.outcome is Outcome.OK, report.detail
     return trail.stat().st_size, report
 
@@ -227,8 +234,33 @@ async def test_number_grows_until_a_repeat_is_long_enough(runner: NativeRunner, 
     calls, report = await calls_of(runner, TimingPlan(number=1, repeat=2, min_repeat_ms=30), tmp_path)
     assert calls > 10
     assert report.finished_s - report.started_s >= 0.06
-    # The number found in the first repeat holds for the second: fewer calls than two searches would make.
-    assert calls * min(report.run_secs) < 10
+
+
+async def test_the_number_that_was_found_holds_for_the_next_repeats(runner: NativeRunner, tmp_path: Path) -> None:
+    """A call takes 10 ms at least, so 35 ms need 4 calls at most: batches of 1, 2 and 3 may be tried and be too short.
+
+    A search in each repeat would add at least its first call to each: 1 + 20 * (1 + 4) on an idle machine.
+    """
+    plan = TimingPlan(number=1, repeat=20, min_repeat_ms=35)
+    calls, report = await calls_of(runner, plan, tmp_path, "slow_trail")
+    assert calls <= 1 + (1 + 2 + 3) + 20 * 4
+    assert all(secs >= 0.01 for secs in report.run_secs)
+
+
+@pytest.mark.parametrize("case", ["matmul 64, parallel", "scale 1048576, serial", "scratch memory 4 MB, serial"])
+async def test_both_modes_time_the_same(case: str) -> None:
+    """Within a factor of two, which holds on a busy machine: tests.support.compare_runner_modes tells more."""
+    request = compare_runner_modes.cases()[case]
+    full, micro = NativeRunner(find_runner(), find_runtime()), NativeRunner(find_runner(), None)
+    try:
+        ratios = []
+        for _ in range(5):  # one after the other, so that what disturbs one disturbs the other
+            of_full = await compare_runner_modes.median_s(full, request)
+            ratios.append(await compare_runner_modes.median_s(micro, request) / of_full)
+        assert 0.5 < statistics.median(ratios) < 2, ratios
+    finally:
+        await full.stop()
+        await micro.stop()
 
 
 async def test_cooldown_pauses_between_repeats(runner: NativeRunner) -> None:
@@ -245,17 +277,25 @@ async def test_cooldown_pauses_between_repeats(runner: NativeRunner) -> None:
     assert spent[0] > spent[2] + 0.2
 
 
-async def test_the_cache_is_flushed_before_a_repeat(runner: NativeRunner) -> None:
+async def test_the_cache_is_flushed_before_every_repeat(runner: NativeRunner) -> None:
     """Flushing takes memory and time of its own, outside what is timed."""
     size = 64 << 20
-    plan = TimingPlan(repeat=5, cache_flush_bytes=size)
-    flushed = await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=plan))
-    plain = await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=TimingPlan(repeat=5)))
-    assert flushed.outcome is plain.outcome is Outcome.OK
-    extra_s = (flushed.finished_s - flushed.started_s) - (plain.finished_s - plain.started_s)
-    assert extra_s > 5 * size / 200e9
-    assert sum(flushed.run_secs) < extra_s / 2
+
+    async def best(plan: TimingPlan) -> tuple[float, RunReport]:
+        reports = [await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=plan)) for _ in range(3)]
+        assert all(report.outcome is Outcome.OK for report in reports)
+        return min(((report.finished_s - report.started_s, report) for report in reports), key=lambda pair: pair[0])
+
+    async def extra_s(repeat: int) -> float:
+        spent_s, report = await best(TimingPlan(repeat=repeat, cache_flush_bytes=size))
+        plain_s, _ = await best(TimingPlan(repeat=repeat))
+        assert sum(report.run_secs) < (spent_s - plain_s) / 2
+        return spent_s - plain_s
+
+    # The first flush also pays for touching its memory, as much as ten more cost: a single one is far from this.
+    assert await extra_s(33) > max(2 * await extra_s(1), 33 * size / 200e9)
     limited = Limits(memory_bytes=size)
+    plan = TimingPlan(cache_flush_bytes=size)
     report = await runner.run(request_of(kernels.kernel("count"), ZEROS, plan=plan, limits=limited))
     assert report.outcome is Outcome.OUT_OF_MEMORY
 
@@ -470,6 +510,59 @@ async def test_the_pool_keeps_to_the_cpus_it_is_allowed(mode: RunnerMode) -> Non
         assert (await native.run(request_of(kernels.matmul(64), *args))).outcome is Outcome.OK
     finally:
         await native.stop()
+
+
+class Unprivileged(LocalTransport):
+    """The runner as a user who owns nothing, where the test may become one; its files are copied to where he reads."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        folder.chmod(0o755)
+
+    async def put(self, path: Path) -> str:
+        copy = self._folder / path.name
+        shutil.copyfile(path, copy)
+        copy.chmod(0o755)
+        return str(copy)
+
+    async def spawn(self, argv: Sequence[str]) -> Process:
+        pipe = asyncio.subprocess.PIPE
+        nobody: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        return await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe, **nobody)
+
+
+def oom_score_adj(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+async def test_a_kernel_goes_first_when_the_board_runs_out_of_memory() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        native = NativeRunner(find_runner(), None, transport=Unprivileged(Path(folder)))
+        try:
+            await native.start()
+            patient = Limits(run_timeout_s=60)
+            running = asyncio.create_task(native.run(request_of(kernels.kernel("hang"), ZEROS, limits=patient)))
+            await until(lambda: family(native.pid))
+            [kernel] = family(native.pid)
+            assert kernel.uids().effective != 0
+            await until(lambda: oom_score_adj(kernel.pid) == 1000)
+            assert oom_score_adj(native.pid) == oom_score_adj(os.getpid())
+            await native.cancel()
+            assert (await running).outcome is Outcome.CANCELLED
+        finally:
+            await native.stop()
+
+
+async def test_a_runner_that_does_not_read_has_the_same_time_as_one_that_does_not_answer() -> None:
+    connection = Connection(await LocalTransport().spawn(["sleep", "60"]))
+    began = time.monotonic()
+    try:
+        with pytest.raises(RunnerDiedError, match="gave no answer within 1 s"):
+            await connection.ask([bytes(8 << 20)], 1, within_s=1.0)
+        assert 0.9 < time.monotonic() - began < 1.8
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize(

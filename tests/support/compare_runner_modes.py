@@ -19,6 +19,8 @@ from agent.runner import LocalRequest, NativeRunner, find_runner, find_runtime
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from tests.support import kernels
 
+__all__ = ["cases", "median_s"]
+
 ROUNDS = 9
 PLAN = TimingPlan(number=1, repeat=5, min_repeat_ms=20)
 
@@ -35,18 +37,19 @@ def _elementwise(size: int, parallel: bool, of: Callable[[tvm.tirx.PrimExpr], tv
     return schedule.mod
 
 
-def _cases() -> dict[str, tuple[LocalRequest, int]]:
-    cases: dict[str, LocalRequest] = {}
+def cases() -> dict[str, LocalRequest]:
+    """A request for each kernel, by what it is."""
+    requests: dict[str, LocalRequest] = {}
     for size in (16, 64, 128, 256):
         args = tuple(Argument((size, size), "float32", fill_seed=seed) for seed in range(3))
-        cases[f"matmul {size}, parallel"] = _request(kernels.matmul(size), args)
+        requests[f"matmul {size}, parallel"] = _request(kernels.matmul(size), args)
     for size, parallel in ((1 << 10, False), (1 << 10, True), (1 << 16, True), (1 << 20, False), (1 << 20, True)):
         library = kernels.build(_elementwise(size, parallel, lambda x: x * 2.0 + 1.0), f"scale_{size}_{parallel}")
         args = (Argument((size,), "float32", fill_seed=0),) * 2
-        cases[f"scale {size}, {'parallel' if parallel else 'serial'}"] = _request(library, args)
+        requests[f"scale {size}, {'parallel' if parallel else 'serial'}"] = _request(library, args)
     args = (Argument((4,), "float32", fill_seed=1),) * 2
-    cases["scratch memory 4 MB, serial"] = _request(kernels.scratch(4), args)
-    return cases
+    requests["scratch memory 4 MB, serial"] = _request(kernels.scratch(4), args)
+    return requests
 
 
 def _request(library, args: tuple[Argument, ...], plan: TimingPlan = PLAN) -> LocalRequest:
@@ -54,7 +57,8 @@ def _request(library, args: tuple[Argument, ...], plan: TimingPlan = PLAN) -> Lo
     return LocalRequest(MeasureRequest("compare", program, plan), library)
 
 
-async def _time(runner: NativeRunner, request: LocalRequest) -> float:
+async def median_s(runner: NativeRunner, request: LocalRequest) -> float:
+    """Of the repeats of one run. Ends the program where the kernel fails."""
     report = await runner.run(request)
     if report.outcome is not Outcome.OK:
         sys.exit(f"{request.library.name}: {report.outcome.value}: {report.detail}")
@@ -77,11 +81,11 @@ async def main() -> None:
         for runner in (full, micro):
             print(await runner.start())
         print(f"{'kernel':30} {'full':>12} {'micro':>12} {'ratio':>7} {'scatter full':>13} {'micro':>7}")
-        for name, request in _cases().items():
+        for name, request in cases().items():
             taken: dict[NativeRunner, list[float]] = {full: [], micro: []}
             for _ in range(ROUNDS):
                 for runner, seconds in taken.items():
-                    seconds.append(await _time(runner, request))
+                    seconds.append(await median_s(runner, request))
             middle = {runner: statistics.median(seconds) for runner, seconds in taken.items()}
             scatter = {
                 runner: statistics.median(abs(x - middle[runner]) for x in seconds) / middle[runner]

@@ -86,7 +86,8 @@ def copy(dtype: str) -> Path:
 def kernel(name: str) -> Path:
     """One of the misbehaving or telling kernels below, by its name; each takes an int32 tensor of shape (4,).
 
-    ``trail`` takes the path of a file before it, and adds a byte to that file at every call.
+    ``trail`` takes the path of a file before it, and adds a byte to that file at every call. ``slow_trail`` takes
+    10 ms for it.
     """
     return build(tvm.IRModule({"main": _KERNELS[name]}), name)
 
@@ -146,6 +147,14 @@ def _trail(path: T.Buffer((256,), "int8"), a: T.Buffer((4,), "int32")) -> None:
     a[2] = T.call_extern("int32", "close", a[0])
 
 
+@T.prim_func(s_tir=True)
+def _slow_trail(path: T.Buffer((256,), "int8"), a: T.Buffer((4,), "int32")) -> None:
+    a[0] = T.call_extern("int32", "open", T.address_of(path[0]), 1025)  # O_WRONLY | O_APPEND
+    a[1] = T.call_extern("int32", "write", a[0], T.address_of(path[0]), 1)
+    a[2] = T.call_extern("int32", "close", a[0])
+    a[3] = T.call_extern("int32", "usleep", 10000)
+
+
 _KERNELS: dict[str, Callable[..., object]] = {
     "count": _count,
     "crash": _crash,
@@ -155,6 +164,7 @@ _KERNELS: dict[str, Callable[..., object]] = {
     "print": _print,
     "print_and_crash": _print_and_crash,
     "sleep": _sleep,
+    "slow_trail": _slow_trail,
     "trail": _trail,
 }
 
