@@ -24,6 +24,7 @@ import tvm
 import tvm_ffi
 from tvm.s_tir import meta_schedule as ms
 
+from tracker.client.errors import TrackerFull
 from tracker.client.farm_client import ConnectionLost, FarmClient, open_channel
 from tracker.domain import (
     Argument,
@@ -329,6 +330,7 @@ class _Session:
     def _idlest_device(self) -> str:
         taking_work = (DeviceState.IDLE, DeviceState.MEASURING)
         connected = [device for device in self._devices_for_models() if device.state in taking_work]
+        self._report("verifying" if connected else "waiting for a device to verify on")
         return min(connected, key=lambda device: device.held).id if connected else ""
 
     # -- the tracker
@@ -350,12 +352,12 @@ class _Session:
         return MeasureStream(self._channel, sink, opening)
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """``call`` until the tracker answers: it may be restarting, and the job outlives that."""
+        """``call`` until the tracker answers: it may be restarting or its disk full, and the job outlives both."""
         delay = 0.2
         while True:
             try:
                 return call()
-            except ConnectionLost as error:
+            except (ConnectionLost, TrackerFull) as error:
                 log.warning("%s", error)
                 time.sleep(delay)
                 delay = min(5.0, 2 * delay)
