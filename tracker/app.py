@@ -26,7 +26,7 @@ from tracker.services.records import Records
 from tracker.services.store_thread import StoreThread
 from tracker.services.workers import Workers
 from tracker.store import SqliteStore, StateFolder
-from tracker.wire.announcement import addresses, announced
+from tracker.wire.announcement import addresses, announced, check
 from tracker.wire.control import ControlServicer
 from tracker.wire.fleet import FleetServicer
 from tracker.wire.server import serve
@@ -93,6 +93,7 @@ async def run(settings: Settings, serving: Callable[[Endpoint], None]) -> None:
 @asynccontextmanager
 async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
     async with AsyncExitStack() as stack:
+        check(settings.host, settings.farm, settings.interface)
         folder = StateFolder(settings.state)
         stack.callback(folder.release)
         artifacts = ArtifactStore(folder.path / "artifacts")
@@ -125,7 +126,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         endpoint = Endpoint(
             farm=settings.farm,
             address=local,
-            addresses=tuple(f"{host}:{port}" for host in hosts),
+            addresses=tuple(_joined(host, port) for host in hosts),
             metrics=f"http://{_local_address(settings.host, metrics.port)}/metrics",
             pid=os.getpid(),
         )
@@ -154,6 +155,10 @@ async def _tick(fleet: Fleet) -> None:
 def _local_address(host: str, port: int) -> str:
     if host in ("", "0.0.0.0", "::"):
         return f"127.0.0.1:{port}"
+    return _joined(host, port)
+
+
+def _joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -36,13 +36,13 @@ def tracker(tmp_path: Path) -> Iterator[TrackerProcess]:
     process.stop()
 
 
-def start(state: Path, *options: str, **popen: object) -> subprocess.CompletedProcess[str]:
+def start(state: Path, *options: str, mdns: bool = False, **popen: object) -> subprocess.CompletedProcess[str]:
     """A tracker that is expected to refuse."""
     command = [sys.executable, "-c", "from tracker.cli import tracker; tracker()", "start", "--state", str(state)]
     ports = [] if "--port" in options else ["--port", "0"]
     ports += [] if "--metrics-port" in options else ["--metrics-port", "0"]
     return subprocess.run(
-        [*command, "--host", "127.0.0.1", "--no-mdns", "--workers", "0", *ports, *options],
+        [*command, "--host", "127.0.0.1", *([] if mdns else ["--no-mdns"]), "--workers", "0", *ports, *options],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -50,6 +50,14 @@ def start(state: Path, *options: str, **popen: object) -> subprocess.CompletedPr
         check=False,
         **popen,  # type: ignore[call-overload]
     )
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -128,6 +136,43 @@ def test_options_that_contradict_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "leave one of them out" in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--host", "nobody.invalid"], "--host nobody.invalid cannot be resolved"),
+        (["--mdns-interface", "foo"], "--mdns-interface foo is not an IPv4 address of this host, which has"),
+        (["--mdns-interface", "203.0.113.9"], "--mdns-interface 203.0.113.9 is not an IPv4 address of this host"),
+        (["--mdns-interface", "::1"], "--mdns-interface ::1 is not an IPv4 address of this host"),
+        (["--host", "127.0.0.2", "--mdns-interface", "127.0.0.1"], "does not listen"),
+        (["--farm", "x" * 64], "cannot name a farm"),
+        (["--farm", "lab.one"], "cannot name a farm"),
+        (["--farm", "a\nb"], "cannot name a farm"),
+    ],
+)
+def test_what_cannot_be_announced_is_refused_before_anything_is_done(
+    tmp_path: Path, options: list[str], sentence: str
+) -> None:
+    assert sentence in refused(start(tmp_path / "state", *options, mdns=True))
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this host has no IPv6")
+@pytest.mark.parametrize("mdns", [True, False])
+def test_it_serves_on_an_ipv6_address(tmp_path: Path, mdns: bool) -> None:
+    tracker = TrackerProcess.__new__(TrackerProcess)
+    tracker.state, tracker.port, tracker.metrics_port = tmp_path / "state", 0, 0
+    tracker.options = ["--host", "::1", "--workers", "0", *([] if mdns else ["--no-mdns"])]
+    tracker.start()
+    try:
+        assert tracker.address.startswith("[::1]:")
+        assert tracker.endpoint["addresses"] == [tracker.address]
+        assert tracker.control.GetStatus(control_pb2.GetStatusRequest()).devices_connected == 0
+        assert "tvmfarm_devices" in scrape(tracker)
+        assert ("agents need --tracker [::1]" in tracker.output()) is mdns
+    finally:
+        assert tracker.stop() == 0
 
 
 def test_it_announces_itself(tmp_path: Path) -> None:

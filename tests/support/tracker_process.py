@@ -57,7 +57,7 @@ class TrackerProcess:
         wait_until(self._serves, "serving tracker")
         self.address: str = self.endpoint["address"]
         self.port = int(self.address.rpartition(":")[2])
-        self.metrics_port = int(self.endpoint["metrics"].split(":")[2].partition("/")[0])
+        self.metrics_port = int(self.endpoint["metrics"].rpartition(":")[2].partition("/")[0])
         self.channel = grpc.insecure_channel(self.address, options=OPTIONS)
         self.control = control_pb2_grpc.ControlStub(self.channel)
         self.fleet = fleet_pb2_grpc.FleetStub(self.channel)

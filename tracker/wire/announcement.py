@@ -15,17 +15,68 @@ from zeroconf import NonUniqueNameException
 from protos.discovery import announce
 from tracker.domain.errors import CannotStart
 
-__all__ = ["addresses", "announced"]
+__all__ = ["addresses", "announced", "check"]
 
 log = logging.getLogger(__name__)
 
 
+#: A name in mDNS is one DNS label.
+_NAME_BYTES = 63
+_EVERYWHERE = ("", "0.0.0.0", "::")
+
+
+def check(host: str, farm: str, interface: str | None) -> None:
+    """Whether a tracker can listen on ``host`` and be announced like this, before anything is done.
+
+    Raises CannotStart, which names the option to change.
+    """
+    unprintable = any(ord(letter) < 32 or ord(letter) == 127 for letter in farm)
+    if not farm or len(farm.encode()) > _NAME_BYTES or "." in farm or unprintable:
+        raise CannotStart(
+            f"{farm!r} cannot name a farm: mDNS takes 1 to {_NAME_BYTES} bytes without dots and control characters; "
+            "choose another name with --farm"
+        )
+    listening = _resolved(host)
+    if interface is None:
+        return
+    ours = _own_addresses()
+    if interface not in ours:
+        raise CannotStart(
+            f"--mdns-interface {interface} is not an IPv4 address of this host, which has {', '.join(ours)}"
+        )
+    if host not in _EVERYWHERE and interface not in listening:
+        raise CannotStart(
+            f"--mdns-interface {interface} would announce an address where a tracker with --host {host} does not "
+            "listen: give both the same address, or leave one of them out"
+        )
+
+
 def addresses(host: str, interface: str | None) -> list[str]:
-    """IPv4 addresses under which a tracker that listens on ``host`` is reached, those of the network first."""
+    """Addresses under which a tracker that listens on ``host`` is reached, those of the network first.
+
+    IPv4, unless ``host`` has IPv6 alone. Raises CannotStart for a host that is not known.
+    """
     if interface:
         return [interface]
-    if host not in ("", "0.0.0.0", "::"):
-        return [socket.gethostbyname(host)]
+    return _own_addresses() if host in _EVERYWHERE else _resolved(host)[:1]
+
+
+def _resolved(host: str) -> list[str]:
+    if host in _EVERYWHERE:
+        return [host]
+    try:
+        found = [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError) as e:
+        reason = getattr(e, "strerror", None) or "it is no host name"
+        raise CannotStart(f"--host {host} cannot be resolved ({reason}): give an address of this host") from e
+    return sorted(found, key=_is_ipv6)
+
+
+def _is_ipv6(address: str) -> bool:
+    return ":" in address
+
+
+def _own_addresses() -> list[str]:
     found = {
         address.address
         for name, interface_addresses in psutil.net_if_addrs().items()
@@ -44,7 +95,13 @@ async def announced(farm: str, port: int, version: str, hosts: list[str], interf
     another tracker announces the same farm.
     """
     # A network of its own keeps loopback out of what others are told.
-    others = [h for h in hosts if not ipaddress.ip_address(h).is_loopback] or hosts
+    others = [h for h in hosts if not _is_ipv6(h) and not ipaddress.ip_address(h).is_loopback] or hosts
+    if any(map(_is_ipv6, others)):
+        log.warning(
+            "farms are announced by IPv4 alone, this one is not: agents need --tracker [%s]:%d", others[0], port
+        )
+        yield
+        return
     context = announce(farm, port, version, others, interface=interface)
     try:
         await asyncio.to_thread(context.__enter__)
