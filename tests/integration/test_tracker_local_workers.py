@@ -152,3 +152,39 @@ async def test_the_log_does_not_grow_for_ever(farm: Farm, monkeypatch: pytest.Mo
     log = farm.state / "logs" / "local-1.log"
     await until(lambda: log.with_suffix(".log.1").exists())
     await until(lambda: 0 < log.stat().st_size < 20_000)
+
+
+async def test_a_log_that_cannot_be_rotated_is_told_and_its_worker_still_watched(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(local_workers, "_LOG_BYTES", 1000)
+    monkeypatch.setattr(local_workers, "_POLL_S", 0.02)
+    monkeypatch.setattr(local_workers, "_BACKOFF_S", (0.05, 0.1))
+    # Where the old log would go there is no place for it.
+    (farm.state / "logs" / "local-1.log.1").mkdir(parents=True)
+    await farm.tracker(script=CHATTY)
+    await until(lambda: "local-1.log cannot be rotated and grows" in caplog.text)
+    first = farm.pids()["local-1"]
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: farm.pids().get("local-1") not in (None, first))
+    assert caplog.text.count("cannot be rotated") == 1
+
+
+async def test_watching_goes_on_after_what_nobody_expected(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(local_workers, "_POLL_S", 0.02)
+    monkeypatch.setattr(local_workers, "_BACKOFF_S", (0.05, 0.1))
+    await farm.tracker()
+    first = farm.pids()["local-1"]
+
+    def unexpected(*_: object) -> bool:
+        monkeypatch.undo()
+        monkeypatch.setattr(local_workers, "_BACKOFF_S", (0.05, 0.1))
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr(LocalWorkers, "_lives", unexpected)
+    await until(lambda: "worker local-1 could not be watched" in caplog.text)
+    assert farm.pids() == {"local-1": first}
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: farm.pids().get("local-1") not in (None, first))

@@ -49,6 +49,7 @@ class LocalWorkers:
         self._command = command
         self._running: dict[str, _Known] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._unrotated: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -65,7 +66,7 @@ class LocalWorkers:
                 log.info("worker %s (pid %d) of an earlier tracker is ended", known.worker_id, known.pid)
                 await asyncio.to_thread(_end, [process])
         self._remember()
-        self._tasks = [asyncio.ensure_future(self._keep_running(worker_id)) for worker_id in self._ids]
+        self._tasks = [asyncio.ensure_future(self._supervise(worker_id)) for worker_id in self._ids]
 
     async def stop(self) -> None:
         """End every worker, with its builders."""
@@ -78,6 +79,15 @@ class LocalWorkers:
             child.poll()
         self._running.clear()
         self._remember()
+
+    async def _supervise(self, worker_id: str) -> None:
+        while True:
+            try:
+                await self._keep_running(worker_id)
+            except Exception:
+                # Without it a worker that ends would not be missed by anyone.
+                log.exception("worker %s could not be watched; it is again in %.0f s", worker_id, _BACKOFF_S[0])
+                await asyncio.sleep(_BACKOFF_S[0])
 
     async def _keep_running(self, worker_id: str) -> None:
         loop, backoff_s = asyncio.get_running_loop(), _BACKOFF_S[0]
@@ -125,9 +135,16 @@ class LocalWorkers:
 
     def _rotate(self, worker_id: str) -> None:
         path = self._logs / f"{worker_id}.log"
-        if path.exists() and path.stat().st_size > _LOG_BYTES:
-            shutil.copyfile(path, path.with_suffix(".log.1"))
-            os.truncate(path, 0)
+        try:
+            if path.exists() and path.stat().st_size > _LOG_BYTES:
+                shutil.copyfile(path, path.with_suffix(".log.1"))
+                os.truncate(path, 0)
+        except OSError as e:
+            if worker_id not in self._unrotated:
+                log.error("%s cannot be rotated and grows (%s); it is tried again", path, e)
+            self._unrotated.add(worker_id)
+        else:
+            self._unrotated.discard(worker_id)
 
     def _remembered(self) -> list[_Known]:
         try:
