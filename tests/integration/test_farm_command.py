@@ -21,6 +21,7 @@ from tests.support.farm_command import FarmTerminal, farm
 from tests.support.stand_in_control import StandInControl
 from tracker.cli import farm as farm_group
 from tracker.cli import tracker
+from tracker.cli.connection import Connection
 from tracker.client.errors import FarmError, TrackerFull
 from tracker.client.farm_client import FarmClient
 from tracker.domain import (
@@ -360,6 +361,12 @@ def test_tracker_status_finds_its_tracker_as_farm_does(control: StandInControl) 
     asked = CliRunner().invoke(tracker, ["status", "--json"], env={"TVMFARM_TRACKER": control.address})
     assert asked.exit_code == 0, asked.output
     assert json.loads(asked.output)["farm"] == "stand-in"
+
+
+def test_an_empty_variable_is_none() -> None:
+    names = ("TVMFARM_TRACKER", "TVMFARM_FARM", "TVMFARM_MDNS_INTERFACE")
+    outer = Connection.of_environment(dict.fromkeys(names, ""))
+    assert Connection("lab").over(outer) == Connection("lab", None, None)
 
 
 @pytest.mark.parametrize("command", [farm_group, tracker], ids=["farm", "tracker"])

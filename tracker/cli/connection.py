@@ -34,8 +34,12 @@ class Connection:
         return cls(*(environ.get(f"TVMFARM_{name}") for name in ("TRACKER", "FARM", "MDNS_INTERFACE")))
 
     def over(self, outer: Connection) -> Connection:
-        """These settings, the missing ones taken from ``outer``."""
-        return Connection(self.tracker or outer.tracker, self.farm or outer.farm, self.interface or outer.interface)
+        """These settings, the missing and empty ones taken from ``outer``."""
+        return Connection(
+            self.tracker or outer.tracker or None,
+            self.farm or outer.farm or None,
+            self.interface or outer.interface or None,
+        )
 
     def address(self) -> str:
         """``host:port``. Raises BadInput or TrackerUnreachable."""
