@@ -20,9 +20,10 @@ import psutil
 import pytest
 
 from protos.discovery import browse
-from protos.farm.v1 import control_pb2, fleet_pb2
+from protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, measurement_pb2
 from tests.support.measure_client import MeasureClient, context
-from tests.support.stand_in_agent import StandInAgent
+from tests.support.stand_in_agent import StandInAgent, fast
+from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tracker.store import SqliteStore
 
@@ -223,6 +224,70 @@ def test_metrics(tracker: TrackerProcess) -> None:
     client.close()
     agent.cut()
     wait_until(lambda: 'tvmfarm_devices{state="lost"} 1.0' in scrape(tracker), "lost board in the metrics")
+
+
+def value(metrics: str, name: str) -> float:
+    """Of the sample ``name``, labels included."""
+    return float(next(line for line in metrics.splitlines() if line.startswith(f"{name} ")).split()[-1])
+
+
+def test_metrics_of_a_running_job(tracker: TrackerProcess) -> None:
+    held: list[str] = []
+
+    def run(trial: measurement_pb2.MeasureRequest) -> measurement_pb2.Measurement | None:
+        if trial.trial_id == "held":
+            held.append(trial.trial_id)
+            return None
+        return fast(trial)
+
+    agent = StandInAgent(tracker.address, "board", run)
+    worker = StandInWorker(tracker.address)
+    job = submit(tracker, max_trials=8, budget_s=100.0)
+    worker.wait_for_start(job.id)
+    worker.progress(job.id, "tuning", 10.0, task_plans(job.id))
+    trials = [f"{job.id}/t{n}" for n in range(4)]
+    client = MeasureClient(tracker.address, job_id=job.id)
+    for trial in trials:
+        client.trial(trial, context(f"{job.id}/0"))
+    client.wait_for(*trials)
+    metrics = scrape(tracker)
+    task = f'tvmfarm_task_best_seconds{{job="{job.id}",name="task0",task="{job.id}/0"}}'
+    assert value(metrics, task) == 0.001
+    # The other task has no measurement yet.
+    assert metrics.count("tvmfarm_task_best_seconds{") == 1
+    assert value(metrics, f'tvmfarm_job_trials{{job="{job.id}"}}') == 4
+    assert value(metrics, f'tvmfarm_job_budget_ratio{{job="{job.id}"}}') == 0.5
+    worker.progress(job.id, "tuning", 75.0)
+    ratio = f'tvmfarm_job_budget_ratio{{job="{job.id}"}}'
+    wait_until(lambda: value(scrape(tracker), ratio) == 0.75, "share of the time")
+
+    # What the log answers was counted when it was measured.
+    again = MeasureClient(tracker.address, job_id=job.id)
+    for trial in trials:
+        again.trial(trial, context(f"{job.id}/0"))
+    again.wait_for(*trials)
+    metrics = scrape(tracker)
+    assert value(metrics, 'tvmfarm_measurements_total{outcome="ok"}') == 4
+    assert value(metrics, "tvmfarm_queue_wait_seconds_count") == 4
+
+    # A board that executes, and one that is throttled.
+    utilisation = 'tvmfarm_device_utilisation_ratio{device="board"}'
+    before = value(metrics, utilisation)
+    assert value(metrics, 'tvmfarm_device_throttled{device="board"}') == 0
+    client.trial("held")
+    wait_until(lambda: held, "a trial on the board")
+    agent.say(started=fleet_pb2.Started(trial_id="held"))
+    agent.say(heartbeat=fleet_pb2.Heartbeat(telemetry=device_pb2.Telemetry(throttling=["under-voltage"])))
+    wait_until(lambda: value(scrape(tracker), utilisation) > before + 0.05, "utilisation")
+    assert value(scrape(tracker), utilisation) <= 1.0
+    wait_until(lambda: value(scrape(tracker), 'tvmfarm_device_throttled{device="board"}') == 1, "throttled board")
+
+    worker.finish(job.id)
+    wait_until(lambda: job.id not in scrape(tracker), "end of the job's metrics")
+    for part in (client, again):
+        part.close()
+    worker.cut()
+    agent.cut()
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
