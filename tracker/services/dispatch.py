@@ -6,6 +6,8 @@ least, and a freed slot the stream whose turn it is, without a look at every boa
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterator
 
 from tracker.domain import Capacity
@@ -17,6 +19,14 @@ from tracker.services.histogram import Histogram
 from tracker.services.trials import Pending, Stream, TrialState
 
 __all__ = ["Dispatch"]
+
+log = logging.getLogger(__name__)
+
+
+#: A board that gives back this many trials in a row goes into quarantine.
+QUARANTINE_REFUSALS = 3
+#: The first quarantine and the longest; each is twice the one before, until the board answers a trial.
+QUARANTINE_S = (2.0, 60.0)
 
 
 class _Group:
@@ -84,6 +94,26 @@ class Dispatch:
             if board.id in group.placement:
                 group.placement.remove(board.id)
                 group.tell_capacity()
+
+    def refused(self, board: Board, reason: str) -> None:
+        """The board gave a trial back. After several in a row it goes into quarantine: it gets none for a while."""
+        board.refusals += 1
+        if board.refusals < QUARANTINE_REFUSALS or board.quarantined:
+            return
+        first_s, longest_s = QUARANTINE_S
+        for_s = min(longest_s, first_s * 2.0 ** min(board.refusals - QUARANTINE_REFUSALS, 10))
+        log.warning(
+            "%s gave back %d trials in a row and is in quarantine for %.0f s; the last reason: %s",
+            board.device.name, board.refusals, for_s, reason,
+        )  # fmt: skip
+        board.quarantined = True
+        self.withdraw(board)
+        asyncio.get_running_loop().call_later(for_s, self._quarantine_over, board)
+
+    def _quarantine_over(self, board: Board) -> None:
+        board.quarantined = False
+        if board.takes_work:
+            self.offer(board)
 
     def pump(self, stream: Stream) -> None:
         """Place what is queued in ``stream``. Where a slot is free, no other stream waits for it."""

@@ -8,7 +8,6 @@ comes from; any other is acknowledged and dropped.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import time
@@ -43,10 +42,6 @@ INLINE_BYTES = 256 * 1024
 #: A trial that was on this many boards when they were lost may be what takes them down. One that was given back this
 #: often, by every board that fits, has no place.
 MAX_LOSSES = 3
-#: A board that gives back this many trials in a row goes into quarantine.
-QUARANTINE_REFUSALS = 3
-#: The first quarantine and the longest; each is twice the one before, until the board answers a trial.
-QUARANTINE_S = (2.0, 60.0)
 #: Libraries that one stream may have waiting here; beyond it the stream is read no further until some are answered.
 STREAM_BYTES = 256 << 20
 
@@ -261,27 +256,9 @@ class Measuring:
         """The board did not run these. They go to other boards; one that drains is no worse for it."""
         held = [t for t in trial_ids if t in board.held]
         if held and not board.draining:
-            board.refusals += 1
-            if board.refusals >= QUARANTINE_REFUSALS and not board.quarantined:
-                self._quarantine(board, reason)
+            self._dispatch.refused(board, reason)
         self._requeue(board, held, reason)
         self._dispatch.fill(board)
-
-    def _quarantine(self, board: Board, reason: str) -> None:
-        first_s, longest_s = QUARANTINE_S
-        for_s = min(longest_s, first_s * 2.0 ** min(board.refusals - QUARANTINE_REFUSALS, 10))
-        log.warning(
-            "%s gave back %d trials in a row and is in quarantine for %.0f s; the last reason: %s",
-            board.device.name, board.refusals, for_s, reason,
-        )  # fmt: skip
-        board.quarantined = True
-        self._dispatch.withdraw(board)
-        asyncio.get_running_loop().call_later(for_s, self._quarantine_over, board)
-
-    def _quarantine_over(self, board: Board) -> None:
-        board.quarantined = False
-        if board.takes_work:
-            self._dispatch.offer(board)
 
     def _requeue(self, board: Board, trial_ids: list[str], reason: str) -> None:
         streams: dict[str, Stream] = {}
@@ -296,7 +273,7 @@ class Measuring:
             elif not board.draining:
                 pending.refusals += 1
                 pending.refused_by.add(board.id)
-            if self._has_no_place(pending):
+            if self._has_no_place(pending, board):
                 self._unplaceable(pending, f"the last was {board.device.name}: {reason}")
                 continue
             pending.state = TrialState.QUEUED
@@ -305,10 +282,12 @@ class Measuring:
         for stream in streams.values():
             self._dispatch.pump(stream)
 
-    def _has_no_place(self, pending: Pending) -> bool:
+    def _has_no_place(self, pending: Pending, board: Board) -> bool:
         if pending.losses >= MAX_LOSSES:
             return True
-        return pending.losses + pending.refusals >= MAX_LOSSES and not self._dispatch.untried(pending)
+        # Only a board that is there can be the last to refuse it: a trial waits for an empty farm.
+        tries = pending.losses + pending.refusals
+        return tries >= MAX_LOSSES and board.connected and not self._dispatch.untried(pending)
 
     def _unplaceable(self, pending: Pending, last: str) -> None:
         tries = pending.losses + pending.refusals

@@ -13,7 +13,7 @@ from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION
 from protos.measurement import Argument, Artifact, Program, ProgramKind, Timeline
 from tracker.domain import Join, Measurement, MeasureRequest, OpenMeasure, Outcome, Trial
-from tracker.services import measuring
+from tracker.services import dispatch
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Board, Order
 from tracker.services.fleet import Fleet
@@ -130,7 +130,7 @@ async def test_it_goes_back_when_the_other_board_is_lost(farm: Farm) -> None:
 
 
 async def test_a_trial_has_no_place_when_every_board_gave_it_back(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "QUARANTINE_REFUSALS", 100)
+    monkeypatch.setattr(dispatch, "QUARANTINE_REFUSALS", 100)
     stream = await farm.open()
     boards = [farm.board(f"board-{n}") for n in range(4)]
     await farm.submit(stream, "t")
@@ -146,7 +146,7 @@ async def test_a_trial_has_no_place_when_every_board_gave_it_back(farm: Farm, mo
 async def test_quarantine_ends_and_grows(
     farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(measuring, "QUARANTINE_S", (0.05, 0.2))
+    monkeypatch.setattr(dispatch, "QUARANTINE_S", (0.05, 0.2))
     stream = await farm.open()
     board = farm.board("board", slots=1)
     await farm.submit(stream, *(f"t{n}" for n in range(9)))
@@ -187,3 +187,15 @@ async def test_what_a_trial_brings_counts_against_its_streams_memory(farm: Farm)
     )
     await farm.measuring.submit(stream, Trial(MeasureRequest("t", program)))
     assert stream.bytes == 10
+
+
+async def test_a_trial_waits_for_an_empty_farm(farm: Farm) -> None:
+    stream = await farm.open()
+    await farm.submit(stream, "t")
+    board = farm.board("board")
+    for _ in range(2):
+        farm.give_back(board, "t")
+    farm.fleet.leave(board, "cut")
+    assert "t" not in farm.answers
+    farm.answer(farm.board("other"), "t")
+    assert farm.answers["t"].outcome is Outcome.OK
