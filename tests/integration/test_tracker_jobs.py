@@ -222,7 +222,8 @@ def test_cancelling_a_running_job_drops_its_trials_at_once(
     wait_until(lambda: first.cancelled == [running.id], "cancel order")
     # It executes no more: its share of the last minute falls.
     idle = tracker.devices()[0].utilisation
-    wait_until(lambda: tracker.devices()[0].utilisation < idle, "falling utilisation")
+    wait_until(lambda: tracker.devices()[0].utilisation < idle, "falling utilisation", timeout_s=5.0)
+    assert tracker.devices()[0].state == device_pb2.DEVICE_STATE_IDLE
     first.wait_for_start(waiting.id)
     stream.trial("late", context())
     assert stream.wait_for("late")[0].outcome == measurement_pb2.OUTCOME_CANCELLED
