@@ -17,6 +17,7 @@ from tvm import te  # noqa: E402
 from tests.support.waiting import wait_until  # noqa: E402
 from tracker.domain import Outcome  # noqa: E402
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, PoolEnded  # noqa: E402
+from tracker.tuning.errors import SessionOver  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = '{"kind":"llvm","mtriple":"x86_64-linux-gnu","mcpu":"x86-64-v2","num-cores":2}'
@@ -139,6 +140,13 @@ def test_a_new_receiver_does_not_get_what_was_queued_for_the_one_before(pool, de
     while "new" not in seen:
         seen.append(events.get(timeout=60).id)
     assert len(seen) <= 3, "at most the two at work may still arrive"
+
+
+def test_without_their_parent_nothing_is_built_and_the_session_is_over(pool, delivered):
+    psutil.Process(pool._process.pid).kill()
+    assert isinstance(delivered.get(timeout=10), PoolEnded)
+    with pytest.raises(SessionOver):
+        pool.submit(BuildRequest("late", matmul(16), TARGET))
 
 
 def test_closing_tells_the_receiver_and_leaves_no_process(pool, delivered):

@@ -12,6 +12,7 @@ import click
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE
 from tracker.client.errors import BadInput, FarmError, Interrupted
+from tracker.domain.job import ENGINES
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
-ENGINES = ("ansor",)
 DEFAULT_BUDGET_S = 600.0
 
 _model = click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")

@@ -9,6 +9,7 @@ from protos.measurement import Artifact, TimingPlan
 from tracker.domain.record import Workload
 
 __all__ = [
+    "ENGINES",
     "Job",
     "JobKind",
     "JobResult",
@@ -20,6 +21,10 @@ __all__ = [
     "TaskPlan",
     "TaskResult",
 ]
+
+
+#: Engines that a job may ask for.
+ENGINES = ("ansor",)
 
 
 class JobKind(str, Enum):

@@ -13,16 +13,16 @@ from dataclasses import replace
 
 from tracker.domain import Device, DeviceState, Job, JobKind, JobSpec, JobState, RunnerMode, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
+from tracker.domain.job import ENGINES
 from tracker.domain.job_life import WAITING, cancelled
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
 
-__all__ = ["ENGINES", "Jobs", "choose_class"]
+__all__ = ["Jobs", "choose_class"]
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("ansor",)
 #: A watcher gets at most one snapshot in this time, and the last one always.
 _WATCH_S = 0.25
 #: Without a change, utilisation and devices of a running job are still told this often.

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from agent.cli import main as agent
 from tracker.cli import farm, tracker
-from tracker.cli.tune import ENGINES
 from tracker.services import jobs
 
 PROGRAMS = {"agent": agent, "farm": farm, "tracker": tracker}
@@ -56,7 +55,3 @@ def test_job_ids_in_examples_look_like_job_ids() -> None:
         stem, _, letters = job_id.rpartition("-")
         assert jobs._new_id(stem).startswith(f"{stem}-")
         assert set(letters) <= set(jobs._LETTERS)
-
-
-def test_the_command_line_offers_the_engines_that_the_tracker_takes() -> None:
-    assert ENGINES == jobs.ENGINES

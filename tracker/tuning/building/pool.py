@@ -26,6 +26,7 @@ from multiprocessing.context import ForkProcess
 
 from protos.measurement import Outcome
 from tracker.tuning.building.builder import build_kernel
+from tracker.tuning.errors import SessionOver
 
 __all__ = ["BuildRequest", "BuilderPool", "Built", "PoolEnded", "yield_to_others"]
 
@@ -83,8 +84,8 @@ class BuilderPool:
         self._reader: threading.Thread | None = None
 
     def submit(self, request: BuildRequest) -> None:
-        """Queue a candidate. Raises OSError when the pool's parent died."""
-        self._pipe.send(request)
+        """Queue a candidate. Raises SessionOver when the builders' parent died."""
+        self._send(request)
 
     def deliver_to(self, sink: Callable[[Built | PoolEnded], None]) -> None:
         """Call ``sink`` from the pool's thread with what is built from now on.
@@ -93,7 +94,7 @@ class BuilderPool:
         this moment may yet arrive. A last PoolEnded follows when the pool is closed or its parent died.
         """
         self._sink = sink
-        self._pipe.send(None)
+        self._send(None)
         if self._reader is None:
             self._reader = threading.Thread(target=self._read, name="builds", daemon=True)
             self._reader.start()
@@ -103,6 +104,12 @@ class BuilderPool:
         if self._process.is_alive():
             self._process.terminate()
         self._process.join()
+
+    def _send(self, order: BuildRequest | None) -> None:
+        try:
+            self._pipe.send(order)
+        except OSError as error:
+            raise SessionOver("the builders' parent process ended") from error
 
     def _read(self) -> None:
         while True:
