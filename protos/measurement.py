@@ -118,14 +118,29 @@ class OutputTensor:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Unix seconds of each step; 0 where it did not happen. ``started`` and ``finished`` by the board's clock."""
+    """Unix seconds of each step, in their order; 0 where it did not happen.
 
+    Three clocks: the tuning worker's up to ``built_s``, the board's from ``received_s`` to ``finished_s``, the
+    tracker's for the rest; only differences within one of them mean anything.
+
+    ``searched_s``: the search that found it began. A search of t seconds that found n candidates costs each of them
+    t / n: this is ``proposed_s - t / n``. ``building_s``: a builder took it up. ``compiled_s``: its code is generated,
+    linking begins. ``built_s``: linked, or failed to build. ``queued_s``: the tracker has it. ``sent_s``: its order
+    left for a board. ``received_s``: order and files are on the board. ``answered_s``: its measurement is back at the
+    tracker. ``stored_s``: its record is committed.
+    """
+
+    searched_s: float = 0.0
     proposed_s: float = 0.0
+    building_s: float = 0.0
+    compiled_s: float = 0.0
     built_s: float = 0.0
     queued_s: float = 0.0
     sent_s: float = 0.0
+    received_s: float = 0.0
     started_s: float = 0.0
     finished_s: float = 0.0
+    answered_s: float = 0.0
     stored_s: float = 0.0
 
 

@@ -83,8 +83,10 @@ def test_three_agents_measure_and_the_records_say_which(tracker: TrackerProcess,
         assert {r.trial_id for r in stored if r.measurement.device_name == name} == set(board.received)
         wait_until(lambda board=board: sorted(board.acknowledged) == sorted(board.received), "acknowledgement of all")
     timeline = stored[0].measurement.timeline
-    steps = [timeline.proposed_s, timeline.built_s, timeline.queued_s, timeline.sent_s, timeline.stored_s]
+    steps = [timeline.proposed_s, timeline.built_s, timeline.queued_s, timeline.sent_s]
+    steps += [timeline.answered_s, timeline.stored_s]
     assert steps == sorted(steps)
+    assert timeline.searched_s == 0.5
     assert 0 < timeline.started_s < timeline.finished_s
     assert dict(stored[0].versions).keys() == {"tvm", "farm", "agent"}
     assert stored[0].measurement.device_class == next(iter(agents.values())).joined.device_class

@@ -30,7 +30,9 @@ def request(trial_id: str, library: bytes = b"library", **program: Any) -> measu
 
 def context(task_id: str = "", workload: str = "w0", **fields: Any) -> control_pb2.RecordContext:
     values = {"workload_name": "matmul", "target": "{}", "engine": "ansor", "trace": "[]", **fields}
-    return control_pb2.RecordContext(task_id=task_id, workload=workload, proposed_s=1.0, built_s=2.0, **values)
+    return control_pb2.RecordContext(
+        task_id=task_id, workload=workload, searched_s=0.5, proposed_s=1.0, built_s=2.0, **values
+    )
 
 
 class MeasureClient:

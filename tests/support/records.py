@@ -41,7 +41,7 @@ def make_record(trial_id: str, run_secs: tuple[float, ...] = (0.3, 0.1, 0.2), **
         "device_class": "pi4",
         "before": Telemetry(10.0, 41.5, (1_500_000,), ("under-voltage",), 0.5, None, 12.5),
         "after": None,
-        "timeline": Timeline(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0),
+        "timeline": Timeline(*map(float, range(1, 13))),
     }
     measured = {name: changes.pop(name, value) for name, value in measured.items()}
     values = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from protos.device import RunnerMode
-from protos.measurement import Measurement, Outcome, TimingPlan
+from protos.measurement import Measurement, Outcome, Timeline, TimingPlan
 
 __all__ = ["Record", "RecordContext", "RecordFilter", "Workload"]
 
@@ -22,7 +22,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class RecordContext:
-    """What the log keeps beside a measurement."""
+    """What the log keeps beside a measurement. Its times are the first steps of a Timeline."""
 
     task_id: str
     workload: str
@@ -30,9 +30,23 @@ class RecordContext:
     target: str
     engine: str
     trace: str = field(default="", repr=False)
+    searched_s: float = 0.0
     proposed_s: float = 0.0
+    building_s: float = 0.0
+    compiled_s: float = 0.0
     built_s: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The steps before the tracker had it."""
+        return Timeline(
+            searched_s=self.searched_s,
+            proposed_s=self.proposed_s,
+            building_s=self.building_s,
+            compiled_s=self.compiled_s,
+            built_s=self.built_s,
+        )
 
 
 @dataclass(frozen=True)

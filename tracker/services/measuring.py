@@ -172,7 +172,7 @@ class Measuring:
             build.outcome,
             detail=build.detail,
             device_class=stream.opened.device_class,
-            timeline=Timeline(context.proposed_s, context.built_s) if context else Timeline(),
+            timeline=context.timeline if context else Timeline(),
         )
         if context is None:
             self._answer(stream, measurement)
@@ -295,7 +295,11 @@ class Measuring:
         self._settle(
             pending,
             Measurement(
-                pending.id, Outcome.UNPLACEABLE, detail=detail, device_class=pending.stream.opened.device_class
+                pending.id,
+                Outcome.UNPLACEABLE,
+                detail=detail,
+                device_class=pending.stream.opened.device_class,
+                timeline=pending.timeline,
             ),
             None,
         )
@@ -325,19 +329,18 @@ class Measuring:
         other, pending.board = pending.board, board
         if other is not None and other is not board:
             self._take_back(other, pending)
-        context = pending.context
-        device = board.device
+        device, steps = board.device, measurement.timeline
         measurement = replace(
             sound(measurement),
             device_id=device.id,
             device_name=device.name,
             device_class=device.device_class,
             timeline=replace(
-                measurement.timeline,
-                proposed_s=context.proposed_s if context else 0.0,
-                built_s=context.built_s if context else 0.0,
-                queued_s=pending.queued_s,
-                sent_s=pending.sent_s,
+                pending.timeline,
+                received_s=steps.received_s,
+                started_s=steps.started_s,
+                finished_s=steps.finished_s,
+                answered_s=self._clock(),
             ),
         )
         pending.to_ack.append(board)

@@ -17,6 +17,7 @@ from tracker.domain import (
     Outcome,
     Record,
     RecordContext,
+    Timeline,
     TimingPlan,
 )
 from tracker.domain.errors import InvalidRequest
@@ -73,6 +74,12 @@ class Pending:
     @property
     def id(self) -> str:
         return self.request.trial_id
+
+    @property
+    def timeline(self) -> Timeline:
+        """The steps up to the board."""
+        steps = self.context.timeline if self.context else Timeline()
+        return replace(steps, queued_s=self.queued_s, sent_s=self.sent_s)
 
     @property
     def bytes(self) -> int:

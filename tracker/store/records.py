@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import fields
 from typing import Any
 
 from sqlite_utils import Database
@@ -24,10 +25,11 @@ from tracker.store.encoding import decode, encode
 
 __all__ = ["RecordTable"]
 
+_STEPS = tuple(field.name for field in fields(Timeline))
 _COLUMNS = (
     "trial_id, job_id, task_id, workload, workload_name, target, device_class, device_id, device_name, runner_mode, "
     "engine, user, outcome, detail, signal, median_s, min_s, run_secs, trace, plan, versions, before, after, "
-    "proposed_s, built_s, queued_s, sent_s, started_s, finished_s, stored_s"
+    f"{', '.join(_STEPS)}"
 )
 _MARKS = ", ".join("?" * len(_COLUMNS.split(",")))
 _INSERT = f"INSERT INTO records ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (trial_id) DO NOTHING"
@@ -146,7 +148,6 @@ def best_query(workload: str, device_class: str | None, target: str, limit: int)
 def _row(record: Record) -> list[Any]:
     m = record.measurement
     ok = m.outcome is Outcome.OK and bool(m.run_secs)
-    t = m.timeline
     return [
         record.trial_id,
         record.job_id or None,
@@ -171,7 +172,7 @@ def _row(record: Record) -> list[Any]:
         json.dumps(record.versions),
         encode(m.before) if m.before else None,
         encode(m.after) if m.after else None,
-        *(t.proposed_s, t.built_s, t.queued_s, t.sent_s, t.started_s, t.finished_s, t.stored_s),
+        *(getattr(m.timeline, step) for step in _STEPS),
     ]
 
 
@@ -187,7 +188,7 @@ def _record(row: Any) -> Record:
         device_class=row[6],
         before=decode(Telemetry, row[21]) if row[21] else None,
         after=decode(Telemetry, row[22]) if row[22] else None,
-        timeline=Timeline(*row[23:30]),
+        timeline=Timeline(*row[23:]),
     )
     return Record(
         trial_id=row[0],

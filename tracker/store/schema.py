@@ -9,13 +9,19 @@ __all__ = ["VERSION", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 1
+VERSION = 2
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
 def m001_first(db: Database) -> None:
     for statement in _M001:
         db.execute(statement)
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m002_more_steps(db: Database) -> None:
+    for step in ("searched_s", "building_s", "compiled_s", "received_s", "answered_s"):
+        db.execute(f"ALTER TABLE records ADD COLUMN {step} REAL NOT NULL DEFAULT 0")
 
 
 _M001 = (

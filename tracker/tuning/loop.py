@@ -106,13 +106,19 @@ class _Trial:
     task: TaskState
     candidate: Candidate | None
     proposed_s: float
+    searched_s: float = 0.0
+    building_s: float = 0.0
+    compiled_s: float = 0.0
     built_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class _Proposed:
+    """What a search of ``seconds`` found."""
+
     task: TaskState
     candidates: list[Candidate]
+    seconds: float
 
 
 def median(values: Sequence[float]) -> float:
@@ -261,7 +267,7 @@ class TuningLoop:
             self._searching = False
             event.task.exhausted = not event.candidates
             for candidate in event.candidates:
-                self._build(event.task, candidate)
+                self._build(event.task, candidate, event.seconds / len(event.candidates))
         elif isinstance(event, Built):
             self._built(event)
         elif isinstance(event, Measurement):
@@ -271,9 +277,9 @@ class TuningLoop:
         elif isinstance(event, StreamRefused):
             raise FarmFailure(f"the tracker refused to measure: {event.reason}")
 
-    def _build(self, task: TaskState, candidate: Candidate | None) -> None:
-        trial_id = uuid.uuid4().hex
-        self._trials[trial_id] = _Trial(task, candidate, time.time())
+    def _build(self, task: TaskState, candidate: Candidate | None, search_s: float = 0.0) -> None:
+        trial_id, now = uuid.uuid4().hex, time.time()
+        self._trials[trial_id] = _Trial(task, candidate, now, now - search_s if candidate else 0.0)
         if candidate is not None:
             task.pending += 1
         self._builders.submit(BuildRequest(trial_id, candidate.module if candidate else task.module, self._target))
@@ -286,7 +292,7 @@ class TuningLoop:
             del self._trials[built.id]
             trial.task.pending -= 1
             return
-        trial.built_s = built.finished_s
+        trial.building_s, trial.compiled_s, trial.built_s = built.building_s, built.compiled_s, built.finished_s
         context = self._context(trial)
         if built.outcome is not Outcome.OK:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
@@ -330,7 +336,10 @@ class TuningLoop:
             target=self._target,
             engine=self._engine_name if trial.candidate else "untuned",
             trace=trial.candidate.trace if trial.candidate else "",
+            searched_s=trial.searched_s,
             proposed_s=trial.proposed_s,
+            building_s=trial.building_s,
+            compiled_s=trial.compiled_s,
             built_s=trial.built_s,
             versions=self._versions,
         )
@@ -340,6 +349,7 @@ class TuningLoop:
     def _search_forever(self) -> None:
         while (order := self._search.get()) is not None:
             task, count = order
+            began = time.monotonic()
             self._learn()
             try:
                 candidates = self._engine_of(task).propose(count)
@@ -347,7 +357,7 @@ class TuningLoop:
                 # One operator that MetaSchedule cannot search must not cost the job its other tasks.
                 log.exception("%s cannot be searched", task.name)
                 task.fault, candidates = f"{type(error).__name__}: {str(error).strip()[-300:]}", []
-            self._events.put(_Proposed(task, candidates))
+            self._events.put(_Proposed(task, candidates, time.monotonic() - began))
 
     def _engine_of(self, task: TaskState) -> Engine:
         if task.engine is None:

@@ -194,7 +194,7 @@ class Trial(_message.Message):
     def __init__(self, request: _Optional[_Union[_measurement_pb2.MeasureRequest, _Mapping]] = ..., context: _Optional[_Union[RecordContext, _Mapping]] = ...) -> None: ...
 
 class RecordContext(_message.Message):
-    __slots__ = ("task_id", "workload", "workload_name", "target", "engine", "trace", "proposed_s", "built_s", "versions")
+    __slots__ = ("task_id", "workload", "workload_name", "target", "engine", "trace", "proposed_s", "built_s", "versions", "searched_s", "building_s", "compiled_s")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -211,6 +211,9 @@ class RecordContext(_message.Message):
     PROPOSED_S_FIELD_NUMBER: _ClassVar[int]
     BUILT_S_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    SEARCHED_S_FIELD_NUMBER: _ClassVar[int]
+    BUILDING_S_FIELD_NUMBER: _ClassVar[int]
+    COMPILED_S_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     workload: str
     workload_name: str
@@ -220,7 +223,10 @@ class RecordContext(_message.Message):
     proposed_s: float
     built_s: float
     versions: _containers.ScalarMap[str, str]
-    def __init__(self, task_id: _Optional[str] = ..., workload: _Optional[str] = ..., workload_name: _Optional[str] = ..., target: _Optional[str] = ..., engine: _Optional[str] = ..., trace: _Optional[str] = ..., proposed_s: _Optional[float] = ..., built_s: _Optional[float] = ..., versions: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    searched_s: float
+    building_s: float
+    compiled_s: float
+    def __init__(self, task_id: _Optional[str] = ..., workload: _Optional[str] = ..., workload_name: _Optional[str] = ..., target: _Optional[str] = ..., engine: _Optional[str] = ..., trace: _Optional[str] = ..., proposed_s: _Optional[float] = ..., built_s: _Optional[float] = ..., versions: _Optional[_Mapping[str, str]] = ..., searched_s: _Optional[float] = ..., building_s: _Optional[float] = ..., compiled_s: _Optional[float] = ...) -> None: ...
 
 class FailedBuild(_message.Message):
     __slots__ = ("trial_id", "outcome", "detail", "plan", "context")

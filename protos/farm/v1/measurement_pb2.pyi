@@ -129,22 +129,32 @@ class OutputTensor(_message.Message):
     def __init__(self, shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Timeline(_message.Message):
-    __slots__ = ("proposed_s", "built_s", "queued_s", "sent_s", "started_s", "finished_s", "stored_s")
+    __slots__ = ("searched_s", "proposed_s", "building_s", "compiled_s", "built_s", "queued_s", "sent_s", "received_s", "started_s", "finished_s", "answered_s", "stored_s")
+    SEARCHED_S_FIELD_NUMBER: _ClassVar[int]
     PROPOSED_S_FIELD_NUMBER: _ClassVar[int]
+    BUILDING_S_FIELD_NUMBER: _ClassVar[int]
+    COMPILED_S_FIELD_NUMBER: _ClassVar[int]
     BUILT_S_FIELD_NUMBER: _ClassVar[int]
     QUEUED_S_FIELD_NUMBER: _ClassVar[int]
     SENT_S_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_S_FIELD_NUMBER: _ClassVar[int]
     STARTED_S_FIELD_NUMBER: _ClassVar[int]
     FINISHED_S_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_S_FIELD_NUMBER: _ClassVar[int]
     STORED_S_FIELD_NUMBER: _ClassVar[int]
+    searched_s: float
     proposed_s: float
+    building_s: float
+    compiled_s: float
     built_s: float
     queued_s: float
     sent_s: float
+    received_s: float
     started_s: float
     finished_s: float
+    answered_s: float
     stored_s: float
-    def __init__(self, proposed_s: _Optional[float] = ..., built_s: _Optional[float] = ..., queued_s: _Optional[float] = ..., sent_s: _Optional[float] = ..., started_s: _Optional[float] = ..., finished_s: _Optional[float] = ..., stored_s: _Optional[float] = ...) -> None: ...
+    def __init__(self, searched_s: _Optional[float] = ..., proposed_s: _Optional[float] = ..., building_s: _Optional[float] = ..., compiled_s: _Optional[float] = ..., built_s: _Optional[float] = ..., queued_s: _Optional[float] = ..., sent_s: _Optional[float] = ..., received_s: _Optional[float] = ..., started_s: _Optional[float] = ..., finished_s: _Optional[float] = ..., answered_s: _Optional[float] = ..., stored_s: _Optional[float] = ...) -> None: ...
 
 class Measurement(_message.Message):
     __slots__ = ("trial_id", "outcome", "detail", "signal", "run_secs", "outputs", "device_id", "device_name", "device_class", "before", "after", "timeline")

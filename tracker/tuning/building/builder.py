@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import tvm
@@ -14,8 +15,10 @@ from tracker.tuning.building.toolchain import link
 __all__ = ["build_kernel", "build_model"]
 
 
-def build_kernel(module_json: str, target_json: str) -> bytes:
-    """The shared library of a scheduled module (``tvm.ir.save_json``); its entry is the module's ``main``.
+def build_kernel(module_json: str, target_json: str) -> tuple[bytes, float]:
+    """The shared library of a scheduled module (``tvm.ir.save_json``), and when linking began, in Unix seconds.
+
+    The library's entry is the module's ``main``.
 
     Raises what TVM raises for a schedule that cannot be lowered, and LinkError.
     """
@@ -25,8 +28,9 @@ def build_kernel(module_json: str, target_json: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="tvm-farm-build-") as folder:
         code, library = Path(folder, "kernel.o"), Path(folder, "kernel.so")
         built.write_to_file(str(code))
+        compiled_s = time.time()
         link(library, [code])
-        return library.read_bytes()
+        return library.read_bytes(), compiled_s
 
 
 def build_model(module: tvm.ir.IRModule, target: tvm.target.Target) -> bytes:

@@ -49,12 +49,17 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class Built:
-    """What came of a request: ``library`` where ``outcome`` is OK, else a ``detail`` for a person."""
+    """What came of a request: ``library`` where ``outcome`` is OK, else a ``detail`` for a person.
+
+    When a builder took it up, had compiled it (0: it did not) and was done, in Unix seconds.
+    """
 
     id: str
     outcome: Outcome
     library: bytes = b""
     detail: str = ""
+    building_s: float = 0.0
+    compiled_s: float = 0.0
     finished_s: float = 0.0
 
 
@@ -140,11 +145,13 @@ class _Builder:
         self.process.start()
         theirs.close()
         self.request: BuildRequest | None = None
+        self.began_s = 0.0
         self.deadline = 0.0
         self.built = 0
 
     def start(self, request: BuildRequest, timeout_s: float) -> None:
         self.request = request
+        self.began_s = time.time()
         self.deadline = time.monotonic() + PATIENCE * timeout_s
         self.pipe.send((request.module, request.target, timeout_s))
 
@@ -180,9 +187,10 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
             return
         _limit_cpu_time(timeout_s)
         try:
-            answer: tuple[bytes, str] = (build_kernel(module, target), "")
+            library, compiled_s = build_kernel(module, target)
+            answer: tuple[bytes, float, str] = (library, compiled_s, "")
         except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
-            answer = (b"", f"{type(error).__name__}: {str(error).strip()[-2000:]}")
+            answer = (b"", 0.0, f"{type(error).__name__}: {str(error).strip()[-2000:]}")
         pipe.send(answer)
         _limit_cpu_time(None)
 
@@ -228,17 +236,17 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
         return _Builder([pipe])
     if answered:
         try:
-            library, error = builder.pipe.recv()
+            library, compiled_s, error = builder.pipe.recv()
         except (EOFError, OSError):
             code = builder.end() or 0
             if code == -signal.SIGXCPU:
-                return _late(request, pipe, timeout_s)
+                return _late(request, builder.began_s, pipe, timeout_s)
             cause = f"signal {-code}" if code < 0 else f"exit status {code}"
             detail = f"the builder died of {cause} while compiling this candidate"
-            pipe.send(Built(request.id, Outcome.BUILD_ERROR, detail=detail, finished_s=time.time()))
+            pipe.send(_failed(request, Outcome.BUILD_ERROR, detail, builder.began_s))
             return _Builder([pipe])
         outcome = Outcome.BUILD_ERROR if error else Outcome.OK
-        pipe.send(Built(request.id, outcome, library, error, time.time()))
+        pipe.send(Built(request.id, outcome, library, error, builder.began_s, compiled_s, time.time()))
         builder.request = None
         builder.built += 1
         if builder.built < CANDIDATES_A_BUILDER:
@@ -246,10 +254,14 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
         builder.end()
         return _Builder([pipe])
     builder.end()
-    return _late(request, pipe, timeout_s)
+    return _late(request, builder.began_s, pipe, timeout_s)
 
 
-def _late(request: BuildRequest, pipe: Connection, timeout_s: float) -> _Builder:
+def _late(request: BuildRequest, began_s: float, pipe: Connection, timeout_s: float) -> _Builder:
     detail = f"still compiling after {timeout_s:g} s of CPU time"
-    pipe.send(Built(request.id, Outcome.BUILD_TIMEOUT, detail=detail, finished_s=time.time()))
+    pipe.send(_failed(request, Outcome.BUILD_TIMEOUT, detail, began_s))
     return _Builder([pipe])
+
+
+def _failed(request: BuildRequest, outcome: Outcome, detail: str, began_s: float) -> Built:
+    return Built(request.id, outcome, detail=detail, building_s=began_s, finished_s=time.time())
