@@ -5,6 +5,7 @@ BUDGET ?= 2m
 OUTPUT ?= demo-package
 MODEL  ?=
 TESTS  ?=
+NAMES  ?=
 
 # Only asked for when .venv must be made.
 find_python = for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3); do \
@@ -20,7 +21,7 @@ PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel stubs stubs-check constraints clean
+.PHONY: help demo test bench bench-quick lint wheel stubs stubs-check constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,12 @@ demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx 
 
 test: $(VENV)/.dev ## the whole test suite [TESTS="tests/unit -x"]
 	@$(VENV)/bin/python -m pytest $(TESTS)
+
+bench: $(VENV)/.bench ## stock TVM and the farm side by side, 45 minutes [NAMES="measure tune"]; needs a C compiler for stock TVM
+	@$(VENV)/bin/python -m benchmarks $(NAMES)
+
+bench-quick: $(VENV)/.bench ## the same in small sizes, 8 minutes [NAMES="measure tune"]
+	@$(VENV)/bin/python -m benchmarks --quick $(NAMES)
 
 lint: $(VENV)/.dev stubs-check ## ruff, mypy, import-linter, stubs against protos
 	$(VENV)/bin/ruff check .
@@ -59,7 +66,7 @@ constraints: $(VENV)/.dev ## the pinned versions anew, from pyproject.toml
 
 clean: ## all that make has made
 	rm -rf $(VENV) build dist $(OUTPUT) agent/runner/native/bin .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
-	find agent tracker protos tests -name __pycache__ -prune -exec rm -rf {} +
+	find agent tracker protos benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	@$(find_python); echo "Making $(VENV) with $$("$$python" -V)."; "$$python" -m venv "$(VENV)"
@@ -74,6 +81,11 @@ $(VENV)/.tracker: $(VENV)/.build
 	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[tracker]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.build
-	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[tracker,dev]'
+$(VENV)/.bench: $(VENV)/.build
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[tracker,bench]'
 	@touch $@ $(VENV)/.tracker
+
+# With what the benchmarks need: mypy reads them and the tests run their harness.
+$(VENV)/.dev: $(VENV)/.build
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[tracker,bench,dev]'
+	@touch $@ $(VENV)/.tracker $(VENV)/.bench

@@ -1,0 +1,1 @@
+"""Stock TVM and the farm side by side, in one run on one machine: ``python -m benchmarks``."""

@@ -1,0 +1,113 @@
+"""The farm's side: a tracker and agents of this distribution, on this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from tracker.cli.child import Child
+from tracker.client.errors import TrackerUnreachable
+from tracker.client.farm_client import FarmClient
+from tracker.domain import Device, DeviceState
+
+__all__ = ["Farm"]
+
+_START_TIMEOUT_S = 120.0
+
+
+class Farm:
+    """A context: a tracker on a free port of 127.0.0.1, without mDNS, and ``agents`` that have joined it.
+
+    ``workers`` tuning workers run beside it; ``workers_ready`` waits until they have TVM loaded.
+    All state lies under ``folder``. Everything has ended when the context is left.
+    """
+
+    def __init__(self, folder: Path, *, agents: int = 1, workers: int = 0, agent_options: tuple[str, ...] = ()) -> None:
+        self.folder = folder
+        self._agent_options = agent_options
+        self._wanted = agents
+        self._workers = workers
+        self._running = ExitStack()
+        self.agents: list[Child] = []
+
+    def __enter__(self) -> Farm:
+        try:
+            self._start()
+        except BaseException:
+            self._running.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def _start(self) -> None:
+        state = self.folder / "tracker"
+        options = ["--host", "127.0.0.1", "--port", "0", "--metrics-port", "0", "--no-mdns", "--farm", "bench"]
+        options += ["--workers", str(self._workers), "--state", str(state)]
+        self.tracker = self._running.enter_context(Child("tracker", ["start", *options], self.folder / "tracker.log"))
+        endpoint = state / "endpoint.json"
+        self._wait(endpoint.exists, "the tracker serves")
+        self.address = str(json.loads(endpoint.read_text(encoding="utf-8"))["address"])
+        self.client = self._running.enter_context(FarmClient(self.address))
+        for _ in range(self._wanted):
+            self.add_agent()
+        self.wait_for_devices(self._wanted)
+
+    def add_agent(self, *options: str) -> Child:
+        name = f"board{len(self.agents)}"
+        arguments = ["start", "--tracker", self.address, "--name", name, "--state", str(self.folder / name)]
+        arguments += [*self._agent_options, *options]
+        agent = self._running.enter_context(Child("agent", arguments, self.folder / f"{name}.log"))
+        self.agents.append(agent)
+        return agent
+
+    def devices(self) -> list[Device]:
+        return [device for device in self.client.devices() if device.state is not DeviceState.LOST]
+
+    def wait_for_devices(self, count: int) -> None:
+        """Until ``count`` devices have joined. Raises FarmError when a process ended, TimeoutError after 2 minutes."""
+
+        def joined() -> bool:
+            try:
+                return len(self.devices()) >= count
+            except TrackerUnreachable:
+                return False
+
+        self._wait(joined, f"{count} devices joined")
+
+    def workers_ready(self) -> None:
+        """Until every tuning worker has connected, which it does with TVM loaded."""
+        self._wait(lambda: self.client.status().workers_connected >= self._workers, "the tuning workers connected")
+
+    def command(self, *arguments: str) -> list[str]:
+        """The ``farm`` command line with these ``arguments`` for this farm."""
+        run = "import sys; sys.argv[0] = 'farm'; from tracker.cli import farm; farm()"
+        return [sys.executable, "-c", run, "--tracker", self.address, *arguments]
+
+    def run(self, *arguments: str, timeout_s: float = 600.0) -> str:
+        """Standard output of ``farm ARGUMENTS``. Raises RuntimeError with its last words when it fails."""
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=timeout_s, check=False, cwd=self.folder
+        )
+        if done.returncode != 0:
+            words = "\n".join([*done.stdout.splitlines()[-5:], *done.stderr.splitlines()[-15:]])
+            raise RuntimeError(f"`farm {' '.join(arguments)}` ended with {done.returncode}:\n{words}")
+        return done.stdout
+
+    def _wait(self, true: object, what: str) -> None:
+        assert callable(true)
+        deadline_s = time.monotonic() + _START_TIMEOUT_S
+        while not true():
+            for child in (self.tracker, *self.agents):
+                child.check()
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"not after {_START_TIMEOUT_S:.0f} s: {what}; the logs are in {self.folder}")
+            time.sleep(0.02)

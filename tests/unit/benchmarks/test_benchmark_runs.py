@@ -1,0 +1,108 @@
+"""A benchmark runs apart: what breaks is told at the end, what it started does not outlive it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import __main__ as program
+from benchmarks.process import Answer, BenchmarkFailed, run_apart
+from benchmarks.result import Metric, Result
+
+METRIC = Metric("time", "ms", must="farm <= 1")
+
+
+def python(source: str) -> list[str]:
+    return [sys.executable, "-c", source]
+
+
+def test_a_benchmark_that_raises_is_a_failure() -> None:
+    with pytest.raises(BenchmarkFailed, match="log ended with exit code 3"):
+        run_apart("log", quick=True, limit_s=60, command=python("raise SystemExit(3)"))
+
+
+def test_a_benchmark_without_an_answer_is_a_failure() -> None:
+    with pytest.raises(BenchmarkFailed, match="without an answer"):
+        run_apart("log", quick=True, limit_s=60, command=python("pass"))
+
+
+def test_a_benchmark_that_never_ends_is_a_failure() -> None:
+    with pytest.raises(BenchmarkFailed, match=r"still running after 0\.5 s"):
+        run_apart("log", quick=True, limit_s=0.5, command=python("import time; time.sleep(600)"))
+
+
+def test_what_a_benchmark_started_does_not_outlive_it(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    leaves_a_child = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
+        f"open({str(told)!r}, 'w').write(str(child.pid))\n"
+        "raise SystemExit(1)\n"
+    )
+    # A process of its own: from here on it is the parent of all orphans among its descendants.
+    runs_it = (
+        "from benchmarks.process import BenchmarkFailed, adopt_orphans, run_apart\n"
+        "adopt_orphans()\n"
+        "try:\n"
+        f"    run_apart('log', quick=True, limit_s=60, command={python(leaves_a_child)!r})\n"
+        "except BenchmarkFailed:\n"
+        "    raise SystemExit(7)\n"
+    )
+    assert subprocess.run(python(runs_it), check=False, timeout=90, cwd=Path(__file__).parents[3]).returncode == 7
+    assert not psutil.pid_exists(int(told.read_text()))
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run the program with answers made up; returns its exit code and its words."""
+    monkeypatch.setattr(program, "QUICK_FOLDER", tmp_path)
+    monkeypatch.setattr(program, "adopt_orphans", lambda: None)
+    monkeypatch.setattr(program, "_publish", lambda results, names, quick: [])
+
+    def run(answers: dict[str, Answer | Exception], *arguments: str):
+        ran = []
+
+        def answer(name: str, *, quick: bool, limit_s: float) -> Answer:
+            ran.append(name)
+            what = answers[name]
+            if isinstance(what, BaseException):
+                raise what
+            return what
+
+        monkeypatch.setattr(program, "run_apart", answer)
+        done = CliRunner().invoke(program.main, ["--quick", *arguments])
+        return done.exit_code, done.output, ran
+
+    return run
+
+
+def answer(name: str, farm: float) -> Answer:
+    return Answer([Result.of(name, METRIC, farm=farm, stock=None, machine="m", date="d")], None)
+
+
+def test_a_broken_benchmark_fails_the_run_after_the_others_ran(run) -> None:
+    code, words, ran = run(
+        {"measure": BenchmarkFailed("measure fell over"), "tune": answer("tune", 0.5)}, "measure", "tune"
+    )
+    assert code == 1
+    assert ran == ["measure", "tune"]
+    assert "BROKEN measure fell over" in words
+    assert "1 of 1 bounds met, 1 broken" in words
+
+
+def test_a_missed_bound_is_told_and_fails_nothing(run) -> None:
+    code, words, _ = run({"tune": answer("tune", 2.0)}, "tune")
+    assert code == 0
+    assert "MISSED tune: time: must farm <= 1, is 2" in words
+
+
+def test_an_interrupted_run_keeps_what_was_finished(run, tmp_path: Path) -> None:
+    code, words, _ = run({"measure": answer("measure", 0.5), "tune": KeyboardInterrupt()}, "measure", "tune")
+    assert code == 130
+    assert "Interrupted while tune ran" in words
+    assert '"measure"' in (tmp_path / "results.json").read_text()
