@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import signal
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -184,7 +185,7 @@ class Board:
         except RunnerError as error:
             self._events.put_nowait(RunnerFailed(str(error)))
             return
-        measurement = _fit_outputs(_measurement(request, report))
+        measurement = _fit_outputs(_measurement(request, report, files.received_s))
         measurement = replace(measurement, before=before, after=self._around_kernels.read())
         if measurement.outcome is not None:
             self.outcomes[measurement.outcome] += 1
@@ -198,6 +199,8 @@ class _TrialFiles:
         self._cache = cache
         self.request = request
         self.fetching: asyncio.Task[None] | None = None
+        #: When all of them were here, in unix seconds.
+        self.received_s = 0.0
         self._held: list[tuple[Artifact, str]] = []
         self._paths: dict[str, Path] = {}
 
@@ -216,6 +219,7 @@ class _TrialFiles:
             if artifact is not None:
                 self._paths[suffix] = await self._cache.hold(artifact, suffix)
                 self._held.append((artifact, suffix))
+        self.received_s = time.time()
 
     def release(self) -> None:
         if self.fetching is not None:
@@ -224,7 +228,7 @@ class _TrialFiles:
             self._cache.release(*self._held.pop())
 
 
-def _measurement(request: MeasureRequest, report: RunReport) -> Measurement:
+def _measurement(request: MeasureRequest, report: RunReport, received_s: float) -> Measurement:
     return Measurement(
         trial_id=request.trial_id,
         outcome=report.outcome,
@@ -232,7 +236,8 @@ def _measurement(request: MeasureRequest, report: RunReport) -> Measurement:
         signal=report.signal,
         run_secs=report.run_secs,
         outputs=report.outputs,
-        timeline=Timeline(started_s=report.started_s, finished_s=report.finished_s),
+        cut_short=report.cut_short,
+        timeline=Timeline(received_s=received_s, started_s=report.started_s, finished_s=report.finished_s),
     )
 
 

@@ -76,10 +76,15 @@ class TimingPlan:
 
 @dataclass(frozen=True)
 class Limits:
-    """``run_timeout_s`` counts execution on the board alone; ``memory_bytes`` 0 means no limit."""
+    """``run_timeout_s`` counts execution on the board alone; ``memory_bytes`` 0 means no limit.
+
+    A timing above ``hopeless_s`` seconds a call ends the plan there: the rest of it is not worth the board's time.
+    0 means that none is. See Measurement.cut_short.
+    """
 
     run_timeout_s: float = 10.0
     memory_bytes: int = 0
+    hopeless_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,12 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What came of a trial. ``run_secs`` holds seconds a call, one a repeat, and is empty unless OK."""
+    """What came of a trial. ``run_secs`` holds seconds a call, one a repeat, and is empty unless OK.
+
+    ``cut_short``: a timing exceeded Limits.hopeless_s, and the plan was not carried out to its end. ``run_secs``
+    then ends with that timing, which may be shorter than ``min_repeat_ms`` or, where a first call alone took more
+    than twice that and 20 ms, be of that call.
+    """
 
     trial_id: str
     outcome: Outcome | None
@@ -160,3 +170,4 @@ class Measurement:
     before: Telemetry | None = None
     after: Telemetry | None = None
     timeline: Timeline = Timeline()
+    cut_short: bool = False

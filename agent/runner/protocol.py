@@ -1,4 +1,4 @@
-"""What crosses the pipe between agent and runner, version 1.
+"""What crosses the pipe between agent and runner, version 2.
 
 A frame is ``u32 size, u8 type, payload`` of ``size`` bytes, at most 1 GiB. Numbers are little-endian,
 a ``text`` is ``u32 size`` and UTF-8 bytes without zeros, a ``dtype`` is DLPack's ``u8 code, u8 bits, u16 lanes``.
@@ -6,7 +6,8 @@ a ``text`` is ``u32 size`` and UTF-8 bytes without zeros, a ``dtype`` is DLPack'
 =============  ====  =======================================================================================
 frame          type  payload
 =============  ====  =======================================================================================
-RUN            1     u32 sequence; u8 kind (1 kernel, 2 model); f64 run_timeout_s; u64 memory_bytes;
+RUN            1     u32 sequence; u8 kind (1 kernel, 2 model); f64 run_timeout_s, hopeless_s (0: none);
+                     u64 memory_bytes;
                      u32 number, repeat, min_repeat_ms, cooldown_ms, repeats_to_cooldown, cache_flush_bytes;
                      text library path, params path ("" for none), entry;
                      u32 count and that many arguments; u32 count and that many u32 output positions
@@ -14,7 +15,7 @@ CANCEL         2     u32 sequence of the RUN to stop
 HELLO          129   "TVMF"; u32 version, mode (1 full, 2 micro), threads; text version of libtvm_ffi
 RESULT         130   u32 sequence; u32 outcome (farm.v1.Outcome); i32 signal; f64 started, finished (unix s);
                      text detail; only with OK a body: u32 count and that many outputs (dtype, u8 ndim,
-                     i64 shape, u64 size, bytes), u32 count and that many f64 seconds a call
+                     i64 shape, u64 size, bytes), u32 count and that many f64 seconds a call, u8 cut short
 =============  ====  =======================================================================================
 
 An argument is ``dtype, u8 ndim, i64 shape, u8 source`` and then, by source: 1 ``u64 seed``, 2 ``u64 size, bytes``,
@@ -51,7 +52,7 @@ __all__ = [
     "encode_run",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 FRAME_HEAD = struct.Struct("<IB")
 _RUN, _CANCEL, HELLO, RESULT = 1, 2, 129, 130
 _MAGIC = b"TVMF"
@@ -108,6 +109,7 @@ class Result:
     detail: str
     outputs: tuple[OutputTensor, ...]
     run_secs: tuple[float, ...]
+    cut_short: bool = False
 
 
 def encode_run(sequence: int, request: MeasureRequest, library: str, params: str) -> list[bytes]:
@@ -117,8 +119,11 @@ def encode_run(sequence: int, request: MeasureRequest, library: str, params: str
         raise RequestError("the request does not say whether its program is a kernel or a model")
     if not 0 < limits.run_timeout_s <= _LONGEST_TIMEOUT_S:
         raise RequestError(f"run_timeout_s is {limits.run_timeout_s:g}, and it lies above 0")
+    if not limits.hopeless_s >= 0:
+        raise RequestError(f"hopeless_s is {limits.hopeless_s:g}, and it is 0 or lies above")
+    kind = _KINDS[program.kind]
     pieces = [
-        struct.pack("<IBdQ", sequence, _KINDS[program.kind], limits.run_timeout_s, limits.memory_bytes),
+        struct.pack("<IBddQ", sequence, kind, limits.run_timeout_s, limits.hopeless_s, limits.memory_bytes),
         struct.pack(
             "<6I",
             _number("number", plan.number, 1),
@@ -172,11 +177,13 @@ def decode_result(payload: bytes) -> Result:
     outcome, detail = _OUTCOMES[number], reader.text()
     outputs: tuple[OutputTensor, ...] = ()
     run_secs: tuple[float, ...] = ()
+    cut_short = False
     if outcome is Outcome.OK:
         outputs = tuple(reader.output() for _ in range(reader.unpack("<I")[0]))
         run_secs = reader.unpack(f"<{reader.unpack('<I')[0]}d")
+        (cut_short,) = reader.unpack("<?")
     reader.end()
-    return Result(sequence, outcome, signal, started_s, finished_s, detail, outputs, run_secs)
+    return Result(sequence, outcome, signal, started_s, finished_s, detail, outputs, run_secs, cut_short)
 
 
 def _number(name: str, value: int, least: int) -> int:

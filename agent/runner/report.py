@@ -30,6 +30,7 @@ class RunReport:
     """What came of one trial.
 
     ``run_secs`` holds seconds a call, one a repeat, and like ``outputs`` is empty unless ``outcome`` is OK.
+    ``cut_short`` is Measurement's.
     ``started_s`` and ``finished_s`` are unix seconds of the executing machine's clock around the calls of
     the kernel, loading excluded; 0 where it never began. ``signal`` belongs to CRASH.
     """
@@ -41,6 +42,7 @@ class RunReport:
     outputs: tuple[OutputTensor, ...] = ()
     started_s: float = 0.0
     finished_s: float = 0.0
+    cut_short: bool = False
 
 
 class Runner(typing.Protocol):

@@ -155,4 +155,5 @@ def _report(result: protocol.Result) -> RunReport:
         outputs=result.outputs,
         started_s=result.started_s,
         finished_s=result.finished_s,
+        cut_short=result.cut_short,
     )

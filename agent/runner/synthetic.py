@@ -61,7 +61,10 @@ class SyntheticModel:
 
 
 class SyntheticRunner:
-    """Sleeps for the time that its model claims, calls and cool-downs included. See Runner."""
+    """Sleeps for the time that its model claims, calls and cool-downs included. See Runner.
+
+    A first call takes no time of its own, and so never ends a plan early; a timing does.
+    """
 
     def __init__(self, model: SyntheticModel | None = None) -> None:
         self._model = model or SyntheticModel()
@@ -79,6 +82,13 @@ class SyntheticRunner:
         run_secs = self._model.run_secs(digest, entry, plan.repeat)
         calls = [max(secs * plan.number, plan.min_repeat_ms / 1e3) for secs in run_secs]
         cooldowns = -(-plan.repeat // plan.repeats_to_cooldown)
+        cut_short = False
+        hopeless = next((i for i, secs in enumerate(run_secs) if 0 < limits.hopeless_s < secs), plan.repeat)
+        if hopeless + 1 < plan.repeat or sum(calls[hopeless:]) > sum(run_secs[hopeless:]) * plan.number:
+            cut_short = True
+            run_secs = run_secs[: hopeless + 1]
+            calls = [*calls[:hopeless], run_secs[hopeless] * plan.number]
+            cooldowns = -(-hopeless // plan.repeats_to_cooldown)
         spent_s = sum(calls) + cooldowns * plan.cooldown_ms / 1e3
         if failure is Outcome.CRASH:
             spent_s = run_secs[0]
@@ -95,7 +105,7 @@ class SyntheticRunner:
         if failure is Outcome.RUN_TIMEOUT:
             detail = f"synthetic: still running after its limit of {limits.run_timeout_s:g} s"
             return replace(report, outcome=failure, detail=detail)
-        return replace(report, run_secs=run_secs)
+        return replace(report, run_secs=run_secs, cut_short=cut_short)
 
     async def _sleep(self, seconds: float) -> bool:
         self._cancelled = asyncio.Event()

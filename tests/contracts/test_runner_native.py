@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,13 +214,14 @@ async def test_a_model_runs_in_full_mode_and_is_refused_in_micro(runner: NativeR
 
 
 async def calls_of(
-    runner: NativeRunner, plan: TimingPlan, tmp_path: Path, kernel: str = "trail"
+    runner: NativeRunner, plan: TimingPlan, tmp_path: Path, kernel: str = "trail", hopeless_s: float = 0.0
 ) -> tuple[int, RunReport]:
     """How often a kernel is called for a plan: it adds a byte to a file a call."""
     trail = tmp_path / "trail"
     trail.write_bytes(b"")
     path = Argument((256,), "int8", data=os.fsencode(trail).ljust(256, b"\0"))
-    report = await runner.run(request_of(kernels.kernel(kernel), path, ZEROS, plan=plan))
+    limits = Limits(hopeless_s=hopeless_s)
+    report = await runner.run(request_of(kernels.kernel(kernel), path, ZEROS, plan=plan, limits=limits))
     assert report.outcome is Outcome.OK, report.detail
     return trail.stat().st_size, report
 
@@ -245,6 +247,48 @@ async def test_the_number_that_was_found_holds_for_the_next_repeats(runner: Nati
     calls, report = await calls_of(runner, plan, tmp_path, "slow_trail")
     assert calls <= 1 + (1 + 2 + 3) + 20 * 4
     assert all(secs >= 0.01 for secs in report.run_secs)
+
+
+async def test_a_candidate_that_is_not_hopeless_is_timed_as_if_none_were(runner: NativeRunner, tmp_path: Path) -> None:
+    calls, report = await calls_of(runner, TimingPlan(number=3, repeat=4), tmp_path, hopeless_s=100.0)
+    assert (calls, len(report.run_secs), report.cut_short) == (1 + 3 * 4, 4, False)
+    plan = TimingPlan(number=1, repeat=20, min_repeat_ms=35)
+    calls, report = await calls_of(runner, plan, tmp_path, "slow_trail", hopeless_s=100.0)
+    assert calls <= 1 + (1 + 2 + 3) + 20 * 4
+    assert (len(report.run_secs), report.cut_short) == (20, False)
+
+
+async def test_the_first_timing_of_a_hopeless_candidate_is_its_last(runner: NativeRunner, tmp_path: Path) -> None:
+    """A call takes 10 ms or more: the first alone decides only where it took 38, as it may on a busy machine."""
+    plan = TimingPlan(number=2, repeat=5, min_repeat_ms=500)
+    calls, report = await calls_of(runner, plan, tmp_path, "slow_trail", hopeless_s=0.009)
+    [secs] = report.run_secs
+    assert calls == 3 or (calls == 1 and secs > 0.038)
+    assert secs > 0.009
+    assert report.cut_short
+
+
+async def test_a_first_call_that_is_far_too_long_is_the_only_one(runner: NativeRunner, tmp_path: Path) -> None:
+    calls, report = await calls_of(runner, TimingPlan(number=2, repeat=5), tmp_path, "slower_trail", hopeless_s=0.01)
+    [secs] = report.run_secs
+    assert (calls, report.cut_short) == (1, True)
+    assert secs >= 0.06
+
+
+async def test_a_hopeless_candidate_with_its_plan_made_is_not_cut(runner: NativeRunner, tmp_path: Path) -> None:
+    calls, report = await calls_of(runner, ONCE, tmp_path, "slow_trail", hopeless_s=0.009)
+    assert (calls, report.cut_short) == (2, False) or report.run_secs[0] > 0.038
+
+
+async def test_a_timer_that_may_end_early_times_the_same(runner: NativeRunner) -> None:
+    """Within a factor of two, which holds on a busy machine: full mode leaves TVM's own timer for it."""
+    whole = compare_runner_modes.cases()["matmul 64, parallel"]
+    hopeful = replace(whole, request=replace(whole.request, limits=Limits(hopeless_s=100.0)))
+    ratios = []
+    for _ in range(5):
+        alone_s = await compare_runner_modes.median_s(runner, whole)
+        ratios.append(await compare_runner_modes.median_s(runner, hopeful) / alone_s)
+    assert 0.5 < statistics.median(ratios) < 2, ratios
 
 
 @pytest.mark.parametrize("case", ["matmul 64, parallel", "scale 1048576, serial", "scratch memory 4 MB, serial"])

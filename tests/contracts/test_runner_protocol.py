@@ -140,7 +140,7 @@ def changed(at: int, new: bytes) -> bytes:
 def argument(head: bytes) -> bytes:
     """A RUN whose one argument is ``head``."""
     texts = struct.pack("<I", 1) + b"k" + bytes(4) + struct.pack("<I", 1) + b"m"
-    return run_payload()[: 21 + 24] + texts + struct.pack("<I", 1) + head
+    return run_payload()[: 29 + 24] + texts + struct.pack("<I", 1) + head
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,12 @@ def argument(head: bytes) -> bytes:
         (RUN, changed(4, b"\x09"), "program kind 9"),
         (RUN, changed(5, struct.pack("<d", float("nan"))), "a time limit of"),
         (RUN, changed(5, struct.pack("<d", -1.0)), "a time limit of -1 s"),
-        (RUN, changed(21, struct.pack("<I", 0)), "number is 0"),
-        (RUN, changed(25, struct.pack("<I", 1 << 31)), "repeat is 2147483648"),
-        (RUN, changed(45, struct.pack("<I", 0xFFFFFFFF)), "bytes missing"),
-        (RUN, changed(49, b"\0"), "a text holds a zero byte"),
+        (RUN, changed(13, struct.pack("<d", float("nan"))), "hopeless above"),
+        (RUN, changed(13, struct.pack("<d", -1.0)), "hopeless above -1 s"),
+        (RUN, changed(29, struct.pack("<I", 0)), "number is 0"),
+        (RUN, changed(33, struct.pack("<I", 1 << 31)), "repeat is 2147483648"),
+        (RUN, changed(53, struct.pack("<I", 0xFFFFFFFF)), "bytes missing"),
+        (RUN, changed(57, b"\0"), "a text holds a zero byte"),
         (RUN, run_payload() + b"x", "1 bytes too many"),
         (RUN, run_payload()[:-4] + struct.pack("<I", 1), "output 1 of 1 arguments"),
         (RUN, argument(struct.pack("<BBHB", 2, 7, 1, 0)), "a dtype of 7 bits"),

@@ -66,7 +66,9 @@ async def test_measures_with_files_inline_and_fetched(tracker: StandInTracker, t
             assert measured.before is not None
             assert measured.after is not None
             timeline = measured.timeline
-            assert measured.before.at_unix_s <= timeline.started_s <= timeline.finished_s <= measured.after.at_unix_s
+            times = (measured.before.at_unix_s, timeline.started_s, timeline.finished_s, measured.after.at_unix_s)
+            assert list(times) == sorted(times)
+            assert 0 < timeline.received_s <= timeline.started_s
         assert tracker.started() == ["inline", "fetched", "again"]
         assert sorted(tracker.fetched) == sorted([library.digest, params.digest])
 

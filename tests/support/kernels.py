@@ -87,7 +87,7 @@ def kernel(name: str) -> Path:
     """One of the misbehaving or telling kernels below, by its name; each takes an int32 tensor of shape (4,).
 
     ``trail`` takes the path of a file before it, and adds a byte to that file at every call. ``slow_trail`` takes
-    10 ms for it.
+    10 ms for it, ``slower_trail`` 60 ms.
     """
     return build(tvm.IRModule({"main": _KERNELS[name]}), name)
 
@@ -155,6 +155,14 @@ def _slow_trail(path: T.Buffer((256,), "int8"), a: T.Buffer((4,), "int32")) -> N
     a[3] = T.call_extern("int32", "usleep", 10000)
 
 
+@T.prim_func(s_tir=True)
+def _slower_trail(path: T.Buffer((256,), "int8"), a: T.Buffer((4,), "int32")) -> None:
+    a[0] = T.call_extern("int32", "open", T.address_of(path[0]), 1025)  # O_WRONLY | O_APPEND
+    a[1] = T.call_extern("int32", "write", a[0], T.address_of(path[0]), 1)
+    a[2] = T.call_extern("int32", "close", a[0])
+    a[3] = T.call_extern("int32", "usleep", 60000)
+
+
 _KERNELS: dict[str, Callable[..., object]] = {
     "count": _count,
     "crash": _crash,
@@ -165,6 +173,7 @@ _KERNELS: dict[str, Callable[..., object]] = {
     "print_and_crash": _print_and_crash,
     "sleep": _sleep,
     "slow_trail": _slow_trail,
+    "slower_trail": _slower_trail,
     "trail": _trail,
 }
 

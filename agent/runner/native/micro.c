@@ -1,16 +1,12 @@
-/* Micro mode: a kernel without TVM's runtime. Fills the slots that compiled kernels leave for it, and times
- * with the meaning of runtime.RPCTimeEvaluator (TVM, src/runtime/timer.cc). */
+/* Micro mode: a kernel without TVM's runtime. Fills the slots that compiled kernels leave for it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "runner.h"
-
-enum { ZERO_TIMES_LIMIT = 100 };
 
 /* The error that a kernel raised: of several threads' the first is kept. */
 static struct {
@@ -124,47 +120,8 @@ static void call(TVMFFIAny *args, int32_t n_args) {
 /* Kernels write to their arguments and give nothing back. */
 static void results(visit_output *visit, void *context) { (void)visit, (void)context; }
 
-static int64_t now_ns(void) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
-}
-
-static void flush_cache(char *to, const char *from, size_t size) {
-  if (!size) return;
-  memcpy(to, from, size);
-  __asm__ volatile("" : : "r"(to) : "memory"); /* or the copy is seen to be unused */
-}
-
-static void sleep_ms(int32_t ms) {
-  struct timespec left = {ms / 1000, (long)(ms % 1000) * 1000000};
-  while (nanosleep(&left, &left) != 0) continue;
-}
-
-static void time_calls(const struct request *request, TVMFFIAny *args, double *run_secs) {
-  const struct plan *plan = &request->plan;
-  int32_t n_args = (int32_t)request->n_args, number = plan->number;
-  call(args, n_args); /* the first call pays for what is lazy */
-  size_t flushed = (size_t)plan->cache_flush_bytes / 4 * 4;
-  char *to = flushed ? aligned(flushed) : NULL, *from = flushed ? aligned(flushed) : NULL;
-  for (int32_t i = 0; i < plan->repeat; i++) {
-    double took_ms = 0;
-    int zero_times = 0;
-    do {
-      if (took_ms > 0) {
-        double needed = plan->min_repeat_ms / (took_ms / number) + 1, grown = number * 1.618;
-        number = (int32_t)(needed > grown ? needed : grown); /* kept for the next repeats, as TVM does */
-      }
-      flush_cache(to, from, flushed);
-      int64_t began = now_ns();
-      for (int32_t j = 0; j < number; j++) call(args, n_args);
-      int64_t took = now_ns() - began;
-      if (took == 0) zero_times++;
-      took_ms = (double)took / 1e6;
-    } while (took_ms < plan->min_repeat_ms && zero_times < ZERO_TIMES_LIMIT);
-    run_secs[i] = took_ms / 1e3 / number;
-    if (plan->cooldown_ms > 0 && i % plan->repeats_to_cooldown == 0) sleep_ms(plan->cooldown_ms);
-  }
+static void time_calls(const struct request *request, TVMFFIAny *args, struct timings *to) {
+  timer_run(request, call, args, to);
 }
 
 const struct backend micro_backend = {load, allocate, call, results, time_calls};

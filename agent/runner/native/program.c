@@ -82,8 +82,8 @@ _Noreturn void program_run(const struct request *request, struct board *board, i
   result = fdopen(body, "wb");
   struct tensor *tensors = calloc(request->n_args + 1, sizeof *tensors);
   TVMFFIAny *args = calloc(request->n_args + 1, sizeof *args);
-  double *run_secs = calloc((size_t)request->plan.repeat, sizeof *run_secs);
-  if (!result || !tensors || !args || !run_secs) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory to begin");
+  struct timings timings = {.run_secs = calloc((size_t)request->plan.repeat, sizeof(double))};
+  if (!result || !tensors || !args || !timings.run_secs) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory to begin");
   if (access(request->library, R_OK) != 0) child_fail(OUTCOME_RUN_ERROR, "cannot read %s: %s", request->library, strerror(errno));
   backend->load(request);
   if (request->params[0]) params_open(request->params);
@@ -105,11 +105,12 @@ _Noreturn void program_run(const struct request *request, struct board *board, i
     uint32_t none = 0;
     put(&none, sizeof none);
   }
-  backend->time(request, args, run_secs);
+  backend->time(request, args, &timings);
   board->finished_unix_s = unix_s();
-  uint32_t repeat = (uint32_t)request->plan.repeat;
-  put(&repeat, sizeof repeat);
-  put(run_secs, sizeof *run_secs * repeat);
+  uint8_t cut_short = timings.cut_short;
+  put(&timings.count, sizeof timings.count);
+  put(timings.run_secs, sizeof(double) * timings.count);
+  put(&cut_short, sizeof cut_short);
   if (fflush(result) != 0) child_fail(OUTCOME_RUN_ERROR, "cannot keep its results: %s", strerror(errno));
   board->outcome = OUTCOME_OK;
   board->stage = STAGE_DONE;

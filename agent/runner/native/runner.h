@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <tvm/ffi/c_api.h>
 
-enum { PROTOCOL_VERSION = 1, MAX_ARGS = 4096, MAX_NDIM = 16, ALIGNMENT = 64, DETAIL_BYTES = 2048 };
+enum { PROTOCOL_VERSION = 2, MAX_ARGS = 4096, MAX_NDIM = 16, ALIGNMENT = 64, DETAIL_BYTES = 2048 };
 
 enum mode { MODE_FULL = 1, MODE_MICRO = 2 };
 enum program_kind { KIND_KERNEL = 1, KIND_MODEL = 2 };
@@ -43,7 +43,7 @@ struct plan {
 struct request {
   uint32_t sequence;
   enum program_kind kind;
-  double run_timeout_s;
+  double run_timeout_s, hopeless_s; /* the latter a call, 0: none is */
   uint64_t memory_bytes; /* 0: no limit */
   struct plan plan;
   char *library, *params, *entry; /* params "" where the program has none */
@@ -116,15 +116,24 @@ struct tensor {
   TVMFFIAny any;
 };
 typedef void visit_output(const DLTensor *tensor, void *context);
+struct timings {
+  double *run_secs; /* room for the plan's repeats */
+  uint32_t count;
+  bool cut_short;
+};
+typedef void call_program(TVMFFIAny *args, int32_t n_args); /* keeps its result for `results` */
 struct backend {
   void (*load)(const struct request *request);
   struct tensor (*allocate)(const struct argument *like);
-  void (*call)(TVMFFIAny *args, int32_t n_args); /* keeps its result for `results` */
+  call_program *call;
   void (*results)(visit_output *visit, void *context);
-  void (*time)(const struct request *request, TVMFFIAny *args, double *run_secs);
+  void (*time)(const struct request *request, TVMFFIAny *args, struct timings *to);
 };
 extern const struct backend micro_backend, full_backend;
 void *aligned(size_t nbytes); /* ends the child with OUT_OF_MEMORY where there is none */
+
+/* timer.c */
+void timer_run(const struct request *request, call_program *call, TVMFFIAny *args, struct timings *to);
 
 /* full.c */
 void full_open(void);

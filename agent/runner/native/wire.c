@@ -156,6 +156,8 @@ void wire_parse_run(const struct frame *frame, struct request *to) {
   to->kind = kind;
   to->run_timeout_s = take_f64(&from);
   if (!(to->run_timeout_s > 0 && to->run_timeout_s < 1e8)) die("malformed frame: a time limit of %g s", to->run_timeout_s);
+  to->hopeless_s = take_f64(&from);
+  if (!(to->hopeless_s >= 0)) die("malformed frame: hopeless above %g s", to->hopeless_s);
   to->memory_bytes = take_u64(&from);
   to->plan.number = take_count(&from, "number", 1);
   to->plan.repeat = take_count(&from, "repeat", 1);

@@ -99,12 +99,14 @@ class TimingPlan(_message.Message):
     def __init__(self, number: _Optional[int] = ..., repeat: _Optional[int] = ..., min_repeat_ms: _Optional[int] = ..., cooldown_ms: _Optional[int] = ..., repeats_to_cooldown: _Optional[int] = ..., cache_flush_bytes: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("run_timeout_s", "memory_bytes")
+    __slots__ = ("run_timeout_s", "memory_bytes", "hopeless_s")
     RUN_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HOPELESS_S_FIELD_NUMBER: _ClassVar[int]
     run_timeout_s: float
     memory_bytes: int
-    def __init__(self, run_timeout_s: _Optional[float] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    hopeless_s: float
+    def __init__(self, run_timeout_s: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., hopeless_s: _Optional[float] = ...) -> None: ...
 
 class MeasureRequest(_message.Message):
     __slots__ = ("trial_id", "program", "plan", "limits")
@@ -157,7 +159,7 @@ class Timeline(_message.Message):
     def __init__(self, searched_s: _Optional[float] = ..., proposed_s: _Optional[float] = ..., building_s: _Optional[float] = ..., compiled_s: _Optional[float] = ..., built_s: _Optional[float] = ..., queued_s: _Optional[float] = ..., sent_s: _Optional[float] = ..., received_s: _Optional[float] = ..., started_s: _Optional[float] = ..., finished_s: _Optional[float] = ..., answered_s: _Optional[float] = ..., stored_s: _Optional[float] = ...) -> None: ...
 
 class Measurement(_message.Message):
-    __slots__ = ("trial_id", "outcome", "detail", "signal", "run_secs", "outputs", "device_id", "device_name", "device_class", "before", "after", "timeline")
+    __slots__ = ("trial_id", "outcome", "detail", "signal", "run_secs", "outputs", "device_id", "device_name", "device_class", "before", "after", "timeline", "cut_short")
     TRIAL_ID_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
@@ -170,6 +172,7 @@ class Measurement(_message.Message):
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
     trial_id: str
     outcome: Outcome
     detail: str
@@ -182,4 +185,5 @@ class Measurement(_message.Message):
     before: _device_pb2.Telemetry
     after: _device_pb2.Telemetry
     timeline: Timeline
-    def __init__(self, trial_id: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., detail: _Optional[str] = ..., signal: _Optional[int] = ..., run_secs: _Optional[_Iterable[float]] = ..., outputs: _Optional[_Iterable[_Union[OutputTensor, _Mapping]]] = ..., device_id: _Optional[str] = ..., device_name: _Optional[str] = ..., device_class: _Optional[str] = ..., before: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., after: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ...) -> None: ...
+    cut_short: bool
+    def __init__(self, trial_id: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., detail: _Optional[str] = ..., signal: _Optional[int] = ..., run_secs: _Optional[_Iterable[float]] = ..., outputs: _Optional[_Iterable[_Union[OutputTensor, _Mapping]]] = ..., device_id: _Optional[str] = ..., device_name: _Optional[str] = ..., device_class: _Optional[str] = ..., before: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., after: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., timeline: _Optional[_Union[Timeline, _Mapping]] = ..., cut_short: bool = ...) -> None: ...

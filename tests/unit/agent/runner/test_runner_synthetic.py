@@ -62,6 +62,24 @@ async def test_it_sleeps_for_what_it_claims() -> None:
 
 
 @pytest.mark.parametrize(
+    ("plan", "hopeless_s", "timings", "cut_short"),
+    [
+        (TimingPlan(repeat=4), 0.0, 4, False),
+        (TimingPlan(repeat=4), 1.0, 4, False),
+        (TimingPlan(repeat=4), 1e-4, 1, True),
+        (TimingPlan(repeat=1), 1e-4, 1, False),
+        (TimingPlan(repeat=1, min_repeat_ms=10_000), 1e-4, 1, True),
+        (TimingPlan(repeat=4, cooldown_ms=10_000), 1e-4, 1, True),
+    ],
+)
+async def test_a_hopeless_plan_is_cut_short(plan: TimingPlan, hopeless_s: float, timings: int, cut_short: bool) -> None:
+    runner = SyntheticRunner(SyntheticModel(mean_s=0.001))
+    report = await runner.run(request_of(plan=plan, limits=Limits(run_timeout_s=1.0, hopeless_s=hopeless_s)))
+    assert report.outcome is Outcome.OK, report.detail
+    assert (len(report.run_secs), report.cut_short) == (timings, cut_short)
+
+
+@pytest.mark.parametrize(
     ("model", "outcome", "signal"),
     [
         (SyntheticModel(crash_share=1.0, mean_s=1e-3), Outcome.CRASH, 11),

@@ -44,6 +44,8 @@ def with_plan(**changes: Any) -> MeasureRequest:
         (with_plan(cache_flush_bytes=1 << 31), "cache_flush_bytes is 2147483648"),
         (replace(REQUEST, limits=Limits(run_timeout_s=0)), "run_timeout_s is 0"),
         (replace(REQUEST, limits=Limits(run_timeout_s=float("nan"))), "run_timeout_s is nan"),
+        (replace(REQUEST, limits=Limits(hopeless_s=-1.0)), "hopeless_s is -1"),
+        (replace(REQUEST, limits=Limits(hopeless_s=float("nan"))), "hopeless_s is nan"),
         (replace(REQUEST, program=replace(PROGRAM, kind=None)), "kernel or a model"),
         (replace(REQUEST, program=replace(PROGRAM, entry="a\0b")), "entry holds a zero character"),
         (replace(REQUEST, program=replace(PROGRAM, outputs=(1,))), "output 1 is no position among 1 arguments"),
@@ -73,19 +75,19 @@ def test_large_data_is_not_copied() -> None:
     assert any(piece is data for piece in protocol.encode_run(1, with_argument(data=data), "/k.so", ""))
 
 
-def hello(magic: bytes = b"TVMF", version: int = 1, mode: int = 2) -> bytes:
+def hello(magic: bytes = b"TVMF", version: int = 2, mode: int = 2) -> bytes:
     return magic + struct.pack("<IIII", version, mode, 4, 5) + b"0.1.2"
 
 
 def test_hello() -> None:
-    assert protocol.decode_hello(hello()) == protocol.Hello(1, RunnerMode.MICRO, 4, "0.1.2")
+    assert protocol.decode_hello(hello()) == protocol.Hello(2, RunnerMode.MICRO, 4, "0.1.2")
 
 
 @pytest.mark.parametrize(
     ("payload", "says"),
     [
         (hello(magic=b"HTTP"), "no runner"),
-        (hello(version=2), "version 2 of its protocol, this agent 1"),
+        (hello(version=3), "version 3 of its protocol, this agent 2"),
         (hello(mode=3), "unknown mode, 3"),
         (hello()[:-1], "1 bytes too early"),
         (b"", "4 bytes too early"),
@@ -100,10 +102,11 @@ HEAD = struct.pack("<IIiddI", 9, 1, 0, 1.5, 2.5, 0)
 OUTPUT = struct.pack("<BBHBqqQ", 1, 16, 1, 2, 1, 2, 4) + b"abcd"
 
 
-def test_an_answer_with_outputs() -> None:
-    payload = HEAD + struct.pack("<I", 1) + OUTPUT + struct.pack("<Idd", 2, 0.25, 0.5)
+@pytest.mark.parametrize("cut_short", [False, True])
+def test_an_answer_with_outputs(cut_short: bool) -> None:
+    payload = HEAD + struct.pack("<I", 1) + OUTPUT + struct.pack("<Idd?", 2, 0.25, 0.5, cut_short)
     assert protocol.decode_result(payload) == protocol.Result(
-        9, Outcome.OK, 0, 1.5, 2.5, "", (OutputTensor((1, 2), "uint16", b"abcd"),), (0.25, 0.5)
+        9, Outcome.OK, 0, 1.5, 2.5, "", (OutputTensor((1, 2), "uint16", b"abcd"),), (0.25, 0.5), cut_short
     )
 
 
@@ -117,7 +120,8 @@ def test_an_answer_of_a_failure() -> None:
     [
         (b"", "too early"),
         (HEAD, "too early"),
-        (HEAD + struct.pack("<II", 0, 0) + b"x", "1 bytes too many"),
+        (HEAD + struct.pack("<II", 0, 0), "1 bytes too early"),
+        (HEAD + struct.pack("<II", 0, 0) + b"xy", "1 bytes too many"),
         (HEAD + struct.pack("<II", 0, 2) + bytes(8), "8 bytes too early"),
         (HEAD + struct.pack("<I", 1) + OUTPUT[:-1], "too early"),
         (HEAD + struct.pack("<I", 1) + b"\x09" + OUTPUT[1:], "unknown dtype: code 9"),

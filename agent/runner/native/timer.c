@@ -1,0 +1,69 @@
+/* Timings with the meaning of runtime.RPCTimeEvaluator (TVM, src/runtime/timer.cc), which can end early. */
+#include <string.h>
+#include <time.h>
+
+#include "runner.h"
+
+enum { ZERO_TIMES_LIMIT = 100 };
+
+/* A first call also pays for starting threads and touching memory. This much, beside twice what is hopeless, is
+ * forgiven it; what takes longer is not called again to hear the same. */
+static const double COLD_S = 0.02;
+
+static int64_t now_ns(void) {
+  struct timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  return (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
+}
+
+static void flush_cache(char *to, const char *from, size_t size) {
+  if (!size) return;
+  memcpy(to, from, size);
+  __asm__ volatile("" : : "r"(to) : "memory"); /* or the copy is seen to be unused */
+}
+
+static void sleep_ms(int32_t ms) {
+  struct timespec left = {ms / 1000, (long)(ms % 1000) * 1000000};
+  while (nanosleep(&left, &left) != 0) continue;
+}
+
+static double seconds_of(call_program *call, TVMFFIAny *args, int32_t n_args, int32_t number) {
+  int64_t began = now_ns();
+  for (int32_t i = 0; i < number; i++) call(args, n_args);
+  return (double)(now_ns() - began) / 1e9;
+}
+
+void timer_run(const struct request *request, call_program *call, TVMFFIAny *args, struct timings *to) {
+  const struct plan *plan = &request->plan;
+  double hopeless_s = request->hopeless_s, enough_s = plan->min_repeat_ms / 1e3;
+  int32_t n_args = (int32_t)request->n_args, number = plan->number;
+  double first_s = seconds_of(call, args, n_args, 1); /* pays for what is lazy */
+  if (hopeless_s > 0 && first_s > 2 * hopeless_s + COLD_S) {
+    *to->run_secs = first_s;
+    to->count = 1;
+    to->cut_short = true;
+    return;
+  }
+  size_t flushed = (size_t)plan->cache_flush_bytes / 4 * 4;
+  char *into = flushed ? aligned(flushed) : NULL, *from = flushed ? aligned(flushed) : NULL;
+  for (int32_t i = 0; i < plan->repeat; i++) {
+    double took_s = 0;
+    int zero_times = 0;
+    bool hopeless = false;
+    do {
+      if (took_s > 0) {
+        double needed = enough_s / (took_s / number) + 1, grown = number * 1.618;
+        number = (int32_t)(needed > grown ? needed : grown); /* kept for the next repeats, as TVM does */
+      }
+      flush_cache(into, from, flushed);
+      took_s = seconds_of(call, args, n_args, number);
+      if (took_s == 0) zero_times++;
+      hopeless = hopeless_s > 0 && took_s / number > hopeless_s;
+    } while (took_s < enough_s && zero_times < ZERO_TIMES_LIMIT && !hopeless);
+    to->run_secs[i] = took_s / number;
+    to->count = (uint32_t)i + 1;
+    to->cut_short = hopeless && (took_s < enough_s || i + 1 < plan->repeat);
+    if (to->cut_short) return;
+    if (plan->cooldown_ms > 0 && i % plan->repeats_to_cooldown == 0) sleep_ms(plan->cooldown_ms);
+  }
+}
