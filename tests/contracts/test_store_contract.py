@@ -23,6 +23,7 @@ from tracker.domain import (
     Record,
     RecordFilter,
     TaskResult,
+    TrialTimes,
     Workload,
 )
 from tracker.domain.job_life import finished
@@ -357,6 +358,29 @@ def test_filters(log: Store, query: dict[str, Any], numbers: Any) -> None:
 def test_classes_narrow_a_query(log: Store) -> None:
     assert len(log.records(RecordFilter(), {"pi4", "x"}, 0, 100)[0]) == 6
     assert log.records(RecordFilter(), set(), 0, 100) == ([], 0)
+
+
+def test_times_of_a_job(log: Store) -> None:
+    def times(size: int) -> list[TrialTimes]:
+        found, after = log.trial_times("net-1", 0, size)
+        while after:
+            page, after = log.trial_times("net-1", after, size)
+            found += page
+        return found
+
+    expected = [record for record in everything(log) if record.job_id == "net-1"]
+    assert len(expected) == 6
+    for size in (1, 2, 6, 100):
+        assert times(size) == [
+            TrialTimes(
+                timeline=record.measurement.timeline,
+                outcome=record.measurement.outcome or Outcome.OK,
+                tuned=record.engine != "untuned",
+                device_name=record.measurement.device_name,
+            )
+            for record in expected
+        ]
+    assert log.trial_times("net-9", 0, 10) == ([], 0)
 
 
 def test_best(log: Store) -> None:

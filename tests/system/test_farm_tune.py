@@ -90,6 +90,17 @@ def test_a_light_network_with_random_weights_is_faster_and_answers_as_onnx_runti
             assert timeline.searched_s < timeline.proposed_s < timeline.compiled_s < timeline.built_s
             assert timeline.started_s < timeline.finished_s
 
+    shown = one_board.farm("jobs", "show", job.id, "--timeline", "--json")
+    assert shown.returncode == 0, shown.stderr
+    times = json.loads(shown.stdout)
+    assert (times["trials"], times["baselines"]) == (56, len(records) - 56)
+    assert sum(outcome["trials"] for outcome in times["outcomes"]) == 56
+    assert {"search", "build", "link", "queue", "transfer", "device", "store"} <= {s["step"] for s in times["steps"]}
+    assert all(0 < step["wall_s"] < 1.001 * times["wall_s"] for step in times["steps"])
+    on_board = sum(record.measurement.device_name == "board" for record in records)
+    assert [(device["name"], device["trials"]) for device in times["devices"]] == [("board", on_board)]
+    assert 0 < times["devices"][0]["executing_s"] < times["wall_s"]
+
 
 def test_best_known_records_compile_without_a_trial(one_board):
     (one_board.folder / "small.onnx").write_bytes(small_network(seed=5))

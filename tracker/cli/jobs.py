@@ -76,21 +76,31 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
 
 @jobs.command("show")
 @click.argument("job_id", metavar="ID")
+@click.option("--timeline", is_flag=True, help="Where its time went: search, builds, boards, and who stood idle.")
 @json_option
 @connection_options()
-def show_job(job_id: str, as_json: bool, connection: Connection) -> None:
-    """Show one job: what was asked, its tasks, its result.
+def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection) -> None:
+    """Show one job: what was asked, its tasks, its result; or where its time went.
 
     \b
-    Example:
+    Examples:
       farm jobs show squeezenet-ab2c
+      farm jobs show squeezenet-ab2c --timeline
     """
     from tracker.cli.output import console, facts, print_json
     from tracker.cli.progress import by_time_share, task_table
     from tracker.cli.results import closing_line, print_result
+    from tracker.cli.timeline import print_timeline
 
     with connection.open() as client:
         job = client.job(job_id)
+        times = client.job_timeline(job.id) if timeline else None
+    if times is not None:
+        if as_json:
+            print_json(times)
+        else:
+            print_timeline(console(), job.id, times)
+        return
     if as_json:
         print_json(job)
         return

@@ -29,6 +29,7 @@ from tracker.domain import (
     Job,
     JobSpec,
     JobState,
+    JobTimeline,
     Measurement,
     MeasureRequest,
     Pool,
@@ -41,6 +42,7 @@ __all__ = ["ConnectionLost", "FarmClient", "FarmStatus", "open_channel"]
 CHUNK_BYTES = 1 << 20
 CONNECT_TIMEOUT_S = 5.0
 CALL_TIMEOUT_S = 30.0
+LONG_CALL_TIMEOUT_S = 300.0
 
 _BAD_INPUT = {
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -148,6 +150,12 @@ class FarmClient:
         """``job_id`` may be an unambiguous start of it."""
         with self._errors():
             return from_message(Job, self._stub.GetJob(control_pb2.GetJobRequest(id=job_id), timeout=CALL_TIMEOUT_S))
+
+    def job_timeline(self, job_id: str) -> JobTimeline:
+        """Where the job's time went, so far. ``job_id`` as for ``job``."""
+        request = control_pb2.GetJobRequest(id=job_id)
+        with self._errors():
+            return from_message(JobTimeline, self._stub.GetJobTimeline(request, timeout=LONG_CALL_TIMEOUT_S))
 
     def jobs(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
         """Newest first, without their tasks. ``limit`` 0 means all."""

@@ -27,6 +27,7 @@ from tracker.domain.job import (
     TaskPlan,
     TaskResult,
 )
+from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
 from tracker.domain.record import Record, RecordContext, RecordFilter, Workload
 from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial
@@ -40,6 +41,7 @@ __all__ = [
     "CpuCluster",
     "Device",
     "DeviceState",
+    "DeviceTime",
     "FailedBuild",
     "Fingerprint",
     "Job",
@@ -49,12 +51,14 @@ __all__ = [
     "JobResult",
     "JobSpec",
     "JobState",
+    "JobTimeline",
     "Join",
     "Limits",
     "MeasureRequest",
     "Measurement",
     "OpenMeasure",
     "Outcome",
+    "OutcomeCount",
     "OutputTensor",
     "PackageFile",
     "Pool",
@@ -66,13 +70,17 @@ __all__ = [
     "RunnerInfo",
     "RunnerMode",
     "Shape",
+    "Step",
+    "StepTime",
     "Task",
     "TaskPlan",
     "TaskResult",
     "Telemetry",
     "Timeline",
+    "TimelineSums",
     "TimingPlan",
     "Trial",
+    "TrialTimes",
     "WorkerHello",
     "Workload",
     "matches",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from tracker.domain import Record, RecordFilter
+from tracker.domain import JobTimeline, Record, RecordFilter, TimelineSums
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
+from tracker.store import Store
 
 __all__ = ["Records"]
 
@@ -33,6 +35,15 @@ class Records:
                 return
             left = None if left is None else left - len(page)
 
+    async def timeline(self, job_id: str) -> JobTimeline:
+        """Where the time of the job's trials went, so far."""
+        sums, after = TimelineSums(), 0
+        while True:
+            after = await self._store.call(lambda s, a=after: _add_page(sums, s, job_id, a))  # type: ignore[misc]
+            if not after:
+                # Sorting a hundred thousand spans takes a second: the loop goes on meanwhile.
+                return await asyncio.to_thread(sums.result)
+
     async def best(
         self, workloads: Sequence[str], pool: str, device_class: str, target: str, per_workload: int
     ) -> list[Record]:
@@ -45,3 +56,9 @@ class Records:
         if device_class:
             classes = {device_class} if classes is None else classes & {device_class}
         return await self._store.call(lambda s: s.best_records(workloads, classes, target, per_workload or 1))
+
+
+def _add_page(sums: TimelineSums, store: Store, job_id: str, after: int) -> int:
+    page, after = store.trial_times(job_id, after, _PAGE)
+    sums.add(page)
+    return after

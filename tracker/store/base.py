@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from tracker.domain import Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, Workload
+from tracker.domain import Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, TrialTimes, Workload
 
 __all__ = ["Store"]
 
@@ -100,6 +100,9 @@ class Store(Protocol):
         ``query.limit``). ``after`` is 0 for the first page, then the number that came with the page before;
         0 comes with the last one.
         """
+
+    def trial_times(self, job_id: str, after: int, limit: int) -> tuple[list[TrialTimes], int]:
+        """A page of what the records of a job say of its time, in the order they were kept; paged as ``records``."""
 
     def best_records(
         self, workloads: Sequence[str], classes: Collection[str] | None, target: str, per_workload: int

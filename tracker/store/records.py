@@ -20,6 +20,7 @@ from tracker.domain import (
     Telemetry,
     Timeline,
     TimingPlan,
+    TrialTimes,
 )
 from tracker.store.encoding import decode, encode
 
@@ -36,6 +37,8 @@ _INSERT = f"INSERT INTO records ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT (tria
 _COUNT_TASK = """UPDATE tasks SET trials = trials + 1, failed = failed + :failed,
     best_s = CASE WHEN :median IS NULL THEN best_s WHEN best_s = 0 OR :median < best_s THEN :median ELSE best_s END
     WHERE id = :task"""
+_TIMES = f"""SELECT number, outcome, engine, device_name, {", ".join(_STEPS)} FROM records
+    WHERE job_id = ? AND number > ? ORDER BY number LIMIT ?"""
 # Skips from one workload to the next in the index instead of reading every record.
 _WORKLOADS = """WITH RECURSIVE w (k) AS (SELECT min(workload) FROM records WHERE outcome = 'ok' UNION ALL
     SELECT (SELECT min(workload) FROM records WHERE outcome = 'ok' AND workload > k) FROM w WHERE k IS NOT NULL)
@@ -86,6 +89,11 @@ class RecordTable:
         sql, values = page_query(query, classes, after, limit)
         rows = self._db.execute(sql, values).fetchall()
         return [_record(row[1:]) for row in rows], rows[-1][0] if len(rows) == limit else 0
+
+    def trial_times(self, job_id: str, after: int, limit: int) -> tuple[list[TrialTimes], int]:
+        rows = self._db.execute(_TIMES, [job_id, after, limit]).fetchall()
+        times = [TrialTimes(Timeline(*row[4:]), Outcome(row[1]), row[2] != "untuned", False, row[3]) for row in rows]
+        return times, rows[-1][0] if len(rows) == limit else 0
 
     def best_records(
         self, workloads: Sequence[str], classes: Collection[str] | None, target: str, per_workload: int

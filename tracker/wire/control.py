@@ -82,6 +82,10 @@ class ControlServicer(StreamServicer):
     async def CancelJob(self, request: control_pb2.CancelJobRequest, context: Any) -> job_pb2.Job:
         return _job(await self._jobs.cancel(request.id))
 
+    async def GetJobTimeline(self, request: control_pb2.GetJobRequest, context: Any) -> job_pb2.JobTimeline:
+        job = await self._jobs.get(request.id)
+        return to_message(job_pb2.JobTimeline, await self._records.timeline(job.id))
+
     async def WatchJob(self, request: control_pb2.GetJobRequest, context: Any) -> None:
         async for job in self._jobs.watch(request.id):
             await context.write(_job(job))

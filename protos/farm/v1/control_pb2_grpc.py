@@ -84,6 +84,11 @@ class ControlStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_job__pb2.Job.FromString,
                 _registered_method=True)
+        self.GetJobTimeline = channel.unary_unary(
+                '/farm.v1.Control/GetJobTimeline',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_job__pb2.JobTimeline.FromString,
+                _registered_method=True)
         self.WatchJob = channel.unary_stream(
                 '/farm.v1.Control/WatchJob',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.SerializeToString,
@@ -179,6 +184,12 @@ class ControlServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJobTimeline(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -282,6 +293,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.CancelJobRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_job__pb2.Job.SerializeToString,
+            ),
+            'GetJobTimeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJobTimeline,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_job__pb2.JobTimeline.SerializeToString,
             ),
             'WatchJob': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchJob,
@@ -568,6 +584,33 @@ class Control(object):
             '/farm.v1.Control/CancelJob',
             protos_dot_farm_dot_v1_dot_control__pb2.CancelJobRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_job__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJobTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/GetJobTimeline',
+            protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_job__pb2.JobTimeline.FromString,
             options,
             channel_credentials,
             insecure,

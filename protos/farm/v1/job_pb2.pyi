@@ -22,6 +22,20 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_DONE: _ClassVar[JobState]
     JOB_STATE_FAILED: _ClassVar[JobState]
     JOB_STATE_CANCELLED: _ClassVar[JobState]
+
+class TimelineStep(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TIMELINE_STEP_UNSPECIFIED: _ClassVar[TimelineStep]
+    TIMELINE_STEP_SEARCH: _ClassVar[TimelineStep]
+    TIMELINE_STEP_AWAIT_BUILDER: _ClassVar[TimelineStep]
+    TIMELINE_STEP_BUILD: _ClassVar[TimelineStep]
+    TIMELINE_STEP_LINK: _ClassVar[TimelineStep]
+    TIMELINE_STEP_HAND_OVER: _ClassVar[TimelineStep]
+    TIMELINE_STEP_QUEUE: _ClassVar[TimelineStep]
+    TIMELINE_STEP_TRANSFER: _ClassVar[TimelineStep]
+    TIMELINE_STEP_AWAIT_BOARD: _ClassVar[TimelineStep]
+    TIMELINE_STEP_DEVICE: _ClassVar[TimelineStep]
+    TIMELINE_STEP_STORE: _ClassVar[TimelineStep]
 JOB_KIND_UNSPECIFIED: JobKind
 JOB_KIND_TUNE: JobKind
 JOB_KIND_COMPILE: JobKind
@@ -31,6 +45,17 @@ JOB_STATE_RUNNING: JobState
 JOB_STATE_DONE: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_CANCELLED: JobState
+TIMELINE_STEP_UNSPECIFIED: TimelineStep
+TIMELINE_STEP_SEARCH: TimelineStep
+TIMELINE_STEP_AWAIT_BUILDER: TimelineStep
+TIMELINE_STEP_BUILD: TimelineStep
+TIMELINE_STEP_LINK: TimelineStep
+TIMELINE_STEP_HAND_OVER: TimelineStep
+TIMELINE_STEP_QUEUE: TimelineStep
+TIMELINE_STEP_TRANSFER: TimelineStep
+TIMELINE_STEP_AWAIT_BOARD: TimelineStep
+TIMELINE_STEP_DEVICE: TimelineStep
+TIMELINE_STEP_STORE: TimelineStep
 
 class Shape(_message.Message):
     __slots__ = ("name", "dims")
@@ -179,3 +204,61 @@ class Job(_message.Message):
     utilisation: float
     input_error: bool
     def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., phase: _Optional[str] = ..., error: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., started_unix_s: _Optional[float] = ..., finished_unix_s: _Optional[float] = ..., tuned_for_s: _Optional[float] = ..., tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., result: _Optional[_Union[JobResult, _Mapping]] = ..., target: _Optional[str] = ..., device_class: _Optional[str] = ..., trials: _Optional[int] = ..., worker_id: _Optional[str] = ..., devices: _Optional[int] = ..., utilisation: _Optional[float] = ..., input_error: bool = ...) -> None: ...
+
+class StepTime(_message.Message):
+    __slots__ = ("step", "trials", "total_s", "median_s", "p95_s", "wall_s")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_S_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_S_FIELD_NUMBER: _ClassVar[int]
+    P95_S_FIELD_NUMBER: _ClassVar[int]
+    WALL_S_FIELD_NUMBER: _ClassVar[int]
+    step: TimelineStep
+    trials: int
+    total_s: float
+    median_s: float
+    p95_s: float
+    wall_s: float
+    def __init__(self, step: _Optional[_Union[TimelineStep, str]] = ..., trials: _Optional[int] = ..., total_s: _Optional[float] = ..., median_s: _Optional[float] = ..., p95_s: _Optional[float] = ..., wall_s: _Optional[float] = ...) -> None: ...
+
+class DeviceTime(_message.Message):
+    __slots__ = ("name", "trials", "executing_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTING_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    trials: int
+    executing_s: float
+    def __init__(self, name: _Optional[str] = ..., trials: _Optional[int] = ..., executing_s: _Optional[float] = ...) -> None: ...
+
+class OutcomeCount(_message.Message):
+    __slots__ = ("outcome", "trials")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    outcome: _measurement_pb2.Outcome
+    trials: int
+    def __init__(self, outcome: _Optional[_Union[_measurement_pb2.Outcome, str]] = ..., trials: _Optional[int] = ...) -> None: ...
+
+class JobTimeline(_message.Message):
+    __slots__ = ("wall_s", "tuning_s", "trials", "baselines", "cut_short", "outcomes", "steps", "devices", "builders", "building_s")
+    WALL_S_FIELD_NUMBER: _ClassVar[int]
+    TUNING_S_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    BASELINES_FIELD_NUMBER: _ClassVar[int]
+    CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    BUILDERS_FIELD_NUMBER: _ClassVar[int]
+    BUILDING_S_FIELD_NUMBER: _ClassVar[int]
+    wall_s: float
+    tuning_s: float
+    trials: int
+    baselines: int
+    cut_short: int
+    outcomes: _containers.RepeatedCompositeFieldContainer[OutcomeCount]
+    steps: _containers.RepeatedCompositeFieldContainer[StepTime]
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceTime]
+    builders: int
+    building_s: float
+    def __init__(self, wall_s: _Optional[float] = ..., tuning_s: _Optional[float] = ..., trials: _Optional[int] = ..., baselines: _Optional[int] = ..., cut_short: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[StepTime, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceTime, _Mapping]]] = ..., builders: _Optional[int] = ..., building_s: _Optional[float] = ...) -> None: ...
