@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
+
+import psutil
 
 from tracker.cli.child import Child
 from tracker.client.errors import TrackerUnreachable
@@ -84,8 +86,14 @@ class Farm:
         self._wait(joined, f"{count} devices joined")
 
     def workers_ready(self) -> None:
-        """Until every tuning worker has connected, which it does with TVM loaded."""
+        """Until every tuning worker has connected and has loaded TVM: nothing below the tracker works any more."""
         self._wait(lambda: self.client.status().workers_connected >= self._workers, "the tuning workers connected")
+        self._wait(self._still, "the tuning workers loaded TVM")
+
+    def _still(self) -> bool:
+        before_s = _cpu_s(self.tracker.pid)
+        time.sleep(1.0)
+        return _cpu_s(self.tracker.pid) - before_s < 0.05
 
     def command(self, *arguments: str) -> list[str]:
         """The ``farm`` command line with these ``arguments`` for this farm."""
@@ -111,3 +119,13 @@ class Farm:
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"not after {_START_TIMEOUT_S:.0f} s: {what}; the logs are in {self.folder}")
             time.sleep(0.02)
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds that all descendants of ``pid`` have used."""
+    total_s = 0.0
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total_s += times.user + times.system
+    return total_s

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["describe_machine", "threads"]
+from agent.fingerprint import read_fingerprint
+from tracker.domain.target import derive_target
+
+__all__ = ["describe_machine", "host_target", "threads"]
 
 
 def describe_machine() -> str:
@@ -22,6 +25,11 @@ def describe_machine() -> str:
 def threads() -> int:
     """Threads of a kernel on both sides: one a CPU that this process may use."""
     return len(psutil.Process().cpu_affinity() or [0])
+
+
+def host_target() -> str:
+    """The target that the farm derives for a device of this machine, as JSON; stock TVM gets the same."""
+    return derive_target(read_fingerprint(), threads()).target
 
 
 def _processor() -> str:

@@ -1,0 +1,154 @@
+"""Stock TVM's side: its own tracker, server, builder and runner, with their defaults.
+
+Started as TVM's documentation says: ``python -m tvm.exec.rpc_tracker`` and
+``python -m tvm.exec.rpc_server --tracker … --key …``. Two things are set: the address (127.0.0.1), and
+TVM_NUM_THREADS, so that its kernels run with as many threads as the farm's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+__all__ = ["KEY", "StockFarm", "StockProcess", "require_compiler"]
+
+KEY = "bench"
+_START_TIMEOUT_S = 120.0
+
+
+def require_compiler() -> None:
+    """Stock TVM links each candidate with ``cc``. Raises RuntimeError, in one sentence, where there is none."""
+    if shutil.which("cc") is None and shutil.which("gcc") is None:
+        raise RuntimeError(
+            "Stock TVM links its kernels with a C compiler and this machine has none: install one (Debian: apt install "
+            "gcc libc6-dev) and run the benchmark again. The farm itself needs none."
+        )
+
+
+class StockProcess:
+    """A Python of stock TVM's in a session of its own, its output in ``log``; ended with all its children."""
+
+    def __init__(self, arguments: Sequence[str], log: Path, threads: int) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd=Path(__file__).parents[1],
+                env={**os.environ, "TVM_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"},
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __enter__(self) -> StockProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def ended(self) -> bool:
+        """True when it ended well. Raises RuntimeError, with the last it wrote, when it failed."""
+        code = self._process.poll()
+        if code is None:
+            return False
+        if code != 0:
+            words = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+            raise RuntimeError(f"stock TVM's process ended with exit code {code}. It wrote last:\n{words}")
+        return True
+
+    def stop(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+class StockFarm:
+    """A context: TVM's RPC tracker and ``servers`` RPC servers that have registered with it."""
+
+    def __init__(self, folder: Path, *, threads: int, servers: int = 1) -> None:
+        self.folder = folder
+        self.threads = threads
+        self.port = 0
+        self.servers: list[StockProcess] = []
+        self._wanted = servers
+        self._running = ExitStack()
+
+    def __enter__(self) -> StockFarm:
+        require_compiler()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._start()
+        except BaseException:
+            self._running.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def _start(self) -> None:
+        self.port = free_port()
+        self.tracker = self._run("tracker", "tvm.exec.rpc_tracker", self.port)
+        self._wait(self._tracker_answers, "stock TVM's tracker answers")
+        register = ["--tracker", f"127.0.0.1:{self.port}", "--key", KEY]
+        for number in range(self._wanted):
+            self.servers.append(self._run(f"server{number}", "tvm.exec.rpc_server", free_port(), *register))
+        self._wait(lambda: self.registered() >= self._wanted, f"{self._wanted} stock servers registered")
+
+    def _run(self, name: str, module: str, port: int, *options: str) -> StockProcess:
+        # Without an end to match, ports beyond its own range of 9090 to 9199 are refused.
+        address = ["--host", "127.0.0.1", "--port", str(port), "--port-end", str(port + 1)]
+        process = StockProcess(["-m", module, *address, *options], self.folder / f"{name}.log", self.threads)
+        return self._running.enter_context(process)
+
+    def _tracker_answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1.0):
+            return True
+        return False
+
+    def registered(self) -> int:
+        """Servers that wait for a client, by the tracker's own summary."""
+        from tvm import rpc
+
+        queues = rpc.connect_tracker("127.0.0.1", self.port).summary()["queue_info"]
+        return int(queues.get(KEY, {}).get("free", 0))
+
+    def rpc_config(self) -> Any:
+        from tvm.s_tir import meta_schedule as ms
+
+        return ms.runner.RPCConfig(tracker_host="127.0.0.1", tracker_port=self.port, tracker_key=KEY)
+
+    def _wait(self, true: object, what: str) -> None:
+        assert callable(true)
+        deadline_s = time.monotonic() + _START_TIMEOUT_S
+        while not true():
+            for process in (self.tracker, *self.servers):
+                process.ended()
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"not after {_START_TIMEOUT_S:.0f} s: {what}")
+            time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
