@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,8 @@ HERE = Path(__file__).parent
 QUICK_FOLDER = Path("build/bench")
 LIMIT_S = 900.0
 QUICK_LIMIT_S = 240.0
-_console = Console(highlight=False)
+# A log file is no terminal of 80 columns.
+_console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 @click.command()

@@ -99,7 +99,7 @@ def measure_stock(stock: StockFarm, candidates: Sequence[Candidate], kind: str) 
     config = ms.runner.EvaluatorConfig(number=1, repeat=1, min_repeat_ms=0)
     runner = ms.runner.RPCRunner(rpc_config=stock.rpc_config(), evaluator_config=config)
     inputs = [
-        ms.runner.RunnerInput(str(getattr(each, kind)), device_type="llvm", args_info=list(each.arguments))
+        ms.runner.RunnerInput(str(getattr(each, kind)), device_type="cpu", args_info=list(each.arguments))
         for each in candidates
     ]
     run_s: list[float] = []

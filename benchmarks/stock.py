@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
+
 __all__ = ["KEY", "StockFarm", "StockProcess", "require_compiler"]
 
 KEY = "bench"
@@ -74,9 +76,17 @@ class StockProcess:
         return True
 
     def stop(self) -> None:
+        """Kill it with all its children, wherever they went: TVM's tracker and server start sessions of their own."""
+        left = []
+        with suppress(psutil.NoSuchProcess):
+            left = psutil.Process(self._process.pid).children(recursive=True)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        for child in left:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
         self._process.wait()
+        psutil.wait_procs(left, timeout=10)
 
 
 class StockFarm:

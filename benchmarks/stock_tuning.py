@@ -5,8 +5,9 @@ else is the default of ``tune_tir`` and ``tune_relax`` in TVM 0.27: rounds of 64
 one worker a physical core, XGBoost cost model, evolutionary search with a population of 512, gradient task
 scheduler, JSON database, and for the runner EvaluatorConfig(number=3, repeat=1, min_repeat_ms=100).
 
-``imported.txt`` and ``begun.txt`` in the working folder hold the Unix time at which TVM was loaded and at
-which tuning began, ``ended.txt`` that of its end.
+In the working folder ``begun.txt`` holds the Unix time at which TVM was loaded and the work began, ``ended.txt``
+that of its end, ``profile.json`` what MetaSchedule's own profiler had counted after the last round, in seconds:
+the one addition to the defaults is a measure callback that writes it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["DATABASE", "StockOrder", "load_stock_model", "trial_lines"]
+__all__ = ["DATABASE", "PROFILE", "StockOrder", "load_stock_model", "trial_lines"]
 
 DATABASE = "database_tuning_record.json"
+PROFILE = "profile.json"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class StockOrder:
         return ["-m", "benchmarks.stock_tuning", str(path)]
 
     def stamp(self, name: str) -> float | None:
-        """Unix seconds of ``imported``, ``begun`` or ``ended``; None where it is not that far."""
+        """Unix seconds of ``begun`` or ``ended``; None where it is not that far."""
         path = Path(self.work_dir, f"{name}.txt")
         return float(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -71,26 +73,43 @@ def main(order: StockOrder) -> None:
     from benchmarks.stock import KEY
 
     folder = Path(order.work_dir)
-    _stamp(folder, "imported")
-    config = ms.runner.RPCConfig(tracker_host="127.0.0.1", tracker_port=order.tracker_port, tracker_key=KEY)
-    target = tvm.target.Target(order.target)
-    model = Path(order.model)
+    begun_s = _stamp(folder, "begun")
+
+    @ms.derived_object
+    class Watch(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
+        """Writes down where the time went, after each round: the process is killed in the end."""
+
+        def apply(self, *_: object) -> None:
+            spent = {name: float(seconds) for name, seconds in profiler.get().items()}
+            _write(folder / PROFILE, json.dumps({**spent, "seconds": time.time() - begun_s}))
+
+    model, target = Path(order.model), tvm.target.Target(order.target)
     whole = model.suffix == ".onnx"
     module = load_stock_model(model) if whole else tvm.ir.load_json(model.read_text(encoding="utf-8"))
-    runner = ms.runner.RPCRunner(rpc_config=config)
-    _stamp(folder, "begun")
-    if whole:
-        ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, runner=runner)
-    else:
-        ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, runner=runner)
+    config = ms.runner.RPCConfig(tracker_host="127.0.0.1", tracker_port=order.tracker_port, tracker_key=KEY)
+    options = {
+        "runner": ms.runner.RPCRunner(rpc_config=config),
+        "measure_callbacks": [*ms.measure_callback.MeasureCallback.create("default"), Watch()],
+    }
+    with ms.Profiler() as profiler:
+        if whole:
+            ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, **options)
+        else:
+            ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, **options)
     _stamp(folder, "ended")
 
 
-def _stamp(folder: Path, name: str) -> None:
+def _stamp(folder: Path, name: str) -> float:
+    now_s = time.time()
+    _write(folder / f"{name}.txt", str(now_s))
+    return now_s
+
+
+def _write(path: Path, text: str) -> None:
     # Whole or not at all: it is read while we run.
-    path = folder / f"{name}.new"
-    path.write_text(str(time.time()), encoding="utf-8")
-    path.replace(folder / f"{name}.txt")
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
 
 
 if __name__ == "__main__":

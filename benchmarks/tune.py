@@ -124,7 +124,7 @@ def build_alone(records: Sequence[Record], module: tvm.ir.IRModule, pool: Builde
     import tvm
 
     from tracker.tuning.building.pool import BuildRequest
-    from tracker.tuning.engines.ansor import apply_trace
+    from tracker.tuning.engines.space import apply_trace
 
     built: queue.SimpleQueue[Any] = queue.SimpleQueue()
     pool.deliver_to(built.put)

@@ -1,0 +1,87 @@
+"""The farm's side of the benchmark anytime."""
+
+from __future__ import annotations
+
+import statistics
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import tvm
+
+from benchmarks.curves import Trial, best_until, latency_curve
+from benchmarks.farm import Farm
+from benchmarks.machine import host_target
+from benchmarks.model_timing import TimedModel
+from tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
+from tracker.domain.job_timeline import Step
+from tracker.tuning.building.builder import build_model
+from tracker.tuning.models.graph import lower, with_schedules
+from tracker.tuning.models.onnx import load_onnx
+from tracker.tuning.models.package import LIBRARY, PARAMS, save_params
+
+__all__ = ["FarmSide"]
+
+
+class FarmSide:
+    """A tune of ``model``, its trials, and the model as it stood at any time."""
+
+    def __init__(self, model: Path, folder: Path) -> None:
+        self._model = model
+        self._folder = folder
+        self._trials: list[Trial] = []
+        self._weights: dict[str, int] = {}
+        self._untuned_s: dict[str, float] = {}
+        self.rate = 0.0
+        #: By step of a trial: the share of the tuning time in which any trial was in it.
+        self.shares: dict[str, float] = {}
+
+    def tune(self, farm: Farm, until_s: float) -> None:
+        """A job of ``until_s`` seconds of budget, and its package. Raises RuntimeError when it fails."""
+        client = farm.client
+        spec = JobSpec(
+            kind=JobKind.TUNE,
+            model_name="squeezenet",
+            model=client.put_artifact(self._model),
+            pool=farm.devices()[0].pools[0],
+            budget_s=until_s,
+        )
+        job: Job = client.submit(spec, uuid.uuid4().hex)
+        for latest in client.watch(job.id):
+            job = latest
+        if job.state is not JobState.DONE or job.result is None:
+            raise RuntimeError(f"the farm's job {job.id} is {job.state and job.state.value}: {job.error}")
+        for record in client.records(RecordFilter(job_id=job.id)):
+            if record.engine != "untuned":
+                run_secs = record.measurement.run_secs
+                at_s = record.measurement.timeline.stored_s - job.started_unix_s
+                seconds = statistics.median(run_secs) if run_secs else None
+                self._trials.append(Trial(at_s, record.workload, seconds, record.trace))
+        self._weights = {task.workload: task.weight for task in job.tasks}
+        self._untuned_s = {task.workload: task.untuned_s for task in job.tasks}
+        self.rate = sum(trial.at_s <= until_s for trial in self._trials) / until_s
+        timeline = client.job_timeline(job.id)
+        spent = {step.step: step.wall_s / timeline.tuning_s for step in timeline.steps}
+        steps = {"search": Step.SEARCH, "build": Step.BUILD, "device": Step.DEVICE}
+        self.shares = {name: min(1.0, spent.get(step, 0.0)) for name, step in steps.items()}
+        for file in job.result.files:
+            client.get_artifact(file.content, self._folder / f"package-{file.name}")
+
+    def curve(self, until_s: float) -> list[tuple[float, float]]:
+        return latency_curve(self._trials, self._weights, self._untuned_s, until_s)
+
+    def models(self, points: Sequence[float]) -> list[TimedModel]:
+        """``farm 0`` (untuned), ``farm 30``, … compiled from the trials answered by then, and ``package``."""
+        target = tvm.target.Target(host_target())
+        lowered = lower(load_onnx(self._model.read_bytes(), {}, "squeezenet").module, target)
+        params = self._folder / "farm-params.bin"
+        save_params(lowered.params, params)
+        models = []
+        for point in (0.0, *points):
+            best = best_until(self._trials, point)
+            traces = {key: trial.trace for key, trial in best.items() if (trial.seconds or 0.0) < self._untuned_s[key]}
+            library = self._folder / f"farm-{point:.0f}.so"
+            library.write_bytes(build_model(with_schedules(lowered.module, target, traces), target))
+            models.append(TimedModel(f"farm {point:.0f}", str(library), str(params), tuple(lowered.params)))
+        library, params = (self._folder / f"package-{name}" for name in (LIBRARY, PARAMS))
+        return [*models, TimedModel("package", str(library), str(params), tuple(lowered.params))]

@@ -1,0 +1,106 @@
+"""Stock TVM's side of the benchmark anytime."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import tvm
+from tvm.s_tir import meta_schedule as ms
+
+from benchmarks.curves import latency_curve
+from benchmarks.farm import Farm
+from benchmarks.machine import host_target, threads
+from benchmarks.model_timing import TimedModel
+from benchmarks.stock import StockFarm, StockProcess
+from benchmarks.stock_database import applied, read_trials
+from benchmarks.stock_tuning import PROFILE, StockOrder, load_stock_model, trial_lines
+from protos.measurement import Argument, Artifact, Limits, Measurement, MeasureRequest, Program, ProgramKind
+from tracker.tuning.building.builder import build_kernel, build_model
+from tracker.tuning.loop import UNTUNED_PLAN, median
+from tracker.tuning.models.graph import workload_key
+
+__all__ = ["StockSide"]
+
+#: More than it reaches in the time it has.
+_TRIALS = 20_000
+
+
+class StockSide:
+    """``tune_relax`` on ``model``, its trials, and the model as it stood at any time."""
+
+    def __init__(self, model: Path, folder: Path) -> None:
+        self._model = model
+        self._folder = folder
+        self._work_dir = folder / "stock-tuning"
+        self._weights: dict[str, int] = {}
+        self._untuned_s: dict[str, float] = {}
+        self._growth: list[tuple[float, int]] = []
+        self.rate = 0.0
+        #: By step: the share of the time up to the last round that ended; empty where none did.
+        self.shares: dict[str, float] = {}
+
+    def measure_untuned(self, farm: Farm) -> None:
+        """What each of its tasks costs untuned, timed as the farm times its own. RuntimeError where one fails."""
+        target = tvm.target.Target(host_target())
+        requests = []
+        for task in ms.relax_integration.extract_tasks(load_stock_model(self._model), target):
+            module = task.dispatched[0]
+            key = workload_key(module)
+            self._weights[key] = int(task.weight)
+            library, *_ = build_kernel(tvm.ir.save_json(module), host_target())
+            arguments = tuple(
+                Argument(tuple(int(size) for size in info.shape), str(info.dtype), fill_seed=number)
+                for number, info in enumerate(ms.arg_info.ArgInfo.from_entry_func(module, remove_preproc=False))
+            )
+            artifact = Artifact(hashlib.sha256(library).hexdigest(), len(library), library)
+            program = Program(ProgramKind.KERNEL, artifact, "main", arguments)
+            requests.append(MeasureRequest(key, program, UNTUNED_PLAN, Limits(run_timeout_s=60.0)))
+        for answer in farm.client.measure(requests, client="benchmark", pool=farm.devices()[0].pools[0]):
+            if isinstance(answer, Measurement):
+                if not answer.run_secs:
+                    raise RuntimeError(f"an untuned task could not be measured: {answer.outcome} {answer.detail}")
+                self._untuned_s[answer.trial_id] = median(answer.run_secs)
+
+    def tune(self, until_s: float) -> None:
+        """``tune_relax`` for ``until_s`` seconds after TVM was imported, then kill it."""
+        with StockFarm(self._folder / "stock", threads=threads()) as stock:
+            order = StockOrder(str(self._model), host_target(), stock.port, str(self._work_dir), _TRIALS)
+            with StockProcess(order.arguments(), self._folder / "stock.log", threads()) as process:
+                begun_s = None
+                while begun_s is None or time.time() < begun_s + until_s:
+                    if process.ended():
+                        raise RuntimeError(f"stock TVM ended its {_TRIALS} trials within {until_s:.0f} s")
+                    begun_s = order.stamp("begun")
+                    count = trial_lines(self._work_dir)
+                    if begun_s is not None and count > (self._growth[-1][1] if self._growth else 0):
+                        self._growth.append((time.time() - begun_s, count))
+                    time.sleep(0.1)
+        self._growth = [(at_s, count) for at_s, count in self._growth if at_s <= until_s]
+        self.rate = (self._growth[-1][1] if self._growth else 0) / until_s
+        profile = self._work_dir / PROFILE
+        if profile.exists():
+            spent = json.loads(profile.read_text(encoding="utf-8"))
+            build_s, measure_s = spent["SendToBuilder"], spent["SendToRunner"] + spent["JoinRunnerFutures"]
+            search_s = spent["seconds"] - build_s - measure_s
+            steps = {"search": search_s, "build": build_s, "device": measure_s}
+            self.shares = {name: each / spent["seconds"] for name, each in steps.items()}
+
+    def curve(self, until_s: float) -> list[tuple[float, float]]:
+        return latency_curve(read_trials(self._work_dir, self._growth), self._weights, self._untuned_s, until_s)
+
+    def models(self, points: Sequence[float]) -> list[TimedModel]:
+        """``stock 0`` (untuned), ``stock 30``, … compiled from the trials in its database by then."""
+        target = tvm.target.Target(host_target())
+        untuned = load_stock_model(self._model)
+        models = []
+        for point in (0.0, *points):
+            count = max((count for at_s, count in self._growth if at_s <= point), default=0)
+            module = applied(untuned, target, self._work_dir, count) if count else untuned
+            library = self._folder / f"stock-{point:.0f}.so"
+            library.write_bytes(build_model(module, target))
+            models.append(TimedModel(f"stock {point:.0f}", str(library)))
+        return models
