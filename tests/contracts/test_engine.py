@@ -8,8 +8,9 @@ tvm = pytest.importorskip("tvm")
 
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
-from tracker.tuning.engines.ansor import AnsorEngine, apply_trace, new_cost_model  # noqa: E402
+from tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
 from tracker.tuning.engines.base import Learned  # noqa: E402
+from tracker.tuning.engines.space import apply_trace  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2})
@@ -25,7 +26,7 @@ def workload(name: str) -> tvm.ir.IRModule:
 
 
 def ansor(module: tvm.ir.IRModule, seed: int = 1) -> AnsorEngine:
-    return AnsorEngine(module, TARGET, "task", new_cost_model(1, seed), seed=seed, batch=8, threads=1)
+    return AnsorEngine(module, TARGET, "task", Experience(1, seed), seed=seed)
 
 
 @pytest.fixture(params=["matmul", "conv2d"])

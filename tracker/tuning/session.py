@@ -44,7 +44,8 @@ from tracker.domain import (
 )
 from tracker.tuning.building.builder import build_model
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
-from tracker.tuning.engines.ansor import AnsorEngine, apply_trace, new_cost_model
+from tracker.tuning.engines.ansor import AnsorEngine, Experience
+from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError, SessionOver, TuningError
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.loop import Budget, TaskState, TuningLoop, median
@@ -176,25 +177,23 @@ class _Session:
             for task_id, task in zip(ids, extracted, strict=True)
         )
         self._pipe.send(Progress("finding tasks", self._tuned_for_s, plans))
-        cost_model = new_cost_model(self._builders.workers, self._job.spec.seed)
+        experience = Experience(threads=1, seed=self._job.spec.seed)
         self._modules = {task_id: task.module for task_id, task in zip(ids, extracted, strict=True)}
         states = [
-            self._state(task_id, number, task, cost_model)
+            self._state(task_id, number, task, experience)
             for number, (task_id, task) in enumerate(zip(ids, extracted, strict=True))
         ]
         self._take_up(states)
         return states
 
-    def _state(self, task_id: str, number: int, task: ExtractedTask, cost_model: object) -> TaskState:
+    def _state(self, task_id: str, number: int, task: ExtractedTask, experience: Experience) -> TaskState:
         def new_engine() -> AnsorEngine:
             return AnsorEngine(
                 task.module,
                 self._target,
                 task.name,
-                cost_model,
+                experience,
                 seed=self._job.spec.seed * 1009 + number,
-                batch=BATCH,
-                threads=self._builders.workers,
             )
 
         return TaskState(

@@ -1,158 +1,218 @@
-"""Engine ``ansor``: MetaSchedule's sketch rules, evolutionary search and cost model, as ask and tell.
+"""Engine ``ansor``: sketches from MetaSchedule's rules, an evolution that never starts over, and a learned cost model.
 
 Ansor (Zheng et al., OSDI 2020) draws sketches from a workload by rules, fills them at random and
-evolves them under a learned cost model. ``tvm.s_tir.meta_schedule`` is its published successor:
-``PostOrderApply`` with the target's rules, ``EvolutionarySearch`` and an XGBoost rank model on
-per-store features. Stock TVM drives them through ``TaskScheduler``; here they are driven from
-outside, so that search, build and measurement overlap.
+evolves them under a cost model. ``tvm.s_tir.meta_schedule``, its successor, does the same and
+starts every batch from a new population; making that population costs more than building and
+timing the few candidates it yields. Here the population stays: each batch adds a few newcomers,
+which descend from the best measured and the best predicted, and all that was ever bred and not
+yet measured competes again under what the model has learned since. A task's first population
+holds what was fast on its relatives in the same model (``sketch``).
 """
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
 
 import numpy as np
 import tvm
-import tvm.s_tir.tensor_intrin  # registers the intrinsics that rules and traces name
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
+from tvm.s_tir.schedule import Trace
 
 from tracker.tuning.engines.base import Candidate, Learned
+from tracker.tuning.engines.cost_model import CostModel, Features
+from tracker.tuning.engines.sketch import Relatives, Sketch
+from tracker.tuning.engines.space import Space, apply_trace, trace_json
 
-__all__ = ["AnsorEngine", "apply_trace", "new_cost_model"]
+__all__ = ["AnsorEngine", "Experience"]
 
-#: What MetaSchedule writes for a candidate that failed (measure_callback/add_to_database.cc).
-_FAILED_S = 1e10
-#: Batches that bring nothing new before a space counts as exhausted.
-_EMPTY_BATCHES = 3
+#: Newcomers of one generation, and generations of one batch: the second descends from what the first found.
+_NEWCOMERS = 20
+_GENERATIONS = 2
+#: Unmeasured individuals that live on from batch to batch.
+_POPULATION = 96
+#: Share of newcomers drawn at random, at first and once this many were measured.
+_RANDOM_AT_FIRST, _RANDOM_LATER, _SEASONED = 0.5, 0.1, 24
+#: Share of a batch that is not the model's choice.
+_BLIND = 0.12
+#: Relatives' schedules tried in a task's first batch, and how many of that batch at most.
+_ADOPTED, _ADOPTED_SHARE = 16, 0.75
+_NO_FEATURES: Features = np.zeros((0, 0), dtype=np.float32)
+#: Attempts at a newcomer before the space counts as exhausted.
+_ATTEMPTS = 60
 
 
-def new_cost_model(threads: int, seed: int) -> ms.cost_model.PyCostModel:
-    """The cost model that all tasks of a job share: what one convolution teaches helps the next.
+class Experience:
+    """What the tasks of one job learn together: the cost model and each other's best schedules."""
 
-    Until it has learned something it scores at random, by numpy's global generator: ``seed`` goes there.
-    """
-    np.random.seed(seed % 2**32)
-    return ms.cost_model.XGBModel(num_warmup_samples=64, num_tuning_cores=threads)
+    def __init__(self, threads: int, seed: int) -> None:
+        self.cost_model = CostModel(threads, seed)
+        self.relatives = Relatives()
 
 
-def apply_trace(module: tvm.ir.IRModule, trace: str) -> Schedule:
-    """``module`` scheduled as ``trace`` says. Raises what TVM raises where it does not apply."""
-    schedule = Schedule(module, debug_mask="none")
-    tvm.s_tir.schedule.Trace.apply_json_to_schedule(json.loads(trace), schedule)
-    return schedule
+@dataclass
+class _Individual:
+    """A point of the space. ``seconds`` is infinite where it failed, None before it was measured."""
+
+    key: str
+    trace: Trace
+    features: Features
+    score: float = 0.0
+    adopted: bool = False
+    seconds: float | None = None
 
 
 class AnsorEngine:
-    """The search for one task. ``batch`` is how many candidates one evolution yields; see ``Engine``.
-
-    The population is far smaller than MetaSchedule's 512: on convolutions its search would take
-    twice the time of building and measuring together, for no better result in equal time.
-    """
+    """The search for one task; see ``Engine``. Equal seeds and reports give equal proposals."""
 
     def __init__(
-        self,
-        module: tvm.ir.IRModule,
-        target: tvm.target.Target,
-        name: str,
-        cost_model: ms.cost_model.PyCostModel,
-        *,
-        seed: int,
-        batch: int,
-        threads: int,
+        self, module: tvm.ir.IRModule, target: tvm.target.Target, name: str, experience: Experience, *, seed: int
     ) -> None:
         self._module = module
-        self._cost_model = cost_model
-        self._target = target
-        strategy = ms.search_strategy.EvolutionarySearch(
-            population_size=96,
-            init_measured_ratio=0.3,
-            init_min_unmeasured=16,
-            genetic_num_iters=2,
-            genetic_max_fail_count=4,
-        )
-        self._context = ms.TuneContext(
-            mod=module,
-            target=target,
-            space_generator="post-order-apply",
-            search_strategy=strategy,
-            task_name=name,
-            rand_state=seed % (2**31 - 2) + 1,
-            num_threads=threads,
-        )
-        self._database = ms.database.MemoryDatabase()
-        self._workload = self._database.commit_workload(module)
+        self._task = str(ms.utils.shash2hex(module))
+        self._space = Space(module, target, name, seed)
+        self._experience = experience
+        self._rng = Random(seed)
         self._seen: set[str] = set()
-        self._ready: list[Candidate] = []
-        self._context.pre_tuning(
-            max_trials=2**30,
-            num_trials_per_iter=batch,
-            design_spaces=self._context.generate_design_space(),
-            database=self._database,
-            cost_model=cost_model,
-        )
+        self._proposed: dict[str, _Individual] = {}
+        self._population: list[_Individual] = []
+        self._measured: list[_Individual] = []
+        self._adopted = False
 
     def propose(self, count: int) -> list[Candidate]:
-        for _ in range(_EMPTY_BATCHES):
-            if self._ready:
-                break
-            found = self._context.generate_measure_candidates()
-            if found is None:
-                break
-            for measured in found:
-                candidate = self._candidate(measured)
-                if candidate.key not in self._seen:
-                    self._seen.add(candidate.key)
-                    self._ready.append(candidate)
-        chosen, self._ready = self._ready[:count], self._ready[count:]
-        return chosen
+        if not self._adopted:
+            self._adopted = True
+            self._adopt()
+        for _ in range(_GENERATIONS):
+            self._breed()
+            self._judge()
+            del self._population[_POPULATION:]
+        chosen = self._choose(count)
+        self._proposed.update((individual.key, individual) for individual in chosen)
+        return [self._candidate(individual) for individual in chosen]
 
     def report(self, results: Sequence[Learned]) -> None:
-        if not results:
-            return
-        candidates = [learned.candidate.handle for learned in results]
-        outcomes = []
-        for learned in results:
-            run_secs = list(learned.run_secs) or [_FAILED_S]
-            outcomes.append(ms.runner.RunnerResult(run_secs, None))
-            record = ms.database.TuningRecord(
-                learned.candidate.handle.sch.trace,
-                self._workload,
-                run_secs,
-                self._target,
-                learned.candidate.handle.args_info,
-            )
-            self._database.commit_tuning_record(record)
-        self._cost_model.update(self._context, candidates, outcomes)
+        learned = []
+        for result in results:
+            individual = self._proposed.get(result.candidate.key)
+            if individual is not None and individual.seconds is None:
+                individual.seconds = min(result.run_secs, default=math.inf)
+                learned.append(individual)
+        self._learn(learned)
 
     def replay(self, trace: str, run_secs: tuple[float, ...]) -> bool:
         try:
             schedule = apply_trace(self._module, trace)
         except Exception:  # noqa: BLE001 - a trace of another workload fails in whatever way its first misfit does
             return False
-        arguments = ms.arg_info.ArgInfo.from_entry_func(schedule.mod, remove_preproc=True)
-        candidate = self._candidate(ms.MeasureCandidate(schedule, arguments))
-        self._seen.add(candidate.key)
-        self.report([Learned(candidate, run_secs)])
+        individual = self._meet(schedule)
+        if individual is not None:
+            individual.features = self._space.features([schedule])[0]
+            individual.seconds = min(run_secs, default=math.inf)
+            self._proposed[individual.key] = individual
+            self._learn([individual])
         return True
 
-    def _candidate(self, measured: ms.MeasureCandidate) -> Candidate:
-        scheduled = measured.sch.mod
-        return Candidate(
-            key=ms.utils.shash2hex(scheduled),
-            trace=json.dumps(measured.sch.trace.as_json(), separators=(",", ":"), default=_plain),
-            module=tvm.ir.save_json(scheduled),
-            handle=measured,
-        )
+    # -- learning
 
+    def _learn(self, individuals: Sequence[_Individual]) -> None:
+        if not individuals:
+            return
+        times = [math.inf if i.seconds is None else i.seconds for i in individuals]
+        self._experience.cost_model.learn(self._task, [i.features for i in individuals], times)
+        for individual, seconds in zip(individuals, times, strict=True):
+            if math.isfinite(seconds):
+                self._measured.append(individual)
+                best = trace_json(individual.trace, before_postprocessing=True)
+                self._experience.relatives.add(self._task, best, seconds)
+        self._measured.sort(key=lambda individual: individual.seconds or 0.0)
 
-def _plain(value: object) -> int | float | str:
-    """TVM's own scalars as JSON's."""
-    if isinstance(value, tvm.tirx.IntImm):
-        return int(value)
-    if isinstance(value, tvm.tirx.FloatImm):
-        return float(value.value)
-    if isinstance(value, tvm.tirx.StringImm):
-        return str(value.value)
-    raise TypeError(f"a trace holds a {type(value).__name__}, which JSON cannot carry")
+    # -- the population
+
+    def _adopt(self) -> None:
+        """Bring in what was fast on tasks of the same form."""
+        schedules = []
+        for sketch in self._sketches():
+            for relative in self._experience.relatives.of(self._task, sketch)[:_ADOPTED]:
+                decisions = sketch.adopt(relative.sketch)
+                if decisions is not None:
+                    schedules.append(self._space.decided(sketch, decisions, self._rng))
+        self._add([schedule for schedule in schedules if schedule is not None], adopted=True)
+
+    def _sketches(self) -> list[Sketch]:
+        """One point of each form of this task's space."""
+        forms: dict[str, Sketch] = {}
+        for _ in range(2 * len(self._space)):
+            schedule = self._space.sample(self._rng)
+            if schedule is not None:
+                sketch = Sketch.of(trace_json(schedule.trace, before_postprocessing=True))
+                forms.setdefault(sketch.family, sketch)
+        return list(forms.values())
+
+    def _breed(self) -> None:
+        newcomers: list[Schedule] = []
+        random_share = _RANDOM_LATER if len(self._measured) >= _SEASONED else _RANDOM_AT_FIRST
+        parents = self._parents()
+        for _ in range(_ATTEMPTS):
+            if len(newcomers) >= _NEWCOMERS:
+                break
+            if not parents or self._rng.random() < random_share:
+                schedule = self._space.sample(self._rng)
+            else:
+                schedule = self._space.mutate(self._rng.choice(parents).trace, self._rng)
+            if schedule is not None:
+                newcomers.append(schedule)
+        self._add(newcomers)
+
+    def _parents(self) -> list[_Individual]:
+        """The best measured and the best predicted, the best of either most often."""
+        fittest = self._measured[: max(4, len(self._measured) // 8)]
+        promising = self._population[: len(fittest)] if self._proposed else []
+        return [*fittest, *fittest[:3], *promising, *promising[:3]]
+
+    def _add(self, schedules: Sequence[Schedule], adopted: bool = False) -> None:
+        met = [(self._meet(schedule), schedule) for schedule in schedules]
+        fresh = [(individual, schedule) for individual, schedule in met if individual is not None]
+        features = self._space.features([schedule for _, schedule in fresh]) if fresh else []
+        for (individual, _), rows in zip(fresh, features, strict=True):
+            individual.features = rows
+            individual.adopted = adopted
+            self._population.append(individual)
+
+    def _meet(self, schedule: Schedule) -> _Individual | None:
+        """The individual that ``schedule`` is; None for one seen before."""
+        key = str(ms.utils.shash2hex(schedule.mod))
+        if key in self._seen:
+            return None
+        self._seen.add(key)
+        return _Individual(key, schedule.trace, _NO_FEATURES)
+
+    def _judge(self) -> None:
+        """Order the population, the most promising first."""
+        scores = self._experience.cost_model.scores([individual.features for individual in self._population])
+        for number, individual in enumerate(self._population):
+            individual.score = self._rng.random() if scores is None else float(scores[number])
+        self._population.sort(key=lambda individual: -individual.score)
+
+    def _choose(self, count: int) -> list[_Individual]:
+        adopted = [i for i in self._population if i.adopted][: math.ceil(_ADOPTED_SHARE * count)]
+        chosen = adopted if not self._measured else []
+        blind = min(len(self._population) - count, round(_BLIND * count))
+        for individual in self._population:
+            if len(chosen) >= count - max(0, blind):
+                break
+            if individual not in chosen:
+                chosen.append(individual)
+        rest = [individual for individual in self._population if individual not in chosen]
+        chosen += self._rng.sample(rest, min(len(rest), count - len(chosen)))
+        taken = {individual.key for individual in chosen}
+        self._population = [individual for individual in self._population if individual.key not in taken]
+        return chosen
+
+    def _candidate(self, individual: _Individual) -> Candidate:
+        trace = trace_json(individual.trace)
+        scheduled = apply_trace(self._module, trace).mod
+        return Candidate(individual.key, trace, tvm.ir.save_json(scheduled))

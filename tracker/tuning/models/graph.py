@@ -12,7 +12,7 @@ from tvm import relax
 from tvm.s_tir import meta_schedule as ms
 
 from tracker.domain import Workload
-from tracker.tuning.engines.ansor import apply_trace
+from tracker.tuning.engines.space import apply_trace
 
 __all__ = ["ExtractedTask", "LoweredModel", "lower", "tasks_of", "with_schedules", "workload_key"]
 

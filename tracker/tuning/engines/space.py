@@ -1,0 +1,118 @@
+"""The schedules of one task, as MetaSchedule's rules for its target span them.
+
+``PostOrderApply`` walks the blocks of a workload and applies the target's rules: a handful of
+sketches come of it, each a trace whose sampling decisions are open. A point of the space is a
+sketch with its decisions made, put through the target's postprocessors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+import tvm
+import tvm.s_tir.tensor_intrin  # registers the intrinsics that rules and traces name
+from numpy.typing import NDArray
+from tvm.s_tir import Schedule
+from tvm.s_tir import meta_schedule as ms
+from tvm.s_tir.schedule import Trace
+
+from tracker.tuning.engines.sketch import Decisions, Sketch
+
+__all__ = ["Space", "apply_trace", "trace_json"]
+
+_SEEDS = 2**31 - 2
+
+
+def apply_trace(module: tvm.ir.IRModule, trace: str) -> Schedule:
+    """``module`` scheduled as ``trace`` says. Raises what TVM raises where it does not apply."""
+    schedule = Schedule(module, debug_mask="none")
+    Trace.apply_json_to_schedule(json.loads(trace), schedule)
+    return schedule
+
+
+def trace_json(trace: Trace, *, before_postprocessing: bool = False) -> str:
+    """``trace`` as the log keeps it."""
+    return json.dumps(trace.as_json(before_postprocessing), separators=(",", ":"), default=_plain)
+
+
+class Space:
+    """Points are schedules that passed every postprocessor. Whatever is drawn at random is drawn from ``rng``."""
+
+    def __init__(self, module: tvm.ir.IRModule, target: tvm.target.Target, name: str, seed: int) -> None:
+        self._module = module
+        self._context = ms.TuneContext(
+            mod=module,
+            target=target,
+            space_generator="post-order-apply",
+            task_name=name,
+            rand_state=seed % _SEEDS + 1,
+            num_threads=1,
+        )
+        self._designs = [design.trace for design in self._context.generate_design_space()]
+        rules = self._context.space_generator
+        self._postprocessors = list(rules.postprocs or ())
+        weighted = [(mutator, float(weight)) for mutator, weight in (rules.mutator_probs or {}).items()]
+        self._mutators = [mutator for mutator, _ in weighted]
+        self._weights = [weight for _, weight in weighted]
+        self._extractor = ms.feature_extractor.PerStoreFeature()
+
+    def __len__(self) -> int:
+        """How many sketches it has."""
+        return len(self._designs)
+
+    def sample(self, rng: Random) -> Schedule | None:
+        """A point with every decision drawn anew; None where it does not pass."""
+        return self._realize(Trace(rng.choice(self._designs).insts, {}), rng)
+
+    def mutate(self, trace: Trace, rng: Random) -> Schedule | None:
+        """A point that differs from ``trace`` by one decision; None where there is none or it does not pass."""
+        if not self._mutators:
+            return None
+        mutator = rng.choices(self._mutators, self._weights)[0]
+        # ``Mutator.apply`` seeds itself from the clock; its function takes the seed.
+        mutated = ms._ffi_api.MutatorApply(mutator, trace, rng.randrange(_SEEDS) + 1)
+        return None if mutated is None else self._realize(mutated, rng)
+
+    def decided(self, sketch: Sketch, decisions: Decisions, rng: Random) -> Schedule | None:
+        """The point of ``sketch`` with ``decisions``; None where they do not apply or it does not pass."""
+        schedule = self._blank(rng)
+        try:
+            Trace.apply_json_to_schedule(sketch.decided(decisions), schedule)
+        except Exception:  # noqa: BLE001 - decisions of another task fail in whatever way their first misfit does
+            return None
+        return self._passed(schedule)
+
+    def features(self, schedules: Sequence[Schedule]) -> list[NDArray[np.float32]]:
+        """Per-store features of each (float32, stores x 164), as in Ansor's paper, table 4 of the appendix."""
+        candidates = [ms.MeasureCandidate(schedule, []) for schedule in schedules]
+        found = self._extractor.extract_from(self._context, candidates)
+        return [features.numpy().astype(np.float32) for features in found]
+
+    def _realize(self, trace: Trace, rng: Random) -> Schedule | None:
+        schedule = self._blank(rng)
+        try:
+            trace.apply_to_schedule(schedule, remove_postproc=True)
+        except tvm.s_tir.ScheduleError:
+            return None
+        return self._passed(schedule)
+
+    def _blank(self, rng: Random) -> Schedule:
+        return Schedule(self._module, seed=rng.randrange(_SEEDS) + 1, debug_mask="none", error_render_level="none")
+
+    def _passed(self, schedule: Schedule) -> Schedule | None:
+        schedule.enter_postproc()
+        return schedule if all(step.apply(schedule) for step in self._postprocessors) else None
+
+
+def _plain(value: object) -> int | float | str:
+    """TVM's own scalars as JSON's."""
+    if isinstance(value, tvm.tirx.IntImm):
+        return int(value)
+    if isinstance(value, tvm.tirx.FloatImm):
+        return float(value.value)
+    if isinstance(value, tvm.tirx.StringImm):
+        return str(value.value)
+    raise TypeError(f"a trace holds a {type(value).__name__}, which JSON cannot carry")
