@@ -68,6 +68,7 @@ def trial_lines(folder: Path) -> int:
 def main(order: StockOrder) -> None:
     import tvm
     import tvm.s_tir.tensor_intrin
+    from tvm.ir.utils import derived_object
     from tvm.s_tir import meta_schedule as ms
 
     from benchmarks.stock import KEY
@@ -75,7 +76,7 @@ def main(order: StockOrder) -> None:
     folder = Path(order.work_dir)
     begun_s = _stamp(folder, "begun")
 
-    @ms.derived_object
+    @derived_object
     class Watch(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
         """Writes down where the time went, after each round: the process is killed in the end."""
 

@@ -1,0 +1,228 @@
+"""Does a kernel's time hold while this very host compiles flat out? 60 timings of one kernel, three ways.
+
+One kernel, a compiled candidate of a 512x512x512 float32 matmul, timed 60 times one after another with
+``number=1, repeat=3, min_repeat_ms=10``, the farm's default; each timing counts as the median of its
+repeats. Through each side's whole way, as in the benchmark measure:
+
+- idle: nothing else runs, once through the farm and once through stock TVM's RPC;
+- busy: the farm's builders compile candidates flat out, one builder a CPU, under SCHED_IDLE as a tuning
+  worker runs them: any thread that wants the CPU, the kernel's above all, takes it from them at once;
+- stock, busy: ``LocalBuilder`` compiles the same candidates flat out with its default of one worker a CPU
+  while stock TVM's RPC times the kernel, as ``tune_relax`` does with the rounds of two tasks.
+
+For each: the coefficient of variation of the 60, and the shift of their median from that of the same
+side when idle. A farm whose figure is near 0 % and whose variation is that of an idle machine measures
+under its own builders as it would without.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import random
+import statistics
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from benchmarks.bench import Bench
+from benchmarks.farm import Farm
+from benchmarks.machine import host_target, threads
+from benchmarks.measure import measure_farm
+from benchmarks.plotting import FARM, MUTED, STOCK, pick
+from benchmarks.result import Metric, Result
+from benchmarks.stock import StockFarm, StockProcess
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from benchmarks.matmul import Candidate
+    from tracker.tuning.building.pool import BuilderPool
+
+TITLE = "noise: one kernel timed 60 times, with the host idle and with builders flat out"
+IDLE = "coefficient of variation, host idle"
+BUSY = "coefficient of variation, builders flat out"
+SHIFT = "shift of the median under builders"
+METRICS = (
+    Metric(IDLE, "%"),
+    Metric(BUSY, "%"),
+    Metric(SHIFT, "%"),
+)
+TIMINGS = 60
+PLAN = {"number": 1, "repeat": 3, "min_repeat_ms": 10}
+
+
+def run(bench: Bench) -> list[Result]:
+    import tvm
+
+    from benchmarks.matmul import build_candidates, matmul, sample_candidates
+    from tracker.tuning.building.pool import BuilderPool
+    from tracker.tuning.session import BUILD_TIMEOUT_S
+
+    count = 12 if bench.quick else TIMINGS
+    proposed = sample_candidates(matmul(), host_target(), 64)
+    modules = [str(tvm.ir.save_json(candidate.sch.mod)) for candidate in proposed]
+    with bench.step("compile some candidates"):
+        candidates = build_candidates(proposed, host_target(), bench.folder, 8)
+    # Before there is a gRPC channel: it forks. Until candidates come, it waits for them.
+    pool = BuilderPool(threads(), BUILD_TIMEOUT_S)
+    try:
+        with Farm(bench.folder, agents=1) as farm:
+            kernel = fastest(farm, candidates)
+            with bench.step("farm, host idle"):
+                farm_idle = time_farm(farm, kernel, count)
+            with bench.step("farm, its builders flat out"), compiling(pool, modules) as builders_s:
+                farm_busy = time_farm(farm, kernel, count)
+    finally:
+        pool.close()
+    with StockFarm(bench.folder / "stock", threads=threads()) as stock:
+        with bench.step("stock TVM, host idle"):
+            stock_idle = time_stock(stock, kernel, count)
+        with bench.step("stock TVM, its builders flat out"), compiling_stock(bench.folder, modules) as stock_builders_s:
+            stock_busy = time_stock(stock, kernel, count)
+    for side, used_s in (("farm", builders_s()), ("stock", stock_builders_s())):
+        if used_s <= 0:
+            raise RuntimeError(f"no builder of the {side}'s ran while the kernel was timed: that is no busy host")
+    bench.series.update(
+        farm_idle=farm_idle,
+        farm_busy=farm_busy,
+        stock_idle=stock_idle,
+        stock_busy=stock_busy,
+        builder_cpu_s={"farm": builders_s(), "stock": stock_builders_s()},
+    )
+    return [
+        bench.result(IDLE, farm=variation(farm_idle), stock=variation(stock_idle)),
+        bench.result(BUSY, farm=variation(farm_busy), stock=variation(stock_busy)),
+        bench.result(SHIFT, farm=shift(farm_idle, farm_busy), stock=shift(stock_idle, stock_busy)),
+    ]
+
+
+def variation(seconds: Sequence[float]) -> float:
+    """Coefficient of variation in percent."""
+    return 100 * statistics.stdev(seconds) / statistics.fmean(seconds)
+
+
+def shift(idle: Sequence[float], busy: Sequence[float]) -> float:
+    """By how many percent the median moved, either way."""
+    return 100 * abs(statistics.median(busy) / statistics.median(idle) - 1)
+
+
+def fastest(farm: Farm, candidates: Sequence[Candidate]) -> Candidate:
+    run_s: list[float] = measure_farm(farm, candidates)["run_s"]
+    return candidates[1 + run_s.index(min(run_s))]
+
+
+def time_farm(farm: Farm, kernel: Candidate, count: int) -> list[float]:
+    """Seconds a call of ``count`` timings. Raises RuntimeError when one fails."""
+    from benchmarks.matmul import request
+    from protos.measurement import Measurement, TimingPlan
+
+    library, pool = kernel.library.read_bytes(), farm.devices()[0].pools[0]
+    requests = [request(uuid.uuid4().hex, library, TimingPlan(**PLAN)) for _ in range(count)]
+    seconds = []
+    for answer in farm.client.measure(requests, client="benchmark", pool=pool):
+        if isinstance(answer, Measurement):
+            if not answer.run_secs:
+                raise RuntimeError(f"the farm could not time the kernel: {answer.outcome} {answer.detail}")
+            seconds.append(statistics.median(answer.run_secs))
+    return seconds
+
+
+def time_stock(stock: StockFarm, kernel: Candidate, count: int) -> list[float]:
+    """The same through RPCRunner."""
+    from tvm.s_tir import meta_schedule as ms
+
+    runner = ms.runner.RPCRunner(rpc_config=stock.rpc_config(), evaluator_config=ms.runner.EvaluatorConfig(**PLAN))
+    same = ms.runner.RunnerInput(str(kernel.tar), device_type="cpu", args_info=list(kernel.arguments))
+    results = [future.result() for future in runner.run([same] * count)]
+    failed = [result.error_msg for result in results if result.run_secs is None]
+    if failed:
+        raise RuntimeError(f"stock TVM could not time the kernel: {failed[0]}")
+    return [statistics.median(float(seconds) for seconds in result.run_secs) for result in results]
+
+
+@contextmanager
+def compiling(pool: BuilderPool, modules: Sequence[str]) -> Iterator[Callable[[], float]]:
+    """The farm's builders at work on ``modules``, again and again; yields what CPU seconds they have used."""
+    from tracker.tuning.building.pool import BuildRequest, PoolEnded
+
+    (parent,) = multiprocessing.active_children()
+    rounds = itertools.count()
+    begun = threading.Event()
+
+    def refill(event: object = None) -> None:
+        if isinstance(event, PoolEnded):
+            return
+        if event is not None:
+            begun.set()
+        pool.submit(BuildRequest(str(next(rounds)), random.choice(modules), host_target()))
+
+    pool.deliver_to(refill)
+    for _ in range(4 * threads()):
+        refill()
+    if not begun.wait(60):
+        raise RuntimeError("the farm's builders built nothing in a minute")
+    with _cpu_s(psutil.Process(parent.pid)) as used:
+        yield used
+
+
+@contextmanager
+def compiling_stock(folder: Path, modules: Sequence[str]) -> Iterator[Callable[[], float]]:
+    """The same by stock TVM's LocalBuilder, from the end of its first batch on."""
+    work = folder / "stock-building"
+    work.mkdir()
+    order = work / "order.json"
+    order.write_text(json.dumps({"target": host_target(), "modules": list(modules)}), encoding="utf-8")
+    with StockProcess(["-m", "benchmarks.stock_building", str(order)], work / "log.txt", threads()) as process:
+        deadline_s = time.monotonic() + 180
+        while not (work / "first-batch.txt").exists():
+            process.ended()
+            if time.monotonic() > deadline_s:
+                raise RuntimeError("stock TVM's builder built no batch in 3 minutes")
+            time.sleep(0.1)
+        with _cpu_s(psutil.Process(process.pid)) as used:
+            yield used
+
+
+@contextmanager
+def _cpu_s(root: psutil.Process) -> Iterator[Callable[[], float]]:
+    """Yields a function: CPU seconds that all descendants of ``root`` have used since; it stands still at the end."""
+    seen: dict[int, float] = {}
+
+    def total() -> float:
+        for process in root.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                seen[process.pid] = times.user + times.system
+        return sum(seen.values())
+
+    before_s, after_s = total(), None
+
+    def used() -> float:
+        return (total() if after_s is None else after_s) - before_s
+
+    yield used
+    after_s = total()
+
+
+def plot(figure: Figure, results: Sequence[Result], series: Any) -> None:
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, side, colour in ((left, "stock", STOCK), (right, "farm", FARM)):
+        axes.plot([1e3 * s for s in series[f"{side}_busy"]], "o", markersize=3, color=colour, label="builders flat out")
+        axes.plot([1e3 * s for s in series[f"{side}_idle"]], "o", markersize=3, color=MUTED, label="host idle")
+        idle, busy, moved = (pick(results, metric) for metric in (IDLE, BUSY, SHIFT))
+        percent = [result.stock if side == "stock" else result.farm for result in (idle, busy, moved)]
+        words = "{}: variation {:.1f} % idle, {:.1f} % busy; median moved {:.1f} %"
+        axes.set_title(words.format(side, *percent), fontsize=9)
+        axes.set_xlabel("timing")
+        axes.set_ylim(bottom=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    left.set_ylabel("time of the kernel [ms]")
+    left.legend(frameon=False, fontsize=8)
