@@ -255,7 +255,12 @@ def test_tasks_told_twice_keep_their_counters(store: Store) -> None:
 
 def test_a_record_comes_back_as_it_was(opened: Open) -> None:
     store = opened()
-    records = [make_record("t1"), make_record("t2", ()), make_record("t3", (), outcome=Outcome.BUILD_ERROR, signal=0)]
+    records = [
+        make_record("t1", cut_short=True),
+        make_record("t2", ()),
+        make_record("t3", (), outcome=Outcome.BUILD_ERROR, signal=0, trace="", runner_mode=None, versions={}),
+        make_record("t4", (0.1,) * 20, trace="[[],[]]" * 1000, after=Telemetry(11.0)),
+    ]
     assert store.add_records(records) == records
     assert everything(opened()) == records
 
@@ -318,6 +323,7 @@ def log(store: Store) -> Store:
                     workload=f"w{n % 3}",
                     workload_name=f"conv{n % 3}_relu",
                     engine="untuned" if n == 5 else "ansor",
+                    cut_short=n == 7,
                     device_class="pi4" if n < 6 else "pi5",
                     device_id=f"d{n % 2}",
                     device_name=f"pi-{n % 2}",
@@ -376,6 +382,7 @@ def test_times_of_a_job(log: Store) -> None:
                 timeline=record.measurement.timeline,
                 outcome=record.measurement.outcome or Outcome.OK,
                 tuned=record.engine != "untuned",
+                cut_short=record.measurement.cut_short,
                 device_name=record.measurement.device_name,
             )
             for record in expected
@@ -387,13 +394,15 @@ def test_best(log: Store) -> None:
     def best(*args: Any) -> list[str]:
         return [record.trial_id for record in log.best_records(*args)]
 
-    assert best([], None, "", 1) == ["t03", "t01", "t02"]
+    assert best(["w0", "w1", "w2"], None, "", 1) == ["t03", "t01", "t02"]
     assert best(["w2"], None, "", 2) == ["t02", "t05"]  # the untuned one stands among the others
     assert best(["w2", "w1"], {"pi5"}, "", 1) == ["t11", "t07"]
     assert best(["w2"], {"pi4", "pi5"}, "b", 5) == ["t05", "t11"]
     assert best(["w2"], set(), "", 1) == []
     assert best(["w9"], None, "", 1) == []
-    assert best([], {"pi5"}, "", 1) == ["t06", "t07", "t11"]
+    assert best(["w2", "w0"], {"pi5"}, "", 1) == ["t11", "t06"]
+    assert best([], None, "", 1) == []
+    assert log.measured_workloads() == ["w0", "w1", "w2"]
 
 
 def test_the_median_decides_what_is_best(store: Store) -> None:

@@ -36,6 +36,7 @@ def make_record(trial_id: str, run_secs: tuple[float, ...] = (0.3, 0.1, 0.2), **
         "outcome": Outcome.OK if run_secs else Outcome.CRASH,
         "signal": 0 if run_secs else 11,
         "detail": "" if run_secs else "died of SIGSEGV",
+        "cut_short": False,
         "device_id": "d1",
         "device_name": "pi-1",
         "device_class": "pi4",

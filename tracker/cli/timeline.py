@@ -91,4 +91,6 @@ def _busy(times: JobTimeline, width: int) -> object:
 
 
 def _seconds(seconds: float) -> str:
+    if seconds < 1:
+        return latency(seconds)
     return f"{seconds:.1f} s" if seconds < 600 else duration(seconds)

@@ -12,7 +12,9 @@ from tracker.store import Store
 
 __all__ = ["Records"]
 
+#: One call of the store is over in some ten milliseconds, so that measurements are stored meanwhile.
 _PAGE = 500
+_WORKLOADS = 50
 
 
 class Records:
@@ -49,13 +51,20 @@ class Records:
     ) -> list[Record]:
         """The fastest OK records of each workload, tuned and untuned alike, fastest first within a workload.
 
+        Without ``workloads``: of all that were ever measured.
+
         ``pool`` and ``device_class`` narrow to classes, both together to what they share. Raises NotFound for an
         unknown pool.
         """
         classes = self._classes(pool)
         if device_class:
             classes = {device_class} if classes is None else classes & {device_class}
-        return await self._store.call(lambda s: s.best_records(workloads, classes, target, per_workload or 1))
+        keys = workloads or await self._store.call(lambda s: s.measured_workloads())
+        best: list[Record] = []
+        for start in range(0, len(keys), _WORKLOADS):
+            some = keys[start : start + _WORKLOADS]
+            best += await self._store.call(lambda s, k=some: s.best_records(k, classes, target, per_workload or 1))  # type: ignore[misc]
+        return best
 
 
 def _add_page(sums: TimelineSums, store: Store, job_id: str, after: int) -> int:

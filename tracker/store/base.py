@@ -96,6 +96,8 @@ class Store(Protocol):
     ) -> tuple[list[Record], int]:
         """A page of at most ``limit`` records in the order they were kept, or the reverse with ``newest_first``.
 
+        A page may be shorter, even empty, where none of many records was wanted: one call never looks at all of a log.
+
         ``classes`` narrows to device classes (``query.pool`` is resolved by the caller and ignored here, as is
         ``query.limit``). ``after`` is 0 for the first page, then the number that came with the page before;
         0 comes with the last one.
@@ -104,10 +106,13 @@ class Store(Protocol):
     def trial_times(self, job_id: str, after: int, limit: int) -> tuple[list[TrialTimes], int]:
         """A page of what the records of a job say of its time, in the order they were kept; paged as ``records``."""
 
+    def measured_workloads(self) -> list[str]:
+        """Keys of the workloads that have a record, in their order."""
+
     def best_records(
         self, workloads: Sequence[str], classes: Collection[str] | None, target: str, per_workload: int
     ) -> list[Record]:
-        """For each workload the ``per_workload`` OK records of the least median run time, fastest first.
+        """For each of ``workloads`` the ``per_workload`` OK records of the least median run time, fastest first.
 
-        Empty ``workloads`` means all; ``classes`` None and ``target`` "" do not narrow.
+        ``classes`` None and ``target`` "" do not narrow.
         """

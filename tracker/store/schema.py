@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 from sqlite_utils import Database, Migrations
+
+from tracker.store.packing import digest, pack, pack_secs, unpack
 
 __all__ = ["VERSION", "migrations"]
 
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 2
+VERSION = 3
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -22,6 +26,18 @@ def m001_first(db: Database) -> None:
 def m002_more_steps(db: Database) -> None:
     for step in ("searched_s", "building_s", "compiled_s", "received_s", "answered_s"):
         db.execute(f"ALTER TABLE records ADD COLUMN {step} REAL NOT NULL DEFAULT 0")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m003_words_and_traces_once(db: Database) -> None:
+    for name, function in (("digest", digest), ("pack", pack), ("unpack", unpack), ("pack_secs", _secs_of_json)):
+        db.conn.create_function(name, -1, function, deterministic=True)
+    for statement in _M003:
+        db.execute(statement)
+
+
+def _secs_of_json(text: str) -> bytes:
+    return pack_secs(json.loads(text))
 
 
 _M001 = (
@@ -60,4 +76,59 @@ _M001 = (
     "CREATE INDEX records_of_job ON records (job_id, number)",
     "CREATE INDEX records_of_task ON records (task_id, number)",
     "CREATE INDEX records_of_class ON records (device_class, number)",
+)
+
+_WORDS = (
+    "task_id", "workload", "workload_name", "target", "device_class", "device_id", "device_name", "runner_mode",
+    "engine", "user", "plan", "versions",
+)  # fmt: skip
+_STEPS = (
+    "searched_s", "proposed_s", "building_s", "compiled_s", "built_s", "queued_s", "sent_s", "received_s", "started_s",
+    "finished_s", "answered_s", "stored_s",
+)  # fmt: skip
+
+# A record of 3 KB becomes one of 0.8: words that many records share, and traces, are kept once.
+_M003 = (
+    "CREATE TABLE words (number INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE)",
+    *(
+        f"INSERT OR IGNORE INTO words (word) SELECT DISTINCT {column} FROM records WHERE {column} IS NOT NULL"
+        for column in _WORDS
+    ),
+    # See packing: a trace without base is its workload's base.
+    """CREATE TABLE traces (
+        number INTEGER PRIMARY KEY, workload INTEGER NOT NULL REFERENCES words (number), digest BLOB NOT NULL,
+        base INTEGER REFERENCES traces (number), packed BLOB NOT NULL, UNIQUE (workload, digest))""",
+    "CREATE UNIQUE INDEX traces_bases ON traces (workload) WHERE base IS NULL",
+    """INSERT INTO traces (workload, digest, packed) SELECT w.number, digest(r.trace), pack(r.trace, NULL)
+        FROM records r JOIN words w ON w.word = r.workload
+        WHERE r.number IN (SELECT min(number) FROM records WHERE trace <> '' GROUP BY workload)""",
+    """INSERT OR IGNORE INTO traces (workload, digest, base, packed)
+        SELECT w.number, digest(r.trace), b.number, pack(r.trace, unpack(b.packed, NULL))
+        FROM records r JOIN words w ON w.word = r.workload
+        JOIN traces b ON b.workload = w.number AND b.base IS NULL WHERE r.trace <> ''""",
+    "DROP INDEX records_best",
+    "DROP INDEX records_of_job",
+    "DROP INDEX records_of_task",
+    "DROP INDEX records_of_class",
+    "ALTER TABLE records RENAME TO old_records",
+    # median_s is NULL unless the outcome is ok. Numbers, unless said otherwise, are of words.
+    f"""CREATE TABLE records (
+        number INTEGER PRIMARY KEY, trial_id TEXT NOT NULL UNIQUE, job INTEGER REFERENCES jobs (number),
+        {", ".join(f"{column.removesuffix('_id')} INTEGER" for column in _WORDS)}, outcome TEXT NOT NULL,
+        detail TEXT NOT NULL, signal INTEGER NOT NULL, cut_short INTEGER NOT NULL, median_s REAL,
+        run_secs BLOB NOT NULL, trace INTEGER REFERENCES traces (number), before TEXT, after TEXT,
+        {", ".join(f"{step} REAL NOT NULL" for step in _STEPS)})""",
+    f"""INSERT INTO records SELECT r.number, r.trial_id, j.number,
+        {", ".join(f"(SELECT number FROM words WHERE word = r.{column})" for column in _WORDS)},
+        r.outcome, r.detail, r.signal, 0, r.median_s, pack_secs(r.run_secs), t.number, r.before, r.after,
+        {", ".join(f"r.{step}" for step in _STEPS)}
+        FROM old_records r LEFT JOIN jobs j ON j.id = r.job_id LEFT JOIN traces t
+        ON t.workload = (SELECT number FROM words WHERE word = r.workload) AND t.digest = digest(r.trace)
+        ORDER BY r.number""",
+    "DROP TABLE old_records",
+    # Covers the choice of the best; the few chosen rows alone are read.
+    "CREATE INDEX records_best ON records (workload, device_class, median_s, target)",
+    "CREATE INDEX records_of_job ON records (job)",
+    "CREATE INDEX records_of_task ON records (task)",
+    "CREATE INDEX records_of_class ON records (device_class)",
 )

@@ -21,11 +21,14 @@ from tracker.store import schema
 from tracker.store.encoding import decode, encode
 from tracker.store.jobs import JobTables
 from tracker.store.records import RecordTable
+from tracker.store.traces import Traces, Words
 
 __all__ = ["SqliteStore"]
 
 #: Pages in the log before SQLite moves them by itself: 16 MiB, so that a busy log is moved by our own checkpoints.
 _LOG_PAGES = 4096
+#: Index pages that inserts come back to.
+_CACHE_KIB = 32 << 10
 
 
 class SqliteStore(JobTables, RecordTable):
@@ -36,6 +39,7 @@ class SqliteStore(JobTables, RecordTable):
         try:
             with self._writing():
                 self._db = _open(path)
+            self._words, self._traces = Words(self._db.conn), Traces(self._db.conn)
         except sqlite3.Error as e:
             raise StateFolderUnusable(f"the store {path} cannot be opened: {e}") from e
 
@@ -105,6 +109,7 @@ def _open(path: Path | str) -> Database:
             )
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}").fetchone()
         db = Database(connection)
         schema.migrations.apply(db)

@@ -93,11 +93,11 @@ async def test_a_full_disk_delays_and_loses_nothing(thread: StoreThread, caplog:
     room = Room(thread)
     await room.limit()
     with caplog.at_level(logging.WARNING):
-        records = [make_record(f"t{n}", trace="x" * 3000) for n in range(50)]
+        records = [make_record(f"t{n}", detail="x" * 3000) for n in range(50)]
         waiting = asyncio.ensure_future(put(thread, *records))
         insisting = asyncio.ensure_future(thread.call(lambda s: s.add_job(make_job(), ""), insist=True))
         with pytest.raises(StoreFull):
-            await thread.call(lambda s: s.add_records([make_record("u", trace="x" * 100_000)]))
+            await thread.call(lambda s: s.add_records([make_record("u", detail="x" * 100_000)]))
         assert await count(thread) == 0
         assert not waiting.done()
         await room.free()
@@ -126,7 +126,7 @@ async def test_what_waits_for_room_is_tried_once_more_at_the_end() -> None:
     room = Room(thread)
     await room.limit()
     told: list[Record] = []
-    thread.put(make_record("t", trace="x" * 100_000), told.append)
+    thread.put(make_record("t", detail="x" * 100_000), told.append)
     assert await count(thread) == 0
     assert thread._retry_at > 0
     # Room is made without a word to the thread, which would try again in a while.

@@ -1,0 +1,117 @@
+"""Words and traces, each kept once and named by a number."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+
+from tracker.store.packing import digest, pack, unpack
+
+__all__ = ["Traces", "Words"]
+
+_WORDS = 100_000
+_BASES = 2_000
+
+
+class Words:
+    """What many records repeat: keys, names, targets, plans. ``forget`` after a write was rolled back."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._numbers: dict[str, int] = {}
+        self._words: dict[int, str] = {}
+
+    def forget(self) -> None:
+        self._numbers.clear()
+        self._words.clear()
+
+    def kept(self, word: str) -> int:
+        """The number of ``word``, which has one from now on."""
+        number = self.number(word)
+        if number is None:
+            number = self._db.execute("INSERT INTO words (word) VALUES (?)", [word]).lastrowid
+            assert number is not None
+            self._numbers[word] = number
+        return number
+
+    def number(self, word: str) -> int | None:
+        """None where no record ever had it."""
+        known = self._numbers.get(word)
+        if known is None:
+            row = self._db.execute("SELECT number FROM words WHERE word = ?", [word]).fetchone()
+            if row is None:
+                return None
+            if len(self._numbers) >= _WORDS:
+                self._numbers.clear()
+            known = self._numbers[word] = row[0]
+        return known
+
+    def word(self, number: int) -> str:
+        known = self._words.get(number)
+        if known is None:
+            if len(self._words) >= _WORDS:
+                self._words.clear()
+            row = self._db.execute("SELECT word FROM words WHERE number = ?", [number]).fetchone()
+            known = self._words[number] = row[0]
+        return known
+
+
+class Traces:
+    """A workload's traces, each kept once. ``forget`` after a write was rolled back."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._bases: OrderedDict[int, tuple[int, str]] = OrderedDict()
+        self._texts: OrderedDict[int, str] = OrderedDict()
+
+    def forget(self) -> None:
+        self._bases.clear()
+        self._texts.clear()
+
+    def kept(self, workload: int, text: str) -> int:
+        """The number of a trace of ``workload``, which has one from now on."""
+        key = digest(text)
+        row = self._db.execute(
+            "SELECT number FROM traces WHERE workload = ? AND digest = ?", [workload, key]
+        ).fetchone()
+        if row is not None:
+            return int(row[0])
+        base = self._base(workload)
+        packed = pack(text, base[1] if base else None)
+        number = self._db.execute(
+            "INSERT INTO traces (workload, digest, base, packed) VALUES (?, ?, ?, ?)",
+            [workload, key, base[0] if base else None, packed],
+        ).lastrowid
+        assert number is not None
+        return number
+
+    def text(self, number: int) -> str:
+        row = self._db.execute("SELECT base, packed FROM traces WHERE number = ?", [number]).fetchone()
+        base, packed = row
+        return unpack(packed, None if base is None else self._base_text(base))
+
+    def _base(self, workload: int) -> tuple[int, str] | None:
+        known = self._bases.get(workload)
+        if known is None:
+            row = self._db.execute(
+                "SELECT number, packed FROM traces WHERE workload = ? AND base IS NULL", [workload]
+            ).fetchone()
+            if row is None:
+                return None
+            known = self._bases[workload] = (row[0], unpack(row[1], None))
+            if len(self._bases) > _BASES:
+                self._bases.popitem(last=False)
+        else:
+            self._bases.move_to_end(workload)
+        return known
+
+    def _base_text(self, number: int) -> str:
+        known = self._texts.get(number)
+        if known is None:
+            row = self._db.execute("SELECT packed FROM traces WHERE number = ?", [number]).fetchone()
+            known = self._texts[number] = unpack(row[0], None)
+            if len(self._texts) > _BASES:
+                self._texts.popitem(last=False)
+        else:
+            self._texts.move_to_end(number)
+        return known
