@@ -1,7 +1,7 @@
 """``python -m benchmarks [--quick] [NAME…]``: run them, print the comparison, keep the results.
 
-A full run writes results.json, series/, plots/ and the table in the README beside this file; a quick
-one the same into build/bench. The exit code is 1 when a benchmark broke; a missed bound is told, and
+A full run writes results.json, series/, plots/ and the tables in this folder's README and the
+main one; a quick one the same into build/bench. The exit code is 1 when a benchmark broke; a missed bound is told, and
 is no failure.
 """
 
@@ -20,7 +20,7 @@ from rich.table import Table
 from benchmarks.catalog import NAMES, load
 from benchmarks.process import BenchmarkFailed, adopt_orphans, run_apart
 from benchmarks.result import Bound, Result
-from benchmarks.results_file import Results, merged, quantity, with_table
+from benchmarks.results_file import Results, as_summary, as_table, merged, quantity, times, with_table
 from tracker.cli.signals import raised_as_interrupt
 
 __all__ = ["main"]
@@ -112,8 +112,8 @@ def _publish(results: Results, names: Sequence[str], quick: bool) -> list[str]:
         # Without a date in the file, the same numbers give the same bytes.
         figure.savefig(folder / f"{name}.png", metadata={"Software": None})
     if not quick:
-        readme = HERE / "README.md"
-        readme.write_text(with_table(readme.read_text(encoding="utf-8"), rows), encoding="utf-8")
+        for readme, table in ((HERE / "README.md", as_table(rows)), (HERE.parent / "README.md", as_summary(rows))):
+            readme.write_text(with_table(readme.read_text(encoding="utf-8"), table), encoding="utf-8")
     return failures
 
 
@@ -125,7 +125,7 @@ def _table(results: Sequence[Result]) -> Table:
             result.metric,
             quantity(result.stock, result.unit),
             quantity(result.farm, result.unit),
-            "" if result.ratio is None else f"{result.ratio:.3g}x",
+            times(result.ratio),
             result.must or "",
             verdict,
         )

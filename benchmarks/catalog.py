@@ -3,7 +3,8 @@
 A benchmark is a module of this package with
 
 - ``TITLE: str``: one line, the plot's title;
-- ``METRICS: tuple[Metric, ...]``: every number it reports, with what it must reach;
+- ``METRICS: tuple[Metric, ...]``: every number it reports, with what it must reach; the main README shows the first
+  that ``run`` returns;
 - ``run(bench: Bench) -> list[Result]``: does the work; a full run reports every metric;
 - ``plot(figure: Figure, results: Sequence[Result], series: Any) -> None``: draws it with matplotlib
   from the results and from what ``run`` left in ``bench.series``;

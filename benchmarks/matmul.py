@@ -29,8 +29,12 @@ _FORK = multiprocessing.get_context("fork")
 
 @dataclass(frozen=True)
 class Candidate:
-    """One schedule compiled once, as each side takes it: ``tar`` and ``library`` hold the same object code."""
+    """One schedule compiled once, as each side takes it: ``tar`` and ``library`` hold the same object code.
 
+    ``module`` is the schedule itself, as ``tvm.ir.save_json`` writes it.
+    """
+
+    module: str
     tar: Path
     library: Path
     arguments: tuple[ms.arg_info.ArgInfo, ...]
@@ -108,8 +112,9 @@ def build_candidates(proposed: list[ms.MeasureCandidate], target: str, folder: P
         for builder, (number, candidate) in zip(builders, batch, strict=True):
             builder.join()
             if builder.exitcode == 0:
+                module = str(tvm.ir.save_json(candidate.sch.mod))
                 files = (folder / f"{number}.tar", folder / f"{number}.so")
-                built.append(Candidate(*files, tuple(candidate.args_info)))
+                built.append(Candidate(module, *files, tuple(candidate.args_info)))
     if len(built) < count:
         raise RuntimeError(f"only {len(built)} of {len(proposed)} candidates compile, {count} are needed")
     return built[:count]

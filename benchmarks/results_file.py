@@ -1,4 +1,4 @@
-"""Where results lie: results.json, the raw series beside it, the table in the README."""
+"""Where results lie: results.json, the raw series beside it, the tables in the READMEs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.result import Result
 
-__all__ = ["Results", "as_table", "merged", "with_table"]
+__all__ = ["Results", "as_summary", "as_table", "merged", "quantity", "times", "with_table"]
 
 BEGIN = "<!-- results: written by `make bench` -->"
 END = "<!-- end of results -->"
@@ -71,10 +71,30 @@ def as_table(results: Sequence[Result]) -> str:
         verdict = "" if result.must is None else {True: "met", False: "**missed**", None: "not compared"}[result.met]
         lines.append(
             f"| {result.benchmark} | {result.metric} | {quantity(result.stock, result.unit)} "
-            f"| {quantity(result.farm, result.unit)} | {'' if result.ratio is None else f'{result.ratio:.3g}x'} "
+            f"| {quantity(result.farm, result.unit)} | {times(result.ratio)} "
             f"| {f'{result.must}: {verdict}' if result.must else ''} | {result.date} |"
         )
     return "\n".join([*lines, "", *(f"Machine: {machine}." for machine in machines)]) + "\n"
+
+
+def as_summary(results: Sequence[Result]) -> str:
+    """The first result of each benchmark as Markdown: the table of the main README."""
+    if not results:
+        return "No full run yet: `make bench`.\n"
+    first: dict[str, Result] = {}
+    for result in results:
+        first.setdefault(result.benchmark, result)
+    lines = ["| benchmark | | stock TVM | TVM Farm | |", "|---|---|---:|---:|---:|"]
+    for name, result in first.items():
+        sides = f"{quantity(result.stock, result.unit)} | {quantity(result.farm, result.unit)}"
+        lines.append(f"| {name} | {result.metric} | {sides} | {times(result.ratio)} |")
+    machines = sorted({result.machine for result in first.values()})
+    return "\n".join([*lines, "", *(f"Machine: {machine}." for machine in machines)]) + "\n"
+
+
+def times(ratio: float | None) -> str:
+    """``12.3x``; empty for None."""
+    return "" if ratio is None else f"{quantity(ratio, '')}x"
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -85,14 +105,14 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{number} {unit}".strip()
 
 
-def with_table(readme: str, results: Sequence[Result]) -> str:
-    """``readme`` with the table of ``results`` between its markers. Raises ValueError where it has none."""
+def with_table(readme: str, table: str) -> str:
+    """``readme`` with ``table`` between its markers. Raises ValueError where it has none."""
     try:
         before, rest = readme.split(BEGIN)
         _, after = rest.split(END)
     except ValueError:
         raise ValueError(f"the README needs one line {BEGIN!r} and one {END!r} after it") from None
-    return f"{before}{BEGIN}\n{as_table(results)}{END}{after}"
+    return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks.result import Bound, Metric, Result
-from benchmarks.results_file import Results, as_table, merged, with_table
+from benchmarks.results_file import Results, as_summary, as_table, merged, with_table
 
 ORDER = ("measure", "tune", "log")
 
@@ -101,16 +102,22 @@ def test_the_table_tells_missed_bounds_and_its_machine() -> None:
     assert "Machine: a machine." in table
 
 
+def test_the_summary_has_one_row_a_benchmark() -> None:
+    summary = as_summary([result("measure"), result("measure", "another"), result("tune")])
+    assert "| measure | time | 10 ms | 2 ms | 5x |" in summary
+    assert "another" not in summary
+    assert "| tune | time |" in summary
+
+
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
-    readme = with_table("# Head\n\n<!-- results: written by `make bench` -->\nold\n<!-- end of results -->\ntail\n", [])
-    assert readme.startswith("# Head\n")
-    assert readme.endswith("tail\n")
-    assert "old" not in readme
+    readme = "# Head\n\n<!-- results: written by `make bench` -->\nold\n<!-- end of results -->\ntail\n"
+    assert with_table(readme, "new\n") == readme.replace("old", "new")
     with pytest.raises(ValueError, match="needs one line"):
-        with_table("no markers", [])
+        with_table("no markers", "")
 
 
-def test_the_readme_shows_the_results_that_are_committed() -> None:
-    folder = Path(__file__).parents[3] / "benchmarks"
-    readme = (folder / "README.md").read_text(encoding="utf-8")
-    assert with_table(readme, Results(folder).read()) == readme
+@pytest.mark.parametrize(("path", "table"), [("README.md", as_summary), ("benchmarks/README.md", as_table)])
+def test_the_readmes_show_the_results_that_are_committed(path: str, table: Callable[[Sequence[Result]], str]) -> None:
+    root = Path(__file__).parents[3]
+    readme = (root / path).read_text(encoding="utf-8")
+    assert with_table(readme, table(Results(root / "benchmarks").read())) == readme
