@@ -15,8 +15,12 @@ __all__ = ["decode", "encode"]
 V = TypeVar("V")
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+
 def encode(value: Any) -> str:
-    return json.dumps(_plain(value), separators=(",", ":"))
+    return _JSON.encode(_plain(value))
 
 
 def decode(value_type: type[V], text: str) -> V:
@@ -25,6 +29,8 @@ def decode(value_type: type[V], text: str) -> V:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in _SCALARS:
+        return value
     if dataclasses.is_dataclass(value):
         fields = ((name, getattr(value, name)) for name in _names(_type(value)))
         return {name: _plain(item) for name, item in fields if not isinstance(item, bytes)}

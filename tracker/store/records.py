@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 from collections.abc import Collection, Iterator, Sequence
@@ -35,6 +36,8 @@ _COUNT_TASK = """UPDATE tasks SET trials = trials + :trials, failed = failed + :
     WHERE id = :task"""
 _TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, {", ".join(STEPS)} FROM records
     WHERE job = (SELECT number FROM jobs WHERE id = ?) AND number > ? ORDER BY number LIMIT ?"""
+_plan_text = functools.lru_cache(100)(encode)
+_VERSIONS = json.JSONEncoder(sort_keys=True)
 _MEDIAN = COLUMNS.index("median_s")
 #: Records that are looked at for one page where no index helps: about 50 ms.
 _SCAN = 20_000
@@ -148,8 +151,8 @@ class RecordTable:
             word(record.runner_mode.value) if record.runner_mode else None,
             word(record.engine),
             word(record.user),
-            word(encode(record.plan)),
-            word(json.dumps(record.versions, sort_keys=True)),
+            word(_plan_text(record.plan)),
+            word(_VERSIONS.encode(record.versions)),
             m.outcome and m.outcome.value,
             m.detail,
             m.signal,
@@ -165,14 +168,13 @@ class RecordTable:
     def _job_number(self, record: Record) -> int | None:
         if not record.job_id:
             return None
-        row = self._db.conn.execute("SELECT number FROM jobs WHERE id = ?", [record.job_id]).fetchone()
-        if row is None:
+        number = self._words.job_number(record.job_id)
+        if number is None:
             raise ValueError(f"the record of trial {record.trial_id} names job {record.job_id}, which is not stored")
-        return int(row[0])
+        return number
 
     def _record(self, row: Any) -> Record:
         word = self._words.word
-        job = row[1] and self._db.conn.execute("SELECT id FROM jobs WHERE number = ?", [row[1]]).fetchone()[0]
         measurement = Measurement(
             trial_id=row[0],
             outcome=Outcome(row[14]),
@@ -189,7 +191,7 @@ class RecordTable:
         )
         return Record(
             trial_id=row[0],
-            job_id=job or "",
+            job_id=self._words.job_id(row[1]) if row[1] else "",
             task_id=word(row[2]),
             workload=word(row[3]),
             workload_name=word(row[4]),

@@ -20,10 +20,29 @@ class Words:
         self._db = db
         self._numbers: dict[str, int] = {}
         self._words: dict[int, str] = {}
+        self._job_numbers: dict[str, int] = {}
+        self._job_ids: dict[int, str] = {}
 
     def forget(self) -> None:
-        self._numbers.clear()
-        self._words.clear()
+        for known in (self._numbers, self._words, self._job_numbers, self._job_ids):
+            known.clear()
+
+    def job_number(self, job_id: str) -> int | None:
+        """None where there is no such job."""
+        known = self._job_numbers.get(job_id)
+        if known is None:
+            row = self._db.execute("SELECT number FROM jobs WHERE id = ?", [job_id]).fetchone()
+            if row is None:
+                return None
+            known = self._job_numbers[job_id] = row[0]
+        return known
+
+    def job_id(self, number: int) -> str:
+        known = self._job_ids.get(number)
+        if known is None:
+            row = self._db.execute("SELECT id FROM jobs WHERE number = ?", [number]).fetchone()
+            known = self._job_ids[number] = row[0]
+        return known
 
     def kept(self, word: str) -> int:
         """The number of ``word``, which has one from now on."""
