@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tracker.domain import Capacity, Measurement, Outcome, TimingPlan
+from tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
 from tracker.tuning.building.pool import Built, PoolEnded
 from tracker.tuning.engines.base import Candidate
 from tracker.tuning.errors import FarmFailure, SessionOver
@@ -63,6 +63,7 @@ class Boards:
     def __init__(self, says=None, refuses: str = "") -> None:
         self.says, self.refuses = says or {}, refuses
         self.measured: list[str] = []
+        self.trials: list[Trial] = []
         self.failed_builds: list[str] = []
 
     def __call__(self, sink):
@@ -74,6 +75,7 @@ class Boards:
         assert trial.context is not None, "an unrecorded trial is lost when this process dies"
         module = trial.request.program.library.inline.decode()
         self.measured.append(module)
+        self.trials.append(trial)
         said = self.says.get(module, Outcome.OK)
         self.sink(Measurement(trial.request.trial_id, said, run_secs=(1.0,) if said is Outcome.OK else ()))
 
@@ -111,8 +113,21 @@ def test_exactly_the_trials_that_were_asked_for(trials):
     tasks = [task(name, CountingEngine(name)) for name in "abc"]
     boards = run(tasks, trials=trials)
     assert sum(len(t.history) for t in tasks) == trials
-    assert sorted(boards.measured[:3]) == ["untuned a", "untuned b", "untuned c"]
+    assert sorted(m for m in boards.measured if m.startswith("untuned")) == ["untuned a", "untuned b", "untuned c"]
     assert len(boards.measured) == 3 + trials
+    assert not boards.measured[0].startswith("untuned"), "the first candidate waits for no baseline"
+
+
+def test_without_any_search_every_task_has_its_baseline():
+    tasks = [task(name, CountingEngine(name), exhausted=True) for name in "abc"]
+    boards = run(tasks, trials=0)
+    assert boards.measured == ["untuned a", "untuned b", "untuned c"]
+    assert all(t.untuned_done for t in tasks)
+
+
+def test_a_candidate_far_behind_is_told_apart_by_one_timing():
+    boards = run([task("a", CountingEngine("a"), history=[2.0], untuned_s=40.0, untuned_done=True)], trials=12)
+    assert {trial.request.limits.hopeless_s for trial in boards.trials} == {3.0, 1.5}
 
 
 def test_failed_builds_are_recorded_counted_and_taught():

@@ -26,7 +26,7 @@ class TaskProgress:
 
     ``history`` holds the best latency in seconds after each trial that was answered, so its length
     is the number of trials answered; ``pending`` counts those under way. ``untuned_s`` is 0 where
-    it could not be measured.
+    it is not known, and then ``guess_s`` stands for it while the order of the first round is decided.
     """
 
     weight: int
@@ -34,6 +34,7 @@ class TaskProgress:
     history: tuple[float, ...] = ()
     pending: int = 0
     exhausted: bool = False
+    guess_s: float = 0.0
 
     @property
     def latency_s(self) -> float:
@@ -51,7 +52,7 @@ def next_task(tasks: Sequence[TaskProgress]) -> int | None:
     open_tasks = [i for i, task in enumerate(tasks) if not task.exhausted]
     untouched = [i for i in open_tasks if not tasks[i].history and not tasks[i].pending]
     if untouched:
-        return max(untouched, key=lambda i: tasks[i].weight * tasks[i].latency_s)
+        return max(untouched, key=lambda i: tasks[i].weight * (tasks[i].latency_s or tasks[i].guess_s))
     return max(open_tasks, key=lambda i: expected_gain(tasks[i]), default=None)
 
 

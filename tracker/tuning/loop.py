@@ -17,7 +17,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tracker.domain import (
     Argument,
@@ -51,10 +51,14 @@ _WORKSPACE_BYTES = 1 << 30
 #: An untuned convolution of a large network takes seconds a call on a small board: few calls, and patience.
 UNTUNED_PLAN = TimingPlan(number=1, repeat=2, min_repeat_ms=10)
 _SLOWEST_UNTUNED_S = 60.0
+#: What an untuned task computes, for the order of the first round before anything was measured.
+_UNTUNED_FLOPS_PER_S = 3e9
 #: A candidate's call where the untuned one could not be measured.
 _SLOWEST_UNMEASURED_S = 5.0
-#: Times the best so far: beyond, a candidate is not worth a board's time.
-_HOPELESS = 20.0
+#: Times the best so far: beyond, a candidate is taken for one that hangs.
+_OUT_OF_THE_RACE = 20.0
+#: Times the best so far: beyond, one timing tells enough of a candidate. Noise makes timings longer, hardly twice.
+_HOPELESS = 1.5
 #: Seconds past the budget in which trials on the boards may still be answered.
 _LAST_ANSWERS_S = 3.0
 _INFINITY = float("inf")
@@ -91,7 +95,8 @@ class TaskState:
     fault: str = ""  # why its space could not be searched
 
     def progress(self) -> TaskProgress:
-        return TaskProgress(self.weight, self.untuned_s, tuple(self.history), self.pending, self.exhausted)
+        guess_s = 0.0 if self.untuned_s else self.flops / _UNTUNED_FLOPS_PER_S
+        return TaskProgress(self.weight, self.untuned_s, tuple(self.history), self.pending, self.exhausted, guess_s)
 
     def count(self, run_secs: tuple[float, ...]) -> None:
         """Add one answered trial to the history."""
@@ -172,14 +177,12 @@ class TuningLoop:
         self._capacity = Capacity(0, 0)
         self._tuned_for_s = tuned_for_s
         self._first_round = first_round_trials(len(tasks), budget.max_trials, batch)
+        self._without_baseline = [task for task in tasks if not task.untuned_done]
         self._stream = open_stream(self._events.put)
 
     @property
     def tuned_for_s(self) -> float:
-        """Seconds of tuning so far, those of earlier sessions included.
-
-        Neither the untuned baselines nor waiting for a device counts.
-        """
+        """Seconds of tuning so far, those of earlier sessions included. Waiting for a device does not count."""
         return self._tuned_for_s
 
     def run(self) -> None:
@@ -187,21 +190,10 @@ class TuningLoop:
         self._builders.deliver_to(self._events.put)
         threading.Thread(target=self._search_forever, name="search", daemon=True).start()
         try:
-            self._measure_untuned()
             self._tune()
         finally:
             self._search.put(None)
             self._stream.close()
-
-    # -- the two phases
-
-    def _measure_untuned(self) -> None:
-        """What each task costs without tuning: the baseline of every comparison, and the weights of the first round."""
-        for task in self._tasks:
-            if not task.untuned_done:
-                self._build(task, None)
-        while self._trials:
-            self._step()
 
     def _tune(self) -> None:
         while True:
@@ -214,16 +206,27 @@ class TuningLoop:
                 count = min(self._first_round if first else self._batch, self._trials_left())
                 self._searching = True
                 self._search.put((task, count))
-            if not self._trials and not self._searching:
-                return
-            self._step(timed=True)
-            if self._time_is_up() and not self._searching:
+            if not self._searching:
+                self._build_untuned()
+                if not self._trials:
+                    return
+            self._step()
+            if self._time_is_up() and not self._searching and all(task.untuned_done for task in self._tasks):
                 # What is still being built or queued would only be measured after the budget's end.
                 late = self._tuned_for_s - self._budget.seconds > _LAST_ANSWERS_S
                 if late or not self._measuring():
                     return
 
-    def _step(self, timed: bool = False) -> None:
+    def _build_untuned(self) -> None:
+        """What each task costs without tuning: the baseline of every comparison, and the weights of the first round.
+
+        The first candidates go ahead of it, so that neither the boards nor a person wait for them.
+        """
+        for task in self._without_baseline:
+            self._build(task, None)
+        self._without_baseline = []
+
+    def _step(self) -> None:
         before = time.monotonic()
         try:
             event = self._events.get(timeout=1.0)
@@ -235,7 +238,7 @@ class TuningLoop:
                 event = self._events.get_nowait()
             except queue.Empty:
                 event = None
-        if timed and (self._capacity.devices or not self._measuring()):
+        if self._capacity.devices or not self._measuring():
             self._tuned_for_s += time.monotonic() - before
         waits = not self._capacity.devices and self._measuring()
         self._on_progress("waiting for a device" if waits else "tuning", self._tuned_for_s)
@@ -246,14 +249,17 @@ class TuningLoop:
         if not self._budget.max_trials:
             return 1 << 30
         done = sum(len(task.history) for task in self._tasks)
-        return self._budget.max_trials - done - len(self._trials)
+        return self._budget.max_trials - done - self._pending()
 
     def _time_is_up(self) -> bool:
         return bool(self._budget.seconds) and self._tuned_for_s >= self._budget.seconds
 
     def _wants_more(self) -> bool:
         enough = _WAITING_A_BUILDER * self._builders.workers + 2 * self._capacity.slots
-        return len(self._trials) < enough and self._trials_left() > 0 and not self._time_is_up()
+        return self._pending() < enough and self._trials_left() > 0 and not self._time_is_up()
+
+    def _pending(self) -> int:
+        return sum(task.pending for task in self._tasks)
 
     def _measuring(self) -> int:
         return sum(1 for trial in self._trials.values() if trial.built_s)
@@ -268,6 +274,7 @@ class TuningLoop:
             event.task.exhausted = not event.candidates
             for candidate in event.candidates:
                 self._build(event.task, candidate, event.seconds / len(event.candidates))
+            self._build_untuned()
         elif isinstance(event, Built):
             self._built(event)
         elif isinstance(event, Measurement):
@@ -300,13 +307,18 @@ class TuningLoop:
         if trial.candidate is None:
             request = kernel_request(built.id, built.library, trial.task, UNTUNED_PLAN, _SLOWEST_UNTUNED_S)
         else:
-            request = kernel_request(built.id, built.library, trial.task, self._plan, self._worth_waiting_s(trial.task))
+            slowest_s, hopeless_s = self._worth_waiting_s(trial.task), self._hopeless_s(trial.task)
+            request = kernel_request(built.id, built.library, trial.task, self._plan, slowest_s, hopeless_s)
         self._stream.measure(Trial(request, context))
 
     def _worth_waiting_s(self, task: TaskState) -> float:
         """The longest call that could teach something: a candidate far behind the best is as good as failed."""
         best_s = task.history[-1] if task.history else _INFINITY
-        return min(task.untuned_s or _SLOWEST_UNMEASURED_S, _HOPELESS * best_s)
+        return min(task.untuned_s or _SLOWEST_UNMEASURED_S, _OUT_OF_THE_RACE * best_s)
+
+    def _hopeless_s(self, task: TaskState) -> float:
+        """Seconds a call that no repetition can redeem; 0 while nothing is known."""
+        return _HOPELESS * task.history[-1] if task.history and task.history[-1] != _INFINITY else 0.0
 
     def _measured(self, measurement: Measurement) -> None:
         trial = self._trials.pop(measurement.trial_id, None)
@@ -380,9 +392,12 @@ class TuningLoop:
 
 
 def kernel_request(
-    trial_id: str, library: bytes, task: TaskState, plan: TimingPlan, slowest_s: float
+    trial_id: str, library: bytes, task: TaskState, plan: TimingPlan, slowest_s: float, hopeless_s: float = 0.0
 ) -> MeasureRequest:
-    """The request that times one built kernel of ``task``; ``slowest_s`` is the longest call worth waiting for."""
+    """The request that times one built kernel of ``task``.
+
+    ``slowest_s`` is the longest call worth waiting for, ``hopeless_s`` the longest worth repeating (0: any).
+    """
     return MeasureRequest(
         trial_id=trial_id,
         program=Program(
@@ -392,7 +407,9 @@ def kernel_request(
             args=task.arguments,
         ),
         plan=plan,
-        limits=kernel_limits(slowest_s, plan, _WORKSPACE_BYTES + 4 * _bytes_of(task.arguments)),
+        limits=replace(
+            kernel_limits(slowest_s, plan, _WORKSPACE_BYTES + 4 * _bytes_of(task.arguments)), hopeless_s=hopeless_s
+        ),
     )
 
 

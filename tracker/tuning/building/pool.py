@@ -11,10 +11,8 @@ process pool inside the session would not do.
 from __future__ import annotations
 
 import ctypes
-import math
 import multiprocessing
 import os
-import resource
 import signal
 import threading
 import time
@@ -168,11 +166,9 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _limit_cpu_time(seconds: float | None) -> None:
-    """End this process by SIGXCPU after ``seconds`` more of CPU time, rounded up as the kernel counts whole ones."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = hard if seconds is None else math.ceil(time.process_time() + seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+def _limit_cpu_time(seconds: float) -> None:
+    """End this process by SIGPROF after ``seconds`` more of CPU time, 0 for never. RLIMIT_CPU counts whole seconds."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
@@ -192,7 +188,7 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
         except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
             answer = (b"", 0.0, f"{type(error).__name__}: {str(error).strip()[-2000:]}")
         pipe.send(answer)
-        _limit_cpu_time(None)
+        _limit_cpu_time(0)
 
 
 def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: float) -> None:
@@ -239,7 +235,7 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
             library, compiled_s, error = builder.pipe.recv()
         except (EOFError, OSError):
             code = builder.end() or 0
-            if code == -signal.SIGXCPU:
+            if code == -signal.SIGPROF:
                 return _late(request, builder.began_s, pipe, timeout_s)
             cause = f"signal {-code}" if code < 0 else f"exit status {code}"
             detail = f"the builder died of {cause} while compiling this candidate"

@@ -84,7 +84,8 @@ class CostModel:
 
 def _busiest(stores: Features) -> Features:
     """The row of the store with most floating-point operations."""
-    return stores[int(np.argmax(stores[:, _FLOAT_OPERATIONS].sum(axis=1)))]
+    row: Features = stores[int(np.argmax(stores[:, _FLOAT_OPERATIONS].sum(axis=1)))]
+    return row
 
 
 def _labels(seconds: Sequence[float]) -> NDArray[np.float64]:

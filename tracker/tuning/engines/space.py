@@ -13,17 +13,18 @@ from random import Random
 
 import numpy as np
 import tvm
-import tvm.s_tir.tensor_intrin  # registers the intrinsics that rules and traces name
 from numpy.typing import NDArray
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.schedule import Trace
 
 from tracker.tuning.engines.sketch import Decisions, Sketch
+from tracker.tuning.intrinsics import register_intrinsics
 
 __all__ = ["Space", "apply_trace", "trace_json"]
 
 _SEEDS = 2**31 - 2
+register_intrinsics()
 
 
 def apply_trace(module: tvm.ir.IRModule, trace: str) -> Schedule:
