@@ -27,6 +27,10 @@ class Operator:
     module: tvm.ir.IRModule
     traces: list[Any]
 
+    def texts(self) -> list[str]:
+        """The traces as the farm's records carry them."""
+        return [json.dumps(trace.as_json(), separators=(",", ":"), default=_plain) for trace in self.traces]
+
 
 @dataclass(frozen=True)
 class StockLog:
@@ -108,6 +112,11 @@ def fill_database(folder: Path, operators: list[Operator], count: int) -> StockL
         reopen_s=reopen_s,
         bytes_per_record=size / done,
     )
+
+
+def _plain(value: Any) -> int | float:
+    """TVM's numbers as JSON's."""
+    return int(value) if isinstance(value, tvm.tirx.IntImm) else float(value.value)
 
 
 def _check(top: Any, expected: float) -> None:
