@@ -28,7 +28,7 @@ __all__ = ["main"]
 HERE = Path(__file__).parent
 QUICK_FOLDER = Path("build/bench")
 LIMIT_S = 900.0
-QUICK_LIMIT_S = 240.0
+QUICK_LIMIT_S = 600.0
 # A log file is no terminal of 80 columns.
 _console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 

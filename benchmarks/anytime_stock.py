@@ -11,22 +11,19 @@ from pathlib import Path
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
-from benchmarks.curves import latency_curve
+from benchmarks.curves import Trial, latency_curve
 from benchmarks.farm import Farm
 from benchmarks.machine import host_target, threads
 from benchmarks.model_timing import TimedModel
 from benchmarks.stock import StockFarm, StockProcess
 from benchmarks.stock_database import applied, read_trials
-from benchmarks.stock_tuning import PROFILE, StockOrder, load_stock_model, trial_lines
+from benchmarks.stock_tuning import PROFILE, StockOrder, load_stock_model, measured_at
 from protos.measurement import Argument, Artifact, Limits, Measurement, MeasureRequest, Program, ProgramKind
 from tracker.tuning.building.builder import build_kernel, build_model
 from tracker.tuning.loop import UNTUNED_PLAN, median
 from tracker.tuning.models.graph import workload_key
 
 __all__ = ["StockSide"]
-
-#: More than it reaches in the time it has.
-_TRIALS = 20_000
 
 
 class StockSide:
@@ -38,9 +35,10 @@ class StockSide:
         self._work_dir = folder / "stock-tuning"
         self._weights: dict[str, int] = {}
         self._untuned_s: dict[str, float] = {}
-        self._growth: list[tuple[float, int]] = []
+        self._trials: list[Trial] = []
+        self.seconds = 0.0
         self.rate = 0.0
-        #: By step: the share of the time up to the last round that ended; empty where none did.
+        #: By step: the share of the time in which MetaSchedule's one thread waited for it; the rest is search.
         self.shares: dict[str, float] = {}
 
     def measure_untuned(self, farm: Farm) -> None:
@@ -65,41 +63,33 @@ class StockSide:
                     raise RuntimeError(f"an untuned task could not be measured: {answer.outcome} {answer.detail}")
                 self._untuned_s[answer.trial_id] = median(answer.run_secs)
 
-    def tune(self, until_s: float) -> None:
-        """``tune_relax`` for ``until_s`` seconds after TVM was imported, then kill it."""
+    def tune(self, trials: int) -> None:
+        """``tune_relax`` with ``max_trials_global=trials``, to its end. Raises RuntimeError when it fails."""
         with StockFarm(self._folder / "stock", threads=threads()) as stock:
-            order = StockOrder(str(self._model), host_target(), stock.port, str(self._work_dir), _TRIALS)
+            order = StockOrder(str(self._model), host_target(), stock.port, str(self._work_dir), trials)
             with StockProcess(order.arguments(), self._folder / "stock.log", threads()) as process:
-                begun_s = None
-                while begun_s is None or time.time() < begun_s + until_s:
-                    if process.ended():
-                        raise RuntimeError(f"stock TVM ended its {_TRIALS} trials within {until_s:.0f} s")
-                    begun_s = order.stamp("begun")
-                    count = trial_lines(self._work_dir)
-                    if begun_s is not None and count > (self._growth[-1][1] if self._growth else 0):
-                        self._growth.append((time.time() - begun_s, count))
+                while not process.ended():
                     time.sleep(0.1)
-        self._growth = [(at_s, count) for at_s, count in self._growth if at_s <= until_s]
-        self.rate = (self._growth[-1][1] if self._growth else 0) / until_s
-        profile = self._work_dir / PROFILE
-        if profile.exists():
-            spent = json.loads(profile.read_text(encoding="utf-8"))
-            build_s, measure_s = spent["SendToBuilder"], spent["SendToRunner"] + spent["JoinRunnerFutures"]
-            search_s = spent["seconds"] - build_s - measure_s
-            steps = {"search": search_s, "build": build_s, "device": measure_s}
-            self.shares = {name: each / spent["seconds"] for name, each in steps.items()}
+        begun_s = order.stamp("begun") or 0.0
+        measured = [(at_s - begun_s, seconds) for at_s, seconds in measured_at(order.folder)]
+        self._trials = read_trials(order.folder, measured)
+        self.seconds = order.seconds()
+        self.rate = order.recorded() / self.seconds
+        spent = json.loads((order.folder / PROFILE).read_text(encoding="utf-8"))
+        build_s, measure_s = spent["SendToBuilder"], spent["SendToRunner"] + spent["JoinRunnerFutures"]
+        steps = {"search": self.seconds - build_s - measure_s, "build": build_s, "device": measure_s}
+        self.shares = {name: each / self.seconds for name, each in steps.items()}
 
     def curve(self, until_s: float) -> list[tuple[float, float]]:
-        return latency_curve(read_trials(self._work_dir, self._growth), self._weights, self._untuned_s, until_s)
+        return latency_curve(self._trials, self._weights, self._untuned_s, until_s)
 
     def models(self, points: Sequence[float]) -> list[TimedModel]:
-        """``stock 0`` (untuned), ``stock 30``, … compiled from the trials in its database by then."""
+        """``stock 0`` (untuned), ``stock 30``, … compiled from the trials measured by then."""
         target = tvm.target.Target(host_target())
         untuned = load_stock_model(self._model)
         models = []
         for point in (0.0, *points):
-            count = max((count for at_s, count in self._growth if at_s <= point), default=0)
-            module = applied(untuned, target, self._work_dir, count) if count else untuned
+            module = applied(untuned, target, self._work_dir, self._trials, point)
             library = self._folder / f"stock-{point:.0f}.so"
             library.write_bytes(build_model(module, target))
             models.append(TimedModel(f"stock {point:.0f}", str(library)))

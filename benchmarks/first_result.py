@@ -3,8 +3,9 @@
 - farm: ``farm tune MODEL`` as a process, on a tracker with an agent and a tuning worker that has TVM loaded;
   from its start until the first candidate's record is stored. A task's untuned baseline is none.
 - stock: a Python script that imports TVM, reads the model and calls ``tune_relax`` with its defaults
-  (stock_tuning.py lists them), on an RPC tracker with a server; from its start until its JSON database holds
-  its first trial. It has no way to keep a tuner warm: importing TVM is part of what a person waits for.
+  (stock_tuning.py lists them), on an RPC tracker with a server; from its start until its runner has
+  measured its first candidate, long before the database holds it. It has no way to keep a tuner warm:
+  importing TVM is part of what a person waits for.
 
 Nothing of the model is known on either side: the farm's store and the database are new. Both are then stopped.
 """
@@ -82,18 +83,17 @@ def first_on_farm(farm: Farm, model: Path) -> float:
 
 def first_on_stock(folder: Path, model: Path) -> float:
     from benchmarks.stock import StockFarm, StockProcess
-    from benchmarks.stock_tuning import StockOrder, trial_lines
+    from benchmarks.stock_tuning import StockOrder, measured_at
 
-    work_dir = folder / "stock-tuning"
     with StockFarm(folder / "stock", threads=threads()) as stock:
-        order = StockOrder(str(model), host_target(), stock.port, str(work_dir), 64)
+        order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), 64)
         arguments = order.arguments()
         begun_s = time.time()
         with StockProcess(arguments, folder / "stock.log", threads()) as process:
             while time.time() < begun_s + _LIMIT_S:
                 process.ended()
-                if trial_lines(work_dir):
-                    return time.time() - begun_s
+                if measured := measured_at(order.folder):
+                    return measured[0][0] - begun_s
                 time.sleep(0.05)
     raise RuntimeError(f"stock TVM measured no candidate in {_LIMIT_S:.0f} s: {log_end(folder / 'stock.log')}")
 

@@ -6,8 +6,10 @@ one worker a physical core, XGBoost cost model, evolutionary search with a popul
 scheduler, JSON database, and for the runner EvaluatorConfig(number=3, repeat=1, min_repeat_ms=100).
 
 In the working folder ``begun.txt`` holds the Unix time at which TVM was loaded and the work began, ``ended.txt``
-that of its end, ``profile.json`` what MetaSchedule's own profiler had counted after the last round, in seconds:
-the one addition to the defaults is a measure callback that writes it.
+that of its end, ``profile.json`` what MetaSchedule's own profiler counted, in seconds, and ``measured.txt`` a line
+for each measured candidate: the Unix time and its seconds a call. The last is all that is added to the defaults: the
+database alone would not do, since stock TVM writes a task's trials into it when it comes back to that task, which it
+does for the first time after every task has had a round.
 """
 
 from __future__ import annotations
@@ -15,13 +17,16 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-__all__ = ["DATABASE", "PROFILE", "StockOrder", "load_stock_model", "trial_lines"]
+__all__ = ["DATABASE", "PROFILE", "StockOrder", "load_stock_model", "measured_at"]
 
 DATABASE = "database_tuning_record.json"
 PROFILE = "profile.json"
+MEASURED = "measured.txt"
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,21 @@ class StockOrder:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
         return ["-m", "benchmarks.stock_tuning", str(path)]
 
+    @property
+    def folder(self) -> Path:
+        return Path(self.work_dir)
+
+    def seconds(self) -> float:
+        """From TVM being loaded to the end. Raises RuntimeError where it did not end."""
+        begun_s, ended_s = self.stamp("begun"), self.stamp("ended")
+        if begun_s is None or ended_s is None:
+            raise RuntimeError("stock TVM's tuning has not ended")
+        return ended_s - begun_s
+
+    def recorded(self) -> int:
+        """Trials in its database, failed ones too."""
+        return (self.folder / DATABASE).read_bytes().count(b"\n")
+
     def stamp(self, name: str) -> float | None:
         """Unix seconds of ``begun`` or ``ended``; None where it is not that far."""
         path = Path(self.work_dir, f"{name}.txt")
@@ -57,53 +77,55 @@ def load_stock_model(path: Path):  # type: ignore[no-untyped-def]  # tvm has no 
     return relax.get_pipeline("zero")(from_onnx(onnx.load(path)))
 
 
-def trial_lines(folder: Path) -> int:
-    """Trials in a JSON database that is being written: its whole lines."""
+def measured_at(folder: Path) -> list[tuple[float, float]]:
+    """What was measured so far, in order: (Unix seconds, seconds a call)."""
     try:
-        return (folder / DATABASE).read_bytes().count(b"\n")
+        whole = (folder / MEASURED).read_text(encoding="utf-8").rpartition("\n")[0]
     except FileNotFoundError:
-        return 0
+        return []
+    pairs = [line.split() for line in whole.splitlines()]
+    return [(float(at_s), float(seconds)) for at_s, seconds in pairs]
+
+
+def noting_evaluator(path: str) -> Callable[..., list[float]]:
+    """RPCRunner's own evaluator, which also writes down when it was done."""
+
+    def evaluate(session: Any, module: Any, device: Any, config: Any, arguments: Any) -> list[float]:
+        from tvm.s_tir.meta_schedule.runner.rpc_runner import default_run_evaluator
+
+        costs: list[float] = default_run_evaluator(session, module, device, config, arguments)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{time.time()!r} {float(min(costs))!r}\n")
+        return costs
+
+    return evaluate
 
 
 def main(order: StockOrder) -> None:
     import tvm
     import tvm.s_tir.tensor_intrin
-    from tvm.ir.utils import derived_object
     from tvm.s_tir import meta_schedule as ms
 
     from benchmarks.stock import KEY
 
     folder = Path(order.work_dir)
-    begun_s = _stamp(folder, "begun")
-
-    @derived_object
-    class Watch(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]
-        """Writes down where the time went, after each round: the process is killed in the end."""
-
-        def apply(self, *_: object) -> None:
-            spent = {name: float(seconds) for name, seconds in profiler.get().items()}
-            _write(folder / PROFILE, json.dumps({**spent, "seconds": time.time() - begun_s}))
-
+    _stamp(folder, "begun")
     model, target = Path(order.model), tvm.target.Target(order.target)
     whole = model.suffix == ".onnx"
     module = load_stock_model(model) if whole else tvm.ir.load_json(model.read_text(encoding="utf-8"))
     config = ms.runner.RPCConfig(tracker_host="127.0.0.1", tracker_port=order.tracker_port, tracker_key=KEY)
-    options = {
-        "runner": ms.runner.RPCRunner(rpc_config=config),
-        "measure_callbacks": [*ms.measure_callback.MeasureCallback.create("default"), Watch()],
-    }
+    runner = ms.runner.RPCRunner(rpc_config=config, f_run_evaluator=noting_evaluator(str(folder / MEASURED)))
     with ms.Profiler() as profiler:
         if whole:
-            ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, **options)
+            ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, runner=runner)
         else:
-            ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, **options)
+            ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, runner=runner)
     _stamp(folder, "ended")
+    _write(folder / PROFILE, json.dumps({name: float(seconds) for name, seconds in profiler.get().items()}))
 
 
-def _stamp(folder: Path, name: str) -> float:
-    now_s = time.time()
-    _write(folder / f"{name}.txt", str(now_s))
-    return now_s
+def _stamp(folder: Path, name: str) -> None:
+    _write(folder / f"{name}.txt", repr(time.time()))
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,7 +3,7 @@
 Both tune the same tensor program: the one task that the farm finds in an ONNX model of one MatMul.
 
 - stock: ``tune_tir`` with its defaults through RPC tracker and server (stock_tuning.py lists them), TVM
-  imported beforehand; from its call to its return.
+  imported beforehand; from reading the task to its return.
 - farm: a job on that model with the same number of trials and the same timing plan (number=3, repeat=1,
   min_repeat_ms=100; a candidate far behind the best is cut short), on a tracker whose tuning worker is
   warm; from the moment that the worker has the job until the last trial's record is stored. That includes
@@ -142,7 +142,7 @@ def tune_stock(folder: Path, module: tvm.ir.IRModule, trials: int) -> dict[str, 
     import tvm
 
     from benchmarks.stock import StockFarm, StockProcess
-    from benchmarks.stock_tuning import StockOrder, trial_lines
+    from benchmarks.stock_tuning import StockOrder
 
     work_dir = folder / "stock-tuning"
     task = folder / "matmul.json"
@@ -152,13 +152,9 @@ def tune_stock(folder: Path, module: tvm.ir.IRModule, trials: int) -> dict[str, 
         with StockProcess(order.arguments(), folder / "stock.log", threads()) as process:
             while not process.ended():
                 time.sleep(0.05)
-    begun_s, ended_s = order.stamp("begun"), order.stamp("ended")
-    assert begun_s is not None
-    assert ended_s is not None
-    done = trial_lines(work_dir)
-    if done != trials:
-        raise RuntimeError(f"stock TVM's database holds {done} trials of {trials}")
-    return {"trials": done, "seconds": ended_s - begun_s}
+    if order.recorded() != trials:
+        raise RuntimeError(f"stock TVM's database holds {order.recorded()} trials of {trials}")
+    return {"trials": trials, "seconds": order.seconds()}
 
 
 def plot(figure: Figure, results: Sequence[Result], series: Any) -> None:
