@@ -35,7 +35,7 @@ import psutil
 from benchmarks.bench import Bench
 from benchmarks.farm import Farm
 from benchmarks.machine import host_target, threads
-from benchmarks.measure import measure_farm
+from benchmarks.measure import fastest
 from benchmarks.plotting import FARM, MUTED, STOCK, pick
 from benchmarks.result import Metric, Result
 from benchmarks.stock import StockFarm, StockProcess
@@ -72,8 +72,8 @@ def run(bench: Bench) -> list[Result]:
     # Before there is a gRPC channel: it forks. Until candidates come, it waits for them.
     pool = BuilderPool(threads(), BUILD_TIMEOUT_S)
     try:
+        (kernel,) = fastest(bench.folder / "choosing", candidates, 1)
         with Farm(bench.folder, agents=1) as farm:
-            kernel = fastest(farm, candidates[:9])
             with bench.step("farm, host idle"):
                 farm_idle = time_farm(farm, kernel, count)
             with bench.step("farm, its builders flat out"), compiling(pool, modules) as builders_s:
@@ -110,11 +110,6 @@ def variation(seconds: Sequence[float]) -> float:
 def shift(idle: Sequence[float], busy: Sequence[float]) -> float:
     """By how many percent the median moved, either way."""
     return 100 * abs(statistics.median(busy) / statistics.median(idle) - 1)
-
-
-def fastest(farm: Farm, candidates: Sequence[Candidate]) -> Candidate:
-    run_s: list[float] = measure_farm(farm, candidates)["run_s"]
-    return candidates[1 + run_s.index(min(run_s))]
 
 
 def time_farm(farm: Farm, kernel: Candidate, count: int) -> list[float]:
