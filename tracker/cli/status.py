@@ -34,7 +34,7 @@ def status(as_json: bool, connection: Connection) -> None:
                 ("farm", now.farm),
                 ("tracker", f"{client.address}, version {now.version}"),
                 ("devices", f"{count(now.devices_connected)} connected"),
-                ("workers", f"{count(now.workers_connected)} connected"),
+                ("workers", f"{count(now.workers_connected)} connected, {count(now.workers_warm)} warm"),
                 ("jobs", f"{count(now.jobs_running)} running, {count(now.jobs_queued)} queued"),
             ]
         )

@@ -74,6 +74,7 @@ class FarmStatus:
     workers_connected: int = 0
     jobs_running: int = 0
     jobs_queued: int = 0
+    workers_warm: int = 0
 
 
 def open_channel(address: str) -> grpc.Channel:

@@ -49,7 +49,7 @@ class WorkerSession:
     """One stream of one worker. ``send(None)`` ends it.
 
     ``attaching``: the job that it came with, while the store is asked whether it keeps it; ``ready``: it is known
-    what it works on, and it may be given a job.
+    what it works on, and it may be given a job; ``warm``: it has TVM loaded and would start one at once.
     """
 
     def __init__(self, hello: WorkerHello, send: Callable[[WorkOrder | None], None]) -> None:
@@ -58,6 +58,7 @@ class WorkerSession:
         self.job_id = ""
         self.attaching = hello.running_job
         self.ready = False
+        self.warm = False
 
     @property
     def worker_id(self) -> str:
@@ -99,6 +100,11 @@ class Workers:
     @property
     def connected(self) -> int:
         return len(self._sessions)
+
+    @property
+    def warm(self) -> int:
+        """Connected workers that would start a job at once."""
+        return sum(session.warm for session in self._sessions.values())
 
     async def load(self) -> None:
         """Jobs that ran when the tracker ended wait for their workers."""
@@ -223,7 +229,8 @@ class Workers:
 
     async def _assign(self) -> None:
         async with self._assigning:
-            while free := next((s for s in self._sessions.values() if s.ready and not s.job_id), None):
+            while frees := [s for s in self._sessions.values() if s.ready and not s.job_id]:
+                free = max(frees, key=lambda s: s.warm)
                 job = await self._store.call(lambda s, w=free: s.claim_job(w.worker_id, self._clock()), insist=True)  # type: ignore[misc]
                 if job is None:
                     return

@@ -9,7 +9,7 @@ from protos.convert import to_message
 from protos.farm.v1 import control_pb2, job_pb2
 from tracker.domain import JobResult, TaskPlan
 
-__all__ = ["Failed", "Finished", "Progress", "to_worker_message"]
+__all__ = ["Failed", "Finished", "Progress", "Warm", "to_worker_message"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,11 @@ class Progress:
     phase: str
     tuned_for_s: float = 0.0
     tasks: tuple[TaskPlan, ...] = ()
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Of a process that has no job yet: it would start one at once."""
 
 
 @dataclass(frozen=True)

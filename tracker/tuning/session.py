@@ -1,8 +1,8 @@
 """One job from its model to its package, in a process of its own.
 
-The process is forked from one that has TVM loaded, talks to the tracker as any client does, and
-tells its worker how far it is over a pipe. It keeps nothing that matters: killed at any moment,
-its successor takes the job up from the tracker's records.
+The process is forked from one that has TVM loaded and has rehearsed a job before it gets its own.
+It talks to the tracker as any client does, and tells its worker how far it is over a pipe. It keeps
+nothing that matters: killed at any moment, its successor takes the job up from the tracker's records.
 """
 
 from __future__ import annotations
@@ -48,16 +48,18 @@ from tracker.tuning.engines.ansor import AnsorEngine, Experience
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError, SessionOver, TuningError
 from tracker.tuning.finals import Winner, play_finals
+from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.loop import Budget, TaskState, TuningLoop, median
 from tracker.tuning.measuring import MeasureStream
-from tracker.tuning.messages import Failed, Finished, Progress
+from tracker.tuning.messages import Failed, Finished, Progress, Warm
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
+from tracker.tuning.rehearsal import rehearse
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
-__all__ = ["run_session"]
+__all__ = ["stand_by"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -72,21 +74,33 @@ MODEL_TIMING_S = 4.0
 _PROGRESS_EVERY_S = 0.5
 
 
-def run_session(address: str, job: Job, builders: int, pipe: Connection, folder: Path) -> None:
-    """Entry point of the process: runs ``job`` and ends with a Finished or a Failed on ``pipe``.
+def stand_by(builders: int, pipe: Connection, folder: Path) -> None:
+    """Entry point of the process: gets ready, says Warm on ``pipe``, waits there for one (address, job) and runs it.
 
-    All temporary files, those of its builders too, lie in ``folder``, which the worker removes. Where
-    the job must be started anew from its records, the process ends without a word.
+    Ends with a Finished or a Failed on ``pipe``. All temporary files, those of its builders too, lie
+    in ``folder``, which the worker removes. Where the job must be started anew from its records, the
+    process ends without a word.
 
     Exits at once when the worker at the other end of ``pipe`` is gone.
     """
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s job {job.id}: %(message)s")
     for noisy in ("tvm.s_tir.meta_schedule", "tvm"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    yield_to_others()
     tempfile.tempdir = str(folder)
     pool = BuilderPool(builders, BUILD_TIMEOUT_S)
-    threading.Thread(target=_exit_with_worker, args=(pipe,), daemon=True).start()
+    try:
+        if rehearse(pool):
+            pipe.send(Warm())
+        address, job = pipe.recv()
+        threading.Thread(target=_exit_with_worker, args=(pipe,), daemon=True).start()
+        _run(address, job, pool, pipe, folder)
+    except EOFError:
+        pass  # the worker is gone and nobody is left to tell
+    finally:
+        pool.close()
+
+
+def _run(address: str, job: Job, pool: BuilderPool, pipe: Connection, folder: Path) -> None:
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s job {job.id}: %(message)s", force=True)
     try:
         with FarmClient(address) as client:
             result = _Session(address, client, job, pool, pipe, folder).run()
@@ -102,8 +116,6 @@ def run_session(address: str, job: Job, builders: int, pipe: Connection, folder:
     except Exception as error:  # noqa: BLE001 - the job fails with a sentence, the tracker's log has the rest
         sentence = f"internal error while {job.spec.model_name} was tuned: {type(error).__name__}: {_first_line(error)}"
         pipe.send(Failed(sentence, detail=traceback.format_exc()))
-    finally:
-        pool.close()
 
 
 def _exit_with_worker(pipe: Connection) -> None:
@@ -129,6 +141,7 @@ class _Session:
         self._pipe = pipe
         self._folder = folder
         self._target = tvm.target.Target(job.target)
+        register_intrinsics(self._target)
         self._versions = {"tvm": tvm.__version__, "tvm_ffi": tvm_ffi.__version__}
         self._tuned_for_s = job.tuned_for_s
         self._last_progress = ("", 0.0)
@@ -139,6 +152,9 @@ class _Session:
         model = self._import()
         lowered = self._lower(model)
         tasks = self._tasks(lowered)
+        # Until here a person waits and a second of one core is at stake, which a busy host would stretch to a
+        # minute. From here on this host may be timing what the search thinks of.
+        yield_to_others()
         if job.spec.kind is JobKind.TUNE:
             self._tune(tasks)
         else:

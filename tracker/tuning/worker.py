@@ -2,14 +2,16 @@
 
     python -m tracker.tuning.worker --tracker HOST:PORT --worker-id ID [--builders N]
 
-The worker itself never loads TVM. A fork server does, once, while no job is waiting; every job's
-process is forked from it with TVM in memory and starts at once. A job that takes its process down
-costs that process; the worker reports it and the tracker starts the job again from its records.
+The worker itself never loads TVM. A fork server does, once, while no job is waiting; from it a
+process is forked that stands by, with builders of its own, until there is a job. The next one stands
+by as soon as that job runs. A job that takes its process down costs that process; the worker reports
+it and the tracker starts the job again from its records.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -22,9 +24,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -40,7 +42,7 @@ from protos.farm.v1.control_pb2_grpc import ControlStub
 from protos.version import __version__
 from tracker.client.farm_client import open_channel
 from tracker.domain import Job
-from tracker.tuning.messages import to_worker_message
+from tracker.tuning.messages import Warm, to_worker_message
 
 __all__ = ["Worker", "main"]
 
@@ -51,25 +53,25 @@ _MAX_BACKOFF_S = 5.0
 _FORKSERVER = multiprocessing.get_context("forkserver")
 
 
-class _RunningJob:
-    """One job's process, the pipe it reports on, and its folder for temporary files."""
+class _StandBy:
+    """A process that waits for a job, the pipe to it, and its folder for temporary files.
 
-    def __init__(self, address: str, job: Job, builders: int, calls: queue.SimpleQueue[Any]) -> None:
-        self.id = job.id
+    The constructor returns when the process is forked: after the fork server has loaded TVM. Soon after
+    it is ``warm`` and calls ``on_warm`` from a thread of its own.
+    """
+
+    def __init__(self, builders: int, on_warm: Callable[[], None]) -> None:
+        self.warm = False
         self.folder = Path(tempfile.mkdtemp(prefix=_folder_prefix(os.getpid())))
-        self._pipe, theirs = _FORKSERVER.Pipe()
+        self.pipe, theirs = _FORKSERVER.Pipe()
         self.process: ForkServerProcess = _FORKSERVER.Process(
-            target=_run_session, args=(address, job, builders, theirs, str(self.folder)), name=f"job-{job.id}"
+            target=_stand_by, args=(builders, theirs, str(self.folder)), name="stand-by"
         )
         self.process.start()
         theirs.close()
-        #: Told once by the process, sent again on every new stream: the tasks and the job's end.
-        self.tasks: Any = None
-        self.finished: Any = None
-        #: How the process ended without a word; the job is then given back.
-        self.died = ""
-        self.calls = calls
-        threading.Thread(target=self._relay, name=f"relay-{job.id}", daemon=True).start()
+        #: What it says: messages of tracker/tuning/messages.py, then None when it is gone.
+        self.said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, args=(on_warm,), name="stand-by", daemon=True).start()
 
     def end(self, within_s: float = 0.0) -> None:
         """Wait for the process, then kill it. Its builders die with it and the tracker drops its trials."""
@@ -79,28 +81,60 @@ class _RunningJob:
         self.process.join()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _relay(self) -> None:
+    def _listen(self, on_warm: Callable[[], None]) -> None:
         while True:
             try:
-                message = to_worker_message(self.id, self._pipe.recv())
+                said = self.pipe.recv()
             except (EOFError, OSError):
-                break
+                self.said.put(None)
+                return
+            if isinstance(said, Warm):
+                self.warm = True
+                on_warm()
+            else:
+                self.said.put(said)
+
+
+class _RunningJob:
+    """One job in the process that stood by for it."""
+
+    def __init__(self, address: str, job: Job, process: _StandBy, calls: queue.SimpleQueue[Any]) -> None:
+        self.id = job.id
+        self._standby = process
+        # Where it died this moment, its pipe's end says so below.
+        with contextlib.suppress(OSError):
+            process.pipe.send((address, job))
+        #: Told once by the process, sent again on every new stream: the tasks and the job's end.
+        self.tasks: Any = None
+        self.finished: Any = None
+        #: How the process ended without a word; the job is then given back.
+        self.died = ""
+        self.calls = calls
+        threading.Thread(target=self._relay, name=f"relay-{job.id}", daemon=True).start()
+
+    def end(self, within_s: float = 0.0) -> None:
+        """See _StandBy."""
+        self._standby.end(within_s)
+
+    def _relay(self) -> None:
+        while (said := self._standby.said.get()) is not None:
+            message = to_worker_message(self.id, said)
             if message.WhichOneof("message") == "finished":
                 self.finished = message
             elif message.progress.tasks:
                 self.tasks = message
             self.calls.put(message)
-        self.process.join()
+        self._standby.process.join()
         if self.finished is None:
-            code = self.process.exitcode or 0
+            code = self._standby.process.exitcode or 0
             self.died = f"signal {-code}" if code < 0 else f"exit status {code}"
             self.calls.put(self)
 
 
-def _run_session(address: str, job: Job, builders: int, pipe: Connection, folder: str) -> None:
-    from tracker.tuning.session import run_session
+def _stand_by(builders: int, pipe: Connection, folder: str) -> None:
+    from tracker.tuning.session import stand_by
 
-    run_session(address, job, builders, pipe, Path(folder))
+    stand_by(builders, pipe, Path(folder))
 
 
 def _folder_prefix(pid: int) -> str:
@@ -124,6 +158,8 @@ class Worker:
         self._builders = builders
         self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._job: _RunningJob | None = None
+        self._forker = ThreadPoolExecutor(1, "fork")
+        self._next = self._fork()
 
     def run(self) -> int:
         """Serve until the tracker refuses this worker; returns exit code 1."""
@@ -144,8 +180,31 @@ class Worker:
 
     def stop(self) -> None:
         """End the job at hand; the tracker gives it to another worker."""
-        if self._job is not None:
-            self._job.end()
+        for process in (self._job, self._next.result() if self._next.done() else None):
+            if process is not None:
+                process.end()
+
+    def _fork(self) -> Future[_StandBy]:
+        """The next process to stand by."""
+        forked = self._forker.submit(_StandBy, self._builders, lambda: self._calls.put(self._alive()))
+        forked.add_done_callback(lambda _: self._calls.put(self._alive()))
+        return forked
+
+    def _alive(self) -> Any:
+        """That this worker is, and whether a process waits for the next job."""
+        process = self._next.result() if self._next.done() else None
+        warm = process is not None and process.warm and process.process.is_alive()
+        return control_pb2.WorkerMessage(alive=control_pb2.WorkerAlive(warm=warm))
+
+    def _take(self) -> _StandBy:
+        """The process that stands by; another one begins to."""
+        process = self._next.result()
+        self._next = self._fork()
+        if process.process.is_alive():
+            return process
+        log.error("the process that stood by ended with exit code %s; starting another", process.process.exitcode)
+        process.end()
+        return self._take()
 
     def _messages(self) -> Iterator[Any]:
         """What this worker says on one stream: hello, then whatever its job reports, and that it is alive."""
@@ -165,13 +224,14 @@ class Worker:
             protocol_version=PROTOCOL_VERSION,
         )
         yield control_pb2.WorkerMessage(hello=hello)
+        yield self._alive()
         if job is not None:
             yield from (message for message in (job.tasks, job.finished) if message is not None)
         while True:
             try:
                 message = calls.get(timeout=ALIVE_EVERY_S)
             except queue.Empty:
-                message = control_pb2.WorkerMessage(alive=control_pb2.WorkerAlive())
+                message = self._alive()
             if calls is not self._calls:
                 return
             if not isinstance(message, _RunningJob):
@@ -194,7 +254,8 @@ class Worker:
                 log.warning("job %s was sent while %s runs; the newer one wins", job.id, self._job.id)
                 self._job.end()
             log.info("job %s: %s on pool %s", job.id, job.spec.model_name, job.spec.pool)
-            self._job = _RunningJob(self._address, job, self._builders, self._calls)
+            self._job = _RunningJob(self._address, job, self._take(), self._calls)
+            self._calls.put(self._alive())
         elif kind == "cancel" and self._job is not None and self._job.id == order.cancel:
             log.info("job %s is cancelled", order.cancel)
             ended, self._job = self._job, None
@@ -215,7 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    _FORKSERVER.set_forkserver_preload(["tracker.tuning.session"])
+    _FORKSERVER.set_forkserver_preload(["tracker.tuning.preload"])
     worker = Worker(options.tracker, options.worker_id, options.builders)
 
     def leave(*_: object) -> None:
@@ -226,8 +287,6 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
     _sweep()
-    # Starting the server imports TVM now, while nobody waits for it.
-    forkserver.ensure_running()
     return worker.run()
 
 

@@ -48,6 +48,7 @@ class ControlServicer(StreamServicer):
             protocol_version=PROTOCOL_VERSION,
             devices_connected=len(self._fleet.connected()),
             workers_connected=self._workers.connected,
+            workers_warm=self._workers.warm,
             jobs_running=jobs[JobState.RUNNING],
             jobs_queued=jobs[JobState.QUEUED],
         )

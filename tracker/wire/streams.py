@@ -89,6 +89,8 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
         kind = message.WhichOneof("message")
         if kind == "progress":
             await self._workers.progress(session, read(JobProgress, message.progress))
+        elif kind == "alive":
+            session.warm = message.alive.warm
         elif kind == "finished":
             finished = message.finished
             outcome: JobResult | JobFailure

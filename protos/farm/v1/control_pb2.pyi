@@ -15,7 +15,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Status(_message.Message):
-    __slots__ = ("farm", "version", "protocol_version", "devices_connected", "workers_connected", "jobs_running", "jobs_queued")
+    __slots__ = ("farm", "version", "protocol_version", "devices_connected", "workers_connected", "jobs_running", "jobs_queued", "workers_warm")
     FARM_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,7 @@ class Status(_message.Message):
     WORKERS_CONNECTED_FIELD_NUMBER: _ClassVar[int]
     JOBS_RUNNING_FIELD_NUMBER: _ClassVar[int]
     JOBS_QUEUED_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_WARM_FIELD_NUMBER: _ClassVar[int]
     farm: str
     version: str
     protocol_version: int
@@ -30,7 +31,8 @@ class Status(_message.Message):
     workers_connected: int
     jobs_running: int
     jobs_queued: int
-    def __init__(self, farm: _Optional[str] = ..., version: _Optional[str] = ..., protocol_version: _Optional[int] = ..., devices_connected: _Optional[int] = ..., workers_connected: _Optional[int] = ..., jobs_running: _Optional[int] = ..., jobs_queued: _Optional[int] = ...) -> None: ...
+    workers_warm: int
+    def __init__(self, farm: _Optional[str] = ..., version: _Optional[str] = ..., protocol_version: _Optional[int] = ..., devices_connected: _Optional[int] = ..., workers_connected: _Optional[int] = ..., jobs_running: _Optional[int] = ..., jobs_queued: _Optional[int] = ..., workers_warm: _Optional[int] = ...) -> None: ...
 
 class ListDevicesRequest(_message.Message):
     __slots__ = ("pool",)
@@ -300,8 +302,10 @@ class WorkerHello(_message.Message):
     def __init__(self, worker_id: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., versions: _Optional[_Mapping[str, str]] = ..., running_job: _Optional[str] = ..., protocol_version: _Optional[int] = ...) -> None: ...
 
 class WorkerAlive(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("warm",)
+    WARM_FIELD_NUMBER: _ClassVar[int]
+    warm: bool
+    def __init__(self, warm: bool = ...) -> None: ...
 
 class JobProgress(_message.Message):
     __slots__ = ("job_id", "phase", "tuned_for_s", "tasks")

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import tvm
-import tvm.s_tir.tensor_intrin  # registers the intrinsics that traces name
 from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
 
 from tracker.tuning.building.toolchain import link
+from tracker.tuning.intrinsics import register_intrinsics
 
 __all__ = ["build_kernel", "build_model"]
 
@@ -23,6 +23,7 @@ def build_kernel(module_json: str, target_json: str) -> tuple[bytes, float]:
     Raises what TVM raises for a schedule that cannot be lowered, and LinkError.
     """
     target = tvm.target.Target(target_json)
+    register_intrinsics(target)
     module = RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(tvm.ir.load_json(module_json))
     built = tvm.tirx.build(module, target=target)
     with tempfile.TemporaryDirectory(prefix="tvm-farm-build-") as folder:

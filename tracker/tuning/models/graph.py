@@ -13,6 +13,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from tracker.domain import Workload
 from tracker.tuning.engines.space import apply_trace
+from tracker.tuning.models.constants import fold_constants
 
 __all__ = ["ExtractedTask", "LoweredModel", "lower", "tasks_of", "with_schedules", "workload_key"]
 
@@ -45,6 +46,7 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target) -> LoweredModel:
         for apply in (
             relax.transform.FoldBatchnormToConv2D(),
             relax.transform.DecomposeOpsForInference(),
+            fold_constants,
             relax.transform.FoldConstant(),
             relax.get_pipeline("zero"),
             # A reshape becomes a view here and costs nothing: it must not show up as a task.
