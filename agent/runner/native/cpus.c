@@ -13,7 +13,6 @@ struct cpu {
 };
 static struct cpu cpus[CPU_SETSIZE];
 static int n_allowed, n_used;
-static bool are_default;
 
 static long max_khz(int cpu) {
   char path[80];
@@ -45,13 +44,10 @@ void cpus_open(int wanted) {
   if (cpus[0].khz != slowest)
     while (cpus[n_allowed - 1 - little].khz == slowest) little++;
   n_used = wanted ? wanted : n_allowed - little;
-  are_default = n_allowed == sysconf(_SC_NPROCESSORS_ONLN) && n_used <= n_allowed - little;
-  for (int i = 0; i < n_allowed; i++) are_default = are_default && cpus[i].number < n_allowed;
 }
 
 int cpus_count(void) { return n_used; }
 int cpus_at(int index) { return cpus[index].number; }
-bool cpus_are_default(void) { return are_default; }
 
 void cpus_bind(int first, int count) {
   cpu_set_t set;

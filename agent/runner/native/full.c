@@ -39,7 +39,7 @@ void full_open(void) {
   char threads[16];
   snprintf(threads, sizeof threads, "%d", cpus_count());
   setenv("TVM_NUM_THREADS", threads, 1);
-  if (!cpus_are_default()) unsetenv("TVM_BIND_THREADS"); /* the binding is ours: see configure_pool */
+  unsetenv("TVM_BIND_THREADS"); /* the binding is ours: see configure_pool */
   void *library = dlopen(settings.ffi, RTLD_NOW | RTLD_GLOBAL);
   if (!library) die("cannot load libtvm_ffi: %s", dlerror());
   *(void **)&ffi.get_global = symbol(library, "TVMFFIFunctionGetGlobal");
@@ -96,8 +96,10 @@ static TVMFFIAny invoke_global(const char *name, TVMFFIAny *args, int32_t n_args
   return invoke(name, function, args, n_args);
 }
 
+/* TVM binds the threads that it makes and leaves the calling one to every CPU (threading_backend.cc,
+   SetMainThreadFullCpuAffinity). On a host whose other CPU runs something at idle priority the two then share one CPU for
+   whole repeats: half the speed. So the caller is bound too, once the pool exists. */
 static void configure_pool(void) {
-  if (cpus_are_default()) return; /* TVM chooses the same CPUs by itself */
   int count = cpus_count();
   char numbers[count][8];
   TVMFFIAny cpus[count];
@@ -107,6 +109,7 @@ static void configure_pool(void) {
   }
   TVMFFIAny args[] = {integer(SPECIFY_ONE_CORE_PER_THREAD), integer(count), invoke_global("ffi.Array", cpus, count)};
   invoke_global("runtime.config_threadpool", args, 3);
+  cpus_bind(0, 1);
 }
 
 /* Asked in a process of its own: the answer starts the pool, and threads do not survive a fork. */

@@ -73,7 +73,7 @@ static void start(void) {
     int error = pthread_create(&thread, NULL, work, (void *)(intptr_t)i);
     if (error) child_fail(OUTCOME_OUT_OF_MEMORY, "cannot start thread %d of %d", i, settings.threads);
   }
-  cpus_bind(0, settings.threads);
+  cpus_bind(0, 1);
   pool.started = true;
 }
 
