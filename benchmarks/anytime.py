@@ -30,6 +30,7 @@ from benchmarks.farm import Farm
 from benchmarks.machine import threads
 from benchmarks.plotting import FARM, MUTED, STOCK, pick
 from benchmarks.result import Metric, Result
+from benchmarks.results_file import times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -139,23 +140,27 @@ def plot(figure: Figure, results: Sequence[Result], series: Any) -> None:
 
 
 def _plot_latency(axes: Axes, results: Sequence[Result], series: Any) -> None:
+    ends = []
     for side, colour in (("stock", STOCK), ("farm", FARM)):
         curve = series[side]["curve"]
-        axes.step(
-            [t for t, _ in curve], [1e3 * s for _, s in curve], where="post", color=colour, label=f"{side}, estimated"
-        )
+        seconds, latency = [at_s for at_s, _ in curve], [1e3 * value_s for _, value_s in curve]
+        axes.step(seconds, latency, where="post", color=colour, label=f"{side}, estimated")
         points = [0.0, *series["points"]]
         measured = [series["untuned_ms"][side], *series[side]["measured_ms"]]
-        axes.plot(points, measured, "o", color=colour, label=f"{side}, model compiled and measured")
-        axes.annotate(f" {measured[-1]:.3g} ms", (points[-1], measured[-1]), va="center", color=colour)
-    axes.axhline(series["onnx_ms"], color=MUTED, linestyle="--", label=f"ONNX Runtime, {series['onnx_ms']:.2g} ms")
-    ratio = pick(results, AGAINST_STOCK).ratio
-    axes.set_title(f"{ratio:.3g}x", loc="right", color=FARM)
+        axes.plot(points, measured, "o", color=colour, clip_on=False, label=f"{side}, compiled and measured")
+        axes.annotate(f"  {measured[-1]:.3g} ms", (points[-1], measured[-1]), va="center", color=colour)
+        ends.append(measured[-1])
+    axes.axhline(series["onnx_ms"], color=MUTED, linestyle="--", label=f"ONNX Runtime, {series['onnx_ms']:.3g} ms")
+    middle = (ends[0] * ends[1]) ** 0.5
+    axes.annotate(
+        f"  {times(pick(results, AGAINST_STOCK).ratio)}", (series["until_s"], middle), va="center", color=FARM
+    )
     axes.set_yscale("log")
-    axes.set_xlim(0, 1.12 * series["until_s"])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlim(0, 1.15 * series["until_s"])
     axes.set_xlabel("tuning time [s]")
     axes.set_ylabel("latency of the model [ms]")
-    axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=2)
+    axes.legend(frameon=False, fontsize=8, loc="center")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -36,7 +36,7 @@ from benchmarks.bench import Bench
 from benchmarks.farm import Farm
 from benchmarks.machine import host_target, threads
 from benchmarks.measure import fastest
-from benchmarks.plotting import FARM, MUTED, STOCK, pick
+from benchmarks.plotting import FARM, MUTED, STOCK
 from benchmarks.result import Metric, Result
 from benchmarks.stock import StockFarm, StockProcess
 
@@ -207,15 +207,20 @@ def _cpu_s(root: psutil.Process) -> Iterator[Callable[[], float]]:
 
 def plot(figure: Figure, results: Sequence[Result], series: Any) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
+    top_ms = 1e3 * max(max(series[f"{side}_{host}"]) for side in ("stock", "farm") for host in ("idle", "busy"))
     for axes, side, colour in ((left, "stock", STOCK), (right, "farm", FARM)):
-        axes.plot([1e3 * s for s in series[f"{side}_busy"]], "o", markersize=3, color=colour, label="builders flat out")
-        axes.plot([1e3 * s for s in series[f"{side}_idle"]], "o", markersize=3, color=MUTED, label="host idle")
-        idle, busy, moved = (pick(results, metric) for metric in (IDLE, BUSY, SHIFT))
-        percent = [result.stock if side == "stock" else result.farm for result in (idle, busy, moved)]
-        words = "{}: variation {:.1f} % idle, {:.1f} % busy; median moved {:.1f} %"
-        axes.set_title(words.format(side, *percent), fontsize=9)
+        for host, dot in (("busy", colour), ("idle", MUTED)):
+            seconds = series[f"{side}_{host}"]
+            words = (
+                f"{'builders flat out' if host == 'busy' else 'host idle'}: {1e3 * statistics.median(seconds):.2f} ms"
+            )
+            label = f"{words}, varies by {variation(seconds):.1f} %"
+            axes.plot([1e3 * s for s in seconds], "o", markersize=3, color=dot, label=label)
+        axes.set_title(
+            f"{side}: median moves by {shift(series[f'{side}_idle'], series[f'{side}_busy']):.1f} %", fontsize=10
+        )
         axes.set_xlabel("timing")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.3 * top_ms)
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
         axes.spines[["top", "right"]].set_visible(False)
     left.set_ylabel("time of the kernel [ms]")
-    left.legend(frameon=False, fontsize=8)
