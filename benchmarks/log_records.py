@@ -69,7 +69,8 @@ class _Maker:
         board = rng.randrange(3)
         number = int(plan.workload.key, 16)
         measurement = Measurement(
-            trial_id=f"{rng.getrandbits(128):032x}",
+            # As new_trial_id makes them, when it was proposed.
+            trial_id=f"{int(1e3 * (now - rng.uniform(1, 20))):012x}{rng.getrandbits(80):020x}",
             outcome=Outcome.OK if ok else rng.choice(_FAILURES),
             detail="" if ok else "InternalError: Check failed: the buffer's extent is not the loop's: " + "x" * 80,
             run_secs=run_secs,

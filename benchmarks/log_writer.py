@@ -1,7 +1,8 @@
 """Write records into a store as the tracker does, then die.
 
-``python -m benchmarks.log_writer STORE ANSWER COUNT TRACES``, where TRACES is a file of JSON. In a process of its own, so that the store is left as kill -9 leaves it. ANSWER becomes a JSON object: seconds of
-each piece, records in it, bytes of the store, memory, and what is true of the records.
+``python -m benchmarks.log_writer STORE ANSWER COUNT TRACES``, where TRACES is a file of JSON. In a process of its own,
+so that the store is left as kill -9 leaves it. ANSWER becomes a JSON object: seconds of each piece, records in it,
+bytes of the store, memory, and what is true of the records.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def main(store: Path, answer: Path, count: int, traces: Path) -> None:
 
 async def _write_and_die(store: Path, answer: Path, count: int, traces: list[list[str]]) -> None:
     report = json.dumps(await write(store, count, traces))
-    with answer.open("w", encoding="utf-8") as file:  # noqa: ASYNC230 - nothing else runs here
+    with answer.open("w", encoding="utf-8") as file:
         file.write(report)
     # The store's thread is alive and nothing was closed.
     os.kill(os.getpid(), signal.SIGKILL)

@@ -312,6 +312,7 @@ def test_counters(store: Store) -> None:
 def log(store: Store) -> Store:
     for n in range(2):
         store.add_job(make_job(f"net-{n}"), "")
+        store.add_tasks(f"net-{n}", make_tasks(f"net-{n}", 3))
     for n in range(12):
         store.add_records(
             [

@@ -45,7 +45,7 @@ def plan(path: Path, sql: str, values: list[str | float]) -> str:
             page_query(RecordFilter(job_id="j", newest_first=True), None, 900, 50),
             "INDEX records_of_job (job=? AND number<?)",
         ),
-        (page_query(RecordFilter(task_id="t"), None, 5, 50), "INDEX records_of_task (task=? AND number>?)"),
+        (page_query(RecordFilter(task_id="t"), None, 5, 50), "INDEX records_of_job (job=? AND number>?)"),
         (page_query(RecordFilter(device_class="c"), None, 0, 50), "INDEX records_of_class (device_class=?)"),
     ],
 )

@@ -30,7 +30,7 @@ from tracker.domain.job import (
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
 from tracker.domain.record import Record, RecordContext, RecordFilter, Workload
-from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial
+from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
 from tracker.domain.worker import JobFailure, JobProgress, WorkerHello
 
 __all__ = [
@@ -84,4 +84,5 @@ __all__ = [
     "WorkerHello",
     "Workload",
     "matches",
+    "new_trial_id",
 ]

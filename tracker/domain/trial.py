@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 from protos.measurement import MeasureRequest, Outcome, TimingPlan
 from tracker.domain.record import RecordContext
 
-__all__ = ["Capacity", "FailedBuild", "OpenMeasure", "Trial"]
+__all__ = ["Capacity", "FailedBuild", "OpenMeasure", "Trial", "new_trial_id"]
+
+
+def new_trial_id(now: float) -> str:
+    """32 hexadecimal digits: the milliseconds of ``now`` (Unix seconds), then 80 bits of chance.
+
+    Ids of one time lie side by side in the log's index, so a record costs it the same however large the log is.
+    """
+    return f"{int(1e3 * now):012x}{secrets.token_hex(10)}"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ Kept = Callable[[Record], None]
 
 _CHECKPOINT_S = 5.0
 _RETRY_S = (0.2, 5.0)
-_GROUP = 512
+#: A group of so many records takes a tenth of a second; one twice as large dirties few more pages of the indexes.
+_GROUP = 1024
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,11 @@ def page_query(
 
     if query.job_id:
         where("job = (SELECT number FROM jobs WHERE id = ?)", query.job_id)
-    words = {"task": query.task_id, "workload": query.workload, "device_class": query.device_class}
+    if query.task_id:
+        # An index of tasks would cost every insert; that of jobs leads close enough.
+        job = "SELECT number FROM jobs WHERE id = (SELECT job_id FROM tasks WHERE id = ?)"
+        where(f"job = ({job}) AND task = {_WORD}", query.task_id, query.task_id)
+    words = {"workload": query.workload, "device_class": query.device_class}
     for column, word in {**words, "engine": query.engine, "target": query.target}.items():
         if word:
             where(f"{column} = {_WORD}", word)

@@ -129,6 +129,5 @@ _M003 = (
     # Covers the choice of the best; the few chosen rows alone are read.
     "CREATE INDEX records_best ON records (workload, device_class, median_s, target)",
     "CREATE INDEX records_of_job ON records (job)",
-    "CREATE INDEX records_of_task ON records (task)",
     "CREATE INDEX records_of_class ON records (device_class)",
 )

@@ -25,8 +25,9 @@ from tracker.store.traces import Traces, Words
 
 __all__ = ["SqliteStore"]
 
-#: Pages in the log before SQLite moves them by itself: 16 MiB, so that a busy log is moved by our own checkpoints.
-_LOG_PAGES = 4096
+#: Pages in the log before SQLite moves them by itself: 64 MiB, so that a page of an index that many inserts touch is
+#: moved once for all of them.
+_LOG_PAGES = 16384
 #: Index pages that inserts come back to.
 _CACHE_KIB = 32 << 10
 

@@ -14,7 +14,6 @@ import math
 import queue
 import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +32,7 @@ from tracker.domain import (
     RecordContext,
     TimingPlan,
     Trial,
+    new_trial_id,
 )
 from tracker.scheduling.task_budget import TaskProgress, first_round_trials, next_task
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
@@ -285,7 +285,8 @@ class TuningLoop:
             raise FarmFailure(f"the tracker refused to measure: {event.reason}")
 
     def _build(self, task: TaskState, candidate: Candidate | None, search_s: float = 0.0) -> None:
-        trial_id, now = uuid.uuid4().hex, time.time()
+        now = time.time()
+        trial_id = new_trial_id(now)
         self._trials[trial_id] = _Trial(task, candidate, now, now - search_s if candidate else 0.0)
         if candidate is not None:
             task.pending += 1
