@@ -421,7 +421,9 @@ def test_a_device_is_shown_whole_by_the_start_of_its_name_or_id(control: StandIn
 def test_records_are_queried_with_every_filter_and_streamed_as_one_array(control: StandInControl) -> None:
     measurement = Measurement("t1", Outcome.CRASH, "signal SIGSEGV", 11, device_name="rpi4-3", device_class="rpi4")
     record = Record("t1", JOB, f"{JOB}/0", "ab" * 16, "fused_conv2d", "{}", "ansor", "[]", measurement, TimingPlan())
-    fast = replace(measurement, trial_id="t2", outcome=Outcome.OK, run_secs=(0.003, 0.001, 0.004, 0.002))
+    fast = replace(
+        measurement, trial_id="t2", outcome=Outcome.OK, run_secs=(0.003, 0.001, 0.004, 0.002), cut_short=True
+    )
     control.records = [record, replace(record, trial_id="t2", measurement=fast)]
     control.put_job(running(Job(JOB, SPEC)))
     env = {"TVMFARM_TRACKER": control.address}
@@ -440,6 +442,7 @@ def test_records_are_queried_with_every_filter_and_streamed_as_one_array(control
     table = farm("records", "best", **env).stdout
     assert "2.50 ms" in table  # the median by which the tracker ranks
     assert "fused_conv2d" in table
+    assert table.count("ok, cut short") == 1
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Record, RecordFilter
+    from tracker.domain import Measurement, Record, RecordFilter
 
 __all__ = ["records"]
 
@@ -152,6 +152,11 @@ def _resolved(client: FarmClient, wanted: RecordFilter) -> RecordFilter:
     return replace(wanted, job_id=job_id, task_id=task_id, device=device)
 
 
+def _outcome(measurement: Measurement) -> str:
+    outcome = measurement.outcome.value if measurement.outcome else ""
+    return f"{outcome}, cut short" if measurement.cut_short else outcome
+
+
 def _print(found: Iterable[Record], as_json: bool) -> None:
     from tracker.cli.formats import ago, latency
     from tracker.cli.output import console, print_json_array, table
@@ -168,7 +173,7 @@ def _print(found: Iterable[Record], as_json: bool) -> None:
             record.workload[:12],
             record.workload_name,
             latency(statistics.median(times) if times else 0),
-            measurement.outcome.value if measurement.outcome else "",
+            _outcome(measurement),
             measurement.device_name,
             record.engine,
             record.job_id,
