@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from protos.device import RunnerMode
-from protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, measurement_pb2, record_pb2
+from protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, job_pb2, measurement_pb2, record_pb2
 from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
@@ -444,3 +444,39 @@ def test_a_quick_restart_of_an_agent_takes_its_place(tracker: TrackerProcess, ag
     agent("board")
     wait_until(lambda: old.ended, "end of the old stream")
     assert [(d.name, d.state) for d in tracker.devices()] == [("board", device_pb2.DEVICE_STATE_IDLE)]
+
+
+def test_a_jobs_timeline_counts_what_was_recorded_for_it(tracker: TrackerProcess, agent: Make, client: Make) -> None:
+    boards = {name: agent(name) for name in ("board-0", "board-1")}
+    job = submit(tracker)
+    worker = StandInWorker(tracker.address)
+    worker.wait_for_start(job.id)
+    worker.progress(job.id, "tuning", 0.0, task_plans(job.id))
+    times = {"task_id": f"{job.id}/0", "building_s": 1.25, "compiled_s": 1.5}
+    stream = client(job_id=job.id)
+    trials = [f"t{n}" for n in range(6)]
+    for trial in trials:
+        stream.trial(trial, context(**times))
+    stream.trial("u", context(**times, engine="untuned"))
+    stream.failed_build("failed", context(task_id=times["task_id"], building_s=1.25))
+    stream.wait_for(*trials, "u", "failed")
+    timeline = tracker.control.GetJobTimeline(control_pb2.GetJobRequest(id=job.id[:7]))
+    assert (timeline.trials, timeline.baselines) == (7, 1)
+    assert {outcome.outcome: outcome.trials for outcome in timeline.outcomes} == {
+        measurement_pb2.OUTCOME_OK: 6,
+        measurement_pb2.OUTCOME_BUILD_ERROR: 1,
+    }
+    assert sum(device.trials for device in timeline.devices) == 7
+    assert {device.name for device in timeline.devices} <= set(boards)
+    steps = {job_pb2.TimelineStep.Name(step.step).removeprefix("TIMELINE_STEP_"): step for step in timeline.steps}
+    assert (steps["SEARCH"].trials, steps["SEARCH"].total_s) == (8, 4.0)
+    assert (steps["BUILD"].trials, steps["BUILD"].median_s, steps["BUILD"].wall_s) == (8, 0.25, 0.75)
+    assert (steps["LINK"].trials, steps["LINK"].p95_s) == (7, 0.5)
+    assert steps["STORE"].trials == 7
+    worker.cut()
+
+
+def test_no_timeline_of_a_job_that_is_not(refusing: TrackerProcess) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        refusing.control.GetJobTimeline(control_pb2.GetJobRequest(id="nobody"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
