@@ -105,7 +105,7 @@ def _publish(results: Results, names: Sequence[str], quick: bool) -> list[str]:
         try:
             benchmark = load(name)
             benchmark.plot(figure, mine, results.series(name))
-        except (ImportError, LookupError, TypeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one plot, the others and the table follow
             failures.append(f"the plot of {name} cannot be drawn: {type(error).__name__}: {error}")
             continue
         figure.suptitle(f"{benchmark.TITLE}{' (quick run)' if quick else ''}", fontsize=11)

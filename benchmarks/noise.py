@@ -51,9 +51,9 @@ IDLE = "coefficient of variation, host idle"
 BUSY = "coefficient of variation, builders flat out"
 SHIFT = "shift of the median under builders"
 METRICS = (
+    Metric(SHIFT, "%", aim="farm <= 5"),
+    Metric(BUSY, "%", aim="farm <= 5"),
     Metric(IDLE, "%"),
-    Metric(BUSY, "%"),
-    Metric(SHIFT, "%"),
 )
 TIMINGS = 60
 PLAN = {"number": 1, "repeat": 3, "min_repeat_ms": 10}
@@ -96,9 +96,9 @@ def run(bench: Bench) -> list[Result]:
         builder_cpu_s={"farm": builders_s(), "stock": stock_builders_s()},
     )
     return [
-        bench.result(IDLE, farm=variation(farm_idle), stock=variation(stock_idle)),
-        bench.result(BUSY, farm=variation(farm_busy), stock=variation(stock_busy)),
         bench.result(SHIFT, farm=shift(farm_idle, farm_busy), stock=shift(stock_idle, stock_busy)),
+        bench.result(BUSY, farm=variation(farm_busy), stock=variation(stock_busy)),
+        bench.result(IDLE, farm=variation(farm_idle), stock=variation(stock_idle)),
     ]
 
 
