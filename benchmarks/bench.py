@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from benchmarks.result import Metric, Result
 
@@ -43,7 +44,9 @@ class Bench:
         """Say what takes time, while it does and how long it took."""
         begun_s = time.monotonic()
         if self.console.is_terminal:
-            with self.console.status(f"{self.name}: {doing}"):
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with Progress(*columns, console=self.console, transient=True) as progress:
+                progress.add_task(f"{self.name}: {doing}")
                 yield
         else:
             self.console.print(f"{self.name}: {doing} …")
