@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import subprocess
@@ -93,11 +94,13 @@ def limit_pages(store: SqliteStore, extra: int) -> None:
 OLD = Path(__file__).parents[1] / "support" / "store_v1.sql"
 
 
-def test_a_store_of_the_first_version_is_carried_over(path: Path) -> None:
+def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with sqlite3.connect(path) as db:
         db.executescript(OLD.read_text())
     db.close()
-    store = SqliteStore(path)
+    with caplog.at_level(logging.INFO):
+        store = SqliteStore(path)
+    assert f"becomes version {schema.VERSION}" in caplog.text
     here = {"job_id": "net-1", "task_id": "net-1/0"}
     steps = {"proposed_s": 1.0, "built_s": 2.0, "queued_s": 3.0, "sent_s": 4.0, "started_s": 5.0, "finished_s": 6.0}
     here["timeline"] = Timeline(**steps, stored_s=7.0)
@@ -123,7 +126,10 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path) -> None:
     assert store._db.execute("SELECT count(*) FROM traces").fetchone()[0] == 4
     assert not store._db.execute("PRAGMA foreign_key_check").fetchall()
     store.close()
-    SqliteStore(path).close()
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        SqliteStore(path).close()
+    assert not caplog.text
 
 
 def _old_trace(first: int, last: int) -> str:

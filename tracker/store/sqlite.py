@@ -8,6 +8,7 @@ caller checkpoints every few seconds while there is something to lose, and after
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from tracker.store.records import RecordTable
 from tracker.store.traces import Traces, Words
 
 __all__ = ["SqliteStore"]
+
+log = logging.getLogger(__name__)
 
 #: Pages in the log before SQLite moves them by itself: 64 MiB, so that a page of an index that many inserts touch is
 #: moved once for all of them.
@@ -108,6 +111,8 @@ def _open(path: Path | str) -> Database:
                 f"the store {path} has schema version {version} and this tracker knows {schema.VERSION}: "
                 "start the newer tracker, or name another folder with --state"
             )
+        if 0 < version < schema.VERSION:
+            log.info("the store %s becomes version %d: two minutes for a million records", path, schema.VERSION)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

@@ -1,4 +1,4 @@
-"""Words and traces, each kept once and named by a number."""
+"""Words and traces, each kept once and named by a number, and jobs by theirs."""
 
 from __future__ import annotations
 
