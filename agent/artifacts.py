@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import io
 import os
 import re
-import tempfile
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -32,15 +32,12 @@ class ArtifactCache:
         self._limit = limit_bytes
         self._fetch = fetch
         self._sizes: OrderedDict[str, int] = OrderedDict()  # file name -> bytes, longest unused first
+        self.size_bytes = 0  # of them all
         self._verified: set[str] = set()
         self._in_use: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._adopt()
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(self._sizes.values())
 
     async def hold(self, artifact: Artifact, suffix: str) -> Path:
         """The file of ``artifact``, kept until ``release``. Its name ends in ``suffix``.
@@ -79,6 +76,7 @@ class ArtifactCache:
             except OSError as error:
                 raise ArtifactError(_disk_fault(artifact, self._root, error)) from error
             self._sizes[name] = artifact.size
+            self.size_bytes += artifact.size
             self._verified.add(name)
         self._sizes.move_to_end(name)
         return path
@@ -86,9 +84,9 @@ class ArtifactCache:
     async def _receive(self, artifact: Artifact, path: Path) -> None:
         digest = hashlib.sha256()
         received = 0
-        handle, unfinished = tempfile.mkstemp(prefix="incoming-", dir=self._root)
+        unfinished = path.with_name(f"incoming-{path.name}")  # the lock of its name lets one at a time write it
         try:
-            with os.fdopen(handle, "wb") as file:
+            with unfinished.open("wb", buffering=0) as file:
                 async for piece in self._pieces(artifact):
                     received += len(piece)
                     if received > artifact.size:
@@ -96,7 +94,7 @@ class ArtifactCache:
                             f"artifact {artifact.digest[:12]} is longer than its stated {artifact.size} bytes"
                         )
                     digest.update(piece)
-                    file.write(piece)
+                    _write_all(file, piece)
             if digest.hexdigest() != artifact.digest:
                 raise ArtifactError(
                     f"artifact {artifact.digest[:12]} arrived damaged: its {received} of {artifact.size} bytes "
@@ -104,7 +102,7 @@ class ArtifactCache:
                 )
             os.replace(unfinished, path)
         except BaseException:
-            os.unlink(unfinished)
+            unfinished.unlink(missing_ok=True)
             raise
 
     async def _pieces(self, artifact: Artifact) -> AsyncIterator[bytes]:
@@ -115,20 +113,21 @@ class ArtifactCache:
             yield piece
 
     def _make_room(self, artifact: Artifact) -> None:
+        if self.size_bytes + artifact.size <= self._limit:
+            return
         for name in list(self._sizes):
-            if self.size_bytes + artifact.size <= self._limit:
-                return
             if not self._in_use[name]:
                 self._forget(name)
-        if self.size_bytes + artifact.size > self._limit:
-            raise ArtifactError(
-                f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} does not fit into the cache of "
-                f"{_mb(self._limit)}, of which {_mb(self.size_bytes)} are in use: raise --cache-mb on this device"
-            )
+                if self.size_bytes + artifact.size <= self._limit:
+                    return
+        raise ArtifactError(
+            f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} does not fit into the cache of "
+            f"{_mb(self._limit)}, of which {_mb(self.size_bytes)} are in use: raise --cache-mb on this device"
+        )
 
     def _forget(self, name: str) -> None:
         (self._root / name).unlink(missing_ok=True)
-        self._sizes.pop(name, None)
+        self.size_bytes -= self._sizes.pop(name, 0)
         self._verified.discard(name)
 
     def _adopt(self) -> None:
@@ -140,12 +139,20 @@ class ArtifactCache:
                 status = path.stat()
                 found.append((status.st_mtime, path.name, status.st_size))
         self._sizes.update({name: size for _, name, size in sorted(found)})
+        self.size_bytes = sum(self._sizes.values())
 
 
 def _name(artifact: Artifact, suffix: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", artifact.digest):
         raise ArtifactError(f"{artifact.digest[:80]!r} is not a sha256 digest")
     return artifact.digest + suffix
+
+
+def _write_all(file: io.FileIO, piece: bytes) -> None:
+    """A raw file may take less than all, and says so: a disk that is nearly full."""
+    left = memoryview(piece)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _sha256_of(path: Path) -> str:

@@ -7,7 +7,7 @@ import logging
 import math
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +48,8 @@ Locate = Callable[[str], Awaitable[Sequence[str]]]
 #: More than this does not fit into a message beside its other fields.
 _OUTPUTS_LIMIT_BYTES = 60 << 20
 _FLUSH_S = 2.0
+#: Trials that the runner is told ahead; see Runner.offer.
+_AHEAD = 3
 
 
 class Board:
@@ -83,6 +85,9 @@ class Board:
         self.last_telemetry = self._heartbeats.read()
         self._tasks: set[asyncio.Task[None]] = set()
         self._files: dict[str, _TrialFiles] = {}
+        #: The trials that the runner was told come next.
+        self._ahead: set[str] = set()
+        self._readings: deque[Telemetry] = deque(maxlen=2 * _AHEAD)
 
     async def run(self) -> Exit:
         loop = asyncio.get_running_loop()
@@ -94,6 +99,7 @@ class Board:
                 event = await self._next_event()
                 self.session, effects = transition(self.session, event, loop.time())
                 ending = self._carry_out(effects)
+                self._look_ahead()
             await self._link.close(flush_s=_FLUSH_S)
             return ending
         finally:
@@ -137,8 +143,16 @@ class Board:
             self._files[effect.request.trial_id] = files
             files.fetching = self._spawn(self._bring(files))
         elif isinstance(effect, Release):
-            self._files.pop(effect.trial_id).release()
+            files = self._files.pop(effect.trial_id)
+            if effect.trial_id in self._ahead:
+                self._ahead.remove(effect.trial_id)
+                self._spawn(self._runner.withdraw(files.local))
+            files.release()
         elif isinstance(effect, StartRun):
+            if effect.request.trial_id in self._ahead:
+                self._ahead.remove(effect.request.trial_id)
+            else:
+                self._readings.append(self._around_kernels.read())
             self._spawn(self._measure(effect.request))
         elif isinstance(effect, CancelRun):
             self._spawn(self._runner.cancel())
@@ -148,6 +162,18 @@ class Board:
             self._link.drop(effect.reason)
         elif isinstance(effect, Say):
             log.log(logging.getLevelName(effect.level), effect.text)
+
+    def _look_ahead(self) -> None:
+        """The runner is told what comes next while it executes a trial: then no kernel waits for this process."""
+        if not self.session.running:
+            return
+        for held in self.session.queue:
+            if not held.ready or len(self._ahead) == _AHEAD:
+                return  # the turn of one that is not ready may come before that of those behind it
+            trial = held.request.trial_id
+            if trial not in self._ahead:
+                self._ahead.add(trial)
+                self._spawn(self._runner.offer(self._files[trial].local))
 
     def _feel(self) -> Telemetry:
         self.last_telemetry = self._heartbeats.read()
@@ -179,17 +205,22 @@ class Board:
 
     async def _measure(self, request: MeasureRequest) -> None:
         files = self._files[request.trial_id]
-        before = self._around_kernels.read()
         try:
-            report = await self._runner.run(LocalRequest(request, files.library, files.params))
+            report = await self._runner.run(files.local)
         except RunnerError as error:
             self._events.put_nowait(RunnerFailed(str(error)))
             return
         measurement = _fit_outputs(_measurement(request, report, files.received_s))
-        measurement = replace(measurement, before=before, after=self._around_kernels.read())
+        before = self._last_reading(report.started_s)
+        self._readings.append(self._around_kernels.read())
+        measurement = replace(measurement, before=before, after=self._readings[-1])
         if measurement.outcome is not None:
             self.outcomes[measurement.outcome] += 1
         self._events.put_nowait(Finished(measurement))
+
+    def _last_reading(self, started_s: float) -> Telemetry:
+        """The last before a kernel began: one that was offered begins before this process hears of its turn."""
+        return next((each for each in reversed(self._readings) if each.at_unix_s <= started_s), self._readings[-1])
 
 
 class _TrialFiles:
@@ -205,12 +236,9 @@ class _TrialFiles:
         self._paths: dict[str, Path] = {}
 
     @property
-    def library(self) -> Path:
-        return self._paths[".so"]
-
-    @property
-    def params(self) -> Path | None:
-        return self._paths.get(".params")
+    def local(self) -> LocalRequest:
+        """Once they are all here."""
+        return LocalRequest(self.request, self._paths[".so"], self._paths.get(".params"))
 
     async def bring(self) -> None:
         """Raises ArtifactError."""

@@ -29,7 +29,7 @@ from agent.messages import (
 )
 from protos.channel import MESSAGE_OPTIONS, ping_options
 from protos.convert import from_message, to_message
-from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2, fleet_pb2_grpc, measurement_pb2
+from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2
 from protos.measurement import Measurement, MeasureRequest
 
 __all__ = ["Link", "TrackerStatus", "ask_status"]
@@ -189,6 +189,8 @@ class TrackerStatus:
 
 async def ask_status(address: str, timeout_s: float = 5.0) -> TrackerStatus:
     """Ask the tracker at ``address`` (host:port) who it is. Raises ConnectionError with the cause."""
+    from protos.farm.v1 import control_pb2, control_pb2_grpc  # 1.5 MB that only `agent doctor` needs
+
     async with open_channel([address]) as channel:
         try:
             answer = await control_pb2_grpc.ControlStub(channel).GetStatus(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 
 from agent.board import Board
 from agent.discovery import locate
@@ -26,8 +27,18 @@ log = logging.getLogger("agent")
 
 def start_agent(settings: Settings) -> int:
     """Run until the session ends; the exit code. Raises AgentError for what a person has to mend."""
+    _give_way()
     with open_state(settings.state_dir) as state:
         return asyncio.run(_run(settings, state))
+
+
+def _give_way() -> None:
+    """Wake without taking a CPU from a kernel that is being timed; the runner takes this back for itself.
+
+    Not SCHED_IDLE or a lower priority: without privileges a runner started later could not be raised again.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or a sandbox: kernels are timed as well as can be
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 async def start_runner(settings: Settings) -> tuple[Runner, RunnerInfo]:

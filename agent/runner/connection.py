@@ -41,6 +41,9 @@ class Connection:
         self.process = process
         self._input, self._output = process.stdin, process.stdout
         self._last_words = b""
+        self._ahead: set[int] = set()  # sent, and not asked for yet
+        self._answers: dict[int, protocol.Result] = {}  # of those
+        self._unwanted: set[int] = set()
         self._listening = asyncio.create_task(self._listen(process.stderr))
 
     @classmethod
@@ -58,16 +61,28 @@ class Connection:
             raise
         return connection
 
+    def send(self, frame: Sequence[bytes], sequence: int) -> None:
+        """Put a small RUN frame on its way; ``ask`` with its sequence takes the answer."""
+        self._input.writelines(frame)
+        self._ahead.add(sequence)
+
     async def ask(self, frame: Sequence[bytes], sequence: int, within_s: float) -> protocol.Result:
-        """The answer to a RUN frame. After RunnerDiedError the connection is of no more use."""
-        payload = await self._within(within_s, self._exchange(frame))
+        """The answer to a RUN frame, empty where it was sent before. After RunnerDiedError the connection is of no
+        more use."""
+        self._ahead.discard(sequence)
         try:
-            result = protocol.decode_result(payload)
-            if result.sequence != sequence:
-                raise protocol.ProtocolError(f"an answer to request {result.sequence} came, not to {sequence}")
+            while sequence not in self._answers:
+                result = protocol.decode_result(await self._within(within_s, self._exchange(frame)))
+                frame = ()
+                if result.sequence in self._unwanted:
+                    self._unwanted.remove(result.sequence)
+                elif result.sequence == sequence or result.sequence in self._ahead:
+                    self._answers[result.sequence] = result
+                else:
+                    raise protocol.ProtocolError(f"an answer to request {result.sequence} came, not to {sequence}")
         except protocol.ProtocolError as error:
             raise RunnerDiedError(f"said what its protocol does not know: {error}") from error
-        return result
+        return self._answers.pop(sequence)
 
     async def _exchange(self, frame: Sequence[bytes]) -> bytes:
         self._input.writelines(frame)
@@ -78,6 +93,13 @@ class Connection:
 
     def cancel(self, sequence: int) -> None:
         self._input.write(protocol.encode_cancel(sequence))
+
+    def withdraw(self, sequence: int) -> None:
+        """Cancel a request that was sent ahead: nobody takes its answer."""
+        self._ahead.discard(sequence)
+        if self._answers.pop(sequence, None) is None:
+            self._unwanted.add(sequence)
+            self.cancel(sequence)
 
     async def close(self) -> None:
         """End the process, which takes its kernel with it, and reap it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib.util
 import platform
 import struct
 from dataclasses import dataclass
@@ -62,11 +62,16 @@ def find_runtime(directory: Path | None = None) -> RuntimeLibraries | None:
 
 
 def _installed(distribution: str, folder: str) -> tuple[Path | None, str]:
-    try:
-        found = importlib.metadata.distribution(distribution)
-    except importlib.metadata.PackageNotFoundError:
+    """Where a distribution has ``folder``, and its version, from names alone: importlib.metadata brings the whole
+    of ``email``, 3 MB of memory that a board then never uses."""
+    package, _, rest = folder.partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
         return None, ""
-    return Path(str(found.locate_file(folder))), found.version
+    found = Path(next(iter(spec.submodule_search_locations)))
+    for info in sorted(found.parent.glob(f"{distribution.replace('-', '_')}-*.dist-info")):
+        return found / rest, info.name.removesuffix(".dist-info").rpartition("-")[2]
+    return None, ""
 
 
 def _complete(ffi: Path, runtime: Path, extra: Path, version: str, ffi_version: str) -> RuntimeLibraries | None:

@@ -23,9 +23,10 @@ An argument is ``dtype, u8 ndim, i64 shape, u8 source`` and then, by source: 1 `
 splitmix64(seed): floats are its highest bits over a power of two, as many as the significand holds (53, 24, 11, 8
 for 64, 32, 16 and brain float), so in [0, 1); integers are its upper 32 bits scaled to 0..9; bool its highest bit.
 
-The runner says HELLO once, then answers each RUN with one RESULT. One RUN at a time; meanwhile only CANCEL.
-A CANCEL that comes too late is ignored. The end of its input ends the runner and the kernel at hand; a frame
-that breaks these rules ends it too, with a sentence on standard error.
+The runner says HELLO once, then answers each RUN with one RESULT, in their order. While one executes, four more may
+come and wait for its end, so that the next kernel begins without a word from the agent; a CANCEL of a waiting one
+is answered at once. A CANCEL that comes too late is ignored. The end of its input ends the runner and the kernel at
+hand; a frame that breaks these rules ends it too, with a sentence on standard error.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from protos.measurement import Argument, MeasureRequest, Outcome, OutputTensor, 
 __all__ = [
     "FRAME_HEAD",
     "HELLO",
+    "MAX_WAITING",
     "PROTOCOL_VERSION",
     "RESULT",
     "Hello",
@@ -53,6 +55,7 @@ __all__ = [
 ]
 
 PROTOCOL_VERSION = 2
+MAX_WAITING = 4
 FRAME_HEAD = struct.Struct("<IB")
 _RUN, _CANCEL, HELLO, RESULT = 1, 2, 129, 130
 _MAGIC = b"TVMF"

@@ -54,6 +54,16 @@ class Runner(typing.Protocol):
     async def run(self, request: LocalRequest) -> RunReport:
         """Execute one trial. Its failures are outcomes; RunnerError means that no trial can run here."""
 
+    async def offer(self, request: LocalRequest) -> None:
+        """Tell of a trial whose ``run`` comes after that of the one at hand and of those offered before: it may
+        begin at their end.
+
+        Never fails: whatever stands in its way is met again, and told, by its ``run``.
+        """
+
+    async def withdraw(self, request: LocalRequest) -> None:
+        """Take an ``offer`` back: it is not run, or is stopped, and nobody hears of it. Not offered: no effect."""
+
     async def cancel(self) -> None:
         """Stop the trial at hand, whose ``run`` then reports CANCELLED. Nothing at hand: no effect."""
 

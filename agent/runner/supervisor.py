@@ -21,6 +21,8 @@ log = logging.getLogger("agent.runner")
 #: The runner itself ends what loads for 60 s or runs past its limit; past this on top it is taken for dead.
 _SILENCE_S = 120.0
 _TRIES = 2
+#: A larger frame is not sent ahead: while the runner reads it, it keeps the memory busy that a kernel is timed on.
+_AHEAD_BYTES = 16 << 10
 
 
 class NativeRunner:
@@ -43,7 +45,10 @@ class NativeRunner:
         self._threads = threads
         self._transport = transport or LocalTransport()
         self._connection: Connection | None = None
-        self._sequence = 0
+        self._sequence = 0  # of the frame made last
+        self._at_hand = 0  # that of the trial at hand, once it is sent
+        self._ahead: dict[str, int] = {}  # trial_id -> sequence of what waits in the runner, or has begun
+        self._sending = asyncio.Lock()
         self._running = False
         self._cancelled = False
 
@@ -82,16 +87,18 @@ class NativeRunner:
         silence_s = request.request.limits.run_timeout_s + _SILENCE_S
         died: RunnerDiedError | None = None
         for _ in range(_TRIES):
-            self._sequence = (self._sequence + 1) % (1 << 32)
-            try:
-                frame = await self._encode(request)
-            except protocol.RequestError as error:
-                return RunReport(Outcome.RUN_ERROR, str(error))
-            connection = self._connection or await self._connect()
+            async with self._sending:
+                try:
+                    frame = await self._frame(request)
+                except protocol.RequestError as error:
+                    return RunReport(Outcome.RUN_ERROR, str(error))
+                connection = self._connection or await self._connect()
             if self._cancelled:
+                if not frame:
+                    connection.withdraw(self._at_hand)
                 break
             try:
-                return _report(await connection.ask(frame, self._sequence, silence_s))
+                return _report(await connection.ask(frame, self._at_hand, silence_s))
             except RunnerDiedError as error:
                 died = error
                 await self._drop()
@@ -100,12 +107,44 @@ class NativeRunner:
             return RunReport(Outcome.CANCELLED, "stopped on request")
         return RunReport(Outcome.CRASH, f"the runner itself died of it twice: {died}", signal=died.signal_number)
 
+    async def _frame(self, request: LocalRequest) -> list[bytes]:
+        """What is still to be sent for ``request``: nothing where it is ahead."""
+        ahead = self._ahead.pop(request.request.trial_id, None)
+        if ahead is not None:
+            self._at_hand = ahead
+            return []
+        frame = await self._encode(request)
+        self._at_hand = self._sequence
+        return frame
+
+    async def offer(self, request: LocalRequest) -> None:
+        async with self._sending:
+            # One place is left for the trial at hand, which may come behind those that were offered.
+            if not self._running or self._connection is None or len(self._ahead) >= protocol.MAX_WAITING - 1:
+                return
+            if request.request.program.outputs:
+                return  # withdrawn, they would fill the pipe: nobody reads it then
+            try:
+                frame = await self._encode(request)
+            except (protocol.RequestError, RunnerError):
+                return
+            if sum(map(len, frame)) <= _AHEAD_BYTES:
+                self._connection.send(frame, self._sequence)
+                self._ahead[request.request.trial_id] = self._sequence
+
+    async def withdraw(self, request: LocalRequest) -> None:
+        async with self._sending:
+            sequence = self._ahead.pop(request.request.trial_id, None)
+            if sequence is not None and self._connection is not None:
+                self._connection.withdraw(sequence)
+
     async def _encode(self, request: LocalRequest) -> list[bytes]:
         try:
             library = await self._transport.put(request.library)
             params = await self._transport.put(request.params) if request.params else ""
         except OSError as error:
             raise RunnerError(f"cannot bring {request.library.name} to the machine that runs it: {error}") from error
+        self._sequence = (self._sequence + 1) % (1 << 32)
         return protocol.encode_run(self._sequence, request.request, library, params)
 
     async def cancel(self) -> None:
@@ -113,7 +152,7 @@ class NativeRunner:
             return
         self._cancelled = True
         if self._connection is not None:
-            self._connection.cancel(self._sequence)
+            self._connection.cancel(self._at_hand)
 
     async def stop(self) -> None:
         await self._drop()
@@ -141,7 +180,7 @@ class NativeRunner:
         return command
 
     async def _drop(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._ahead = self._connection, None, {}
         if connection is not None:
             await connection.close()
 

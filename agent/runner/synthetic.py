@@ -117,6 +117,12 @@ class SyntheticRunner:
             self._cancelled = None
         return True
 
+    async def offer(self, request: LocalRequest) -> None:
+        """Nothing to make ready."""
+
+    async def withdraw(self, request: LocalRequest) -> None:
+        """Nothing was made ready."""
+
     async def cancel(self) -> None:
         if self._cancelled is not None:
             self._cancelled.set()

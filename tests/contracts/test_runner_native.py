@@ -643,3 +643,173 @@ async def test_cancelling_before_the_kernel_is_sent(runner: NativeRunner) -> Non
     await runner.cancel()
     assert (await asyncio.wait_for(running, 5)).outcome is Outcome.CANCELLED
     assert await works(runner)
+
+
+# The next trial, told ahead
+
+
+def trail_request(trail: Path, limits: Limits = TEN_SECONDS) -> LocalRequest:
+    """A trial that adds a byte to ``trail`` at each of its two calls."""
+    trail.write_bytes(b"")
+    path = Argument((256,), "int8", data=os.fsencode(trail).ljust(256, b"\0"))
+    asked = request_of(kernels.kernel("trail"), path, ZEROS, limits=limits)
+    return replace(asked, request=replace(asked.request, trial_id=trail.name))
+
+
+async def test_an_offered_trial_begins_at_the_end_of_the_one_before(runner: NativeRunner, tmp_path: Path) -> None:
+    following = trail_request(tmp_path / "trail")
+    running = asyncio.create_task(
+        runner.run(request_of(kernels.kernel("hang"), ZEROS, limits=Limits(run_timeout_s=0.5)))
+    )
+    await until(lambda: family(runner.pid))
+    await runner.offer(following)
+    assert (tmp_path / "trail").stat().st_size == 0
+    first = await running
+    assert first.outcome is Outcome.RUN_TIMEOUT
+    await until(lambda: (tmp_path / "trail").stat().st_size == 2)  # nobody has asked for it yet
+    report = await runner.run(following)
+    assert report.outcome is Outcome.OK
+    assert report.started_s >= first.finished_s
+    assert (tmp_path / "trail").stat().st_size == 2
+    assert await works(runner)
+
+
+async def test_a_cancelled_trial_makes_way_for_the_offered_one(runner: NativeRunner, tmp_path: Path) -> None:
+    following = trail_request(tmp_path / "trail")
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await until(lambda: family(runner.pid))
+    await runner.offer(following)
+    await runner.cancel()
+    assert (await running).outcome is Outcome.CANCELLED
+    assert (await runner.run(following)).outcome is Outcome.OK
+    assert (tmp_path / "trail").stat().st_size == 2
+
+
+async def test_an_offer_that_is_taken_back_never_runs(runner: NativeRunner, tmp_path: Path) -> None:
+    following, other = trail_request(tmp_path / "trail"), trail_request(tmp_path / "other")
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await until(lambda: family(runner.pid))
+    await runner.offer(following)
+    await runner.withdraw(following)
+    await runner.offer(other)
+    await runner.withdraw(following)
+    await runner.cancel()
+    assert (await running).outcome is Outcome.CANCELLED
+    assert (await runner.run(other)).outcome is Outcome.OK
+    assert [(tmp_path / name).stat().st_size for name in ("trail", "other")] == [0, 2]
+
+
+async def test_several_offers_are_run_in_their_order(runner: NativeRunner, tmp_path: Path) -> None:
+    """More than the runner takes ahead: those too many are sent by their ``run``."""
+    following = [trail_request(tmp_path / f"trail {number}") for number in range(6)]
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await until(lambda: family(runner.pid))
+    for each in following:
+        await runner.offer(each)
+    await runner.withdraw(following[1])
+    await runner.cancel()
+    await running
+    reports = [await runner.run(each) for each in following]
+    assert [report.outcome for report in reports] == [Outcome.OK] * 6
+    began = [report.started_s for number, report in enumerate(reports) if number != 1]
+    assert began == sorted(began)
+    assert [(tmp_path / f"trail {number}").stat().st_size for number in range(6)] == [2] * 6
+
+
+async def test_an_offer_that_has_begun_is_stopped_when_it_is_taken_back(runner: NativeRunner) -> None:
+    slow = request_of(kernels.kernel("hang"), ZEROS, limits=Limits(run_timeout_s=0.3))
+    following = request_of(kernels.kernel("hang"), ZEROS, limits=Limits(run_timeout_s=60))
+    following = replace(following, request=replace(following.request, trial_id="following"))
+    running = asyncio.create_task(runner.run(slow))
+    await until(lambda: family(runner.pid))
+    await runner.offer(following)
+    assert (await running).outcome is Outcome.RUN_TIMEOUT
+    await until(lambda: family(runner.pid))
+    await runner.withdraw(following)
+    await until(lambda: not family(runner.pid))
+    assert await works(runner)
+
+
+async def test_another_trial_than_the_offered_one_comes_after_it(runner: NativeRunner, tmp_path: Path) -> None:
+    following, other = trail_request(tmp_path / "trail"), trail_request(tmp_path / "other")
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await until(lambda: family(runner.pid))
+    await runner.offer(following)
+    await runner.cancel()
+    await running
+    assert (await runner.run(other)).outcome is Outcome.OK
+    assert (await runner.run(following)).outcome is Outcome.OK
+    assert [(tmp_path / name).stat().st_size for name in ("trail", "other")] == [2, 2]
+
+
+async def test_an_offered_trial_outlives_the_runner_that_it_was_told(runner: NativeRunner, tmp_path: Path) -> None:
+    following = trail_request(tmp_path / "trail")
+    slow = request_of(kernels.kernel("hang"), ZEROS, limits=Limits(run_timeout_s=0.5))
+    running = asyncio.create_task(runner.run(slow))
+    await until(lambda: family(runner.pid))
+    await runner.offer(following)
+    os.kill(runner.pid, signal.SIGKILL)
+    assert (await running).outcome is Outcome.RUN_TIMEOUT
+    assert (await runner.run(following)).outcome is Outcome.OK
+    assert (tmp_path / "trail").stat().st_size == 2
+
+
+async def test_an_offer_that_cannot_be_executed_is_told_by_its_run(runner: NativeRunner) -> None:
+    broken = request_of(kernels.kernel("count"), ZEROS, plan=TimingPlan(cache_flush_bytes=1 << 31))
+    broken = replace(broken, request=replace(broken.request, trial_id="broken"))
+    running = asyncio.create_task(runner.run(request_of(kernels.kernel("hang"), ZEROS)))
+    await until(lambda: family(runner.pid))
+    await runner.offer(broken)
+    await runner.cancel()
+    await running
+    report = await runner.run(broken)
+    assert (report.outcome, "cache_flush_bytes" in report.detail) == (Outcome.RUN_ERROR, True)
+
+
+# Arguments that are kept from one trial to the next
+
+
+async def test_what_a_kernel_writes_to_its_arguments_is_gone_with_it(runner: NativeRunner) -> None:
+    filled = Argument((4,), "int32", fill_seed=9)
+    values = ((kernels.splitmix(9, 4) >> np.uint64(32)) * np.uint64(10) >> np.uint64(32)).astype("int32")
+    for _ in range(3):
+        report = await runner.run(request_of(kernels.kernel("count"), filled, outputs=(0,)))
+        assert array(report.outputs[0]).tolist() == [values[0] + 1, *values[1:]]
+
+
+@pytest.mark.parametrize("size", [64, 1024])
+async def test_equal_arguments_are_tensors_of_their_own(runner: NativeRunner, size: int) -> None:
+    """The larger ones are copied from what is kept, and not inherited."""
+    same = Argument((size, size), "float32", fill_seed=1)
+    values = kernels.splitmix_uniform(1, (size, size))
+    for _ in range(2):
+        report = await runner.run(request_of(kernels.matmul(size), same, same, same, outputs=(0, 1, 2)))
+        assert report.outcome is Outcome.OK, report.detail
+        np.testing.assert_array_equal(array(report.outputs[0]), values)
+        np.testing.assert_array_equal(array(report.outputs[1]), values)
+        np.testing.assert_allclose(array(report.outputs[2]), values @ values, rtol=1e-4)
+
+
+async def test_what_is_kept_is_bounded_and_the_oldest_goes(runner: NativeRunner) -> None:
+    idle = psutil.Process(runner.pid).memory_info().rss
+    for seed in range(0, 30, 3):  # 120 MB in all
+        args = (Argument((1024, 1024), "float32", fill_seed=seed + i) for i in range(3))
+        report = await runner.run(request_of(kernels.matmul(1024), *args))
+        assert report.outcome is Outcome.OK, report.detail
+    assert psutil.Process(runner.pid).memory_info().rss - idle < 72 << 20
+    assert await works(runner)
+
+
+async def test_a_limit_counts_a_trials_own_tensors_and_not_what_is_kept_for_others(runner: NativeRunner) -> None:
+    kept = tuple(Argument((1024, 1024), "float32", fill_seed=i) for i in range(3))
+    assert (await runner.run(request_of(kernels.matmul(1024), *kept))).outcome is Outcome.OK
+    small = (Argument((64, 64), "float32", fill_seed=1),) * 3
+    report = await runner.run(request_of(kernels.matmul(64), *small, limits=Limits(memory_bytes=8 << 20)))
+    assert report.outcome is Outcome.OK, report.detail
+    for limit, outcome in ((10 << 20, Outcome.OUT_OF_MEMORY), (20 << 20, Outcome.OK)):
+        report = await runner.run(request_of(kernels.matmul(1024), *kept, limits=Limits(memory_bytes=limit)))
+        assert report.outcome is outcome, report.detail
+    args = (Argument((4,), "float32", fill_seed=1),) * 2
+    for limit, outcome in ((100 << 20, Outcome.OUT_OF_MEMORY), (400 << 20, Outcome.OK)):
+        report = await runner.run(request_of(kernels.scratch(256), *args, limits=Limits(memory_bytes=limit)))
+        assert report.outcome is outcome, report.detail

@@ -123,9 +123,39 @@ def test_a_cancel_of_another_run_is_ignored(pipe: Pipe) -> None:
     assert protocol.decode_result(pipe.receive()[1]).outcome is Outcome.RUN_TIMEOUT
 
 
-def test_a_second_run_at_once_ends_it(pipe: Pipe) -> None:
-    pipe.send(*run_frame("hang", 7), *run_frame("count", 8))
-    assert pipe.ends() == (2, "tvm-farm-runner: malformed frame: type 1 while a kernel runs\n")
+def test_more_runs_wait_for_the_end_of_the_first(pipe: Pipe) -> None:
+    waiting = [run_frame("count", sequence) for sequence in range(8, 8 + protocol.MAX_WAITING)]
+    pipe.send(*run_frame("hang", 7, run_timeout_s=0.3), *(piece for frame in waiting for piece in frame))
+    answers = [protocol.decode_result(pipe.receive()[1]) for _ in range(1 + protocol.MAX_WAITING)]
+    assert [answer.sequence for answer in answers] == list(range(7, 8 + protocol.MAX_WAITING))
+    assert [answer.outcome for answer in answers] == [Outcome.RUN_TIMEOUT] + [Outcome.OK] * protocol.MAX_WAITING
+    times = [time for answer in answers for time in (answer.started_s, answer.finished_s)]
+    assert times == sorted(times)
+
+
+def test_a_waiting_run_is_cancelled_at_once_and_another_may_wait(pipe: Pipe) -> None:
+    last = 7 + protocol.MAX_WAITING
+    for sequence in range(7, last + 1):
+        pipe.send(*run_frame("hang" if sequence == 7 else "count", sequence))
+    pipe.send(protocol.encode_cancel(8), *run_frame("count", last + 1))
+    answer = protocol.decode_result(pipe.receive()[1])
+    assert (answer.sequence, answer.outcome, answer.started_s) == (8, Outcome.CANCELLED, 0.0)
+    pipe.send(protocol.encode_cancel(7))
+    answers = [protocol.decode_result(pipe.receive()[1]) for _ in range(1 + protocol.MAX_WAITING)]
+    assert [answer.sequence for answer in answers] == [7, *range(9, last + 2)]
+    assert [answer.outcome for answer in answers] == [Outcome.CANCELLED] + [Outcome.OK] * protocol.MAX_WAITING
+
+
+def test_one_run_too_many_ends_it_and_the_kernel_at_hand(pipe: Pipe) -> None:
+    for sequence in range(1 + protocol.MAX_WAITING):
+        pipe.send(*run_frame("hang", sequence))
+    runner = psutil.Process(pipe.process.pid)
+    until(runner.children)
+    kernel = runner.children()[0]
+    pipe.send(*run_frame("count", 99))
+    said = f"tvm-farm-runner: malformed frame: one request more than the {protocol.MAX_WAITING} that may wait\n"
+    assert pipe.ends() == (2, said)
+    until(lambda: not kernel.is_running())
 
 
 def run_payload() -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -31,6 +32,11 @@ class ScriptedRunner:
     def __init__(self) -> None:
         self.answers: dict[str, Callable[[LocalRequest], RunReport]] = {}
         self.ran: list[str] = []
+        #: Trials that were told ahead, and "-" before those taken back.
+        self.ahead: list[str] = []
+        #: ``run`` of any trial waits for it.
+        self.free = asyncio.Event()
+        self.free.set()
 
     async def start(self) -> RunnerInfo:
         return RunnerInfo(RunnerMode.SYNTHETIC)
@@ -38,7 +44,14 @@ class ScriptedRunner:
     async def run(self, request: LocalRequest) -> RunReport:
         trial = request.request.trial_id
         self.ran.append(trial)
+        await self.free.wait()
         return self.answers.get(trial, lambda _: OK)(request)
+
+    async def offer(self, request: LocalRequest) -> None:
+        self.ahead.append(request.request.trial_id)
+
+    async def withdraw(self, request: LocalRequest) -> None:
+        self.ahead.append(f"-{request.request.trial_id}")
 
     async def cancel(self) -> None:
         pass
@@ -56,6 +69,13 @@ async def tracker() -> AsyncIterator[StandInTracker]:
 @pytest.fixture
 def runner() -> ScriptedRunner:
     return ScriptedRunner()
+
+
+async def until(condition: Callable[[], bool], what: str, within_s: float = 20.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        await asyncio.sleep(0.01)
 
 
 def board_of(tracker: StandInTracker, runner: ScriptedRunner, cache: Path, slots: int = 3) -> Board:
@@ -212,3 +232,38 @@ async def test_a_heartbeat_during_a_kernel_leaves_its_throttling_to_the_measurem
     assert measured.before is not None
     assert measured.after is not None
     assert (measured.before.throttling, measured.after.throttling) == ((), ("throttled",))
+
+
+async def test_the_runner_is_told_of_the_next_trials_while_it_executes_one(
+    tracker: StandInTracker, runner: ScriptedRunner, board: asyncio.Task[Exit]
+) -> None:
+    runner.free.clear()
+    for trial in ("one", "two", "three"):
+        tracker.measure(make_request(trial))
+    await until(lambda: runner.ahead == ["two", "three"], "two offers")
+    tracker.say(cancel=fleet_pb2.CancelTrials(trial_ids=["two"]))
+    tracker.measure(make_request("four"))
+    await until(lambda: runner.ahead == ["two", "three", "-two", "four"], "one taken back, one more")
+    runner.free.set()
+    for trial in ("one", "three", "four"):
+        measured = await tracker.measurement(trial)
+        assert measured.before is not None
+        assert measured.after is not None
+        assert measured.before.at_unix_s <= measured.after.at_unix_s
+    assert runner.ran == ["one", "three", "four"]
+    assert runner.ahead == ["two", "three", "-two", "four"]
+
+
+async def test_what_was_told_ahead_is_taken_back_when_the_link_is_lost(
+    tracker: StandInTracker, runner: ScriptedRunner, board: asyncio.Task[Exit]
+) -> None:
+    runner.free.clear()
+    for trial in ("one", "two"):
+        tracker.measure(make_request(trial))
+    await until(lambda: runner.ahead == ["two"], "an offer")
+    await tracker.stop()
+    await until(lambda: runner.ahead == ["two", "-two"], "an offer taken back")
+    runner.free.set()
+    await tracker.start()
+    assert (await tracker.measurement("one")).outcome is Outcome.OK
+    assert runner.ran == ["one"]

@@ -79,6 +79,14 @@ async def test_agent_and_runner_stay_small(tracker: StandInTracker, tmp_path: Pa
         assert not [name for name in loaded if "tvm" in name or "numpy" in name or "multiarray" in name]
 
 
+async def test_the_agent_gives_way_to_kernels_and_its_runner_does_not(tracker: StandInTracker, tmp_path: Path) -> None:
+    async with agent(tracker, tmp_path) as process:
+        await tracker.joined()
+        [runner] = psutil.Process(process.pid).children()
+        assert os.sched_getscheduler(process.pid) == os.SCHED_BATCH
+        assert os.sched_getscheduler(runner.pid) == os.SCHED_OTHER
+
+
 async def test_a_runner_that_is_killed_costs_nothing(tracker: StandInTracker, tmp_path: Path) -> None:
     slow = TimingPlan(number=1, repeat=1, min_repeat_ms=1000)
     async with agent(tracker, tmp_path) as process:

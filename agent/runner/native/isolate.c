@@ -23,6 +23,7 @@ enum { PRINTED_BYTES = 400 };
 static struct board *board;
 static sigset_t while_waiting;
 static uint64_t idle_data_bytes;
+static pid_t executing; /* 0: none */
 
 static void on_child_end(int number) { (void)number; }
 
@@ -73,7 +74,9 @@ static void limit_memory(uint64_t bytes) {
   pthread_attr_init(&attr);
   pthread_attr_getstacksize(&attr, &stack);
   pthread_attr_destroy(&attr);
-  uint64_t all = idle_data_bytes + bytes + (uint64_t)(settings.threads - 1) * stack;
+  /* Tensors that are kept for other requests do not count, those of this one do. */
+  uint64_t own = bytes - tensors_inherited_bytes();
+  uint64_t all = idle_data_bytes + tensors_bytes() + own + (uint64_t)(settings.threads - 1) * stack;
   struct rlimit limit = {.rlim_cur = (rlim_t)all, .rlim_max = (rlim_t)all};
   if ((uint64_t)limit.rlim_cur == all && setrlimit(RLIMIT_DATA, &limit) != 0)
     child_fail(OUTCOME_RUN_ERROR, "cannot limit memory to %llu bytes: %s", (unsigned long long)bytes, strerror(errno));
@@ -107,28 +110,16 @@ static _Noreturn void child(const struct request *request, pid_t runner, int pri
   program_run(request, board, body);
 }
 
-enum ending { ENDED, TIMED_OUT, LOADING_TOO_LONG, CANCELLED };
-
 static void end_everything(pid_t pid) {
   kill(-pid, SIGKILL);
   kill(pid, SIGKILL); /* in case it has not reached its setpgid */
 }
 
-/* A frame that came while a kernel runs: only its cancellation is allowed. */
-static bool cancels(const struct request *request, pid_t pid) {
-  struct frame frame;
-  if (!wire_read(&frame)) {
-    end_everything(pid);
-    _exit(0);
-  }
-  if (frame.type != FRAME_CANCEL) {
-    end_everything(pid);
-    die("malformed frame: type %d while a kernel runs", frame.type);
-  }
-  bool meant = wire_parse_cancel(&frame) == request->sequence;
-  free(frame.payload);
-  return meant;
+void isolate_abandon(void) {
+  if (executing) end_everything(executing);
 }
+
+enum ending { ENDED, TIMED_OUT, LOADING_TOO_LONG, CANCELLED };
 
 static double seconds_left(const struct request *request, double forked_s, enum ending *over) {
   double now = now_s();
@@ -153,7 +144,13 @@ static enum ending watch(const struct request *request, pid_t pid) {
     if (left <= 0) return over;
     struct timespec wait = {.tv_sec = (time_t)left, .tv_nsec = (long)((left - (double)(time_t)left) * 1e9)};
     struct pollfd input = {.fd = wire_input(), .events = POLLIN};
-    if (ppoll(&input, 1, &wait, &while_waiting) > 0 && cancels(request, pid)) return CANCELLED;
+    if (ppoll(&input, 1, &wait, &while_waiting) <= 0) continue;
+    enum heard heard = inbox_hear(request);
+    if (heard == HEARD_CANCEL) return CANCELLED;
+    if (heard == HEARD_END) {
+      isolate_abandon();
+      _exit(0);
+    }
   }
 }
 
@@ -217,9 +214,11 @@ void isolate_run(const struct request *request) {
   int body = memfd_create("result", MFD_CLOEXEC);
   /* Not blocking: a kernel that prints much loses the rest instead of waiting for a reader. */
   if (body < 0 || pipe2(printed, O_CLOEXEC | O_NONBLOCK) != 0) die("cannot open a result: %s", strerror(errno));
+  tensors_keep(request);
   pid_t runner = getpid(), pid = fork();
   if (pid < 0) die("cannot fork: %s", strerror(errno));
   if (pid == 0) child(request, runner, printed[1], body);
+  executing = pid;
   setpgid(pid, pid);
   close(printed[1]);
 
@@ -227,6 +226,7 @@ void isolate_run(const struct request *request) {
   end_everything(pid);
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  executing = 0;
   while (waitpid(-pid, NULL, 0) > 0) continue; /* processes of its own that it left to us */
   report(request, ending, status, printed[0], body);
   close(printed[0]);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ _Noreturn void die(const char *format, ...) {
   vfprintf(stderr, format, values);
   fputc('\n', stderr);
   va_end(values);
+  isolate_abandon();
   _exit(2);
 }
 
@@ -59,29 +61,23 @@ int main(int argc, char **argv) {
   if (!settings.ffi != !settings.runtime) die("--ffi and --runtime go together");
   if (settings.extra && !settings.runtime) die("--extra needs --ffi and --runtime");
   settings.mode = settings.runtime ? MODE_FULL : MODE_MICRO;
+  /* The agent gives way to what is timed; what is timed does not. */
+  sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
   cpus_open(threads);
   settings.threads = cpus_count();
   wire_open();
   isolate_open();
+  tensors_open();
   if (settings.mode == MODE_FULL) {
     full_open();
     settings.threads = full_threads();
   }
   wire_hello(settings.mode == MODE_FULL ? full_ffi_version() : "");
 
-  struct frame frame;
-  while (wire_read(&frame)) {
-    if (frame.type == FRAME_RUN) {
-      struct request request;
-      wire_parse_run(&frame, &request);
-      isolate_run(&request);
-      wire_free_run(&request);
-    } else if (frame.type == FRAME_CANCEL) {
-      wire_parse_cancel(&frame); /* its run has ended meanwhile */
-    } else {
-      die("malformed frame: type %d is unknown", frame.type);
-    }
-    free(frame.payload);
+  struct run run;
+  while (inbox_take(&run)) {
+    isolate_run(&run.request);
+    inbox_free(&run);
   }
   return 0;
 }

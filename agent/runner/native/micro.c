@@ -90,26 +90,6 @@ static void load(const struct request *request) {
   if (!entry) child_fail(OUTCOME_RUN_ERROR, "the library has no function %s", request->entry);
 }
 
-static struct tensor allocate(const struct argument *like) {
-  DLTensor *tensor = calloc(1, sizeof *tensor);
-  if (!tensor) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for a tensor");
-  tensor->data = aligned(like->nbytes);
-  tensor->device = (DLDevice){kDLCPU, 0};
-  tensor->ndim = like->ndim;
-  tensor->dtype = like->dtype;
-  tensor->shape = (int64_t *)like->shape;
-  int64_t *strides = calloc((size_t)like->ndim + 1, sizeof *strides);
-  if (!strides) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for a tensor");
-  int64_t stride = 1;
-  for (int i = like->ndim - 1; i >= 0; i--) {
-    strides[i] = stride;
-    stride *= like->shape[i];
-  }
-  tensor->strides = strides;
-  TVMFFIAny any = {.type_index = kTVMFFIDLTensorPtr, .v_ptr = tensor};
-  return (struct tensor){tensor, any};
-}
-
 static void call(TVMFFIAny *args, int32_t n_args) {
   TVMFFIAny result = {.type_index = kTVMFFINone};
   if (entry(NULL, args, n_args, &result) == 0) return;
@@ -124,4 +104,4 @@ static void time_calls(const struct request *request, TVMFFIAny *args, struct ti
   timer_run(request, call, args, to);
 }
 
-const struct backend micro_backend = {load, allocate, call, results, time_calls};
+const struct backend micro_backend = {load, NULL, call, results, time_calls};

@@ -69,12 +69,43 @@ static void put_model_outputs(const struct backend *backend) {
   backend->results(put_tensor, NULL);
 }
 
+/* An argument of a kernel, in either mode, on memory of ours. */
+static struct tensor over(void *data, const struct argument *like) {
+  DLTensor *tensor = calloc(1, sizeof *tensor);
+  int64_t *strides = calloc((size_t)like->ndim + 1, sizeof *strides);
+  if (!tensor || !strides) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for a tensor");
+  int64_t stride = 1;
+  for (int i = like->ndim - 1; i >= 0; i--) {
+    strides[i] = stride;
+    stride *= like->shape[i];
+  }
+  tensor->data = data;
+  tensor->device = (DLDevice){kDLCPU, 0};
+  tensor->ndim = like->ndim;
+  tensor->dtype = like->dtype;
+  tensor->shape = (int64_t *)like->shape;
+  tensor->strides = strides;
+  TVMFFIAny any = {.type_index = kTVMFFIDLTensorPtr, .v_ptr = tensor};
+  return (struct tensor){tensor, any};
+}
+
 static void set_values(const struct tensor *tensor, const struct argument *argument) {
   void *data = tensor->dl->data;
-  if (argument->source == SOURCE_DATA) memcpy(data, argument->data, argument->nbytes);
+  const void *kept = tensors_values(argument);
+  if (kept) memcpy(data, kept, argument->nbytes);
+  else if (argument->source == SOURCE_DATA) memcpy(data, argument->data, argument->nbytes);
   else if (argument->source == SOURCE_PARAM) memcpy(data, params_find(argument->param, argument), argument->nbytes);
   else if (!fill(data, argument->dtype, argument->nbytes, argument->seed))
     child_fail(OUTCOME_RUN_ERROR, "cannot fill a tensor of dtype code %d with %d bits", argument->dtype.code, argument->dtype.bits);
+}
+
+static struct tensor make(const struct backend *backend, const struct request *request, const struct argument *argument) {
+  void *inherited = tensors_inherited(argument);
+  if (inherited) return over(inherited, argument);
+  struct tensor tensor =
+      request->kind == KIND_KERNEL ? over(aligned(argument->nbytes), argument) : backend->allocate(argument);
+  set_values(&tensor, argument);
+  return tensor;
 }
 
 _Noreturn void program_run(const struct request *request, struct board *board, int body) {
@@ -85,11 +116,14 @@ _Noreturn void program_run(const struct request *request, struct board *board, i
   struct timings timings = {.run_secs = calloc((size_t)request->plan.repeat, sizeof(double))};
   if (!result || !tensors || !args || !timings.run_secs) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory to begin");
   if (access(request->library, R_OK) != 0) child_fail(OUTCOME_RUN_ERROR, "cannot read %s: %s", request->library, strerror(errno));
+  uint64_t asked = 0;
+  for (uint32_t i = 0; i < request->n_args; i++) asked += request->args[i].nbytes;
+  if (request->memory_bytes && asked > request->memory_bytes)
+    child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for %llu bytes of arguments", (unsigned long long)asked);
   backend->load(request);
   if (request->params[0]) params_open(request->params);
   for (uint32_t i = 0; i < request->n_args; i++) {
-    tensors[i] = backend->allocate(&request->args[i]);
-    set_values(&tensors[i], &request->args[i]);
+    tensors[i] = make(backend, request, &request->args[i]);
     args[i] = tensors[i].any;
   }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <tvm/ffi/c_api.h>
 
-enum { PROTOCOL_VERSION = 2, MAX_ARGS = 4096, MAX_NDIM = 16, ALIGNMENT = 64, DETAIL_BYTES = 2048 };
+enum { PROTOCOL_VERSION = 2, MAX_WAITING = 4, MAX_ARGS = 4096, MAX_NDIM = 16, ALIGNMENT = 64, DETAIL_BYTES = 2048 };
 
 enum mode { MODE_FULL = 1, MODE_MICRO = 2 };
 enum program_kind { KIND_KERNEL = 1, KIND_MODEL = 2 };
@@ -90,13 +90,34 @@ void wire_hello(const char *ffi_version);
 void wire_result(uint32_t sequence, uint32_t outcome, int32_t signal, const struct board *board, const char *detail,
                  int body, size_t body_size);
 
+/* inbox.c: what the agent asks. One request executes; a few more may wait for its end. */
+struct run {
+  struct frame frame; /* the request points into it */
+  struct request request;
+};
+enum heard { HEARD_NOTHING_FOR_IT, HEARD_CANCEL, HEARD_END };
+bool inbox_take(struct run *to); /* blocks; false: the agent is gone */
+enum heard inbox_hear(const struct request *executing);
+void inbox_free(struct run *run);
+
 /* isolate.c: one request in a process of its own. */
 void isolate_open(void);
 void isolate_run(const struct request *request);
+void isolate_abandon(void); /* ends the child at hand, if there is one */
 _Noreturn void child_fail(enum outcome outcome, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* program.c: what the child does. */
 _Noreturn void program_run(const struct request *request, struct board *board, int body);
+
+/* tensors.c: what was filled, kept for the next request that asks for the same */
+void tensors_open(void);
+void tensors_keep(const struct request *request); /* before its child is forked */
+void tensors_drop(void);
+size_t tensors_bytes(void);
+/* In the child. The argument's memory with its values, or NULL; its values alone, or NULL. */
+void *tensors_inherited(const struct argument *argument);
+const void *tensors_values(const struct argument *argument);
+size_t tensors_inherited_bytes(void);
 
 /* fill.c, params.c */
 bool fill(void *data, DLDataType dtype, size_t nbytes, uint64_t seed); /* false: dtype unknown */
@@ -107,7 +128,6 @@ const void *params_find(const char *name, const struct argument *like);
 void cpus_open(int wanted);
 int cpus_count(void);
 int cpus_at(int index);
-bool cpus_are_default(void); /* those that TVM would choose by itself */
 void cpus_bind(int first, int count);
 
 /* One call of the program on its arguments, by either mode. */
@@ -124,7 +144,7 @@ struct timings {
 typedef void call_program(TVMFFIAny *args, int32_t n_args); /* keeps its result for `results` */
 struct backend {
   void (*load)(const struct request *request);
-  struct tensor (*allocate)(const struct argument *like);
+  struct tensor (*allocate)(const struct argument *like); /* a model's argument; NULL where there are no models */
   call_program *call;
   void (*results)(visit_output *visit, void *context);
   void (*time)(const struct request *request, TVMFFIAny *args, struct timings *to);

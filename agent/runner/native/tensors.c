@@ -1,0 +1,125 @@
+/* Pseudo-random arguments kept between requests: candidates of a workload have the same ones. Made here, before a
+ * child is forked, and inherited by it page by page; what a kernel writes to them is seen by its process alone. */
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+enum { MAX_KEPT = 256, MMAP_THRESHOLD = 128 << 10 };
+static const size_t KEPT_BYTES = 64 << 20, SHARE_OF_BOARD = 16;
+/* A tensor that huge pages may hold is copied by the child instead: written to after a fork, they fall apart into
+ * small ones, and the kernel would be timed on other pages than a deployed one has. */
+static const size_t COPIED_FROM_BYTES = 2 << 20;
+
+struct kept {
+  DLDataType dtype;
+  size_t nbytes;
+  uint64_t seed;
+  void *data;
+  const struct argument *taken_by; /* of the request at hand */
+  uint64_t used;                   /* by the how manieth request last */
+};
+static struct kept kept[MAX_KEPT];
+static int n_kept;
+static size_t total, limit;
+static uint64_t request_number;
+
+void tensors_open(void) {
+  /* Without this, glibc raises the threshold when a tensor is freed, and the next ones lie at other offsets. */
+  mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+  size_t board = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+  limit = board / SHARE_OF_BOARD < KEPT_BYTES ? board / SHARE_OF_BOARD : KEPT_BYTES;
+}
+
+static void forget(int index) {
+  total -= kept[index].nbytes;
+  free(kept[index].data);
+  kept[index] = kept[--n_kept];
+}
+
+static bool make_room(size_t nbytes) {
+  while (n_kept == MAX_KEPT || total + nbytes > limit) {
+    int oldest = -1;
+    for (int i = 0; i < n_kept; i++)
+      if (!kept[i].taken_by && (oldest < 0 || kept[i].used < kept[oldest].used)) oldest = i;
+    if (oldest < 0) return false;
+    forget(oldest);
+  }
+  return true;
+}
+
+static struct kept *find(const struct argument *like) {
+  for (int i = 0; i < n_kept; i++) {
+    struct kept *one = &kept[i];
+    if (!one->taken_by && one->seed == like->seed && one->nbytes == like->nbytes &&
+        !memcmp(&one->dtype, &like->dtype, sizeof one->dtype))
+      return one;
+  }
+  return NULL;
+}
+
+static struct kept *make(const struct argument *like) {
+  if (like->nbytes > limit || !make_room(like->nbytes)) return NULL;
+  struct kept made = {.dtype = like->dtype, .nbytes = like->nbytes, .seed = like->seed};
+  if (posix_memalign(&made.data, ALIGNMENT, like->nbytes ? like->nbytes : 1) != 0) return NULL;
+  if (!fill(made.data, like->dtype, like->nbytes, like->seed)) {
+    free(made.data);
+    return NULL;
+  }
+  total += made.nbytes;
+  kept[n_kept] = made;
+  return &kept[n_kept++];
+}
+
+static bool inherits(const struct kept *one) { return one->nbytes < COPIED_FROM_BYTES; }
+
+void tensors_keep(const struct request *request) {
+  request_number++;
+  for (int i = 0; i < n_kept; i++) kept[i].taken_by = NULL;
+  uint64_t asked = 0;
+  for (uint32_t i = 0; i < request->n_args; i++) asked += request->args[i].nbytes;
+  if (request->memory_bytes && asked > request->memory_bytes) return; /* the child will say so */
+  if (request->kind != KIND_KERNEL) return;                           /* a model's tensors are TVM's own */
+  for (uint32_t i = 0; i < request->n_args; i++) {
+    const struct argument *argument = &request->args[i];
+    if (argument->source != SOURCE_FILL) continue;
+    struct kept *one = find(argument);
+    if (!one) one = make(argument);
+    if (!one) continue;
+    one->taken_by = argument; /* two equal arguments are two tensors: a kernel may write to one of them */
+    one->used = request_number;
+  }
+}
+
+static const struct kept *of(const struct argument *argument) {
+  for (int i = 0; i < n_kept; i++)
+    if (kept[i].taken_by == argument) return &kept[i];
+  return NULL;
+}
+
+void *tensors_inherited(const struct argument *argument) {
+  const struct kept *one = of(argument);
+  return one && inherits(one) ? one->data : NULL;
+}
+
+const void *tensors_values(const struct argument *argument) {
+  const struct kept *one = of(argument);
+  return one ? one->data : NULL;
+}
+
+size_t tensors_bytes(void) { return total; }
+
+size_t tensors_inherited_bytes(void) {
+  size_t bytes = 0;
+  for (int i = 0; i < n_kept; i++)
+    if (kept[i].taken_by && inherits(&kept[i])) bytes += kept[i].nbytes;
+  return bytes;
+}
+
+void tensors_drop(void) {
+  while (n_kept > 0) forget(n_kept - 1);
+  malloc_trim(0);
+}
