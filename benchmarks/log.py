@@ -99,7 +99,7 @@ def measure(folder: Path, count: int, traces: list[list[str]], step: Callable[[s
     with step("restart"):
         restart_s = _restart(folder, truth["jobs"])
     with step("ask"):
-        asked = _ask(path, truth)
+        answers = ask(path, truth)
     return {
         "written": sum(truth["records"]) / sum(truth["seconds"]),
         "last": last,
@@ -108,7 +108,7 @@ def measure(folder: Path, count: int, traces: list[list[str]], step: Callable[[s
         "bytes": truth["bytes"],
         "rss_bytes": truth["rss_bytes"],
         "restart_s": restart_s,
-        **asked,
+        **answers,
     }
 
 
@@ -136,7 +136,8 @@ def _restart(folder: Path, jobs: dict[str, list[str]]) -> float:
     return took
 
 
-def _ask(path: Path, truth: dict[str, Any]) -> dict[str, float]:
+def ask(path: Path, truth: dict[str, Any]) -> dict[str, float]:
+    """Seconds of each kind of question, 95 of 100. Raises RuntimeError where an answer is not in ``truth``."""
     from tracker.domain import RecordFilter
     from tracker.store import SqliteStore
 
@@ -157,14 +158,14 @@ def _ask(path: Path, truth: dict[str, Any]) -> dict[str, float]:
         if [record.trial_id for record in found] != trials[: -_PAGE_RECORDS - 1 : -1]:
             raise RuntimeError(f"the newest records of job {job_id} are not those that were written last")
 
-    def p95(ask: Callable[[SqliteStore, Any], None], questions: list[Any], *, cold: bool) -> float:
+    def p95(question_of: Callable[[SqliteStore, Any], None], questions: list[Any], *, cold: bool) -> float:
         if cold:
             _forget_pages(path.parent)
         store, took = SqliteStore(path), []
         try:
             for question in questions if cold else [*questions, *questions]:
                 begun = time.perf_counter()
-                ask(store, question)
+                question_of(store, question)
                 took.append(time.perf_counter() - begun)
         finally:
             store.close()
