@@ -28,9 +28,9 @@ __all__ = ["SqliteStore"]
 
 log = logging.getLogger(__name__)
 
-#: Pages in the log before SQLite moves them by itself: 64 MiB, so that a page of an index that many inserts touch is
-#: moved once for all of them.
-_LOG_PAGES = 16384
+#: Pages in the log before SQLite moves them by itself: 32 MiB. A page of an index that many inserts touch is moved once
+#: for all of them, and the one insert that waits for the move waits for less than a tenth of a second.
+_LOG_PAGES = 8192
 #: Index pages that inserts come back to.
 _CACHE_KIB = 32 << 10
 
