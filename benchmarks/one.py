@@ -6,6 +6,7 @@ Writes FOLDER/answer.json: its results and its series. For ``benchmarks.__main__
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from pathlib import Path
 from benchmarks.bench import Bench
 from benchmarks.catalog import load
 from benchmarks.machine import describe_machine
+from tracker.cli.signals import raised_as_interrupt
 
 __all__: list[str] = []
 
@@ -40,6 +42,7 @@ def main(name: str, folder: Path, size: str) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+        with raised_as_interrupt(signal.SIGTERM):
+            main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
     except KeyboardInterrupt:
         sys.exit(130)

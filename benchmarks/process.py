@@ -70,9 +70,10 @@ def run_apart(name: str, *, quick: bool, limit_s: float, command: Sequence[str] 
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt the benchmark so that it can clean up, then kill what is left of it, each by its pid."""
+    """Ask the benchmark to end so that it can clean up, then kill what is left of it, each by its pid."""
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT: a shell's background jobs, and all that they start, ignore it.
+        process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE_S)
     left = psutil.Process().children(recursive=True)
