@@ -99,6 +99,10 @@ def test_a_queued_job_is_watched_left_shown_and_cancelled(tracker: TrackerProces
     [job] = ask(tracker, "jobs", "--state", "queued")
     assert (job["id"], job["spec"]["max_trials"], job["spec"]["pool"]) == (job_id, 8, "synthetic")
     assert ask(tracker, "jobs", "show", job_id[:6])["spec"]["model_name"] == "net"
+    times = ask(tracker, "jobs", "show", job_id[:6], "--timeline")
+    assert (times["trials"], times["steps"], times["wall_s"]) == (0, [], 0)
+    shown = farm("jobs", "show", job_id[:6], "--timeline", "--tracker", tracker.address).stdout
+    assert [line.split() for line in shown.splitlines()] == [["job", job_id], ["tuning", "0", "trials", "in", "0s"]]
     assert ask(tracker, "jobs", "--state", "done") == []
     cancelled = farm("jobs", "cancel", job_id[:6], "--tracker", tracker.address)
     assert cancelled.stdout == f"Job {job_id} is cancelled.\n"
