@@ -80,7 +80,7 @@ class Board:
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
-        self.session, self._first = begin(join.slots)
+        self.session, self._first = begin(max(join.slots, join.short_slots))
         self.outcomes: Counter[Outcome] = Counter()
         self.last_telemetry = self._heartbeats.read()
         self._tasks: set[asyncio.Task[None]] = set()

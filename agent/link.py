@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
 
 from agent.errors import ArtifactError
 from agent.events import Event, Heard, LinkDown, LinkUp, Unreadable
@@ -22,7 +22,6 @@ from agent.messages import (
     FromAgent,
     GiveBack,
     Heartbeat,
-    Join,
     Joined,
     Refused,
     Started,
@@ -46,22 +45,8 @@ _CHANNEL_OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 
-_SENT: dict[type[Any], tuple[str, type[Message]]] = {
-    Join: ("join", fleet_pb2.Join),
-    Heartbeat: ("heartbeat", fleet_pb2.Heartbeat),
-    Measurement: ("measurement", measurement_pb2.Measurement),
-    Started: ("started", fleet_pb2.Started),
-    GiveBack: ("give_back", fleet_pb2.GiveBack),
-    Draining: ("draining", fleet_pb2.Draining),
-}
-
-_HEARD: dict[str, type[Any]] = {
-    "joined": Joined,
-    "refused": Refused,
-    "measure": MeasureRequest,
-    "cancel": CancelTrials,
-    "acknowledged": Acknowledged,
-}
+#: What is sent together is about this large at most: a message has a limit, and outputs may come near it alone.
+_TOGETHER_BYTES = 1 << 20
 
 
 class Link:
@@ -81,7 +66,7 @@ class Link:
         self._spawn = spawn
         self._ping_every_s = ping_every_s
         self._channel: grpc.aio.Channel | None = None
-        self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._outgoing = _Outgoing()
         self._reading: asyncio.Task[None] | None = None
 
     async def open(self, addresses: Sequence[str]) -> None:
@@ -89,16 +74,13 @@ class Link:
         the first message says whether anybody is there."""
         await self.close()
         self._channel = open_channel(addresses, self._ping_every_s)
-        self._outgoing = asyncio.Queue()
+        self._outgoing = _Outgoing()
         self._reading = self._spawn(self._read(self._channel, self._outgoing))
         self._deliver(LinkUp())
 
     def send(self, message: FromAgent) -> None:
         """Queue ``message`` on the open stream; without one it is dropped, as the session expects."""
-        name, message_type = _SENT[type(message)]
-        wrapper = fleet_pb2.AgentMessage()
-        getattr(wrapper, name).CopyFrom(to_message(message_type, message))
-        self._outgoing.put_nowait(wrapper)
+        self._outgoing.put(message)
 
     def drop(self, reason: str) -> None:
         """End the stream now; LinkDown with ``reason`` is delivered."""
@@ -109,7 +91,7 @@ class Link:
         """End the stream without a LinkDown, after what was sent is on its way (``flush_s`` at most)."""
         reading, channel, self._reading, self._channel = self._reading, self._channel, None, None
         if reading is not None:
-            self._outgoing.put_nowait(None)
+            self._outgoing.put(None)
             if flush_s:
                 await asyncio.wait([reading], timeout=flush_s)
             reading.cancel()
@@ -128,10 +110,10 @@ class Link:
         except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
             raise ArtifactError(f"artifact {digest[:12]} did not arrive: {_why(error)}") from error
 
-    async def _read(self, channel: grpc.aio.Channel, outgoing: asyncio.Queue[Message | None]) -> None:
+    async def _read(self, channel: grpc.aio.Channel, outgoing: _Outgoing) -> None:
         mine = asyncio.current_task()
         try:
-            call = fleet_pb2_grpc.FleetStub(channel).Connect(_drain(outgoing))
+            call = fleet_pb2_grpc.FleetStub(channel).Connect(outgoing.messages())
             async for message in call:
                 self._receive(message)
             reason = "the tracker ended the stream"
@@ -147,22 +129,74 @@ class Link:
             self._deliver(LinkDown(reason, jitter=random.random()))
 
     def _receive(self, message: fleet_pb2.TrackerMessage) -> None:
-        kind = message.WhichOneof("message")
-        if kind is None:
+        if message.HasField("joined"):
+            self._deliver(Heard(from_message(Joined, message.joined)))
+        if message.HasField("refused"):
+            self._deliver(Heard(from_message(Refused, message.refused)))
+        if message.acknowledged or message.heard:
+            self._deliver(Heard(Acknowledged(tuple(message.acknowledged))))
+        if message.cancelled:
+            self._deliver(Heard(CancelTrials(tuple(message.cancelled))))
+        for request in message.measure:
+            self._deliver(_asked(request))
+        if not message.ListFields():
             log.warning("the tracker sent a message that this agent does not know; is the agent older?")
-            return
-        try:
-            event: Event = Heard(from_message(_HEARD[kind], getattr(message, kind)))
-        except ValueError as error:
-            if kind != "measure":
-                raise
-            event = Unreadable(message.measure.trial_id, f"this agent cannot read the trial: {error}")
-        self._deliver(event)
 
 
-async def _drain(outgoing: asyncio.Queue[Message | None]) -> AsyncIterator[Message]:
-    while (message := await outgoing.get()) is not None:
-        yield message
+def _asked(request: measurement_pb2.MeasureRequest) -> Event:
+    try:
+        return Heard(from_message(MeasureRequest, request))
+    except ValueError as error:
+        return Unreadable(request.trial_id, f"this agent cannot read the trial: {error}")
+
+
+class _Outgoing:
+    """What is to be sent. What gathers while a message is on its way leaves together in the next."""
+
+    def __init__(self) -> None:
+        self._items: deque[FromAgent | None] = deque()
+        self._some = asyncio.Event()
+
+    def put(self, item: FromAgent | None) -> None:
+        """None ends the stream after what was put before."""
+        self._items.append(item)
+        self._some.set()
+
+    async def messages(self) -> AsyncIterator[fleet_pb2.AgentMessage]:
+        while True:
+            await self._some.wait()
+            message = fleet_pb2.AgentMessage()
+            while self._items and _added(message, self._items[0]):
+                self._items.popleft()
+            if message.ListFields():
+                yield message
+            elif self._items:  # nothing fits into an empty message but the end
+                return
+            else:
+                self._some.clear()
+
+
+def _added(message: fleet_pb2.AgentMessage, item: FromAgent | None) -> bool:
+    """Put ``item`` into ``message``, unless it belongs into a later one."""
+    if item is None or message.HasField("join"):
+        return False
+    if isinstance(item, Measurement):
+        outputs = sum(len(output.data) for output in item.outputs)
+        if message.measurements and (outputs or message.ByteSize() > _TOGETHER_BYTES):
+            return False
+        message.measurements.append(to_message(measurement_pb2.Measurement, item))
+    elif isinstance(item, Started):
+        message.started.append(item.trial_id)
+    elif isinstance(item, Draining):
+        message.draining = True
+    elif isinstance(item, GiveBack):
+        message.given_back.append(to_message(fleet_pb2.GiveBack, item))
+    elif isinstance(item, Heartbeat):
+        message.heartbeat.SetInParent()
+        message.heartbeat.CopyFrom(to_message(fleet_pb2.Heartbeat, item))
+    else:
+        message.join.CopyFrom(to_message(fleet_pb2.Join, item))
+    return True
 
 
 def open_channel(addresses: Sequence[str], ping_every_s: float = _PING_EVERY_S) -> grpc.aio.Channel:

@@ -27,6 +27,8 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Join:
+    """``slots``: trials that it holds at once; ``short_slots``: while they are short; 0: no more than ``slots``."""
+
     protocol_version: int
     device_id: str
     name: str
@@ -35,6 +37,7 @@ class Join:
     labels: dict[str, str]
     slots: int
     telemetry: Telemetry | None = None
+    short_slots: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class CancelTrials:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """The tracker is done with these measurements: they may be forgotten."""
+    """The tracker is done with these measurements: they may be forgotten. Without any: it heard a heartbeat."""
 
     trial_ids: tuple[str, ...] = ()
 

@@ -95,10 +95,14 @@ class Phase(str, Enum):
 
 @dataclass(frozen=True)
 class Held:
-    """A trial waiting for its turn. ``ready``: its files are on this board."""
+    """A trial waiting for its turn. ``ready``: its files are on this board.
+
+    ``behind_itself``: its cancelled run is still ending, and has its files until then.
+    """
 
     request: MeasureRequest
     ready: bool = False
+    behind_itself: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> S
 
 
 def _link_down(state: Session, event: LinkDown, effects: list[Effect]) -> Session:
-    effects += [Release(held.request.trial_id) for held in state.queue]
+    effects += _releases(state.queue)
     attempt = state.attempt + 1
     delay = min(BACKOFF_LONGEST_S, BACKOFF_FIRST_S * 2 ** min(state.attempt, 10)) * (0.5 + 0.5 * event.jitter)
     if state.retry_after_s:
@@ -253,20 +257,20 @@ def _asked(state: Session, request: MeasureRequest, effects: list[Effect]) -> Se
     refusal = ""
     if state.leaving is not None:
         refusal = "this device is draining"
-    elif state.running == trial:
-        refusal = "its cancelled run is still ending"
     elif len(state.queue) >= state.slots:
         # The one running does not count: after a gap it may be of a stream that the tracker has forgotten.
         refusal = f"{len(state.queue)} trials wait on this device, all it said it would take"
     if refusal:
         effects.append(_give_back([trial], refusal))
         return state
-    effects.append(Fetch(request))
-    return replace(state, queue=(*state.queue, Held(request)))
+    behind_itself = state.running == trial
+    if not behind_itself:
+        effects.append(Fetch(request))
+    return replace(state, queue=(*state.queue, Held(request, behind_itself=behind_itself)))
 
 
 def _cancelled(state: Session, trials: frozenset[str], effects: list[Effect]) -> Session:
-    effects += [Release(h.request.trial_id) for h in state.queue if h.request.trial_id in trials]
+    effects += _releases(h for h in state.queue if h.request.trial_id in trials)
     disowned = state.disowned
     if state.running in trials and not disowned:
         effects.append(CancelRun())
@@ -293,7 +297,9 @@ def _files_failed(state: Session, event: FilesFailed, effects: list[Effect]) -> 
 def _finished(state: Session, measurement: Measurement, now: float, effects: list[Effect]) -> Session:
     disowned = state.disowned
     effects.append(Release(measurement.trial_id))
-    state = replace(state, running="", disowned=False)
+    effects += [Fetch(held.request) for held in state.queue if held.behind_itself]
+    queue = tuple(replace(held, behind_itself=False) if held.behind_itself else held for held in state.queue)
+    state = replace(state, queue=queue, running="", disowned=False)
     if state.leaving is not None:
         state = replace(state, leave_by=now + LAST_WORDS_S)
     if disowned:
@@ -331,7 +337,7 @@ def _drain(
     state: Session, ending: Exit, back: Iterable[str], reason: str, now: float, effects: list[Effect]
 ) -> Session:
     queued = [held.request.trial_id for held in state.queue]
-    effects += [Release(trial) for trial in queued]
+    effects += _releases(state.queue)
     if state.wire is Wire.JOINED:
         effects.append(Send(Draining()))
         if trials := [*back, *queued]:
@@ -383,6 +389,11 @@ def _end(state: Session, ending: Exit, effects: list[Effect]) -> Session:
     effects[:] = [effect for effect in effects if not isinstance(effect, Connect)]
     effects.append(ending)
     return replace(state, ended=True)
+
+
+def _releases(queue: Iterable[Held]) -> list[Release]:
+    """What ends the fetches of ``queue``."""
+    return [Release(held.request.trial_id) for held in queue if not held.behind_itself]
 
 
 def _give_back(trials: Iterable[str], reason: str) -> Send:

@@ -58,6 +58,11 @@ class Settings:
         """Trials held at once: the one running and those prefetched."""
         return 1 + self.prefetch
 
+    @property
+    def short_slots(self) -> int:
+        """The same while they take milliseconds: what is fetched ahead covers the way to the tracker and back."""
+        return 1 + 7 * self.prefetch
+
 
 def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """``$XDG_STATE_HOME/tvm-farm/agent``, by the XDG base directory specification."""

@@ -100,6 +100,7 @@ def _board(settings: Settings, state: StateFolder, runner: Runner, info: RunnerI
         runner=info,
         labels=dict(settings.labels),
         slots=settings.slots,
+        short_slots=settings.short_slots,
     )
     return Board(
         join=join,

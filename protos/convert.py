@@ -13,6 +13,10 @@ a field of that message; this module carries values across. Rules:
 
 A dataclass field without a counterpart in the message is a bug and raises ``TypeError`` the
 first time the pair is used.
+
+For each pair one function is written out and compiled, once, as ``dataclasses`` does for
+``__init__``: a trial crosses here four times, and walking its forty fields by reflection costs a
+tracker three times as much.
 """
 
 from __future__ import annotations
@@ -38,22 +42,99 @@ M = TypeVar("M", bound=Message)
 def from_message(value_type: type[V], message: Message) -> V:
     """The value that ``message`` describes. Raises ValueError for an enum number not known here."""
     kinds: tuple[Any, Any] = (value_type, type(message))
-    return value_type(**{name: read(message) for name, read in _readers(*kinds)})
+    return typing.cast(V, _reader(*kinds)(message))
 
 
 def to_message(message_type: type[M], value: Any) -> M:
     """``value`` as a new message. Raises TypeError where a field has no counterpart."""
     message = message_type()
-    _fill(message, value)
+    kinds: tuple[Any, Any] = (type(value), message_type)
+    _writer(*kinds)(message, value)
     return message
 
 
-def _fill(message: Message, value: Any) -> None:
-    kinds: tuple[Any, Any] = (type(value), type(message))
-    for name, write in _writers(*kinds):
-        item = getattr(value, name)
-        if item is not None:
-            write(message, item)
+@functools.cache
+def _reader(value_type: Any, message_type: Any) -> Callable[[Message], Any]:
+    """A function that makes a value of a message."""
+    names: dict[str, Any] = {"value_type": value_type}
+    arguments = [_reading(name, hint, field, names) for name, hint, field in _pairs(value_type, message_type)]
+    return _compiled("read", "message", [f"return value_type({', '.join(arguments)})"], names)
+
+
+@functools.cache
+def _writer(value_type: Any, message_type: Any) -> Callable[[Message, Any], None]:
+    """A function that fills a new message with a value."""
+    names: dict[str, Any] = {}
+    pairs = _pairs(value_type, message_type)
+    lines = [line for name, hint, field in pairs for line in _writing(name, hint, field, names)]
+    return _compiled("write", "message, value", lines or ["pass"], names)
+
+
+def _compiled(name: str, parameters: str, lines: list[str], names: dict[str, Any]) -> Any:
+    body = "\n".join(f"    {line}" for line in lines)
+    exec(f"def {name}({parameters}):\n{body}", names)
+    return names[name]
+
+
+def _reading(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]) -> str:
+    """``name=…`` for the call that makes the value; what it needs beside the message is put into ``names``."""
+    hint, optional = _unwrap(hint)
+    source = f"message.{name}"
+    if _is_map(field):
+        return f"{name}=dict({source})"
+    if _is_repeated(field):
+        if field.message_type is None:
+            return f"{name}=tuple({source})"
+        names[f"read_{name}"] = _reader(typing.get_args(hint)[0], field.message_type._concrete_class)
+        return f"{name}=tuple(map(read_{name}, {source}))"
+    if field.message_type is not None:
+        names[f"read_{name}"] = _reader(hint, field.message_type._concrete_class)
+        read = f"read_{name}({source})"
+        return f"{name}={read} if message.HasField('{name}') else None" if optional else f"{name}={read}"
+    if field.enum_type is not None:
+        names[f"member_{name}"] = _Members(hint, field)
+        return f"{name}=member_{name}[{source}]"
+    if optional and field.has_presence:
+        return f"{name}={source} if message.HasField('{name}') else None"
+    return f"{name}={source}"
+
+
+def _writing(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]) -> list[str]:
+    hint, _ = _unwrap(hint)
+    target = f"message.{name}"
+    lines = [f"item = value.{name}", "if item is not None:"]
+    if _is_map(field):
+        return [*lines, f"    {target}.update(item)"]
+    if _is_repeated(field):
+        if field.message_type is None:
+            # Most are empty, and reaching for a repeated field makes it.
+            return [f"item = value.{name}", f"if item: {target}.extend(item)"]
+        names[f"write_{name}"] = _writer(typing.get_args(hint)[0], field.message_type._concrete_class)
+        return [f"for item in value.{name}: write_{name}({target}.add(), item)"]
+    if field.message_type is not None:
+        names[f"write_{name}"] = _writer(hint, field.message_type._concrete_class)
+        return [*lines, f"    part = {target}", "    part.SetInParent()", f"    write_{name}(part, item)"]
+    if field.enum_type is not None:
+        prefix, numbers = _enum_prefix(field), field.enum_type.values_by_name
+        names[f"number_{name}"] = {member: numbers[prefix + member.name].number for member in hint}
+        return [*lines, f"    {target} = number_{name}[item]"]
+    return [*lines, f"    {target} = item"]
+
+
+class _Members(dict[int, Any]):
+    """Enum members by their number on the wire. Raises KeyError where one has no counterpart."""
+
+    def __init__(self, enum_type: type[enum.Enum], field: FieldDescriptor) -> None:
+        super().__init__({0: None})
+        assert field.enum_type is not None
+        self._field = field.full_name
+        prefix = len(_enum_prefix(field))
+        for number, value in field.enum_type.values_by_number.items():
+            if number:
+                self[number] = enum_type[value.name[prefix:]]
+
+    def __missing__(self, number: int) -> Any:
+        raise ValueError(f"{self._field}: this version does not know the value {number}")
 
 
 def _enum_prefix(field: FieldDescriptor) -> str:
@@ -66,7 +147,7 @@ def _is_repeated(field: FieldDescriptor) -> bool:
 
 
 def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
 def _unwrap(hint: Any) -> tuple[Any, bool]:
@@ -86,71 +167,3 @@ def _pairs(value_type: Any, message_type: Any) -> list[tuple[str, Any, FieldDesc
             raise TypeError(f"{value_type.__name__}.{field.name} is not in {message_type.DESCRIPTOR.full_name}")
         pairs.append((field.name, hints[field.name], described[field.name]))
     return pairs
-
-
-@functools.cache
-def _readers(value_type: Any, message_type: Any) -> list[tuple[str, Callable[[Message], Any]]]:
-    return [(name, _reader(name, hint, field)) for name, hint, field in _pairs(value_type, message_type)]
-
-
-def _reader(name: str, hint: Any, field: FieldDescriptor) -> Callable[[Message], Any]:
-    hint, optional = _unwrap(hint)
-    if _is_map(field):
-        return lambda m: dict(getattr(m, name))
-    if _is_repeated(field):
-        item = typing.get_args(hint)[0]
-        if field.message_type is not None:
-            return lambda m: tuple(from_message(item, part) for part in getattr(m, name))
-        return lambda m: tuple(getattr(m, name))
-    if field.message_type is not None:
-        if optional:
-            return lambda m: from_message(hint, getattr(m, name)) if m.HasField(name) else None
-        return lambda m: from_message(hint, getattr(m, name))
-    if field.enum_type is not None:
-        names = field.enum_type.values_by_number
-        cut = len(_enum_prefix(field))
-
-        def read_enum(m: Message) -> Any:
-            number = getattr(m, name)
-            if number == 0:
-                return None
-            if number not in names:
-                raise ValueError(f"{field.full_name}: this version does not know the value {number}")
-            return hint[names[number].name[cut:]]
-
-        return read_enum
-    if optional and field.has_presence:
-        return lambda m: getattr(m, name) if m.HasField(name) else None
-    return lambda m: getattr(m, name)
-
-
-@functools.cache
-def _writers(value_type: Any, message_type: Any) -> list[tuple[str, Callable[[Message, Any], None]]]:
-    return [(name, _writer(name, field)) for name, _, field in _pairs(value_type, message_type)]
-
-
-def _writer(name: str, field: FieldDescriptor) -> Callable[[Message, Any], None]:
-    if _is_map(field):
-        return lambda m, v: getattr(m, name).update(v)
-    if _is_repeated(field):
-        if field.message_type is not None:
-
-            def write_all(m: Message, v: Any) -> None:
-                target = getattr(m, name)
-                for item in v:
-                    _fill(target.add(), item)
-
-            return write_all
-        return lambda m, v: getattr(m, name).extend(v)
-    if field.message_type is not None:
-
-        def write_one(m: Message, v: Any) -> None:
-            target = getattr(m, name)
-            target.SetInParent()
-            _fill(target, v)
-
-        return write_one
-    if field.enum_type is not None:
-        prefix, numbers = _enum_prefix(field), field.enum_type.values_by_name
-        return lambda m, v: setattr(m, name, numbers[prefix + typing.cast(enum.Enum, v).name].number)
-    return lambda m, v: setattr(m, name, v)

@@ -21,7 +21,7 @@ __all__ = ["DEFAULT_PORT", "PROTOCOL_VERSION", "SERVICE_TYPE", "FoundTracker", "
 
 SERVICE_TYPE = "_tvmfarm._tcp.local."
 #: Version of the messages between agent, worker, CLI and tracker. Raised when an old peer can no longer be served.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 DEFAULT_PORT = 9195
 
 

@@ -18,7 +18,8 @@ from agent.runner import LocalRequest, RunnerError, RunReport
 from agent.telemetry import TelemetryReader
 from protos.convert import to_message
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
-from protos.farm.v1 import fleet_pb2, measurement_pb2
+from protos.discovery import PROTOCOL_VERSION
+from protos.farm.v1 import measurement_pb2
 from protos.measurement import Outcome, OutputTensor
 from tests.support.board_trees import X86_SERVER, grow
 from tests.support.stand_in_tracker import StandInTracker, make_request
@@ -82,7 +83,7 @@ def board_of(tracker: StandInTracker, runner: ScriptedRunner, cache: Path, slots
     async def locate(farm: str) -> Sequence[str]:
         return [tracker.address]
 
-    join = Join(1, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
+    join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
     return Board(join, runner, TelemetryReader, locate, cache, 1 << 20)
 
 
@@ -134,7 +135,7 @@ async def test_a_trial_of_a_kind_that_this_agent_does_not_know(
 ) -> None:
     message = to_message(measurement_pb2.MeasureRequest, make_request("future"))
     message.program.kind = 99
-    tracker.say(measure=message)
+    tracker.say(measure=[message])
     await tracker.until(lambda: "99" in tracker.given_back().get("future", ""))
     tracker.measure(make_request("today"))
     await tracker.measurement("today")
@@ -165,7 +166,7 @@ async def test_a_cancelled_fetch_frees_its_slot(
     for name in names:
         tracker.measure(make_request(name, tracker.put_artifact(name.encode())))
     await tracker.until(lambda: len(tracker.fetched) == 3)
-    tracker.say(cancel=fleet_pb2.CancelTrials(trial_ids=names))
+    tracker.say(cancelled=names)
     tracker.measure(make_request("wanted"))
     await tracker.measurement("wanted")
     assert tracker.given_back() == {}
@@ -191,7 +192,7 @@ async def test_a_choice_that_only_a_person_can_make_ends_it(
     async def locate(farm: str) -> Sequence[str]:
         raise SeveralTrackersError("two")
 
-    join = Join(1, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
+    join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
     board = Board(join, runner, TelemetryReader, locate, tmp_path, 1 << 20)
     with pytest.raises(SeveralTrackersError):
         await asyncio.wait_for(board.run(), 20)
@@ -212,7 +213,7 @@ async def test_a_heartbeat_during_a_kernel_leaves_its_throttling_to_the_measurem
             await tracker.until(lambda: any(beat.telemetry.throttling for beat in tracker.all("heartbeat")))
             return OK
 
-    join = Join(1, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, 1)
+    join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, 1)
     board = Board(
         join,
         Heating(),

@@ -15,6 +15,7 @@ from agent.events import Event, Heard, LinkDown, LinkUp
 from agent.link import Link
 from agent.messages import Join, Joined
 from protos.device import Fingerprint, RunnerInfo
+from protos.discovery import PROTOCOL_VERSION
 
 _ROOT = Path(__file__).parents[2]
 _SERVE = """
@@ -28,7 +29,7 @@ async def main():
 
 asyncio.run(main())
 """
-JOIN = Join(1, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
+JOIN = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
 
 
 @pytest.fixture

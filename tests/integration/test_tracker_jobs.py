@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from protos.device import RunnerMode
-from protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, job_pb2, measurement_pb2, record_pb2
+from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
 from tests.support.measure_client import MeasureClient, context
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.stand_in_worker import StandInWorker, spec, submit, task_plans
@@ -213,7 +213,7 @@ def test_cancelling_a_running_job_drops_its_trials_at_once(
     for n in range(5):
         stream.trial(f"t{n}", context())
     wait_until(lambda: len(board.received) == 2, "trials on the board")
-    board.say(started=fleet_pb2.Started(trial_id=board.received[0]))
+    board.say(started=[board.received[0]])
     wait_until(lambda: job(tracker, running.id).utilisation > 0, "executing board")
     tracker.control.CancelJob(control_pb2.CancelJobRequest(id=running.id))
     answers = stream.wait_for(*(f"t{n}" for n in range(5)))

@@ -109,7 +109,7 @@ def test_capacity_comes_first_and_whenever_it_changes(agent: Make, client: Make)
     assert (stream.capacity.devices, stream.capacity.slots) == (0, 0)
     board = agent("board", slots=3)
     wait_until(lambda: stream.capacity.slots == 3, "capacity of one board")
-    board.say(draining=fleet_pb2.Draining())
+    board.say(draining=True)
     wait_until(lambda: stream.capacity.devices == 0, "capacity without the draining board")
 
 
@@ -187,8 +187,8 @@ def test_what_a_draining_board_gives_back_goes_to_others(tracker: TrackerProcess
     for trial in ("t0", "t1"):
         stream.trial(trial)
     wait_until(lambda: len(draining.received) == 2, "two trials")
-    draining.say(draining=fleet_pb2.Draining())
-    draining.say(give_back=fleet_pb2.GiveBack(trial_ids=["t1"], reason="draining"))
+    draining.say(draining=True)
+    draining.say(given_back=[fleet_pb2.GiveBack(trial_ids=["t1"], reason="draining")])
     other = agent("other")
     stream.wait_for("t1")
     assert other.received == ["t1"]
@@ -205,7 +205,7 @@ def test_a_board_that_only_gives_back_is_not_asked_for_ever(agent: Make, client:
     stream.trial("t")
     for n in range(3):
         wait_until(lambda n=n: len(board.received) == n + 1, "the trial")
-        board.say(give_back=fleet_pb2.GiveBack(trial_ids=["t"], reason="no room for the library"))
+        board.say(given_back=[fleet_pb2.GiveBack(trial_ids=["t"], reason="no room for the library")])
     (answer,) = stream.wait_for("t")
     assert answer.outcome == measurement_pb2.OUTCOME_UNPLACEABLE
     assert "no room for the library" in answer.detail
@@ -230,10 +230,8 @@ def test_a_closed_stream_frees_its_boards_and_its_trials_can_come_again(agent: M
 def test_a_client_that_half_closes_gets_all_its_answers(tracker: TrackerProcess, agent: Make) -> None:
     agent("board")
     calls = [control_pb2.MeasureCall(open=control_pb2.OpenMeasure(client="script", pool="x86_64"))]
-    calls += [control_pb2.MeasureCall(trial=control_pb2.Trial(request=request(f"t{n}"))) for n in range(5)]
-    replies = [
-        r.measurement.trial_id for r in tracker.control.Measure(iter(calls), timeout=20) if r.HasField("measurement")
-    ]
+    calls += [control_pb2.MeasureCall(trials=[control_pb2.Trial(request=request(f"t{n}"))]) for n in range(5)]
+    replies = [m.trial_id for r in tracker.control.Measure(iter(calls), timeout=20) for m in r.measurements]
     assert sorted(replies) == [f"t{n}" for n in range(5)]
 
 
@@ -244,7 +242,7 @@ def test_cancelling_one_trial(agent: Make, client: Make) -> None:
         stream.trial(trial)
     wait_until(lambda: board.received == ["t0"], "the trial")
     for trial in ("t1", "t0", "unknown"):
-        stream.calls.put(control_pb2.MeasureCall(cancel=control_pb2.CancelTrial(trial_id=trial)))
+        stream.calls.put(control_pb2.MeasureCall(cancelled=[trial]))
     answers = stream.wait_for("t0", "t1")
     assert {a.outcome for a in answers} == {measurement_pb2.OUTCOME_CANCELLED}
     wait_until(lambda: board.cancelled == ["t0"], "cancelling on the board")
@@ -372,7 +370,7 @@ def _bad(**changes: Any) -> control_pb2.MeasureCall:
         for parent in parents:
             target = getattr(target, parent)
         setattr(target, last, value)
-    return control_pb2.MeasureCall(trial=control_pb2.Trial(request=trial))
+    return control_pb2.MeasureCall(trials=[control_pb2.Trial(request=trial)])
 
 
 @pytest.mark.parametrize(
@@ -386,7 +384,7 @@ def _bad(**changes: Any) -> control_pb2.MeasureCall:
         (_bad(program__library__inline=b""), "not stored here"),
         (_bad(program__params__digest="ab" * 32), "not stored here"),
         (_bad(program__library__inline=b"x" * 300_000), "has the digest"),
-        (control_pb2.MeasureCall(failed_build=control_pb2.FailedBuild(trial_id="t", outcome=1)), "failed build"),
+        (control_pb2.MeasureCall(failed_builds=[control_pb2.FailedBuild(trial_id="t", outcome=1)]), "failed build"),
         (control_pb2.MeasureCall(open=control_pb2.OpenMeasure(pool="x86_64")), "does not understand"),
     ],
 )

@@ -276,7 +276,7 @@ def test_metrics_of_a_running_job(tracker: TrackerProcess) -> None:
     assert value(metrics, 'tvmfarm_device_throttled{device="board"}') == 0
     client.trial("held")
     wait_until(lambda: held, "a trial on the board")
-    agent.say(started=fleet_pb2.Started(trial_id="held"))
+    agent.say(started=["held"])
     agent.say(heartbeat=fleet_pb2.Heartbeat(telemetry=device_pb2.Telemetry(throttling=["under-voltage"])))
     wait_until(lambda: value(scrape(tracker), utilisation) > before + 0.05, "utilisation")
     assert value(scrape(tracker), utilisation) <= 1.0
@@ -313,7 +313,7 @@ def test_a_full_disk_while_it_runs_delays_and_loses_nothing(tmp_path: Path) -> N
     wait_until(lambda: len(agent.received) == 60, "all on the board")
     wait_until(lambda: "is full" in tracker.output(), "word of the full disk")
     assert len(client.answers) < 60
-    assert set(agent.acknowledged) == set(client.answers)
+    wait_until(lambda: set(agent.acknowledged) == set(client.answers), "acknowledgement of what is stored")
     # The board waits for an answer and is told that the tracker is there.
     agent.say(heartbeat=fleet_pb2.Heartbeat())
     wait_until(lambda: agent.heartbeats_answered == 1, "answer to a heartbeat")

@@ -55,24 +55,24 @@ class MeasureClient:
     def _read(self) -> None:
         try:
             for reply in self._stream:
-                if reply.WhichOneof("message") == "capacity":
+                if reply.HasField("capacity"):
                     self.capacity = reply.capacity
-                else:
-                    trial_id = reply.measurement.trial_id
-                    self.answers[trial_id] = reply.measurement
+                for measurement in reply.measurements:
+                    trial_id = measurement.trial_id
+                    self.answers[trial_id] = measurement
                     self.times[trial_id] = self.times.get(trial_id, 0) + 1
         except grpc.RpcError as e:
             self.error = e
 
     def trial(self, trial_id: str, context: control_pb2.RecordContext | None = None, **changes: Any) -> None:
         trial = control_pb2.Trial(request=request(trial_id, **changes), context=context)
-        self.calls.put(control_pb2.MeasureCall(trial=trial))
+        self.calls.put(control_pb2.MeasureCall(trials=[trial]))
 
     def failed_build(self, trial_id: str, context: control_pb2.RecordContext | None = None) -> None:
         failed = control_pb2.FailedBuild(
             trial_id=trial_id, outcome=measurement_pb2.OUTCOME_BUILD_ERROR, detail="no such intrinsic", context=context
         )
-        self.calls.put(control_pb2.MeasureCall(failed_build=failed))
+        self.calls.put(control_pb2.MeasureCall(failed_builds=[failed]))
 
     def wait_for(self, *trial_ids: str) -> list[measurement_pb2.Measurement]:
         wait_until(lambda: self.answers.keys() >= set(trial_ids) or self.error, f"answer to {trial_ids}")

@@ -45,6 +45,7 @@ def join_message(device_id: str, **changes: Any) -> fleet_pb2.Join:
         fingerprint=to_message(fleet_pb2.Join().fingerprint.__class__, changes.pop("fingerprint", fingerprint())),
         runner=to_message(fleet_pb2.Join().runner.__class__, runner),
         slots=changes.pop("slots", 2),
+        short_slots=changes.pop("short_slots", 0),
         labels=changes.pop("labels", {}),
         telemetry=to_message(fleet_pb2.Join().telemetry.__class__, Telemetry(time.time(), 41.5, (1_500_000,))),
     )
@@ -77,6 +78,8 @@ class StandInAgent:
         self.cancelled: list[str] = []
         self.acknowledged: list[str] = []
         self.heartbeats_answered = 0
+        #: What was received of the stream, whatever it held.
+        self.messages = 0
         self.requests: dict[str, measurement_pb2.MeasureRequest] = {}
         self.joined: fleet_pb2.Joined | None = None
         self.refused: str = ""
@@ -92,7 +95,7 @@ class StandInAgent:
         self.outbox.put(fleet_pb2.AgentMessage(**message))
 
     def answer(self, measurement: measurement_pb2.Measurement) -> None:
-        self.say(measurement=measurement)
+        self.say(measurements=[measurement])
 
     def _read(self) -> None:
         try:
@@ -104,22 +107,20 @@ class StandInAgent:
             self._answered.set()
 
     def _take(self, message: fleet_pb2.TrackerMessage) -> None:
-        kind = message.WhichOneof("message")
-        if kind == "joined":
+        self.messages += 1
+        if message.HasField("joined"):
             self.joined = message.joined
             self._answered.set()
-        elif kind == "refused":
+        if message.HasField("refused"):
             self.refused = message.refused.reason
-        elif kind == "measure":
-            self.received.append(message.measure.trial_id)
-            self.requests[message.measure.trial_id] = message.measure
-            if (measurement := self.run(message.measure)) is not None:
+        self.acknowledged += message.acknowledged
+        self.heartbeats_answered += message.heard
+        self.cancelled += message.cancelled
+        for request in message.measure:
+            self.received.append(request.trial_id)
+            self.requests[request.trial_id] = request
+            if (measurement := self.run(request)) is not None:
                 self.answer(measurement)
-        elif kind == "cancel":
-            self.cancelled += message.cancel.trial_ids
-        elif kind == "acknowledged":
-            self.acknowledged += message.acknowledged.trial_ids
-            self.heartbeats_answered += not message.acknowledged.trial_ids
 
     @property
     def ended(self) -> bool:

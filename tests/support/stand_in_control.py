@@ -199,7 +199,10 @@ class StandInControl(ControlServicer):
         opening = next(request_iterator).open
         yield control_pb2.MeasureReply(capacity=self.capacity)
         for call in request_iterator:
-            request = from_message(MeasureRequest, call.trial.request)
-            self.measured.append((opening, request))
-            answer = replace(self.measurement, trial_id=request.trial_id)
-            yield control_pb2.MeasureReply(measurement=to_message(measurement_pb2.Measurement, answer))
+            reply = control_pb2.MeasureReply()
+            for trial in call.trials:
+                request = from_message(MeasureRequest, trial.request)
+                self.measured.append((opening, request))
+                answer = replace(self.measurement, trial_id=request.trial_id)
+                reply.measurements.append(to_message(measurement_pb2.Measurement, answer))
+            yield reply

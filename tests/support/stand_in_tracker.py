@@ -11,6 +11,7 @@ from typing import Any
 import grpc.aio
 
 from protos.convert import from_message, to_message
+from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2, fleet_pb2_grpc, measurement_pb2
 from protos.measurement import (
     Argument,
@@ -39,7 +40,7 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
         self.acknowledge = True
         self.answering = True
         self.refusal: fleet_pb2.Refused | None = None
-        self.protocol_version = 1
+        self.protocol_version = PROTOCOL_VERSION
         self.artifacts: dict[str, bytes] = {}
         self.fetched: list[str] = []
         #: Cleared: an artifact asked for does not come.
@@ -84,12 +85,12 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
     # --- what a test says -----------------------------------------------------------------------
 
     def say(self, **message: Any) -> None:
-        """Send a TrackerMessage on the open stream: ``say(cancel=fleet_pb2.CancelTrials(...))``."""
+        """Send a TrackerMessage on the open stream: ``say(cancelled=["t1"])``."""
         assert self._outgoing is not None, "no agent has joined"
         self._outgoing.put_nowait(fleet_pb2.TrackerMessage(**message))
 
     def measure(self, request: MeasureRequest) -> None:
-        self.say(measure=to_message(measurement_pb2.MeasureRequest, request))
+        self.say(measure=[to_message(measurement_pb2.MeasureRequest, request)])
 
     # --- what a test waits for ------------------------------------------------------------------
 
@@ -105,7 +106,7 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
         try:
             return await asyncio.wait_for(wait(), within_s)
         except asyncio.TimeoutError:
-            kinds = [message.WhichOneof("message") for message in self.heard]
+            kinds = [[field.name for field, _ in message.ListFields()] for message in self.heard]
             raise AssertionError(f"not within {within_s} s; heard: {kinds}") from None
 
     async def joined(self, times: int = 1) -> fleet_pb2.Join:
@@ -115,22 +116,27 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
 
     async def measurement(self, trial_id: str) -> Measurement:
         await self.until(lambda: trial_id in self.measured())
-        return from_message(Measurement, next(m for m in self.all("measurement") if m.trial_id == trial_id))
+        return from_message(Measurement, next(m for m in self.all("measurements") if m.trial_id == trial_id))
 
     def measured(self) -> list[str]:
         """trial_ids of every measurement heard, repeats included."""
-        return [message.trial_id for message in self.all("measurement")]
+        return [message.trial_id for message in self.all("measurements")]
 
     def started(self) -> list[str]:
-        return [message.trial_id for message in self.all("started")]
+        return self.all("started")
 
     def given_back(self) -> dict[str, str]:
         """trial_id -> reason."""
-        return {trial: message.reason for message in self.all("give_back") for trial in message.trial_ids}
+        return {trial: message.reason for message in self.all("given_back") for trial in message.trial_ids}
 
     def all(self, kind: str) -> list[Any]:
-        """Every message of ``kind`` heard so far."""
-        return [getattr(message, kind) for message in self.heard if message.WhichOneof("message") == kind]
+        """Everything of ``kind``, a field of AgentMessage, heard so far."""
+        found: list[Any] = []
+        for message in self.heard:
+            for field, value in message.ListFields():
+                if field.name == kind:
+                    found += value if field.is_repeated else [value]
+        return found
 
     # --- the services ---------------------------------------------------------------------------
 
@@ -150,16 +156,12 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
     async def _hear(self, requests: Any, outgoing: asyncio.Queue[Any]) -> None:
         async for message in requests:
             self.heard.append(message)
-            kind = message.WhichOneof("message")
-            if kind == "join" and self.answering:
+            if message.HasField("join") and self.answering:
                 self._outgoing = outgoing
                 outgoing.put_nowait(self._answer_to_join())
-            elif kind == "measurement" and self.acknowledge:
-                outgoing.put_nowait(
-                    fleet_pb2.TrackerMessage(
-                        acknowledged=fleet_pb2.Acknowledged(trial_ids=[message.measurement.trial_id])
-                    )
-                )
+            elif message.measurements and self.acknowledge:
+                done = [measurement.trial_id for measurement in message.measurements]
+                outgoing.put_nowait(fleet_pb2.TrackerMessage(acknowledged=done))
             async with self._changed:
                 self._changed.notify_all()
         outgoing.put_nowait(None)

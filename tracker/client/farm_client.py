@@ -6,7 +6,6 @@ Calls block; a failed one raises an error of tracker/client/errors.py.
 from __future__ import annotations
 
 import hashlib
-import queue
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
 from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
+from tracker.client.measure_calls import MeasureCalls
 from tracker.domain import (
     Artifact,
     Capacity,
@@ -259,27 +259,25 @@ class FarmClient:
 
         Ends when every request is answered. Leaving the iterator early gives up the rest.
         """
-        pending = queue.SimpleQueue[Any]()
-        opening = control_pb2.OpenMeasure(
-            client=client, pool=pool, device_class=device_class, whole_models=whole_models
+        pending = MeasureCalls(
+            control_pb2.OpenMeasure(client=client, pool=pool, device_class=device_class, whole_models=whole_models)
         )
-        pending.put(control_pb2.MeasureCall(open=opening))
         unanswered = set()
         for request in requests:
             unanswered.add(request.trial_id)
             message = to_message(measurement_pb2.MeasureRequest, request)
-            pending.put(control_pb2.MeasureCall(trial=control_pb2.Trial(request=message)))
+            pending.put(control_pb2.MeasureCall(trials=[control_pb2.Trial(request=message)]))
         with self._errors():
             # The tracker ends what it did not answer when we stop sending: None comes last, after the answers.
-            call = self._stub.Measure(iter(pending.get, None))
+            call = self._stub.Measure(iter(pending))
             try:
                 for reply in call:
-                    if reply.WhichOneof("message") == "capacity":
+                    if reply.HasField("capacity"):
                         yield from_message(Capacity, reply.capacity)
-                        continue
-                    measurement = from_message(Measurement, reply.measurement)
-                    unanswered.discard(measurement.trial_id)
-                    yield measurement
+                    for message in reply.measurements:
+                        measurement = from_message(Measurement, message)
+                        unanswered.discard(measurement.trial_id)
+                        yield measurement
                     if not unanswered:
                         break
             finally:

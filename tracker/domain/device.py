@@ -43,7 +43,11 @@ class Device:
 
 @dataclass(frozen=True)
 class Join:
-    """What an agent says of itself first. ``slots``: trials it holds at once, prefetched ones included."""
+    """What an agent says of itself first.
+
+    ``slots``: trials it holds at once, prefetched ones included; ``short_slots`` the same while they take
+    milliseconds, 0 as ``slots``.
+    """
 
     protocol_version: int
     device_id: str
@@ -53,3 +57,4 @@ class Join:
     labels: dict[str, str] = field(default_factory=dict)
     slots: int = 1
     telemetry: Telemetry | None = None
+    short_slots: int = 0

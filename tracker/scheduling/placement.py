@@ -53,11 +53,14 @@ class Placement:
     def __contains__(self, device_id: str) -> bool:
         return device_id in self._slots
 
-    def put(self, device_id: str, slots: int, held: int) -> None:
-        """A device joined, or holds another number of trials than before."""
+    def put(self, device_id: str, slots: int, held: int, wants_more: bool | None = None) -> None:
+        """A device joined, or holds another number of trials than before.
+
+        ``wants_more``: it has a free slot, as far as whoever places trials is concerned; None: as ``held`` says.
+        """
         self.remove(device_id)
         self._slots[device_id], self._held[device_id] = slots, held
-        if held < slots:
+        if held < slots if wants_more is None else wants_more:
             while len(self._by_held) <= held:
                 self._by_held.append(OrderedDict())
             self._by_held[held][device_id] = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from tracker.domain import Device, DeviceState, MeasureRequest, Telemetry
+from tracker.domain import Device, DeviceState, Telemetry
 from tracker.domain.utilisation import Utilisation
+from tracker.services.sealed import SealedRequest
 
 __all__ = ["Acknowledge", "Board", "BoardListener", "Cancel", "Order"]
 
@@ -26,7 +28,12 @@ class Acknowledge:
     trial_ids: tuple[str, ...]
 
 
-Order = MeasureRequest | Cancel | Acknowledge
+Order = SealedRequest | Cancel | Acknowledge
+
+#: A board is given about this much work, as long as its slots allow it: more than the way there and back takes.
+_AHEAD_S = 0.1
+#: Weight of the newest trial in the mean of their times.
+_RECENT = 0.2
 
 
 class Board:
@@ -34,15 +41,26 @@ class Board:
 
     ``heard_at`` is in unix seconds, ``silent_since`` and ``stored_at`` are of the fleet's monotonic clock.
     ``refusals``: how often in a row it gave a trial back; ``quarantined``: for that it gets none for a while.
+    ``slots``: trials that it is given at once; up to ``short_slots`` while they are short.
     """
 
     def __init__(
-        self, device: Device, slots: int, send: Callable[[Order | None], None], now: float, monotonic: float
+        self,
+        device: Device,
+        slots: int,
+        send: Callable[[Order | None], None],
+        now: float,
+        monotonic: float,
+        short_slots: int = 0,
     ) -> None:
         self.device = device
         self.slots = slots
+        self.short_slots = max(slots, short_slots)
+        self.depth = slots
         self.send = send
         self.held: set[str] = set()
+        self._mean_s = 0.0
+        self._open = True
         self.draining = False
         self.connected = True
         self.quarantined = False
@@ -71,6 +89,20 @@ class Board:
             return DeviceState.DRAINING
         return DeviceState.MEASURING if self.held else DeviceState.IDLE
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether it is to be given a trial now.
+
+        One that holds many short ones is filled up when half of them are done, not after each: orders that leave
+        together cost as one.
+        """
+        held = len(self.held)
+        if held >= self.depth:
+            self._open = False
+        elif held <= (self.depth // 2 if self.depth > self.slots else self.depth - 1):
+            self._open = True
+        return self._open
+
     def began(self, trial_id: str, now: float) -> None:
         """The board executes a trial from now on."""
         self._executing = (trial_id, now)
@@ -82,6 +114,8 @@ class Board:
             self._executing = None
         if used_s:
             self._utilisation.add(now, used_s)
+            self._mean_s += (_RECENT if self._mean_s else 1.0) * (used_s - self._mean_s)
+            self.depth = max(self.slots, min(self.short_slots, math.ceil(_AHEAD_S / self._mean_s)))
 
     def utilised(self, now: float) -> float:
         """Share of the last minute spent executing, 0..1."""

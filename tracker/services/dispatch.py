@@ -84,7 +84,7 @@ class Dispatch:
 
     def _offer(self, group: _Group, board: Board) -> None:
         if board.takes_work and group.selection.admits(board.device):
-            group.placement.put(board.id, board.slots, len(board.held))
+            group.placement.put(board.id, board.slots, len(board.held), board.wants_more)
         else:
             group.placement.remove(board.id)
 
@@ -143,7 +143,7 @@ class Dispatch:
 
     def fill(self, board: Board) -> None:
         """Give a board's free slots to those whose turn it is."""
-        while board.takes_work and len(board.held) < board.slots:
+        while board.takes_work and board.wants_more:
             waiting = {
                 stream.id: pending
                 for group in self._groups.values()
@@ -181,6 +181,7 @@ class Dispatch:
             self._hold_changed(board)
 
     def _hold_changed(self, board: Board) -> None:
+        held, wants_more = len(board.held), board.wants_more
         for group in self._groups.values():
             if board.id in group.placement:
-                group.placement.put(board.id, board.slots, len(board.held))
+                group.placement.put(board.id, board.slots, held, wants_more)

@@ -25,7 +25,7 @@ HEARTBEAT_S = 5.0
 #: A board that misses this many heartbeats is lost.
 _MISSED = 3
 #: Peers with an older version of the messages are refused.
-OLDEST_PROTOCOL = 1
+OLDEST_PROTOCOL = 2
 #: A connected board's telemetry and counters reach the store this often.
 _STORE_S = 30.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -96,7 +96,7 @@ class Fleet:
             before.send(None)
         now = self._clock()
         device = self._describe(join, now)
-        board = Board(device, max(1, join.slots), send, now, self._monotonic())
+        board = Board(device, max(1, join.slots), send, now, self._monotonic(), join.short_slots)
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
         log.info("%s joined: class %s, pools %s", device.name, device.device_class, ", ".join(device.pools))
         self._keep(board)

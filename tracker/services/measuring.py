@@ -17,12 +17,11 @@ from dataclasses import replace
 from tracker.domain import (
     FailedBuild,
     Measurement,
-    MeasureRequest,
     OpenMeasure,
     Outcome,
     Record,
+    RecordContext,
     Timeline,
-    Trial,
 )
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.services.artifacts import ArtifactStore
@@ -30,15 +29,14 @@ from tracker.services.board import Acknowledge, Board, Cancel
 from tracker.services.dispatch import Dispatch
 from tracker.services.fleet import Fleet
 from tracker.services.histogram import Histogram
+from tracker.services.sealed import SealedRequest
 from tracker.services.store_thread import StoreThread
 from tracker.services.trials import Answer, Pending, Stream, TrialState, cancelled, check, record_of, sound
 
-__all__ = ["INLINE_BYTES", "MAX_LOSSES", "Measuring"]
+__all__ = ["MAX_LOSSES", "Measuring"]
 
 log = logging.getLogger(__name__)
 
-#: Libraries up to this size travel with the request; larger ones a board fetches once by their digest.
-INLINE_BYTES = 256 * 1024
 #: A trial that was on this many boards when they were lost may be what takes them down. One that was given back this
 #: often, by every board that fits, has no place.
 MAX_LOSSES = 3
@@ -140,25 +138,28 @@ class Measuring:
             self._dispatch.release(board, pending.id, pending.account, None)
         self._dispatch.fill(board)
 
-    async def submit(self, stream: Stream, trial: Trial) -> None:
-        """Measure a trial. One that is pending here is the same trial; one with a record is answered from it.
+    async def submit(self, stream: Stream, request: SealedRequest, context: RecordContext | None) -> None:
+        """Measure a trial; with ``context`` it is recorded.
+
+        One that is pending here is the same trial; one with a record is answered from it.
 
         Returns late when the stream has too much waiting. Raises InvalidRequest for a trial that cannot be sent to
         any board as it stands.
         """
-        check(trial.request)
-        if await self._known_already(stream, trial.request.trial_id):
+        check(request)
+        if await self._known_already(stream, request.trial_id):
             return
-        request = await self._portable(trial.request)
+        request = await self._portable(request)
         # Storing a large library took its time: the same trial or a cancellation may have come meanwhile.
         if await self._known_already(stream, request.trial_id):
             return
-        pending = Pending(stream, request, trial.context, self._clock())
+        pending = Pending(stream, request, context, self._clock())
         self._trials[pending.id] = pending
         stream.add(pending)
         stream.queue.append(pending)
         self._dispatch.pump(stream)
-        await stream.until(lambda: stream.bytes <= STREAM_BYTES)
+        if stream.bytes > STREAM_BYTES:
+            await stream.until(lambda: stream.bytes <= STREAM_BYTES)
 
     async def fail_build(self, stream: Stream, build: FailedBuild) -> None:
         """Record and answer a candidate that was never built. Raises InvalidRequest for another outcome."""
@@ -221,16 +222,15 @@ class Measuring:
         stream.add(pending)
         return True
 
-    async def _portable(self, request: MeasureRequest) -> MeasureRequest:
-        program = request.program
-        for artifact in (program.library, program.params):
-            if artifact is not None and not artifact.inline and artifact.digest not in self._artifacts:
-                raise InvalidRequest(f"trial {request.trial_id} needs the artifact {artifact.digest}, not stored here")
-        if len(program.library.inline) > INLINE_BYTES:
-            program = replace(program, library=await self._artifacts.put_bytes(program.library))
-        if program.params is not None and program.params.inline:
-            program = replace(program, params=await self._artifacts.put_bytes(program.params))
-        return request if program is request.program else replace(request, program=program)
+    async def _portable(self, request: SealedRequest) -> SealedRequest:
+        for digest in request.named:
+            if digest not in self._artifacts:
+                raise InvalidRequest(f"trial {request.trial_id} needs the artifact {digest}, not stored here")
+        if not request.carried:
+            return request
+        for artifact in request.carried:
+            await self._artifacts.put_bytes(artifact)
+        return replace(request, carried=(), payload=request.payload.without_files())
 
     # Boards: the fleet calls joined, left and stopped.
 
@@ -356,7 +356,8 @@ class Measuring:
 
         def kept(record: Record) -> None:
             # Outputs are not stored; the client that waits gets them.
-            self._done(pending, replace(record.measurement, outputs=measurement.outputs))
+            stored = record.measurement
+            self._done(pending, replace(stored, outputs=measurement.outputs) if measurement.outputs else stored)
 
         record = record_of(pending.stream, measurement, pending.context, pending.request.plan, self._version, board)
         self._store.put(record, kept)

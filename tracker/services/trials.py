@@ -12,7 +12,6 @@ from enum import Enum
 from tracker.domain import (
     Capacity,
     Measurement,
-    MeasureRequest,
     OpenMeasure,
     Outcome,
     Record,
@@ -23,6 +22,7 @@ from tracker.domain import (
 from tracker.domain.errors import InvalidRequest
 from tracker.scheduling.placement import Selection
 from tracker.services.board import Board
+from tracker.services.sealed import SealedRequest
 
 __all__ = ["Answer", "Pending", "Stream", "TrialState", "cancelled", "check", "record_of", "sound"]
 
@@ -57,7 +57,7 @@ class Pending:
         "to_ack",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, request: MeasureRequest, context: RecordContext | None, now: float) -> None:
+    def __init__(self, stream: Stream, request: SealedRequest, context: RecordContext | None, now: float) -> None:
         self.stream = stream
         self.request = request
         self.context = context
@@ -83,8 +83,7 @@ class Pending:
 
     @property
     def bytes(self) -> int:
-        program = self.request.program
-        return len(program.library.inline) + sum(len(argument.data or b"") for argument in program.args)
+        return self.request.payload.bytes
 
 
 class Stream:
@@ -132,15 +131,15 @@ class Stream:
             await self.moved.wait()
 
 
-def check(request: MeasureRequest) -> None:
+def check(request: SealedRequest) -> None:
     """Raises InvalidRequest for what no board could measure."""
     if not request.trial_id:
         raise InvalidRequest("a trial came without a trial_id")
-    if request.program.kind is None or not request.program.entry:
+    if request.kind is None or not request.entry:
         raise InvalidRequest(f"trial {request.trial_id} names no kind of program or no entry")
     if request.plan.number < 1 or request.plan.repeat < 1:
         raise InvalidRequest(f"trial {request.trial_id}: number and repeat of its timing plan must be at least 1")
-    if request.limits.run_timeout_s <= 0:
+    if request.run_timeout_s <= 0:
         raise InvalidRequest(f"trial {request.trial_id}: its run_timeout_s must be above 0")
 
 
@@ -179,7 +178,7 @@ def record_of(
         target=context.target,
         engine=context.engine,
         trace=context.trace,
-        measurement=replace(measurement, outputs=()),
+        measurement=replace(measurement, outputs=()) if measurement.outputs else measurement,
         plan=plan,
         versions=versions,
         runner_mode=board.device.runner.mode if board else None,

@@ -7,7 +7,6 @@ a trial whose record it has from the log, so nothing is measured or counted twic
 from __future__ import annotations
 
 import logging
-import queue
 import random
 import threading
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import grpc
 from protos.convert import from_message, to_message
 from protos.farm.v1 import control_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
+from tracker.client.measure_calls import MeasureCalls
 from tracker.domain import Capacity, FailedBuild, Measurement, OpenMeasure, Trial
 
 __all__ = ["MeasureStream", "StreamRefused"]
@@ -59,10 +59,10 @@ class MeasureStream:
     ) -> None:
         self._stub = ControlStub(channel)
         self._on_event = on_event
-        self._open = control_pb2.MeasureCall(open=to_message(control_pb2.OpenMeasure, opening))
+        self._opening = to_message(control_pb2.OpenMeasure, opening)
         self._lock = threading.Lock()
         self._unanswered: dict[str, Any] = {}
-        self._calls = queue.SimpleQueue[Any]()
+        self._calls = MeasureCalls(self._opening)
         self._closed = threading.Event()
         self._stream: Any = None
         self._thread = threading.Thread(target=self._run, name="measure-stream", daemon=True)
@@ -71,12 +71,12 @@ class MeasureStream:
     def measure(self, trial: Trial) -> None:
         """Ask for a measurement."""
         message = to_message(control_pb2.Trial, trial)
-        self._send(trial.request.trial_id, control_pb2.MeasureCall(trial=message))
+        self._send(trial.request.trial_id, control_pb2.MeasureCall(trials=[message]))
 
     def record(self, failed: FailedBuild) -> None:
         """Record a trial that never became a library. It is answered like any other."""
         message = to_message(control_pb2.FailedBuild, failed)
-        self._send(failed.trial_id, control_pb2.MeasureCall(failed_build=message))
+        self._send(failed.trial_id, control_pb2.MeasureCall(failed_builds=[message]))
 
     def close(self) -> None:
         """End the stream: the tracker drops what it did not answer."""
@@ -96,12 +96,12 @@ class MeasureStream:
         failures = 0
         while not self._closed.is_set():
             with self._lock:
-                self._calls = queue.SimpleQueue()
-                for call in [self._open, *self._unanswered.values()]:
+                self._calls = MeasureCalls(self._opening)
+                for call in self._unanswered.values():
                     self._calls.put(call)
                 calls = self._calls
             try:
-                self._stream = self._stub.Measure(iter(calls.get, None))
+                self._stream = self._stub.Measure(iter(calls))
                 for reply in self._stream:
                     failures = 0
                     self._take(reply)
@@ -126,10 +126,10 @@ class MeasureStream:
             self._closed.wait(min(_MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
 
     def _take(self, reply: Any) -> None:
-        if reply.WhichOneof("message") == "capacity":
+        if reply.HasField("capacity"):
             self._on_event(from_message(Capacity, reply.capacity))
-            return
-        with self._lock:
-            awaited = self._unanswered.pop(reply.measurement.trial_id, None)
-        if awaited is not None:
-            self._on_event(from_message(Measurement, reply.measurement))
+        for measurement in reply.measurements:
+            with self._lock:
+                awaited = self._unanswered.pop(measurement.trial_id, None)
+            if awaited is not None:
+                self._on_event(from_message(Measurement, measurement))

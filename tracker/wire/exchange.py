@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Outbox", "exchange"]
+__all__ = ["OneByOne", "Outbox", "exchange"]
 
 #: A client that reads no more does not keep its call open longer than this.
 _FLUSH_S = 5.0
@@ -15,19 +17,59 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-class Outbox(Generic[Out]):
-    """What is to be sent, in order. ``send(None)`` ends the stream after what was sent before."""
+class Outbox(ABC, Generic[Out]):
+    """What is to be sent. What gathers in one turn of the event loop, or during a write, leaves together.
 
-    def __init__(self, encode: Callable[[Out], Any]) -> None:
-        self._encode = encode
-        self._queue: asyncio.Queue[Out | None] = asyncio.Queue()
+    ``send(None)`` ends the stream after what was sent before. A stream's message costs far more than what is in it.
+    """
+
+    def __init__(self) -> None:
+        self._ended = False
+        self._some = asyncio.Event()
 
     def send(self, item: Out | None) -> None:
-        self._queue.put_nowait(item)
+        """After None everything else is dropped."""
+        if item is None:
+            self._ended = True
+            self.wake()
+        elif not self._ended and self.put(item):
+            self.wake()
+
+    @abstractmethod
+    def put(self, item: Out) -> bool:
+        """Keep an item for the next message; whether it is to leave now, not with what comes after it."""
+
+    @abstractmethod
+    def take(self) -> Any | None:
+        """The next message with all that has gathered, as far as one should hold; None when there is nothing."""
+
+    def wake(self) -> None:
+        self._some.set()
 
     async def write(self, context: Any) -> None:
-        while (item := await self._queue.get()) is not None:
-            await context.write(self._encode(item))
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            while (message := self.take()) is not None:
+                await context.write(message)
+            if self._ended:
+                return
+
+
+class OneByOne(Outbox[Out]):
+    """Every item is a message."""
+
+    def __init__(self, encode: Callable[[Out], Any]) -> None:
+        super().__init__()
+        self._encode = encode
+        self._queue: deque[Out] = deque()
+
+    def put(self, item: Out) -> bool:
+        self._queue.append(item)
+        return True
+
+    def take(self) -> Any | None:
+        return self._encode(self._queue.popleft()) if self._queue else None
 
 
 async def exchange(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from protos.convert import to_message
-from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2
-from tracker.domain import Join, Measurement, MeasureRequest, Telemetry
+from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc
+from tracker.domain import Join, Measurement, Telemetry
 from tracker.domain.errors import FarmError, NotPossible, ProtocolMismatch
 from tracker.services.artifacts import ArtifactStore
-from tracker.services.board import Acknowledge, Board, Cancel, Order
+from tracker.services.board import Acknowledge, Board
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
-from tracker.wire.exchange import Outbox, exchange
+from tracker.wire.exchange import exchange
+from tracker.wire.outboxes import BoardOutbox
 from tracker.wire.values import read
 
 __all__ = ["FleetServicer"]
@@ -31,10 +31,10 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         first = await anext(aiter(requests), None)
         if first is None:
             return
-        if first.WhichOneof("message") != "join":
+        if not first.HasField("join"):
             await _refuse(context, "the first message was not Join: upgrade the agent")
             return
-        outbox: Outbox[Order] = Outbox(_order)
+        outbox = BoardOutbox()
         try:
             board = self._fleet.join(read(Join, first.join), outbox.send)
         except FarmError as e:
@@ -49,6 +49,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
 
             async def handle(message: fleet_pb2.AgentMessage) -> None:
                 self._handle(board, message)
+                outbox.hurry = board.draining
 
             await exchange(requests, context, outbox, handle)
         finally:
@@ -66,24 +67,21 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         )
 
     def _handle(self, board: Board, message: fleet_pb2.AgentMessage) -> None:
-        kind = message.WhichOneof("message")
         telemetry = None
-        if kind == "heartbeat":
+        if message.HasField("heartbeat"):
             # An agent that waits for a result to be stored would take silence for a dead tracker.
             board.send(Acknowledge(()))
-        if kind == "measurement":
-            self._fleet.heard(board)
-            self._measuring.result(board, read(Measurement, message.measurement))
-            return
-        if kind == "heartbeat" and message.heartbeat.HasField("telemetry"):
-            telemetry = read(Telemetry, message.heartbeat.telemetry)
+            if message.heartbeat.HasField("telemetry"):
+                telemetry = read(Telemetry, message.heartbeat.telemetry)
         self._fleet.heard(board, telemetry)
-        if kind == "give_back":
-            self._measuring.give_back(board, tuple(message.give_back.trial_ids), message.give_back.reason)
-        elif kind == "draining":
+        if message.draining:
             self._fleet.drain(board)
-        elif kind == "started":
-            self._measuring.started(board, message.started.trial_id)
+        for given_back in message.given_back:
+            self._measuring.give_back(board, tuple(given_back.trial_ids), given_back.reason)
+        for trial_id in message.started:
+            self._measuring.started(board, trial_id)
+        for measurement in message.measurements:
+            self._measuring.result(board, read(Measurement, measurement))
 
     async def FetchArtifact(self, request: fleet_pb2.ArtifactRequest, context: Any) -> None:
         async for chunk in self._artifacts.get(request.digest):
@@ -93,12 +91,3 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
 async def _refuse(context: Any, reason: str, retry_after_s: float = 0.0) -> None:
     refused = fleet_pb2.Refused(reason=reason, retry_after_s=retry_after_s)
     await context.write(fleet_pb2.TrackerMessage(refused=refused))
-
-
-def _order(order: Order) -> fleet_pb2.TrackerMessage:
-    if isinstance(order, MeasureRequest):
-        return fleet_pb2.TrackerMessage(measure=to_message(measurement_pb2.MeasureRequest, order))
-    if isinstance(order, Cancel):
-        return fleet_pb2.TrackerMessage(cancel=fleet_pb2.CancelTrials(trial_ids=order.trial_ids))
-    assert isinstance(order, Acknowledge)
-    return fleet_pb2.TrackerMessage(acknowledged=fleet_pb2.Acknowledged(trial_ids=order.trial_ids))

@@ -6,23 +6,23 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from protos.convert import to_message
-from protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2, measurement_pb2
+from protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2
 from tracker.domain import (
-    Capacity,
     FailedBuild,
     JobFailure,
     JobProgress,
     JobResult,
-    Measurement,
     OpenMeasure,
-    Trial,
+    RecordContext,
     WorkerHello,
 )
 from tracker.domain.errors import FarmError, InvalidRequest
 from tracker.services.measuring import Measuring
 from tracker.services.trials import Stream
 from tracker.services.workers import SILENCE_S, CancelJob, FinishedSeen, Start, Workers, WorkerSession, WorkOrder
-from tracker.wire.exchange import Outbox, exchange
+from tracker.wire.exchange import OneByOne, Outbox, exchange
+from tracker.wire.outboxes import ReplyOutbox
+from tracker.wire.requests import seal
 from tracker.wire.values import read
 
 __all__ = ["StreamServicer"]
@@ -37,9 +37,9 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
         first = await anext(aiter(requests), None)
         if first is None:
             return
-        if first.WhichOneof("message") != "open":
+        if not first.HasField("open"):
             raise InvalidRequest("the first message of Measure must be OpenMeasure")
-        outbox: Outbox[Measurement | Capacity] = Outbox(_reply)
+        outbox = ReplyOutbox()
         stream = await self._measuring.open(read(OpenMeasure, first.open), outbox.send)
         try:
 
@@ -54,15 +54,17 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
             self._measuring.close(stream)
 
     async def _measure(self, stream: Stream, message: control_pb2.MeasureCall) -> None:
-        kind = message.WhichOneof("message")
-        if kind == "trial":
-            await self._measuring.submit(stream, read(Trial, message.trial))
-        elif kind == "failed_build":
-            await self._measuring.fail_build(stream, read(FailedBuild, message.failed_build))
-        elif kind == "cancel":
-            self._measuring.cancel(stream, message.cancel.trial_id)
-        else:
-            raise InvalidRequest(f"Measure does not understand {kind or 'an empty message'} here: upgrade the tracker")
+        if message.HasField("open") or not message.ListFields():
+            raise InvalidRequest(
+                "Measure does not understand an empty message, nor a second OpenMeasure: upgrade the tracker"
+            )
+        for failed in message.failed_builds:
+            await self._measuring.fail_build(stream, read(FailedBuild, failed))
+        for trial in message.trials:
+            context = read(RecordContext, trial.context) if trial.HasField("context") else None
+            await self._measuring.submit(stream, seal(trial.request), context)
+        for trial_id in message.cancelled:
+            self._measuring.cancel(stream, trial_id)
 
     async def Work(self, requests: AsyncIterator[control_pb2.WorkerMessage], context: Any) -> None:
         first = await anext(aiter(requests), None)
@@ -70,7 +72,7 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
             return
         if first.WhichOneof("message") != "hello":
             raise InvalidRequest("the first message of Work must be WorkerHello")
-        outbox: Outbox[WorkOrder] = Outbox(_order)
+        outbox: Outbox[WorkOrder] = OneByOne(_order)
         try:
             session = await self._workers.connect(read(WorkerHello, first.hello), outbox.send)
         except FarmError as e:
@@ -99,12 +101,6 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
             else:
                 outcome = read(JobFailure, finished.failure)
             await self._workers.finished(session, finished.job_id, outcome)
-
-
-def _reply(answer: Measurement | Capacity) -> control_pb2.MeasureReply:
-    if isinstance(answer, Capacity):
-        return control_pb2.MeasureReply(capacity=to_message(control_pb2.Capacity, answer))
-    return control_pb2.MeasureReply(measurement=to_message(measurement_pb2.Measurement, answer))
 
 
 def _order(order: WorkOrder) -> control_pb2.WorkOrder:

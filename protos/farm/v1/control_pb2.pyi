@@ -160,16 +160,16 @@ class ArtifactDownload(_message.Message):
     def __init__(self, data: _Optional[bytes] = ...) -> None: ...
 
 class MeasureCall(_message.Message):
-    __slots__ = ("open", "trial", "failed_build", "cancel")
+    __slots__ = ("open", "failed_builds", "trials", "cancelled")
     OPEN_FIELD_NUMBER: _ClassVar[int]
-    TRIAL_FIELD_NUMBER: _ClassVar[int]
-    FAILED_BUILD_FIELD_NUMBER: _ClassVar[int]
-    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    FAILED_BUILDS_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
     open: OpenMeasure
-    trial: Trial
-    failed_build: FailedBuild
-    cancel: CancelTrial
-    def __init__(self, open: _Optional[_Union[OpenMeasure, _Mapping]] = ..., trial: _Optional[_Union[Trial, _Mapping]] = ..., failed_build: _Optional[_Union[FailedBuild, _Mapping]] = ..., cancel: _Optional[_Union[CancelTrial, _Mapping]] = ...) -> None: ...
+    failed_builds: _containers.RepeatedCompositeFieldContainer[FailedBuild]
+    trials: _containers.RepeatedCompositeFieldContainer[Trial]
+    cancelled: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, open: _Optional[_Union[OpenMeasure, _Mapping]] = ..., failed_builds: _Optional[_Iterable[_Union[FailedBuild, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., cancelled: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OpenMeasure(_message.Message):
     __slots__ = ("client", "job_id", "pool", "device_class", "whole_models", "device_id")
@@ -244,19 +244,13 @@ class FailedBuild(_message.Message):
     context: RecordContext
     def __init__(self, trial_id: _Optional[str] = ..., outcome: _Optional[_Union[_measurement_pb2.Outcome, str]] = ..., detail: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., context: _Optional[_Union[RecordContext, _Mapping]] = ...) -> None: ...
 
-class CancelTrial(_message.Message):
-    __slots__ = ("trial_id",)
-    TRIAL_ID_FIELD_NUMBER: _ClassVar[int]
-    trial_id: str
-    def __init__(self, trial_id: _Optional[str] = ...) -> None: ...
-
 class MeasureReply(_message.Message):
-    __slots__ = ("measurement", "capacity")
-    MEASUREMENT_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("measurements", "capacity")
+    MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
-    measurement: _measurement_pb2.Measurement
+    measurements: _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]
     capacity: Capacity
-    def __init__(self, measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ...) -> None: ...
+    def __init__(self, measurements: _Optional[_Iterable[_Union[_measurement_pb2.Measurement, _Mapping]]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ...) -> None: ...
 
 class Capacity(_message.Message):
     __slots__ = ("devices", "slots")

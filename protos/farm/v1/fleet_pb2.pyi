@@ -9,23 +9,23 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentMessage(_message.Message):
-    __slots__ = ("join", "heartbeat", "measurement", "started", "give_back", "draining")
+    __slots__ = ("join", "heartbeat", "draining", "given_back", "started", "measurements")
     JOIN_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
-    MEASUREMENT_FIELD_NUMBER: _ClassVar[int]
-    STARTED_FIELD_NUMBER: _ClassVar[int]
-    GIVE_BACK_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_BACK_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
     join: Join
     heartbeat: Heartbeat
-    measurement: _measurement_pb2.Measurement
-    started: Started
-    give_back: GiveBack
-    draining: Draining
-    def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., started: _Optional[_Union[Started, _Mapping]] = ..., give_back: _Optional[_Union[GiveBack, _Mapping]] = ..., draining: _Optional[_Union[Draining, _Mapping]] = ...) -> None: ...
+    draining: bool
+    given_back: _containers.RepeatedCompositeFieldContainer[GiveBack]
+    started: _containers.RepeatedScalarFieldContainer[str]
+    measurements: _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]
+    def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: bool = ..., given_back: _Optional[_Iterable[_Union[GiveBack, _Mapping]]] = ..., started: _Optional[_Iterable[str]] = ..., measurements: _Optional[_Iterable[_Union[_measurement_pb2.Measurement, _Mapping]]] = ...) -> None: ...
 
 class Join(_message.Message):
-    __slots__ = ("protocol_version", "device_id", "name", "fingerprint", "runner", "labels", "slots", "telemetry")
+    __slots__ = ("protocol_version", "device_id", "name", "fingerprint", "runner", "labels", "slots", "telemetry", "short_slots")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class Join(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
+    SHORT_SLOTS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     device_id: str
     name: str
@@ -49,19 +50,14 @@ class Join(_message.Message):
     labels: _containers.ScalarMap[str, str]
     slots: int
     telemetry: _device_pb2.Telemetry
-    def __init__(self, protocol_version: _Optional[int] = ..., device_id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[_device_pb2.Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[_device_pb2.RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., slots: _Optional[int] = ..., telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ...) -> None: ...
+    short_slots: int
+    def __init__(self, protocol_version: _Optional[int] = ..., device_id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[_device_pb2.Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[_device_pb2.RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., slots: _Optional[int] = ..., telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., short_slots: _Optional[int] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("telemetry",)
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     telemetry: _device_pb2.Telemetry
     def __init__(self, telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ...) -> None: ...
-
-class Started(_message.Message):
-    __slots__ = ("trial_id",)
-    TRIAL_ID_FIELD_NUMBER: _ClassVar[int]
-    trial_id: str
-    def __init__(self, trial_id: _Optional[str] = ...) -> None: ...
 
 class GiveBack(_message.Message):
     __slots__ = ("trial_ids", "reason")
@@ -71,23 +67,21 @@ class GiveBack(_message.Message):
     reason: str
     def __init__(self, trial_ids: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
-class Draining(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
-
 class TrackerMessage(_message.Message):
-    __slots__ = ("joined", "refused", "measure", "cancel", "acknowledged")
+    __slots__ = ("joined", "refused", "acknowledged", "cancelled", "measure", "heard")
     JOINED_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
-    MEASURE_FIELD_NUMBER: _ClassVar[int]
-    CANCEL_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    HEARD_FIELD_NUMBER: _ClassVar[int]
     joined: Joined
     refused: Refused
-    measure: _measurement_pb2.MeasureRequest
-    cancel: CancelTrials
-    acknowledged: Acknowledged
-    def __init__(self, joined: _Optional[_Union[Joined, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., measure: _Optional[_Union[_measurement_pb2.MeasureRequest, _Mapping]] = ..., cancel: _Optional[_Union[CancelTrials, _Mapping]] = ..., acknowledged: _Optional[_Union[Acknowledged, _Mapping]] = ...) -> None: ...
+    acknowledged: _containers.RepeatedScalarFieldContainer[str]
+    cancelled: _containers.RepeatedScalarFieldContainer[str]
+    measure: _containers.RepeatedCompositeFieldContainer[_measurement_pb2.MeasureRequest]
+    heard: bool
+    def __init__(self, joined: _Optional[_Union[Joined, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., acknowledged: _Optional[_Iterable[str]] = ..., cancelled: _Optional[_Iterable[str]] = ..., measure: _Optional[_Iterable[_Union[_measurement_pb2.MeasureRequest, _Mapping]]] = ..., heard: bool = ...) -> None: ...
 
 class Joined(_message.Message):
     __slots__ = ("farm", "tracker_version", "heartbeat_s", "device_class", "target", "pools")
@@ -112,18 +106,6 @@ class Refused(_message.Message):
     reason: str
     retry_after_s: float
     def __init__(self, reason: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
-
-class CancelTrials(_message.Message):
-    __slots__ = ("trial_ids",)
-    TRIAL_IDS_FIELD_NUMBER: _ClassVar[int]
-    trial_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, trial_ids: _Optional[_Iterable[str]] = ...) -> None: ...
-
-class Acknowledged(_message.Message):
-    __slots__ = ("trial_ids",)
-    TRIAL_IDS_FIELD_NUMBER: _ClassVar[int]
-    trial_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, trial_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ArtifactRequest(_message.Message):
     __slots__ = ("digest",)

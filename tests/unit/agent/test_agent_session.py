@@ -147,8 +147,28 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     ),
     "asked again while its cancelled run still ends": (
         [*RUNNING_A, Heard(CancelTrials(("a",))), asked("a")],
-        [Send(GiveBack(("a",), "its cancelled run is still ending"))],
+        [],
         Phase.MEASURING,
+    ),
+    "it waits for that end, and for files of its own": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), asked("a"), done("a", Outcome.CANCELLED)],
+        [Release("a"), Fetch(trial("a"))],
+        Phase.IDLE,
+    ),
+    "and runs like any other": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), asked("a"), done("a", Outcome.CANCELLED), FilesReady("a")],
+        [StartRun(trial("a")), Send(Started("a"))],
+        Phase.MEASURING,
+    ),
+    "cancelled once more before that end, its files stay the running one's": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), asked("a"), Heard(CancelTrials(("a",)))],
+        [],
+        Phase.MEASURING,
+    ),
+    "the link is lost before that end": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), asked("a"), LinkDown("cut")],
+        [Connect(1.0)],
+        Phase.LOST,
     ),
     "a cancelled run takes no slot": (
         [*RUNNING_A, Heard(CancelTrials(("a",))), asked("b"), asked("c"), asked("d")],

@@ -11,16 +11,20 @@ import pytest
 
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION
-from protos.measurement import Argument, Artifact, Program, ProgramKind, Timeline
-from tracker.domain import Join, Measurement, MeasureRequest, OpenMeasure, Outcome, Trial
+from protos.farm.v1 import measurement_pb2
+from protos.measurement import Timeline
+from tests.support.measure_client import request
+from tracker.domain import Join, Measurement, OpenMeasure, Outcome
 from tracker.services import dispatch
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Board, Order
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
+from tracker.services.sealed import INLINE_BYTES, SealedRequest
 from tracker.services.store_thread import StoreThread
 from tracker.services.trials import Stream
 from tracker.store import SqliteStore
+from tracker.wire.requests import seal
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -55,7 +59,7 @@ class Farm:
         sent = self.sent.setdefault(name, [])
 
         def send(order: Order | None) -> None:
-            if isinstance(order, MeasureRequest):
+            if isinstance(order, SealedRequest):
                 sent.append(order.trial_id)
 
         runner = RunnerInfo(RunnerMode.FULL)
@@ -66,8 +70,7 @@ class Farm:
 
     async def submit(self, stream: Stream, *trial_ids: str) -> None:
         for trial_id in trial_ids:
-            program = Program(ProgramKind.KERNEL, Artifact("0" * 64, 1, b"x"), "main", ())
-            await self.measuring.submit(stream, Trial(MeasureRequest(trial_id, program)))
+            await self.measuring.submit(stream, seal(request(trial_id)), None)
 
     def give_back(self, board: Board, trial_id: str) -> None:
         self.measuring.give_back(board, (trial_id,), "no room for the library")
@@ -179,14 +182,12 @@ async def test_waiting_is_counted_once_a_trial(farm: Farm) -> None:
 
 async def test_what_a_trial_brings_counts_against_its_streams_memory(farm: Farm) -> None:
     stream = await farm.open()
-    program = Program(
-        ProgramKind.KERNEL,
-        Artifact("0" * 64, 1, b"x"),
-        "main",
-        (Argument((9,), "int8", data=b"9" * 9), Argument((), "")),
-    )
-    await farm.measuring.submit(stream, Trial(MeasureRequest("t", program)))
-    assert stream.bytes == 10
+    trial = request("t", args=[measurement_pb2.Argument(shape=[9], dtype="int8", data=b"9" * 9)])
+    await farm.measuring.submit(stream, seal(trial), None)
+    assert stream.bytes == trial.ByteSize()
+    large = request("large", b"x" * (INLINE_BYTES + 1))
+    await farm.measuring.submit(stream, seal(large), None)
+    assert stream.bytes < 2 * trial.ByteSize() + 200  # its library is in the store
 
 
 async def test_a_trial_waits_for_an_empty_farm(farm: Farm) -> None:

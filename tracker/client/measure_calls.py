@@ -1,0 +1,44 @@
+"""The client's end of a Measure stream: what gathers leaves in one message."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+
+from protos.farm.v1 import control_pb2
+
+__all__ = ["MeasureCalls"]
+
+#: What leaves together is about this large at most: a message has a limit, and one trial may come near it alone.
+_TOGETHER_BYTES = 1 << 20
+
+
+class MeasureCalls:
+    """An iterable for the stub: what was ``put`` while gRPC was sending comes as one message. OpenMeasure stays alone.
+
+    ``put`` is for any thread. What was put is not changed.
+    """
+
+    def __init__(self, opening: control_pb2.OpenMeasure) -> None:
+        self._opening = opening
+        self._calls: queue.SimpleQueue[control_pb2.MeasureCall | None] = queue.SimpleQueue()
+
+    def put(self, call: control_pb2.MeasureCall | None) -> None:
+        """None ends the stream after what was put before."""
+        self._calls.put(call)
+
+    def __iter__(self) -> Iterator[control_pb2.MeasureCall]:
+        yield control_pb2.MeasureCall(open=self._opening)
+        together = control_pb2.MeasureCall()
+        while True:
+            if self._calls.empty() and together.ListFields():
+                yield together
+                together = control_pb2.MeasureCall()
+            call = self._calls.get()
+            full = call is None or together.ByteSize() + call.ByteSize() > _TOGETHER_BYTES
+            if full and together.ListFields():
+                yield together
+                together = control_pb2.MeasureCall()
+            if call is None:
+                return
+            together.MergeFrom(call)

@@ -1,0 +1,109 @@
+"""What waits to be sent to a board or a client: all that has gathered leaves in one message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import cast
+
+from protos.convert import to_message
+from protos.farm.v1 import control_pb2, fleet_pb2, measurement_pb2
+from tracker.domain import Capacity, Measurement
+from tracker.services.board import Acknowledge, Cancel, Order
+from tracker.services.sealed import SealedRequest
+from tracker.wire.exchange import Outbox
+from tracker.wire.requests import RequestMessage
+
+__all__ = ["BoardOutbox", "ReplyOutbox"]
+
+#: What leaves together is about this large at most: a message has a limit, and one item may come near it alone.
+_TOGETHER_BYTES = 1 << 20
+#: Acknowledgements wait this long for something else to leave with. An agent that owes nothing but them does not mind.
+LINGER_S = 1.0
+
+
+class BoardOutbox(Outbox[Order]):
+    """Orders to a board. ``hurry`` once it drains: it waits for the last acknowledgement.
+
+    A trial that is cancelled or acknowledged before its order left is not ordered, so a message can be read as
+    "forget these, then measure those" whatever came first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hurry = False
+        self._requests: dict[str, SealedRequest] = {}
+        self._cancelled: list[str] = []
+        self._acknowledged: list[str] = []
+        self._heard = False
+        self._lingering = False
+
+    def put(self, order: Order) -> bool:
+        if isinstance(order, SealedRequest):
+            self._requests[order.trial_id] = order
+            return True
+        for trial_id in order.trial_ids:
+            self._requests.pop(trial_id, None)
+        if isinstance(order, Cancel):
+            self._cancelled += order.trial_ids
+            return True
+        assert isinstance(order, Acknowledge)
+        self._acknowledged += order.trial_ids
+        self._heard = self._heard or not order.trial_ids
+        if self.hurry:
+            return True
+        if not self._lingering:
+            self._lingering = True
+            asyncio.get_running_loop().call_later(LINGER_S, self._lingered)
+        return False
+
+    def _lingered(self) -> None:
+        self._lingering = False
+        if self._acknowledged or self._heard:
+            self.wake()
+
+    def take(self) -> fleet_pb2.TrackerMessage | None:
+        if not (self._requests or self._cancelled or self._acknowledged or self._heard):
+            return None
+        message = fleet_pb2.TrackerMessage(
+            acknowledged=self._acknowledged, cancelled=self._cancelled, heard=self._heard
+        )
+        self._acknowledged, self._cancelled, self._heard = [], [], False
+        left = _TOGETHER_BYTES
+        while self._requests and left > 0:
+            request = self._requests.pop(next(iter(self._requests)))
+            message.measure.append(cast(RequestMessage, request.payload).message)
+            left -= request.payload.bytes
+        return message
+
+
+class ReplyOutbox(Outbox[Measurement | Capacity]):
+    """Answers to a client of Measure. Of several capacities the last one counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._measurements: deque[Measurement] = deque()
+        self._capacity: Capacity | None = None
+
+    def put(self, item: Measurement | Capacity) -> bool:
+        if isinstance(item, Capacity):
+            self._capacity = item
+        else:
+            self._measurements.append(item)
+        return True
+
+    def take(self) -> control_pb2.MeasureReply | None:
+        if not self._measurements and self._capacity is None:
+            return None
+        reply = control_pb2.MeasureReply()
+        if self._capacity is not None:
+            reply.capacity.CopyFrom(to_message(control_pb2.Capacity, self._capacity))
+            self._capacity = None
+        left = _TOGETHER_BYTES
+        while self._measurements:
+            measurement = self._measurements[0]
+            left -= 1024 + sum(len(output.data) for output in measurement.outputs)
+            if left < 0 and reply.measurements:
+                break
+            reply.measurements.append(to_message(measurement_pb2.Measurement, self._measurements.popleft()))
+        return reply
