@@ -32,6 +32,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 __all__ = ["from_message", "to_message"]
 
@@ -85,10 +86,10 @@ def _reading(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]
     if _is_repeated(field):
         if field.message_type is None:
             return f"{name}=tuple({source})"
-        names[f"read_{name}"] = _reader(typing.get_args(hint)[0], field.message_type._concrete_class)
+        names[f"read_{name}"] = _reader(typing.get_args(hint)[0], GetMessageClass(field.message_type))
         return f"{name}=tuple(map(read_{name}, {source}))"
     if field.message_type is not None:
-        names[f"read_{name}"] = _reader(hint, field.message_type._concrete_class)
+        names[f"read_{name}"] = _reader(hint, GetMessageClass(field.message_type))
         read = f"read_{name}({source})"
         return f"{name}={read} if message.HasField('{name}') else None" if optional else f"{name}={read}"
     if field.enum_type is not None:
@@ -109,10 +110,10 @@ def _writing(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]
         if field.message_type is None:
             # Most are empty, and reaching for a repeated field makes it.
             return [f"item = value.{name}", f"if item: {target}.extend(item)"]
-        names[f"write_{name}"] = _writer(typing.get_args(hint)[0], field.message_type._concrete_class)
+        names[f"write_{name}"] = _writer(typing.get_args(hint)[0], GetMessageClass(field.message_type))
         return [f"for item in value.{name}: write_{name}({target}.add(), item)"]
     if field.message_type is not None:
-        names[f"write_{name}"] = _writer(hint, field.message_type._concrete_class)
+        names[f"write_{name}"] = _writer(hint, GetMessageClass(field.message_type))
         return [*lines, f"    part = {target}", "    part.SetInParent()", f"    write_{name}(part, item)"]
     if field.enum_type is not None:
         prefix, numbers = _enum_prefix(field), field.enum_type.values_by_name

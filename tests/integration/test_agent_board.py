@@ -242,7 +242,7 @@ async def test_the_runner_is_told_of_the_next_trials_while_it_executes_one(
     for trial in ("one", "two", "three"):
         tracker.measure(make_request(trial))
     await until(lambda: runner.ahead == ["two", "three"], "two offers")
-    tracker.say(cancel=fleet_pb2.CancelTrials(trial_ids=["two"]))
+    tracker.say(cancelled=["two"])
     tracker.measure(make_request("four"))
     await until(lambda: runner.ahead == ["two", "three", "-two", "four"], "one taken back, one more")
     runner.free.set()
