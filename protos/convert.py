@@ -86,10 +86,10 @@ def _reading(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]
     if _is_repeated(field):
         if field.message_type is None:
             return f"{name}=tuple({source})"
-        names[f"read_{name}"] = _reader(typing.get_args(hint)[0], GetMessageClass(field.message_type))
+        names[f"read_{name}"] = _reader(typing.get_args(hint)[0], _message_class(field))
         return f"{name}=tuple(map(read_{name}, {source}))"
     if field.message_type is not None:
-        names[f"read_{name}"] = _reader(hint, GetMessageClass(field.message_type))
+        names[f"read_{name}"] = _reader(hint, _message_class(field))
         read = f"read_{name}({source})"
         return f"{name}={read} if message.HasField('{name}') else None" if optional else f"{name}={read}"
     if field.enum_type is not None:
@@ -110,10 +110,10 @@ def _writing(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]
         if field.message_type is None:
             # Most are empty, and reaching for a repeated field makes it.
             return [f"item = value.{name}", f"if item: {target}.extend(item)"]
-        names[f"write_{name}"] = _writer(typing.get_args(hint)[0], GetMessageClass(field.message_type))
+        names[f"write_{name}"] = _writer(typing.get_args(hint)[0], _message_class(field))
         return [f"for item in value.{name}: write_{name}({target}.add(), item)"]
     if field.message_type is not None:
-        names[f"write_{name}"] = _writer(hint, GetMessageClass(field.message_type))
+        names[f"write_{name}"] = _writer(hint, _message_class(field))
         return [*lines, f"    part = {target}", "    part.SetInParent()", f"    write_{name}(part, item)"]
     if field.enum_type is not None:
         prefix, numbers = _enum_prefix(field), field.enum_type.values_by_name
@@ -149,6 +149,11 @@ def _is_repeated(field: FieldDescriptor) -> bool:
 
 def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def _message_class(field: FieldDescriptor) -> Any:
+    assert field.message_type is not None
+    return GetMessageClass(field.message_type)
 
 
 def _unwrap(hint: Any) -> tuple[Any, bool]:
