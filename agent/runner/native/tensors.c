@@ -9,7 +9,8 @@
 #include "runner.h"
 
 enum { MAX_KEPT = 256, MMAP_THRESHOLD = 128 << 10 };
-static const size_t KEPT_BYTES = 64 << 20, SHARE_OF_BOARD = 16;
+static const size_t KEPT_BYTES = 64 << 20;
+enum { SHARE_OF_BOARD = 16 };
 /* A tensor that huge pages may hold is copied by the child instead: written to after a fork, they fall apart into
  * small ones, and the kernel would be timed on other pages than a deployed one has. */
 static const size_t COPIED_FROM_BYTES = 2 << 20;
@@ -30,8 +31,8 @@ static uint64_t request_number;
 void tensors_open(void) {
   /* Without this, glibc raises the threshold when a tensor is freed, and the next ones lie at other offsets. */
   mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-  size_t board = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-  limit = board / SHARE_OF_BOARD < KEPT_BYTES ? board / SHARE_OF_BOARD : KEPT_BYTES;
+  uint64_t share = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / SHARE_OF_BOARD;
+  limit = share < KEPT_BYTES ? (size_t)share : KEPT_BYTES;
 }
 
 static void forget(int index) {
