@@ -71,10 +71,10 @@ def _writer(value_type: Any, message_type: Any) -> Callable[[Message, Any], None
     return _compiled("write", "message, value", lines or ["pass"], names)
 
 
-def _compiled(name: str, parameters: str, lines: list[str], names: dict[str, Any]) -> Any:
+def _compiled(name: str, parameters: str, lines: list[str], names: dict[str, Any]) -> Callable[..., Any]:
     body = "\n".join(f"    {line}" for line in lines)
     exec(f"def {name}({parameters}):\n{body}", names)
-    return names[name]
+    return typing.cast(Callable[..., Any], names[name])
 
 
 def _reading(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -75,11 +76,17 @@ def worker_command(address: str, worker_id: str, builders: int | None = None) ->
     return command + (["--builders", str(builders)] if builders else [])
 
 
+def _allow_many_files() -> None:
+    """Each board and each client is an open file; systems give 1024 unless a program asks for more."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+
 async def run(settings: Settings, serving: Callable[[Endpoint], None]) -> None:
     """Serve until SIGTERM or SIGINT; ``serving`` is called once when calls are answered.
 
     Raises CannotStart, one sentence, leaving nothing half-written.
     """
+    _allow_many_files()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
