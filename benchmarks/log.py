@@ -12,8 +12,8 @@ does the same with another number of records and prints what it finds.
 
 Stock TVM's log has no server and no device classes: MetaSchedule's ``JSONDatabase``, in memory with a file beside it.
 Compared is what both do: commits of finished records, one by one as its users make them; the best of a workload;
-opening the folder again. It gets 5,000 records of 24 workloads, since opening replays each record's trace, milliseconds
-apiece: its restart is that of a log a 200th of the farm's.
+opening the folder again. It gets 2,500 records of 24 workloads, since opening replays each record's trace, milliseconds
+apiece: its restart is that of a log a 400th of the farm's.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _QUESTIONS = 400
 def run(bench: Bench) -> list[Result]:
     from benchmarks.log_stock import fill_database, sample_operators
 
-    count, kinds, stock_records = (30_000, 6, 250) if bench.quick else (1_000_000, 24, 5_000)
+    count, kinds, stock_records = (30_000, 6, 250) if bench.quick else (1_000_000, 24, 2_500)
     with bench.step("stock: draw traces"):
         operators = sample_operators(kinds, 8)
     with bench.step(f"stock: {stock_records:,} records into JSONDatabase"):

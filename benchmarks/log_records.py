@@ -101,8 +101,9 @@ class _Maker:
         """One of the sketches of the workload's operator, its tiles drawn anew."""
         kind = self._sketches[workload % len(self._sketches)]
         head, decisions = self.rng.choice(kind)
+        chance = self.rng.random
         drawn = [
-            [place, [2 ** self.rng.randrange(7) for _ in tiles] if isinstance(tiles, list) else tiles]
+            [place, [1 << int(7 * chance()) for _ in tiles] if isinstance(tiles, list) else tiles]
             for place, tiles in decisions
         ]
         return f"{head}{json.dumps(drawn, separators=(',', ':'))}]"
@@ -146,7 +147,7 @@ def _split(trace: str) -> tuple[str, list[list[object]]]:
 
 
 def _telemetry(rng: random.Random, now: float) -> Telemetry:
-    frequencies = tuple(rng.choice((600_000, 1_500_000)) for _ in range(4))
+    frequencies = tuple(600_000 if rng.random() < 0.5 else 1_500_000 for _ in range(4))
     return Telemetry(
         now, 45 + 20 * rng.random(), frequencies, (), rng.random(), 3_000_000_000 + rng.randrange(10**8), 0.0
     )
