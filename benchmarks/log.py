@@ -191,13 +191,13 @@ def plot(figure: Figure, results: Sequence[Result], series: Any) -> None:
     written = pick(results, WRITTEN)
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     records, rates = series["farm"]["records"], series["farm"]["rates"]
-    reached = [sum(records[: n + 1]) for n in range(len(records))]
+    reached = [sum(records[: n + 1]) / 1e6 for n in range(len(records))]
     left.plot(reached, rates, color=FARM, label="farm")
     left.axhline(5000, color=MUTED, linewidth=0.8, label="must")
     if written.stock is not None:
         left.axhline(written.stock, color=STOCK, linewidth=0.8, label=f"stock, {series['stock_records']:,} records")
     left.set_ylim(bottom=0)
-    left.set_xlabel("records in the log")
+    left.set_xlabel("records in the log [million]")
     left.set_ylabel("records written [1/s]")
     left.legend(frameon=False, fontsize=8)
     bounded = [result for result in results if result.unit in ("ms", "s")]
