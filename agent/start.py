@@ -33,9 +33,9 @@ def start_agent(settings: Settings) -> int:
 
 
 def _give_way() -> None:
-    """Wake without taking a CPU from a kernel that is being timed; the runner takes this back for itself.
+    """Wake without taking a CPU from a kernel that is being timed; the runner takes this back for kernels alone.
 
-    Not SCHED_IDLE or a lower priority: without privileges a runner started later could not be raised again.
+    Not SCHED_IDLE or a lower priority: without privileges that could not be taken back.
     """
     with contextlib.suppress(AttributeError, OSError):  # not Linux, or a sandbox: kernels are timed as well as can be
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,6 +104,8 @@ static _Noreturn void child(const struct request *request, pid_t runner, int pri
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  /* The agent and its runner wake without taking a CPU from what is timed; what is timed does not give way. */
+  sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
   /* A crash is an everyday outcome here: no core files. */
   prefer_for_oom_killer(); /* before the next line, which makes its file root's */
   prctl(PR_SET_DUMPABLE, 0);

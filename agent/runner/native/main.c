@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,8 +60,6 @@ int main(int argc, char **argv) {
   if (!settings.ffi != !settings.runtime) die("--ffi and --runtime go together");
   if (settings.extra && !settings.runtime) die("--extra needs --ffi and --runtime");
   settings.mode = settings.runtime ? MODE_FULL : MODE_MICRO;
-  /* The agent gives way to what is timed; what is timed does not. */
-  sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
   cpus_open(threads);
   settings.threads = cpus_count();
   wire_open();
