@@ -186,6 +186,21 @@ def test_jobs_go_to_workers_in_their_order(tracker: TrackerProcess, worker: Make
     assert "Traceback: here" in tracker.output()
 
 
+def test_a_warm_worker_is_told_of_and_gets_the_job(tracker: TrackerProcess, worker: Make) -> None:
+    def warm() -> int:
+        return tracker.control.GetStatus(control_pb2.GetStatusRequest()).workers_warm
+
+    cold, hot = worker("w1"), worker("w2")
+    wait_until(lambda: tracker.control.GetStatus(control_pb2.GetStatusRequest()).workers_connected == 2, "both workers")
+    assert warm() == 0
+    hot.say(alive=control_pb2.WorkerAlive(warm=True))
+    wait_until(lambda: warm() == 1, "a warm worker")
+    hot.wait_for_start(submit(tracker).id)
+    hot.say(alive=control_pb2.WorkerAlive(warm=False))
+    wait_until(lambda: warm() == 0, "a worker that is warm no more")
+    cold.wait_for_start(submit(tracker).id)
+
+
 def test_a_queued_job_says_what_it_waits_for(tracker: TrackerProcess, board: StandInAgent, worker: Make) -> None:
     queued = submit(tracker)
     assert "no tuning worker is connected; the tracker's log says why" in queued.phase

@@ -38,12 +38,12 @@ def workers_of(farm: WholeFarm) -> list[psutil.Process]:
 
 
 def session_of(farm: WholeFarm) -> psutil.Process:
-    """The process of the running job: the fork server's one child."""
+    """The process of the running job: the older child of the fork server, the other stands by for the next job."""
 
     def found() -> psutil.Process | None:
         for helper in (child for worker in workers_of(farm) for child in worker.children()):
             if sessions := helper.children():
-                return sessions[0]
+                return min(sessions, key=lambda process: process.create_time())
         return None
 
     return wait_until(found, "a running session")

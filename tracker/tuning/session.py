@@ -93,7 +93,7 @@ def stand_by(builders: int, pipe: Connection, folder: Path) -> None:
         address, job = pipe.recv()
         threading.Thread(target=_exit_with_worker, args=(pipe,), daemon=True).start()
         _run(address, job, pool, pipe, folder)
-    except EOFError:
+    except (EOFError, ConnectionError):
         pass  # the worker is gone and nobody is left to tell
     finally:
         pool.close()

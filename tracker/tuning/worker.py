@@ -30,7 +30,7 @@ from importlib.metadata import version
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import psutil
@@ -159,6 +159,7 @@ class Worker:
         self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._job: _RunningJob | None = None
         self._forker = ThreadPoolExecutor(1, "fork")
+        self._next: Future[_StandBy] = Future()
         self._next = self._fork()
 
     def run(self) -> int:
@@ -180,7 +181,7 @@ class Worker:
 
     def stop(self) -> None:
         """End the job at hand; the tracker gives it to another worker."""
-        for process in (self._job, self._next.result() if self._next.done() else None):
+        for process in (self._job, self._standing_by()):
             if process is not None:
                 process.end()
 
@@ -190,16 +191,24 @@ class Worker:
         forked.add_done_callback(lambda _: self._calls.put(self._alive()))
         return forked
 
+    def _standing_by(self) -> _StandBy | None:
+        """None while it is being forked, or where that failed."""
+        forked = self._next
+        return forked.result() if forked.done() and forked.exception() is None else None
+
     def _alive(self) -> Any:
         """That this worker is, and whether a process waits for the next job."""
-        process = self._next.result() if self._next.done() else None
+        process = self._standing_by()
         warm = process is not None and process.warm and process.process.is_alive()
         return control_pb2.WorkerMessage(alive=control_pb2.WorkerAlive(warm=warm))
 
     def _take(self) -> _StandBy:
         """The process that stands by; another one begins to."""
-        process = self._next.result()
-        self._next = self._fork()
+        forked, self._next = self._next, self._fork()
+        if (error := forked.exception()) is not None:  # of a full disk, say, which need not be full any more
+            log.error("no process could stand by (%s); trying again", error)
+            forked, self._next = self._next, self._fork()
+        process = forked.result()
         if process.process.is_alive():
             return process
         log.error("the process that stood by ended with exit code %s; starting another", process.process.exitcode)
@@ -265,7 +274,7 @@ class Worker:
             ended.end(within_s=10)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> NoReturn:
     parser = argparse.ArgumentParser(
         prog="python -m tracker.tuning.worker", description="A tuning worker of a tracker."
     )
@@ -279,16 +288,22 @@ def main(arguments: list[str] | None = None) -> int:
     _FORKSERVER.set_forkserver_preload(["tracker.tuning.preload"])
     worker = Worker(options.tracker, options.worker_id, options.builders)
 
-    def leave(*_: object) -> None:
+    def leave(code: int) -> NoReturn:
         worker.stop()
-        # gRPC's threads would hold an ordinary exit up until their calls time out.
-        os._exit(0)
+        # gRPC's threads would hold an ordinary exit up until their calls time out, and a process that waits for a
+        # job would until it got one.
+        os._exit(code)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
+        signal.signal(number, lambda *_: leave(0))
     _sweep()
-    return worker.run()
+    try:
+        code = worker.run()
+    except Exception:
+        log.exception("this worker cannot go on")
+        code = 1
+    leave(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
