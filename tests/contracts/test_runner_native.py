@@ -792,7 +792,7 @@ async def test_equal_arguments_are_tensors_of_their_own(runner: NativeRunner, si
 
 async def test_what_is_kept_is_bounded_and_the_oldest_goes(runner: NativeRunner) -> None:
     idle = psutil.Process(runner.pid).memory_info().rss
-    for seed in range(0, 30, 3):  # 120 MB in all
+    for seed in range(0, 21, 3):  # 84 MB in all
         args = (Argument((1024, 1024), "float32", fill_seed=seed + i) for i in range(3))
         report = await runner.run(request_of(kernels.matmul(1024), *args))
         assert report.outcome is Outcome.OK, report.detail
