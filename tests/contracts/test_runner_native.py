@@ -777,9 +777,9 @@ async def test_what_a_kernel_writes_to_its_arguments_is_gone_with_it(runner: Nat
         assert array(report.outputs[0]).tolist() == [values[0] + 1, *values[1:]]
 
 
-@pytest.mark.parametrize("size", [64, 1024])
+@pytest.mark.parametrize("size", [64, 256, 1024])
 async def test_equal_arguments_are_tensors_of_their_own(runner: NativeRunner, size: int) -> None:
-    """The larger ones are copied from what is kept, and not inherited."""
+    """Those of 256 KB are inherited from what is kept, smaller and larger ones are copied."""
     same = Argument((size, size), "float32", fill_seed=1)
     values = kernels.splitmix_uniform(1, (size, size))
     for _ in range(2):

@@ -19,6 +19,7 @@ static struct {
   __typeof__(&TVMFFIErrorSetRaisedFromCStrParts) raise;
   __typeof__(&TVMFFIObjectDecRef) release;
   __typeof__(&TVMFFIGetVersion) version;
+  __typeof__(&TVMFFITensorFromDLPack) from_dlpack;
 } ffi;
 
 bool full_raise(const char *kind, const char **parts, int32_t n_parts) {
@@ -47,6 +48,7 @@ void full_open(void) {
   *(void **)&ffi.move_error = symbol(library, "TVMFFIErrorMoveFromRaised");
   *(void **)&ffi.release = symbol(library, "TVMFFIObjectDecRef");
   *(void **)&ffi.version = symbol(library, "TVMFFIGetVersion");
+  *(void **)&ffi.from_dlpack = symbol(library, "TVMFFITensorFromDLPack");
   *(void **)&ffi.raise = symbol(library, "TVMFFIErrorSetRaisedFromCStrParts");
   if (!dlopen(settings.runtime, RTLD_NOW | RTLD_GLOBAL)) die("cannot load libtvm_runtime: %s", dlerror());
   if (settings.extra && access(settings.extra, R_OK) != 0) die("cannot read %s", settings.extra);
@@ -176,6 +178,17 @@ static struct tensor allocate(const struct argument *like) {
   return (struct tensor){(DLTensor *)((char *)tensor.v_obj + sizeof(TVMFFIObject)), tensor};
 }
 
+/* A tensor of TVM's own, as a deployed kernel gets. */
+static struct tensor adopt(DLTensor *over) {
+  DLManagedTensor *managed = calloc(1, sizeof *managed);
+  TVMFFIObjectHandle tensor = NULL;
+  if (!managed) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for a tensor");
+  managed->dl_tensor = *over;
+  if (ffi.from_dlpack(managed, 0, 0, &tensor) != 0) fail_with_raised("a tensor");
+  TVMFFIAny any = {.type_index = kTVMFFITensor, .v_obj = tensor};
+  return (struct tensor){(DLTensor *)((char *)tensor + sizeof(TVMFFIObject)), any};
+}
+
 static void call(TVMFFIAny *args, int32_t n_args) {
   drop(&result);
   result = invoke("the program", entry.v_obj, args, n_args);
@@ -229,4 +242,4 @@ static void time_calls(const struct request *request, TVMFFIAny *args, struct ti
   to->count = (uint32_t)plan->repeat;
 }
 
-const struct backend full_backend = {load, allocate, call, results, time_calls};
+const struct backend full_backend = {load, allocate, adopt, call, results, time_calls};

@@ -70,7 +70,7 @@ static void put_model_outputs(const struct backend *backend) {
 }
 
 /* An argument of a kernel, in either mode, on memory of ours. */
-static struct tensor over(void *data, const struct argument *like) {
+static struct tensor over(const struct backend *backend, void *data, const struct argument *like) {
   DLTensor *tensor = calloc(1, sizeof *tensor);
   int64_t *strides = calloc((size_t)like->ndim + 1, sizeof *strides);
   if (!tensor || !strides) child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for a tensor");
@@ -85,8 +85,7 @@ static struct tensor over(void *data, const struct argument *like) {
   tensor->dtype = like->dtype;
   tensor->shape = (int64_t *)like->shape;
   tensor->strides = strides;
-  TVMFFIAny any = {.type_index = kTVMFFIDLTensorPtr, .v_ptr = tensor};
-  return (struct tensor){tensor, any};
+  return backend->adopt(tensor);
 }
 
 static void set_values(const struct tensor *tensor, const struct argument *argument) {
@@ -99,11 +98,11 @@ static void set_values(const struct tensor *tensor, const struct argument *argum
     child_fail(OUTCOME_RUN_ERROR, "cannot fill a tensor of dtype code %d with %d bits", argument->dtype.code, argument->dtype.bits);
 }
 
-static struct tensor make(const struct backend *backend, const struct request *request, const struct argument *argument) {
+static struct tensor make(const struct backend *backend, const struct argument *argument) {
   void *inherited = tensors_inherited(argument);
-  if (inherited) return over(inherited, argument);
+  if (inherited) return over(backend, inherited, argument);
   struct tensor tensor =
-      request->kind == KIND_KERNEL ? over(aligned(argument->nbytes), argument) : backend->allocate(argument);
+      backend->allocate ? backend->allocate(argument) : over(backend, aligned(argument->nbytes), argument);
   set_values(&tensor, argument);
   return tensor;
 }
@@ -123,7 +122,7 @@ _Noreturn void program_run(const struct request *request, struct board *board, i
   backend->load(request);
   if (request->params[0]) params_open(request->params);
   for (uint32_t i = 0; i < request->n_args; i++) {
-    tensors[i] = make(backend, request, &request->args[i]);
+    tensors[i] = make(backend, &request->args[i]);
     args[i] = tensors[i].any;
   }
 

@@ -144,7 +144,8 @@ struct timings {
 typedef void call_program(TVMFFIAny *args, int32_t n_args); /* keeps its result for `results` */
 struct backend {
   void (*load)(const struct request *request);
-  struct tensor (*allocate)(const struct argument *like); /* a model's argument; NULL where there are no models */
+  struct tensor (*allocate)(const struct argument *like); /* NULL: malloc will do */
+  struct tensor (*adopt)(DLTensor *over);
   call_program *call;
   void (*results)(visit_output *visit, void *context);
   void (*time)(const struct request *request, TVMFFIAny *args, struct timings *to);

@@ -1,14 +1,18 @@
 /* Pseudo-random arguments kept between requests: candidates of a workload have the same ones. Made here, before a
- * child is forked, and inherited by it page by page; what a kernel writes to them is seen by its process alone. */
+ * child is forked, and inherited by it page by page where that changes no timing, else copied by it; what a kernel
+ * writes to them is seen by its process alone. */
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "runner.h"
 
-enum { MAX_KEPT = 256, MMAP_THRESHOLD = 128 << 10 };
+/* From here on a tensor has pages of its own. Smaller ones are copied by the child, too: where they lie on a page
+ * decides how fast the smallest kernels are, and only its allocator puts them where it would anyway. */
+enum { MAX_KEPT = 256, MAPPED_FROM_BYTES = 128 << 10 };
 static const size_t KEPT_BYTES = 64 << 20;
 enum { SHARE_OF_BOARD = 16 };
 /* A tensor that huge pages may hold is copied by the child instead: written to after a fork, they fall apart into
@@ -29,15 +33,27 @@ static size_t total, limit;
 static uint64_t request_number;
 
 void tensors_open(void) {
-  /* Without this, glibc raises the threshold when a tensor is freed, and the next ones lie at other offsets. */
-  mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
   uint64_t share = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / SHARE_OF_BOARD;
   limit = share < KEPT_BYTES ? (size_t)share : KEPT_BYTES;
 }
 
+/* Large ones as malloc would map them, but not by malloc: it learns from what is freed, and a kernel's allocations
+ * in a child would take other ways than in a process of their own. */
+static void *obtain(size_t nbytes) {
+  void *data;
+  if (nbytes < MAPPED_FROM_BYTES) return posix_memalign(&data, ALIGNMENT, nbytes ? nbytes : 1) == 0 ? data : NULL;
+  data = mmap(NULL, nbytes + ALIGNMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return data == MAP_FAILED ? NULL : (char *)data + ALIGNMENT;
+}
+
+static void give_back(void *data, size_t nbytes) {
+  if (nbytes < MAPPED_FROM_BYTES) free(data);
+  else munmap((char *)data - ALIGNMENT, nbytes + ALIGNMENT);
+}
+
 static void forget(int index) {
   total -= kept[index].nbytes;
-  free(kept[index].data);
+  give_back(kept[index].data, kept[index].nbytes);
   kept[index] = kept[--n_kept];
 }
 
@@ -65,9 +81,10 @@ static struct kept *find(const struct argument *like) {
 static struct kept *make(const struct argument *like) {
   if (like->nbytes > limit || !make_room(like->nbytes)) return NULL;
   struct kept made = {.dtype = like->dtype, .nbytes = like->nbytes, .seed = like->seed};
-  if (posix_memalign(&made.data, ALIGNMENT, like->nbytes ? like->nbytes : 1) != 0) return NULL;
+  made.data = obtain(like->nbytes);
+  if (!made.data) return NULL;
   if (!fill(made.data, like->dtype, like->nbytes, like->seed)) {
-    free(made.data);
+    give_back(made.data, made.nbytes);
     return NULL;
   }
   total += made.nbytes;
@@ -75,7 +92,9 @@ static struct kept *make(const struct argument *like) {
   return &kept[n_kept++];
 }
 
-static bool inherits(const struct kept *one) { return one->nbytes < COPIED_FROM_BYTES; }
+static bool inherits(const struct kept *one) {
+  return one->nbytes >= MAPPED_FROM_BYTES && one->nbytes < COPIED_FROM_BYTES;
+}
 
 void tensors_keep(const struct request *request) {
   request_number++;
