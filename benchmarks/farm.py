@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
@@ -99,16 +98,6 @@ class Farm:
         """The ``farm`` command line with these ``arguments`` for this farm."""
         run = "import sys; sys.argv[0] = 'farm'; from tracker.cli import farm; farm()"
         return [sys.executable, "-c", run, "--tracker", self.address, *arguments]
-
-    def run(self, *arguments: str, timeout_s: float = 600.0) -> str:
-        """Standard output of ``farm ARGUMENTS``. Raises RuntimeError with its last words when it fails."""
-        done = subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=timeout_s, check=False, cwd=self.folder
-        )
-        if done.returncode != 0:
-            words = "\n".join([*done.stdout.splitlines()[-5:], *done.stderr.splitlines()[-15:]])
-            raise RuntimeError(f"`farm {' '.join(arguments)}` ended with {done.returncode}:\n{words}")
-        return done.stdout
 
     def _wait(self, true: object, what: str) -> None:
         assert callable(true)
