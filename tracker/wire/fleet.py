@@ -49,7 +49,8 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
 
             async def handle(message: fleet_pb2.AgentMessage) -> None:
                 self._handle(board, message)
-                outbox.hurry = board.draining
+                if board.draining:
+                    outbox.hurry()
 
             await exchange(requests, context, outbox, handle)
         finally:

@@ -23,7 +23,7 @@ LINGER_S = 1.0
 
 
 class BoardOutbox(Outbox[Order]):
-    """Orders to a board. ``hurry`` once it drains: it waits for the last acknowledgement.
+    """Orders to a board.
 
     A trial that is cancelled or acknowledged before its order left is not ordered, so a message can be read as
     "forget these, then measure those" whatever came first.
@@ -31,12 +31,17 @@ class BoardOutbox(Outbox[Order]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hurry = False
+        self._hurried = False
         self._requests: dict[str, SealedRequest] = {}
         self._cancelled: list[str] = []
         self._acknowledged: list[str] = []
         self._heard = False
         self._lingering = False
+
+    def hurry(self) -> None:
+        """From now on acknowledgements leave at once: a board that drains waits for the last."""
+        self._hurried = True
+        self.wake()
 
     def put(self, order: Order) -> bool:
         if isinstance(order, SealedRequest):
@@ -50,7 +55,7 @@ class BoardOutbox(Outbox[Order]):
         assert isinstance(order, Acknowledge)
         self._acknowledged += order.trial_ids
         self._heard = self._heard or not order.trial_ids
-        if self.hurry:
+        if self._hurried:
             return True
         if not self._lingering:
             self._lingering = True

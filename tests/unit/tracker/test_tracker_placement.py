@@ -57,6 +57,14 @@ def test_of_equal_devices_the_longest_waiting_is_next() -> None:
     assert placement.least_held() == "b"
 
 
+def test_a_device_with_a_free_slot_may_want_none() -> None:
+    placement = Placement()
+    placement.put("a", 8, 5, wants_more=False)
+    assert (placement.least_held(), placement.slots) == (None, 8)
+    placement.put("b", 2, 3, wants_more=True)
+    assert placement.least_held() == "b"
+
+
 def test_a_device_that_left_gets_nothing() -> None:
     placement = Placement()
     placement.put("a", 2, 0)

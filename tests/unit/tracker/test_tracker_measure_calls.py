@@ -1,0 +1,48 @@
+"""A client's calls: what gathers leaves in one message, within its size."""
+
+from __future__ import annotations
+
+from protos.farm.v1 import control_pb2
+from tests.support.measure_client import request
+from tracker.client.measure_calls import MeasureCalls
+
+OPENING = control_pb2.OpenMeasure(client="c", pool="p")
+
+
+def trial(trial_id: str, library: bytes = b"x") -> control_pb2.MeasureCall:
+    return control_pb2.MeasureCall(trials=[control_pb2.Trial(request=request(trial_id, library))])
+
+
+def test_the_opening_is_alone_and_the_rest_together() -> None:
+    calls = MeasureCalls(OPENING)
+    failed = control_pb2.MeasureCall(failed_builds=[control_pb2.FailedBuild(trial_id="b")])
+    for call in (trial("a"), failed, trial("c"), None):
+        calls.put(call)
+    opening, together = list(calls)
+    assert opening == control_pb2.MeasureCall(open=OPENING)
+    assert [each.request.trial_id for each in together.trials] == ["a", "c"]
+    assert [each.trial_id for each in together.failed_builds] == ["b"]
+
+
+def test_what_comes_later_comes_alone_and_what_was_put_stays_as_it_is() -> None:
+    calls = MeasureCalls(OPENING)
+    coming = iter(calls)
+    next(coming)
+    first, second = trial("a"), trial("b")
+    calls.put(first)
+    assert [each.request.trial_id for each in next(coming).trials] == ["a"]
+    calls.put(second)
+    calls.put(None)
+    assert [each.request.trial_id for each in next(coming).trials] == ["b"]
+    assert list(coming) == []
+    assert (first, second) == (trial("a"), trial("b"))
+
+
+def test_large_trials_are_parted_in_their_order() -> None:
+    calls = MeasureCalls(OPENING)
+    for number in range(7):
+        calls.put(trial(f"t{number}", b"x" * 400_000))
+    calls.put(None)
+    _, *messages = list(calls)
+    assert [len(message.trials) for message in messages] == [2, 2, 2, 1]
+    assert [each.request.trial_id for message in messages for each in message.trials] == [f"t{n}" for n in range(7)]
