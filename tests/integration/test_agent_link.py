@@ -13,9 +13,11 @@ import pytest
 
 from agent.events import Event, Heard, LinkDown, LinkUp
 from agent.link import Link
-from agent.messages import Join, Joined
+from agent.messages import Draining, GiveBack, Heartbeat, Join, Joined, Started
 from protos.device import Fingerprint, RunnerInfo
 from protos.discovery import PROTOCOL_VERSION
+from protos.measurement import Measurement, Outcome, OutputTensor
+from tests.support.stand_in_tracker import StandInTracker
 
 _ROOT = Path(__file__).parents[2]
 _SERVE = """
@@ -90,3 +92,30 @@ async def test_closing_says_nothing(tracker_process: tuple[str, asyncio.subproce
     await link.open([address])
     await link.close()
     assert [events.get_nowait() for _ in range(events.qsize())] == [LinkUp()]
+
+
+async def test_what_is_said_at_once_leaves_together() -> None:
+    async with StandInTracker() as tracker:
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        link = Link(events.put_nowait, asyncio.create_task)
+
+        def heard() -> list[list[str]]:
+            return [[field.name for field, _ in message.ListFields()] for message in tracker.heard]
+
+        try:
+            await link.open([tracker.address])
+            link.send(JOIN)
+            link.send(Heartbeat())
+            await tracker.until(lambda: len(tracker.heard) == 2)
+            assert heard() == [["join"], ["heartbeat"]]
+            for message in (Measurement("a", Outcome.OK), Started("b"), Draining(), GiveBack(("c",), "full")):
+                link.send(message)
+            await tracker.until(lambda: len(tracker.heard) == 3)
+            assert sorted(heard()[-1]) == ["draining", "given_back", "measurements", "started"]
+            outputs = (OutputTensor((40 << 20,), "uint8", bytes(40 << 20)),)
+            for trial in ("d", "e"):
+                link.send(Measurement(trial, Outcome.OK, outputs=outputs))
+            link.send(Measurement("f", Outcome.OK))
+            await tracker.until(lambda: tracker.measured() == ["a", "d", "e", "f"])
+        finally:
+            await link.close()

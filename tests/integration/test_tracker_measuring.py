@@ -235,6 +235,22 @@ def test_a_client_that_half_closes_gets_all_its_answers(tracker: TrackerProcess,
     assert sorted(replies) == [f"t{n}" for n in range(5)]
 
 
+def test_many_short_trials_travel_in_few_messages(tracker: TrackerProcess, agent: Make, client: Make) -> None:
+    board = agent("board", slots=2, short_slots=16)
+    stream = client()
+    trials = [f"t{n}" for n in range(200)]
+    asked = [control_pb2.Trial(request=request(trial), context=context()) for trial in trials]
+    stream.calls.put(control_pb2.MeasureCall(trials=asked))
+    stream.wait_for(*trials)
+    assert set(stream.times.values()) == {1}
+    assert sorted(board.received) == sorted(trials)
+    wait_until(lambda: len(board.acknowledged) == len(trials), "acknowledgements")
+    assert sorted(board.acknowledged) == sorted(trials)
+    assert len(records(tracker)) == len(trials)
+    # An order and an acknowledgement each would be 400.
+    assert board.messages < 150
+
+
 def test_cancelling_one_trial(agent: Make, client: Make) -> None:
     board = agent("board", never, slots=1)
     stream = client()

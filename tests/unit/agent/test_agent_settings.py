@@ -35,7 +35,9 @@ def test_an_option_without_effect_is_refused(options: dict[str, Any], said: str)
 
 def test_slots_are_the_running_one_and_those_prefetched() -> None:
     assert Settings(state_dir=Path("/state"), prefetch=0).slots == 1
+    assert Settings(state_dir=Path("/state"), prefetch=0).short_slots == 1
     assert Settings(state_dir=Path("/state"), prefetch=2).slots == 3
+    assert Settings(state_dir=Path("/state"), prefetch=2).short_slots == 15
 
 
 @pytest.mark.parametrize(
