@@ -67,7 +67,10 @@ def task_module(path: Path) -> tvm.ir.IRModule:
 
 
 def sample_candidates(module: tvm.ir.IRModule, target: str, count: int) -> list[ms.MeasureCandidate]:
-    """``count`` candidates as MetaSchedule's own search proposes them before it has learned anything; seeded."""
+    """Up to ``count`` candidates as MetaSchedule's own search proposes them before it has learned anything; seeded.
+
+    It leaves out what it cannot schedule, one of 160 here.
+    """
     context = ms.TuneContext(
         mod=module,
         target=tvm.target.Target(target),
@@ -86,8 +89,6 @@ def sample_candidates(module: tvm.ir.IRModule, target: str, count: int) -> list[
     )
     candidates = list(context.generate_measure_candidates() or [])
     context.post_tuning()
-    if len(candidates) < count:
-        raise RuntimeError(f"MetaSchedule proposed {len(candidates)} candidates of {count}")
     return candidates
 
 
