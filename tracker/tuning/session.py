@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,7 +29,6 @@ from tracker.client.errors import TrackerFull
 from tracker.client.farm_client import ConnectionLost, FarmClient, open_channel
 from tracker.domain import (
     Argument,
-    Artifact,
     Device,
     DeviceState,
     Job,
@@ -64,10 +64,11 @@ __all__ = ["stand_by"]
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: CPU time for one candidate; the median needs 0.08 s.
-BUILD_TIMEOUT_S = 5.0
+#: CPU time for one candidate; the median needs 0.1 s. What takes far longer is unrolled beyond any use.
+BUILD_TIMEOUT_S = 2.5
 #: Candidates of one evolution. Small, so that 30 tasks soon get a first round; building takes longer than searching.
 BATCH = 8
+UNTUNED_PARAMS = "untuned-params.bin"
 DEFAULT_PLAN = TimingPlan(number=1, repeat=3, min_repeat_ms=10)
 #: Seconds that timing a whole model may take, whatever its latency.
 MODEL_TIMING_S = 4.0
@@ -128,6 +129,15 @@ def _exit_with_worker(pipe: Connection) -> None:
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else ""
+
+
+@dataclass(frozen=True)
+class _Contender:
+    """A whole model as it could be shipped: ``params`` names the file of its parameters in the job's folder."""
+
+    library: bytes
+    lowered: LoweredModel
+    params: str
 
 
 class _Session:
@@ -291,20 +301,25 @@ class _Session:
         job = self._job
         self._report("packaging")
         schedules = {winner.task.workload: winner.trace for winner in winners if winner.trace}
-        untuned = build_model(lowered.module, self._target)
-        tuned = build_model(with_schedules(lowered.module, self._target, schedules), self._target)
-        save_params(lowered.params, self._folder / PARAMS)
-        params = artifact_of(self._folder / PARAMS, inline=False)
-        self._patiently(lambda: self._client.put_artifact(self._folder / PARAMS))
+        # The model as it was written and as TVM compiles it untuned: what tuning is worth is told against that, and
+        # comparing answers with it judges the change of layout as well.
+        reference = lower(model.module, self._target, as_written=True)
+        untuned = _Contender(build_model(reference.module, self._target), reference, UNTUNED_PARAMS)
+        scheduled = with_schedules(lowered.module, self._target, schedules)
+        tuned = _Contender(build_model(scheduled, self._target), lowered, PARAMS)
+        for contender in (untuned, tuned):
+            save_params(contender.lowered.params, self._folder / contender.params)
+            self._patiently(partial(self._client.put_artifact, self._folder / contender.params))
         self._report("verifying")
-        verdict = self._verify(model, lowered, params, untuned, tuned, winners)
-        keep_untuned = isinstance(verdict, Verdict) and verdict.keep_untuned
+        verdict = self._verify(model, untuned, tuned, winners)
+        shipped = untuned if isinstance(verdict, Verdict) and verdict.keep_untuned else tuned
+        save_params(shipped.lowered.params, self._folder / PARAMS)
         files = write_package(
             self._folder,
-            untuned if keep_untuned else tuned,
+            shipped.library,
             name=job.spec.model_name,
             model=model,
-            params=list(lowered.params),
+            params=list(shipped.lowered.params),
             target=job.target,
             device_class=job.device_class,
             versions=self._versions,
@@ -314,23 +329,18 @@ class _Session:
         return job_result(winners, verdict, package)
 
     def _verify(
-        self,
-        model: ImportedModel,
-        lowered: LoweredModel,
-        params: Artifact,
-        untuned: bytes,
-        tuned: bytes,
-        winners: Sequence[Winner],
+        self, model: ImportedModel, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]
     ) -> Verdict | str:
         """The verdict, or why none is possible on this class of device."""
         if not self._devices_for_models():
             return "no device of this class has TVM's runtime, which whole models need"
-        values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in lowered.params.items()}
         inputs = random_inputs(model.inputs, self._job.spec.seed)
         requests = []
-        for library, latencies in ((untuned, [w.untuned_s for w in winners]), (tuned, [w.tuned_s for w in winners])):
+        for contender, latencies in ((untuned, [w.untuned_s for w in winners]), (tuned, [w.tuned_s for w in winners])):
             path = self._folder / LIBRARY
-            path.write_bytes(library)
+            path.write_bytes(contender.library)
+            params = artifact_of(self._folder / contender.params, inline=False)
+            values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in contender.lowered.params.items()}
             expected_s = sum(w.task.weight * s for w, s in zip(winners, latencies, strict=True))
             repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
             plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)

@@ -30,12 +30,12 @@ from tracker.tuning.engines.space import Space, apply_trace, trace_json
 __all__ = ["AnsorEngine", "Experience"]
 
 #: Newcomers of one generation, and generations of one batch: the second descends from what the first found.
-_NEWCOMERS = 20
+_NEWCOMERS = 24
 _GENERATIONS = 2
 #: Unmeasured individuals that live on from batch to batch.
 _POPULATION = 96
 #: Share of newcomers drawn at random, at first and once this many were measured.
-_RANDOM_AT_FIRST, _RANDOM_LATER, _SEASONED = 0.5, 0.1, 24
+_RANDOM_AT_FIRST, _RANDOM_LATER, _SEASONED = 0.5, 0.25, 24
 #: Share of a batch that is not the model's choice.
 _BLIND = 0.12
 #: Relatives' schedules tried in a task's first batch, and how many of that batch at most.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import tvm
@@ -13,6 +14,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from tracker.domain import Workload
 from tracker.tuning.engines.space import apply_trace
+from tracker.tuning.models.blocked import block_channels
 from tracker.tuning.models.constants import fold_constants
 
 __all__ = ["ExtractedTask", "LoweredModel", "lower", "tasks_of", "with_schedules", "workload_key"]
@@ -36,11 +38,12 @@ class ExtractedTask:
     workload: Workload
 
 
-def lower(module: tvm.ir.IRModule, target: tvm.target.Target) -> LoweredModel:
+def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: bool = False) -> LoweredModel:
     """Simplify, legalize and fuse ``module`` for ``target`` and turn its constants into parameters.
 
     The passes are TVM's ``zero`` pipeline (tvm/relax/pipeline.py) after batch normalization was
-    folded into convolutions. Raises what TVM raises: TVMError and subclasses.
+    folded into convolutions and those of a CPU were given blocked channels. ``as_written`` keeps the
+    layouts of the model: what TVM makes of it untuned. Raises what TVM raises: TVMError and subclasses.
     """
     with target, tvm.transform.PassContext(opt_level=3):
         for apply in (
@@ -48,6 +51,7 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target) -> LoweredModel:
             relax.transform.DecomposeOpsForInference(),
             fold_constants,
             relax.transform.FoldConstant(),
+            *(() if as_written else (partial(block_channels, target=target),)),
             relax.get_pipeline("zero"),
             # A reshape becomes a view here and costs nothing: it must not show up as a task.
             relax.transform.RewriteDataflowReshape(),
