@@ -135,5 +135,9 @@ def refit(factors: tuple[int, ...], extent: int, innermost_most: int = 0) -> tup
 def _factorizations(extent: int, parts: int) -> tuple[tuple[int, ...], ...]:
     if parts == 1:
         return ((extent,),)
-    divisors = [d for d in range(1, extent + 1) if extent % d == 0]
-    return tuple((first, *rest) for first in divisors for rest in _factorizations(extent // first, parts - 1))
+    return tuple((first, *rest) for first in _divisors(extent) for rest in _factorizations(extent // first, parts - 1))
+
+
+def _divisors(number: int) -> list[int]:
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    return [*small, *(number // d for d in reversed(small) if d * d != number)]
