@@ -53,7 +53,7 @@ class Experience:
         self.relatives = Relatives()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Individual:
     """A point of the space. ``seconds`` is infinite where it failed, None before it was measured."""
 
