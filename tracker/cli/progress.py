@@ -24,7 +24,6 @@ from tracker.cli.formats import (
     percent,
     plural,
     short_target,
-    speedup,
 )
 from tracker.cli.output import table
 from tracker.domain import Job, JobKind, JobState, Task
@@ -36,9 +35,12 @@ _PACE_WINDOW_S = 30.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A model's latency as the weighted sum of its tasks. Seconds; 0 until every task is known."""
+    """A model's latency as the weighted sum of its tasks. Seconds; 0 until every task is known.
 
-    untuned_s: float
+    What the tasks take untuned is no measure of the gain: they stand in the layout that suits tuning, not in the
+    model's own. The gain is told when both models were run.
+    """
+
     tuned_s: float
     known: int
 
@@ -52,10 +54,8 @@ def now_s(task: Task) -> float:
 def estimate(tasks: Sequence[Task]) -> Estimate:
     """Each task counts as often as the model calls it, at the better of its best and its untuned latency."""
     known = sum(1 for task in tasks if now_s(task) > 0)
-    untuned = sum(1 for task in tasks if task.untuned_s > 0)
     everything = len(tasks) > 0
     return Estimate(
-        untuned_s=sum(t.weight * t.untuned_s for t in tasks) if everything and untuned == len(tasks) else 0.0,
         tuned_s=sum(t.weight * now_s(t) for t in tasks) if everything and known == len(tasks) else 0.0,
         known=known,
     )
@@ -139,10 +139,7 @@ class Progress:
         guess = estimate(self.job.tasks)
         if not guess.tuned_s:
             return f"estimated model latency {UNKNOWN} ({guess.known} of {len(self.job.tasks)} tasks measured)"
-        line = f"estimated model latency {latency(guess.tuned_s)}"
-        if guess.untuned_s:
-            line += f" (untuned {latency(guess.untuned_s)}, {speedup(guess.untuned_s, guess.tuned_s)})"
-        return line
+        return f"estimated model latency {latency(guess.tuned_s)}"
 
 
 class View(Protocol):
