@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -64,6 +63,8 @@ def start(
     Example:
       tracker start --farm lab --workers 2
     """
+    import uvloop
+
     from tracker.app import Endpoint, Settings, default_farm, run
     from tracker.domain.errors import CannotStart, StoreFull
 
@@ -86,7 +87,7 @@ def start(
         interface=mdns_interface,
     )
     try:
-        asyncio.run(run(settings, serving))
+        uvloop.run(run(settings, serving))
     except (CannotStart, StoreFull) as e:
         raise click.ClickException(f"{e}.") from e
 
