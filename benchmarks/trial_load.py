@@ -51,9 +51,7 @@ class TrialLoad:
         self._submitted: dict[str, float] = {}
         self.answers: dict[str, Answered] = {}
         self.slots = 0
-        digest = hashlib.sha256(_LIBRARY).hexdigest()
-        self._library = measurement_pb2.Artifact(digest=digest, size=len(_LIBRARY), inline=_LIBRARY)
-        self._trace = "[" + "0" * (_TRACE_CHARS - 2) + "]"
+        self._tasks = [self._task(task) for task in range(_TASKS)]
 
     @property
     def outstanding(self) -> int:
@@ -63,28 +61,32 @@ class TrialLoad:
         """Ask for so many more, in as few messages as they fill."""
         while count > 0:
             some = min(count, _TOGETHER)
-            call = control_pb2.MeasureCall(
-                trials=[self._trial(len(self._submitted) + n, kernel_s) for n in range(some)]
-            )
-            now = time.time()
+            call, now = control_pb2.MeasureCall(), time.time()
+            for n in range(some):
+                self._add_trial(call, len(self._submitted) + n, round(1e3 * kernel_s), now)
             self._submitted.update((trial.request.trial_id, now) for trial in call.trials)
             await self._call.write(call)
             count -= some
 
-    def _trial(self, number: int, kernel_s: float) -> control_pb2.Trial:
-        task = number % _TASKS
-        now = time.time()
+    def _add_trial(self, call: control_pb2.MeasureCall, number: int, kernel_ms: int, now: float) -> None:
+        trial = call.trials.add()
+        trial.CopyFrom(self._tasks[number % _TASKS])
+        trial.request.trial_id = f"{self._job_id}/{number}"
+        trial.request.plan.min_repeat_ms = kernel_ms
+        trial.context.proposed_s = trial.context.built_s = now
+
+    def _task(self, task: int) -> control_pb2.Trial:
+        """What the trials of a task have in common."""
         request = measurement_pb2.MeasureRequest(
-            trial_id=f"{self._job_id}/{number}",
             program=measurement_pb2.Program(
                 kind=measurement_pb2.PROGRAM_KIND_KERNEL,
-                library=self._library,
+                library=measurement_pb2.Artifact(
+                    digest=hashlib.sha256(_LIBRARY).hexdigest(), size=len(_LIBRARY), inline=_LIBRARY
+                ),
                 entry="main",
                 args=[measurement_pb2.Argument(shape=[512, 512], dtype="float32", fill_seed=n) for n in range(3)],
             ),
-            plan=measurement_pb2.TimingPlan(
-                number=1, repeat=1, repeats_to_cooldown=1, min_repeat_ms=round(1e3 * kernel_s)
-            ),
+            plan=measurement_pb2.TimingPlan(number=1, repeat=1, repeats_to_cooldown=1),
             limits=measurement_pb2.Limits(run_timeout_s=10),
         )
         context = control_pb2.RecordContext(
@@ -93,9 +95,7 @@ class TrialLoad:
             workload_name="matmul",
             target='{"kind": "llvm"}',
             engine="ansor",
-            trace=self._trace,
-            proposed_s=now,
-            built_s=now,
+            trace="[" + "0" * (_TRACE_CHARS - 2) + "]",
             versions={"tvm": "0.27.0"},
         )
         return control_pb2.Trial(request=request, context=context)

@@ -335,13 +335,7 @@ class Measuring:
             device_id=device.id,
             device_name=device.name,
             device_class=device.device_class,
-            timeline=replace(
-                pending.timeline,
-                received_s=steps.received_s,
-                started_s=steps.started_s,
-                finished_s=steps.finished_s,
-                answered_s=self._clock(),
-            ),
+            timeline=pending.timeline_with(steps, self._clock()),
         )
         pending.to_ack.append(board)
         self._settle(pending, measurement, board)

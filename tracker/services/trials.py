@@ -81,6 +81,23 @@ class Pending:
         steps = self.context.timeline if self.context else Timeline()
         return replace(steps, queued_s=self.queued_s, sent_s=self.sent_s)
 
+    def timeline_with(self, on_board: Timeline, answered_s: float) -> Timeline:
+        """The steps up to the answer, ``on_board`` those that the board tells. Made at once: every trial needs it."""
+        context = self.context
+        return Timeline(
+            searched_s=context.searched_s if context else 0.0,
+            proposed_s=context.proposed_s if context else 0.0,
+            building_s=context.building_s if context else 0.0,
+            compiled_s=context.compiled_s if context else 0.0,
+            built_s=context.built_s if context else 0.0,
+            queued_s=self.queued_s,
+            sent_s=self.sent_s,
+            received_s=on_board.received_s,
+            started_s=on_board.started_s,
+            finished_s=on_board.finished_s,
+            answered_s=answered_s,
+        )
+
     @property
     def bytes(self) -> int:
         return self.request.payload.bytes
