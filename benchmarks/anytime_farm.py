@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import uuid
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from tracker.domain.job_timeline import Step
 from tracker.tuning.building.builder import build_model
 from tracker.tuning.models.graph import lower, with_schedules
 from tracker.tuning.models.onnx import load_onnx
-from tracker.tuning.models.package import LIBRARY, PARAMS, save_params
+from tracker.tuning.models.package import LIBRARY, MANIFEST, PARAMS, save_params
 
 __all__ = ["FarmSide"]
 
@@ -73,15 +74,20 @@ class FarmSide:
     def models(self, points: Sequence[float]) -> list[TimedModel]:
         """``farm 0`` (untuned), ``farm 30``, … compiled from the trials answered by then, and ``package``."""
         target = tvm.target.Target(host_target())
-        lowered = lower(load_onnx(self._model.read_bytes(), {}, "squeezenet").module, target)
-        params = self._folder / "farm-params.bin"
+        module = load_onnx(self._model.read_bytes(), {}, "squeezenet").module
+        written, lowered = lower(module, target, as_written=True), lower(module, target)
+        params, written_params = self._folder / "farm-params.bin", self._folder / "farm-0-params.bin"
         save_params(lowered.params, params)
-        models = []
-        for point in (0.0, *points):
+        save_params(written.params, written_params)
+        library = self._folder / "farm-0.so"
+        library.write_bytes(build_model(written.module, target))
+        models = [TimedModel("farm 0", str(library), str(written_params), tuple(written.params))]
+        for point in points:
             best = best_until(self._trials, point)
             traces = {key: trial.trace for key, trial in best.items() if (trial.seconds or 0.0) < self._untuned_s[key]}
             library = self._folder / f"farm-{point:.0f}.so"
             library.write_bytes(build_model(with_schedules(lowered.module, target, traces), target))
             models.append(TimedModel(f"farm {point:.0f}", str(library), str(params), tuple(lowered.params)))
         library, params = (self._folder / f"package-{name}" for name in (LIBRARY, PARAMS))
-        return [*models, TimedModel("package", str(library), str(params), tuple(lowered.params))]
+        names = json.loads((self._folder / f"package-{MANIFEST}").read_text())["param_names"]
+        return [*models, TimedModel("package", str(library), str(params), tuple(names))]

@@ -36,6 +36,8 @@ class MeasureCalls:
                 together = control_pb2.MeasureCall()
             call = self._calls.get()
             full = call is None or together.ByteSize() + call.ByteSize() > _TOGETHER_BYTES
+            # The tracker reads cancellations first: none may stand with a trial that came before it.
+            full = full or bool(call and call.cancelled and (together.trials or together.failed_builds))
             if full and together.ListFields():
                 yield together
                 together = control_pb2.MeasureCall()

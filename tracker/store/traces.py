@@ -50,7 +50,7 @@ class Words:
         if number is None:
             number = self._db.execute("INSERT INTO words (word) VALUES (?)", [word]).lastrowid
             assert number is not None
-            self._numbers[word] = number
+            self._remember(word, number)
         return number
 
     def number(self, word: str) -> int | None:
@@ -60,10 +60,14 @@ class Words:
             row = self._db.execute("SELECT number FROM words WHERE word = ?", [word]).fetchone()
             if row is None:
                 return None
-            if len(self._numbers) >= _WORDS:
-                self._numbers.clear()
-            known = self._numbers[word] = row[0]
+            known = self._remember(word, row[0])
         return known
+
+    def _remember(self, word: str, number: int) -> int:
+        if len(self._numbers) >= _WORDS:
+            self._numbers.clear()
+        self._numbers[word] = number
+        return number
 
     def word(self, number: int) -> str:
         known = self._words.get(number)

@@ -58,13 +58,14 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
             raise InvalidRequest(
                 "Measure does not understand an empty message, nor a second OpenMeasure: upgrade the tracker"
             )
+        # What is cancelled and sent in one message was cancelled first: a client never merges the other order.
+        for trial_id in message.cancelled:
+            self._measuring.cancel(stream, trial_id)
         for failed in message.failed_builds:
             await self._measuring.fail_build(stream, read(FailedBuild, failed))
         for trial in message.trials:
             context = read(RecordContext, trial.context) if trial.HasField("context") else None
             await self._measuring.submit(stream, seal(trial.request), context)
-        for trial_id in message.cancelled:
-            self._measuring.cancel(stream, trial_id)
 
     async def Work(self, requests: AsyncIterator[control_pb2.WorkerMessage], context: Any) -> None:
         first = await anext(aiter(requests), None)

@@ -9,6 +9,8 @@ enum { ZERO_TIMES_LIMIT = 100 };
 /* A first call also pays for starting threads and touching memory. This much, beside twice what is hopeless, is
  * forgiven it; what takes longer is not called again to hear the same. */
 static const double COLD_S = 0.02;
+/* A shorter timing is of one or a few calls of a tiny kernel: a clock that is still rising, a thread that came late. */
+static const double TELLING_S = 0.002;
 
 static int64_t now_ns(void) {
   struct timespec at;
@@ -58,7 +60,7 @@ void timer_run(const struct request *request, call_program *call, TVMFFIAny *arg
       flush_cache(into, from, flushed);
       took_s = seconds_of(call, args, n_args, number);
       if (took_s == 0) zero_times++;
-      hopeless = hopeless_s > 0 && took_s / number > hopeless_s;
+      hopeless = hopeless_s > 0 && (took_s >= TELLING_S || took_s >= enough_s) && took_s / number > hopeless_s;
     } while (took_s < enough_s && zero_times < ZERO_TIMES_LIMIT && !hopeless);
     to->run_secs[i] = took_s / number;
     to->count = (uint32_t)i + 1;

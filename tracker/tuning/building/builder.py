@@ -12,7 +12,12 @@ from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
 from tracker.tuning.building.toolchain import link
 from tracker.tuning.intrinsics import register_intrinsics
 
-__all__ = ["build_kernel", "build_model"]
+__all__ = ["build_kernel", "build_model", "prepare_for"]
+
+
+def prepare_for(target_json: str) -> None:
+    """Load what building for this target needs once in a process, which may take seconds."""
+    register_intrinsics(tvm.target.Target(target_json))
 
 
 def build_kernel(module_json: str, target_json: str) -> tuple[bytes, float]:
@@ -23,7 +28,6 @@ def build_kernel(module_json: str, target_json: str) -> tuple[bytes, float]:
     Raises what TVM raises for a schedule that cannot be lowered, and LinkError.
     """
     target = tvm.target.Target(target_json)
-    register_intrinsics(target)
     module = RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(tvm.ir.load_json(module_json))
     built = tvm.tirx.build(module, target=target)
     with tempfile.TemporaryDirectory(prefix="tvm-farm-build-") as folder:

@@ -10,6 +10,7 @@ process pool inside the session would not do.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -23,13 +24,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
 from protos.measurement import Outcome
-from tracker.tuning.building.builder import build_kernel
+from tracker.tuning.building.builder import build_kernel, prepare_for
 from tracker.tuning.errors import SessionOver
 
 __all__ = ["BuildRequest", "BuilderPool", "Built", "PoolEnded", "yield_to_others"]
 
 #: Where a builder gets no CPU time at all, its candidate is given up after this many times its CPU limit.
-PATIENCE = 10
+PATIENCE = 20
 #: A builder is replaced after this many candidates, so that what LLVM leaks does not add up.
 CANDIDATES_A_BUILDER = 400
 _FORK = multiprocessing.get_context("fork")
@@ -131,7 +132,9 @@ def yield_to_others() -> None:
     them: Linux's SCHED_IDLE gives way at once to any ordinary thread and needs no privilege.
     """
     if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(ProcessLookupError):  # it ended a moment ago
+                os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
 
 
 class _Builder:
@@ -181,8 +184,9 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
             module, target, timeout_s = pipe.recv()
         except (EOFError, OSError):
             return
-        _limit_cpu_time(timeout_s)
         try:
+            prepare_for(target)
+            _limit_cpu_time(timeout_s)
             library, compiled_s = build_kernel(module, target)
             answer: tuple[bytes, float, str] = (library, compiled_s, "")
         except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
@@ -236,7 +240,7 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
         except (EOFError, OSError):
             code = builder.end() or 0
             if code == -signal.SIGPROF:
-                return _late(request, builder.began_s, pipe, timeout_s)
+                return _late(request, builder.began_s, pipe, f"still compiling after {timeout_s:g} s of CPU time")
             cause = f"signal {-code}" if code < 0 else f"exit status {code}"
             detail = f"the builder died of {cause} while compiling this candidate"
             pipe.send(_failed(request, Outcome.BUILD_ERROR, detail, builder.began_s))
@@ -250,11 +254,11 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
         builder.end()
         return _Builder([pipe])
     builder.end()
-    return _late(request, builder.began_s, pipe, timeout_s)
+    waited = f"its builder did not get {timeout_s:g} s of CPU time in {PATIENCE * timeout_s:g} s: its host is too busy"
+    return _late(request, builder.began_s, pipe, waited)
 
 
-def _late(request: BuildRequest, began_s: float, pipe: Connection, timeout_s: float) -> _Builder:
-    detail = f"still compiling after {timeout_s:g} s of CPU time"
+def _late(request: BuildRequest, began_s: float, pipe: Connection, detail: str) -> _Builder:
     pipe.send(_failed(request, Outcome.BUILD_TIMEOUT, detail, began_s))
     return _Builder([pipe])
 

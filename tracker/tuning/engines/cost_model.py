@@ -89,7 +89,8 @@ def _busiest(stores: Features) -> Features:
 
 
 def _labels(seconds: Sequence[float]) -> NDArray[np.float64]:
-    times = np.asarray(seconds, dtype=np.float64)
+    # A coarse clock may say 0.
+    times = np.maximum(np.asarray(seconds, dtype=np.float64), 1e-9)
     ran = np.isfinite(times)
     if not ran.any():
         return np.full(len(times), _WORST)

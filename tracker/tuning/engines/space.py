@@ -96,7 +96,7 @@ class Space:
         schedule = self._blank(rng)
         try:
             trace.apply_to_schedule(schedule, remove_postproc=True)
-        except tvm.s_tir.ScheduleError:
+        except Exception:  # noqa: BLE001 - as above: TVM's own search drops what fails in whatever way
             return None
         return self._passed(schedule)
 
@@ -104,8 +104,12 @@ class Space:
         return Schedule(self._module, seed=rng.randrange(_SEEDS) + 1, debug_mask="none", error_render_level="none")
 
     def _passed(self, schedule: Schedule) -> Schedule | None:
-        schedule.enter_postproc()
-        return schedule if all(step.apply(schedule) for step in self._postprocessors) else None
+        try:
+            schedule.enter_postproc()
+            passed = all(step.apply(schedule) for step in self._postprocessors)
+        except Exception:  # noqa: BLE001 - one point that breaks a postprocessor must not end its task's search
+            return None
+        return schedule if passed else None
 
 
 def _plain(value: object) -> int | float | str:

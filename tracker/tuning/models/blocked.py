@@ -46,7 +46,7 @@ def block_channels(module: tvm.ir.IRModule, target: tvm.target.Target) -> tvm.ir
         return module
     main = module["main"]
     bindings = [binding for block in main.body.blocks for binding in block.bindings]
-    if not all(isinstance(binding, relax.VarBinding) for binding in bindings):
+    if not all(isinstance(b, relax.VarBinding) and not isinstance(b.value, relax.If) for b in bindings):
         return module
     lanes = max(8, int(tvm.get_global_func("target.llvm_get_vector_width")(target)) // _FLOAT_BITS)
     walk = _Walk(tvm.IRModule(kernels), lanes)
@@ -184,6 +184,8 @@ class _Walk:
         if array.size == 1:
             return relax.const(array.reshape(()))
         shape = (1,) * (4 - array.ndim) + array.shape
+        if len(shape) == 4 and shape[1] == 1:
+            return relax.const(array.reshape(*shape, 1))
         if len(shape) != 4 or shape[1] % block:
             return None
         blocked = array.reshape(shape[0], shape[1] // block, block, *shape[2:]).transpose(0, 1, 3, 4, 2)
