@@ -126,7 +126,7 @@ void *tensors_inherited(const struct argument *argument) {
 }
 
 /* A page that the child shares with the runner is copied when it is first written to, and if another thread of the
- * child runs by then, every copy interrupts that thread's CPU to forget the old page: 13 us each instead of one. */
+ * child runs by then, every copy interrupts that thread's CPU to forget the old page: 13 us each instead of two or three. */
 void tensors_own(const struct argument *argument) {
   volatile unsigned char *data = tensors_inherited(argument);
   if (!data) return;
