@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from tracker.domain import Measurement, Outcome, Record, TimingPlan, Trial
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.loop import TaskState, kernel_request, median
+from tracker.tuning.kernel_requests import kernel_request
+from tracker.tuning.loop import TaskState, median
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 
 __all__ = ["FINAL_PLAN", "Finalist", "Winner", "play_finals"]
@@ -149,7 +150,7 @@ def _time(
     try:
         for key, library in libraries.items():
             task = contested[key][0]
-            stream.measure(Trial(kernel_request(key, library, task, FINAL_PLAN, _slowest_s(task))))
+            stream.measure(Trial(kernel_request(key, library, task.arguments, FINAL_PLAN, _slowest_s(task))))
         while unanswered:
             event = events.get()
             if isinstance(event, StreamRefused):

@@ -8,27 +8,20 @@ builder needs no flag. Results of one task are learned before that task is searc
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import math
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tracker.domain import (
     Argument,
-    Artifact,
     Capacity,
     FailedBuild,
-    Limits,
     Measurement,
-    MeasureRequest,
     Outcome,
-    Program,
-    ProgramKind,
     RecordContext,
     TimingPlan,
     Trial,
@@ -38,16 +31,15 @@ from tracker.scheduling.task_budget import TaskProgress, first_round_trials, nex
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tracker.tuning.engines.base import Candidate, Engine, Learned
 from tracker.tuning.errors import FarmFailure, SessionOver
+from tracker.tuning.kernel_requests import kernel_request
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 
-__all__ = ["Budget", "TaskState", "TuningLoop", "kernel_request", "median"]
+__all__ = ["Budget", "TaskState", "TuningLoop", "median"]
 
 log = logging.getLogger(__name__)
 
 #: Candidates a builder should have waiting, so that it never stands still while a search runs.
 _WAITING_A_BUILDER = 6
-#: What a kernel may allocate beside its arguments. Real workspaces are a few MB.
-_WORKSPACE_BYTES = 1 << 30
 #: An untuned convolution of a large network takes seconds a call on a small board: few calls, and patience.
 UNTUNED_PLAN = TimingPlan(number=1, repeat=2, min_repeat_ms=10)
 _SLOWEST_UNTUNED_S = 60.0
@@ -130,17 +122,6 @@ def median(values: Sequence[float]) -> float:
     ordered = sorted(values)
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
-def kernel_limits(slowest_s: float, plan: TimingPlan, memory_bytes: int) -> Limits:
-    """Time for one kernel's whole run on a board, were a call to take ``slowest_s``.
-
-    A run is a warm-up call and ``repeat`` timings, each of at least ``min_repeat_ms``. ``memory_bytes``
-    is what the kernel may take beyond the idle runner.
-    """
-    calls = 2 + plan.repeat * max(1, plan.number)
-    planned = plan.repeat * (2 * plan.min_repeat_ms + plan.cooldown_ms) / 1e3
-    return Limits(run_timeout_s=2.0 + planned + 2 * calls * slowest_s, memory_bytes=memory_bytes)
 
 
 class TuningLoop:
@@ -306,10 +287,10 @@ class TuningLoop:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
             return
         if trial.candidate is None:
-            request = kernel_request(built.id, built.library, trial.task, UNTUNED_PLAN, _SLOWEST_UNTUNED_S)
+            request = kernel_request(built.id, built.library, trial.task.arguments, UNTUNED_PLAN, _SLOWEST_UNTUNED_S)
         else:
             slowest_s, hopeless_s = self._worth_waiting_s(trial.task), self._hopeless_s(trial.task)
-            request = kernel_request(built.id, built.library, trial.task, self._plan, slowest_s, hopeless_s)
+            request = kernel_request(built.id, built.library, trial.task.arguments, self._plan, slowest_s, hopeless_s)
         self._stream.measure(Trial(request, context))
 
     def _worth_waiting_s(self, task: TaskState) -> float:
@@ -390,30 +371,3 @@ class TuningLoop:
                 task.engine.report(results)
             except Exception:
                 log.exception("%s: %d results could not be learned from", task.name, len(results))
-
-
-def kernel_request(
-    trial_id: str, library: bytes, task: TaskState, plan: TimingPlan, slowest_s: float, hopeless_s: float = 0.0
-) -> MeasureRequest:
-    """The request that times one built kernel of ``task``.
-
-    ``slowest_s`` is the longest call worth waiting for, ``hopeless_s`` the longest worth repeating (0: any).
-    """
-    return MeasureRequest(
-        trial_id=trial_id,
-        program=Program(
-            kind=ProgramKind.KERNEL,
-            library=Artifact(hashlib.sha256(library).hexdigest(), len(library), library),
-            entry="main",
-            args=task.arguments,
-        ),
-        plan=plan,
-        limits=replace(
-            kernel_limits(slowest_s, plan, _WORKSPACE_BYTES + 4 * _bytes_of(task.arguments)), hopeless_s=hopeless_s
-        ),
-    )
-
-
-def _bytes_of(arguments: Sequence[Argument]) -> int:
-    """Upper bound: no element is wider than 8 bytes."""
-    return sum(8 * math.prod(argument.shape) for argument in arguments)
