@@ -1,10 +1,9 @@
 """Predicts how near a schedule comes to the best of its task, from features of its program.
 
-Gradient boosting as in Ansor (Zheng et al., OSDI 2020) with two changes that a thousand schedules
-of SqueezeNet decided: the label is the logarithm of best over measured time, since random
-schedules are up to a thousand times apart, and a schedule is described by its busiest store alone
-instead of a sum over all. On tasks seen 16 times the rank correlation with the measured order rose
-from 0.57 (MetaSchedule's ``XGBModel``) to 0.69, at a third of the CPU time.
+Gradient boosting as in Ansor (Zheng et al., OSDI 2020) with two changes: the label is the logarithm
+of best over measured time, since random schedules are up to a thousand times apart, and a schedule
+is described by its busiest store alone instead of a sum over all, which trains faster and tells
+more of tasks that were measured a few times only.
 """
 
 from __future__ import annotations
