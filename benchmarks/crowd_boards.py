@@ -19,87 +19,78 @@ import random
 import resource
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
 
-import grpc.aio
 import uvloop
 
-from protos.channel import MESSAGE_OPTIONS
+from benchmarks.board_stream import BoardStream
 from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import device_pb2, fleet_pb2, fleet_pb2_grpc, measurement_pb2
+from protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
 
-_OPTIONS = [*MESSAGE_OPTIONS, ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-
+_METHOD = f"/{fleet_pb2.DESCRIPTOR.services_by_name['Fleet'].full_name}/Connect"
 _JOIN_TOGETHER = 50
 #: The tracker may keep an acknowledgement for a second.
 _LAST_WORDS_S = 1.5
 
 
 class CrowdBoard:
-    """One board: see the module."""
+    """One board: see the module. ``over`` gets a RuntimeError when it can go on no more."""
 
     def __init__(self, tracker: str, number: int, slots: int) -> None:
-        self._number, self._slots = number, slots
-        self._channel = grpc.aio.insecure_channel(tracker, options=_OPTIONS)
-        self._queue: collections.deque[Any] = collections.deque()
-        self._said = fleet_pb2.AgentMessage()
-        self._wake = asyncio.Event()
+        self._tracker, self._number, self._slots = tracker, number, slots
         self._loop = asyncio.get_running_loop()
-        self.running: Any = None
+        self._stream = BoardStream(tracker, _METHOD, self._take, self._fail)
+        self._queue: collections.deque[tuple[str, float]] = collections.deque()
+        self._heartbeat_s = 5.0
+        self.running = ""
         self.unacknowledged: set[str] = set()
         self.joined = asyncio.Event()
-        self._heartbeat_s = 5.0
+        self.over: asyncio.Future[None] = self._loop.create_future()
 
-    async def run(self) -> None:
-        self._said.join.CopyFrom(_join(self._number, self._slots))
-        self._wake.set()
-        call = fleet_pb2_grpc.FleetStub(self._channel).Connect()
-        writer = asyncio.ensure_future(self._write(call))
-        try:
-            while (message := await call.read()) is not grpc.aio.EOF:
-                self._take(message)
-        finally:
-            writer.cancel()
-            await self._channel.close()
+    async def join(self) -> None:
+        host, port = self._tracker.rsplit(":", 1)
+        await self._loop.create_connection(lambda: self._stream, host, int(port))
+        self._say(fleet_pb2.AgentMessage(join=_join(self._number, self._slots)))
+        await self.joined.wait()
 
-    async def _write(self, call: Any) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            said, self._said = self._said, fleet_pb2.AgentMessage()
-            await call.write(said)
+    def _fail(self, reason: str) -> None:
+        if not self.over.done():
+            self.over.set_exception(RuntimeError(f"board {self._number}: {reason}"))
 
-    def _take(self, message: fleet_pb2.TrackerMessage) -> None:
+    def _say(self, message: fleet_pb2.AgentMessage) -> None:
+        self._stream.send(message.SerializeToString())
+
+    def _take(self, received: bytes) -> None:
+        message = fleet_pb2.TrackerMessage.FromString(received)
         if message.HasField("joined"):
             self._heartbeat_s = message.joined.heartbeat_s
             self._loop.call_later(random.uniform(0, self._heartbeat_s), self._beat)
             self.joined.set()
         if message.HasField("refused"):
-            raise RuntimeError(message.refused.reason)
+            self._fail(message.refused.reason)
         if message.cancelled:
-            raise RuntimeError(f"nothing is cancelled here, and {message.cancelled} were")
+            self._fail(f"nothing is cancelled here, and {message.cancelled} were")
         self.unacknowledged.difference_update(message.acknowledged)
-        for request in message.measure:
-            self._queue.append((request.trial_id, request.plan.min_repeat_ms / 1e3))
-        self._start()
+        self._queue += [(request.trial_id, request.plan.min_repeat_ms / 1e3) for request in message.measure]
+        if self._queue and not self.running:
+            self._say(self._start(fleet_pb2.AgentMessage()))
 
     def _beat(self) -> None:
-        self._said.heartbeat.telemetry.CopyFrom(_telemetry())
-        self._wake.set()
+        self._say(fleet_pb2.AgentMessage(heartbeat=fleet_pb2.Heartbeat(telemetry=_telemetry())))
         self._loop.call_later(self._heartbeat_s, self._beat)
 
-    def _start(self) -> None:
-        if self.running is None and self._queue:
-            self.running, kernel_s = self._queue.popleft()
-            self._said.started.append(self.running)
-            self._wake.set()
-            self._loop.call_later(kernel_s, self._finish, time.time(), kernel_s)
+    def _start(self, message: fleet_pb2.AgentMessage) -> fleet_pb2.AgentMessage:
+        self.running, kernel_s = self._queue.popleft()
+        self._loop.call_later(kernel_s, self._finish, time.time(), kernel_s)
+        message.started.append(self.running)
+        return message
 
     def _finish(self, started_s: float, kernel_s: float) -> None:
-        trial_id, self.running = self.running, None
+        trial_id, self.running = self.running, ""
         self.unacknowledged.add(trial_id)
         telemetry = _telemetry()
-        self._said.measurements.add(
+        message = fleet_pb2.AgentMessage()
+        message.measurements.add(
             trial_id=trial_id,
             outcome=measurement_pb2.OUTCOME_OK,
             run_secs=[kernel_s],
@@ -107,8 +98,7 @@ class CrowdBoard:
             after=telemetry,
             timeline=measurement_pb2.Timeline(started_s=started_s, finished_s=time.time()),
         )
-        self._wake.set()
-        self._start()
+        self._say(self._start(message) if self._queue else message)
 
 
 def _telemetry() -> device_pb2.Telemetry:
@@ -146,22 +136,28 @@ def _join(number: int, slots: int) -> fleet_pb2.Join:
 
 async def _main(tracker: str, first: int, count: int, slots: int) -> None:
     boards = [CrowdBoard(tracker, number, slots) for number in range(first, first + count)]
-    running: list[asyncio.Task[None]] = []
     for start in range(0, count, _JOIN_TOGETHER):
         some = boards[start : start + _JOIN_TOGETHER]
-        running += [asyncio.ensure_future(board.run()) for board in some]
-        await asyncio.wait_for(asyncio.gather(*(board.joined.wait() for board in some)), 60)
+        joining = asyncio.ensure_future(asyncio.wait_for(asyncio.gather(*(board.join() for board in some)), 60))
+        await asyncio.wait([joining, *(board.over for board in some)], return_when=asyncio.FIRST_COMPLETED)
+        _raise_failure(some)
+        await joining
     print("joined", flush=True)
     ending = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    done, _ = await asyncio.wait([ending, *running], return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait([ending, *(board.over for board in boards)], return_when=asyncio.FIRST_COMPLETED)
     if ending not in done:
-        done.pop().result()
-        raise RuntimeError("the tracker ended the stream of a board")
+        _raise_failure(boards)
     await asyncio.sleep(_LAST_WORDS_S)
-    if left := sum(len(board.unacknowledged) + (board.running is not None) for board in boards):
+    if left := sum(len(board.unacknowledged) + bool(board.running) for board in boards):
         raise RuntimeError(f"{left} trials are not finished or not acknowledged")
     # Thousands of channels take their time to be taken down one by one.
     os._exit(0)
+
+
+def _raise_failure(boards: Sequence[CrowdBoard]) -> None:
+    for board in boards:
+        if board.over.done():
+            board.over.result()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tracker.domain import (
     RecordContext,
     Timeline,
 )
+from tracker.domain.changed import changed
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Acknowledge, Board, Cancel
@@ -330,7 +331,7 @@ class Measuring:
         if other is not None and other is not board:
             self._take_back(other, pending)
         device, steps = board.device, measurement.timeline
-        measurement = replace(
+        measurement = changed(
             sound(measurement),
             device_id=device.id,
             device_name=device.name,

@@ -12,10 +12,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tracker.domain import Record
+from tracker.domain.changed import changed
 from tracker.domain.errors import StoreFull
 from tracker.store import Store
 
@@ -262,5 +263,5 @@ class StoreThread:
 
 def _stamped(record: Record, stored_s: float) -> Record:
     measurement = record.measurement
-    timeline = replace(measurement.timeline, stored_s=stored_s)
-    return replace(record, measurement=replace(measurement, timeline=timeline))
+    timeline = changed(measurement.timeline, stored_s=stored_s)
+    return changed(record, measurement=changed(measurement, timeline=timeline))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
+import operator
 import statistics
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import orjson
 from sqlite_utils import Database
 
 from tracker.domain import (
@@ -29,15 +30,18 @@ from tracker.store.traces import Traces, Words
 
 __all__ = ["RecordTable"]
 
-_INSERT = f"""INSERT INTO records ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
-    ON CONFLICT (trial_id) DO NOTHING"""
+_INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES "
+_ROW = f"({', '.join('?' * len(COLUMNS))})"
+#: Rows of one statement. Each statement gives Python's lock away and waits to have it back, which under load takes
+#: longer than the row.
+_TOGETHER = (64, 16, 4, 1)
 _COUNT_TASK = """UPDATE tasks SET trials = trials + :trials, failed = failed + :failed,
     best_s = CASE WHEN :best IS NULL THEN best_s WHEN best_s = 0 OR :best < best_s THEN :best ELSE best_s END
     WHERE id = :task"""
 _TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, {", ".join(STEPS)} FROM records
     WHERE job = (SELECT number FROM jobs WHERE id = ?) AND number > ? ORDER BY number LIMIT ?"""
 _plan_text = functools.lru_cache(100)(encode)
-_VERSIONS = json.JSONEncoder(sort_keys=True)
+_steps = operator.attrgetter(*STEPS)
 _MEDIAN = COLUMNS.index("median_s")
 #: Records that are looked at for one page where no index helps: about 50 ms.
 _SCAN = 20_000
@@ -69,18 +73,36 @@ class RecordTable:
             raise
 
     def add_records(self, records: Sequence[Record]) -> list[Record]:
-        kept = []
         counts = _Counts()
         with self._recording():
+            new: dict[str, Record] = {}
             for record in records:
+                new.setdefault(record.trial_id, record)
+            for known in self._known(list(new)):
+                del new[known]
+            rows = []
+            for record in new.values():
                 row = self._row(record)
-                if self._db.conn.execute(_INSERT, row).rowcount:
-                    counts.add(record, row[_MEDIAN])
-                    kept.append(record)
-                else:
-                    kept.append(self.record(record.trial_id) or record)
+                rows.append(row)
+                counts.add(record, row[_MEDIAN])
+            self._insert(rows)
             counts.write(self._db)
-        return kept
+            return [
+                record if new.get(record.trial_id) is record else self.record(record.trial_id) or record
+                for record in records
+            ]
+
+    def _known(self, trial_ids: list[str]) -> list[str]:
+        known = []
+        for some in _parts(trial_ids):
+            sql = f"SELECT trial_id FROM records WHERE trial_id IN ({', '.join('?' * len(some))})"
+            known += [row[0] for row in self._db.conn.execute(sql, some)]
+        return known
+
+    def _insert(self, rows: list[list[Any]]) -> None:
+        for some in _parts(rows):
+            sql = _INSERT + ", ".join([_ROW] * len(some))
+            self._db.conn.execute(sql, [value for row in some for value in row])
 
     def record(self, trial_id: str) -> Record | None:
         sql = f"SELECT {', '.join(COLUMNS)} FROM records WHERE trial_id = ?"
@@ -152,7 +174,7 @@ class RecordTable:
             word(record.engine),
             word(record.user),
             word(_plan_text(record.plan)),
-            word(_VERSIONS.encode(record.versions)),
+            word(orjson.dumps(record.versions, option=orjson.OPT_SORT_KEYS).decode()),
             m.outcome and m.outcome.value,
             m.detail,
             m.signal,
@@ -162,7 +184,7 @@ class RecordTable:
             self._traces.kept(workload, record.trace) if record.trace else None,
             encode(m.before) if m.before else None,
             encode(m.after) if m.after else None,
-            *(getattr(m.timeline, step) for step in STEPS),
+            *_steps(m.timeline),
         ]
 
     def _job_number(self, record: Record) -> int | None:
@@ -200,10 +222,19 @@ class RecordTable:
             trace=self._traces.text(row[20]) if row[20] else "",
             measurement=measurement,
             plan=decode(TimingPlan, word(row[12])),
-            versions=json.loads(word(row[13])),
+            versions=orjson.loads(word(row[13])),
             runner_mode=RunnerMode(word(row[9])) if row[9] else None,
             user=word(row[11]),
         )
+
+
+def _parts(items: list[Any]) -> Iterator[list[Any]]:
+    """``items`` in order, as many in a part as a statement takes: few lengths, so that SQLite keeps the statements."""
+    start = 0
+    for size in _TOGETHER:
+        while len(items) - start >= size:
+            yield items[start : start + size]
+            start += size
 
 
 class _Counts:
