@@ -97,7 +97,8 @@ async def run(settings: Settings, serving: Callable[[Endpoint], None]) -> None:
     Raises CannotStart, one sentence, leaving nothing half-written.
     """
     _allow_many_files()
-    _collect_seldom(); sys.setswitchinterval(0.0005)
+    _collect_seldom()
+    sys.setswitchinterval(0.0005)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
+
+import grpc.aio
 
 __all__ = ["OneByOne", "Outbox", "exchange"]
 
@@ -41,7 +43,9 @@ class Outbox(ABC, Generic[Out]):
 
     @abstractmethod
     def take(self) -> Any | None:
-        """The next message with all that has gathered, as far as one should hold; None when there is nothing."""
+        """The next message, or its bytes, with all that has gathered, as far as one should hold; None when there is
+        nothing.
+        """
 
     def wake(self) -> None:
         self._some.set()
@@ -73,7 +77,6 @@ class OneByOne(Outbox[Out]):
 
 
 async def exchange(
-    requests: AsyncIterator[In],
     context: Any,
     outbox: Outbox[Any],
     handle: Callable[[In], Awaitable[None]],
@@ -88,12 +91,13 @@ async def exchange(
     """
 
     async def read() -> None:
-        incoming = requests.__aiter__()
         while True:
             try:
-                coming = incoming.__anext__()
+                coming = context.read()
                 message = await (coming if silence_s is None else asyncio.wait_for(coming, silence_s))
-            except (StopAsyncIteration, asyncio.TimeoutError):
+            except asyncio.TimeoutError:
+                break
+            if message is grpc.aio.EOF:
                 break
             await handle(message)
         if closed is not None:

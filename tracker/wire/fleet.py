@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
+
+import grpc.aio
 
 from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc
 from tracker.domain import Join, Measurement, Telemetry
@@ -27,9 +28,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         self._measuring = measuring
         self._artifacts = artifacts
 
-    async def Connect(self, requests: AsyncIterator[fleet_pb2.AgentMessage], context: Any) -> None:
-        first = await anext(aiter(requests), None)
-        if first is None:
+    async def Connect(self, requests: Any, context: Any) -> None:
+        first = await context.read()
+        if first is grpc.aio.EOF:
             return
         if not first.HasField("join"):
             await _refuse(context, "the first message was not Join: upgrade the agent")
@@ -52,7 +53,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
                 if board.draining:
                     outbox.hurry()
 
-            await exchange(requests, context, outbox, handle)
+            await exchange(context, outbox, handle)
         finally:
             self._fleet.leave(board, reason)
 

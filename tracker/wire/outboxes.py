@@ -12,7 +12,7 @@ from tracker.domain import Capacity, Measurement
 from tracker.services.board import Acknowledge, Cancel, Order
 from tracker.services.sealed import SealedRequest
 from tracker.wire.exchange import Outbox
-from tracker.wire.requests import RequestMessage
+from tracker.wire.requests import RequestMessage, with_requests
 
 __all__ = ["BoardOutbox", "ReplyOutbox"]
 
@@ -67,7 +67,7 @@ class BoardOutbox(Outbox[Order]):
         if self._acknowledged or self._heard:
             self.wake()
 
-    def take(self) -> fleet_pb2.TrackerMessage | None:
+    def take(self) -> bytes | None:
         if not (self._requests or self._cancelled or self._acknowledged or self._heard):
             return None
         message = fleet_pb2.TrackerMessage(
@@ -75,11 +75,12 @@ class BoardOutbox(Outbox[Order]):
         )
         self._acknowledged, self._cancelled, self._heard = [], [], False
         left = _TOGETHER_BYTES
+        requests = []
         while self._requests and left > 0:
-            request = self._requests.pop(next(iter(self._requests)))
-            message.measure.append(cast(RequestMessage, request.payload).message)
-            left -= request.payload.bytes
-        return message
+            payload = self._requests.pop(next(iter(self._requests))).payload
+            requests.append(cast(RequestMessage, payload))
+            left -= payload.bytes
+        return with_requests(message, requests)
 
 
 class ReplyOutbox(Outbox[Measurement | Capacity]):

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from protos.convert import from_message
-from protos.farm.v1 import measurement_pb2
+from protos.farm.v1 import fleet_pb2, measurement_pb2
 from protos.measurement import Artifact, ProgramKind, TimingPlan
 from tracker.services.sealed import INLINE_BYTES, SealedRequest
 from tracker.wire.values import read
 
-__all__ = ["RequestMessage", "seal"]
+__all__ = ["RequestMessage", "seal", "with_requests"]
+
+
+#: Of TrackerMessage.measure: its number and "length-delimited" in protobuf's encoding.
+_MEASURE = bytes([fleet_pb2.TrackerMessage.MEASURE_FIELD_NUMBER << 3 | 2])
 
 
 class RequestMessage:
-    """A request's message, as a copy of its own: a part keeps all that it came with in memory."""
+    """A request's message, encoded."""
 
-    __slots__ = ("bytes", "message")
+    __slots__ = ("encoded",)
 
     def __init__(self, message: measurement_pb2.MeasureRequest) -> None:
-        self.message = measurement_pb2.MeasureRequest()
-        self.message.CopyFrom(message)
-        self.bytes = message.ByteSize()
+        self.encoded = message.SerializeToString()
+
+    @property
+    def bytes(self) -> int:
+        return len(self.encoded)
 
     def without_files(self) -> RequestMessage:
-        bare = measurement_pb2.MeasureRequest()
-        bare.CopyFrom(self.message)
+        bare = measurement_pb2.MeasureRequest.FromString(self.encoded)
         bare.program.library.ClearField("inline")
         if bare.program.HasField("params"):
             bare.program.params.ClearField("inline")
         return RequestMessage(bare)
+
+
+def with_requests(message: fleet_pb2.TrackerMessage, requests: Iterable[RequestMessage]) -> bytes:
+    """``message`` encoded, with ``requests`` as its ``measure``."""
+    parts = [message.SerializeToString()]
+    for request in requests:
+        parts += _MEASURE, _varint(len(request.encoded)), request.encoded
+    return b"".join(parts)
+
+
+def _varint(number: int) -> bytes:
+    """Protobuf's base 128: https://protobuf.dev/programming-guides/encoding/#varints"""
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,10 @@ def status_of(error: Exception, method: str) -> tuple[grpc.StatusCode, str]:
 
 
 class StatusInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
-    """Ends a call whose handler raised with the status of the error. Every handler here is a coroutine."""
+    """Ends a call whose handler raised with the status of the error. Every handler here is a coroutine.
+
+    What a handler answers is a message, or bytes: one that is encoded already.
+    """
 
     async def intercept_service(
         self,
@@ -58,7 +61,8 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused
                 await context.abort(*status_of(e, method))
 
         make = _KINDS[next(kind for kind in _KINDS if getattr(handler, kind))]
-        return make(handle, handler.request_deserializer, handler.response_serializer)
+        encode = handler.response_serializer
+        return make(handle, handler.request_deserializer, lambda m: m if isinstance(m, bytes) else encode(m))
 
 
 _KINDS: dict[str, Callable[..., Any]] = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
+
+import grpc.aio
 
 from protos.convert import to_message
 from protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2
@@ -33,9 +34,9 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
         self._measuring = measuring
         self._workers = workers
 
-    async def Measure(self, requests: AsyncIterator[control_pb2.MeasureCall], context: Any) -> None:
-        first = await anext(aiter(requests), None)
-        if first is None:
+    async def Measure(self, requests: Any, context: Any) -> None:
+        first = await context.read()
+        if first is grpc.aio.EOF:
             return
         if not first.HasField("open"):
             raise InvalidRequest("the first message of Measure must be OpenMeasure")
@@ -49,7 +50,7 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
             async def closed() -> None:
                 await self._measuring.settled(stream)
 
-            await exchange(requests, context, outbox, handle, closed=closed)
+            await exchange(context, outbox, handle, closed=closed)
         finally:
             self._measuring.close(stream)
 
@@ -67,9 +68,9 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
             context = read(RecordContext, trial.context) if trial.HasField("context") else None
             await self._measuring.submit(stream, seal(trial.request), context)
 
-    async def Work(self, requests: AsyncIterator[control_pb2.WorkerMessage], context: Any) -> None:
-        first = await anext(aiter(requests), None)
-        if first is None:
+    async def Work(self, requests: Any, context: Any) -> None:
+        first = await context.read()
+        if first is grpc.aio.EOF:
             return
         if first.WhichOneof("message") != "hello":
             raise InvalidRequest("the first message of Work must be WorkerHello")
@@ -84,7 +85,7 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
             async def handle(message: control_pb2.WorkerMessage) -> None:
                 await self._work(session, message)
 
-            await exchange(requests, context, outbox, handle, silence_s=SILENCE_S)
+            await exchange(context, outbox, handle, silence_s=SILENCE_S)
         finally:
             self._workers.disconnected(session)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from protos.farm.v1 import fleet_pb2
 from tests.support.measure_client import request
 from tracker.domain import Capacity, Measurement, Outcome, OutputTensor
 from tracker.services.board import Acknowledge, Cancel
@@ -33,7 +34,7 @@ class Wire:
         self.free.set()
 
     async def write(self, message: Any) -> None:
-        self.written.append(message)
+        self.written.append(fleet_pb2.TrackerMessage.FromString(message) if isinstance(message, bytes) else message)
         await self.free.wait()
 
 
@@ -79,7 +80,7 @@ async def test_a_message_means_what_was_said_last(
     box.hurry()
     for item in sent:
         box.send(item)
-    message = box.take()
+    message = fleet_pb2.TrackerMessage.FromString(box.take() or b"")
     assert (list(message.cancelled), list(message.acknowledged), trials(message)) == (
         cancelled,
         acknowledged,
@@ -114,7 +115,7 @@ async def test_orders_are_parted_where_a_message_would_be_too_large() -> None:
     box = BoardOutbox()
     for number in range(9):
         box.send(order(f"t{number}", b"x" * 200_000))
-    messages = list(iter(box.take, None))
+    messages = [fleet_pb2.TrackerMessage.FromString(part) for part in iter(box.take, None) if part]
     assert len(messages) == 2
     assert [trial for message in messages for trial in trials(message)] == [f"t{n}" for n in range(9)]
 
