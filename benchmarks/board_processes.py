@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 __all__ = ["PROCESSES", "board_processes"]
 
-PROCESSES = 2
+PROCESSES = 1
 
 
 @contextmanager

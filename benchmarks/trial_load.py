@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import os
 import sqlite3
 import time
@@ -17,6 +18,7 @@ import grpc.aio
 
 from protos.channel import MESSAGE_OPTIONS
 from protos.discovery import PROTOCOL_VERSION
+from protos.encoded import field_of
 from protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2, measurement_pb2, record_pb2
 
 __all__ = ["Answered", "TrialLoad", "check_store", "trial_load"]
@@ -25,6 +27,8 @@ _TASKS = 30
 _LIBRARY = os.urandom(16 << 10)
 _TRACE_CHARS = 4000
 _TOGETHER = 64
+_TRIALS = control_pb2.MeasureCall.DESCRIPTOR.fields_by_name["trials"]
+_MEASURE = f"/{control_pb2.DESCRIPTOR.services_by_name['Control'].full_name}/Measure"
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Answered:
 
 
 class TrialLoad:
-    """One Measure stream of a tuning job. Each trial has a library of 16 KiB and 4 kB of trace, and is recorded.
+    """One Measure stream of a tuning job. Each trial has a library of 16 KiB and its task's trace of 4 kB, and is
+    recorded. What the trials of a task have in common is encoded once: the load is not to cost what it measures.
 
     ``kernel_s``: what a synthetic board is to spend on it, as ``min_repeat_ms``. ``answers`` by trial_id.
     """
@@ -51,7 +56,7 @@ class TrialLoad:
         self._submitted: dict[str, float] = {}
         self.answers: dict[str, Answered] = {}
         self.slots = 0
-        self._tasks = [self._task(task) for task in range(_TASKS)]
+        self._turns = itertools.cycle([self._task(task) for task in range(_TASKS)])
 
     @property
     def outstanding(self) -> int:
@@ -60,22 +65,24 @@ class TrialLoad:
     async def submit(self, count: int, kernel_s: float) -> None:
         """Ask for so many more, in as few messages as they fill."""
         while count > 0:
-            some = min(count, _TOGETHER)
-            call, now = control_pb2.MeasureCall(), time.time()
-            for n in range(some):
-                self._add_trial(call, len(self._submitted) + n, round(1e3 * kernel_s), now)
-            self._submitted.update((trial.request.trial_id, now) for trial in call.trials)
-            await self._call.write(call)
+            some, now = min(count, _TOGETHER), time.time()
+            ids = [f"{self._job_id}/{len(self._submitted) + n}" for n in range(some)]
+            self._submitted.update(dict.fromkeys(ids, now))
+            await self._call.write(b"".join(self._trial(trial_id, round(1e3 * kernel_s), now) for trial_id in ids))
             count -= some
 
-    def _add_trial(self, call: control_pb2.MeasureCall, number: int, kernel_ms: int, now: float) -> None:
-        trial = call.trials.add()
-        trial.CopyFrom(self._tasks[number % _TASKS])
-        trial.request.trial_id = f"{self._job_id}/{number}"
-        trial.request.plan.min_repeat_ms = kernel_ms
-        trial.context.proposed_s = trial.context.built_s = now
+    def _trial(self, trial_id: str, kernel_ms: int, now: float) -> bytes:
+        """As a field of MeasureCall: what its task's trials have in common, then what is its own."""
+        own = control_pb2.Trial(
+            request=measurement_pb2.MeasureRequest(
+                trial_id=trial_id, plan=measurement_pb2.TimingPlan(min_repeat_ms=kernel_ms)
+            ),
+            context=control_pb2.RecordContext(proposed_s=now, built_s=now),
+        )
+        task = next(self._turns)
+        return b"".join(field_of(_TRIALS, task + own.SerializeToString()))
 
-    def _task(self, task: int) -> control_pb2.Trial:
+    def _task(self, task: int) -> bytes:
         """What the trials of a task have in common."""
         request = measurement_pb2.MeasureRequest(
             program=measurement_pb2.Program(
@@ -98,7 +105,7 @@ class TrialLoad:
             trace="[" + "0" * (_TRACE_CHARS - 2) + "]",
             versions={"tvm": "0.27.0"},
         )
-        return control_pb2.Trial(request=request, context=context)
+        return control_pb2.Trial(request=request, context=context).SerializeToString()
 
     async def keep(self, outstanding: int, kernel_s: float, until_s: float) -> None:
         """Hold so many unanswered until ``until_s`` (time.monotonic)."""
@@ -149,9 +156,9 @@ async def trial_load(address: str, pool: str) -> AsyncIterator[TrialLoad]:
     async with grpc.aio.insecure_channel(address, options=MESSAGE_OPTIONS) as channel:
         stub = control_pb2_grpc.ControlStub(channel)
         work, job_id = await _job(stub, pool)
-        measure = stub.Measure()
+        measure = channel.stream_stream(_MEASURE, response_deserializer=control_pb2.MeasureReply.FromString)()
         opening = control_pb2.OpenMeasure(client="load", job_id=job_id, pool=pool)
-        await measure.write(control_pb2.MeasureCall(open=opening))
+        await measure.write(control_pb2.MeasureCall(open=opening).SerializeToString())
         load = TrialLoad(measure, job_id)
         reading = asyncio.ensure_future(load.read())
         alive = asyncio.ensure_future(_stay_alive(work))

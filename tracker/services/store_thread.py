@@ -33,7 +33,7 @@ _GROUP = 1024
 #: Under load a group gathers this long, the longer time after one of so many records: a transaction, and the word of
 #: it to the event loop, cost as much as several records. A record that comes after a pause is written at once.
 _GATHER_S = 0.005
-_GATHER_MANY_S = 0.02
+_GATHER_MANY_S = 0.005
 _MANY = 8
 
 

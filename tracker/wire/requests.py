@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from protos.convert import from_message
+from protos.encoded import field_of
 from protos.farm.v1 import fleet_pb2, measurement_pb2
 from protos.measurement import Artifact, ProgramKind, TimingPlan
 from tracker.services.sealed import INLINE_BYTES, SealedRequest
@@ -14,8 +15,7 @@ from tracker.wire.values import read
 __all__ = ["RequestMessage", "seal", "with_requests"]
 
 
-#: Of TrackerMessage.measure: its number and "length-delimited" in protobuf's encoding.
-_MEASURE = bytes([fleet_pb2.TrackerMessage.MEASURE_FIELD_NUMBER << 3 | 2])
+_MEASURE = fleet_pb2.TrackerMessage.DESCRIPTOR.fields_by_name["measure"]
 
 
 class RequestMessage:
@@ -42,18 +42,8 @@ def with_requests(message: fleet_pb2.TrackerMessage, requests: Iterable[RequestM
     """``message`` encoded, with ``requests`` as its ``measure``."""
     parts = [message.SerializeToString()]
     for request in requests:
-        parts += _MEASURE, _varint(len(request.encoded)), request.encoded
+        parts += field_of(_MEASURE, request.encoded)
     return b"".join(parts)
-
-
-def _varint(number: int) -> bytes:
-    """Protobuf's base 128: https://protobuf.dev/programming-guides/encoding/#varints"""
-    digits = bytearray()
-    while number > 0x7F:
-        digits.append(number & 0x7F | 0x80)
-        number >>= 7
-    digits.append(number)
-    return bytes(digits)
 
 
 @dataclass(frozen=True)
