@@ -19,6 +19,7 @@ from tracker.domain import (
     Timeline,
     TimingPlan,
 )
+from tracker.domain.changed import changed
 from tracker.domain.errors import InvalidRequest
 from tracker.scheduling.placement import Selection
 from tracker.services.board import Board
@@ -84,7 +85,8 @@ class Pending:
     def timeline_with(self, on_board: Timeline, answered_s: float) -> Timeline:
         """The steps up to the answer, ``on_board`` those that the board tells. Made at once: every trial needs it."""
         context = self.context
-        return Timeline(
+        return changed(
+            on_board,
             searched_s=context.searched_s if context else 0.0,
             proposed_s=context.proposed_s if context else 0.0,
             building_s=context.building_s if context else 0.0,
@@ -92,9 +94,6 @@ class Pending:
             built_s=context.built_s if context else 0.0,
             queued_s=self.queued_s,
             sent_s=self.sent_s,
-            received_s=on_board.received_s,
-            started_s=on_board.started_s,
-            finished_s=on_board.finished_s,
             answered_s=answered_s,
         )
 

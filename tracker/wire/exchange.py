@@ -27,7 +27,8 @@ class Outbox(ABC, Generic[Out]):
 
     def __init__(self) -> None:
         self._ended = False
-        self._some = asyncio.Event()
+        self._some = False
+        self._waiting: asyncio.Future[None] | None = None
 
     def send(self, item: Out | None) -> None:
         """After None everything else is dropped."""
@@ -48,12 +49,18 @@ class Outbox(ABC, Generic[Out]):
         """
 
     def wake(self) -> None:
-        self._some.set()
+        self._some = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def write(self, context: Any) -> None:
+        # asyncio.Event does the same in three times the steps, for every message.
+        loop = asyncio.get_running_loop()
         while True:
-            await self._some.wait()
-            self._some.clear()
+            if not self._some:
+                self._waiting = loop.create_future()
+                await self._waiting
+            self._some = False
             while (message := self.take()) is not None:
                 await context.write(message)
             if self._ended:

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from typing import cast
 
-from protos.convert import to_message
-from protos.farm.v1 import control_pb2, fleet_pb2, measurement_pb2
+from protos.convert import fill
+from protos.farm.v1 import control_pb2, fleet_pb2
 from tracker.domain import Capacity, Measurement
 from tracker.services.board import Acknowledge, Cancel, Order
 from tracker.services.sealed import SealedRequest
@@ -103,13 +103,15 @@ class ReplyOutbox(Outbox[Measurement | Capacity]):
             return None
         reply = control_pb2.MeasureReply()
         if self._capacity is not None:
-            reply.capacity.CopyFrom(to_message(control_pb2.Capacity, self._capacity))
+            reply.capacity.SetInParent()
+            fill(reply.capacity, self._capacity)
             self._capacity = None
         left = _TOGETHER_BYTES
+        measurements = reply.measurements
         while self._measurements:
             measurement = self._measurements[0]
-            left -= 1024 + sum(len(output.data) for output in measurement.outputs)
-            if left < 0 and reply.measurements:
+            left -= 1024 + sum([len(output.data) for output in measurement.outputs])
+            if left < 0 and measurements:
                 break
-            reply.measurements.append(to_message(measurement_pb2.Measurement, self._measurements.popleft()))
+            fill(measurements.add(), self._measurements.popleft())
         return reply

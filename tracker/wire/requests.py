@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -54,19 +55,26 @@ class _Program:
     entry: str
 
 
+@functools.lru_cache(1000)
+def _plan(encoded: bytes) -> TimingPlan:
+    return from_message(TimingPlan, measurement_pb2.TimingPlan.FromString(encoded))
+
+
 def seal(message: measurement_pb2.MeasureRequest) -> SealedRequest:
     """Raises InvalidRequest for a kind of program that this version does not know."""
     program = message.program
     known = read(_Program, program)
     files = [program.library, program.params] if program.HasField("params") else [program.library]
-    store_first = len(program.library.inline) > INLINE_BYTES or bool(program.params.inline)
+    # Looking at the bytes of a message copies them: once.
+    sizes = [len(file.inline) for file in files]
+    store_first = sizes[0] > INLINE_BYTES or any(sizes[1:])
     return SealedRequest(
         trial_id=message.trial_id,
         kind=known.kind,
         entry=known.entry,
-        plan=from_message(TimingPlan, message.plan),
+        plan=_plan(message.plan.SerializeToString()),
         run_timeout_s=message.limits.run_timeout_s,
         payload=RequestMessage(message),
-        named=tuple(file.digest for file in files if not file.inline),
-        carried=tuple(from_message(Artifact, file) for file in files if file.inline) if store_first else (),
+        named=tuple([file.digest for file, size in zip(files, sizes, strict=True) if not size]),
+        carried=tuple([from_message(Artifact, file) for file in files if file.inline]) if store_first else (),
     )

@@ -17,7 +17,7 @@ _OPTIONS = [
     # With it a second tracker would share the port and take half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    # A ping each way with most messages, to find a connection's best window: under a thousand boards a tenth of all CPU.
+    # A ping each way with most messages, to find the best window: a tenth of all CPU under a thousand boards.
     # A fixed one, large enough for a model on its way through a fast network, does as well.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 1 << 20),
