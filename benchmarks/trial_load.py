@@ -115,11 +115,11 @@ class TrialLoad:
             await asyncio.wait_for(self._moved.wait(), 30)
 
     async def pace(self, rate: float, kernel_s: float, until_s: float) -> None:
-        """Submit ``rate`` a second, every 10 ms what is due, until ``until_s`` (time.monotonic)."""
+        """Submit ``rate`` a second, every 5 ms what is due, until ``until_s`` (time.monotonic)."""
         begun, first = time.monotonic(), len(self._submitted)
         while (now := time.monotonic()) < until_s:
             await self.submit(int(rate * (now - begun)) - (len(self._submitted) - first), kernel_s)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.005)
 
     async def settle(self, within_s: float = 60.0) -> None:
         """Until all are answered. Raises TimeoutError."""

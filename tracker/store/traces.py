@@ -46,7 +46,7 @@ class Words:
 
     def kept(self, word: str) -> int:
         """The number of ``word``, which has one from now on."""
-        number = self.number(word)
+        number = self._numbers.get(word) or self.number(word)
         if number is None:
             number = self._db.execute("INSERT INTO words (word) VALUES (?)", [word]).lastrowid
             assert number is not None
