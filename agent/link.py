@@ -49,6 +49,10 @@ _CHANNEL_OPTIONS = [
 _TOGETHER_BYTES = 1 << 20
 
 
+#: Word of a trial that began waits this long for company: most are over by then, and leave with their measurement.
+_LINGER_S = 0.5
+
+
 class Link:
     """At most one stream to a tracker at a time. What happens on it goes to ``deliver`` as events.
 
@@ -151,7 +155,10 @@ def _asked(request: measurement_pb2.MeasureRequest) -> Event:
 
 
 class _Outgoing:
-    """What is to be sent. What gathers while a message is on its way leaves together in the next."""
+    """What is to be sent. What gathers while a message is on its way leaves together in the next.
+
+    Started waits for something else to leave with; the tracker wants it for trials that take their time.
+    """
 
     def __init__(self) -> None:
         self._items: deque[FromAgent | None] = deque()
@@ -160,7 +167,10 @@ class _Outgoing:
     def put(self, item: FromAgent | None) -> None:
         """None ends the stream after what was put before."""
         self._items.append(item)
-        self._some.set()
+        if isinstance(item, Started):
+            asyncio.get_running_loop().call_later(_LINGER_S, self._some.set)
+        else:
+            self._some.set()
 
     async def messages(self) -> AsyncIterator[fleet_pb2.AgentMessage]:
         while True:

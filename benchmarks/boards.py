@@ -112,7 +112,7 @@ def _runs(quick: bool) -> list[tuple[int, int]]:
 async def _synthetic(folder: Path, boards: int, kernel_ms: int, seconds: float) -> Busy:
     with (
         Farm(folder, agents=0) as farm,
-        board_processes("benchmarks.agent_processes", farm.address, boards, str(folder)),
+        board_processes("benchmarks.agent_processes", farm.address, boards, str(folder), processes=2),
     ):
         tracker = psutil.Process(farm.tracker.pid)
         async with trial_load(farm.address, "synthetic") as load:

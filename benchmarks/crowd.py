@@ -1,9 +1,9 @@
 """One tracker process and a thousand boards: trials a second, what the tracker adds to each, its memory.
 
 The boards speak the whole Fleet protocol over a TCP connection each and execute nothing but the passing of
-time (benchmarks.crowd_boards, two processes); a client feeds them a tuning job's trials, each with a library
-of 16 KiB, each recorded in SQLite on disk before it is answered. Tracker, boards and client share the
-machine: what boards and client take of it is not the tracker's.
+time (benchmarks.crowd_boards, one process); a client feeds them a tuning job's trials, each with a library
+of 16 KiB and one of thirty traces, each recorded in SQLite on disk before it is answered. Tracker, boards and
+client share the machine: what boards and client take of it is not the tracker's.
 
 - *measurements a second*: kernels of 100 ms, so that 1,000 boards could do 10,000/s, with two trials a board
   always asked for: the most that the tracker (or the machine with all of this on it) gets through.
@@ -15,8 +15,8 @@ machine: what boards and client take of it is not the tracker's.
 - *10,000 connected*: memory with that many boards joined, each sending telemetry every 5 s (full run).
 
 Stock TVM's tracker gives out leases and sees no measurement, so it has no side here. The run fails unless
-every trial was answered exactly once and the store holds each exactly once. 10,000 boards need 10,000 open
-files in the tracker and half of that in each of two board processes (``ulimit -Hn``).
+every trial was answered exactly once and the store holds each exactly once. 10,000 boards need that many open
+files in the tracker and in the boards' process (``ulimit -Hn``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Many boards in one process: the whole Fleet protocol, and nothing behind it but a clock.
 
 A board executes one trial at a time, for the trial's ``min_repeat_ms``, prefetches up to its slots, tells what it
-starts, beats its heart with telemetry, and keeps each measurement until it is acknowledged.
+starts with what it says next, beats its heart with telemetry, and keeps each measurement until it is acknowledged.
 
     python -m benchmarks.crowd_boards TRACKER FIRST COUNT SLOTS
 
@@ -29,6 +29,8 @@ from protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
 
 _METHOD = f"/{fleet_pb2.DESCRIPTOR.services_by_name['Fleet'].full_name}/Connect"
 _JOIN_TOGETHER = 50
+#: As agents do.
+_LINGER_S = 0.5
 #: The tracker may keep an acknowledgement for a second.
 _LAST_WORDS_S = 1.5
 
@@ -43,21 +45,28 @@ class CrowdBoard:
         self._queue: collections.deque[tuple[str, float]] = collections.deque()
         self._heartbeat_s = 5.0
         self.running = ""
+        self._started: list[str] = []
+        self._lingering = False
         self.unacknowledged: set[str] = set()
-        self.joined = asyncio.Event()
+        self.joined: asyncio.Future[None] = self._loop.create_future()
         self.over: asyncio.Future[None] = self._loop.create_future()
 
     async def join(self) -> None:
+        """Raises RuntimeError when the tracker does not take it."""
         host, port = self._tracker.rsplit(":", 1)
         await self._loop.create_connection(lambda: self._stream, host, int(port))
         self._say(fleet_pb2.AgentMessage(join=_join(self._number, self._slots)))
-        await self.joined.wait()
+        await asyncio.wait([self.joined, self.over], return_when=asyncio.FIRST_COMPLETED)
+        if self.over.done():
+            self.over.result()
 
     def _fail(self, reason: str) -> None:
         if not self.over.done():
             self.over.set_exception(RuntimeError(f"board {self._number}: {reason}"))
 
     def _say(self, message: fleet_pb2.AgentMessage) -> None:
+        message.started.extend(self._started)
+        self._started.clear()
         self._stream.send(message.SerializeToString())
 
     def _take(self, received: bytes) -> None:
@@ -65,7 +74,7 @@ class CrowdBoard:
         if message.HasField("joined"):
             self._heartbeat_s = message.joined.heartbeat_s
             self._loop.call_later(random.uniform(0, self._heartbeat_s), self._beat)
-            self.joined.set()
+            self.joined.set_result(None)
         if message.HasField("refused"):
             self._fail(message.refused.reason)
         if message.cancelled:
@@ -73,17 +82,24 @@ class CrowdBoard:
         self.unacknowledged.difference_update(message.acknowledged)
         self._queue += [(request.trial_id, request.plan.min_repeat_ms / 1e3) for request in message.measure]
         if self._queue and not self.running:
-            self._say(self._start(fleet_pb2.AgentMessage()))
+            self._start()
 
     def _beat(self) -> None:
         self._say(fleet_pb2.AgentMessage(heartbeat=fleet_pb2.Heartbeat(telemetry=_telemetry())))
         self._loop.call_later(self._heartbeat_s, self._beat)
 
-    def _start(self, message: fleet_pb2.AgentMessage) -> fleet_pb2.AgentMessage:
+    def _start(self) -> None:
         self.running, kernel_s = self._queue.popleft()
         self._loop.call_later(kernel_s, self._finish, time.time(), kernel_s)
-        message.started.append(self.running)
-        return message
+        self._started.append(self.running)
+        if not self._lingering:
+            self._lingering = True
+            self._loop.call_later(_LINGER_S, self._tell_started)
+
+    def _tell_started(self) -> None:
+        self._lingering = False
+        if self._started:
+            self._say(fleet_pb2.AgentMessage())
 
     def _finish(self, started_s: float, kernel_s: float) -> None:
         trial_id, self.running = self.running, ""
@@ -98,7 +114,9 @@ class CrowdBoard:
             after=telemetry,
             timeline=measurement_pb2.Timeline(started_s=started_s, finished_s=time.time()),
         )
-        self._say(self._start(message) if self._queue else message)
+        if self._queue:
+            self._start()
+        self._say(message)
 
 
 def _telemetry() -> device_pb2.Telemetry:
@@ -138,10 +156,7 @@ async def _main(tracker: str, first: int, count: int, slots: int) -> None:
     boards = [CrowdBoard(tracker, number, slots) for number in range(first, first + count)]
     for start in range(0, count, _JOIN_TOGETHER):
         some = boards[start : start + _JOIN_TOGETHER]
-        joining = asyncio.ensure_future(asyncio.wait_for(asyncio.gather(*(board.join() for board in some)), 60))
-        await asyncio.wait([joining, *(board.over for board in some)], return_when=asyncio.FIRST_COMPLETED)
-        _raise_failure(some)
-        await joining
+        await asyncio.wait_for(asyncio.gather(*(board.join() for board in some)), 60)
     print("joined", flush=True)
     ending = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     done, _ = await asyncio.wait([ending, *(board.over for board in boards)], return_when=asyncio.FIRST_COMPLETED)

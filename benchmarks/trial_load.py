@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import itertools
 import os
@@ -27,7 +28,6 @@ _TASKS = 30
 _LIBRARY = os.urandom(16 << 10)
 _TRACE_CHARS = 4000
 _TOGETHER = 64
-_TRIALS = control_pb2.MeasureCall.DESCRIPTOR.fields_by_name["trials"]
 _MEASURE = f"/{control_pb2.DESCRIPTOR.services_by_name['Control'].full_name}/Measure"
 
 
@@ -80,7 +80,7 @@ class TrialLoad:
             context=control_pb2.RecordContext(proposed_s=now, built_s=now),
         )
         task = next(self._turns)
-        return b"".join(field_of(_TRIALS, task + own.SerializeToString()))
+        return b"".join(field_of(control_pb2.MeasureCall.TRIALS_FIELD_NUMBER, task + own.SerializeToString()))
 
     def _task(self, task: int) -> bytes:
         """What the trials of a task have in common."""
@@ -152,11 +152,24 @@ class TrialLoad:
 
 @asynccontextmanager
 async def trial_load(address: str, pool: str) -> AsyncIterator[TrialLoad]:
-    """A job on ``pool`` whose worker is this process, and its stream. Fails when the stream does."""
+    """A job on ``pool`` whose worker is this process, and its stream. Fails when the stream does.
+
+    Python looks for no cycles meanwhile: among a hundred thousand answers it would take longer than the tracker.
+    """
+    gc.disable()
+    try:
+        async with _trial_load(address, pool) as load:
+            yield load
+    finally:
+        gc.enable()
+
+
+@asynccontextmanager
+async def _trial_load(address: str, pool: str) -> AsyncIterator[TrialLoad]:
     async with grpc.aio.insecure_channel(address, options=MESSAGE_OPTIONS) as channel:
         stub = control_pb2_grpc.ControlStub(channel)
         work, job_id = await _job(stub, pool)
-        measure = channel.stream_stream(_MEASURE, response_deserializer=control_pb2.MeasureReply.FromString)()
+        measure: Any = channel.stream_stream(_MEASURE, response_deserializer=control_pb2.MeasureReply.FromString)()
         opening = control_pb2.OpenMeasure(client="load", job_id=job_id, pool=pool)
         await measure.write(control_pb2.MeasureCall(open=opening).SerializeToString())
         load = TrialLoad(measure, job_id)

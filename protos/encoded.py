@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from google.protobuf.descriptor import FieldDescriptor
-
 __all__ = ["field_of"]
 
 
-def field_of(field: FieldDescriptor, encoded: bytes) -> tuple[bytes, bytes, bytes]:
-    """What stands in a message's encoding for ``field``, a message, string or bytes that is ``encoded``.
+def field_of(number: int, encoded: bytes) -> tuple[bytes, bytes, bytes]:
+    """What stands in a message's encoding for its field ``number``, a message, string or bytes that is ``encoded``.
 
     Join it to the encoding of the other fields. Of a field that occurs twice, strings and numbers of the later count
     and messages are merged: https://protobuf.dev/programming-guides/encoding/
     """
-    return _varint(field.number << 3 | 2), _varint(len(encoded)), encoded
+    return _varint(number << 3 | 2), _varint(len(encoded)), encoded
 
 
 def _varint(number: int) -> bytes:

@@ -43,6 +43,9 @@ _STOP_S = 0.3
 #: ones. What a trial is made of ends by its reference counts; with Python's 700 the search for cycles among the trials
 #: and boards that live took a fifth of the CPU under a thousand boards.
 _COLLECT_AFTER = (50_000, 20, 50)
+#: The store's thread and the event loop wait this long for each other's interpreter lock. Python's 5 ms, once for each
+#: statement of a group, kept answers under load for a quarter of a second.
+_SWITCH_S = 0.0005
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ async def run(settings: Settings, serving: Callable[[Endpoint], None]) -> None:
     """
     _allow_many_files()
     _collect_seldom()
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(_SWITCH_S)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -112,6 +112,14 @@ async def test_what_is_said_at_once_leaves_together() -> None:
                 link.send(message)
             await tracker.until(lambda: len(tracker.heard) == 3)
             assert sorted(heard()[-1]) == ["draining", "given_back", "measurements", "started"]
+            link.send(Started("d"))
+            await asyncio.sleep(0.05)
+            link.send(Heartbeat())
+            await tracker.until(lambda: len(tracker.heard) == 4)
+            assert sorted(heard()[-1]) == ["heartbeat", "started"], "word of a start waits for company"
+            link.send(Started("e"))
+            await tracker.until(lambda: len(tracker.heard) == 5)
+            assert heard()[-1] == ["started"], "but not for ever"
             outputs = (OutputTensor((40 << 20,), "uint8", bytes(40 << 20)),)
             for trial in ("d", "e"):
                 link.send(Measurement(trial, Outcome.OK, outputs=outputs))

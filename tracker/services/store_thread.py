@@ -30,11 +30,9 @@ _CHECKPOINT_S = 5.0
 _RETRY_S = (0.2, 5.0)
 #: A group of so many records takes a tenth of a second; one twice as large dirties few more pages of the indexes.
 _GROUP = 1024
-#: Under load a group gathers this long, the longer time after one of so many records: a transaction, and the word of
-#: it to the event loop, cost as much as several records. A record that comes after a pause is written at once.
+#: Under load a group gathers this long: a transaction, and the word of it to the event loop, cost as much as a record.
+#: A record that comes after a pause is written at once.
 _GATHER_S = 0.005
-_GATHER_MANY_S = 0.005
-_MANY = 8
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,6 @@ class StoreThread:
         self._retry_at = 0.0
         self._dirty_since: float | None = None
         self._wrote_at = 0.0
-        self._gather_s = _GATHER_S
         self.write_times = WriteTimes()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -117,7 +114,7 @@ class StoreThread:
         items: list[_Call | _Put | None] = []
         try:
             items.append(self._inbox.get(timeout=wait_s))
-            gather_s = self._wrote_at + self._gather_s - time.monotonic()
+            gather_s = self._wrote_at + _GATHER_S - time.monotonic()
             if gather_s > 0 and isinstance(items[0], _Put):
                 time.sleep(gather_s)
             while len(items) < _GROUP:
@@ -199,7 +196,6 @@ class StoreThread:
         kept = self._store.add_records([_stamped(put.record, stored_s) for put in puts])
         self._touched()
         self._wrote_at = time.monotonic()
-        self._gather_s = _GATHER_MANY_S if len(kept) >= _MANY else _GATHER_S
         t = self.write_times
         self.write_times = WriteTimes(t.groups + 1, t.records + len(kept), t.seconds + time.monotonic() - began)
 

@@ -16,9 +16,6 @@ from tracker.wire.values import read
 __all__ = ["RequestMessage", "seal", "with_requests"]
 
 
-_MEASURE = fleet_pb2.TrackerMessage.DESCRIPTOR.fields_by_name["measure"]
-
-
 class RequestMessage:
     """A request's message, encoded."""
 
@@ -43,7 +40,7 @@ def with_requests(message: fleet_pb2.TrackerMessage, requests: Iterable[RequestM
     """``message`` encoded, with ``requests`` as its ``measure``."""
     parts = [message.SerializeToString()]
     for request in requests:
-        parts += field_of(_MEASURE, request.encoded)
+        parts += field_of(fleet_pb2.TrackerMessage.MEASURE_FIELD_NUMBER, request.encoded)
     return b"".join(parts)
 
 
