@@ -74,9 +74,9 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.model_timing import time_models
     from tracker.tuning.models.light import light_network
 
-    until_s = 25.0 if bench.quick else 300.0
-    points = (10.0, 25.0) if bench.quick else (30.0, 60.0, 120.0, 300.0)
-    trials = 16 if bench.quick else STOCK_TRIALS
+    until_s = 15.0 if bench.quick else 300.0
+    points = (15.0,) if bench.quick else (30.0, 60.0, 120.0, 300.0)
+    trials = 8 if bench.quick else STOCK_TRIALS
     model = bench.folder / "squeezenet.onnx"
     model.write_bytes(light_network(MODEL, seed=0))
     farm, stock = FarmSide(model, bench.folder), StockSide(model, bench.folder)

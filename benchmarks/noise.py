@@ -64,7 +64,7 @@ def run(bench: Bench) -> list[Result]:
     from tracker.tuning.building.pool import BuilderPool
     from tracker.tuning.session import BUILD_TIMEOUT_S
 
-    count = 12 if bench.quick else TIMINGS
+    count = 6 if bench.quick else TIMINGS
     proposed = sample_candidates(matmul(), host_target(), 64)
     with bench.step("compile some candidates"):
         candidates = build_candidates(proposed, host_target(), bench.folder, 12 if bench.quick else 32)

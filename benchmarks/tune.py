@@ -60,7 +60,7 @@ def run(bench: Bench) -> list[Result]:
     from tracker.tuning.building.pool import BuilderPool
     from tracker.tuning.session import BUILD_TIMEOUT_S
 
-    trials = 16 if bench.quick else 128
+    trials = 8 if bench.quick else 128
     model = bench.folder / "matmul.onnx"
     onnx_matmul(model)
     module = task_module(model)
