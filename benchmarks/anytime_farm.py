@@ -16,7 +16,7 @@ from benchmarks.machine import host_target
 from benchmarks.model_timing import TimedModel
 from tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
 from tracker.domain.job_timeline import Step
-from tracker.tuning.building.builder import build_model
+from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.models.graph import lower, with_schedules
 from tracker.tuning.models.onnx import load_onnx
 from tracker.tuning.models.package import LIBRARY, MANIFEST, PARAMS, save_params
@@ -74,6 +74,7 @@ class FarmSide:
     def models(self, points: Sequence[float]) -> list[TimedModel]:
         """``farm 0`` (untuned), ``farm 30``, … compiled from the trials answered by then, and ``package``."""
         target = tvm.target.Target(host_target())
+        schedules_target = tvm.target.Target(for_schedules(host_target()))
         module = load_onnx(self._model.read_bytes(), {}, "squeezenet").module
         written, lowered = lower(module, target, as_written=True), lower(module, target)
         params, written_params = self._folder / "farm-params.bin", self._folder / "farm-0-params.bin"
@@ -86,7 +87,7 @@ class FarmSide:
             best = best_until(self._trials, point)
             traces = {key: trial.trace for key, trial in best.items() if (trial.seconds or 0.0) < self._untuned_s[key]}
             library = self._folder / f"farm-{point:.0f}.so"
-            library.write_bytes(build_model(with_schedules(lowered.module, target, traces), target))
+            library.write_bytes(build_model(with_schedules(lowered.module, target, traces), schedules_target))
             models.append(TimedModel(f"farm {point:.0f}", str(library), str(params), tuple(lowered.params)))
         library, params = (self._folder / f"package-{name}" for name in (LIBRARY, PARAMS))
         names = json.loads((self._folder / f"package-{MANIFEST}").read_text())["param_names"]

@@ -123,15 +123,17 @@ def build_alone(records: Sequence[Record], module: tvm.ir.IRModule, pool: Builde
     """Build the candidates of ``records`` with warm builders, and nothing beside them."""
     import tvm
 
+    from tracker.tuning.building.builder import for_schedules
     from tracker.tuning.building.pool import BuildRequest
     from tracker.tuning.engines.space import apply_trace
 
     built: queue.SimpleQueue[Any] = queue.SimpleQueue()
     pool.deliver_to(built.put)
     modules = [str(tvm.ir.save_json(apply_trace(module, record.trace).mod)) for record in records]
+    target = for_schedules(host_target())
     begun_s = time.perf_counter()
     for number, scheduled in enumerate(modules):
-        pool.submit(BuildRequest(str(number), scheduled, host_target()))
+        pool.submit(BuildRequest(str(number), scheduled, target))
     for _ in modules:
         built.get(timeout=120)
     return {"trials": len(modules), "seconds": time.perf_counter() - begun_s}

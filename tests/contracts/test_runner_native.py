@@ -258,11 +258,13 @@ async def test_a_candidate_that_is_not_hopeless_is_timed_as_if_none_were(runner:
 
 
 async def test_the_first_timing_of_a_hopeless_candidate_is_its_last(runner: NativeRunner, tmp_path: Path) -> None:
-    """A call takes 10 ms or more: the first alone decides only where it took 38, as it may on a busy machine."""
+    """A call takes 10 ms or more: the first alone decides only where it took 38, as it may on a busy machine, and one
+    timing only where a call of it took 18.
+    """
     plan = TimingPlan(number=2, repeat=5, min_repeat_ms=500)
     calls, report = await calls_of(runner, plan, tmp_path, "slow_trail", hopeless_s=0.009)
     [secs] = report.run_secs
-    assert calls == 3 or (calls == 1 and secs > 0.038)
+    assert calls == 1 + 2 * 2 or (calls == 1 + 2 and secs > 0.018) or (calls == 1 and secs > 0.038)
     assert secs > 0.009
     assert report.cut_short
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tracker.domain import Measurement, Outcome, Record, TimingPlan, Trial
+from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.kernel_requests import kernel_request
@@ -115,7 +116,7 @@ def _measure(
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     builders.deliver_to(events.put)
     for key, (_, finalist) in contested.items():
-        builders.submit(BuildRequest(key, finalist.module, target))
+        builders.submit(BuildRequest(key, finalist.module, for_schedules(target) if finalist.trace else target))
     libraries: dict[str, bytes] = {}
     unbuilt = set(contested)
     # All built first, then measured: nothing compiles on this host while the finals are timed.

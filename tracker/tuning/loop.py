@@ -28,6 +28,7 @@ from tracker.domain import (
     new_trial_id,
 )
 from tracker.scheduling.task_budget import TaskProgress, first_round_trials, next_task
+from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tracker.tuning.engines.base import Candidate, Engine, Learned
 from tracker.tuning.errors import FarmFailure, SessionOver
@@ -49,8 +50,8 @@ _UNTUNED_FLOPS_PER_S = 3e9
 _SLOWEST_UNMEASURED_S = 5.0
 #: Times the best so far: beyond, a candidate is taken for one that hangs.
 _OUT_OF_THE_RACE = 20.0
-#: Times the best so far: beyond, one timing tells enough of a candidate. Noise makes timings longer, hardly twice.
-_HOPELESS = 1.5
+#: Times the best so far: beyond, a short timing or two tell enough of a candidate.
+_HOPELESS = 1.25
 #: Seconds past the budget in which trials on the boards may still be answered.
 _LAST_ANSWERS_S = 3.0
 _INFINITY = float("inf")
@@ -147,6 +148,7 @@ class TuningLoop:
         self._budget = budget
         self._engine_name = engine_name
         self._target = target
+        self._schedules_target = for_schedules(target)
         self._plan = plan
         self._batch = batch
         self._versions = versions
@@ -271,7 +273,10 @@ class TuningLoop:
         self._trials[trial_id] = _Trial(task, candidate, now, now - search_s if candidate else 0.0)
         if candidate is not None:
             task.pending += 1
-        self._builders.submit(BuildRequest(trial_id, candidate.module if candidate else task.module, self._target))
+        if candidate is None:
+            self._builders.submit(BuildRequest(trial_id, task.module, self._target))
+        else:
+            self._builders.submit(BuildRequest(trial_id, candidate.module, self._schedules_target))
 
     def _built(self, built: Built) -> None:
         trial = self._trials.get(built.id)

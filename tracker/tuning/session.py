@@ -42,7 +42,7 @@ from tracker.domain import (
     TaskPlan,
     TimingPlan,
 )
-from tracker.tuning.building.builder import build_model
+from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.engines.ansor import AnsorEngine, Experience
 from tracker.tuning.engines.space import apply_trace
@@ -306,7 +306,7 @@ class _Session:
         reference = lower(model.module, self._target, as_written=True)
         untuned = _Contender(build_model(reference.module, self._target), reference, UNTUNED_PARAMS)
         scheduled = with_schedules(lowered.module, self._target, schedules)
-        tuned = _Contender(build_model(scheduled, self._target), lowered, PARAMS)
+        tuned = _Contender(build_model(scheduled, tvm.target.Target(for_schedules(job.target))), lowered, PARAMS)
         for contender in (untuned, tuned):
             save_params(contender.lowered.params, self._folder / contender.params)
             self._patiently(partial(self._client.put_artifact, self._folder / contender.params))
