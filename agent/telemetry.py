@@ -16,7 +16,8 @@ __all__ = ["TelemetryReader"]
 # Bits of the Raspberry Pi firmware's get_throttled: raspberrypi.com/documentation/computers/os.html#get_throttled
 _PI_NOW = {0: "under-voltage", 1: "frequency-capped", 2: "throttled", 3: "soft-temperature-limit"}
 # What a mainline kernel offers in its place is the alarm of the chip rpi_volt: drivers/hwmon/raspberrypi-hwmon.c
-_PI_THROTTLED = "devices/platform/soc/soc:firmware/get_throttled"
+# The firmware's node lies at soc/soc:firmware up to the Pi 4, at soc@107c000000/soc@107c000000:firmware on the Pi 5.
+_PI_THROTTLED = "devices/platform/soc*/soc*:firmware/get_throttled"
 
 # Names of thermal zones and hwmon chips that measure a CPU or the chip around it; other sensors
 # (battery, Wi-Fi, disk) say nothing about a kernel's time.
@@ -37,7 +38,7 @@ class TelemetryReader:
         cpus = sys / "devices/system/cpu"
         self._temperatures = [_File(path) for path in _temperature_paths(sys)]
         self._clocks = [_File(cpus / f"cpu{c.cpus[0]}/cpufreq/scaling_cur_freq") for c in clusters]
-        self._pi_throttled = _File(sys / _PI_THROTTLED)
+        self._pi_throttled = [_File(path) for path in sorted(sys.glob(_PI_THROTTLED))]
         self._pi_alarms = [_File(chip / "in0_lcrit_alarm") for chip in _chips(sys, {"rpi_volt"})]
         self._throttle_counters = [
             _File(cpus / f"cpu{cpu}/thermal_throttle/{name}")
@@ -73,7 +74,7 @@ class TelemetryReader:
         return tuple(clocks) if all(clocks) else ()
 
     def _throttling(self) -> tuple[str, ...]:
-        flags = self._pi_throttled.number(base=16) or 0
+        flags = next((file.number(base=16) for file in self._pi_throttled), None) or 0
         reasons = [name for bit, name in _PI_NOW.items() if flags >> bit & 1]
         if any(alarm.number() for alarm in self._pi_alarms):
             reasons.append("under-voltage")

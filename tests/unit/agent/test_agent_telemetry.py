@@ -31,6 +31,11 @@ def test_raspberry_pi(tmp_path: Path) -> None:
     assert felt.at_unix_s > 1.7e9
 
 
+def test_the_firmware_of_a_raspberry_pi_5_lies_elsewhere(tmp_path: Path) -> None:
+    tree = {name.replace("soc/soc:", "soc@107c000000/soc@107c000000:"): text for name, text in RASPBERRY_PI_4.items()}
+    assert reader(grow(tmp_path, tree), 4).read().throttling == ("under-voltage", "throttled")
+
+
 def test_a_hot_gpu_is_not_the_cpus_temperature_and_clusters_have_their_own_clock(tmp_path: Path) -> None:
     felt = reader(grow(tmp_path, ROC_RK3399), 6).read()
     assert felt.temperature_c == 48.333
