@@ -51,7 +51,7 @@ _SLOWEST_UNMEASURED_S = 5.0
 #: Times the best so far: beyond, a candidate is taken for one that hangs.
 _OUT_OF_THE_RACE = 20.0
 #: Times the best so far: beyond, a short timing or two tell enough of a candidate.
-_HOPELESS = 1.25
+_HOPELESS = 1.15
 #: Seconds past the budget in which trials on the boards may still be answered.
 _LAST_ANSWERS_S = 3.0
 _INFINITY = float("inf")
@@ -276,7 +276,7 @@ class TuningLoop:
         if candidate is None:
             self._builders.submit(BuildRequest(trial_id, task.module, self._target))
         else:
-            self._builders.submit(BuildRequest(trial_id, candidate.module, self._schedules_target))
+            self._builders.submit(BuildRequest(trial_id, candidate.module, self._schedules_target, task.id))
 
     def _built(self, built: Built) -> None:
         trial = self._trials.get(built.id)

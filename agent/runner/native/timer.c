@@ -15,9 +15,9 @@ static const double TELLING_S = 0.002;
 /* TVM goes from its first calls, which are cold, straight to the number that they promise; where that falls short by
  * a little, all of it is made again 1.618 times: 2.6 times what is enough. We look once more on the way, an eighth of it
  * long, and add a little. */
-static const double ROUGH = 0.125, AMPLE = 1.03;
-/* Times what is hopeless: beyond, one timing tells it. */
-static const double CLEARLY = 2;
+static const double ROUGH = 0.125, AMPLE = 1.08;
+/* Times what is hopeless: a shorter look than ROUGH must show this much, and what is CLEARLY beyond needs one timing. */
+static const double EARLY = 1.5, CLEARLY = 2;
 
 static int64_t now_ns(void) {
   struct timespec at;
@@ -46,6 +46,8 @@ void timer_run(const struct request *request, call_program *call, TVMFFIAny *arg
   const struct plan *plan = &request->plan;
   double hopeless_s = request->hopeless_s, enough_s = plan->min_repeat_ms / 1e3;
   int32_t n_args = (int32_t)request->n_args, number = plan->number;
+  /* One call is often enough to see that a candidate is hopeless. */
+  if (hopeless_s > 0 && enough_s > 0) number = 1;
   double first_s = seconds_of(call, args, n_args, 1); /* pays for what is lazy */
   if (hopeless_s > 0 && first_s > CLEARLY * hopeless_s + COLD_S) {
     *to->run_secs = first_s;
@@ -64,18 +66,21 @@ void timer_run(const struct request *request, call_program *call, TVMFFIAny *arg
         double aim_s = took_s < enough_s * ROUGH ? enough_s * ROUGH : enough_s * AMPLE;
         double needed = aim_s / (took_s / number) + 1;
         number = needed < INT32_MAX ? (int32_t)needed : INT32_MAX; /* kept for the next repeats, as TVM does */
+        if (number < plan->number) number = plan->number;
       }
       flush_cache(into, from, flushed);
       took_s = seconds_of(call, args, n_args, number);
       if (took_s == 0) zero_times++;
-      hopeless = hopeless_s > 0 && (took_s >= TELLING_S || took_s >= enough_s) && took_s / number > hopeless_s;
-      if (hopeless && took_s / number < CLEARLY * hopeless_s) {
+      double slow_s = took_s < enough_s * ROUGH ? EARLY * hopeless_s : hopeless_s;
+      hopeless = hopeless_s > 0 && (took_s >= TELLING_S || took_s >= enough_s) && took_s / number > slow_s;
+      bool made = took_s >= enough_s && number >= plan->number && i + 1 == plan->repeat;
+      if (hopeless && !made && took_s / number < CLEARLY * hopeless_s) {
         /* An interruption makes a good candidate look as slow as this: it takes two to say so. */
         double again_s = seconds_of(call, args, n_args, number);
         if (again_s < took_s) took_s = again_s;
-        hopeless = took_s / number > hopeless_s;
+        hopeless = took_s / number > slow_s;
       }
-    } while (took_s < enough_s && zero_times < ZERO_TIMES_LIMIT && !hopeless);
+    } while ((took_s < enough_s || number < plan->number) && zero_times < ZERO_TIMES_LIMIT && !hopeless);
     to->run_secs[i] = took_s / number;
     to->count = (uint32_t)i + 1;
     to->cut_short = hopeless && (took_s < enough_s || i + 1 < plan->repeat);

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from protos.measurement import Outcome
 from tracker.tuning.building.builder import build_kernel, prepare_for
+from tracker.tuning.building.limits import BuildLimits
 from tracker.tuning.errors import SessionOver
 
 __all__ = ["BuildRequest", "BuilderPool", "Built", "PoolEnded", "yield_to_others"]
@@ -42,11 +43,15 @@ _AUTOGROUP_TRIES = 5
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """One candidate to build: ``module`` from ``tvm.ir.save_json``, ``target`` as JSON."""
+    """One candidate to build: ``module`` from ``tvm.ir.save_json``, ``target`` as JSON.
+
+    One of a ``task`` is given up when it takes several times what others of the task took.
+    """
 
     id: str
     module: str
     target: str
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class PoolEnded:
 
 
 class BuilderPool:
-    """``workers`` warm builders with ``timeout_s`` seconds of CPU time for a candidate.
+    """``workers`` warm builders with at most ``timeout_s`` seconds of CPU time for a candidate.
 
     CPU time, since a builder gives way to everything else on its host: a busy minute must not turn
     good candidates into failures.
@@ -168,13 +173,15 @@ class _Builder:
         self.request: BuildRequest | None = None
         self.began_s = 0.0
         self.deadline = 0.0
+        self.limit_s = 0.0
         self.built = 0
 
-    def start(self, request: BuildRequest, timeout_s: float) -> None:
+    def start(self, request: BuildRequest, limits: BuildLimits) -> None:
         self.request = request
+        self.limit_s = limits.limit_s(request.task)
         self.began_s = time.time()
-        self.deadline = time.monotonic() + PATIENCE * timeout_s
-        self.pipe.send((request.module, request.target, timeout_s))
+        self.deadline = time.monotonic() + PATIENCE * limits.longest_s
+        self.pipe.send((request.module, request.target, self.limit_s))
 
     def end(self) -> int | None:
         """Kill it and return its exit code: negative is the signal it died of by itself."""
@@ -201,16 +208,17 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
         connection.close()
     while True:
         try:
-            module, target, timeout_s = pipe.recv()
+            module, target, limit_s = pipe.recv()
         except (EOFError, OSError):
             return
         try:
             prepare_for(target)
-            _limit_cpu_time(timeout_s)
+            _limit_cpu_time(limit_s)
+            began_s = time.process_time()
             library, compiled_s = build_kernel(module, target)
-            answer: tuple[bytes, float, str] = (library, compiled_s, "")
+            answer: tuple[bytes, float, float, str] = (library, compiled_s, time.process_time() - began_s, "")
         except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
-            answer = (b"", 0.0, f"{type(error).__name__}: {str(error).strip()[-2000:]}")
+            answer = (b"", 0.0, 0.0, f"{type(error).__name__}: {str(error).strip()[-2000:]}")
         pipe.send(answer)
         _limit_cpu_time(0)
 
@@ -222,13 +230,14 @@ def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: flo
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     other_end.close()
     yield_to_others()
+    limits = BuildLimits(timeout_s)
     queue: deque[BuildRequest] = deque()
     builders = [_Builder([pipe]) for _ in range(workers)]
     try:
         while True:
             for builder in builders:
                 if builder.request is None and queue:
-                    builder.start(queue.popleft(), timeout_s)
+                    builder.start(queue.popleft(), limits)
             busy = [b for b in builders if b.request is not None]
             patience = max(0.0, min((b.deadline for b in busy), default=time.monotonic() + 60) - time.monotonic())
             ready = wait([pipe, *(b.pipe for b in builders)], timeout=patience)
@@ -240,7 +249,7 @@ def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: flo
                     queue.append(request)
             for number, builder in enumerate(builders):
                 if builder.pipe in ready or (builder.request is not None and time.monotonic() >= builder.deadline):
-                    builders[number] = _finish(builder, builder.pipe in ready, pipe, timeout_s)
+                    builders[number] = _finish(builder, builder.pipe in ready, pipe, limits)
     except (EOFError, OSError):
         return
     finally:
@@ -248,7 +257,7 @@ def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: flo
             builder.end()
 
 
-def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: float) -> _Builder:
+def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLimits) -> _Builder:
     """Send the result of ``builder`` on; returns the builder for its place, a new one where it had to go."""
     request = builder.request
     if request is None:  # it died while idle, of an out-of-memory killer say: nobody's candidate is lost
@@ -256,16 +265,21 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
         return _Builder([pipe])
     if answered:
         try:
-            library, compiled_s, error = builder.pipe.recv()
+            library, compiled_s, cpu_s, error = builder.pipe.recv()
         except (EOFError, OSError):
             code = builder.end() or 0
             if code == -signal.SIGPROF:
-                return _late(request, builder.began_s, pipe, f"still compiling after {timeout_s:g} s of CPU time")
+                limits.took(request.task, builder.limit_s)
+                others = ", several times what others of its task take" if builder.limit_s < limits.longest_s else ""
+                detail = f"still compiling after {builder.limit_s:.2g} s of CPU time{others}"
+                return _late(request, builder.began_s, pipe, detail)
             cause = f"signal {-code}" if code < 0 else f"exit status {code}"
             detail = f"the builder died of {cause} while compiling this candidate"
             pipe.send(_failed(request, Outcome.BUILD_ERROR, detail, builder.began_s))
             return _Builder([pipe])
         outcome = Outcome.BUILD_ERROR if error else Outcome.OK
+        if not error:
+            limits.took(request.task, cpu_s)
         pipe.send(Built(request.id, outcome, library, error, builder.began_s, compiled_s, time.time()))
         builder.request = None
         builder.built += 1
@@ -274,7 +288,8 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, timeout_s: floa
         builder.end()
         return _Builder([pipe])
     builder.end()
-    waited = f"its builder did not get {timeout_s:g} s of CPU time in {PATIENCE * timeout_s:g} s: its host is too busy"
+    limit_s, waited_s = limits.longest_s, PATIENCE * limits.longest_s
+    waited = f"its builder did not get {limit_s:g} s of CPU time in {waited_s:g} s: its host is too busy"
     return _late(request, builder.began_s, pipe, waited)
 
 
