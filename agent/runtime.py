@@ -57,7 +57,15 @@ class RuntimeFolder:
 
         Raises ArtifactError, or LinkLostError: what came whole before stays.
         """
-        self._fetch = fetch
+        by_digest = {each.artifact.digest: each for each in runtime.libraries}
+
+        def told(digest: str) -> AsyncIterator[bytes]:
+            each = by_digest[digest]
+            size = each.artifact.size / (1 << 20)
+            log.info("fetching %s of TVM %s from the tracker, %.1f MB", each.name, runtime.tvm_version, size)
+            return fetch(digest)
+
+        self._fetch = told
         if self._cache is None:
             try:
                 self._cache = ArtifactCache(self._root, _LIMIT_BYTES, lambda digest: self._fetch(digest))
