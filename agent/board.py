@@ -33,6 +33,7 @@ from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed,
 from agent.link import Link
 from agent.messages import Heartbeat, Join
 from agent.runner import LocalRequest, Runner, RunnerError, RunReport
+from agent.runtime import BoardRuntime
 from agent.session import begin, transition, wakes_at
 from agent.telemetry import TelemetryReader
 from protos.device import Telemetry
@@ -56,7 +57,7 @@ class Board:
     """One agent at work. ``join`` is what it says of itself; its telemetry is read at every join.
 
     ``telemetry`` makes a reader: heartbeats have one and measurements another, since a reading tells
-    of the time since the one before.
+    of the time since the one before. ``runtime`` fits the runner to the tracker before each join; None leaves it.
 
     ``run`` returns when the session ends, with what to end with. It raises AgentError where no
     tracker can be chosen; anything else that it raises is a bug. The runner is started already,
@@ -71,12 +72,14 @@ class Board:
         locate: Locate,
         cache_dir: Path,
         cache_bytes: int,
+        runtime: BoardRuntime | None = None,
     ) -> None:
         self._join = join
         self._runner = runner
         # What a reading tells since the one before would be swallowed by a heartbeat in the middle of a kernel.
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
+        self._runtime = runtime
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
@@ -192,7 +195,12 @@ class Board:
 
     async def _connect(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        await self._link.open(await self._locate(self.session.farm))
+        await self._link.open(await self._locate(self.session.farm), self._prepare)
+
+    async def _prepare(self) -> None:
+        """The Join says what the runner is: what it runs with comes before."""
+        if self._runtime is not None:
+            self._join = replace(self._join, runner=await self._runtime.agree(self._link))
 
     async def _bring(self, files: _TrialFiles) -> None:
         trial = files.request.trial_id

@@ -72,7 +72,7 @@ _state = click.option(
     "state_dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Folder for this device's identity and its artifact cache; one agent each. "
+    help="Folder for this device's identity, its artifact cache and TVM's runtime; one agent each. "
     "Default: $XDG_STATE_HOME/tvm-farm/agent, or ~/.local/state/tvm-farm/agent.",
 )
 _runtime = click.option(
@@ -80,7 +80,8 @@ _runtime = click.option(
     "runtime_dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="Folder that holds libtvm_ffi.so and libtvm_runtime.so. Default: looked for in this Python's packages.",
+    help="Folder that holds libtvm_ffi.so and libtvm_runtime.so. Default: this Python's packages where they are of the "
+    "farm's version, else what the tracker sends.",
 )
 _mode = click.option(
     "--mode",
@@ -88,7 +89,7 @@ _mode = click.option(
     default="auto",
     show_default=True,
     help="full: kernels run with TVM's own runtime, whole models too. micro: with the runner alone, kernels only. "
-    "auto: full where TVM's runtime is found.",
+    "auto: full where TVM's runtime is here or the tracker has it for this board.",
 )
 _threads = click.option(
     "--threads",

@@ -15,9 +15,9 @@ from enum import Enum
 from pathlib import Path
 
 from agent.discovery import choose
-from agent.errors import AgentError, RunnerUnusableError, SeveralTrackersError, StateInUseError
+from agent.errors import AgentError, LinkLostError, RunnerUnusableError, SeveralTrackersError, StateInUseError
 from agent.fingerprint import read_fingerprint
-from agent.link import ask_status
+from agent.link import ask_runtime, ask_status
 from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from agent.runner import LocalRequest, Runner, RunnerError
 from agent.settings import Settings
@@ -27,6 +27,7 @@ from agent.telemetry import TelemetryReader
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
+from protos.runtime import RuntimeOffer, RuntimeRequest
 from protos.version import __version__
 
 __all__ = ["Check", "Verdict", "examine"]
@@ -56,11 +57,12 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
     """Every check, in the order in which a fault would be met. Raises nothing for a fault: that is a Check."""
     yield _python()
     yield _state(settings)
-    async for check in _tracker(settings):
-        yield check
-    async for check in _runner(settings):
-        yield check
     fingerprint = read_fingerprint()
+    offers: list[RuntimeOffer] = []
+    async for check in _tracker(settings, fingerprint, offers):
+        yield check
+    async for check in _runner(settings, offers):
+        yield check
     yield _board(fingerprint)
     yield _governor(fingerprint)
     yield _temperature()
@@ -83,7 +85,8 @@ def _state(settings: Settings) -> Check:
         return Check("state folder", Verdict.FAILED, f"{settings.state_dir}: {error.strerror}", "free some disk space")
 
 
-async def _tracker(settings: Settings) -> AsyncIterator[Check]:
+async def _tracker(settings: Settings, fingerprint: Fingerprint, offers: list[RuntimeOffer]) -> AsyncIterator[Check]:
+    """What the tracker has for this board's full mode is added to ``offers``."""
     if settings.tracker:
         addresses: Sequence[str] = [settings.tracker]
     else:
@@ -99,7 +102,10 @@ async def _tracker(settings: Settings) -> AsyncIterator[Check]:
         if check.verdict is Verdict.OK:
             reached.append(address)
     for address in reached:
-        yield await _answer(address)
+        check = await _answer(address)
+        yield check
+        if check.verdict is Verdict.OK and settings.takes_runtime and not offers:
+            yield await _offer(address, fingerprint, offers)
 
 
 async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
@@ -156,31 +162,50 @@ async def _answer(address: str) -> Check:
     return Check("tracker", Verdict.OK, said)
 
 
-async def _runner(settings: Settings) -> AsyncIterator[Check]:
+async def _offer(address: str, fingerprint: Fingerprint, offers: list[RuntimeOffer]) -> Check:
+    remedy = "kernels run here all the same; whole models need the runtime"
+    try:
+        offer = await ask_runtime(address, RuntimeRequest(fingerprint.arch, fingerprint.libc))
+    except LinkLostError as error:
+        return Check("runtime", Verdict.FAILED, f"{address} did not answer: {error}", "ask again")
+    if offer is None:
+        return Check("runtime", Verdict.HINT, "the tracker is older and sends no TVM runtime", "upgrade the tracker")
+    offers.append(offer)
+    if offer.runtime is None:
+        return Check("runtime", Verdict.HINT, offer.reason, remedy)
+    size = f"{offer.runtime.size / (1 << 20):.1f} MB"
+    said = f"the tracker has TVM {offer.runtime.tvm_version} for {offer.runtime.arch} with {offer.runtime.libc}, {size}"
+    return Check("runtime", Verdict.OK, said)
+
+
+async def _runner(settings: Settings, offers: Sequence[RuntimeOffer]) -> AsyncIterator[Check]:
     try:
         runner, info = await start_runner(settings)
     except RunnerUnusableError as error:
         yield Check("runner", Verdict.FAILED, str(error), "no kernel can run here until it starts")
         return
     try:
-        yield _mode(settings, info)
+        yield _mode(settings, info, offers)
         yield await _kernel(runner, settings)
     finally:
         await runner.stop()
 
 
-def _mode(settings: Settings, info: RunnerInfo) -> Check:
+def _mode(settings: Settings, info: RunnerInfo, offers: Sequence[RuntimeOffer]) -> Check:
     if info.mode is RunnerMode.FULL:
         versions = f"TVM {info.tvm_version or 'of unknown version'}, tvm-ffi {info.tvm_ffi_version or 'unknown'}"
         return Check("runner", Verdict.OK, f"full mode, {info.threads} threads, {versions}")
     said = f"micro mode, {info.threads} threads: kernels run, whole models do not"
     if settings.mode == "micro":
         return Check("runner", Verdict.OK, f"{said} (as asked by --mode micro)")
+    if any(offer.runtime for offer in offers):
+        said = f"micro mode, {info.threads} threads, until the first join brings TVM's runtime for full mode"
+        return Check("runner", Verdict.OK, said)
     return Check(
         "runner",
-        Verdict.HINT,
+        Verdict.FAILED if settings.mode == "full" else Verdict.HINT,
         f"{said}, because libtvm_ffi.so and libtvm_runtime.so are not among this Python's packages",
-        "for whole models install apache-tvm, or name the folder of the two with --runtime DIR",
+        "a tracker that has them sends them at a join; --runtime DIR names a folder of the two",
     )
 
 

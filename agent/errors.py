@@ -7,6 +7,7 @@ __all__ = [
     "EXIT_OK",
     "AgentError",
     "ArtifactError",
+    "LinkLostError",
     "RefusedError",
     "RunnerUnusableError",
     "SettingsError",
@@ -57,3 +58,7 @@ class RunnerUnusableError(AgentError):
 
 class ArtifactError(AgentError):
     """A library or parameter file did not reach this board whole. Never the kernel's fault."""
+
+
+class LinkLostError(ArtifactError):
+    """The tracker went away meanwhile: the same may be asked of it once it is back."""

@@ -6,14 +6,14 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from agent.errors import ArtifactError
+from agent.errors import ArtifactError, LinkLostError
 from agent.events import Event, Heard, LinkDown, LinkUp, Unreadable
 from agent.messages import (
     Acknowledged,
@@ -28,14 +28,16 @@ from agent.messages import (
 )
 from protos.channel import MESSAGE_OPTIONS, ping_options
 from protos.convert import from_message, to_message
-from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2
+from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2, runtime_pb2
 from protos.measurement import Measurement, MeasureRequest
+from protos.runtime import RuntimeOffer, RuntimeRequest
 
-__all__ = ["Link", "TrackerStatus", "ask_status"]
+__all__ = ["Link", "TrackerStatus", "ask_runtime", "ask_status"]
 
 log = logging.getLogger(__name__)
 
 _PING_EVERY_S = 10.0
+_ANSWER_WITHIN_S = 15.0
 
 _CHANNEL_OPTIONS = [
     *MESSAGE_OPTIONS,
@@ -48,6 +50,14 @@ _CHANNEL_OPTIONS = [
 #: What is sent together is about this large at most: a message has a limit, and outputs may come near it alone.
 _TOGETHER_BYTES = 1 << 20
 
+
+#: What a call ends with when the tracker or the way to it is gone, not refused by a tracker that is there.
+_LOST = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNKNOWN,
+}
 
 #: Word of a trial that began waits this long for company: most are over by then, and leave with their measurement.
 _LINGER_S = 0.5
@@ -73,14 +83,14 @@ class Link:
         self._outgoing = _Outgoing()
         self._reading: asyncio.Task[None] | None = None
 
-    async def open(self, addresses: Sequence[str]) -> None:
-        """Start a stream to the first of ``addresses`` (host:port) that answers. Delivers LinkUp at once:
+    async def open(self, addresses: Sequence[str], prepare: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Start a stream to the first of ``addresses`` (host:port) that answers, after ``prepare``, which may ask
+        and fetch; LinkLostError in it ends this opening. Delivers LinkUp when the stream may be written to:
         the first message says whether anybody is there."""
         await self.close()
         self._channel = open_channel(addresses, self._ping_every_s)
         self._outgoing = _Outgoing()
-        self._reading = self._spawn(self._read(self._channel, self._outgoing))
-        self._deliver(LinkUp())
+        self._reading = self._spawn(self._read(self._channel, self._outgoing, prepare))
 
     def send(self, message: FromAgent) -> None:
         """Queue ``message`` on the open stream; without one it is dropped, as the session expects."""
@@ -112,17 +122,32 @@ class Link:
             async for chunk in stub.FetchArtifact(fleet_pb2.ArtifactRequest(digest=digest)):
                 yield chunk.data
         except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
-            raise ArtifactError(f"artifact {digest[:12]} did not arrive: {_why(error)}") from error
+            lost = isinstance(error, grpc.aio.UsageError) or error.code() in _LOST
+            kind = LinkLostError if lost else ArtifactError
+            raise kind(f"artifact {digest[:12]} did not arrive: {_why(error)}") from error
 
-    async def _read(self, channel: grpc.aio.Channel, outgoing: _Outgoing) -> None:
+    async def ask_runtime(self, request: RuntimeRequest) -> RuntimeOffer | None:
+        """What the tracker has for this board; None: it is older and has none for any. Raises LinkLostError."""
+        if self._channel is None:
+            raise LinkLostError("the link to the tracker is down")
+        return await _ask_runtime(self._channel, request)
+
+    async def _read(
+        self, channel: grpc.aio.Channel, outgoing: _Outgoing, prepare: Callable[[], Awaitable[None]] | None
+    ) -> None:
         mine = asyncio.current_task()
         try:
+            if prepare is not None:
+                await prepare()
+            self._deliver(LinkUp())
             call = fleet_pb2_grpc.FleetStub(channel).Connect(outgoing.messages())
             async for message in call:
                 self._receive(message)
             reason = "the tracker ended the stream"
         except grpc.aio.AioRpcError as error:
             reason = _why(error)
+        except LinkLostError as error:
+            reason = str(error)
         except asyncio.CancelledError as cancelled:
             if self._reading is not mine:  # close() wants it so
                 raise
@@ -220,6 +245,27 @@ def _why(error: grpc.aio.AioRpcError | grpc.aio.UsageError) -> str:
         return str(error)
     details = (error.details() or "").rpartition("last error: ")[2].removeprefix("UNKNOWN: ")
     return f"{details} ({error.code().name})" if details else error.code().name
+
+
+async def ask_runtime(address: str, request: RuntimeRequest) -> RuntimeOffer | None:
+    """As Link.ask_runtime, of the tracker at ``address`` (host:port), to which there is no link."""
+    async with open_channel([address]) as channel:
+        return await _ask_runtime(channel, request)
+
+
+async def _ask_runtime(channel: grpc.aio.Channel, request: RuntimeRequest) -> RuntimeOffer | None:
+    message = to_message(runtime_pb2.RuntimeRequest, request)
+    try:
+        answer = await fleet_pb2_grpc.FleetStub(channel).GetRuntime(message, timeout=_ANSWER_WITHIN_S)
+    except grpc.aio.UsageError as error:
+        raise LinkLostError(_why(error)) from error
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            return None
+        if error.code() in _LOST:
+            raise LinkLostError(_why(error)) from error
+        return RuntimeOffer(reason=f"the tracker cannot say whether it has TVM's runtime: {_why(error)}")
+    return from_message(RuntimeOffer, answer)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,11 @@ class Settings:
             raise SettingsError("micro mode does without TVM's runtime: leave out --runtime")
 
     @property
+    def takes_runtime(self) -> bool:
+        """Whether TVM's runtime may come from the tracker: nobody chose another, or none."""
+        return self.runner == "native" and self.mode != "micro" and self.runtime_dir is None
+
+    @property
     def slots(self) -> int:
         """Trials held at once: the one running and those prefetched."""
         return 1 + self.prefetch

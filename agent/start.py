@@ -13,12 +13,22 @@ from agent.discovery import locate
 from agent.errors import RunnerUnusableError
 from agent.fingerprint import read_fingerprint
 from agent.messages import Join
-from agent.runner import NativeRunner, Runner, RunnerError, SyntheticRunner, find_runner, find_runtime
+from agent.runner import (
+    NativeRunner,
+    Runner,
+    RunnerError,
+    RuntimeLibraries,
+    SyntheticRunner,
+    find_runner,
+    find_runtime,
+)
+from agent.runtime import BoardRuntime, RuntimeFolder
 from agent.settings import Settings
-from agent.state_folder import StateFolder, open_state
+from agent.state_folder import StateFolder, open_state, runtime_folder
 from agent.telemetry import TelemetryReader
 from protos.device import RunnerInfo
 from protos.discovery import PROTOCOL_VERSION
+from protos.runtime import RuntimeRequest
 
 __all__ = ["start_agent", "start_runner"]
 
@@ -42,23 +52,35 @@ def _give_way() -> None:
 
 
 async def start_runner(settings: Settings) -> tuple[Runner, RunnerInfo]:
-    """The runner that ``settings`` ask for, started. Raises RunnerUnusableError with the remedy."""
+    """The runner that ``settings`` ask for, started with what this board has. Raises RunnerUnusableError.
+
+    Where the tracker may send TVM's runtime it can be in micro mode still, though full mode was asked for.
+    """
     if settings.runner == "synthetic":
         synthetic = SyntheticRunner(settings.synthetic)
         return synthetic, await synthetic.start()
     libraries = None if settings.mode == "micro" else find_runtime(settings.runtime_dir)
-    if libraries is None and (settings.mode == "full" or settings.runtime_dir is not None):
-        where = f"in {settings.runtime_dir}" if settings.runtime_dir else "among this Python's packages"
+    if libraries is None and settings.runtime_dir is not None:
         raise RunnerUnusableError(
-            f"full mode needs libtvm_ffi.so and libtvm_runtime.so, and they are not {where}: "
-            "name their folder with --runtime DIR, or use --mode micro"
+            f"full mode needs libtvm_ffi.so and libtvm_runtime.so, and they are not in {settings.runtime_dir}: "
+            "leave out --runtime, and the tracker sends them"
         )
+    if libraries is None and settings.takes_runtime:
+        libraries = RuntimeFolder(runtime_folder(settings.state_dir)).last()
     try:
-        native = NativeRunner(find_runner(), libraries, settings.threads)
-        return native, await native.start()
+        return await _started(settings, libraries)
     except RunnerError as error:
+        if libraries is not None and settings.takes_runtime:
+            log.warning("TVM's runtime on this board does not start, the tracker's may: %s", error)
+            with contextlib.suppress(RunnerError):
+                return await _started(settings, None)
         remedy = "; --mode micro does without TVM's runtime" if libraries else ""
         raise RunnerUnusableError(f"{error}{remedy}") from error
+
+
+async def _started(settings: Settings, libraries: RuntimeLibraries | None) -> tuple[NativeRunner, RunnerInfo]:
+    native = NativeRunner(find_runner(), libraries, settings.threads)
+    return native, await native.start()
 
 
 async def _run(settings: Settings, state: StateFolder) -> int:
@@ -102,6 +124,13 @@ def _board(settings: Settings, state: StateFolder, runner: Runner, info: RunnerI
         slots=settings.slots,
         short_slots=settings.short_slots,
     )
+    runtime = None
+    if isinstance(runner, NativeRunner) and settings.takes_runtime:
+        asks = RuntimeRequest(fingerprint.arch, fingerprint.libc)
+        folder, required = RuntimeFolder(state.runtime), settings.mode == "full"
+        # One that is installed and did not start is as good as none.
+        installed = found if (found := find_runtime()) == runner.libraries else None
+        runtime = BoardRuntime(runner, info, folder, asks, installed, required=required)
     return Board(
         join=join,
         runner=runner,
@@ -109,4 +138,5 @@ def _board(settings: Settings, state: StateFolder, runner: Runner, info: RunnerI
         locate=functools.partial(locate, settings),
         cache_dir=state.artifacts,
         cache_bytes=settings.cache_bytes,
+        runtime=runtime,
     )

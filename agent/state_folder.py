@@ -1,4 +1,4 @@
-"""The agent's folder on the board: its identity, its lock, its artifact cache."""
+"""The agent's folder on the board: its identity, its lock, its artifact cache, TVM's runtime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.errors import SettingsError, StateInUseError
 
-__all__ = ["StateFolder", "open_state"]
+__all__ = ["StateFolder", "open_state", "runtime_folder"]
 
 
 class StateFolder:
@@ -24,6 +24,16 @@ class StateFolder:
     @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
+
+    @property
+    def runtime(self) -> Path:
+        """TVM's runtime as trackers sent it."""
+        return runtime_folder(self.root)
+
+
+def runtime_folder(root: Path) -> Path:
+    """Where it lies in the state folder ``root``, which need not be held to look."""
+    return root / "runtime"
 
 
 @contextmanager

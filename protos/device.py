@@ -52,7 +52,10 @@ class RunnerMode(str, Enum):
 
 @dataclass(frozen=True)
 class RunnerInfo:
-    """The program that executes kernels on a board. ``threads`` is what a parallel kernel gets."""
+    """The program that executes kernels on a board. ``threads`` is what a parallel kernel gets.
+
+    ``full_mode_missing``: why it is in micro mode, a clause; "" in full mode or where micro was asked for.
+    """
 
     mode: RunnerMode | None = None
     protocol_version: int = 0
@@ -60,6 +63,7 @@ class RunnerInfo:
     tvm_ffi_version: str = ""
     threads: int = 0
     target_kinds: tuple[str, ...] = ()
+    full_mode_missing: str = ""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from tracker.services.jobs import Jobs
 from tracker.services.local_workers import LocalWorkers
 from tracker.services.measuring import Measuring
 from tracker.services.records import Records
+from tracker.services.runtimes import Runtimes
 from tracker.services.store_thread import StoreThread
 from tracker.services.workers import Workers
 from tracker.store import SqliteStore, StateFolder
@@ -119,6 +120,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         folder = StateFolder(settings.state)
         stack.callback(folder.release)
         artifacts = ArtifactStore(folder.path / "artifacts")
+        runtimes = Runtimes(artifacts, folder.path / "runtimes.jsonl")
         store = StoreThread(SqliteStore(folder.path / "tracker.db"), asyncio.get_running_loop())
         stack.push_async_callback(store.stop)
         release = __version__
@@ -128,11 +130,18 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         workers = Workers(jobs, measuring, store, artifacts)
         await fleet.load(measuring)
         control = ControlServicer(
-            settings.farm, release, fleet, jobs, Records(fleet, store), artifacts, measuring=measuring, workers=workers
+            settings.farm,
+            release,
+            fleet,
+            jobs,
+            Records(fleet, store),
+            artifacts,
+            runtimes,
+            measuring=measuring,
+            workers=workers,
         )
-        server, port = await serve(
-            settings.host, settings.port, FleetServicer(settings.farm, release, fleet, measuring, artifacts), control
-        )
+        boards = FleetServicer(settings.farm, release, fleet, measuring, artifacts, runtimes)
+        server, port = await serve(settings.host, settings.port, boards, control)
         stack.push_async_callback(server.stop, _STOP_S)
         await workers.load()
         stack.push_async_callback(workers.stop)

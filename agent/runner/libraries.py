@@ -10,9 +10,9 @@ from pathlib import Path
 
 from agent.runner.report import RunnerError
 
-__all__ = ["RuntimeLibraries", "find_runner", "find_runtime", "runner_arch"]
+__all__ = ["EXTRA", "FFI", "RUNTIME", "RuntimeLibraries", "find_runner", "find_runtime", "runner_arch"]
 
-_FFI, _RUNTIME, _EXTRA = "libtvm_ffi.so", "libtvm_runtime.so", "libtvm_runtime_extra.so"
+FFI, RUNTIME, EXTRA = "libtvm_ffi.so", "libtvm_runtime.so", "libtvm_runtime_extra.so"
 _ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "armv8l": "armv7l"}
 
 
@@ -53,12 +53,12 @@ def find_runner(arch: str | None = None) -> Path:
 def find_runtime(directory: Path | None = None) -> RuntimeLibraries | None:
     """TVM's runtime in ``directory``, else among the installed distributions, which are not imported."""
     if directory is not None:
-        return _complete(directory / _FFI, directory / _RUNTIME, directory / _EXTRA, "", "")
+        return _complete(directory / FFI, directory / RUNTIME, directory / EXTRA, "", "")
     ffi, ffi_version = _installed("apache-tvm-ffi", "tvm_ffi/lib")
     tvm, tvm_version = _installed("apache-tvm", "tvm/lib")
     if ffi is None or tvm is None:
         return None
-    return _complete(ffi / _FFI, tvm / _RUNTIME, tvm / _EXTRA, tvm_version, ffi_version)
+    return _complete(ffi / FFI, tvm / RUNTIME, tvm / EXTRA, tvm_version, ffi_version)
 
 
 def _installed(distribution: str, folder: str) -> tuple[Path | None, str]:

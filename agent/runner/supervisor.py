@@ -50,6 +50,8 @@ class NativeRunner:
         self._ahead: dict[str, int] = {}  # trial_id -> sequence of what waits in the runner, or has begun
         self._sending = asyncio.Lock()
         self._running = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._cancelled = False
 
     async def start(self) -> RunnerInfo:
@@ -65,6 +67,25 @@ class NativeRunner:
             target_kinds=("llvm",),
         )
 
+    async def equip(self, libraries: RuntimeLibraries | None) -> RunnerInfo:
+        """Go on with other ``libraries``, None for micro mode, once the trial at hand has ended.
+
+        Raises RunnerError where that does not start; the runner then goes on with those that it had.
+        """
+        await self._idle.wait()
+        async with self._sending:
+            before, self._libraries = self._libraries, libraries
+            try:
+                return await self.start()
+            except BaseException:
+                self._libraries = before
+                raise
+
+    @property
+    def libraries(self) -> RuntimeLibraries | None:
+        """What it runs with; None in micro mode."""
+        return self._libraries
+
     @property
     def pid(self) -> int | None:
         """Of the runner's process while it lives."""
@@ -74,6 +95,7 @@ class NativeRunner:
         if self._running:
             raise RunnerError("a runner was asked for two trials at once")
         self._running, self._cancelled = True, False
+        self._idle.clear()
         try:
             return await self._run(request)
         except asyncio.CancelledError:
@@ -82,6 +104,7 @@ class NativeRunner:
             raise
         finally:
             self._running = False
+            self._idle.set()
 
     async def _run(self, request: LocalRequest) -> RunReport:
         silence_s = request.request.limits.run_timeout_s + _SILENCE_S

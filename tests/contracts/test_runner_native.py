@@ -18,7 +18,16 @@ import numpy as np
 import psutil
 import pytest
 
-from agent.runner import LocalRequest, LocalTransport, NativeRunner, RunnerError, RunReport, find_runner, find_runtime
+from agent.runner import (
+    LocalRequest,
+    LocalTransport,
+    NativeRunner,
+    RunnerError,
+    RunReport,
+    RuntimeLibraries,
+    find_runner,
+    find_runtime,
+)
 from agent.runner.connection import Connection, RunnerDiedError
 from agent.runner.transport import Process
 from protos.device import RunnerMode
@@ -207,6 +216,29 @@ async def test_a_model_runs_in_full_mode_and_is_refused_in_micro(runner: NativeR
     np.testing.assert_allclose(array(report.outputs[1]), np.maximum(product - 4, 0), rtol=1e-4, atol=1e-5)
     assert len(report.run_secs) == 3
     assert all(secs > 0 for secs in report.run_secs)
+
+
+async def test_libraries_need_neither_their_names_nor_each_other_beside_them(tmp_path: Path) -> None:
+    """As a board has them that got them from its tracker: by digest."""
+    found = find_runtime()
+    assert found is not None
+    assert found.extra is not None
+    ffi, runtime, extra = (
+        Path(shutil.copy(path, tmp_path / f"{number:064}.so"))
+        for number, path in enumerate((found.ffi, found.runtime, found.extra))
+    )
+    path, w = kernels.model_params()
+    shape = (kernels.MODEL_SIZE, kernels.MODEL_SIZE)
+    args = (Argument(shape, "float32", fill_seed=5), Argument(shape, "float32", param="w"))
+    native = NativeRunner(find_runner(), RuntimeLibraries(ffi, runtime, extra))
+    try:
+        assert (await native.start()).mode is RunnerMode.FULL
+        report = await native.run(request_of(kernels.model(), *args, outputs=(0,), kind=ProgramKind.MODEL, params=path))
+        assert report.outcome is Outcome.OK, report.detail
+        product = kernels.splitmix_uniform(5, shape) @ w
+        np.testing.assert_allclose(array(report.outputs[0]), product, rtol=1e-5)
+    finally:
+        await native.stop()
 
 
 # The timing plan

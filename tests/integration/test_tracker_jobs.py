@@ -334,7 +334,12 @@ def test_a_result_without_its_files_is_no_result(tracker: TrackerProcess, worker
 
 
 @pytest.mark.parametrize(
-    ("hello", "sentence"), [({"protocol_version": 99}, "upgrade the tracker"), ({"worker_id": ""}, "no id")]
+    ("hello", "sentence"),
+    [
+        ({"protocol_version": 99}, "upgrade the tracker"),
+        ({"worker_id": ""}, "no id"),
+        ({"versions": {"tvm": "0.26.0"}}, "the worker on h has TVM 0.26.0 and this farm works with 0.27.0"),
+    ],
 )
 def test_workers_that_are_refused(tracker: TrackerProcess, worker: Make, hello: dict[str, Any], sentence: str) -> None:
     refused = worker(**hello)

@@ -10,9 +10,17 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["AgentProcess"]
+__all__ = ["AgentProcess", "without_tvm"]
 
 _ROOT = Path(__file__).parents[2]
+
+
+def without_tvm(folder: Path) -> dict[str, str]:
+    """The environment of a Python without TVM: empty packages of its names hide the installed ones."""
+    for package in ("tvm", "tvm_ffi"):
+        (folder / package).mkdir(parents=True, exist_ok=True)
+        (folder / package / "__init__.py").touch()
+    return {"PYTHONPATH": f"{folder}:{_ROOT}"}
 
 
 class AgentProcess:

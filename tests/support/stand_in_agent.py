@@ -38,6 +38,7 @@ def fingerprint(hostname: str = "bench") -> Fingerprint:
 
 def join_message(device_id: str, **changes: Any) -> fleet_pb2.Join:
     runner = RunnerInfo(changes.pop("mode", RunnerMode.FULL), 1, "0.27.0", "0.1.14", 4, ("llvm",))
+    runner = changes.pop("runner", runner)
     join = fleet_pb2.Join(
         protocol_version=changes.pop("protocol_version", PROTOCOL_VERSION),
         device_id=device_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +12,7 @@ import grpc.aio
 
 from protos.convert import from_message, to_message
 from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2, fleet_pb2_grpc, measurement_pb2
+from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2, fleet_pb2_grpc, measurement_pb2, runtime_pb2
 from protos.measurement import (
     Argument,
     Artifact,
@@ -23,6 +23,7 @@ from protos.measurement import (
     ProgramKind,
     TimingPlan,
 )
+from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 
 __all__ = ["StandInTracker", "make_request"]
 
@@ -43,6 +44,11 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
         self.protocol_version = PROTOCOL_VERSION
         self.artifacts: dict[str, bytes] = {}
         self.fetched: list[str] = []
+        #: What boards are offered; None: a tracker that is older than that.
+        self.offer: RuntimeOffer | None = None
+        self.asked_runtime: list[RuntimeRequest] = []
+        #: Artifacts of which only the first piece comes.
+        self.broken_off: set[str] = set()
         #: Cleared: an artifact asked for does not come.
         self.sending = asyncio.Event()
         self.sending.set()
@@ -184,9 +190,24 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
             return
         for start in range(0, len(data), 64 << 10):
             yield fleet_pb2.ArtifactChunk(data=data[start : start + (64 << 10)])
+            if request.digest in self.broken_off:
+                await asyncio.Event().wait()
+
+    async def GetRuntime(self, request: Any, context: Any) -> runtime_pb2.RuntimeOffer:
+        self.asked_runtime.append(from_message(RuntimeRequest, request))
+        if self.offer is None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        return to_message(runtime_pb2.RuntimeOffer, self.offer)
 
     async def GetStatus(self, request: Any, context: Any) -> control_pb2.Status:
         return control_pb2.Status(farm="stand-in", version="0.1.0", protocol_version=self.protocol_version)
+
+    def offer_runtime(self, files: Mapping[str, bytes], *, arch: str = "x86_64", version: str = "9.9.9") -> Runtime:
+        """Offer these libraries, by name, to every board that asks."""
+        libraries = tuple(RuntimeLibrary(name, self.put_artifact(data)) for name, data in files.items())
+        runtime = Runtime(arch, "glibc 2.17", version, version, libraries)
+        self.offer = RuntimeOffer(runtime, tvm_version=version)
+        return runtime
 
     def put_artifact(self, data: bytes, *, inline: bool = False) -> Artifact:
         """Offer ``data``; the Artifact that names it."""

@@ -118,6 +118,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                 ("system", ", ".join(filter(None, (board.os, board.kernel, board.libc)))),
                 ("agent", f"{board.agent_version} on Python {board.python_version}"),
                 ("runner", ", ".join([f"{mode} mode", plural(runner.threads, "thread"), *versions])),
+                ("no full mode", runner.full_mode_missing),
                 ("class", device.device_class),
                 ("target", device.target),
                 ("derived", device.target_origin),

@@ -13,6 +13,7 @@ import platformdirs
 
 from protos.discovery import DEFAULT_PORT
 from tracker.cli.parsing import ADDRESS
+from tracker.cli.runtime import runtime
 from tracker.cli.status import status
 
 __all__ = ["tracker"]
@@ -109,4 +110,5 @@ def worker(address: str, builders: int | None, worker_id: str | None) -> None:
     os.execv(command[0], command)
 
 
+tracker.add_command(runtime)
 tracker.add_command(status)

@@ -18,7 +18,7 @@ import grpc
 from protos.channel import MESSAGE_OPTIONS, ping_options
 from protos.convert import from_message, to_message
 from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2
+from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2, runtime_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
 from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
 from tracker.client.measure_calls import MeasureCalls
@@ -35,6 +35,7 @@ from tracker.domain import (
     Pool,
     Record,
     RecordFilter,
+    Runtime,
 )
 
 __all__ = ["ConnectionLost", "FarmClient", "FarmStatus", "open_channel"]
@@ -243,6 +244,20 @@ class FarmClient:
                 yield part.data
         finally:
             call.cancel()
+
+    # -- TVM's runtime for boards
+
+    def runtimes(self) -> list[Runtime]:
+        """What boards can have, by architecture."""
+        with self._errors():
+            answer = self._stub.ListRuntimes(control_pb2.ListRuntimesRequest(), timeout=CALL_TIMEOUT_S)
+        return [from_message(Runtime, runtime) for runtime in answer.runtimes]
+
+    def put_runtime(self, runtime: Runtime) -> Runtime:
+        """Offer ``runtime`` to boards from now on; its libraries were sent with ``put_artifact``."""
+        message = to_message(runtime_pb2.Runtime, runtime)
+        with self._errors():
+            return from_message(Runtime, self._stub.PutRuntime(message, timeout=CALL_TIMEOUT_S))
 
     # -- measuring
 

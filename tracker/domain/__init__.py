@@ -14,6 +14,7 @@ from protos.measurement import (
     Timeline,
     TimingPlan,
 )
+from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
     Job,
@@ -69,6 +70,10 @@ __all__ = [
     "RecordFilter",
     "RunnerInfo",
     "RunnerMode",
+    "Runtime",
+    "RuntimeLibrary",
+    "RuntimeOffer",
+    "RuntimeRequest",
     "Shape",
     "Step",
     "StepTime",

@@ -8,11 +8,11 @@ __all__ = [
     "InvalidRequest",
     "NotFound",
     "NotPossible",
-    "ProtocolMismatch",
     "StateFolderInUse",
     "StateFolderUnusable",
     "StoreFull",
     "StoreTooNew",
+    "VersionMismatch",
 ]
 
 
@@ -32,8 +32,8 @@ class NotPossible(FarmError):
     """The request is fine; the farm's present state does not allow it."""
 
 
-class ProtocolMismatch(NotPossible):
-    """The two sides speak versions of the messages that cannot work together."""
+class VersionMismatch(NotPossible):
+    """Two sides of the farm have versions that cannot work together."""
 
 
 class StoreFull(FarmError):

@@ -9,35 +9,25 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from protos.discovery import PROTOCOL_VERSION
+from protos.version import __version__
 from tracker.domain import BUILT_IN_POOLS, Device, DeviceState, Join, Pool, Telemetry, matches
+from tracker.domain.compatibility import check_protocol, check_release, check_tvm
 from tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
-from tracker.domain.errors import InvalidRequest, NotFound, NotPossible, ProtocolMismatch
+from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.target import derive_target
 from tracker.services.board import Board, BoardListener, Order
 from tracker.services.store_thread import StoreThread
 
-__all__ = ["HEARTBEAT_S", "OLDEST_PROTOCOL", "Fleet", "check_protocol"]
+__all__ = ["HEARTBEAT_S", "Fleet"]
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 5.0
 #: A board that misses this many heartbeats is lost.
 _MISSED = 3
-#: Peers with an older version of the messages are refused.
-OLDEST_PROTOCOL = 2
 #: A connected board's telemetry and counters reach the store this often.
 _STORE_S = 30.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-
-
-def check_protocol(version: int, side: str) -> None:
-    """Raises ProtocolMismatch, naming the side to change, when ``version`` of ``side`` is not served here."""
-    if OLDEST_PROTOCOL <= version <= PROTOCOL_VERSION:
-        return
-    spoken = f"protocol version {version}, this tracker {OLDEST_PROTOCOL} to {PROTOCOL_VERSION}"
-    newer = version > PROTOCOL_VERSION
-    raise ProtocolMismatch(f"the {side} speaks {spoken}: upgrade the {'tracker' if newer else side}")
 
 
 class Fleet:
@@ -80,10 +70,12 @@ class Fleet:
     def join(self, join: Join, send: Callable[[Order | None], None]) -> Board:
         """A board connects. ``send`` carries orders to it, None ends its stream.
 
-        A device that is connected already is replaced. Raises ProtocolMismatch or InvalidRequest, one sentence that
+        A device that is connected already is replaced. Raises VersionMismatch or InvalidRequest, one sentence that
         says what to change.
         """
         check_protocol(join.protocol_version, "agent")
+        check_release(join.fingerprint.agent_version, __version__)
+        check_tvm(join.runner.tvm_version, "agent", join.fingerprint.hostname)
         self._check(join)
         if (before := self._boards.get(join.device_id)) is not None:
             there, here = before.device.fingerprint.hostname, join.fingerprint.hostname

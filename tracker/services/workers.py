@@ -9,10 +9,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 
 from tracker.domain import Job, JobFailure, JobProgress, JobResult, JobState, WorkerHello
+from tracker.domain.compatibility import check_protocol, check_tvm
 from tracker.domain.errors import FarmError, InvalidRequest
 from tracker.domain.job_life import failed, finished, started
 from tracker.services.artifacts import ArtifactStore
-from tracker.services.fleet import check_protocol
 from tracker.services.jobs import Jobs
 from tracker.services.measuring import Measuring
 from tracker.services.store_thread import StoreThread
@@ -118,9 +118,10 @@ class Workers:
     async def connect(self, hello: WorkerHello, send: Callable[[WorkOrder | None], None]) -> WorkerSession:
         """A worker is there. It keeps the job that it runs if that is still its, else is told to drop it.
 
-        Raises ProtocolMismatch or InvalidRequest.
+        Raises VersionMismatch or InvalidRequest.
         """
         check_protocol(hello.protocol_version, "worker")
+        check_tvm(hello.versions.get("tvm", ""), "worker", hello.host)
         if not hello.worker_id:
             raise InvalidRequest("the worker sent no id: upgrade the worker")
         session = WorkerSession(hello, send)

@@ -1,4 +1,4 @@
-"""Service Control, what people and programs ask: status, devices, pools, jobs, records, artifacts."""
+"""Service Control, what people and programs ask: status, devices, pools, jobs, records, artifacts, runtimes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 from protos.convert import to_message
 from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
-from tracker.domain import Artifact, Job, JobSpec, JobState, RecordFilter
+from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2, runtime_pb2
+from tracker.domain import Artifact, Job, JobSpec, JobState, RecordFilter, Runtime
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.records import Records
+from tracker.services.runtimes import Runtimes
 from tracker.wire.streams import StreamServicer
 from tracker.wire.values import read
 
@@ -30,6 +31,7 @@ class ControlServicer(StreamServicer):
         jobs: Jobs,
         records: Records,
         artifacts: ArtifactStore,
+        runtimes: Runtimes,
         **streams: Any,
     ) -> None:
         super().__init__(**streams)
@@ -39,6 +41,7 @@ class ControlServicer(StreamServicer):
         self._jobs = jobs
         self._records = records
         self._artifacts = artifacts
+        self._runtimes = runtimes
 
     async def GetStatus(self, request: control_pb2.GetStatusRequest, context: Any) -> control_pb2.Status:
         jobs = await self._jobs.counts()
@@ -115,6 +118,15 @@ class ControlServicer(StreamServicer):
     async def GetArtifact(self, request: control_pb2.GetArtifactRequest, context: Any) -> None:
         async for chunk in self._artifacts.get(request.digest):
             await context.write(control_pb2.ArtifactDownload(data=chunk))
+
+    async def ListRuntimes(
+        self, request: control_pb2.ListRuntimesRequest, context: Any
+    ) -> control_pb2.ListRuntimesResponse:
+        runtimes = [to_message(runtime_pb2.Runtime, runtime) for runtime in await self._runtimes.all()]
+        return control_pb2.ListRuntimesResponse(runtimes=runtimes)
+
+    async def PutRuntime(self, request: runtime_pb2.Runtime, context: Any) -> runtime_pb2.Runtime:
+        return to_message(runtime_pb2.Runtime, await self._runtimes.put(read(Runtime, request)))
 
 
 def _job(job: Job) -> job_pb2.Job:

@@ -6,13 +6,15 @@ from typing import Any
 
 import grpc.aio
 
-from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc
-from tracker.domain import Join, Measurement, Telemetry
-from tracker.domain.errors import FarmError, NotPossible, ProtocolMismatch
+from protos.convert import to_message
+from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
+from tracker.domain import Join, Measurement, RuntimeRequest, Telemetry
+from tracker.domain.errors import FarmError, NotPossible, VersionMismatch
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Acknowledge, Board
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
+from tracker.services.runtimes import Runtimes
 from tracker.wire.exchange import exchange
 from tracker.wire.outboxes import BoardOutbox
 from tracker.wire.values import read
@@ -21,12 +23,21 @@ __all__ = ["FleetServicer"]
 
 
 class FleetServicer(fleet_pb2_grpc.FleetServicer):
-    def __init__(self, farm: str, version: str, fleet: Fleet, measuring: Measuring, artifacts: ArtifactStore) -> None:
+    def __init__(
+        self,
+        farm: str,
+        version: str,
+        fleet: Fleet,
+        measuring: Measuring,
+        artifacts: ArtifactStore,
+        runtimes: Runtimes,
+    ) -> None:
         self._farm = farm
         self._version = version
         self._fleet = fleet
         self._measuring = measuring
         self._artifacts = artifacts
+        self._runtimes = runtimes
 
     async def Connect(self, requests: Any, context: Any) -> None:
         first = await context.read()
@@ -40,7 +51,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             board = self._fleet.join(read(Join, first.join), outbox.send)
         except FarmError as e:
             # What hangs on the farm's present state may pass; what the agent is does not change by waiting.
-            passes = isinstance(e, NotPossible) and not isinstance(e, ProtocolMismatch)
+            passes = isinstance(e, NotPossible) and not isinstance(e, VersionMismatch)
             await _refuse(context, str(e), 3 * self._fleet.heartbeat_s if passes else 0.0)
             return
         reason = "its stream ended"
@@ -84,6 +95,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             self._measuring.started(board, trial_id)
         for measurement in message.measurements:
             self._measuring.result(board, read(Measurement, measurement))
+
+    async def GetRuntime(self, request: runtime_pb2.RuntimeRequest, context: Any) -> runtime_pb2.RuntimeOffer:
+        return to_message(runtime_pb2.RuntimeOffer, await self._runtimes.offer(read(RuntimeRequest, request)))
 
     async def FetchArtifact(self, request: fleet_pb2.ArtifactRequest, context: Any) -> None:
         async for chunk in self._artifacts.get(request.digest):

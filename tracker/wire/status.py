@@ -18,7 +18,7 @@ STATUS: dict[type[errors.FarmError], grpc.StatusCode] = {
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.NotPossible: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.ProtocolMismatch: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.VersionMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StoreFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.CannotStart: grpc.StatusCode.UNAVAILABLE,
     errors.StateFolderInUse: grpc.StatusCode.UNAVAILABLE,

@@ -2,6 +2,7 @@ from protos.farm.v1 import device_pb2 as _device_pb2
 from protos.farm.v1 import job_pb2 as _job_pb2
 from protos.farm.v1 import measurement_pb2 as _measurement_pb2
 from protos.farm.v1 import record_pb2 as _record_pb2
+from protos.farm.v1 import runtime_pb2 as _runtime_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -158,6 +159,16 @@ class ArtifactDownload(_message.Message):
     DATA_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class ListRuntimesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListRuntimesResponse(_message.Message):
+    __slots__ = ("runtimes",)
+    RUNTIMES_FIELD_NUMBER: _ClassVar[int]
+    runtimes: _containers.RepeatedCompositeFieldContainer[_runtime_pb2.Runtime]
+    def __init__(self, runtimes: _Optional[_Iterable[_Union[_runtime_pb2.Runtime, _Mapping]]] = ...) -> None: ...
 
 class MeasureCall(_message.Message):
     __slots__ = ("open", "failed_builds", "trials", "cancelled")

@@ -8,6 +8,7 @@ from protos.farm.v1 import device_pb2 as protos_dot_farm_dot_v1_dot_device__pb2
 from protos.farm.v1 import job_pb2 as protos_dot_farm_dot_v1_dot_job__pb2
 from protos.farm.v1 import measurement_pb2 as protos_dot_farm_dot_v1_dot_measurement__pb2
 from protos.farm.v1 import record_pb2 as protos_dot_farm_dot_v1_dot_record__pb2
+from protos.farm.v1 import runtime_pb2 as protos_dot_farm_dot_v1_dot_runtime__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -118,6 +119,16 @@ class ControlStub(object):
                 '/farm.v1.Control/GetArtifact',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetArtifactRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.ArtifactDownload.FromString,
+                _registered_method=True)
+        self.ListRuntimes = channel.unary_unary(
+                '/farm.v1.Control/ListRuntimes',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ListRuntimesRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.ListRuntimesResponse.FromString,
+                _registered_method=True)
+        self.PutRuntime = channel.unary_unary(
+                '/farm.v1.Control/PutRuntime',
+                request_serializer=protos_dot_farm_dot_v1_dot_runtime__pb2.Runtime.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_runtime__pb2.Runtime.FromString,
                 _registered_method=True)
         self.Measure = channel.stream_stream(
                 '/farm.v1.Control/Measure',
@@ -232,6 +243,19 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRuntimes(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutRuntime(self, request, context):
+        """Its libraries are sent with PutArtifact first. Replaces what was kept for its architecture; returns it as kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Measure(self, request_iterator, context):
         """Trials in, measurements out, in any order. Ends every trial it did not answer.
         """
@@ -328,6 +352,16 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.GetArtifact,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.GetArtifactRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ArtifactDownload.SerializeToString,
+            ),
+            'ListRuntimes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRuntimes,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.ListRuntimesRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ListRuntimesResponse.SerializeToString,
+            ),
+            'PutRuntime': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutRuntime,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_runtime__pb2.Runtime.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_runtime__pb2.Runtime.SerializeToString,
             ),
             'Measure': grpc.stream_stream_rpc_method_handler(
                     servicer.Measure,
@@ -773,6 +807,60 @@ class Control(object):
             '/farm.v1.Control/GetArtifact',
             protos_dot_farm_dot_v1_dot_control__pb2.GetArtifactRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_control__pb2.ArtifactDownload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRuntimes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/ListRuntimes',
+            protos_dot_farm_dot_v1_dot_control__pb2.ListRuntimesRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_control__pb2.ListRuntimesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutRuntime(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/PutRuntime',
+            protos_dot_farm_dot_v1_dot_runtime__pb2.Runtime.SerializeToString,
+            protos_dot_farm_dot_v1_dot_runtime__pb2.Runtime.FromString,
             options,
             channel_credentials,
             insecure,

@@ -76,20 +76,22 @@ class Fingerprint(_message.Message):
     def __init__(self, arch: _Optional[str] = ..., board_model: _Optional[str] = ..., hostname: _Optional[str] = ..., clusters: _Optional[_Iterable[_Union[CpuCluster, _Mapping]]] = ..., cpu_features: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., libc: _Optional[str] = ..., python_version: _Optional[str] = ..., agent_version: _Optional[str] = ...) -> None: ...
 
 class RunnerInfo(_message.Message):
-    __slots__ = ("mode", "protocol_version", "tvm_version", "tvm_ffi_version", "threads", "target_kinds")
+    __slots__ = ("mode", "protocol_version", "tvm_version", "tvm_ffi_version", "threads", "target_kinds", "full_mode_missing")
     MODE_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     TVM_VERSION_FIELD_NUMBER: _ClassVar[int]
     TVM_FFI_VERSION_FIELD_NUMBER: _ClassVar[int]
     THREADS_FIELD_NUMBER: _ClassVar[int]
     TARGET_KINDS_FIELD_NUMBER: _ClassVar[int]
+    FULL_MODE_MISSING_FIELD_NUMBER: _ClassVar[int]
     mode: RunnerMode
     protocol_version: int
     tvm_version: str
     tvm_ffi_version: str
     threads: int
     target_kinds: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, mode: _Optional[_Union[RunnerMode, str]] = ..., protocol_version: _Optional[int] = ..., tvm_version: _Optional[str] = ..., tvm_ffi_version: _Optional[str] = ..., threads: _Optional[int] = ..., target_kinds: _Optional[_Iterable[str]] = ...) -> None: ...
+    full_mode_missing: str
+    def __init__(self, mode: _Optional[_Union[RunnerMode, str]] = ..., protocol_version: _Optional[int] = ..., tvm_version: _Optional[str] = ..., tvm_ffi_version: _Optional[str] = ..., threads: _Optional[int] = ..., target_kinds: _Optional[_Iterable[str]] = ..., full_mode_missing: _Optional[str] = ...) -> None: ...
 
 class Telemetry(_message.Message):
     __slots__ = ("at_unix_s", "temperature_c", "frequency_khz", "throttling", "load_1m", "memory_available_bytes", "cpu_percent")

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from protos.farm.v1 import fleet_pb2 as protos_dot_farm_dot_v1_dot_fleet__pb2
+from protos.farm.v1 import runtime_pb2 as protos_dot_farm_dot_v1_dot_runtime__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -40,6 +41,11 @@ class FleetStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.FromString,
                 _registered_method=True)
+        self.GetRuntime = channel.unary_unary(
+                '/farm.v1.Fleet/GetRuntime',
+                request_serializer=protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.FromString,
+                _registered_method=True)
         self.FetchArtifact = channel.unary_stream(
                 '/farm.v1.Fleet/FetchArtifact',
                 request_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.SerializeToString,
@@ -57,6 +63,13 @@ class FleetServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRuntime(self, request, context):
+        """Asked before each Connect by an agent that takes its runtime from the tracker; what it lacks of it comes by FetchArtifact.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchArtifact(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -70,6 +83,11 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.Connect,
                     request_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.SerializeToString,
+            ),
+            'GetRuntime': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRuntime,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.SerializeToString,
             ),
             'FetchArtifact': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchArtifact,
@@ -105,6 +123,33 @@ class Fleet(object):
             '/farm.v1.Fleet/Connect',
             protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.SerializeToString,
             protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRuntime(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Fleet/GetRuntime',
+            protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,7 +12,7 @@ import pytest
 from protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from protos.discovery import PROTOCOL_VERSION
 from tracker.domain import DeviceState, Join
-from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible, ProtocolMismatch
+from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible, VersionMismatch
 from tracker.services.board import Board
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
@@ -154,8 +154,10 @@ async def test_draining(farm: Farm) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "sentence"),
     [
-        ({"protocol_version": PROTOCOL_VERSION + 1}, ProtocolMismatch, "upgrade the tracker"),
-        ({"protocol_version": 0}, ProtocolMismatch, "upgrade the agent"),
+        ({"protocol_version": PROTOCOL_VERSION + 1}, VersionMismatch, "upgrade the tracker"),
+        ({"protocol_version": 0}, VersionMismatch, "upgrade the agent"),
+        ({"fingerprint": replace(BOARD, agent_version="9.0.0")}, VersionMismatch, "upgrade the tracker"),
+        ({"runner": RunnerInfo(RunnerMode.FULL, 1, "0.26.0")}, VersionMismatch, "the agent on pi has TVM 0.26.0"),
         ({"device_id": ""}, InvalidRequest, "no device id"),
         ({"runner": RunnerInfo()}, InvalidRequest, "no runner mode"),
         ({"labels": {"arch": "x86_64"}}, InvalidRequest, "label 'arch' is set by the tracker"),
