@@ -13,11 +13,14 @@ from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telem
 from protos.measurement import Artifact, Outcome, OutputTensor
 from tests.support.records import make_job, make_record, make_tasks
 from tracker.domain import (
+    Desk,
     Device,
     DeviceState,
+    Drain,
     Job,
     JobResult,
     JobState,
+    Lease,
     PackageFile,
     Pool,
     Record,
@@ -89,6 +92,19 @@ def test_a_device_is_kept_as_it_was_last_seen(opened: Open) -> None:
     store.put_device(changed)
     store.put_device(replace(DEVICE, id="d0", name="a-board"))
     assert opened().devices() == [replace(DEVICE, id="d0", name="a-board"), changed]
+
+
+def test_orders_of_a_device_are_kept_apart_from_it(opened: Open) -> None:
+    store = opened()
+    store.put_desk("d1", Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}))
+    store.put_device(DEVICE)
+    store.put_desk("d2", Desk(lease=Lease("ada", 1.0, 2.0)))
+    store.put_desk("d2", Desk())
+    assert opened().desks() == {
+        "d1": Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}),
+        "d2": Desk(),
+    }
+    assert opened().devices() == [DEVICE]
 
 
 def test_pools(opened: Open) -> None:

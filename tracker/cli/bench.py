@@ -134,16 +134,23 @@ def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_clas
     from tracker.cli.tune import user_name
     from tracker.domain import Capacity
 
-    caller = f"farm bench by {user_name() or 'someone'}"
-    replies = client.measure([request], client=caller, pool=pool, device_class=device_class, whole_models=True)
+    user = user_name()
+    replies = client.measure(
+        [request],
+        client=f"farm bench by {user or 'someone'}",
+        pool=pool,
+        device_class=device_class,
+        whole_models=True,
+        user=user,
+    )
     for reply in replies:
         if not isinstance(reply, Capacity):
             return reply
         if not reply.devices:
             of_class = f" of class {device_class}" if device_class else ""
             raise FarmError(
-                f"Pool {pool} has no connected device{of_class} that runs whole models "
-                "(`farm devices show NAME`: runner in full mode)."
+                f"Pool {pool} has no connected device{of_class} that runs whole models (`farm devices show NAME`: "
+                "runner in full mode) and takes your work (`farm devices`: drained, or another's under lease)."
                 + (" Others may run it with --any-class." if device_class else "")
             )
     raise FarmError("The tracker ended the measurement without an answer: its log may tell why.")

@@ -14,6 +14,7 @@ from protos.measurement import (
     Timeline,
     TimingPlan,
 )
+from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
     Job,
@@ -39,9 +40,11 @@ __all__ = [
     "Artifact",
     "Capacity",
     "CpuCluster",
+    "Desk",
     "Device",
     "DeviceState",
     "DeviceTime",
+    "Drain",
     "FailedBuild",
     "Fingerprint",
     "Job",
@@ -53,6 +56,7 @@ __all__ = [
     "JobState",
     "JobTimeline",
     "Join",
+    "Lease",
     "Limits",
     "MeasureRequest",
     "Measurement",

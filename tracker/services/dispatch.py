@@ -30,12 +30,19 @@ QUARANTINE_S = (2.0, 60.0)
 
 
 class _Group:
-    """Streams of equal selection and the boards they share."""
+    """Streams of equal selection and the boards they share.
 
-    def __init__(self, selection: Selection) -> None:
+    ``holder``: the user whose streams they are, where that one has a board under lease; else "".
+    """
+
+    def __init__(self, selection: Selection, holder: str) -> None:
         self.selection = selection
+        self.holder = holder
         self.placement = Placement()
         self.streams: dict[str, Stream] = {}
+
+    def admits(self, board: Board) -> bool:
+        return board.takes_work and board.device.open_to(self.holder) and self.selection.admits(board.device)
 
     def tell_capacity(self, *streams: Stream) -> None:
         capacity = Capacity(self.placement.devices, self.placement.slots)
@@ -49,7 +56,8 @@ class Dispatch:
     def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
         self._fleet = fleet
         self._clock = clock
-        self._groups: dict[tuple[str, str, bool, str], _Group] = {}
+        self._groups: dict[tuple[object, str], _Group] = {}
+        self._group_of: dict[str, _Group] = {}
         self._share = FairShare()
         self.waited = Histogram()
 
@@ -59,31 +67,47 @@ class Dispatch:
 
     def open(self, stream: Stream) -> None:
         """The stream is told its capacity and takes part from now on."""
-        group = self._groups.get(stream.selection.key)
-        if group is None:
-            group = self._groups[stream.selection.key] = _Group(stream.selection)
-            for board in self._fleet.connected():
-                self._offer(group, board)
-        group.streams[stream.id] = stream
         self._share.open(stream.id)
-        group.tell_capacity(stream)
+        self._enter(stream, self._fleet.lease_holders())
 
     def close(self, stream: Stream) -> None:
         self._share.close(stream.id)
-        group = self._groups[stream.selection.key]
-        group.streams.pop(stream.id, None)
+        self._exit(stream)
+
+    def _enter(self, stream: Stream, holders: Collection[str]) -> None:
+        # One group for all whom no lease concerns: each group costs every trial of its boards a little.
+        key = (stream.selection.key, stream.user if stream.user in holders else "")
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(stream.selection, key[1])
+            for board in self._fleet.connected():
+                self._offer(group, board)
+        group.streams[stream.id] = stream
+        self._group_of[stream.id] = group
+        group.tell_capacity(stream)
+
+    def _exit(self, stream: Stream) -> None:
+        group = self._group_of.pop(stream.id)
+        del group.streams[stream.id]
         if not group.streams:
-            del self._groups[stream.selection.key]
+            del self._groups[group.selection.key, group.holder]
 
     def offer(self, board: Board) -> None:
-        """A board takes work, or is in other pools than before."""
+        """A board takes work, or is in other pools or under another lease than before."""
+        holders = self._fleet.lease_holders()
+        for stream in list(self.streams()):
+            if self._group_of[stream.id].holder != (stream.user if stream.user in holders else ""):
+                self._exit(stream)
+                self._enter(stream, holders)
         for group in self._groups.values():
             self._offer(group, board)
             group.tell_capacity()
         self.fill(board)
+        # It may have gone from under some of them: what waited for it may go to those that gave it back.
+        self.pump_all()
 
     def _offer(self, group: _Group, board: Board) -> None:
-        if board.takes_work and group.selection.admits(board.device):
+        if group.admits(board):
             group.placement.put(board.id, board.slots, len(board.held), board.wants_more)
         else:
             group.placement.remove(board.id)
@@ -117,7 +141,7 @@ class Dispatch:
 
     def pump(self, stream: Stream) -> None:
         """Place what is queued in ``stream``. Where a slot is free, no other stream waits for it."""
-        placement = self._groups[stream.selection.key].placement
+        placement = self._group_of[stream.id].placement
         while placement.least_held():
             fitting = ((p, placement.least_held(self._avoided(p))) for p in stream.waiting())
             pending, board_id = next(((p, b) for p, b in fitting if b), (None, ""))
@@ -132,9 +156,12 @@ class Dispatch:
 
     def untried(self, pending: Pending) -> bool:
         """Whether a connected board that fits has not yet given the trial back."""
-        selection = pending.stream.selection
+        stream = pending.stream
         return any(
-            board.id not in pending.refused_by and not board.draining and selection.admits(board.device)
+            board.id not in pending.refused_by
+            and not board.drains
+            and board.device.open_to(stream.user)
+            and stream.selection.admits(board.device)
             for board in self._fleet.connected()
         )
 

@@ -86,7 +86,7 @@ class Measuring:
         Raises NotFound for an unknown pool or job, NotPossible for a job that has ended.
         """
         self._fleet.pool(opened.pool)
-        user = ""
+        user = opened.user
         if opened.job_id:
             job = await self._store.call(lambda s: s.job(opened.job_id))
             if job is None:

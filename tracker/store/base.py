@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from tracker.domain import Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, TrialTimes, Workload
+from tracker.domain import Desk, Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, TrialTimes, Workload
 
 __all__ = ["Store"]
 
@@ -27,6 +27,12 @@ class Store(Protocol):
 
     def devices(self) -> list[Device]:
         """Every device that ever joined, by name, in the state last kept."""
+
+    def put_desk(self, device_id: str, desk: Desk) -> None:
+        """Keep what is ordered of a device, replacing what was kept for it. The device may be one never seen."""
+
+    def desks(self) -> dict[str, Desk]:
+        """What was kept, by device id."""
 
     def put_pool(self, pool: Pool) -> None:
         """Keep name and selector, replacing a pool of that name."""
