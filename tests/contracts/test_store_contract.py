@@ -207,6 +207,14 @@ def test_a_change_that_raises_changes_nothing(store: Store) -> None:
     assert store.change_job("net-9", change) is None
 
 
+def test_jobs_are_claimed_in_their_turn_of_equals_the_oldest(store: Store) -> None:
+    for n, created in enumerate((5.0, 3.0, 9.0, 3.0)):
+        store.add_job(make_job(f"net-{n}", created_unix_s=created), "")
+    claimed = [store.claim_job("w", 1.0, lambda job: job.created_unix_s) for _ in range(4)]
+    assert [job and job.id for job in claimed] == ["net-1", "net-3", "net-0", "net-2"]
+    assert store.claim_job("w", 1.0, lambda job: job.created_unix_s) is None
+
+
 def test_losing_workers(store: Store) -> None:
     store.add_job(make_job(), "")
     states = []

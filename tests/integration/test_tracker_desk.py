@@ -1,4 +1,4 @@
-"""Leases, drains and labels on a real tracker process, with boards and clients that speak real gRPC."""
+"""Leases, drains, labels and cancelled jobs on a real tracker process, with boards and clients that speak real gRPC."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import grpc
 import pytest
 
-from protos.farm.v1 import control_pb2, device_pb2, job_pb2, record_pb2
-from tests.support.measure_client import MeasureClient, context
+from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
+from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import submit
 from tests.support.tracker_process import TrackerProcess, wait_until
+from tracker.cli.child import Child
 
 Make = Callable[..., Any]
 
@@ -181,3 +182,29 @@ def test_labels_and_selectors_move_boards_under_open_streams(
     tracker.kill()
     tracker.start()
     assert tracker.devices()[0].labels["room"] == "cold"
+
+
+def test_a_cancelled_jobs_kernel_is_stopped_for_the_next_one(
+    tracker: TrackerProcess, client: Make, tmp_path: Path
+) -> None:
+    """A real agent whose kernels hang to their limit: ten minutes of the first job's, an instant of the second's."""
+    options = ["--tracker", tracker.address, "--state", str(tmp_path / "agent"), "--runner", "synthetic"]
+    options += ["--name", "board", "--synthetic-timeout-share", "1.0"]
+    with Child("agent", ["start", *options], tmp_path / "agent.log") as agent:
+        wait_until(lambda: (agent.check(), tracker.devices())[1], "device")
+        job = submit(tracker, pool="synthetic", user="ada")
+        jobs, other = client(pool="synthetic", job_id=job.id), client(pool="synthetic", user="bob")
+        jobs.calls.put(hanging("a0", 600.0))
+        wait_until(lambda: tracker.devices()[0].utilisation > 0, "kernel that runs")
+        other.calls.put(hanging("b0", 0.05))
+        wait_until(lambda: tracker.devices()[0].held == 2, "next trial on the board")
+        tracker.control.CancelJob(control_pb2.CancelJobRequest(id=job.id))
+        [answer] = other.wait_for("b0")
+        assert answer.outcome == measurement_pb2.OUTCOME_RUN_TIMEOUT
+        assert jobs.wait_for("a0")[0].outcome == measurement_pb2.OUTCOME_CANCELLED
+
+
+def hanging(trial_id: str, limit_s: float) -> control_pb2.MeasureCall:
+    trial = request(trial_id)
+    trial.limits.run_timeout_s = limit_s
+    return control_pb2.MeasureCall(trials=[control_pb2.Trial(request=trial)])

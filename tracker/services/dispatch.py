@@ -67,11 +67,11 @@ class Dispatch:
 
     def open(self, stream: Stream) -> None:
         """The stream is told its capacity and takes part from now on."""
-        self._share.open(stream.id)
+        self._share.open(stream.account, stream.user, stream.opened.priority, self._clock())
         self._enter(stream, self._fleet.lease_holders())
 
     def close(self, stream: Stream) -> None:
-        self._share.close(stream.id)
+        self._share.close(stream.account)
         self._exit(stream)
 
     def _enter(self, stream: Stream, holders: Collection[str]) -> None:
@@ -171,17 +171,20 @@ class Dispatch:
     def fill(self, board: Board) -> None:
         """Give a board's free slots to those whose turn it is."""
         while board.takes_work and board.wants_more:
-            waiting = {
-                stream.id: pending
-                for group in self._groups.values()
-                if board.id in group.placement
-                for stream in group.streams.values()
-                if (pending := next((p for p in stream.waiting() if board.id not in self._avoided(p)), None))
-            }
-            turn = self._share.next(waiting)
+            waiting: dict[str, Pending] = {}
+            for stream in self._streams_of(board):
+                pending = next((p for p in stream.waiting() if board.id not in self._avoided(p)), None)
+                if pending and (stream.account not in waiting or pending.queued_s < waiting[stream.account].queued_s):
+                    waiting[stream.account] = pending
+            turn = self._share.next(waiting, self._clock())
             if turn is None:
                 return
             self._send(waiting[turn], board)
+
+    def _streams_of(self, board: Board) -> Iterator[Stream]:
+        for group in self._groups.values():
+            if board.id in group.placement:
+                yield from group.streams.values()
 
     def _send(self, pending: Pending, board: Board) -> None:
         pending.stream.queue.remove(pending)
@@ -190,7 +193,7 @@ class Dispatch:
             # Sent again after a loss, it did not wait all the time in between.
             self.waited.observe(now - pending.queued_s)
         pending.state, pending.board, pending.sent_s = TrialState.SENT, board, now
-        pending.account = pending.stream.id
+        pending.account = pending.stream.account
         self._share.dispatched(pending.account)
         board.held.add(pending.id)
         self._hold_changed(board)
@@ -203,8 +206,9 @@ class Dispatch:
         """
         if trial_id in board.held:
             board.held.discard(trial_id)
-            board.ended(trial_id, self._clock(), used_s)
-            self._share.returned(account, used_s)
+            now = self._clock()
+            board.ended(trial_id, now, used_s)
+            self._share.returned(account, used_s, now)
             self._hold_changed(board)
 
     def _hold_changed(self, board: Board) -> None:

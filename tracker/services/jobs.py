@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from tracker.domain import Device, DeviceState, Job, JobKind, JobSpec, JobState, RunnerMode, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.job import ENGINES
+from tracker.domain.job import ENGINES, check_priority
 from tracker.domain.job_life import WAITING, cancelled
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
@@ -92,6 +92,7 @@ class Jobs:
             raise InvalidRequest(f"the model {spec.model_name} ({spec.model.digest or 'no digest'}) was not uploaded")
         if spec.budget_s < 0:
             raise InvalidRequest(f"the budget must be positive, not {spec.budget_s:g} s")
+        check_priority(spec.priority)
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):
             raise InvalidRequest("a tuning job needs a limit: a number of trials, a time, or both")
 

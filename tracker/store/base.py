@@ -67,8 +67,11 @@ class Store(Protocol):
         What ``change`` raises is raised and nothing is kept. Tasks and trials are not its to change.
         """
 
-    def claim_job(self, worker_id: str, now: float) -> Job | None:
-        """The oldest queued job, running on ``worker_id`` from now on, with tasks; None where none is queued."""
+    def claim_job(self, worker_id: str, now: float, turn: Callable[[Job], float] = lambda job: 0.0) -> Job | None:
+        """The queued job of the least ``turn``, of equals the oldest; None where none is queued.
+
+        It runs on ``worker_id`` from now on, and comes with its tasks.
+        """
 
     def lose_worker(self, job_id: str, worker_id: str, now: float, *, counts: bool = True) -> Job | None:
         """A job that runs on ``worker_id`` lost it: queued again, or failed at the limit of domain.job_life.Losses.
