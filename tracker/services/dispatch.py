@@ -100,8 +100,10 @@ class Dispatch:
                 self._exit(stream)
                 self._enter(stream, holders)
         for group in self._groups.values():
+            before = board.id in group.placement
             self._offer(group, board)
-            group.tell_capacity()
+            if before != (board.id in group.placement):
+                group.tell_capacity()
         self.fill(board)
         # It may have gone from under some of them: what waited for it may go to those that gave it back.
         self.pump_all()
