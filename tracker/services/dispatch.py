@@ -58,7 +58,8 @@ class Dispatch:
         self._clock = clock
         self._groups: dict[tuple[object, str], _Group] = {}
         self._group_of: dict[str, _Group] = {}
-        self._share = FairShare()
+        #: By device class: boards that differ are no substitute for each other.
+        self._shares: dict[str, FairShare] = {}
         self.waited = Histogram()
 
     def streams(self) -> Iterator[Stream]:
@@ -67,12 +68,19 @@ class Dispatch:
 
     def open(self, stream: Stream) -> None:
         """The stream is told its capacity and takes part from now on."""
-        self._share.open(stream.account, stream.user, stream.opened.priority, self._clock())
         self._enter(stream, self._fleet.lease_holders())
 
     def close(self, stream: Stream) -> None:
-        self._share.close(stream.account)
         self._exit(stream)
+        if all(other.account != stream.account for other in self.streams()):
+            for share in self._shares.values():
+                share.close(stream.account)
+
+    def _share(self, board: Board) -> FairShare:
+        share = self._shares.get(board.device.device_class)
+        if share is None:
+            share = self._shares[board.device.device_class] = FairShare()
+        return share
 
     def _enter(self, stream: Stream, holders: Collection[str]) -> None:
         # One group for all whom no lease concerns: each group costs every trial of its boards a little.
@@ -172,13 +180,16 @@ class Dispatch:
 
     def fill(self, board: Board) -> None:
         """Give a board's free slots to those whose turn it is."""
+        share = self._share(board)
         while board.takes_work and board.wants_more:
+            now = self._clock()
             waiting: dict[str, Pending] = {}
             for stream in self._streams_of(board):
                 pending = next((p for p in stream.waiting() if board.id not in self._avoided(p)), None)
                 if pending and (stream.account not in waiting or pending.queued_s < waiting[stream.account].queued_s):
                     waiting[stream.account] = pending
-            turn = self._share.next(waiting, self._clock())
+                    share.open(stream.account, stream.user, stream.opened.priority, now)
+            turn = share.next({account: pending.queued_s for account, pending in waiting.items()}, now)
             if turn is None:
                 return
             self._send(waiting[turn], board)
@@ -195,8 +206,10 @@ class Dispatch:
             # Sent again after a loss, it did not wait all the time in between.
             self.waited.observe(now - pending.queued_s)
         pending.state, pending.board, pending.sent_s = TrialState.SENT, board, now
-        pending.account = pending.stream.account
-        self._share.dispatched(pending.account)
+        stream, share = pending.stream, self._share(board)
+        pending.account = stream.account
+        share.open(stream.account, stream.user, stream.opened.priority, now)
+        share.dispatched(stream.account, now)
         board.held.add(pending.id)
         self._hold_changed(board)
         board.send(pending.request)
@@ -210,7 +223,7 @@ class Dispatch:
             board.held.discard(trial_id)
             now = self._clock()
             board.ended(trial_id, now, used_s)
-            self._share.returned(account, used_s, now)
+            self._share(board).returned(account, used_s, now)
             self._hold_changed(board)
 
     def _hold_changed(self, board: Board) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
 from tests.support.records import make_job
 from tracker.domain import Job
-from tracker.scheduling.fair_share import HALF_LIFE_S, FairShare, remembered, weight
+from tracker.scheduling.fair_share import HALF_LIFE_S, PATIENCE_S, FairShare, aged, remembered, weight
 from tracker.scheduling.job_queue import STEP_S, turn_unix_s
 
 #: job -> (user, priority, seconds that its kernels take)
@@ -22,13 +23,24 @@ def share_of(jobs: Jobs) -> FairShare:
     return share
 
 
+def turn(share: FairShare, waiting: Iterable[str], now: float) -> str:
+    """Whose turn it is of those who wait and were never kept waiting."""
+    job = share.next(dict.fromkeys(waiting, now), now)
+    assert job is not None
+    return job
+
+
+def run(share: FairShare, job: str, seconds: float | None, now: float) -> None:
+    share.dispatched(job, now)
+    share.returned(job, seconds, now)
+
+
 def seconds_given(share: FairShare, jobs: Jobs, seconds: float, start: float = 0.0) -> dict[str, float]:
     """One device for so long, every job always waiting: the seconds that each got."""
     given, now = dict.fromkeys(jobs, 0.0), start
     while now < start + seconds:
-        job = share.next(jobs, now)
-        assert job is not None
-        share.dispatched(job)
+        job = turn(share, jobs, now)
+        share.dispatched(job, now)
         now += jobs[job][2]
         share.returned(job, jobs[job][2], now)
         given[job] += jobs[job][2]
@@ -68,6 +80,14 @@ def test_what_was_used_is_forgotten(used_s: float, ago_s: float, left_s: float) 
     assert remembered(used_s, ago_s) == pytest.approx(left_s)
 
 
+@pytest.mark.parametrize(
+    ("waited_s", "left_s"),
+    [(0.0, 8.0), (PATIENCE_S, 8.0), (PATIENCE_S + HALF_LIFE_S, 4.0), (PATIENCE_S + 3 * HALF_LIFE_S, 1.0)],
+)
+def test_who_waits_long_is_forgiven(waited_s: float, left_s: float) -> None:
+    assert aged(8.0, waited_s) == pytest.approx(left_s)
+
+
 def test_a_step_of_priority_doubles_the_weight() -> None:
     assert [weight(p) for p in (-4, -1, 0, 1, 4)] == [1 / 16, 0.5, 1.0, 2.0, 16.0]
 
@@ -77,29 +97,38 @@ def test_who_waits_gets_a_turn_at_last(priority: int, others: int) -> None:
     """The worst case: a long trial, charged at the least priority, beside jobs that never pause."""
     jobs: Jobs = {"long": ("u", priority, 100.0), **{f"o{n}": (f"v{n}", others, 1.0) for n in range(3)}}
     share = share_of(jobs)
-    share.dispatched("long")
-    share.returned("long", 100.0, 0.0)
+    run(share, "long", 100.0, 0.0)
     now, turns = 0.0, 0
-    while (job := share.next(jobs, now)) != "long":
-        assert job is not None
-        share.dispatched(job)
+    while (job := turn(share, jobs, now)) != "long":
         now += 1.0
-        share.returned(job, 1.0, now)
+        run(share, job, 1.0, now)
         turns += 1
         # Without forgetting, 100 s at weight 1/16 are 25,600 s of one job at weight 16.
         assert now < HALF_LIFE_S * 15
     assert turns > 0
 
 
-@pytest.mark.parametrize(("later_s", "turn"), [(HALF_LIFE_S - 1.0, "high"), (HALF_LIFE_S + 1.0, "low")])
-def test_a_minute_of_waiting_is_worth_a_step_of_priority(later_s: float, turn: str) -> None:
+@pytest.mark.parametrize(("later_s", "first"), [(HALF_LIFE_S - 1.0, "high"), (HALF_LIFE_S + 1.0, "low")])
+def test_a_minute_of_waiting_is_worth_a_step_of_priority(later_s: float, first: str) -> None:
     """A second of the low one counts twice as much; it was used so much earlier."""
     jobs: Jobs = {"low": ("u", 0, 1.0), "high": ("v", 1, 1.0)}
     share = share_of(jobs)
     for name, at in (("low", 0.0), ("high", later_s)):
-        share.dispatched(name)
-        share.returned(name, 1.0, at)
-    assert share.next(jobs, 2 * HALF_LIFE_S) == turn
+        run(share, name, 1.0, at)
+    assert turn(share, jobs, 2 * HALF_LIFE_S) == first
+
+
+def test_a_job_on_few_boards_does_not_wait_for_its_users_many() -> None:
+    """Its user has a hundred other boards at work all the time, and so always used more than who wants this one."""
+    share = share_of({"many": ("u", 0, 1.0), "few": ("u", 0, 1.0), "other": ("v", 0, 1.0)})
+    run(share, "many", 100.0, 0.0)
+    now = 0.0
+    while share.next({"few": 0.0, "other": now}, now) == "other":
+        now += 1.0
+        run(share, "other", 1.0, now)
+        run(share, "many", 100.0, now)
+        assert now < PATIENCE_S + 15 * HALF_LIFE_S
+    assert now > PATIENCE_S
 
 
 def test_what_is_in_flight_counts() -> None:
@@ -107,9 +136,8 @@ def test_what_is_in_flight_counts() -> None:
     share = share_of(jobs)
     order = []
     for _ in range(4):
-        job = share.next(jobs, 0.0)
-        assert job is not None
-        share.dispatched(job)
+        job = turn(share, jobs, 0.0)
+        share.dispatched(job, 0.0)
         order.append(job)
     assert order == ["a", "c", "b", "c"]
 
@@ -126,15 +154,14 @@ def test_a_newcomer_starts_level() -> None:
 def test_leaving_and_coming_back_makes_no_newcomer() -> None:
     jobs: Jobs = {"a": ("u", 0, 1.0), "b": ("v", 0, 1.0)}
     share = share_of(jobs)
-    share.dispatched("a")
-    share.returned("a", 5.0, 5.0)
+    run(share, "a", 5.0, 5.0)
     share.close("a")
     share.open("a", "u", 0, 5.0)
     assert list(seconds_given(share, jobs, 4.0, 5.0).values()) == [0.0, 4.0]
     # Nor does another job of the same user.
     share.close("a")
     share.open("c", "u", 0, 9.0)
-    assert share.next(["b", "c"], 9.0) == "b"
+    assert turn(share, "bc", 9.0) == "b"
 
 
 def test_who_paused_is_not_owed_the_pause() -> None:
@@ -147,39 +174,34 @@ def test_who_paused_is_not_owed_the_pause() -> None:
 
 def test_a_trial_that_never_ran_costs_nothing() -> None:
     share = share_of({"a": ("u", 0, 1.0), "b": ("u", 0, 1.0)})
-    share.dispatched("a")
-    share.returned("a", None, 0.0)
-    share.dispatched("b")
-    share.returned("b", 0.1, 0.0)
-    assert share.next("ab", 0.0) == "a"
+    run(share, "a", None, 0.0)
+    run(share, "b", 0.1, 0.0)
+    assert turn(share, "ab", 0.0) == "a"
 
 
-def test_a_job_with_two_streams_is_one() -> None:
-    jobs: Jobs = {"a": ("u", 0, 1.0), "b": ("u", 0, 1.0)}
-    share = share_of(jobs)
+def test_a_job_that_opens_twice_goes_on_as_it_was() -> None:
+    share = share_of({"a": ("u", 0, 1.0), "b": ("u", 0, 1.0)})
+    share.dispatched("a", 0.0)
     share.open("a", "u", 0, 0.0)
-    share.dispatched("a")
-    share.close("a")
-    assert share.next(jobs, 0.0) == "b"
+    assert turn(share, "ab", 0.0) == "b"
     share.returned("a", 1.0, 1.0)
-    assert share.next(jobs, 1.0) == "b"
+    assert turn(share, "ab", 1.0) == "b"
 
 
 def test_what_comes_back_after_its_job_closed_is_ignored() -> None:
     share = share_of({"a": ("u", 0, 1.0), "b": ("u", 0, 1.0)})
-    share.dispatched("a")
+    share.dispatched("a", 0.0)
     share.close("a")
+    share.close("never seen")
     share.returned("a", 9.0, 9.0)
     share.open("a", "u", 0, 9.0)
-    share.dispatched("b")
-    share.returned("b", 0.1, 9.0)
-    assert share.next("ab", 9.0) == "a"
+    run(share, "b", 0.1, 9.0)
+    assert turn(share, "ab", 9.0) == "a"
 
 
 def test_those_who_left_are_forgotten() -> None:
     share = share_of({"a": ("u", 0, 1.0)})
-    share.dispatched("a")
-    share.returned("a", 1.0, 0.0)
+    run(share, "a", 1.0, 0.0)
     share.close("a")
     share.open("b", "v", 0, 5.0)
     assert share._jobs.keys() == {"a", "b"}
@@ -188,7 +210,7 @@ def test_those_who_left_are_forgotten() -> None:
 
 
 def test_nobody_waits() -> None:
-    assert FairShare().next([], 0.0) is None
+    assert FairShare().next({}, 0.0) is None
 
 
 def job(name: str, submitted_s: float, priority: int = 0) -> Job:
