@@ -48,6 +48,12 @@ class Desk:
         """What of it holds at ``now``: a lease ends by itself."""
         return replace(self, lease=None) if self.lease and self.lease.until_unix_s <= now else self
 
+    def __str__(self) -> str:
+        orders = [str(self.lease)] if self.lease else []
+        if self.drain:
+            orders.append(f"drained by {self.drain.user or 'someone'} ({self.drain.reason or 'no reason given'})")
+        return ", ".join([*orders, *(f"{key}={value}" for key, value in self.labels.items())]) or "nothing"
+
 
 def leased(desk: Desk, device: str, user: str, for_s: float, now: float) -> Desk:
     """``user`` has ``device`` (its name, for the errors) for ``for_s`` seconds from ``now``.

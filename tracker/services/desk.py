@@ -71,5 +71,5 @@ class FrontDesk:
             found = self._fleet.device(device)
             desk = change(self._fleet.desk(found.id), found)
             await self._fleet.put_desk(found.id, desk)
-        log.info("%s: %s", found.name, desk)
+        log.info("ordered of %s now: %s", found.name, desk)
         return self._fleet.device(found.id)
