@@ -49,12 +49,13 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
         click.echo(f"{where}. Start one on a board: agent start", err=True)
         return
     now_s = time.time()
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for device in found:
         degrees = device.telemetry.temperature_c if device.telemetry else None
         row = (
             device.name,
             device.state.value if device.state else UNKNOWN,
+            _orders(device, now_s),
             device.fingerprint.board_model or device.fingerprint.arch,
             str(device.fingerprint.cores or UNKNOWN),
             ", ".join(device.pools),
@@ -62,12 +63,11 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
             UNKNOWN if degrees is None else f"{degrees:.0f} °C",
             count(device.measured),
             ago(device.last_heard_unix_s, now_s),
-            _orders(device, now_s),
         )
         rows.append(row)
-    columns = ["device*", "state", "board*", ">cores", "pools*", ">busy", ">temp", ">measured", "heard", "order*"]
-    if not any(row[-1] for row in rows):
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    columns = ["device*", "state", "order*", "board*", ">cores", "pools*", ">busy", ">temp", ">measured", "heard"]
+    if not any(_orders(device, now_s) for device in found):
+        columns, rows = [*columns[:2], *columns[3:]], [(*row[:2], *row[3:]) for row in rows]
     console().print(table(columns, rows))
 
 

@@ -15,5 +15,5 @@ priority_option = click.option(
     metavar="N",
     default=0,
     show_default=True,
-    help=f"From {-MAX_PRIORITY} to {MAX_PRIORITY}: each step doubles its part of the boards' time beside others.",
+    help="Each step doubles its part of the boards' time beside others.",
 )

@@ -78,14 +78,14 @@ def released(desk: Desk, device: str, user: str, now: float) -> Desk:
     """Raises NotPossible where ``device`` is not leased, or to somebody else."""
     held = desk.at(now).lease
     if held is None:
-        raise NotPossible(f"{device} is not leased: there is nothing to release")
+        raise NotPossible(f"device {device} is not leased: there is nothing to release")
     _only_holder(held, device, user)
     return replace(desk, lease=None)
 
 
 def _only_holder(held: Lease, device: str, user: str) -> None:
     if held.user != user:
-        raise NotPossible(f"{device} is {held}")
+        raise NotPossible(f"device {device} is {held}")
 
 
 def drained(desk: Desk, user: str, reason: str, now: float) -> Desk:
@@ -115,6 +115,6 @@ def labelled(desk: Desk, device: str, put: Mapping[str, str], remove: Collection
             raise InvalidRequest(
                 f"the label '{key}' comes from the agent of {device}: start the agent without it, or set another value"
             )
-        raise InvalidRequest(f"{device} has no label '{key}'")
+        raise InvalidRequest(f"device {device} has no label '{key}'")
     kept = {key: value for key, value in desk.labels.items() if key not in remove}
     return replace(desk, labels={**kept, **put})

@@ -37,7 +37,7 @@ def test_leases(desk: Desk, user: str, for_s: float, after: Lease) -> None:
 @pytest.mark.parametrize(
     ("desk", "user", "for_s", "error", "sentence"),
     [
-        (ADAS, "bob", 60.0, NotPossible, r"^pi is leased to ada until 1970-01-01 00:26:40 UTC$"),
+        (ADAS, "bob", 60.0, NotPossible, r"^device pi is leased to ada until 1970-01-01 00:26:40 UTC$"),
         (Desk(), "", 60.0, InvalidRequest, "needs a user"),
         (Desk(), "ada", 0.0, InvalidRequest, "at most 7 days, not 0 s"),
         (Desk(), "ada", float("nan"), InvalidRequest, "at most 7 days, not nan s"),
