@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from tests.support.desk_farm import DeskFarm
-from tracker.domain import Capacity, Desk, DeviceState, Drain, Lease
+from tests.support.records import make_job
+from tracker.domain import Capacity, Desk, DeviceState, Drain, JobState, Lease
 from tracker.domain.desk import MAX_LEASE_S, drained, labelled, leased, released, resumed
 from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible
+from tracker.services.artifacts import ArtifactStore
+from tracker.services.jobs import Jobs
 
 NOW = 1000.0
 ADAS = Desk(lease=Lease("ada", 900.0, 1600.0))
@@ -141,14 +144,21 @@ async def test_a_board_that_is_not_there_can_be_drained(farm: DeskFarm) -> None:
     assert not farm.join("a").takes_work
 
 
-async def test_what_waits_for_a_drained_board_goes_to_those_that_gave_it_back(farm: DeskFarm) -> None:
-    here, there = farm.join("a"), farm.join("b")
-    client = await farm.open()
+@pytest.mark.parametrize("order", ["drain", "lease", "label"])
+async def test_what_waits_for_a_board_that_goes_is_for_those_that_gave_it_back(farm: DeskFarm, order: str) -> None:
+    await farm.fleet.put_pool("lab", {"rack": "1"})
+    here, there = farm.join("a", labels={"rack": "1"}), farm.join("b", labels={"rack": "1"})
+    client = await farm.open("bob", pool="lab")
     await farm.submit(client, "busy", "t")
     assert (farm.sent["a"], farm.sent["b"]) == (["busy"], ["t"])
     farm.measuring.give_back(there, ("t",), "no room")
     assert farm.sent["b"] == ["t"]
-    await farm.desk.drain("a", "ada", "")
+    if order == "drain":
+        await farm.desk.drain("a", "ada", "")
+    elif order == "lease":
+        await farm.desk.lease("a", "ada", 60.0)
+    else:
+        await farm.desk.label("a", {"rack": "2"}, [])
     assert farm.sent["b"] == ["t", "t"]
     assert here.held == {"busy"}
 
@@ -231,9 +241,24 @@ async def test_labels_move_a_board_between_pools_while_streams_are_open(farm: De
     device = await farm.desk.label("a", {}, ["rack"])
     assert (device.labels["rack"], device.pools) == ("1", ("lab", "x86_64"))
     assert farm.sent["a"] == ["t0", "t1"]
+    farm.fleet.leave(board, "cut")
     await farm.restart()
     assert (farm.fleet.device("a").labels["room"], farm.fleet.device("a").labels["rack"]) == ("cold", "1")
+    assert "room" not in (await farm.desk.label("a", {}, ["room"])).labels
     assert farm.join("a", labels={"rack": "3"}).device.labels["rack"] == "3"
+
+
+async def test_a_jobs_devices_are_those_that_work_for_it(farm: DeskFarm) -> None:
+    farm.join("a")
+    device_class = farm.join("b").device.device_class
+    jobs = Jobs(farm.fleet, farm.store, ArtifactStore(farm.state), lambda: farm.now)
+    adas = make_job(state=JobState.RUNNING, device_class=device_class)
+    await farm.desk.lease("a", "bob", 60.0)
+    assert jobs.seen(adas).devices == 1
+    await farm.desk.lease("b", "ada", 60.0)
+    assert jobs.seen(adas).devices == 1
+    await farm.desk.release("a", "bob")
+    assert jobs.seen(adas).devices == 2
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,41 @@ async def test_two_streams_of_a_job_have_one_share(farm: DeskFarm) -> None:
     assert got["first"] + got["second"] == pytest.approx(30, abs=3)
 
 
+async def test_trials_of_a_jobs_streams_go_in_their_order(farm: DeskFarm) -> None:
+    first, other = await open_job(farm, "a", "ada"), await farm.open("bob")
+    second = await farm.open(job_id="a")
+    for client, trial in ((second, "a0"), (first, "a1"), (second, "a2"), (other, "b0")):
+        farm.now += 1.0
+        await farm.submit(client, trial)
+    farm.join("board", slots=4)
+    assert sorted(farm.sent["board"]) == ["a0", "a1", "a2", "b0"]
+    assert [trial for trial in farm.sent["board"] if trial.startswith("a")] == ["a0", "a1", "a2"]
+
+
+async def test_a_job_that_closes_one_of_its_streams_still_pays(farm: DeskFarm) -> None:
+    board = farm.join("board")
+    first, other = await open_job(farm, "a", "ada"), await farm.open("bob")
+    second = await farm.open(job_id="a")
+    await farm.submit(first, "a0", "a1")
+    await farm.submit(other, "b0", "b1")
+    farm.measuring.close(second.stream)
+    farm.answer(board, "a0", 5.0)
+    farm.answer(board, "b0", 1.0)
+    assert farm.sent["board"] == ["a0", "b0", "b1"]
+
+
+async def test_who_left_is_forgotten(farm: DeskFarm) -> None:
+    board = farm.join("board")
+    for n in range(3):
+        client = await farm.open("ada")
+        await farm.submit(client, f"t{n}")
+        farm.answer(board, f"t{n}")
+        farm.measuring.close(client.stream)
+        farm.now += 3600.0
+    [share] = farm.measuring._dispatch._shares.values()
+    assert len(share._jobs) == 1
+
+
 async def test_a_cancelled_job_leaves_its_boards_to_others_at_once(farm: DeskFarm) -> None:
     board = farm.join("board", slots=2)
     jobs, other = await open_job(farm, "a", "ada"), await farm.open("bob")
