@@ -84,11 +84,11 @@ async def test_trials_of_a_jobs_streams_go_in_their_order(farm: DeskFarm) -> Non
 
 
 async def test_a_job_that_closes_one_of_its_streams_still_pays(farm: DeskFarm) -> None:
-    board = farm.join("board")
     first, other = await open_job(farm, "a", "ada"), await farm.open("bob")
     second = await farm.open(job_id="a")
     await farm.submit(first, "a0", "a1")
     await farm.submit(other, "b0", "b1")
+    board = farm.join("board")
     farm.measuring.close(second.stream)
     farm.answer(board, "a0", 5.0)
     farm.answer(board, "b0", 1.0)
