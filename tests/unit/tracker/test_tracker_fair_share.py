@@ -142,6 +142,20 @@ def test_what_is_in_flight_counts() -> None:
     assert order == ["a", "c", "b", "c"]
 
 
+def test_what_is_in_flight_counts_as_long_as_trials_took_lately() -> None:
+    share = share_of({"a": ("u", 0, 0.1), "b": ("v", 0, 0.1)})
+    run(share, "a", 0.1, 0.0)
+    assert turn(share, "ab", 0.0) == "b"
+    share.dispatched("b", 0.0)
+    assert turn(share, "ab", 0.0) == "a"
+    # It took no time, and so do those that follow it.
+    share.returned("b", 0.0, 0.0)
+    for _ in range(100):
+        run(share, "b", 0.0, 0.0)
+    share.dispatched("b", 0.0)
+    assert turn(share, "ab", 0.0) == "b"
+
+
 def test_a_newcomer_starts_level() -> None:
     jobs: Jobs = {"old": ("u", 0, 1.0), "new": ("v", 0, 1.0)}
     share = FairShare()
