@@ -20,6 +20,7 @@ from protos.version import __version__
 from tracker.domain.errors import CannotStart
 from tracker.metrics import MetricsEndpoint, Snapshots
 from tracker.services.artifacts import ArtifactStore
+from tracker.services.desk import FrontDesk
 from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.local_workers import LocalWorkers
@@ -129,12 +130,14 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         measuring = Measuring(fleet, store, artifacts, release, jobs.changed)
         workers = Workers(jobs, measuring, store, artifacts)
         await fleet.load(measuring)
+        records = Records(fleet, store)
         control = ControlServicer(
             settings.farm,
             release,
             fleet,
+            FrontDesk(fleet),
             jobs,
-            Records(fleet, store),
+            records,
             artifacts,
             runtimes,
             measuring=measuring,

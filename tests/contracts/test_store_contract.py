@@ -13,11 +13,14 @@ from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telem
 from protos.measurement import Artifact, Outcome, OutputTensor
 from tests.support.records import make_job, make_record, make_tasks
 from tracker.domain import (
+    Desk,
     Device,
     DeviceState,
+    Drain,
     Job,
     JobResult,
     JobState,
+    Lease,
     PackageFile,
     Pool,
     Record,
@@ -89,6 +92,19 @@ def test_a_device_is_kept_as_it_was_last_seen(opened: Open) -> None:
     store.put_device(changed)
     store.put_device(replace(DEVICE, id="d0", name="a-board"))
     assert opened().devices() == [replace(DEVICE, id="d0", name="a-board"), changed]
+
+
+def test_orders_of_a_device_are_kept_apart_from_it(opened: Open) -> None:
+    store = opened()
+    store.put_desk("d1", Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}))
+    store.put_device(DEVICE)
+    store.put_desk("d2", Desk(lease=Lease("ada", 1.0, 2.0)))
+    store.put_desk("d2", Desk())
+    assert opened().desks() == {
+        "d1": Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}),
+        "d2": Desk(),
+    }
+    assert opened().devices() == [DEVICE]
 
 
 def test_pools(opened: Open) -> None:
@@ -189,6 +205,14 @@ def test_a_change_that_raises_changes_nothing(store: Store) -> None:
         store.change_job("net-1", change)
     assert store.job("net-1") == make_job()
     assert store.change_job("net-9", change) is None
+
+
+def test_jobs_are_claimed_in_their_turn_of_equals_the_oldest(store: Store) -> None:
+    for n, created in enumerate((5.0, 3.0, 9.0, 3.0)):
+        store.add_job(make_job(f"net-{n}", created_unix_s=created), "")
+    claimed = [store.claim_job("w", 1.0, lambda job: job.created_unix_s) for _ in range(4)]
+    assert [job and job.id for job in claimed] == ["net-1", "net-3", "net-0", "net-2"]
+    assert store.claim_job("w", 1.0, lambda job: job.created_unix_s) is None
 
 
 def test_losing_workers(store: Store) -> None:

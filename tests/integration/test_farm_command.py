@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import struct
@@ -137,7 +138,8 @@ def tune(control: StandInControl, model: Path, *options: str) -> list[str]:
 
 
 def test_a_tune_is_watched_to_its_end_and_its_package_is_fetched(control: StandInControl, model: Path) -> None:
-    command = tune(control, model, "--budget", "2m", "--shape", "data=1,3,224,224", "--seed", "7")
+    options = ["--budget", "2m", "--shape", "data=1,3,224,224", "--seed", "7", "--priority", "-1"]
+    command = tune(control, model, *options)
     with FarmTerminal(*command, cwd=model.parent) as terminal:
         job = control.await_job()
         control.put_job(running(job))
@@ -149,6 +151,7 @@ def test_a_tune_is_watched_to_its_end_and_its_package_is_fetched(control: StandI
         assert terminal.text.rstrip().splitlines()[-1] == CLOSING
     [(_, spec)] = control.submitted
     assert (spec.model_name, spec.budget_s, spec.max_trials, spec.seed) == ("squeezenet", 120.0, 0, 7)
+    assert (spec.priority, spec.user) == (-1, getpass.getuser())
     assert spec.shapes[0].dims == (1, 3, 224, 224)
     assert control.artifacts[spec.model.digest] == model.read_bytes()
     folder = model.parent / "squeezenet-tuned"
@@ -469,12 +472,14 @@ def test_bench_sends_the_package_and_prints_its_timings(control: StandInControl,
     for name, data in (("model.so", LIBRARY), ("params.bin", PARAMS), ("manifest.json", manifest())):
         (tmp_path / name).write_bytes(data)
     env = {"TVMFARM_TRACKER": control.address}
-    timed = farm("bench", str(tmp_path), "--pool", "arm64", "--repeat", "3", "--seed", "5", "--json", **env)
+    options = ["--pool", "arm64", "--repeat", "3", "--seed", "5", "--priority", "2", "--json"]
+    timed = farm("bench", str(tmp_path), *options, **env)
     assert timed.returncode == 0, timed.stderr
     figures = json.loads(timed.stdout)
     assert (figures["min_s"], figures["median_s"], figures["p90_s"]) == (0.001, 0.002, 0.003)
     [(opening, request)] = control.measured
     assert (opening.pool, opening.device_class, opening.whole_models) == ("arm64", "rpi4", True)
+    assert (opening.user, opening.priority) == (getpass.getuser(), 2)
     program = request.program
     assert (program.kind, program.entry, program.library.inline) == (ProgramKind.MODEL, "main", LIBRARY)
     assert [(arg.shape, arg.dtype, arg.fill_seed, arg.param) for arg in program.args] == [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -168,3 +170,60 @@ def test_trackers_are_found_by_mdns_and_chosen_by_name(tmp_path: Path) -> None:
         missing = farm("status", "--farm", "nowhere", *here)
         assert missing.returncode == 3
         assert "No farm named nowhere" in missing.stderr
+
+
+def order(tracker: TrackerProcess, *arguments: str) -> str:
+    answer = farm(*arguments, "--tracker", tracker.address)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def test_a_device_is_leased_shown_and_given_back(tracker: TrackerProcess) -> None:
+    user = getpass.getuser()
+    said = order(tracker, "lease", "bench", "--for", "30m")
+    assert re.fullmatch(r"bench-1 is yours until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, for (30m 00s|29m 5\ds)\.\n", said)
+    listed = order(tracker, "devices").splitlines()
+    assert listed[0].split()[:3] == ["device", "state", "order"]
+    assert re.search(rf"^bench-1 +idle +{user}'s for (30m 00s|29m \d\ds) ", listed[1])
+    shown = order(tracker, "devices", "show", "bench")
+    assert re.search(rf"lease +{user}'s until .+, for ", shown)
+    [device] = ask(tracker, "devices")
+    assert device["lease"]["user"] == user
+    longer = ask(tracker, "lease", "bench-1", "--for", "2h")
+    assert longer["lease"]["until_unix_s"] > device["lease"]["until_unix_s"] + 5000
+    somebody = farm("lease", "bench-1", "--for", "1h", "--tracker", tracker.address, LOGNAME="somebody-else")
+    assert somebody.returncode == 2
+    assert f"Device bench-1 is leased to {user} until " in somebody.stderr
+    assert order(tracker, "lease", "bench-1", "--release") == "bench-1 is back in the farm.\n"
+    assert "not leased" in refused(tracker, "lease", "bench-1", "--release")
+    assert "order" not in order(tracker, "devices")
+    for options in ([], ["--for", "1h", "--release"]):
+        assert "--for 30m" in refused(tracker, "lease", "bench-1", *options)
+    assert "at most 7 days" in refused(tracker, "lease", "bench-1", "--for", "8d")
+
+
+def test_a_device_is_drained_shown_and_resumed(tracker: TrackerProcess, model: Path) -> None:
+    said = order(tracker, "drain", "bench", "--reason", "new fan")
+    assert said == "bench-1 takes no new work until `farm resume bench-1`.\n"
+    assert "drained: new fan" in order(tracker, "devices")
+    assert re.search(rf"drained +(now|\ds ago) by {getpass.getuser()}: new fan", order(tracker, "devices", "show", "b"))
+    refusal = refused(tracker, "tune", str(model), "--pool", "synthetic", "--detach")
+    assert "bench-1 is draining (new fan)" in refusal
+    assert "nor do your jobs run on it before `farm resume bench-1`" in order(tracker, "lease", "bench", "--for", "1m")
+    assert order(tracker, "resume", "bench") == f"bench-1 takes work of {getpass.getuser()} alone again.\n"
+    order(tracker, "lease", "bench", "--release")
+    assert "Nobody drained bench-1" in refused(tracker, "resume", "bench")
+
+
+def test_a_device_is_labelled_into_a_pool_and_out_of_it(tracker: TrackerProcess) -> None:
+    order(tracker, "pools", "create", "top", "--selector", "shelf=top", "--selector", "runner=synthetic")
+    said = order(tracker, "devices", "label", "bench", "shelf=top", "room=warm")
+    assert said == "bench-1: room=warm  shelf=top\nIn synthetic, top.\n"
+    assert re.search("set by hand +room=warm  shelf=top", order(tracker, "devices", "show", "bench"))
+    device = ask(tracker, "devices", "label", "bench", "shelf-", "room-")
+    assert (device["labels"]["room"], device["desk_labels"], device["pools"]) == ("cold", {}, ["synthetic"])
+    order(tracker, "pools", "delete", "top")
+    assert "'room' comes from the agent" in refused(tracker, "devices", "label", "bench", "room-")
+    assert "'arch' is set by the tracker" in refused(tracker, "devices", "label", "bench", "arch=z80")
+    assert "given twice" in refused(tracker, "devices", "label", "bench", "a=1", "a-")
+    assert "is not a label" in refused(tracker, "devices", "label", "bench", "a b=1")

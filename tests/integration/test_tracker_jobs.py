@@ -136,6 +136,7 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
         ({"kind": 0}, grpc.StatusCode.INVALID_ARGUMENT, "no kind"),
         ({"kind": 99}, grpc.StatusCode.INVALID_ARGUMENT, "upgrade the tracker"),
         ({"max_trials": 0}, grpc.StatusCode.INVALID_ARGUMENT, "needs a limit"),
+        ({"priority": 5}, grpc.StatusCode.INVALID_ARGUMENT, "no priority 5: it goes from -4 to 4"),
         ({"budget_s": -1.0}, grpc.StatusCode.INVALID_ARGUMENT, "must be positive"),
         ({"model": measurement_pb2.Artifact(digest="ab" * 32)}, grpc.StatusCode.INVALID_ARGUMENT, "not uploaded"),
         ({"model": measurement_pb2.Artifact(digest="../etc")}, grpc.StatusCode.INVALID_ARGUMENT, "not uploaded"),
@@ -184,6 +185,15 @@ def test_jobs_go_to_workers_in_their_order(tracker: TrackerProcess, worker: Make
         True,
     )
     assert "Traceback: here" in tracker.output()
+
+
+def test_urgent_jobs_go_to_workers_first(tracker: TrackerProcess, worker: Make) -> None:
+    ids = {priority: submit(tracker, priority=priority).id for priority in (0, -1, 2)}
+    first = worker()
+    for priority in (2, 0, -1):
+        assert first.wait_for_start(ids[priority]).spec.priority == priority
+        first.fail(ids[priority], "no")
+    assert first.starts == [ids[2], ids[0], ids[-1]]
 
 
 def test_a_warm_worker_is_told_of_and_gets_the_job(tracker: TrackerProcess, worker: Make) -> None:

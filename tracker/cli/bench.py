@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracker.cli.connection import Connection, connection_options
-from tracker.cli.options import json_option
+from tracker.cli.options import json_option, priority_option
 from tracker.cli.parsing import SEED
 from tracker.client.errors import BadInput, FarmError, Interrupted
 
@@ -58,6 +58,7 @@ _INLINE_BYTES = 16 << 20
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the random input.")
 @click.option("--any-class", is_flag=True, help="Also on device classes the package was not made for.")
+@priority_option
 @json_option
 @connection_options()
 def bench(
@@ -70,6 +71,7 @@ def bench(
     timeout_s: float,
     seed: int,
     any_class: bool,
+    priority: int,
     as_json: bool,
     connection: Connection,
 ) -> None:
@@ -89,7 +91,7 @@ def bench(
     with connection.open() as client:
         try:
             request = _request(client, found, plan, timeout_s, seed)
-            measurement = _measure(client, request, pool, device_class)
+            measurement = _measure(client, request, pool, device_class, priority)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted; the measurement is given up.") from None
     _print(found, measurement, as_json)
@@ -130,20 +132,28 @@ def _request(client: FarmClient, package: Package, plan: Any, timeout_s: float, 
     return MeasureRequest(trial_id=f"bench-{uuid.uuid4().hex}", program=program, plan=plan, limits=limits)
 
 
-def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_class: str) -> Measurement:
+def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_class: str, priority: int) -> Measurement:
     from tracker.cli.tune import user_name
     from tracker.domain import Capacity
 
-    caller = f"farm bench by {user_name() or 'someone'}"
-    replies = client.measure([request], client=caller, pool=pool, device_class=device_class, whole_models=True)
+    user = user_name()
+    replies = client.measure(
+        [request],
+        client=f"farm bench by {user or 'someone'}",
+        pool=pool,
+        device_class=device_class,
+        whole_models=True,
+        user=user,
+        priority=priority,
+    )
     for reply in replies:
         if not isinstance(reply, Capacity):
             return reply
         if not reply.devices:
             of_class = f" of class {device_class}" if device_class else ""
             raise FarmError(
-                f"Pool {pool} has no connected device{of_class} that runs whole models "
-                "(`farm devices show NAME`: runner in full mode)."
+                f"Pool {pool} has no connected device{of_class} that runs whole models (`farm devices show NAME`: "
+                "runner in full mode) and takes your work (`farm devices`: drained, or another's under lease)."
                 + (" Others may run it with --any-class." if device_class else "")
             )
     raise FarmError("The tracker ended the measurement without an answer: its log may tell why.")

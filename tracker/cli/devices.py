@@ -10,6 +10,7 @@ import click
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.groups import ListingGroup
 from tracker.cli.options import json_option
+from tracker.cli.parsing import LABEL_CHANGE
 from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["devices"]
 
 @click.group(cls=ListingGroup)
 def devices() -> None:
-    """List the farm's devices, or show one of them."""
+    """List the farm's devices, show one of them, or label it."""
 
 
 @devices.command("list")
@@ -48,12 +49,13 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
         click.echo(f"{where}. Start one on a board: agent start", err=True)
         return
     now_s = time.time()
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for device in found:
         degrees = device.telemetry.temperature_c if device.telemetry else None
         row = (
             device.name,
             device.state.value if device.state else UNKNOWN,
+            _orders(device, now_s),
             device.fingerprint.board_model or device.fingerprint.arch,
             str(device.fingerprint.cores or UNKNOWN),
             ", ".join(device.pools),
@@ -63,7 +65,9 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
             ago(device.last_heard_unix_s, now_s),
         )
         rows.append(row)
-    columns = ["device*", "state", "board*", ">cores", "pools*", ">busy", ">temp", ">measured", "heard"]
+    columns = ["device*", "state", "order*", "board*", ">cores", "pools*", ">busy", ">temp", ">measured", "heard"]
+    if not any(_orders(device, now_s) for device in found):
+        columns, rows = [*columns[:2], *columns[3:]], [(*row[:2], *row[3:]) for row in rows]
     console().print(table(columns, rows))
 
 
@@ -102,9 +106,12 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                     "state",
                     f"{device.state.value if device.state else ''}, heard {ago(device.last_heard_unix_s, now_s)}",
                 ),
+                ("lease", _lease(device, now_s)),
+                ("drained", _drain(device, now_s)),
                 ("joined", clock(device.joined_unix_s)),
                 ("pools", ", ".join(device.pools)),
-                ("labels", "  ".join(f"{key}={value}" for key, value in sorted(device.labels.items()))),
+                ("labels", _labels(device.labels)),
+                ("set by hand", _labels(device.desk_labels)),
                 (
                     "work",
                     f"{plural(device.held, 'measurement')} held, {count(device.measured)} answered, "
@@ -129,6 +136,36 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
     )
 
 
+@devices.command("label")
+@click.argument("name")
+@click.argument("changes", nargs=-1, required=True, type=LABEL_CHANGE)
+@json_option
+@connection_options()
+def label_device(name: str, changes: tuple[tuple[str, str | None], ...], as_json: bool, connection: Connection) -> None:
+    """Set labels of a device with KEY=VALUE, remove them with KEY-.
+
+    They stand over those that its agent gives, and stay until they are removed. Pools follow at
+    once, running jobs with them.
+
+    
+    Example:
+      farm devices label rpi4-3 room=cold rack-
+    """
+    from tracker.cli.output import print_json
+
+    if len(dict(changes)) < len(changes):
+        raise BadInput("One label is given twice: a device bears one value of a label.")
+    put = {key: value for key, value in changes if value is not None}
+    remove = [key for key, value in changes if value is None]
+    with connection.open() as client:
+        device = client.label(one_device(client.devices(), name).id, put, remove)
+    if as_json:
+        print_json(device)
+        return
+    click.echo(f"{device.name}: {_labels(device.desk_labels) or 'no label set by hand'}")
+    click.echo(f"In {', '.join(device.pools) or 'no pool'}.")
+
+
 def one_device(found: list[Device], name: str) -> Device:
     """The device called ``name``: by name, by id, then by the start of either. Raises BadInput."""
     exact = [device for device in found if name in (device.name, device.id)]
@@ -139,6 +176,40 @@ def one_device(found: list[Device], name: str) -> Device:
         raise BadInput(f"{name} may be any of {', '.join(sorted(device.name for device in near))}: write more of it.")
     known = ", ".join(sorted(device.name for device in found)) or "none"
     raise BadInput(f"There is no device {name}. The farm has: {known}.")
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return "  ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def _orders(device: Device, now_s: float) -> str:
+    """Why not everybody's work runs on it: "drained: new fan", "ada's for 25m 03s"."""
+    from tracker.cli.formats import duration
+
+    orders = []
+    if device.drain:
+        orders.append(f"drained: {device.drain.reason}" if device.drain.reason else "drained")
+    if device.lease:
+        orders.append(f"{device.lease.user}'s for {duration(device.lease.until_unix_s - now_s)}")
+    return ", ".join(orders)
+
+
+def _lease(device: Device, now_s: float) -> str:
+    from tracker.cli.formats import clock, duration
+
+    if device.lease is None:
+        return ""
+    until_s = device.lease.until_unix_s
+    return f"{device.lease.user}'s until {clock(until_s)}, for {duration(until_s - now_s)}"
+
+
+def _drain(device: Device, now_s: float) -> str:
+    from tracker.cli.formats import ago
+
+    if device.drain is None:
+        return ""
+    said = f"{ago(device.drain.since_unix_s, now_s)} by {device.drain.user or 'someone'}"
+    return f"{said}: {device.drain.reason}" if device.drain.reason else said
 
 
 def _span(cpus: tuple[int, ...]) -> str:

@@ -131,6 +131,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
             f"{spec.kind.value if spec.kind else ''} {spec.model_name} on pool {spec.pool} by {spec.user or 'someone'}",
         ),
         ("tuner", f"{spec.engine}, seed {spec.seed}, limit {' or '.join(limits)}" if limits else ""),
+        ("priority", f"{spec.priority:+d}" if spec.priority else ""),
         ("shapes", "  ".join(f"{shape.name}={','.join(map(str, shape.dims))}" for shape in spec.shapes)),
         ("submitted", clock(job.created_unix_s)),
         ("started", clock(job.started_unix_s)),

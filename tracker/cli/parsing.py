@@ -16,9 +16,11 @@ __all__ = [
     "COUNT",
     "DURATION",
     "LABEL",
+    "LABEL_CHANGE",
     "SEED",
     "SHAPE",
     "parse_duration",
+    "parse_label_change",
     "parse_shape",
 ]
 
@@ -55,6 +57,13 @@ def parse_shape(text: str) -> Shape:
     return Shape(name=name.strip(), dims=numbers)
 
 
+def parse_label_change(text: str) -> tuple[str, str | None]:
+    """ "rack=3" as (key, value), "rack-" as (key, None). Raises ValueError."""
+    if "=" in text or not text.endswith("-"):
+        return parse_label(text)
+    return parse_label(f"{text[:-1]}=")[0], None
+
+
 class _Parsed(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     def __init__(self, name: str, parse: Any) -> None:
         self.name = name
@@ -86,3 +95,4 @@ SEED = _Parsed("N", lambda text: parse_whole(text, 0, 2**63 - 1))
 DURATION = _Parsed("DURATION", parse_duration)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)
 LABEL = _Parsed("KEY=VALUE", parse_label)
+LABEL_CHANGE = _Parsed("KEY=VALUE|KEY-", parse_label_change)

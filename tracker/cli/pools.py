@@ -58,6 +58,8 @@ def list_pools(as_json: bool, connection: Connection) -> None:
 def create_pool(name: str, labels: tuple[tuple[str, str], ...], as_json: bool, connection: Connection) -> None:
     """Make pool NAME of the devices that bear all the given labels, now and later.
 
+    A pool of that name gets the new selector, and the jobs that run on it follow at once.
+
     \b
     Example:
       farm pools create cold-rpi4 --selector board=rpi4 --selector room=cold

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracker.cli.connection import Connection, connection_options
+from tracker.cli.options import priority_option
 from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.domain.job import ENGINES
@@ -54,6 +55,7 @@ _json = click.option(
 )
 @_shape
 @_seed
+@priority_option
 @_output
 @_force
 @_detach
@@ -67,6 +69,7 @@ def tune(
     budget: float | None,
     shapes: tuple[Shape, ...],
     seed: int,
+    priority: int,
     output: Path | None,
     force: bool,
     detach: bool,
@@ -100,6 +103,7 @@ def tune(
         shapes=shapes,
         seed=seed,
         user=user_name(),
+        priority=priority,
     )
     run(connection, model, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
 
@@ -109,6 +113,7 @@ def tune(
 @_pool
 @_shape
 @_seed
+@priority_option
 @_output
 @_force
 @_detach
@@ -119,6 +124,7 @@ def compile_model(
     pool: str,
     shapes: tuple[Shape, ...],
     seed: int,
+    priority: int,
     output: Path | None,
     force: bool,
     detach: bool,
@@ -142,6 +148,7 @@ def compile_model(
         shapes=shapes,
         seed=seed,
         user=user_name(),
+        priority=priority,
     )
     run(connection, model, spec, output, force=force, detach=detach, as_json=as_json)
 

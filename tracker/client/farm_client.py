@@ -32,6 +32,7 @@ from tracker.domain import (
     JobTimeline,
     Measurement,
     MeasureRequest,
+    OpenMeasure,
     Pool,
     Record,
     RecordFilter,
@@ -139,6 +140,34 @@ class FarmClient:
     def delete_pool(self, name: str) -> None:
         with self._errors():
             self._stub.DeletePool(control_pb2.DeletePoolRequest(name=name), timeout=CALL_TIMEOUT_S)
+
+    # -- what is ordered of a device: by id or name, each answers with the device after it
+
+    def lease(self, device: str, user: str, for_s: float) -> Device:
+        """Keep a device for the jobs of ``user``, or keep it longer. BadInput names who has it else."""
+        request = control_pb2.LeaseDeviceRequest(device=device, user=user, for_s=for_s)
+        with self._errors():
+            return from_message(Device, self._stub.LeaseDevice(request, timeout=CALL_TIMEOUT_S))
+
+    def release(self, device: str, user: str) -> Device:
+        request = control_pb2.ReleaseDeviceRequest(device=device, user=user)
+        with self._errors():
+            return from_message(Device, self._stub.ReleaseDevice(request, timeout=CALL_TIMEOUT_S))
+
+    def drain(self, device: str, user: str, reason: str) -> Device:
+        request = control_pb2.DrainDeviceRequest(device=device, user=user, reason=reason)
+        with self._errors():
+            return from_message(Device, self._stub.DrainDevice(request, timeout=CALL_TIMEOUT_S))
+
+    def resume(self, device: str) -> Device:
+        request = control_pb2.ResumeDeviceRequest(device=device)
+        with self._errors():
+            return from_message(Device, self._stub.ResumeDevice(request, timeout=CALL_TIMEOUT_S))
+
+    def label(self, device: str, put: dict[str, str], remove: Iterable[str]) -> Device:
+        request = control_pb2.LabelDeviceRequest(device=device, put=put, remove=list(remove))
+        with self._errors():
+            return from_message(Device, self._stub.LabelDevice(request, timeout=CALL_TIMEOUT_S))
 
     # -- jobs
 
@@ -269,14 +298,17 @@ class FarmClient:
         pool: str,
         device_class: str = "",
         whole_models: bool = False,
+        user: str = "",
+        priority: int = 0,
     ) -> Iterator[Measurement | Capacity]:
         """Measure ``requests`` on devices of ``pool``, unrecorded: what the stream answers, as it comes.
 
+        ``user`` may use the devices under that user's lease, and shares the others' time at ``priority``.
+
         Ends when every request is answered. Leaving the iterator early gives up the rest.
         """
-        pending = MeasureCalls(
-            control_pb2.OpenMeasure(client=client, pool=pool, device_class=device_class, whole_models=whole_models)
-        )
+        opening = OpenMeasure(client, "", pool, device_class, whole_models, user=user, priority=priority)
+        pending = MeasureCalls(to_message(control_pb2.OpenMeasure, opening))
         unanswered = set()
         for request in requests:
             unanswered.add(request.trial_id)

@@ -15,6 +15,7 @@ from protos.measurement import (
     TimingPlan,
 )
 from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
     Job,
@@ -40,9 +41,11 @@ __all__ = [
     "Artifact",
     "Capacity",
     "CpuCluster",
+    "Desk",
     "Device",
     "DeviceState",
     "DeviceTime",
+    "Drain",
     "FailedBuild",
     "Fingerprint",
     "Job",
@@ -54,6 +57,7 @@ __all__ = [
     "JobState",
     "JobTimeline",
     "Join",
+    "Lease",
     "Limits",
     "MeasureRequest",
     "Measurement",

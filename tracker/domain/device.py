@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from protos.device import Fingerprint, RunnerInfo, Telemetry
+from tracker.domain.desk import Drain, Lease
 
 __all__ = ["Device", "DeviceState", "Join"]
 
@@ -21,7 +22,10 @@ class DeviceState(str, Enum):
 
 @dataclass(frozen=True)
 class Device:
-    """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1."""
+    """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
+
+    ``lease`` and ``drain``: what people ordered of it; ``desk_labels``: those of ``labels`` that they set.
+    """
 
     id: str
     name: str
@@ -39,6 +43,13 @@ class Device:
     held: int = 0
     measured: int = 0
     utilisation: float = 0.0
+    lease: Lease | None = None
+    drain: Drain | None = None
+    desk_labels: dict[str, str] = field(default_factory=dict)
+
+    def open_to(self, user: str) -> bool:
+        """Whether no lease keeps it from the work of ``user``."""
+        return self.lease is None or self.lease.user == user
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from protos.measurement import Artifact, TimingPlan
+from tracker.domain.errors import InvalidRequest
 from tracker.domain.record import Workload
 
 __all__ = [
     "ENGINES",
+    "MAX_PRIORITY",
     "Job",
     "JobKind",
     "JobResult",
@@ -20,11 +22,20 @@ __all__ = [
     "Task",
     "TaskPlan",
     "TaskResult",
+    "check_priority",
 ]
 
 
 #: Engines that a job may ask for.
 ENGINES = ("ansor",)
+#: Priorities go from minus this to this.
+MAX_PRIORITY = 4
+
+
+def check_priority(priority: int) -> None:
+    """Raises InvalidRequest."""
+    if abs(priority) > MAX_PRIORITY:
+        raise InvalidRequest(f"there is no priority {priority}: it goes from {-MAX_PRIORITY} to {MAX_PRIORITY}")
 
 
 class JobKind(str, Enum):
@@ -54,7 +65,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What a person asked for. ``max_trials`` and ``budget_s`` (seconds of tuning): 0 is no limit of that kind."""
+    """What a person asked for. ``max_trials`` and ``budget_s`` (seconds of tuning): 0 is no limit of that kind.
+
+    ``priority``: each step doubles the part of device time that it gets beside others.
+    """
 
     kind: JobKind | None
     model_name: str
@@ -67,6 +81,7 @@ class JobSpec:
     seed: int = 0
     user: str = ""
     plan: TimingPlan | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)

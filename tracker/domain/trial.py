@@ -21,7 +21,10 @@ def new_trial_id(now: float) -> str:
 
 @dataclass(frozen=True)
 class OpenMeasure:
-    """Which devices a stream of trials measures on. ``device_class`` and ``device_id`` "" mean any of the pool."""
+    """Which devices a stream of trials measures on. ``device_class`` and ``device_id`` "" mean any of the pool.
+
+    ``user`` and ``priority`` are those of its job, where it has one.
+    """
 
     client: str
     job_id: str
@@ -29,6 +32,8 @@ class OpenMeasure:
     device_class: str = ""
     whole_models: bool = False
     device_id: str = ""
+    user: str = ""
+    priority: int = 0
 
 
 @dataclass(frozen=True)

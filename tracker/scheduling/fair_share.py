@@ -1,62 +1,169 @@
-"""Whose turn it is: streams of trials get equal device time, whatever their kernels take."""
+"""Whose turn it is on boards that are alike.
+
+Next is the user, and of that user's jobs the one, that has used least of their time lately: each step of priority
+halves what a second counts, each minute halves what was used. Who has waited ten minutes for a turn counts half with
+each further minute, so that nobody waits for ever.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
 
-__all__ = ["FairShare"]
+__all__ = ["HALF_LIFE_S", "PATIENCE_S", "FairShare", "aged", "remembered", "weight"]
 
-#: Weight of the newest trial in a stream's mean: it follows a change of task within tens of trials.
+#: Device time that was used so long ago counts half.
+HALF_LIFE_S = 60.0
+#: Who has waited for longer than this gains on those who have not: so long waits only a job that may run on few boards,
+#: and whose user has many others.
+PATIENCE_S = 600.0
+#: Weight of the newest trial in a job's mean: it follows a change of task within tens of trials.
 _RECENT = 0.1
-#: Assumed of a stream's first trials, until one is answered.
+#: Assumed of a job's first trials, until one is answered.
 _FIRST_GUESS_S = 0.5
+#: Accounts of those who left are forgotten below this.
+_NOTHING_S = 1e-3
 
 
-@dataclass
+def weight(priority: int) -> float:
+    """The part of device time that one of ``priority`` gets beside one of priority 0."""
+    return 2.0**priority
+
+
+def remembered(used_s: float, ago_s: float) -> float:
+    """What ``used_s`` counts after ``ago_s``. A clock that was set back forgets nothing."""
+    return used_s * 2.0 ** (-ago_s / HALF_LIFE_S) if ago_s > 0 else used_s
+
+
+def aged(used_s: float, waited_s: float) -> float:
+    """What ``used_s`` counts against one who has waited for ``waited_s`` without a turn."""
+    return remembered(used_s, waited_s - PATIENCE_S)
+
+
 class _Account:
-    used_s: float
-    in_flight: int = 0
-    mean_s: float = _FIRST_GUESS_S
-    turn: int = 0
+    """Weighted device seconds of a user or a job: ``used_s`` as of ``at``, and those expected of what is in flight.
+
+    ``turn`` numbers its last turn, 0 for none.
+    """
+
+    __slots__ = ("at", "expected_s", "turn", "used_s")
+
+    def __init__(self, used_s: float, now: float) -> None:
+        self.used_s = used_s
+        self.at = now
+        self.expected_s = 0.0
+        self.turn = 0
+
+    def used(self, now: float) -> float:
+        return remembered(self.used_s, now - self.at)
+
+    def charge(self, seconds: float, now: float) -> None:
+        self.used_s, self.at = self.used(now) + seconds, now
+
+    def standing(self, waiting_since: float, now: float) -> tuple[float, int]:
+        return aged(self.used(now) + self.expected_s, now - waiting_since), self.turn
+
+
+class _Job(_Account):
+    """``in_flight`` trials of it are on devices, which lately took ``mean_s``, unweighted.
+
+    ``turn_at``: when its last turn was.
+    """
+
+    __slots__ = ("in_flight", "mean_s", "present", "turn_at", "user", "weight")
+
+    def __init__(self, user: str, weight_: float, used_s: float, now: float) -> None:
+        super().__init__(used_s, now)
+        self.user = user
+        self.weight = weight_
+        self.present = True
+        self.turn_at = -math.inf
+        self.in_flight = 0
+        self.mean_s = _FIRST_GUESS_S
 
 
 class FairShare:
-    """Device seconds used by each stream; those in flight count as their stream's recent mean.
+    """Accounts of users and of their jobs on boards of one class. ``now`` is in seconds of any one clock.
 
-    A stream that opens starts level with the least of the others, so it neither waits for its past nor is paid for it.
+    Who is new starts level with the least of the others. Who left is remembered as long as what was used counts.
     """
 
     def __init__(self) -> None:
-        self._accounts: dict[str, _Account] = {}
+        self._jobs: dict[str, _Job] = {}
+        self._users: dict[str, _Account] = {}
         self._turns = 0
 
-    def open(self, stream: str) -> None:
-        self._accounts[stream] = _Account(min((a.used_s for a in self._accounts.values()), default=0.0))
-
-    def close(self, stream: str) -> None:
-        self._accounts.pop(stream, None)
-
-    def next(self, waiting: Iterable[str]) -> str | None:
-        """The stream of ``waiting`` that has used least; of equals the one whose last turn is longest ago."""
-        return min(waiting, key=self._standing, default=None)
-
-    def _standing(self, stream: str) -> tuple[float, int]:
-        account = self._accounts[stream]
-        return account.used_s + account.in_flight * account.mean_s, account.turn
-
-    def dispatched(self, stream: str) -> None:
-        account = self._accounts[stream]
-        account.in_flight += 1
-        self._turns += 1
-        account.turn = self._turns
-
-    def returned(self, stream: str, used_s: float | None) -> None:
-        """A trial left its device after ``used_s`` of device time; None where it was not run there."""
-        account = self._accounts.get(stream)
-        if account is None:
+    def open(self, job: str, user: str, priority: int, now: float) -> None:
+        """``job`` takes part from now on; one that does already goes on as it was."""
+        known = self._jobs.get(job)
+        if known is not None and known.present:
             return
+        self._forget(now)
+        if user not in self._users:
+            others = {other.user for other in self._jobs.values() if other.present}
+            self._users[user] = _Account(_least((self._users[other] for other in others), now), now)
+        if job in self._jobs:
+            self._jobs[job].present = True
+        else:
+            siblings = (other for other in self._jobs.values() if other.present and other.user == user)
+            self._jobs[job] = _Job(user, weight(priority), _least(siblings, now), now)
+
+    def close(self, job: str) -> None:
+        """``job`` takes no part any more; one that took none is ignored."""
+        if (account := self._jobs.get(job)) is not None:
+            account.present = False
+            self._expect(account, -account.expected_s)
+            account.in_flight = 0
+
+    def _forget(self, now: float) -> None:
+        self._jobs = {j: a for j, a in self._jobs.items() if a.present or a.used(now) > _NOTHING_S}
+        users = {account.user for account in self._jobs.values()}
+        self._users = {u: a for u, a in self._users.items() if u in users or a.used(now) > _NOTHING_S}
+
+    def next(self, waiting: Mapping[str, float], now: float) -> str | None:
+        """The job whose turn it is of those ``waiting``, each with when its first trial began to.
+
+        Of equals the one whose last turn is longest ago.
+        """
+        if len(waiting) < 2:
+            return next(iter(waiting), None)
+        since: dict[str, float] = {}
+        users: dict[str, float] = {}
+        for job, began in waiting.items():
+            account = self._jobs[job]
+            since[job] = max(began, account.turn_at)
+            users[account.user] = min(since[job], users.get(account.user, since[job]))
+        user = min(users, key=lambda user: self._users[user].standing(users[user], now))
+        of_user = (job for job in waiting if self._jobs[job].user == user)
+        return min(of_user, key=lambda job: self._jobs[job].standing(since[job], now))
+
+    def dispatched(self, job: str, now: float) -> None:
+        account = self._jobs[job]
+        account.in_flight += 1
+        self._expect(account, account.mean_s / account.weight)
+        self._turns += 1
+        account.turn = self._users[account.user].turn = self._turns
+        account.turn_at = now
+
+    def returned(self, job: str, used_s: float | None, now: float) -> None:
+        """A trial left its device after ``used_s`` of device time; None where it was not run there.
+
+        One that was dispatched before its job closed is ignored.
+        """
+        account = self._jobs.get(job)
+        if account is None or not account.in_flight:
+            return
+        self._expect(account, -account.expected_s / account.in_flight)
         account.in_flight -= 1
         if used_s is not None:
-            account.used_s += used_s
+            account.charge(used_s / account.weight, now)
+            self._users[account.user].charge(used_s / account.weight, now)
             account.mean_s += _RECENT * (used_s - account.mean_s)
+
+    def _expect(self, account: _Job, seconds: float) -> None:
+        account.expected_s += seconds
+        self._users[account.user].expected_s += seconds
+
+
+def _least(accounts: Iterable[_Account], now: float) -> float:
+    return min((account.used(now) for account in accounts), default=0.0)

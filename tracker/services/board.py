@@ -41,6 +41,7 @@ class Board:
 
     ``heard_at`` is in unix seconds, ``silent_since`` and ``stored_at`` are of the fleet's monotonic clock.
     ``refusals``: how often in a row it gave a trial back; ``quarantined``: for that it gets none for a while.
+    ``draining``: its agent's word; a drain that a person ordered is its device's.
     ``slots``: trials that it is given at once; up to ``short_slots`` while they are short.
     """
 
@@ -79,13 +80,18 @@ class Board:
 
     @property
     def takes_work(self) -> bool:
-        return self.connected and not self.draining and not self.quarantined
+        return self.connected and not (self.draining or self.quarantined or self.device.drain is not None)
+
+    @property
+    def drains(self) -> bool:
+        """It takes no new work until its agent starts again, or a person says so."""
+        return self.draining or self.device.drain is not None
 
     @property
     def state(self) -> DeviceState:
         if not self.connected:
             return DeviceState.LOST
-        if self.draining:
+        if self.drains:
             return DeviceState.DRAINING
         return DeviceState.MEASURING if self.held else DeviceState.IDLE
 
@@ -139,7 +145,7 @@ class BoardListener(Protocol):
     """Who places work on boards."""
 
     def joined(self, board: Board) -> None:
-        """A board takes work from now on, or its pools changed."""
+        """A board takes work from now on, or its pools or its lease changed."""
 
     def left(self, board: Board) -> None:
         """A board is lost: what it held goes to others."""

@@ -30,12 +30,19 @@ QUARANTINE_S = (2.0, 60.0)
 
 
 class _Group:
-    """Streams of equal selection and the boards they share."""
+    """Streams of equal selection and the boards they share.
 
-    def __init__(self, selection: Selection) -> None:
+    ``holder``: the user whose streams they are, where that one has a board under lease; else "".
+    """
+
+    def __init__(self, selection: Selection, holder: str) -> None:
         self.selection = selection
+        self.holder = holder
         self.placement = Placement()
         self.streams: dict[str, Stream] = {}
+
+    def admits(self, board: Board) -> bool:
+        return board.takes_work and board.device.open_to(self.holder) and self.selection.admits(board.device)
 
     def tell_capacity(self, *streams: Stream) -> None:
         capacity = Capacity(self.placement.devices, self.placement.slots)
@@ -49,8 +56,10 @@ class Dispatch:
     def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
         self._fleet = fleet
         self._clock = clock
-        self._groups: dict[tuple[str, str, bool, str], _Group] = {}
-        self._share = FairShare()
+        self._groups: dict[tuple[object, str], _Group] = {}
+        self._group_of: dict[str, _Group] = {}
+        #: By device class: boards that differ are no substitute for each other.
+        self._shares: dict[str, FairShare] = {}
         self.waited = Histogram()
 
     def streams(self) -> Iterator[Stream]:
@@ -59,31 +68,56 @@ class Dispatch:
 
     def open(self, stream: Stream) -> None:
         """The stream is told its capacity and takes part from now on."""
-        group = self._groups.get(stream.selection.key)
+        self._enter(stream, self._fleet.lease_holders())
+
+    def close(self, stream: Stream) -> None:
+        self._exit(stream)
+        if all(other.account != stream.account for other in self.streams()):
+            for share in self._shares.values():
+                share.close(stream.account)
+
+    def _share(self, board: Board) -> FairShare:
+        share = self._shares.get(board.device.device_class)
+        if share is None:
+            share = self._shares[board.device.device_class] = FairShare()
+        return share
+
+    def _enter(self, stream: Stream, holders: Collection[str]) -> None:
+        # One group for all whom no lease concerns: each group costs every trial of its boards a little.
+        key = (stream.selection.key, stream.user if stream.user in holders else "")
+        group = self._groups.get(key)
         if group is None:
-            group = self._groups[stream.selection.key] = _Group(stream.selection)
+            group = self._groups[key] = _Group(stream.selection, key[1])
             for board in self._fleet.connected():
                 self._offer(group, board)
         group.streams[stream.id] = stream
-        self._share.open(stream.id)
+        self._group_of[stream.id] = group
         group.tell_capacity(stream)
 
-    def close(self, stream: Stream) -> None:
-        self._share.close(stream.id)
-        group = self._groups[stream.selection.key]
-        group.streams.pop(stream.id, None)
+    def _exit(self, stream: Stream) -> None:
+        group = self._group_of.pop(stream.id)
+        del group.streams[stream.id]
         if not group.streams:
-            del self._groups[stream.selection.key]
+            del self._groups[group.selection.key, group.holder]
 
     def offer(self, board: Board) -> None:
-        """A board takes work, or is in other pools than before."""
+        """A board takes work, or is in other pools or under another lease than before."""
+        holders = self._fleet.lease_holders()
+        for stream in list(self.streams()):
+            if self._group_of[stream.id].holder != (stream.user if stream.user in holders else ""):
+                self._exit(stream)
+                self._enter(stream, holders)
         for group in self._groups.values():
+            before = board.id in group.placement
             self._offer(group, board)
-            group.tell_capacity()
+            if before != (board.id in group.placement):
+                group.tell_capacity()
         self.fill(board)
+        # It may have gone from under some of them: what waited for it may go to those that gave it back.
+        self.pump_all()
 
     def _offer(self, group: _Group, board: Board) -> None:
-        if board.takes_work and group.selection.admits(board.device):
+        if group.admits(board):
             group.placement.put(board.id, board.slots, len(board.held), board.wants_more)
         else:
             group.placement.remove(board.id)
@@ -117,7 +151,7 @@ class Dispatch:
 
     def pump(self, stream: Stream) -> None:
         """Place what is queued in ``stream``. Where a slot is free, no other stream waits for it."""
-        placement = self._groups[stream.selection.key].placement
+        placement = self._group_of[stream.id].placement
         while placement.least_held():
             fitting = ((p, placement.least_held(self._avoided(p))) for p in stream.waiting())
             pending, board_id = next(((p, b) for p, b in fitting if b), (None, ""))
@@ -132,9 +166,12 @@ class Dispatch:
 
     def untried(self, pending: Pending) -> bool:
         """Whether a connected board that fits has not yet given the trial back."""
-        selection = pending.stream.selection
+        stream = pending.stream
         return any(
-            board.id not in pending.refused_by and not board.draining and selection.admits(board.device)
+            board.id not in pending.refused_by
+            and not board.drains
+            and board.device.open_to(stream.user)
+            and stream.selection.admits(board.device)
             for board in self._fleet.connected()
         )
 
@@ -143,18 +180,24 @@ class Dispatch:
 
     def fill(self, board: Board) -> None:
         """Give a board's free slots to those whose turn it is."""
+        share = self._share(board)
         while board.takes_work and board.wants_more:
-            waiting = {
-                stream.id: pending
-                for group in self._groups.values()
-                if board.id in group.placement
-                for stream in group.streams.values()
-                if (pending := next((p for p in stream.waiting() if board.id not in self._avoided(p)), None))
-            }
-            turn = self._share.next(waiting)
+            now = self._clock()
+            waiting: dict[str, Pending] = {}
+            for stream in self._streams_of(board):
+                pending = next((p for p in stream.waiting() if board.id not in self._avoided(p)), None)
+                if pending and (stream.account not in waiting or pending.queued_s < waiting[stream.account].queued_s):
+                    waiting[stream.account] = pending
+                    share.open(stream.account, stream.user, stream.opened.priority, now)
+            turn = share.next({account: pending.queued_s for account, pending in waiting.items()}, now)
             if turn is None:
                 return
             self._send(waiting[turn], board)
+
+    def _streams_of(self, board: Board) -> Iterator[Stream]:
+        for group in self._groups.values():
+            if board.id in group.placement:
+                yield from group.streams.values()
 
     def _send(self, pending: Pending, board: Board) -> None:
         pending.stream.queue.remove(pending)
@@ -163,8 +206,10 @@ class Dispatch:
             # Sent again after a loss, it did not wait all the time in between.
             self.waited.observe(now - pending.queued_s)
         pending.state, pending.board, pending.sent_s = TrialState.SENT, board, now
-        pending.account = pending.stream.id
-        self._share.dispatched(pending.account)
+        stream, share = pending.stream, self._share(board)
+        pending.account = stream.account
+        share.open(stream.account, stream.user, stream.opened.priority, now)
+        share.dispatched(stream.account, now)
         board.held.add(pending.id)
         self._hold_changed(board)
         board.send(pending.request)
@@ -176,8 +221,9 @@ class Dispatch:
         """
         if trial_id in board.held:
             board.held.discard(trial_id)
-            board.ended(trial_id, self._clock(), used_s)
-            self._share.returned(account, used_s)
+            now = self._clock()
+            board.ended(trial_id, now, used_s)
+            self._share(board).returned(account, used_s, now)
             self._hold_changed(board)
 
     def _hold_changed(self, board: Board) -> None:

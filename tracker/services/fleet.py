@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from protos.version import __version__
-from tracker.domain import BUILT_IN_POOLS, Device, DeviceState, Join, Pool, Telemetry, matches
+from tracker.domain import BUILT_IN_POOLS, Desk, Device, DeviceState, Join, Pool, Telemetry, matches
 from tracker.domain.compatibility import check_protocol, check_release, check_tvm
 from tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
@@ -50,6 +50,8 @@ class Fleet:
         self._boards: dict[str, Board] = {}
         self._known: dict[str, Device] = {}
         self._ids: dict[str, str] = {}
+        self._desks: dict[str, Desk] = {}
+        self._agent_labels: dict[str, dict[str, str]] = {}
         self._pools: dict[str, Pool] = {pool.name: pool for pool in BUILT_IN_POOLS}
         self._writes: set[asyncio.Task[None]] = set()
         self._listener: BoardListener | None = None
@@ -57,11 +59,14 @@ class Fleet:
     async def load(self, listener: BoardListener) -> None:
         """Take up what the store holds; every device is lost until it joins again."""
         self._listener = listener
+        self._desks = await self._store.call(lambda s: s.desks())
         for pool in await self._store.call(lambda s: s.pools()):
             self._pools[pool.name] = pool
         for device in await self._store.call(lambda s: s.devices()):
             self._ids[device.name] = device.id
-            self._known[device.id] = self._in_pools(replace(device, state=DeviceState.LOST, held=0, utilisation=0.0))
+            self._agent_labels[device.id] = device.labels
+            self._known[device.id] = self._ordered(replace(device, state=DeviceState.LOST, held=0, utilisation=0.0))
+        self._end_leases()
 
     @property
     def heartbeat_s(self) -> float:
@@ -112,12 +117,13 @@ class Fleet:
         board_class = device_class(join.fingerprint, join.runner)
         name = self._free_name(join.name or join.fingerprint.hostname or "device", join.device_id)
         earlier = self._known.get(join.device_id)
+        automatic = automatic_labels(name, join.fingerprint, join.runner, board_class)
+        self._agent_labels[join.device_id] = {**join.labels, **automatic}
         device = Device(
             id=join.device_id,
             name=name,
             fingerprint=join.fingerprint,
             runner=join.runner,
-            labels={**join.labels, **automatic_labels(name, join.fingerprint, join.runner, board_class)},
             device_class=board_class,
             target=derived.target,
             target_origin=derived.origin,
@@ -127,7 +133,7 @@ class Fleet:
             telemetry=join.telemetry,
             measured=earlier.measured if earlier else 0,
         )
-        return self._in_pools(device)
+        return self._ordered(device)
 
     def _free_name(self, wanted: str, device_id: str) -> str:
         earlier = self._known.get(device_id)
@@ -168,7 +174,8 @@ class Fleet:
         self._keep(board)
 
     def tick(self) -> None:
-        """To be called about once a second: ends boards that are silent, keeps what the others told."""
+        """To be called about once a second: ends leases, and boards that are silent; keeps what the others told."""
+        self._end_leases()
         now = self._monotonic()
         for board in list(self._boards.values()):
             silent_s = now - board.silent_since
@@ -180,7 +187,9 @@ class Fleet:
 
     def _keep(self, board: Board) -> None:
         board.stored_at = self._monotonic()
-        device = board.snapshot(self._clock())
+        # What was ordered of it is kept apart, and only there.
+        labels = self._agent_labels[board.id]
+        device = replace(board.snapshot(self._clock()), labels=labels, lease=None, drain=None, desk_labels={})
         task = asyncio.ensure_future(self._store.call(lambda s: s.put_device(device), insist=True))
         self._writes.add(task)
         task.add_done_callback(self._written)
@@ -204,6 +213,59 @@ class Fleet:
         now = self._clock()
         known = [self._boards[d.id].snapshot(now) if d.id in self._boards else d for d in self._known.values()]
         return sorted((d for d in known if not pool or pool in d.pools), key=lambda d: d.name)
+
+    def device(self, id_or_name: str) -> Device:
+        """One known device in its present state. Raises NotFound."""
+        device_id = id_or_name if id_or_name in self._known else self._ids.get(id_or_name, "")
+        if device_id in self._boards:
+            return self._boards[device_id].snapshot(self._clock())
+        if device_id not in self._known:
+            raise NotFound(f"there is no device '{id_or_name}'")
+        return self._known[device_id]
+
+    def agent_labels(self, device_id: str) -> dict[str, str]:
+        """The labels of a known device without those that people set."""
+        return dict(self._agent_labels[device_id])
+
+    def desk(self, device_id: str) -> Desk:
+        """What is ordered of a device."""
+        return self._desks.get(device_id, Desk())
+
+    async def put_desk(self, device_id: str, desk: Desk) -> None:
+        """Store and carry out what is ordered of a known device, connected or not."""
+        await self._store.call(lambda s: s.put_desk(device_id, desk))
+        self._order(device_id, desk)
+
+    def lease_holders(self) -> set[str]:
+        """Users who have a lease of a device, connected or not."""
+        return {desk.lease.user for desk in self._desks.values() if desk.lease}
+
+    def _order(self, device_id: str, desk: Desk) -> None:
+        self._desks[device_id] = desk
+        self._known[device_id] = self._ordered(self._known[device_id])
+        if (board := self._boards.get(device_id)) is None:
+            return
+        board.device = self._ordered(board.device)
+        if self._listener:
+            if board.takes_work:
+                self._listener.joined(board)
+            else:
+                self._listener.stopped(board)
+
+    def _ordered(self, device: Device) -> Device:
+        desk = self.desk(device.id)
+        labels = {**self._agent_labels[device.id], **desk.labels}
+        return self._in_pools(
+            replace(device, labels=labels, lease=desk.lease, drain=desk.drain, desk_labels=desk.labels)
+        )
+
+    def _end_leases(self) -> None:
+        # Nothing to store: a lease in the past is none, whenever it is read.
+        now = self._clock()
+        for device_id, desk in list(self._desks.items()):
+            if (left := desk.at(now)) is not desk and device_id in self._known:
+                log.info("%s: no longer %s", self._known[device_id].name, desk.lease)
+                self._order(device_id, left)
 
     def pools(self) -> list[Pool]:
         """All pools by name, with the devices in them."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from tracker.domain import Device, DeviceState, Job, JobKind, JobSpec, JobState, RunnerMode, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.job import ENGINES
+from tracker.domain.job import ENGINES, check_priority
 from tracker.domain.job_life import WAITING, cancelled
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
@@ -92,6 +92,7 @@ class Jobs:
             raise InvalidRequest(f"the model {spec.model_name} ({spec.model.digest or 'no digest'}) was not uploaded")
         if spec.budget_s < 0:
             raise InvalidRequest(f"the budget must be positive, not {spec.budget_s:g} s")
+        check_priority(spec.priority)
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):
             raise InvalidRequest("a tuning job needs a limit: a number of trials, a time, or both")
 
@@ -167,7 +168,9 @@ class Jobs:
         shares = [
             board.utilised(now)
             for board in self._fleet.connected()
-            if board.device.device_class == job.device_class and job.spec.pool in board.device.pools
+            if board.device.device_class == job.device_class
+            and job.spec.pool in board.device.pools
+            and board.device.open_to(job.spec.user)
         ]
         utilisation = sum(shares) / len(shares) if shares else 0.0
         return replace(job, devices=len(shares), utilisation=utilisation)
@@ -194,15 +197,25 @@ def choose_class(spec: JobSpec, devices: list[Device]) -> tuple[Device, list[str
     The class with most connected devices, full mode before micro. Raises NotPossible, which says for each device of
     the farm why it does not fit.
     """
-    fit = [d for d in devices if spec.pool in d.pools and d.state not in (DeviceState.LOST, DeviceState.DRAINING)]
+    fit = [d for d in devices if spec.pool in d.pools and not _obstacle(spec, d)]
     if not fit:
-        raise NotPossible(_why_none(spec.pool, devices))
+        raise NotPossible(_why_none(spec, devices))
     count = Counter(d.device_class for d in fit)
     best = max(fit, key=lambda d: (d.runner.mode is RunnerMode.FULL, count[d.device_class], d.device_class))
     return best, sorted(set(count) - {best.device_class})
 
 
-def _why_none(pool: str, devices: list[Device]) -> str:
+def _obstacle(spec: JobSpec, device: Device) -> str:
+    """Why a device of the job's pool takes no work of it now; "" where it does."""
+    if device.state in (DeviceState.LOST, None):
+        return "lost"
+    if device.state is DeviceState.DRAINING:
+        return f"draining ({device.drain.reason})" if device.drain and device.drain.reason else "draining"
+    return "" if device.open_to(spec.user) else str(device.lease)
+
+
+def _why_none(spec: JobSpec, devices: list[Device]) -> str:
+    pool = spec.pool
     if not devices:
         return f"the pool '{pool}' has no device: none has joined this farm; start one with 'agent start'"
     reasons = []
@@ -211,7 +224,7 @@ def _why_none(pool: str, devices: list[Device]) -> str:
             there = f"in {', '.join(device.pools)}" if device.pools else "in no pool"
             reasons.append(f"{device.name} is {there}")
         else:
-            reasons.append(f"{device.name} is {device.state.value if device.state else 'lost'}")
+            reasons.append(f"{device.name} is {_obstacle(spec, device)}")
     more = f", and {len(devices) - 8} more" if len(devices) > 8 else ""
     return f"no device of the pool '{pool}' can take work: {'; '.join(reasons)}{more}"
 

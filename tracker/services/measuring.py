@@ -25,6 +25,7 @@ from tracker.domain import (
 )
 from tracker.domain.changed import changed
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
+from tracker.domain.job import check_priority
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Acknowledge, Board, Cancel
 from tracker.services.dispatch import Dispatch
@@ -83,21 +84,23 @@ class Measuring:
     async def open(self, opened: OpenMeasure, deliver: Callable[[Answer], None]) -> Stream:
         """Start a stream; its capacity is delivered first.
 
-        Raises NotFound for an unknown pool or job, NotPossible for a job that has ended.
+        Raises NotFound for an unknown pool or job, NotPossible for a job that has ended, InvalidRequest for a
+        priority that there is not.
         """
         self._fleet.pool(opened.pool)
-        user = ""
+        check_priority(opened.priority)
         if opened.job_id:
-            job = await self._store.call(lambda s: s.job(opened.job_id))
+            job_id = opened.job_id
+            job = await self._store.call(lambda s: s.job(job_id))
             if job is None:
-                raise NotFound(f"there is no job '{opened.job_id}'")
+                raise NotFound(f"there is no job '{job_id}'")
             if job.state is None or job.state.final:
                 raise NotPossible(f"job {job.id} is {job.state and job.state.value}: it measures no more")
-            user = job.spec.user
-            if opened.job_id not in self._known:
-                recorded = await self._store.call(lambda s: s.trial_ids(opened.job_id))
-                self._known.setdefault(opened.job_id, set()).update(recorded)
-        stream = Stream(str(next(self._numbers)), opened, user, deliver)
+            opened = replace(opened, user=job.spec.user, priority=job.spec.priority)
+            if job_id not in self._known:
+                recorded = await self._store.call(lambda s: s.trial_ids(job_id))
+                self._known.setdefault(job_id, set()).update(recorded)
+        stream = Stream(str(next(self._numbers)), opened, deliver)
         self._dispatch.open(stream)
         log.info("%s measures on pool %s %s", opened.client, opened.pool, opened.device_class)
         return stream

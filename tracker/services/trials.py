@@ -38,7 +38,7 @@ class TrialState(Enum):
 
 
 class Pending:
-    """A trial on its way. ``account`` is the stream whose share pays for the board that it is on.
+    """A trial on its way. ``account``: who pays for the board that it is on, see Stream.
 
     ``losses``: boards that were lost with it; ``refusals``: times that a board gave it back, ``refused_by`` which.
     """
@@ -105,14 +105,15 @@ class Pending:
 class Stream:
     """One open Measure call: whose trials they are and where their answers go.
 
+    ``account``: its job, or itself where it has none; as that it gets its share of the boards.
     ``pending`` holds every unanswered trial, ``storing`` counts failed builds that are being recorded, ``moved`` is
     set with each answer.
     """
 
-    def __init__(self, id_: str, opened: OpenMeasure, user: str, deliver: Callable[[Answer], None]) -> None:
+    def __init__(self, id_: str, opened: OpenMeasure, deliver: Callable[[Answer], None]) -> None:
         self.id = id_
         self.opened = opened
-        self.user = user
+        self.account = opened.job_id or f"stream {id_}"
         self.deliver = deliver
         self.selection = Selection(opened.pool, opened.device_class, opened.whole_models, opened.device_id)
         self.queue: deque[Pending] = deque()
@@ -121,6 +122,10 @@ class Stream:
         self.storing = 0
         self.bytes = 0
         self.moved = asyncio.Event()
+
+    @property
+    def user(self) -> str:
+        return self.opened.user
 
     def add(self, pending: Pending) -> None:
         self.pending[pending.id] = pending

@@ -12,6 +12,7 @@ from tracker.domain import Job, JobFailure, JobProgress, JobResult, JobState, Wo
 from tracker.domain.compatibility import check_protocol, check_tvm
 from tracker.domain.errors import FarmError, InvalidRequest
 from tracker.domain.job_life import failed, finished, started
+from tracker.scheduling.job_queue import turn_unix_s
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.jobs import Jobs
 from tracker.services.measuring import Measuring
@@ -232,7 +233,10 @@ class Workers:
         async with self._assigning:
             while frees := [s for s in self._sessions.values() if s.ready and not s.job_id]:
                 free = max(frees, key=lambda s: s.warm)
-                job = await self._store.call(lambda s, w=free: s.claim_job(w.worker_id, self._clock()), insist=True)  # type: ignore[misc]
+                job = await self._store.call(
+                    lambda s, w=free: s.claim_job(w.worker_id, self._clock(), turn_unix_s),  # type: ignore[misc]
+                    insist=True,
+                )
                 if job is None:
                     return
                 if self._sessions.get(free.worker_id) is not free:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from tracker.domain import Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, TrialTimes, Workload
+from tracker.domain import Desk, Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, TrialTimes, Workload
 
 __all__ = ["Store"]
 
@@ -27,6 +27,12 @@ class Store(Protocol):
 
     def devices(self) -> list[Device]:
         """Every device that ever joined, by name, in the state last kept."""
+
+    def put_desk(self, device_id: str, desk: Desk) -> None:
+        """Keep what is ordered of a device, replacing what was kept for it. The device may be one never seen."""
+
+    def desks(self) -> dict[str, Desk]:
+        """What was kept, by device id."""
 
     def put_pool(self, pool: Pool) -> None:
         """Keep name and selector, replacing a pool of that name."""
@@ -61,8 +67,11 @@ class Store(Protocol):
         What ``change`` raises is raised and nothing is kept. Tasks and trials are not its to change.
         """
 
-    def claim_job(self, worker_id: str, now: float) -> Job | None:
-        """The oldest queued job, running on ``worker_id`` from now on, with tasks; None where none is queued."""
+    def claim_job(self, worker_id: str, now: float, turn: Callable[[Job], float] = lambda job: 0.0) -> Job | None:
+        """The queued job of the least ``turn``, of equals the oldest; None where none is queued.
+
+        It runs on ``worker_id`` from now on, and comes with its tasks.
+        """
 
     def lose_worker(self, job_id: str, worker_id: str, now: float, *, counts: bool = True) -> Job | None:
         """A job that runs on ``worker_id`` lost it: queued again, or failed at the limit of domain.job_life.Losses.

@@ -128,12 +128,13 @@ class JobTables:
             ],
         )
 
-    def claim_job(self, worker_id: str, now: float) -> Job | None:
+    def claim_job(self, worker_id: str, now: float, turn: Callable[[Job], float] = lambda job: 0.0) -> Job | None:
         with self._writing(), self._db.atomic():
-            row = self._db.execute("SELECT id FROM jobs WHERE state = 'queued' ORDER BY number LIMIT 1").fetchone()
-            if row is None:
+            oldest_first = reversed(self.jobs(JobState.QUEUED))
+            chosen = min(oldest_first, key=turn, default=None)
+            if chosen is None:
                 return None
-            return self.change_job(row[0], lambda job: started(job, worker_id, now))
+            return self.change_job(chosen.id, lambda job: started(job, worker_id, now))
 
     def lose_worker(self, job_id: str, worker_id: str, now: float, *, counts: bool = True) -> Job | None:
         with self._writing(), self._db.atomic():

@@ -13,7 +13,7 @@ __all__ = ["VERSION", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 3
+VERSION = 4
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -34,6 +34,12 @@ def m003_words_and_traces_once(db: Database) -> None:
         db.conn.create_function(name, -1, function, deterministic=True)
     for statement in _M003:
         db.execute(statement)
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m004_desks(db: Database) -> None:
+    # Apart from devices: their rows are written whenever a board was heard, by whoever saw it last.
+    db.execute("CREATE TABLE desks (device_id TEXT PRIMARY KEY, value TEXT NOT NULL)")
 
 
 def _secs_of_json(text: str) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from tracker.domain import Device, Pool
+from tracker.domain import Desk, Device, Pool
 from tracker.domain.errors import StateFolderUnusable, StoreFull, StoreTooNew
 from tracker.store import schema
 from tracker.store.encoding import decode, encode
@@ -85,6 +85,17 @@ class SqliteStore(JobTables, RecordTable):
     def devices(self) -> list[Device]:
         rows = self._db.execute("SELECT value FROM devices ORDER BY name")
         return [decode(Device, row[0]) for row in rows]
+
+    def put_desk(self, device_id: str, desk: Desk) -> None:
+        with self._writing(), self._db.atomic():
+            self._db.execute(
+                "INSERT INTO desks VALUES (?, ?) ON CONFLICT (device_id) DO UPDATE SET value = excluded.value",
+                [device_id, encode(desk)],
+            )
+
+    def desks(self) -> dict[str, Desk]:
+        rows = self._db.execute("SELECT device_id, value FROM desks")
+        return {device_id: decode(Desk, value) for device_id, value in rows}
 
     def put_pool(self, pool: Pool) -> None:
         with self._writing(), self._db.atomic():

@@ -354,7 +354,8 @@ class _Session:
 
     def _idlest_device(self) -> str:
         taking_work = (DeviceState.IDLE, DeviceState.MEASURING)
-        connected = [device for device in self._devices_for_models() if device.state in taking_work]
+        user = self._job.spec.user
+        connected = [d for d in self._devices_for_models() if d.state in taking_work and d.open_to(user)]
         self._report("verifying" if connected else "waiting for a device to verify on")
         return min(connected, key=lambda device: device.held).id if connected else ""
 

@@ -8,8 +8,9 @@ from typing import Any
 from protos.convert import to_message
 from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2, runtime_pb2
-from tracker.domain import Artifact, Job, JobSpec, JobState, RecordFilter, Runtime
+from tracker.domain import Artifact, Device, Job, JobSpec, JobState, RecordFilter, Runtime
 from tracker.services.artifacts import ArtifactStore
+from tracker.services.desk import FrontDesk
 from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.records import Records
@@ -28,6 +29,7 @@ class ControlServicer(StreamServicer):
         farm: str,
         version: str,
         fleet: Fleet,
+        desk: FrontDesk,
         jobs: Jobs,
         records: Records,
         artifacts: ArtifactStore,
@@ -38,6 +40,7 @@ class ControlServicer(StreamServicer):
         self._farm = farm
         self._version = version
         self._fleet = fleet
+        self._desk = desk
         self._jobs = jobs
         self._records = records
         self._artifacts = artifacts
@@ -59,8 +62,22 @@ class ControlServicer(StreamServicer):
     async def ListDevices(
         self, request: control_pb2.ListDevicesRequest, context: Any
     ) -> control_pb2.ListDevicesResponse:
-        devices = [to_message(device_pb2.Device, device) for device in self._fleet.devices(request.pool)]
-        return control_pb2.ListDevicesResponse(devices=devices)
+        return control_pb2.ListDevicesResponse(devices=map(_device, self._fleet.devices(request.pool)))
+
+    async def LeaseDevice(self, request: control_pb2.LeaseDeviceRequest, context: Any) -> device_pb2.Device:
+        return _device(await self._desk.lease(request.device, request.user, request.for_s))
+
+    async def ReleaseDevice(self, request: control_pb2.ReleaseDeviceRequest, context: Any) -> device_pb2.Device:
+        return _device(await self._desk.release(request.device, request.user))
+
+    async def DrainDevice(self, request: control_pb2.DrainDeviceRequest, context: Any) -> device_pb2.Device:
+        return _device(await self._desk.drain(request.device, request.user, request.reason))
+
+    async def ResumeDevice(self, request: control_pb2.ResumeDeviceRequest, context: Any) -> device_pb2.Device:
+        return _device(await self._desk.resume(request.device))
+
+    async def LabelDevice(self, request: control_pb2.LabelDeviceRequest, context: Any) -> device_pb2.Device:
+        return _device(await self._desk.label(request.device, dict(request.put), list(request.remove)))
 
     async def ListPools(self, request: control_pb2.ListPoolsRequest, context: Any) -> control_pb2.ListPoolsResponse:
         return control_pb2.ListPoolsResponse(pools=[to_message(device_pb2.Pool, p) for p in self._fleet.pools()])
@@ -127,6 +144,10 @@ class ControlServicer(StreamServicer):
 
     async def PutRuntime(self, request: runtime_pb2.Runtime, context: Any) -> runtime_pb2.Runtime:
         return to_message(runtime_pb2.Runtime, await self._runtimes.put(read(Runtime, request)))
+
+
+def _device(device: Device) -> device_pb2.Device:
+    return to_message(device_pb2.Device, device)
 
 
 def _job(job: Job) -> job_pb2.Job:

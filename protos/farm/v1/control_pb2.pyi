@@ -82,6 +82,57 @@ class DeletePoolResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class LeaseDeviceRequest(_message.Message):
+    __slots__ = ("device", "user", "for_s")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    FOR_S_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    user: str
+    for_s: float
+    def __init__(self, device: _Optional[str] = ..., user: _Optional[str] = ..., for_s: _Optional[float] = ...) -> None: ...
+
+class ReleaseDeviceRequest(_message.Message):
+    __slots__ = ("device", "user")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    user: str
+    def __init__(self, device: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
+
+class DrainDeviceRequest(_message.Message):
+    __slots__ = ("device", "user", "reason")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    user: str
+    reason: str
+    def __init__(self, device: _Optional[str] = ..., user: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ResumeDeviceRequest(_message.Message):
+    __slots__ = ("device",)
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    def __init__(self, device: _Optional[str] = ...) -> None: ...
+
+class LabelDeviceRequest(_message.Message):
+    __slots__ = ("device", "put", "remove")
+    class PutEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    PUT_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    put: _containers.ScalarMap[str, str]
+    remove: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, device: _Optional[str] = ..., put: _Optional[_Mapping[str, str]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class SubmitJobRequest(_message.Message):
     __slots__ = ("spec", "request_id")
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -183,20 +234,24 @@ class MeasureCall(_message.Message):
     def __init__(self, open: _Optional[_Union[OpenMeasure, _Mapping]] = ..., failed_builds: _Optional[_Iterable[_Union[FailedBuild, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., cancelled: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OpenMeasure(_message.Message):
-    __slots__ = ("client", "job_id", "pool", "device_class", "whole_models", "device_id")
+    __slots__ = ("client", "job_id", "pool", "device_class", "whole_models", "device_id", "user", "priority")
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     WHOLE_MODELS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     client: str
     job_id: str
     pool: str
     device_class: str
     whole_models: bool
     device_id: str
-    def __init__(self, client: _Optional[str] = ..., job_id: _Optional[str] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., whole_models: bool = ..., device_id: _Optional[str] = ...) -> None: ...
+    user: str
+    priority: int
+    def __init__(self, client: _Optional[str] = ..., job_id: _Optional[str] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., whole_models: bool = ..., device_id: _Optional[str] = ..., user: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class Trial(_message.Message):
     __slots__ = ("request", "context")

@@ -65,6 +65,31 @@ class ControlStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.DeletePoolRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.DeletePoolResponse.FromString,
                 _registered_method=True)
+        self.LeaseDevice = channel.unary_unary(
+                '/farm.v1.Control/LeaseDevice',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.LeaseDeviceRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+                _registered_method=True)
+        self.ReleaseDevice = channel.unary_unary(
+                '/farm.v1.Control/ReleaseDevice',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ReleaseDeviceRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+                _registered_method=True)
+        self.DrainDevice = channel.unary_unary(
+                '/farm.v1.Control/DrainDevice',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.DrainDeviceRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+                _registered_method=True)
+        self.ResumeDevice = channel.unary_unary(
+                '/farm.v1.Control/ResumeDevice',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ResumeDeviceRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+                _registered_method=True)
+        self.LabelDevice = channel.unary_unary(
+                '/farm.v1.Control/LabelDevice',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.LabelDeviceRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+                _registered_method=True)
         self.SubmitJob = channel.unary_unary(
                 '/farm.v1.Control/SubmitJob',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.SubmitJobRequest.SerializeToString,
@@ -171,6 +196,38 @@ class ControlServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeletePool(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaseDevice(self, request, context):
+        """What people order of a device outlives both its agent and the tracker. Each answers with the device after it.
+        by its holder: renews
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LabelDevice(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -297,6 +354,31 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.DeletePool,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.DeletePoolRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.DeletePoolResponse.SerializeToString,
+            ),
+            'LeaseDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaseDevice,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.LeaseDeviceRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
+            ),
+            'ReleaseDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseDevice,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.ReleaseDeviceRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
+            ),
+            'DrainDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainDevice,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.DrainDeviceRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
+            ),
+            'ResumeDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeDevice,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.ResumeDeviceRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
+            ),
+            'LabelDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.LabelDevice,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.LabelDeviceRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
             ),
             'SubmitJob': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitJob,
@@ -510,6 +592,141 @@ class Control(object):
             '/farm.v1.Control/DeletePool',
             protos_dot_farm_dot_v1_dot_control__pb2.DeletePoolRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_control__pb2.DeletePoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaseDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/LeaseDevice',
+            protos_dot_farm_dot_v1_dot_control__pb2.LeaseDeviceRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/ReleaseDevice',
+            protos_dot_farm_dot_v1_dot_control__pb2.ReleaseDeviceRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/DrainDevice',
+            protos_dot_farm_dot_v1_dot_control__pb2.DrainDeviceRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/ResumeDevice',
+            protos_dot_farm_dot_v1_dot_control__pb2.ResumeDeviceRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LabelDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/LabelDevice',
+            protos_dot_farm_dot_v1_dot_control__pb2.LabelDeviceRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
             options,
             channel_credentials,
             insecure,

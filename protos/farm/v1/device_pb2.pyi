@@ -111,9 +111,36 @@ class Telemetry(_message.Message):
     cpu_percent: float
     def __init__(self, at_unix_s: _Optional[float] = ..., temperature_c: _Optional[float] = ..., frequency_khz: _Optional[_Iterable[int]] = ..., throttling: _Optional[_Iterable[str]] = ..., load_1m: _Optional[float] = ..., memory_available_bytes: _Optional[int] = ..., cpu_percent: _Optional[float] = ...) -> None: ...
 
+class Lease(_message.Message):
+    __slots__ = ("user", "since_unix_s", "until_unix_s")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    since_unix_s: float
+    until_unix_s: float
+    def __init__(self, user: _Optional[str] = ..., since_unix_s: _Optional[float] = ..., until_unix_s: _Optional[float] = ...) -> None: ...
+
+class Drain(_message.Message):
+    __slots__ = ("user", "since_unix_s", "reason")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    since_unix_s: float
+    reason: str
+    def __init__(self, user: _Optional[str] = ..., since_unix_s: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class Device(_message.Message):
-    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation")
+    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "desk_labels")
     class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class DeskLabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +163,9 @@ class Device(_message.Message):
     HELD_FIELD_NUMBER: _ClassVar[int]
     MEASURED_FIELD_NUMBER: _ClassVar[int]
     UTILISATION_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    DESK_LABELS_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     fingerprint: Fingerprint
@@ -152,7 +182,10 @@ class Device(_message.Message):
     held: int
     measured: int
     utilisation: float
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ...) -> None: ...
+    lease: Lease
+    drain: Drain
+    desk_labels: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., desk_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Pool(_message.Message):
     __slots__ = ("name", "selector", "built_in", "devices", "connected")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.cli.parsing import parse_duration, parse_shape, parse_whole
+from tracker.cli.parsing import parse_duration, parse_label_change, parse_shape, parse_whole
 from tracker.domain import Shape
 
 
@@ -68,3 +68,17 @@ def test_whole_numbers_keep_to_their_range() -> None:
     for text, said in (("0", "not in 1..9"), ("10", "not in 1..9"), ("seven", "whole number"), ("1.5", "whole number")):
         with pytest.raises(ValueError, match=said):
             parse_whole(text, 1, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [("rack=3", ("rack", "3")), ("rack=", ("rack", "")), ("rack-", ("rack", None)), ("a-b-", ("a-b", None))],
+)
+def test_label_changes(text: str, change: tuple[str, str | None]) -> None:
+    assert parse_label_change(text) == change
+
+
+@pytest.mark.parametrize("text", ["rack", "-", "a b-", "rack=3-", "rack--"])
+def test_what_is_no_label_change(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a label"):
+        parse_label_change(text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.measurement import Artifact
-from tracker.domain import Device, DeviceState, JobKind, JobSpec
+from tracker.domain import Device, DeviceState, Drain, JobKind, JobSpec, Lease
 from tracker.domain.errors import NotPossible
 from tracker.services.jobs import choose_class
 
@@ -48,6 +50,14 @@ def test_lost_devices_do_not_count() -> None:
     assert (chosen.name, others) == ("c", [])
 
 
+def test_a_lease_keeps_a_device_for_its_holder() -> None:
+    adas = replace(device("a", "pi5"), lease=Lease("ada", 0.0, 3600.0))
+    assert choose_class(SPEC, [adas, device("b", "pi4")])[0].name == "b"
+    assert choose_class(replace(SPEC, user="ada"), [adas])[0].name == "a"
+    with pytest.raises(NotPossible, match="a is leased to ada until 1970-01-01 01:00:00 UTC"):
+        choose_class(replace(SPEC, user="bob"), [adas])
+
+
 @pytest.mark.parametrize(
     ("devices", "reasons"),
     [
@@ -55,6 +65,10 @@ def test_lost_devices_do_not_count() -> None:
         ([device("a", "x", pool="other")], ["a is in other"]),
         ([device("a", "x", pool="")], ["a is in no pool"]),
         ([device("a", "x", DeviceState.LOST), device("b", "x", DeviceState.DRAINING)], ["a is lost", "b is draining"]),
+        (
+            [replace(device("a", "x", DeviceState.DRAINING), drain=Drain("ada", 0.0, "new fan"))],
+            ["a is draining (new fan)"],
+        ),
         ([device(f"n{i}", "x", pool="other") for i in range(12)], ["n7 is in other", "and 4 more"]),
     ],
 )

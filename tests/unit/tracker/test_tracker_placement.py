@@ -1,4 +1,4 @@
-"""Which device, and whose turn."""
+"""Which device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from tracker.domain import Device
-from tracker.scheduling.fair_share import FairShare
 from tracker.scheduling.placement import Placement, Selection
 
 DEVICE = Device("d", "d", Fingerprint(), RunnerInfo(RunnerMode.MICRO), pools=("arm64", "lab"), device_class="pi4")
@@ -84,70 +83,3 @@ def test_a_device_that_holds_more_than_its_slots_is_full() -> None:
     assert placement.least_held() is None
     placement.put("a", 1, 0)
     assert placement.least_held() == "a"
-
-
-def run(share: FairShare, seconds: dict[str, float], turns: int) -> dict[str, int]:
-    given = dict.fromkeys(seconds, 0)
-    for _ in range(turns):
-        stream = share.next(seconds)
-        assert stream is not None
-        share.dispatched(stream)
-        share.returned(stream, seconds[stream])
-        given[stream] += 1
-    return given
-
-
-def test_equal_streams_take_turns() -> None:
-    share = FairShare()
-    for stream in "ab":
-        share.open(stream)
-    assert run(share, {"a": 1.0, "b": 1.0}, 10) == {"a": 5, "b": 5}
-
-
-def test_slow_kernels_get_as_many_seconds_not_as_many_turns() -> None:
-    share = FairShare()
-    for stream in "ab":
-        share.open(stream)
-    given = run(share, {"a": 4.0, "b": 1.0}, 100)
-    assert given["b"] == pytest.approx(4 * given["a"], abs=4)
-
-
-def test_what_is_in_flight_counts() -> None:
-    share = FairShare()
-    for stream in "ab":
-        share.open(stream)
-    share.dispatched("a")
-    assert share.next("ab") == "b"
-
-
-def test_a_newcomer_starts_level() -> None:
-    share = FairShare()
-    share.open("old")
-    run(share, {"old": 1.0}, 50)
-    share.open("new")
-    assert abs(run(share, {"old": 1.0, "new": 1.0}, 20)["new"] - 10) <= 1
-
-
-def test_a_trial_that_never_ran_costs_nothing() -> None:
-    share = FairShare()
-    for stream in "ab":
-        share.open(stream)
-    share.dispatched("a")
-    share.returned("a", None)
-    share.dispatched("b")
-    share.returned("b", 0.1)
-    assert share.next("ab") == "a"
-
-
-def test_nobody_waits() -> None:
-    assert FairShare().next([]) is None
-
-
-def test_a_stream_that_closed_is_forgotten() -> None:
-    share = FairShare()
-    share.open("a")
-    share.dispatched("a")
-    share.close("a")
-    share.returned("a", 1.0)
-    share.open("b")
-    assert share.next(["b"]) == "b"

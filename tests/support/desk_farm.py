@@ -1,0 +1,91 @@
+"""The tracker's services without a wire: a store in memory, a clock of the test's, boards that keep what they get."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from protos.device import Fingerprint, RunnerInfo, RunnerMode
+from protos.discovery import PROTOCOL_VERSION
+from tests.support.measure_client import request
+from tracker.domain import Capacity, Join, Measurement, OpenMeasure, Outcome, Timeline
+from tracker.services.artifacts import ArtifactStore
+from tracker.services.board import Board, Cancel, Order
+from tracker.services.desk import FrontDesk
+from tracker.services.fleet import Fleet
+from tracker.services.measuring import Measuring
+from tracker.services.sealed import SealedRequest
+from tracker.services.store_thread import StoreThread
+from tracker.services.trials import Answer, Stream
+from tracker.store import SqliteStore
+from tracker.wire.requests import seal
+
+__all__ = ["Client", "DeskFarm"]
+
+
+class Client:
+    """A stream of trials: what it was told of capacity last, and the answers by trial."""
+
+    stream: Stream
+
+    def __init__(self) -> None:
+        self.capacity = Capacity(-1, -1)
+        self.answers: dict[str, Measurement] = {}
+
+    def take(self, answer: Answer) -> None:
+        if isinstance(answer, Capacity):
+            self.capacity = answer
+        else:
+            self.answers[answer.trial_id] = answer
+
+
+class DeskFarm:
+    """``sent``: trials by board, ``cancelled`` likewise. ``restart`` makes a tracker anew on the same store."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.now = 1_000_000.0
+        self.store = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+        self.sent: dict[str, list[str]] = {}
+        self.cancelled: dict[str, list[str]] = {}
+
+    async def restart(self) -> None:
+        def clock() -> float:
+            return self.now
+
+        self.fleet = Fleet(self.store, clock=clock)
+        self.desk = FrontDesk(self.fleet, clock)
+        artifacts = ArtifactStore(self.state)
+        self.measuring = Measuring(self.fleet, self.store, artifacts, "1", lambda job_id: None, clock)
+        await self.fleet.load(self.measuring)
+
+    def join(self, name: str, slots: int = 1, **changes: Any) -> Board:
+        sent, cancelled = self.sent.setdefault(name, []), self.cancelled.setdefault(name, [])
+
+        def send(order: Order | None) -> None:
+            if isinstance(order, SealedRequest):
+                sent.append(order.trial_id)
+            elif isinstance(order, Cancel):
+                cancelled.extend(order.trial_ids)
+
+        fingerprint = Fingerprint(arch="x86_64", hostname=name)
+        runner = RunnerInfo(RunnerMode.FULL)
+        board = self.fleet.join(Join(PROTOCOL_VERSION, name, name, fingerprint, runner, slots=slots, **changes), send)
+        self.fleet.ready(board)
+        return board
+
+    async def open(self, user: str = "", pool: str = "x86_64", **opened: Any) -> Client:
+        client = Client()
+        opening = OpenMeasure("test", opened.pop("job_id", ""), pool, user=user, **opened)
+        client.stream = await self.measuring.open(opening, client.take)
+        return client
+
+    async def submit(self, client: Client, *trial_ids: str) -> None:
+        for trial_id in trial_ids:
+            await self.measuring.submit(client.stream, seal(request(trial_id)), None)
+
+    def answer(self, board: Board, trial_id: str, seconds: float = 1.0) -> None:
+        """The board measured it, which took ``seconds``."""
+        timeline = Timeline(started_s=self.now - seconds, finished_s=self.now)
+        self.measuring.result(board, Measurement(trial_id, Outcome.OK, run_secs=(0.1,), timeline=timeline))

@@ -1,0 +1,75 @@
+"""What people order of devices: to lease them, to drain them, to label them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+
+from protos.labels import parse_labels
+from tracker.domain import Desk, Device
+from tracker.domain.desk import drained, labelled, leased, released, resumed
+from tracker.domain.device_class import AUTOMATIC_LABELS
+from tracker.domain.errors import InvalidRequest
+from tracker.services.fleet import Fleet
+
+__all__ = ["FrontDesk"]
+
+log = logging.getLogger(__name__)
+
+
+class FrontDesk:
+    """Used in the event loop alone. Each order is on the disk before it holds, and before it is answered.
+
+    ``device`` is an id or a name. Every method returns the device after it and raises NotFound for an unknown one. What
+    a board holds when it is drained or leased it finishes: killed, it would cost another board the same time again.
+    """
+
+    def __init__(self, fleet: Fleet, clock: Callable[[], float] = time.time) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+
+    async def lease(self, device: str, user: str, for_s: float) -> Device:
+        """From now on the device takes work of ``user`` alone. See ``domain.desk.leased`` for renewal and refusals."""
+        now = self._clock()
+        return await self._order(device, lambda desk, d: leased(desk, d.name, user, for_s, now))
+
+    async def release(self, device: str, user: str) -> Device:
+        """Raises NotPossible where ``user`` has no lease of it."""
+        now = self._clock()
+        return await self._order(device, lambda desk, d: released(desk, d.name, user, now))
+
+    async def drain(self, device: str, user: str, reason: str) -> Device:
+        """From now on the device takes no new work, through restarts of its agent and of the tracker."""
+        now = self._clock()
+        return await self._order(device, lambda desk, d: drained(desk, user, reason.strip(), now))
+
+    async def resume(self, device: str) -> Device:
+        """Raises NotPossible where nobody drained it."""
+        return await self._order(device, lambda desk, d: resumed(desk, d.name))
+
+    async def label(self, device: str, put: Mapping[str, str], remove: Collection[str]) -> Device:
+        """Set and remove labels over those of the agent; pools follow at once.
+
+        Raises InvalidRequest for a label that is none, one that the tracker sets, or one that cannot be removed.
+        """
+        try:
+            put = parse_labels(f"{key}={value}" for key, value in put.items())
+        except ValueError as e:
+            raise InvalidRequest(str(e)) from e
+        if taken := sorted({*put, *remove} & set(AUTOMATIC_LABELS)):
+            raise InvalidRequest(f"the label '{taken[0]}' is set by the tracker: choose another name")
+        return await self._order(
+            device, lambda desk, d: labelled(desk, d.name, put, remove, self._fleet.agent_labels(d.id))
+        )
+
+    async def _order(self, device: str, change: Callable[[Desk, Device], Desk]) -> Device:
+        # Two orders at once would both start from the same desk.
+        async with self._one_at_a_time:
+            found = self._fleet.device(device)
+            desk = change(self._fleet.desk(found.id), found)
+            await self._fleet.put_desk(found.id, desk)
+        log.info("ordered of %s now: %s", found.name, desk)
+        return self._fleet.device(found.id)
