@@ -7,7 +7,6 @@ import dataclasses
 import json
 import logging
 import os
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,14 +72,15 @@ _state = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Folder for this device's identity and its artifact cache; one agent each. "
-    "Default: $XDG_STATE_HOME/tvm-farm/agent, or ~/.local/state/tvm-farm/agent.",
+    "Default: $XDG_STATE_HOME/tvm-farm/agent, or ~/.local/state/tvm-farm/agent; with --via one a device.",
 )
 _runtime = click.option(
     "--runtime",
     "runtime_dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="Folder that holds libtvm_ffi.so and libtvm_runtime.so. Default: looked for in this Python's packages.",
+    help="Folder that holds libtvm_ffi.so and libtvm_runtime.so, with --via for the device. "
+    "Default: looked for in this Python's packages, with --via nowhere.",
 )
 _mode = click.option(
     "--mode",
@@ -97,6 +97,21 @@ _threads = click.option(
     metavar="N",
     help="Threads a parallel kernel gets. Default: one a CPU that this process may use.",
 )
+_via = click.option(
+    "--via",
+    default="",
+    metavar="WAY",
+    help="Run kernels on a device behind this machine, which needs a shell and nothing else: ssh:USER@HOST[:PORT], or "
+    "adb:SERIAL. Default: this machine is the device.",
+)
+_libc = click.option(
+    "--libc",
+    "libc_dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="With --via, for a device that lacks glibc 2.28 or later, as Android and OpenWrt do: a folder with the one of "
+    "its architecture, which is brought there. Debian's libc6-arm64-cross has it in /usr/aarch64-linux-gnu/lib.",
+)
 _interface = click.option(
     "--mdns-interface", metavar="IP", help="Listen for mDNS only on the network interface with this address."
 )
@@ -105,7 +120,8 @@ _interface = click.option(
 @main.command(epilog=_EXIT_CODES)
 @_tracker
 @_farm
-@click.option("--name", metavar="NAME", help="This device's name in the farm. Default: the host's name.")
+@_via
+@click.option("--name", metavar="NAME", help="The device's name in the farm. Default: its host name.")
 @click.option(
     "--label",
     "labels",
@@ -153,6 +169,7 @@ _interface = click.option(
     help="With --runner synthetic: which device to model. Default: 0.",
 )
 @_runtime
+@_libc
 @_mode
 @_threads
 @click.option(
@@ -185,15 +202,7 @@ _interface = click.option(
     show_default=True,
     help="How much to write to standard error.",
 )
-def start(
-    state_dir: Path | None,
-    tracker: str | None,
-    name: str | None,
-    labels: dict[str, str],
-    cache_mb: int,
-    log_level: str,
-    **rest: Any,
-) -> None:
+def start(log_level: str, **chosen: Any) -> None:
     """Join a farm and measure kernels for it until told to stop.
 
     Finds the tracker by mDNS, or takes its address. Loses and regains it without help. SIGTERM or
@@ -203,6 +212,7 @@ def start(
     Examples:
       agent start
       agent start --tracker farm.local:9195 --label rack=3 --label cooling=fan
+      agent start --via ssh:root@router.local --name router
     """
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
@@ -210,18 +220,24 @@ def start(
     from agent.start import start_agent
 
     def work() -> int:
-        settings = Settings(
-            state_dir=state_dir or default_state_dir(),
-            tracker=tracker or "",
-            name=name or socket.gethostname(),
-            labels=labels,
-            synthetic=_synthetic(rest),
-            cache_bytes=cache_mb << 20,
-            **rest,
-        )
-        return start_agent(settings)
+        return start_agent(_settings(**chosen))
 
     _end_with(work)
+
+
+def _settings(
+    *, state_dir: Path | None, tracker: str | None, name: str | None, via: str, cache_mb: int, **rest: Any
+) -> Settings:
+    """The options of ``start`` as values. Raises SettingsError."""
+    return Settings(
+        state_dir=state_dir or default_state_dir(via=via),
+        tracker=tracker or "",
+        name=name or "",
+        via=via,
+        synthetic=_synthetic(rest),
+        cache_bytes=cache_mb << 20,
+        **rest,
+    )
 
 
 def _synthetic(options: dict[str, Any]) -> SyntheticModel | None:
@@ -243,13 +259,15 @@ _MARKS = {"ok": ("✓", "green"), "hint": ("!", "yellow"), "failed": ("✗", "re
 @main.command(epilog=_EXIT_CODES)
 @_tracker
 @_farm
+@_via
 @_state
 @_runtime
+@_libc
 @_mode
 @_threads
 @_interface
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: passed, checks [name, verdict, said, remedy].")
-def doctor(state_dir: Path | None, tracker: str | None, as_json: bool, **rest: Any) -> None:
+def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool, **rest: Any) -> None:
     """Check what a join needs, and name what is missing.
 
     Give it those of these options that `agent start` gets. Exits with 0 when no check failed, else with 1.
@@ -258,10 +276,10 @@ def doctor(state_dir: Path | None, tracker: str | None, as_json: bool, **rest: A
     Examples:
       agent doctor
       agent doctor --tracker farm.local:9195 --json
+      agent doctor --via ssh:root@router.local
     """
-    _end_with(
-        lambda: _examine(Settings(state_dir=state_dir or default_state_dir(), tracker=tracker or "", **rest), as_json)
-    )
+    folder = state_dir or default_state_dir(via=via)
+    _end_with(lambda: _examine(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))
 
 
 def _examine(settings: Settings, as_json: bool) -> int:

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from agent.device import Device, open_device
 from agent.discovery import choose
 from agent.errors import AgentError, RunnerUnusableError, SeveralTrackersError, StateInUseError
-from agent.fingerprint import read_fingerprint
 from agent.link import ask_status
 from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from agent.runner import LocalRequest, Runner, RunnerError
 from agent.settings import Settings
 from agent.start import start_runner
 from agent.state_folder import open_state
-from agent.telemetry import TelemetryReader
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
@@ -58,12 +57,17 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
     yield _state(settings)
     async for check in _tracker(settings):
         yield check
-    async for check in _runner(settings):
-        yield check
-    fingerprint = read_fingerprint()
-    yield _board(fingerprint)
-    yield _governor(fingerprint)
-    yield _temperature()
+    try:
+        async with open_device(settings.via, f"doctor-{os.getpid()}") as device:
+            if settings.via:
+                yield Check("device", Verdict.OK, f"{settings.via} gives a shell")
+            async for check in _runner(settings, device):
+                yield check
+            yield _board(device.fingerprint)
+            yield _governor(device.fingerprint)
+            yield _temperature(device)
+    except RunnerError as error:
+        yield Check("device", Verdict.FAILED, str(error), "no kernel can run there until it answers")
 
 
 def _python() -> Check:
@@ -156,15 +160,15 @@ async def _answer(address: str) -> Check:
     return Check("tracker", Verdict.OK, said)
 
 
-async def _runner(settings: Settings) -> AsyncIterator[Check]:
+async def _runner(settings: Settings, device: Device) -> AsyncIterator[Check]:
     try:
-        runner, info = await start_runner(settings)
+        runner, info = await start_runner(settings, device)
     except RunnerUnusableError as error:
         yield Check("runner", Verdict.FAILED, str(error), "no kernel can run here until it starts")
         return
     try:
         yield _mode(settings, info)
-        yield await _kernel(runner, settings)
+        yield await _kernel(runner, settings, device)
     finally:
         await runner.stop()
 
@@ -176,6 +180,9 @@ def _mode(settings: Settings, info: RunnerInfo) -> Check:
     said = f"micro mode, {info.threads} threads: kernels run, whole models do not"
     if settings.mode == "micro":
         return Check("runner", Verdict.OK, f"{said} (as asked by --mode micro)")
+    if settings.via:
+        remedy = "for whole models give the folder of TVM's runtime for the device with --runtime DIR"
+        return Check("runner", Verdict.HINT, said, remedy)
     return Check(
         "runner",
         Verdict.HINT,
@@ -184,10 +191,10 @@ def _mode(settings: Settings, info: RunnerInfo) -> Check:
     )
 
 
-async def _kernel(runner: Runner, settings: Settings) -> Check:
+async def _kernel(runner: Runner, settings: Settings, device: Device) -> Check:
     """Run a kernel that adds one to four numbers, from a cache folder in the state folder as real ones are."""
     try:
-        data = find_probe_kernel().read_bytes()
+        data = find_probe_kernel(device.arch).read_bytes()
         with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
             path = Path(folder) / "probe.so"
             path.write_bytes(data)
@@ -197,6 +204,8 @@ async def _kernel(runner: Runner, settings: Settings) -> Check:
     if report.outcome is not Outcome.OK:
         said = f"a tiny kernel ends in {report.outcome.value}: {report.detail}"
         remedy = f"is {settings.state_dir} on a file system that forbids programs (noexec)? Give another --state DIR"
+        if settings.via:
+            remedy = "report this with your device"
         return Check("kernel", Verdict.FAILED, said, remedy)
     if [output.data for output in report.outputs] != [struct.pack("<4f", 2.0, 3.0, 4.0, 5.0)]:
         return Check("kernel", Verdict.FAILED, "a tiny kernel gives a wrong result", "report this with your board")
@@ -232,8 +241,8 @@ def _governor(fingerprint: Fingerprint) -> Check:
     return Check("CPU clock", Verdict.HINT, said, remedy)
 
 
-def _temperature() -> Check:
-    celsius = TelemetryReader().read().temperature_c
+def _temperature(device: Device) -> Check:
+    celsius = device.telemetry().read().temperature_c
     if celsius is None:
         remedy = "a board without a sensor cannot be told hot from cold; nothing to do on a virtual machine"
         return Check("temperature", Verdict.HINT, "no CPU sensor readable", remedy)
