@@ -240,6 +240,44 @@ def _settings(
     )
 
 
+@main.command("install-service", context_settings={"ignore_unknown_options": True})
+@click.option("--print", "only_print", is_flag=True, help="Show the unit, and change nothing.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF START]...")
+def install_service(only_print: bool, options: tuple[str, ...]) -> None:
+    """Have systemd run `agent start` with the given options, now and at every boot.
+
+    Makes the unprivileged user tvm-farm, who holds the state in /var/lib/tvm-farm, and a unit for each
+    device: this machine, or the one that --via names. Run it as root, from an environment outside of any
+    home. Run again with other options, it replaces the unit. It says what it did and how to undo it.
+
+    \b
+    Examples:
+      sudo /opt/tvm-farm/bin/agent install-service
+      sudo /opt/tvm-farm/bin/agent install-service --tracker farm.local:9195 --label rack=3
+      agent install-service --print
+    """
+    from agent.service import Service, install
+
+    chosen = start.make_context("agent start", list(options)).params
+
+    def work() -> int:
+        if chosen["state_dir"] is not None:
+            raise SettingsError("the service keeps its state in /var/lib/tvm-farm: leave out --state")
+        chosen.pop("log_level")
+        service = Service.of(_settings(**chosen), options, Path(sys.executable))
+        if only_print:
+            click.echo(service.text, nl=False)
+            return 0
+        for line in install(service):
+            click.echo(line)
+        click.echo("to undo it, as root:")
+        for command in service.undo:
+            click.echo(f"  {command}")
+        return 0
+
+    _end_with(work)
+
+
 def _synthetic(options: dict[str, Any]) -> SyntheticModel | None:
     """Take the --synthetic-* options out of ``options``; None when none was given. Raises SettingsError."""
     names = {"mean_ms": "mean_s", "noise": "noise", "crash_share": "crash_share", "timeout_share": "timeout_share"}
