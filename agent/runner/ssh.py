@@ -41,7 +41,8 @@ class SshTransport(ShellTransport):
         self._last_words = ""
 
     async def open(self) -> None:
-        self._folder_here = Path(tempfile.mkdtemp(prefix="tvm-farm-ssh-"))  # a socket's path may have 100 characters
+        # Not under TMPDIR: a socket's path may have 100 characters.
+        self._folder_here = Path(tempfile.mkdtemp(prefix="tvm-farm-ssh-", dir="/tmp"))
         await self._connect()
         await super().open()
 
