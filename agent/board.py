@@ -32,7 +32,7 @@ from agent.errors import ArtifactError
 from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, Stop, Tick
 from agent.link import Link
 from agent.messages import Heartbeat, Join
-from agent.runner import LocalRequest, Runner, RunnerError, RunReport
+from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, RunReport
 from agent.runtime import BoardRuntime
 from agent.session import begin, transition, wakes_at
 from agent.telemetry import TelemetryReader
@@ -59,6 +59,8 @@ class Board:
     ``telemetry`` makes a reader: heartbeats have one and measurements another, since a reading tells
     of the time since the one before. ``runtime`` fits the runner to the tracker before each join; None leaves it.
 
+    ``watch`` runs beside the session; a RunnerError that it raises ends that.
+
     ``run`` returns when the session ends, with what to end with. It raises AgentError where no
     tracker can be chosen; anything else that it raises is a bug. The runner is started already,
     and stopped by whoever started it.
@@ -73,6 +75,7 @@ class Board:
         cache_dir: Path,
         cache_bytes: int,
         runtime: BoardRuntime | None = None,
+        watch: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._join = join
         self._runner = runner
@@ -80,6 +83,7 @@ class Board:
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
         self._runtime = runtime
+        self._watch = watch
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
@@ -90,6 +94,7 @@ class Board:
         self._files: dict[str, _TrialFiles] = {}
         #: The trials that the runner was told come next.
         self._ahead: set[str] = set()
+        self._failed = False
         self._readings: deque[Telemetry] = deque(maxlen=2 * _AHEAD)
 
     async def run(self) -> Exit:
@@ -97,6 +102,8 @@ class Board:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._events.put_nowait, Stop())
         try:
+            if self._watch is not None:
+                self._spawn(self._watch_device(self._watch))
             ending = self._carry_out(self._first)
             while ending is None:
                 event = await self._next_event()
@@ -113,6 +120,19 @@ class Board:
             await self._link.close()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    async def _watch_device(self, watch: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await watch()
+        except RunnerError as error:
+            self._runner_failed(error)
+
+    def _runner_failed(self, error: RunnerError) -> None:
+        """Told once, whoever notices first; what a kernel still answers belongs to a trial that is given back."""
+        if self._failed:
+            return
+        self._failed = True
+        self._events.put_nowait(RunnerFailed(str(error), isinstance(error, DeviceAwayError)))
 
     async def _next_event(self) -> Event:
         loop = asyncio.get_running_loop()
@@ -216,7 +236,9 @@ class Board:
         try:
             report = await self._runner.run(files.local)
         except RunnerError as error:
-            self._events.put_nowait(RunnerFailed(str(error)))
+            self._runner_failed(error)
+            return
+        if self._failed:
             return
         measurement = _fit_outputs(_measurement(request, report, files.received_s))
         before = self._last_reading(report.started_s)

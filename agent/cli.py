@@ -7,7 +7,6 @@ import dataclasses
 import json
 import logging
 import os
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,15 +72,15 @@ _state = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Folder for this device's identity, its artifact cache and TVM's runtime; one agent each. "
-    "Default: $XDG_STATE_HOME/tvm-farm/agent, or ~/.local/state/tvm-farm/agent.",
+    "Default: $XDG_STATE_HOME/tvm-farm/agent, or ~/.local/state/tvm-farm/agent; with --via one a device.",
 )
 _runtime = click.option(
     "--runtime",
     "runtime_dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="Folder that holds libtvm_ffi.so and libtvm_runtime.so. Default: this Python's packages where they are of the "
-    "farm's version, else what the tracker sends.",
+    help="Folder that holds libtvm_ffi.so and libtvm_runtime.so, with --via for the device. Default: this Python's "
+    "packages where they are of the farm's version, else what the tracker sends; with --via none.",
 )
 _mode = click.option(
     "--mode",
@@ -98,6 +97,21 @@ _threads = click.option(
     metavar="N",
     help="Threads a parallel kernel gets. Default: one a CPU that this process may use.",
 )
+_via = click.option(
+    "--via",
+    default="",
+    metavar="WAY",
+    help="Run kernels on a device behind this machine, which needs a shell and nothing else: ssh:USER@HOST[:PORT], or "
+    "adb:SERIAL. Default: this machine is the device.",
+)
+_libc = click.option(
+    "--libc",
+    "libc_dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="With --via, for a device that lacks glibc 2.28 or later, as Android and OpenWrt do: a folder with the one of "
+    "its architecture, which is brought there. Debian's libc6-arm64-cross has it in /usr/aarch64-linux-gnu/lib.",
+)
 _interface = click.option(
     "--mdns-interface", metavar="IP", help="Listen for mDNS only on the network interface with this address."
 )
@@ -106,7 +120,8 @@ _interface = click.option(
 @main.command(epilog=_EXIT_CODES)
 @_tracker
 @_farm
-@click.option("--name", metavar="NAME", help="This device's name in the farm. Default: the host's name.")
+@_via
+@click.option("--name", metavar="NAME", help="The device's name in the farm. Default: its host name.")
 @click.option(
     "--label",
     "labels",
@@ -154,6 +169,7 @@ _interface = click.option(
     help="With --runner synthetic: which device to model. Default: 0.",
 )
 @_runtime
+@_libc
 @_mode
 @_threads
 @click.option(
@@ -186,15 +202,7 @@ _interface = click.option(
     show_default=True,
     help="How much to write to standard error.",
 )
-def start(
-    state_dir: Path | None,
-    tracker: str | None,
-    name: str | None,
-    labels: dict[str, str],
-    cache_mb: int,
-    log_level: str,
-    **rest: Any,
-) -> None:
+def start(log_level: str, **chosen: Any) -> None:
     """Join a farm and measure kernels for it until told to stop.
 
     Finds the tracker by mDNS, or takes its address. Loses and regains it without help. SIGTERM or
@@ -204,6 +212,7 @@ def start(
     Examples:
       agent start
       agent start --tracker farm.local:9195 --label rack=3 --label cooling=fan
+      agent start --via ssh:root@router.local --name router
     """
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
@@ -211,16 +220,60 @@ def start(
     from agent.start import start_agent
 
     def work() -> int:
-        settings = Settings(
-            state_dir=state_dir or default_state_dir(),
-            tracker=tracker or "",
-            name=name or socket.gethostname(),
-            labels=labels,
-            synthetic=_synthetic(rest),
-            cache_bytes=cache_mb << 20,
-            **rest,
-        )
-        return start_agent(settings)
+        return start_agent(_settings(**chosen))
+
+    _end_with(work)
+
+
+def _settings(
+    *, state_dir: Path | None, tracker: str | None, name: str | None, via: str, cache_mb: int, **rest: Any
+) -> Settings:
+    """The options of ``start`` as values. Raises SettingsError."""
+    return Settings(
+        state_dir=state_dir or default_state_dir(via=via),
+        tracker=tracker or "",
+        name=name or "",
+        via=via,
+        synthetic=_synthetic(rest),
+        cache_bytes=cache_mb << 20,
+        **rest,
+    )
+
+
+@main.command("install-service", context_settings={"ignore_unknown_options": True})
+@click.option("--print", "only_print", is_flag=True, help="Show the unit, and change nothing.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF START]...")
+def install_service(only_print: bool, options: tuple[str, ...]) -> None:
+    """Have systemd run `agent start` with the given options, now and at every boot.
+
+    Makes the unprivileged user tvm-farm, who holds the state in /var/lib/tvm-farm, and a unit for each
+    device: this machine, or the one that --via names. Run it as root, from an environment outside of any
+    home. Run again with other options, it replaces the unit. It says what it did and how to undo it.
+
+    \b
+    Examples:
+      sudo /opt/tvm-farm/bin/agent install-service
+      sudo /opt/tvm-farm/bin/agent install-service --tracker farm.local:9195 --label rack=3
+      agent install-service --print
+    """
+    from agent.service import Service, install
+
+    chosen = start.make_context("agent start", list(options)).params
+
+    def work() -> int:
+        if chosen["state_dir"] is not None:
+            raise SettingsError("the service keeps its state in /var/lib/tvm-farm: leave out --state")
+        chosen.pop("log_level")
+        service = Service.of(_settings(**chosen), options, Path(sys.executable))
+        if only_print:
+            click.echo(service.text, nl=False)
+            return 0
+        for line in install(service):
+            click.echo(line)
+        click.echo("to undo it, as root:")
+        for command in service.undo:
+            click.echo(f"  {command}")
+        return 0
 
     _end_with(work)
 
@@ -244,13 +297,15 @@ _MARKS = {"ok": ("✓", "green"), "hint": ("!", "yellow"), "failed": ("✗", "re
 @main.command(epilog=_EXIT_CODES)
 @_tracker
 @_farm
+@_via
 @_state
 @_runtime
+@_libc
 @_mode
 @_threads
 @_interface
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: passed, checks [name, verdict, said, remedy].")
-def doctor(state_dir: Path | None, tracker: str | None, as_json: bool, **rest: Any) -> None:
+def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool, **rest: Any) -> None:
     """Check what a join needs, and name what is missing.
 
     Give it those of these options that `agent start` gets. Exits with 0 when no check failed, else with 1.
@@ -259,10 +314,10 @@ def doctor(state_dir: Path | None, tracker: str | None, as_json: bool, **rest: A
     Examples:
       agent doctor
       agent doctor --tracker farm.local:9195 --json
+      agent doctor --via ssh:root@router.local
     """
-    _end_with(
-        lambda: _examine(Settings(state_dir=state_dir or default_state_dir(), tracker=tracker or "", **rest), as_json)
-    )
+    folder = state_dir or default_state_dir(via=via)
+    _end_with(lambda: _examine(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))
 
 
 def _examine(settings: Settings, as_json: bool) -> int:

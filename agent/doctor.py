@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from agent.device import Device, open_device
 from agent.discovery import choose
 from agent.errors import AgentError, LinkLostError, RunnerUnusableError, SeveralTrackersError, StateInUseError
 from agent.fingerprint import read_fingerprint
@@ -23,7 +24,6 @@ from agent.runner import LocalRequest, Runner, RunnerError
 from agent.settings import Settings
 from agent.start import start_runner
 from agent.state_folder import open_state
-from agent.telemetry import TelemetryReader
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
@@ -57,15 +57,20 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
     """Every check, in the order in which a fault would be met. Raises nothing for a fault: that is a Check."""
     yield _python()
     yield _state(settings)
-    fingerprint = read_fingerprint()
     offers: list[RuntimeOffer] = []
-    async for check in _tracker(settings, fingerprint, offers):
+    async for check in _tracker(settings, offers):
         yield check
-    async for check in _runner(settings, offers):
-        yield check
-    yield _board(fingerprint)
-    yield _governor(fingerprint)
-    yield _temperature()
+    try:
+        async with open_device(settings.via, f"doctor-{os.getpid()}") as device:
+            if settings.via:
+                yield Check("device", Verdict.OK, f"{settings.via} gives a shell")
+            async for check in _runner(settings, device, offers):
+                yield check
+            yield _board(device.fingerprint)
+            yield _governor(device.fingerprint)
+            yield _temperature(device)
+    except RunnerError as error:
+        yield Check("device", Verdict.FAILED, str(error), "no kernel can run there until it answers")
 
 
 def _python() -> Check:
@@ -85,7 +90,7 @@ def _state(settings: Settings) -> Check:
         return Check("state folder", Verdict.FAILED, f"{settings.state_dir}: {error.strerror}", "free some disk space")
 
 
-async def _tracker(settings: Settings, fingerprint: Fingerprint, offers: list[RuntimeOffer]) -> AsyncIterator[Check]:
+async def _tracker(settings: Settings, offers: list[RuntimeOffer]) -> AsyncIterator[Check]:
     """What the tracker has for this board's full mode is added to ``offers``."""
     if settings.tracker:
         addresses: Sequence[str] = [settings.tracker]
@@ -105,7 +110,7 @@ async def _tracker(settings: Settings, fingerprint: Fingerprint, offers: list[Ru
         check = await _answer(address)
         yield check
         if check.verdict is Verdict.OK and settings.takes_runtime and not offers:
-            yield await _offer(address, fingerprint, offers)
+            yield await _offer(address, offers)
 
 
 async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
@@ -162,7 +167,8 @@ async def _answer(address: str) -> Check:
     return Check("tracker", Verdict.OK, said)
 
 
-async def _offer(address: str, fingerprint: Fingerprint, offers: list[RuntimeOffer]) -> Check:
+async def _offer(address: str, offers: list[RuntimeOffer]) -> Check:
+    fingerprint = read_fingerprint()
     remedy = "kernels run here all the same; whole models need the runtime"
     try:
         offer = await ask_runtime(address, RuntimeRequest(fingerprint.arch, fingerprint.libc))
@@ -178,15 +184,15 @@ async def _offer(address: str, fingerprint: Fingerprint, offers: list[RuntimeOff
     return Check("runtime", Verdict.OK, said)
 
 
-async def _runner(settings: Settings, offers: Sequence[RuntimeOffer]) -> AsyncIterator[Check]:
+async def _runner(settings: Settings, device: Device, offers: Sequence[RuntimeOffer]) -> AsyncIterator[Check]:
     try:
-        runner, info = await start_runner(settings)
+        runner, info = await start_runner(settings, device)
     except RunnerUnusableError as error:
         yield Check("runner", Verdict.FAILED, str(error), "no kernel can run here until it starts")
         return
     try:
         yield _mode(settings, info, offers)
-        yield await _kernel(runner, settings)
+        yield await _kernel(runner, settings, device)
     finally:
         await runner.stop()
 
@@ -201,6 +207,9 @@ def _mode(settings: Settings, info: RunnerInfo, offers: Sequence[RuntimeOffer]) 
     if any(offer.runtime for offer in offers):
         said = f"micro mode, {info.threads} threads, until the first join brings TVM's runtime for full mode"
         return Check("runner", Verdict.OK, said)
+    if settings.via:
+        remedy = "for whole models give the folder of TVM's runtime for the device with --runtime DIR"
+        return Check("runner", Verdict.HINT, said, remedy)
     return Check(
         "runner",
         Verdict.FAILED if settings.mode == "full" else Verdict.HINT,
@@ -209,10 +218,10 @@ def _mode(settings: Settings, info: RunnerInfo, offers: Sequence[RuntimeOffer]) 
     )
 
 
-async def _kernel(runner: Runner, settings: Settings) -> Check:
+async def _kernel(runner: Runner, settings: Settings, device: Device) -> Check:
     """Run a kernel that adds one to four numbers, from a cache folder in the state folder as real ones are."""
     try:
-        data = find_probe_kernel().read_bytes()
+        data = find_probe_kernel(device.arch).read_bytes()
         with tempfile.TemporaryDirectory(dir=settings.state_dir) as folder:
             path = Path(folder) / "probe.so"
             path.write_bytes(data)
@@ -222,6 +231,8 @@ async def _kernel(runner: Runner, settings: Settings) -> Check:
     if report.outcome is not Outcome.OK:
         said = f"a tiny kernel ends in {report.outcome.value}: {report.detail}"
         remedy = f"is {settings.state_dir} on a file system that forbids programs (noexec)? Give another --state DIR"
+        if settings.via:
+            remedy = "report this with your device"
         return Check("kernel", Verdict.FAILED, said, remedy)
     if [output.data for output in report.outputs] != [struct.pack("<4f", 2.0, 3.0, 4.0, 5.0)]:
         return Check("kernel", Verdict.FAILED, "a tiny kernel gives a wrong result", "report this with your board")
@@ -257,8 +268,8 @@ def _governor(fingerprint: Fingerprint) -> Check:
     return Check("CPU clock", Verdict.HINT, said, remedy)
 
 
-def _temperature() -> Check:
-    celsius = TelemetryReader().read().temperature_c
+def _temperature(device: Device) -> Check:
+    celsius = device.telemetry().read().temperature_c
     if celsius is None:
         remedy = "a board without a sensor cannot be told hot from cold; nothing to do on a virtual machine"
         return Check("temperature", Verdict.HINT, "no CPU sensor readable", remedy)

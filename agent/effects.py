@@ -88,10 +88,11 @@ class Say:
 
 @dataclass(frozen=True)
 class Exit:
-    """The agent ends. ``reason`` empty: as asked."""
+    """The agent ends. ``reason`` empty: as asked. ``device_away``: until its device is back."""
 
     code: int
     reason: str = ""
+    device_away: bool = False
 
 
 Effect = Connect | Disconnect | SendJoin | SendHeartbeat | Send | Fetch | Release | StartRun | CancelRun | Say | Exit

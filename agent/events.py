@@ -68,9 +68,13 @@ class Finished:
 
 @dataclass(frozen=True)
 class RunnerFailed:
-    """The runner cannot be started any more: this board can measure nothing."""
+    """The runner cannot be started any more: this board can measure nothing.
+
+    ``device_away``: because the device that it runs on is gone, which may change.
+    """
 
     reason: str
+    device_away: bool = False
 
 
 @dataclass(frozen=True)

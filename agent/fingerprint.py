@@ -8,33 +8,63 @@ import re
 import socket
 import struct
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.arm_parts import core_name
 from protos.device import CpuCluster, Fingerprint
 from protos.version import __version__
 
-__all__ = ["normalise_arch", "parse_cpuinfo", "read_board_model", "read_clusters", "read_features", "read_fingerprint"]
+__all__ = [
+    "System",
+    "normalise_arch",
+    "parse_cpuinfo",
+    "read_board_model",
+    "read_clusters",
+    "read_features",
+    "read_fingerprint",
+]
 
 _FIELD = re.compile(r"^([^:\n]*\S)\s*:[ \t]*(.*)$", re.MULTILINE)
 
 
-def read_fingerprint(*, root: Path = Path("/"), affinity: Iterable[int] | None = None) -> Fingerprint:
-    """This board's fingerprint. ``affinity``: the CPUs that count, by default those this process may use."""
+@dataclass(frozen=True)
+class System:
+    """What a board's files do not tell: ``uname``, the size of its programs' pointers, the C library."""
+
+    machine: str
+    pointer_bits: int
+    hostname: str
+    kernel: str
+    libc: str
+
+    @classmethod
+    def here(cls) -> System:
+        libc = " ".join(platform.libc_ver()).strip()
+        return cls(platform.machine(), struct.calcsize("P") * 8, socket.gethostname(), platform.release(), libc)
+
+
+def read_fingerprint(
+    *, root: Path = Path("/"), affinity: Iterable[int] | None = None, system: System | None = None
+) -> Fingerprint:
+    """This board's fingerprint. ``affinity``: the CPUs that count, by default those this process may use.
+
+    Of another board: ``root`` holds its files, and ``system`` is what it says of itself.
+    """
+    system = system or System.here()
     cpus = sorted(os.sched_getaffinity(0) if affinity is None else affinity)
     blocks = parse_cpuinfo(_text(root / "proc/cpuinfo"))
     clusters = read_clusters(blocks, cpus, root / "sys")
-    libc, libc_version = platform.libc_ver()
     return Fingerprint(
-        arch=normalise_arch(platform.machine(), struct.calcsize("P") * 8),
+        arch=normalise_arch(system.machine, system.pointer_bits),
         board_model=read_board_model(root) or (clusters[0].name if clusters else ""),
-        hostname=socket.gethostname(),
+        hostname=system.hostname,
         clusters=clusters,
         cpu_features=read_features(blocks),
         memory_bytes=read_memory_bytes(_text(root / "proc/meminfo")),
         os=read_os_name(root),
-        kernel=platform.release(),
-        libc=f"{libc} {libc_version}".strip(),
+        kernel=system.kernel,
+        libc=system.libc,
         python_version=platform.python_version(),
         agent_version=__version__,
     )

@@ -12,6 +12,6 @@ __all__ = ["PROBE_ENTRY", "find_probe_kernel"]
 PROBE_ENTRY = "add_one"
 
 
-def find_probe_kernel() -> Path:
-    """The kernel for this machine. Raises RunnerError where no runner was built for it."""
-    return find_runner().with_name("probe-kernel.so")
+def find_probe_kernel(arch: str | None = None) -> Path:
+    """The kernel for ``arch``, this machine's by default. Raises RunnerError where no runner was built for it."""
+    return find_runner(arch).with_name("probe-kernel.so")

@@ -187,7 +187,7 @@ def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> S
     if isinstance(event, Finished):
         return _finished(state, event.measurement, now, effects)
     if isinstance(event, RunnerFailed):
-        return _runner_failed(state, event.reason, now, effects)
+        return _runner_failed(state, event, now, effects)
     if isinstance(event, Stop):
         return _stop(state, now, effects)
     return _tick(state, now, effects)
@@ -314,13 +314,13 @@ def _finished(state: Session, measurement: Measurement, now: float, effects: lis
     return replace(state, outbox=(*state.outbox, measurement))
 
 
-def _runner_failed(state: Session, reason: str, now: float, effects: list[Effect]) -> Session:
-    effects.append(Say("ERROR", f"the runner cannot be started, this device drains: {reason}"))
+def _runner_failed(state: Session, event: RunnerFailed, now: float, effects: list[Effect]) -> Session:
+    effects.append(Say("ERROR", f"no kernel can run any more, this device drains: {event.reason}"))
     back = [state.running] if state.running and not state.disowned else []
-    if state.running:
-        effects.append(Release(state.running))
+    effects += [Release(state.running)] if state.running else []
+    ending = Exit(RunnerUnusableError.exit_code, event.reason, event.device_away and state.leaving is None)
     state = replace(state, running="", disowned=False, leaving=None)
-    return _drain(state, Exit(RunnerUnusableError.exit_code, reason), back, reason, now, effects)
+    return _drain(state, ending, back, event.reason, now, effects)
 
 
 def _stop(state: Session, now: float, effects: list[Effect]) -> Session:

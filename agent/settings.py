@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import SettingsError
-from agent.runner import SyntheticModel
+from agent.runner import SyntheticModel, parse_via
 from protos.address import is_ipv4
 
 __all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir"]
@@ -21,9 +22,10 @@ RuntimeMode = str  # "auto" | "full" | "micro"
 class Settings:
     """One agent's choices. ``tracker`` is host:port, "" means: find one by mDNS (of ``farm`` where it is named).
 
-    ``threads`` 0: one a CPU. ``synthetic`` belongs to the synthetic runner, as ``runtime_dir``,
-    ``mode`` and ``threads`` do to the native one. Raises SettingsError for an option that would
-    have no effect.
+    ``via`` names the device that executes kernels, "": this machine. ``name`` "": the device's host name.
+    ``threads`` 0: one a CPU. ``libc_dir`` belongs to ``via``. ``synthetic`` belongs to the synthetic
+    runner, as ``runtime_dir``, ``mode`` and ``threads`` do to the native one. Raises SettingsError for
+    an option that would have no effect.
     """
 
     state_dir: Path
@@ -31,9 +33,11 @@ class Settings:
     tracker: str = ""
     farm: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    via: str = ""
     runner: RunnerKind = "native"
     synthetic: SyntheticModel | None = None
     runtime_dir: Path | None = None
+    libc_dir: Path | None = None
     mode: RuntimeMode = "auto"
     threads: int = 0
     prefetch: int = 2
@@ -50,13 +54,27 @@ class Settings:
             raise SettingsError("--synthetic-* options need --runner synthetic")
         if self.runner == "synthetic" and (self.runtime_dir or self.threads or self.mode != "auto"):
             raise SettingsError("the synthetic runner runs nothing: leave out --runtime, --mode and --threads")
+        if self.via:
+            self._check_via()
+        elif self.libc_dir:
+            raise SettingsError("--libc is for a device behind this machine: leave it out, or name one with --via")
         if self.mode == "micro" and self.runtime_dir:
             raise SettingsError("micro mode does without TVM's runtime: leave out --runtime")
 
+    def _check_via(self) -> None:
+        try:
+            parse_via(self.via)
+        except ValueError as error:
+            raise SettingsError(f"--via: {error}") from error
+        if self.runner == "synthetic":
+            raise SettingsError("the synthetic runner needs no device: leave out --via")
+        if self.mode == "full" and self.runtime_dir is None:
+            raise SettingsError("full mode with --via needs the device's runtime: name its folder with --runtime DIR")
+
     @property
     def takes_runtime(self) -> bool:
-        """Whether TVM's runtime may come from the tracker: nobody chose another, or none."""
-        return self.runner == "native" and self.mode != "micro" and self.runtime_dir is None
+        """Whether TVM's runtime may come from the tracker: for this machine, where nobody chose another or none."""
+        return self.runner == "native" and self.mode != "micro" and self.runtime_dir is None and not self.via
 
     @property
     def slots(self) -> int:
@@ -69,8 +87,10 @@ class Settings:
         return 1 + 7 * self.prefetch
 
 
-def default_state_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """``$XDG_STATE_HOME/tvm-farm/agent``, by the XDG base directory specification."""
+def default_state_dir(environ: Mapping[str, str] = os.environ, via: str = "") -> Path:
+    """``$XDG_STATE_HOME/tvm-farm/agent``, by the XDG base directory specification; of a device behind this machine
+    ``agent-`` and what names it, since each has an identity of its own."""
     base = environ.get("XDG_STATE_HOME", "")
     root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
-    return root / "tvm-farm" / "agent"
+    device = re.sub(r"[^\w.@]+", "-", via).strip("-")
+    return root / "tvm-farm" / (f"agent-{device}" if via else "agent")

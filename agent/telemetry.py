@@ -50,6 +50,14 @@ class TelemetryReader:
         self._cpu_times = self._read_cpu_times()
         self._throttle_count = self._read_throttle_count()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a reading reads, of what this board offers."""
+        single = (self._stat, self._loadavg, self._meminfo)
+        several = (self._temperatures, self._clocks, self._pi_throttled, self._pi_alarms, self._throttle_counters)
+        every = [*single, *(file for group in several for file in group)]
+        return tuple(file.path for file in every if file.path is not None)
+
     def read(self) -> Telemetry:
         """The sensors now; cpu_percent and throttling counters since the reading before."""
         return Telemetry(
@@ -115,10 +123,11 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         self._handle: int | None
+        self.path: Path | None = path
         try:
             self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:  # this board does not offer it
-            self._handle = None
+            self._handle = self.path = None
         else:
             weakref.finalize(self, os.close, self._handle)
 

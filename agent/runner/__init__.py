@@ -1,12 +1,14 @@
 """Executes kernels on this board: a small native program (native/), and what drives it."""
 
-from agent.runner.libraries import RuntimeLibraries, find_runner, find_runtime
+from agent.runner.libraries import RuntimeLibraries, find_libc, find_runner, find_runtime
 from agent.runner.report import LocalRequest, Runner, RunnerError, RunReport
 from agent.runner.supervisor import NativeRunner
 from agent.runner.synthetic import SyntheticModel, SyntheticRunner
-from agent.runner.transport import LocalTransport, Transport
+from agent.runner.transport import DeviceAwayError, LocalTransport, Transport
+from agent.runner.via import open_transport, parse_via
 
 __all__ = [
+    "DeviceAwayError",
     "LocalRequest",
     "LocalTransport",
     "NativeRunner",
@@ -17,6 +19,9 @@ __all__ = [
     "SyntheticModel",
     "SyntheticRunner",
     "Transport",
+    "find_libc",
     "find_runner",
     "find_runtime",
+    "open_transport",
+    "parse_via",
 ]

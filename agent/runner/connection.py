@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from agent.runner import protocol
+from agent.runner.report import RunnerError
 from agent.runner.transport import Process
 
 __all__ = ["Connection", "RunnerDiedError"]
@@ -48,7 +49,7 @@ class Connection:
 
     @classmethod
     async def open(cls, process: Process) -> Connection:
-        """Raises RunnerDiedError, with the process ended."""
+        """Raises RunnerDiedError, or DeviceAwayError, with the process ended."""
         connection = cls(process)
         try:
             payload = await connection._within(_HELLO_WITHIN_S, connection._read_frame(protocol.HELLO))
@@ -67,8 +68,8 @@ class Connection:
         self._ahead.add(sequence)
 
     async def ask(self, frame: Sequence[bytes], sequence: int, within_s: float) -> protocol.Result:
-        """The answer to a RUN frame, empty where it was sent before. After RunnerDiedError the connection is of no
-        more use."""
+        """The answer to a RUN frame, empty where it was sent before. After RunnerDiedError or DeviceAwayError the
+        connection is of no more use."""
         self._ahead.discard(sequence)
         try:
             while sequence not in self._answers:
@@ -104,11 +105,12 @@ class Connection:
     async def close(self) -> None:
         """End the process, which takes its kernel with it, and reap it."""
         self._input.close()
-        try:
-            await asyncio.wait_for(self.process.wait(), _EXIT_WITHIN_S)
-        except asyncio.TimeoutError:
-            self._kill()
-            await self.process.wait()
+        with contextlib.suppress(RunnerError):  # the way to it is gone: the end of its input ends it there
+            try:
+                await asyncio.wait_for(self.process.wait(), _EXIT_WITHIN_S)
+            except asyncio.TimeoutError:
+                self._kill()
+                await self.process.wait()
         await self._listening
         # Without this the closed pipe's transport is still open when its loop ends.
         with contextlib.suppress(ConnectionError):

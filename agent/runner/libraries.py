@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import platform
 import struct
@@ -10,9 +11,20 @@ from pathlib import Path
 
 from agent.runner.report import RunnerError
 
-__all__ = ["EXTRA", "FFI", "RUNTIME", "RuntimeLibraries", "find_runner", "find_runtime", "runner_arch"]
+__all__ = [
+    "EXTRA",
+    "FFI",
+    "RUNTIME",
+    "CLibrary",
+    "RuntimeLibraries",
+    "find_libc",
+    "find_runner",
+    "find_runtime",
+    "runner_arch",
+]
 
 FFI, RUNTIME, EXTRA = "libtvm_ffi.so", "libtvm_runtime.so", "libtvm_runtime_extra.so"
+_LIBC = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libgcc_s.so.1", "libstdc++.so.6")
 _ARCHES = {"amd64": "x86_64", "arm64": "aarch64", "armv8l": "armv7l"}
 
 
@@ -28,6 +40,30 @@ class RuntimeLibraries:
     extra: Path | None = None
     tvm_version: str = ""
     tvm_ffi_version: str = ""
+
+
+@dataclass(frozen=True)
+class CLibrary:
+    """The GNU C library for a device that has another: its ``loader`` runs programs with ``libraries``."""
+
+    loader: Path
+    libraries: tuple[Path, ...]
+
+    @property
+    def digest(self) -> str:
+        found = hashlib.sha256()
+        for path in (self.loader, *self.libraries):
+            found.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        return found.hexdigest()
+
+
+def find_libc(directory: Path) -> CLibrary:
+    """The C library in ``directory``. Raises RunnerError where it is not there whole."""
+    loaders = sorted(directory.glob("ld-linux*.so.*"))
+    libraries = tuple(directory / name for name in _LIBC if (directory / name).is_file())
+    if len(loaders) != 1 or not {"libc.so.6", "libm.so.6"} <= {path.name for path in libraries}:
+        raise RunnerError(f"{directory} holds no C library: it needs one ld-linux*.so.*, libc.so.6 and libm.so.6")
+    return CLibrary(loaders[0], libraries)
 
 
 def runner_arch(machine: str | None = None, pointer_bytes: int = struct.calcsize("P")) -> str:

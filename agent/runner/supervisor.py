@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from pathlib import Path
 
 from agent.runner import protocol
 from agent.runner.connection import Connection, RunnerDiedError
-from agent.runner.libraries import RuntimeLibraries
+from agent.runner.libraries import CLibrary, RuntimeLibraries
 from agent.runner.report import LocalRequest, RunnerError, RunReport
 from agent.runner.transport import LocalTransport, Transport
 from protos.device import RunnerInfo, RunnerMode
@@ -30,7 +32,7 @@ class NativeRunner:
 
     ``threads`` is how many a parallel kernel gets; by default as many as TVM would take: the CPUs that this
     process may use, little cores left out. A runner that dies is started again and its trial tried once more;
-    when that one dies too the trial has crashed it.
+    when that one dies too the trial has crashed it. ``libc``: instead of the one that the device has.
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class NativeRunner:
         libraries: RuntimeLibraries | None,
         threads: int | None = None,
         transport: Transport | None = None,
+        libc: CLibrary | None = None,
     ) -> None:
         self._executable = executable
         self._libraries = libraries
         self._threads = threads
         self._transport = transport or LocalTransport()
+        self._libc = libc
         self._connection: Connection | None = None
         self._sequence = 0  # of the frame made last
         self._at_hand = 0  # that of the trial at hand, once it is sent
@@ -53,6 +57,7 @@ class NativeRunner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._cancelled = False
+        self._behind_s = math.inf  # how far the device's clock is behind ours, and an answer's way here
 
     async def start(self) -> RunnerInfo:
         connection = await self._connect()
@@ -121,7 +126,7 @@ class NativeRunner:
                     connection.withdraw(self._at_hand)
                 break
             try:
-                return _report(await connection.ask(frame, self._at_hand, silence_s))
+                return self._report(await connection.ask(frame, self._at_hand, silence_s))
             except RunnerDiedError as error:
                 died = error
                 await self._drop()
@@ -142,6 +147,8 @@ class NativeRunner:
 
     async def offer(self, request: LocalRequest) -> None:
         async with self._sending:
+            if not self._transport.here:
+                return  # its files would arrive there while a kernel is timed
             # One place is left for the trial at hand, which may come behind those that were offered.
             if not self._running or self._connection is None or len(self._ahead) >= protocol.MAX_WAITING - 1:
                 return
@@ -193,29 +200,39 @@ class NativeRunner:
         return self._connection
 
     async def _command(self) -> list[str]:
-        command = [await self._transport.put(self._executable)]
+        command = [await self._transport.install(self._executable)]
+        if (libc := self._libc) is not None:
+            folder = libc.digest
+            for library in libc.libraries:
+                await self._transport.install(library, folder)
+            loader = await self._transport.install(libc.loader, folder)
+            command = [loader, "--library-path", loader.rpartition("/")[0], *command]
         if (found := self._libraries) is not None:
             for option, path in (("--ffi", found.ffi), ("--runtime", found.runtime), ("--extra", found.extra)):
                 if path is not None:
-                    command += [option, await self._transport.put(path)]
+                    command += [option, await self._transport.install(path)]
         if self._threads:
             command += ["--threads", str(self._threads)]
         return command
+
+    def _report(self, result: protocol.Result) -> RunReport:
+        shift_s = 0.0
+        if not self._transport.here and result.finished_s:
+            # The answer that came fastest tells the clocks apart best.
+            self._behind_s = min(self._behind_s, time.time() - result.finished_s)
+            shift_s = self._behind_s
+        return RunReport(
+            outcome=result.outcome,
+            detail=result.detail,
+            signal=result.signal,
+            run_secs=result.run_secs,
+            outputs=result.outputs,
+            started_s=result.started_s and result.started_s + shift_s,
+            finished_s=result.finished_s and result.finished_s + shift_s,
+            cut_short=result.cut_short,
+        )
 
     async def _drop(self) -> None:
         connection, self._connection, self._ahead = self._connection, None, {}
         if connection is not None:
             await connection.close()
-
-
-def _report(result: protocol.Result) -> RunReport:
-    return RunReport(
-        outcome=result.outcome,
-        detail=result.detail,
-        signal=result.signal,
-        run_secs=result.run_secs,
-        outputs=result.outputs,
-        started_s=result.started_s,
-        finished_s=result.finished_s,
-        cut_short=result.cut_short,
-    )

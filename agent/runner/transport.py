@@ -7,29 +7,66 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["LocalTransport", "Process", "Transport"]
+from agent.runner.report import RunnerError
 
-Process = asyncio.subprocess.Process
+__all__ = ["DeviceAwayError", "LocalTransport", "Process", "Transport"]
+
+
+class DeviceAwayError(RunnerError):
+    """The device, or the way to it, is gone; later it may be back. One sentence that names the device."""
+
+
+class Process(typing.Protocol):
+    """A program on the device, its streams carried to here."""
+
+    stdin: asyncio.StreamWriter | None
+    stdout: asyncio.StreamReader | None
+    stderr: asyncio.StreamReader | None
+
+    @property
+    def pid(self) -> int:
+        """Of the process here that is it, or carries its streams."""
+
+    async def wait(self) -> int:
+        """Its exit status there, below zero for a signal. Raises DeviceAwayError where the way to it ended first."""
+
+    def kill(self) -> None:
+        """End it there, with what it started. Raises ProcessLookupError where it has ended."""
 
 
 class Transport(typing.Protocol):
     """The same program everywhere; only the way to it differs."""
 
+    #: Whether the device is this machine: its clock is ours, and a file is there at no cost.
+    here: bool
+
     async def put(self, path: Path) -> str:
-        """Make a local file readable there; its path there. Cheap where it is there already. Raises OSError."""
+        """Make a local file readable there; its path there, good until a few more were put. Cheap where it is there
+        already. Raises OSError, DeviceAwayError."""
+
+    async def install(self, path: Path, folder: str = "") -> str:
+        """The same of a file that stays there, and may be executed: brought once, for later agents too.
+
+        Files of one ``folder``, a name that tells their content, lie side by side there under their own names.
+        """
 
     async def spawn(self, argv: Sequence[str]) -> Process:
-        """Start a program there with its three streams piped to here. Raises OSError."""
+        """Start a program there with its three streams piped to here. Raises OSError, DeviceAwayError."""
 
 
 class LocalTransport:
     """This machine: files lie where they are."""
+
+    here = True
 
     def __init__(self) -> None:
         self._here = Path.cwd()
 
     async def put(self, path: Path) -> str:
         return str(self._here / path)
+
+    async def install(self, path: Path, folder: str = "") -> str:
+        return await self.put(path)
 
     async def spawn(self, argv: Sequence[str]) -> Process:
         pipe = asyncio.subprocess.PIPE

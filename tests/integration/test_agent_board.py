@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from agent.effects import Exit
 from agent.errors import SeveralTrackersError
 from agent.fingerprint import read_fingerprint
 from agent.messages import Join
-from agent.runner import LocalRequest, RunnerError, RunReport
+from agent.runner import DeviceAwayError, LocalRequest, RunnerError, RunReport
 from agent.telemetry import TelemetryReader
 from protos.convert import to_message
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
@@ -79,12 +79,18 @@ async def until(condition: Callable[[], bool], what: str, within_s: float = 20.0
         await asyncio.sleep(0.01)
 
 
-def board_of(tracker: StandInTracker, runner: ScriptedRunner, cache: Path, slots: int = 3) -> Board:
+def board_of(
+    tracker: StandInTracker,
+    runner: ScriptedRunner,
+    cache: Path,
+    slots: int = 3,
+    watch: Callable[[], Awaitable[None]] | None = None,
+) -> Board:
     async def locate(farm: str) -> Sequence[str]:
         return [tracker.address]
 
     join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
-    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20)
+    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20, watch)
 
 
 @pytest.fixture
@@ -172,6 +178,45 @@ async def test_a_cancelled_fetch_frees_its_slot(
     assert tracker.given_back() == {}
     assert runner.ran == ["wanted"]
     tracker.sending.set()
+
+
+async def test_a_device_that_goes_away_ends_the_session_and_what_it_still_answers_is_not_counted(
+    tracker: StandInTracker, runner: ScriptedRunner, tmp_path: Path
+) -> None:
+    gone = asyncio.Event()
+
+    async def watch() -> None:
+        await gone.wait()
+        raise DeviceAwayError("the cable is out")
+
+    runner.free.clear()
+    board = board_of(tracker, runner, tmp_path, watch=watch)
+    running = asyncio.create_task(board.run())
+    try:
+        await tracker.joined()
+        for trial in ("at hand", "behind it"):
+            tracker.measure(make_request(trial))
+        await tracker.until(lambda: tracker.started() == ["at hand"])
+        gone.set()
+        runner.free.set()
+        assert await asyncio.wait_for(running, 20) == Exit(6, "the cable is out", device_away=True)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    back = await tracker.until(lambda: len(back := tracker.given_back()) == 2 and back)
+    assert back == {"at hand": "the cable is out", "behind it": "the cable is out"}
+    assert tracker.measured() == []
+    assert len(tracker.all("draining")) == 1
+
+
+async def test_a_bug_in_what_watches_the_device_is_not_swallowed(
+    tracker: StandInTracker, runner: ScriptedRunner, tmp_path: Path
+) -> None:
+    async def watch() -> None:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(board_of(tracker, runner, tmp_path, watch=watch).run(), 20)
 
 
 async def test_a_bug_in_a_runner_is_not_swallowed(

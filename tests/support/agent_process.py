@@ -58,6 +58,8 @@ class AgentProcess:
             self._process.kill()
         await self._process.wait()
         await self._reading
+        if kind is not None:
+            print(self.text)  # which pytest shows of a test that failed
 
     @property
     def pid(self) -> int:

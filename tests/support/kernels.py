@@ -25,6 +25,7 @@ from tracker.tuning.building.toolchain import link
 __all__ = [
     "HOST",
     "MODEL_SIZE",
+    "OTHERS",
     "build",
     "copy",
     "kernel",
@@ -38,6 +39,13 @@ __all__ = [
 
 #: Every x86-64 of the last ten years, so that these also run where they were not built.
 HOST = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v3"}
+#: What the tracker derives for boards of these kinds.
+OTHERS = {
+    "armv7l": {"kind": "llvm", "mtriple": "armv7l-linux-gnueabihf", "mcpu": "cortex-a9", "mattr": ["+neon"]}
+    | {"mfloat-abi": "hard"},
+    "riscv64": {"kind": "llvm", "mtriple": "riscv64-linux-gnu", "mcpu": "generic-rv64", "mabi": "lp64d"}
+    | {"mattr": ["+m", "+a", "+f", "+d", "+c"]},
+}
 MODEL_SIZE = 16
 
 
@@ -58,8 +66,8 @@ def build(module: tvm.IRModule, name: str, target: dict[str, object] | None = No
 
 
 @cache
-def matmul(size: int, dtype: str = "float32") -> Path:
-    """(size, size) x (size, size) -> (size, size): parallel over rows, vectorized over columns."""
+def matmul(size: int, dtype: str = "float32", arch: str = "") -> Path:
+    """(size, size) x (size, size) -> (size, size): parallel over rows, vectorized over columns. ``arch``: of OTHERS."""
     a, b = te.placeholder((size, size), dtype, "a"), te.placeholder((size, size), dtype, "b")
     k = te.reduce_axis((0, size), "k")
     c = te.compute((size, size), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), "c")
@@ -71,7 +79,7 @@ def matmul(size: int, dtype: str = "float32") -> Path:
     schedule.vectorize(vector)
     schedule.parallel(row)
     schedule.decompose_reduction(block, inner)
-    return build(schedule.mod, f"matmul_{size}_{dtype}")
+    return build(schedule.mod, f"matmul_{size}_{dtype}{arch}", OTHERS[arch] if arch else None)
 
 
 @cache

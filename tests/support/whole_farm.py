@@ -25,10 +25,11 @@ _ENVIRON = {**os.environ, "PYTHONPATH": str(_ROOT)}
 class AgentOfFarm:
     """An ``agent start`` process in a state folder of its own."""
 
-    def __init__(self, state: Path, address: str, *options: str) -> None:
+    def __init__(self, state: Path, address: str, *options: str, **environ: str) -> None:
         self.state = state
         self.address = address
         self.options = options
+        self.environ = {**_ENVIRON, **environ}
         self.start()
 
     def start(self) -> None:
@@ -39,7 +40,7 @@ class AgentOfFarm:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_ENVIRON,
+                env=self.environ,
             )
 
     def runners(self) -> list[psutil.Process]:
@@ -67,8 +68,8 @@ class WholeFarm:
             self.add_agent(name)
         self.wait_for_devices(len(agents))
 
-    def add_agent(self, name: str, *options: str) -> AgentOfFarm:
-        agent = AgentOfFarm(self.folder / name, self.tracker.address, *options)
+    def add_agent(self, name: str, *options: str, **environ: str) -> AgentOfFarm:
+        agent = AgentOfFarm(self.folder / name, self.tracker.address, *options, **environ)
         self.agents.append(agent)
         return agent
 

@@ -9,6 +9,7 @@ import pytest
 
 from agent.arm_parts import core_name
 from agent.fingerprint import (
+    System,
     normalise_arch,
     parse_cpuinfo,
     read_board_model,
@@ -48,6 +49,13 @@ def test_raspberry_pi(tmp_path: Path) -> None:
     assert list(board.cpu_features) == sorted(board.cpu_features)
     assert board.memory_bytes == 3884368 * 1024
     assert board.os == "Raspbian GNU/Linux 12 (bookworm)"
+
+
+def test_another_board_speaks_for_itself(tmp_path: Path) -> None:
+    far = System("aarch64", 32, "far", "6.1.0-rpi", "musl")
+    board = read_fingerprint(root=grow(tmp_path, RASPBERRY_PI_4), affinity=(2,), system=far)
+    assert (board.arch, board.hostname, board.kernel, board.libc) == ("armv7l", "far", "6.1.0-rpi", "musl")
+    assert [cluster.cpus for cluster in board.clusters] == [(2,)]
 
 
 def test_big_little_makes_two_clusters(tmp_path: Path) -> None:

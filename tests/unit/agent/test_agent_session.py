@@ -277,6 +277,22 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
         ],
         Phase.DRAINING,
     ),
+    "a device that goes away may come back": (
+        [*A_RUNS_B_WAITS, RunnerFailed("unplugged", device_away=True)],
+        [
+            Release("a"),
+            Release("b"),
+            Send(Draining()),
+            Send(GiveBack(("a", "b"), "unplugged")),
+            Exit(6, "unplugged", device_away=True),
+        ],
+        Phase.DRAINING,
+    ),
+    "nobody waits for a device when told to stop": (
+        [*RUNNING_A, Stop(), RunnerFailed("unplugged", device_away=True)],
+        [Release("a"), Send(Draining()), Send(GiveBack(("a",), "unplugged")), Exit(6, "unplugged")],
+        Phase.DRAINING,
+    ),
     "a runner that fails while draining": (
         [*RUNNING_A, Stop(), RunnerFailed("gone")],
         [Release("a"), Send(Draining()), Send(GiveBack(("a",), "gone")), Exit(6, "gone")],

@@ -26,6 +26,10 @@ from agent.state_folder import open_state
         ({"runner": "synthetic", "threads": 2}, "leave out --runtime, --mode and --threads"),
         ({"runner": "synthetic", "runtime_dir": Path("/opt")}, "leave out --runtime, --mode and --threads"),
         ({"mode": "micro", "runtime_dir": Path("/opt")}, "leave out --runtime"),
+        ({"via": "adb:1", "runner": "synthetic"}, "leave out --via"),
+        ({"via": "adb:1", "mode": "full"}, "name its folder with --runtime DIR"),
+        ({"libc_dir": Path("/lib")}, "name one with --via"),
+        ({"via": "telnet:board"}, "names no device: write ssh:user@host"),
     ],
 )
 def test_an_option_without_effect_is_refused(options: dict[str, Any], said: str) -> None:
@@ -50,6 +54,19 @@ def test_slots_are_the_running_one_and_those_prefetched() -> None:
 )
 def test_the_state_folder_follows_xdg(environ: dict[str, str], path: Path) -> None:
     assert default_state_dir(environ) == path
+
+
+@pytest.mark.parametrize(
+    ("via", "name"),
+    [
+        ("", "agent"),
+        ("ssh:pi@board", "agent-ssh-pi@board"),
+        ("ssh:pi@board:22", "agent-ssh-pi@board-22"),
+        ("adb:../../etc", "agent-adb-..-..-etc"),
+    ],
+)
+def test_each_device_has_a_state_folder(via: str, name: str) -> None:
+    assert default_state_dir({"XDG_STATE_HOME": "/var"}, via) == Path("/var/tvm-farm") / name
 
 
 def test_a_device_keeps_its_id(tmp_path: Path) -> None:

@@ -60,6 +60,16 @@ def test_under_voltage_as_a_mainline_kernel_tells_it(tmp_path: Path) -> None:
     assert senses.read().throttling == ("under-voltage",)
 
 
+def test_it_names_the_files_that_it_reads(tmp_path: Path) -> None:
+    senses = reader(grow(tmp_path, ROC_RK3399), 6)
+    named = {str(path.relative_to(tmp_path)) for path in senses.files}
+    assert named < ROC_RK3399.keys()
+    assert "sys/devices/system/cpu/cpu4/cpufreq/scaling_cur_freq" in named
+    grow(tmp_path, dict.fromkeys(named, "1\n"))
+    felt = senses.read()
+    assert (felt.temperature_c, felt.frequency_khz) == (0.001, (1, 1))
+
+
 def test_what_a_board_does_not_offer_is_absent(tmp_path: Path) -> None:
     felt = TelemetryReader((), sys=tmp_path, proc=tmp_path).read()
     assert felt == Telemetry(at_unix_s=felt.at_unix_s)

@@ -1,0 +1,29 @@
+"""A device behind ``adb``, Android's debug bridge."""
+
+from __future__ import annotations
+
+from agent.runner.report import RunnerError
+from agent.runner.shell import ShellTransport
+from agent.runner.transport import DeviceAwayError
+
+__all__ = ["AdbTransport"]
+
+
+class AdbTransport(ShellTransport):
+    """``serial`` as ``adb devices`` lists it."""
+
+    def __init__(self, serial: str, owner: str) -> None:
+        super().__init__(f"adb:{serial}", owner)
+        self._serial = serial
+
+    def _command(self, script: str) -> list[str]:
+        # No terminal in between (-T): it would change bytes, and mix the two outputs.
+        return ["adb", "-s", self._serial, "shell", "-T", script]
+
+    def _fault(self, said: str) -> RunnerError:
+        words = said.splitlines()[-1].strip() if said else "the connection was lost"
+        if "unauthorized" in said:
+            return RunnerError(f"{self.name} does not trust this host: unlock it and allow USB debugging")
+        if "-T" in words or "shell_v2" in words:
+            return RunnerError(f"{self.name} is too old: its shell cannot carry bytes unchanged (Android 7 can)")
+        return DeviceAwayError(f"{self.name} cannot be reached: {words}")

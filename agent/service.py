@@ -1,0 +1,174 @@
+"""The agent as a service of systemd: its unit, and what brings it in."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.errors import AgentError, SettingsError
+from agent.settings import Settings
+
+__all__ = ["USER", "Service", "install"]
+
+USER = "tvm-farm"
+_UNITS = Path("/etc/systemd/system")
+_STATE = Path("/var/lib/tvm-farm")
+_HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+
+_UNIT = """\
+[Unit]
+Description=TVM Farm agent{of}
+Wants=network-online.target
+After=network-online.target
+# A board may wait for its network, or its farm, for as long as it takes.
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={command}
+User={user}
+Group={user}
+{groups}StateDirectory={state_name}
+StateDirectoryMode=0700
+Environment=HOME={state}
+Slice=tvmfarm.slice
+Restart=always
+RestartSec=10
+# The agent alone is told to stop: it finishes the kernel at hand and gives the rest back.
+KillMode=mixed
+TimeoutStopSec=120
+# A kernel that the system kills for its memory is a measurement like any other.
+OOMPolicy=continue
+LimitMEMLOCK=infinity
+# Left out, since kernels and their timing may need what they forbid: MemoryDenyWriteExecute, PrivateDevices,
+# ProtectClock (which forbids all devices but one), RestrictRealtime, SystemCallFilter.
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+LockPersonality=yes
+PrivateTmp=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectSystem=strict
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictSUIDSGID=yes
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A unit by its name and text. ``undo`` are the commands that take it out again, and what it leaves."""
+
+    name: str
+    text: str
+    undo: tuple[str, str]
+
+    @classmethod
+    def of(cls, settings: Settings, options: Sequence[str], python: Path) -> Service:
+        """The service that runs ``agent start`` with ``options``, which ``settings`` are.
+
+        ``python`` is the interpreter whose packages hold the agent. Raises SettingsError where a service of its own
+        user could not work so.
+        """
+        folders = {"--runtime": settings.runtime_dir, "--libc": settings.libc_dir}
+        named = {f"{option} names a folder": path for option, path in folders.items()}
+        for what, path in {f"{python} runs this agent": python, **named}.items():
+            if path is not None and any(home in path.parents for home in _HOMES):
+                raise SettingsError(
+                    f"{what} that is in somebody's home, which a service does not read: put it elsewhere, "
+                    "for instance into a virtual environment in /opt/tvm-farm"
+                )
+        for option, path in folders.items():
+            if path is not None and not path.is_absolute():
+                raise SettingsError(
+                    f"a service works in no folder of yours: give {option} with its whole path from / on"
+                )
+        device = re.sub(r"[^\w.]+", "-", settings.via).strip("-")
+        name = f"tvm-farm-agent{f'-{device}' if device else ''}.service"
+        state = _STATE / (f"agent-{device}" if device else "agent")
+        command = [str(python), "-m", "agent", "start", "--state", str(state), *options]
+        text = _UNIT.format(
+            of=f", for {settings.via}" if settings.via else "",
+            command=" ".join(map(_quote, command)),
+            user=USER,
+            # Debian's rules for devices on USB give telephones to this group.
+            groups="SupplementaryGroups=plugdev\n" if settings.via.startswith("adb:") else "",
+            state_name=_STATE.name,
+            state=_STATE,
+        )
+        return cls(
+            name,
+            text,
+            (
+                f"systemctl disable --now {shlex.quote(name)} && rm {shlex.quote(str(_UNITS / name))}",
+                f"userdel {USER} && rm -r {_STATE}",
+            ),
+        )
+
+
+def install(service: Service, units: Path = _UNITS) -> list[str]:
+    """Bring the service in and start it; what was done, a line each. Raises AgentError, which says what to do."""
+    if os.geteuid() != 0:
+        raise AgentError("a service is installed by root: run this with sudo; --print only shows the unit")
+    for program in ("systemctl", "useradd"):
+        if shutil.which(program) is None:
+            raise AgentError(f"there is no {program} here: --print shows the unit, for whatever starts services here")
+    done = []
+    _verify(service)
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        _run("useradd", "--system", "--user-group", "--home-dir", str(_STATE), "--shell", "/usr/sbin/nologin", USER)
+        done.append(f"made the user {USER}, who owns nothing but {_STATE}")
+    path = units / service.name
+    again = path.exists()
+    try:
+        path.write_text(service.text)
+    except OSError as error:
+        raise AgentError(f"{path} cannot be written: {error.strerror}") from error
+    done.append(f"wrote {path}{' anew' if again else ''}")
+    _run("systemctl", "daemon-reload")
+    _run("systemctl", "enable", service.name)
+    _run("systemctl", "restart", service.name)
+    done.append(f"started {service.name}, now and at every boot: journalctl -u {service.name.removesuffix('.service')}")
+    return done
+
+
+def _verify(service: Service) -> None:
+    """Where systemd can say what it thinks of a unit, before it is written. Raises AgentError."""
+    if shutil.which("systemd-analyze") is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / service.name
+        path.write_text(service.text)
+        _run("systemd-analyze", "verify", str(path))
+
+
+def _run(*command: str) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if ended.returncode:
+        said = (ended.stderr or ended.stdout).strip()
+        raise AgentError(f"`{shlex.join(command)}` failed: {said or f'exit status {ended.returncode}'}")
+
+
+def _quote(argument: str) -> str:
+    """As systemd.service(5) reads a command line: quotes, specifiers and variables mean themselves."""
+    text = argument.replace("%", "%%").replace("$", "$$")
+    if re.fullmatch(r"[\w@%+=:,./$-]+", text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
