@@ -74,6 +74,7 @@ class Board:
         locate: Locate,
         cache_dir: Path,
         cache_bytes: int,
+        *,
         runtime: BoardRuntime | None = None,
         watch: Callable[[], Awaitable[None]] | None = None,
     ) -> None:

@@ -90,7 +90,7 @@ def board_of(
         return [tracker.address]
 
     join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
-    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20, watch)
+    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20, watch=watch)
 
 
 @pytest.fixture
