@@ -23,7 +23,7 @@ _FOR_SCHEDULES = ["-vectorize-slp:bool=0"]
 def for_schedules(target_json: str) -> str:
     """The target, as JSON, by which schedules that were searched for are compiled, in kernels and in whole models."""
     target = json.loads(target_json)
-    if target["kind"] != "llvm":
+    if target.get("kind") != "llvm":
         return target_json
     return json.dumps({**target, "cl-opt": [*target.get("cl-opt", ()), *_FOR_SCHEDULES]})
 
