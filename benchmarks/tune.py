@@ -5,7 +5,7 @@ Both tune the same tensor program: the one task that the farm finds in an ONNX m
 - stock: ``tune_tir`` with its defaults through RPC tracker and server (stock_tuning.py lists them), TVM
   imported beforehand; from reading the task to its return.
 - farm: a job on that model with the same number of trials and the same timing plan (number=3, repeat=1,
-  min_repeat_ms=100; a candidate far behind the best is cut short), on a tracker whose tuning worker is
+  min_repeat_ms=100; a candidate 15 % behind the best is cut short), on a tracker whose tuning worker is
   warm; from the moment that the worker has the job until the last trial's record is stored. That includes
   importing the model, which stock TVM's side does not have; it leaves out what comes after tuning:
   measuring the winners again, packaging and verifying.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import json
 import math
 import types
 import typing
@@ -24,7 +25,8 @@ def encode(value: Any) -> str:
 
 def decode(value_type: type[V], text: str) -> V:
     """The value that ``encode`` wrote. A field that it did not know has its default."""
-    return typing.cast(V, _value(value_type, orjson.loads(text)))
+    # Stores written before orjson may hold NaN, which it refuses to read.
+    return typing.cast(V, _value(value_type, json.loads(text)))
 
 
 def _left_out(value: Any) -> None:

@@ -16,7 +16,8 @@ from tracker.tuning.intrinsics import register_intrinsics
 __all__ = ["build_kernel", "build_model", "for_schedules", "prepare_for"]
 
 #: LLVM's search for scalar code that could be vector code takes a third of a candidate's compilation, unrolled as that
-#: is, and finds nothing: a schedule vectorizes by itself. Of 36 random schedules of convolutions none ran slower.
+#: is, and finds next to nothing: a schedule vectorizes by itself. Of 36 random schedules of convolutions one ran slower
+#: without it, 1.65 times; a search meets others. The untuned code that tuning is compared with keeps it.
 _FOR_SCHEDULES = ["-vectorize-slp:bool=0"]
 
 
