@@ -194,6 +194,7 @@ class _Outgoing:
         self._items: deque[FromAgent | None] = deque()
         self._some = asyncio.Event()
         self._patient = 0  # items that wait for company
+        self._patience: asyncio.TimerHandle | None = None
 
     def put(self, item: FromAgent | None, patient: bool = False) -> None:
         """None ends the stream after what was put before."""
@@ -204,13 +205,15 @@ class _Outgoing:
         elif not patient or self._patient >= _COMPANY:
             self._some.set()
         elif self._patient == 1:
-            asyncio.get_running_loop().call_later(_PATIENCE_S, self._some.set)
+            self._patience = asyncio.get_running_loop().call_later(_PATIENCE_S, self._some.set)
 
     async def messages(self) -> AsyncIterator[fleet_pb2.AgentMessage]:
         while True:
             await self._some.wait()
             message = fleet_pb2.AgentMessage()
             self._patient = 0
+            if self._patience is not None:
+                self._patience.cancel()
             while self._items and _added(message, self._items[0]):
                 self._items.popleft()
             if message.ListFields():
