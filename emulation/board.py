@@ -74,19 +74,23 @@ class EmulatedBoard:
         quoted = {name: shlex.quote(str(word)) for name, word in words.items()}
         (self._folder / "enter").write_text(_ENTER.format(register=register, cpu=_QEMU_CPU, **quoted))
 
-    def install(self, wheel: Path, constraints: Path) -> None:
-        """Put the base distribution ``wheel`` and what it depends on, for this board's architecture, on it.
+    def install(self, *requirements: str, constraints: Path, into: str = "packages") -> None:
+        """Put distributions for this board's architecture, with what they depend on, into a folder of its own.
 
-        By this Python's pip, which runs here and fetches there: the board has none. Raises EmulationError.
+        By default where the board's Python looks for them. By this Python's pip, which runs here and fetches there:
+        the board has none. Raises EmulationError.
         """
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-input"]
-        command += ["--target", str(self._folder / "packages"), "--only-binary=:all:", "--implementation", "cp"]
-        command += ["--python-version", self._tree.python_version, "--no-compile", "-c", str(constraints), str(wheel)]
+        command += ["--target", str(self._folder / into), "--only-binary=:all:", "--implementation", "cp"]
+        command += ["--python-version", self._tree.python_version, "--no-compile", "-c", str(constraints)]
         for platform in ("manylinux_2_28_aarch64", "manylinux2014_aarch64"):
             command += ["--platform", platform]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, *requirements], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
-            raise EmulationError(f"pip could not install {wheel.name} for the emulated board: {done.stderr.strip()}")
+            names = ", ".join(Path(each).name for each in requirements)
+            raise EmulationError(f"pip could not install {names} for the emulated board: {done.stderr.strip()}")
 
     def packages(self) -> list[str]:
         """The distributions installed, by name."""

@@ -21,7 +21,7 @@ _numbers = itertools.count()
 
 
 class Cable:
-    """``with Cable() as cable``: ``near`` is this end's address and ``far`` the other's, which knows no other network."""
+    """``with Cable() as cable``: ``near`` is this end's address, ``far`` the other's, who knows no other network."""
 
     def __init__(self) -> None:
         number = next(_numbers)
