@@ -66,9 +66,10 @@ def _bootstrap(root: Path, log: Path) -> None:
     # Its second stage would run every package's scripts under emulation; what never boots needs none of it.
     archives = root / "var" / "cache" / "apt" / "archives"
     for package in sorted(archives.glob("*.deb")):
-        done = subprocess.run(["dpkg-deb", "-x", str(package), str(root)], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise EmulationError(f"{package.name} cannot be unpacked: {done.stderr.strip()}")
+        command = ["dpkg-deb", "-x", str(package), str(root)]
+        unpacked = subprocess.run(command, capture_output=True, text=True, check=False)
+        if unpacked.returncode != 0:
+            raise EmulationError(f"{package.name} cannot be unpacked: {unpacked.stderr.strip()}")
     shutil.rmtree(archives)
     for name in ("dev", "mnt", "opt", "proc", "root", "sys", "tmp"):  # where a board mounts what is its own
         (root / name).mkdir(exist_ok=True)

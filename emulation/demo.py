@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,9 +15,13 @@ from emulation.preparation import prepare
 from tracker.cli.child import Child
 from tracker.cli.demo import demonstrate, model_option, output_option
 from tracker.cli.parsing import DURATION
-from tracker.client.errors import FarmError
+from tracker.cli.signals import raised_as_interrupt
+from tracker.cli.tune import conclude
+from tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["main"]
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -33,21 +38,24 @@ def main(model: Path | None, budget: float, output: Path) -> None:
     Example:
       python -m emulation --budget 1m
     """
-    with tempfile.TemporaryDirectory(prefix="tvm-farm-arm64-") as folder:
+    with raised_as_interrupt(*_STOPPING), tempfile.TemporaryDirectory(prefix="tvm-farm-arm64-") as folder:
         try:
             if packages := missing_here().packages:
                 install(packages, _say)
             board = prepare(Path(folder), _say)
         except EmulationError as error:
             raise FarmError(str(error)) from None
-        click.echo("The board is emulated: what it answers is right, how long it takes tells nothing of a real one.")
+        except KeyboardInterrupt:
+            raise Interrupted("\nInterrupted.") from None
 
         def start_agent(address: str, state: Path) -> Child:
             _add_runtime(address)
             arguments = ["start", "--name", "emulated", "--tracker", address]
             return Child("agent", arguments, state / "agent.log", board.agent())
 
-        demonstrate(model, budget, output, start_agent)
+        job = demonstrate(model, budget, output, start_agent)
+    click.echo("The board is emulated: its answers are an ARM board's, its times tell nothing of one.")
+    conclude(job)
 
 
 def _add_runtime(address: str) -> None:

@@ -14,5 +14,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.skipped and os.environ.get("CI") == "true" and item.get_closest_marker("system"):
         report.outcome = "failed"
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.longrepr = f"in CI a skipped system test is a failure: {reason}"
+        report.longrepr = f"in CI a skipped system test is a failure: {str(reason).removeprefix('Skipped: ')}"
     return report

@@ -65,24 +65,24 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
     Example:
       farm demo --budget 1m
     """
-    demonstrate(model, budget, output, _agent_here)
+    from tracker.cli.tune import conclude
+
+    conclude(demonstrate(model, budget, output, _agent_here))
 
 
-def demonstrate(model: Path | None, budget_s: float, output: Path, start_agent: StartAgent) -> None:
-    """``farm demo`` with the device of ``start_agent``, which is called once the tracker serves.
+def demonstrate(model: Path | None, budget_s: float, output: Path, start_agent: StartAgent) -> Job:
+    """``farm demo`` up to its closing line, on the device of ``start_agent``, which is called once the tracker serves.
 
     Raises what ``farm tune`` does, and Interrupted for a signal, after everything was stopped.
     """
     from tracker.cli.package import check_destination
-    from tracker.cli.tune import conclude
 
     check_destination(output, force=False)
     with raised_as_interrupt(*_STOPPING), _state_folder() as state:
         try:
-            job = _tuned(_model(model, state), state, budget_s, output, start_agent)
+            return _tuned(_model(model, state), state, budget_s, output, start_agent)
         except (KeyboardInterrupt, Interrupted):
             raise Interrupted("\nInterrupted: stopped the farm and threw its state away.") from None
-    conclude(job)
 
 
 def _tuned(model: Path, state: Path, budget_s: float, output: Path, start_agent: StartAgent) -> Job:
