@@ -80,7 +80,16 @@ class EmulatedBoard:
         By default where the board's Python looks for them. By this Python's pip, which runs here and fetches there:
         the board has none. Raises EmulationError.
         """
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-input"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+            "-q",
+            "--no-input",
+            "--upgrade",
+        ]
         command += ["--target", str(self._folder / into), "--only-binary=:all:", "--implementation", "cp"]
         command += ["--python-version", self._tree.python_version, "--no-compile", "-c", str(constraints)]
         for platform in ("manylinux_2_28_aarch64", "manylinux2014_aarch64"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -31,16 +32,17 @@ class DebianTree:
 
 
 def make_tree(cache: Path, say: Callable[[str], None]) -> DebianTree:
-    """The tree under ``cache``; made, by download, where it is not there: 300 MB, half a minute. Needs no root.
+    """The tree under ``cache``; made, by download, where it is not there: 250 MB, half a minute. Needs no root.
 
     Another process that makes it at the same time is waited for. Raises EmulationError.
     """
-    root = cache / f"debian-{_SUITE}-arm64"
+    recipe = hashlib.sha256(" ".join([*_CONFINED, *_OPTIONS]).encode()).hexdigest()[:8]
+    root = cache / f"debian-{_SUITE}-arm64-{recipe}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
-            say(f"Unpacking a Debian for 64-bit ARM into {root}: 300 MB on disk, once.")
+            say(f"Unpacking a Debian for 64-bit ARM into {root}: 250 MB on disk, once.")
             fresh = cache / f"{root.name}.new"
             shutil.rmtree(fresh, ignore_errors=True)
             _bootstrap(fresh, cache / "debootstrap.log")

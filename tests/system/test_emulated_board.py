@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +21,9 @@ pytest.importorskip("tvm")
 from emulation import CONSTRAINTS, EmulatedBoard, missing_here, prepare
 from tests.support.cable import MISSING as NO_CABLE
 from tests.support.cable import Cable
+from tests.support.networks import small_network
 from tests.support.waiting import wait_until
-from tests.support.whole_farm import WholeFarm
+from tests.support.whole_farm import ENVIRON, WholeFarm
 from tracker.domain import JobState, Outcome
 from tracker.tuning.models.light import light_network
 
@@ -141,6 +144,28 @@ def test_a_network_tuned_from_x86_answers_on_the_board_as_onnx_runtime_does(benc
 
     x = np.random.default_rng(2).random((1, 3, 224, 224), dtype=np.float32)
     np.testing.assert_allclose(run_package(board, x), run_onnx(model, x), rtol=1e-3, atol=1e-6)
+
+
+def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tiny.onnx").write_bytes(small_network(seed=3))
+    shown = subprocess.run(
+        [sys.executable, "-m", "emulation", "--model", "tiny.onnx", "--budget", "5s", "-o", "out"],
+        env={**ENVIRON, "TMPDIR": str(tmp_path / "tmp")},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    *_, remark, closing = shown.stdout.splitlines()
+    assert "its times tell nothing" in remark
+    line = r"tiny: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), outputs equal \(max \|diff\| (0|\de-\d\d)\)"
+    assert re.fullmatch(line, closing), shown.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "tiny.onnx", "tmp"]
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def run_package(board: EmulatedBoard, x: np.ndarray) -> np.ndarray:
