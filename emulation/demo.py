@@ -14,9 +14,10 @@ from emulation.host import EmulationError, install, missing_here
 from emulation.preparation import prepare
 from tracker.cli.child import Child
 from tracker.cli.demo import demonstrate, model_option, output_option
+from tracker.cli.package import check_destination
 from tracker.cli.parsing import DURATION
 from tracker.cli.signals import raised_as_interrupt
-from tracker.cli.tune import conclude
+from tracker.cli.tune import check_model, conclude
 from tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["main"]
@@ -38,6 +39,9 @@ def main(model: Path | None, budget: float, output: Path) -> None:
     Example:
       python -m emulation --budget 1m
     """
+    check_destination(output, force=False)
+    if model is not None:
+        check_model(model, ())
     with raised_as_interrupt(*_STOPPING), tempfile.TemporaryDirectory(prefix="tvm-farm-arm64-") as folder:
         try:
             if packages := missing_here().packages:
