@@ -10,12 +10,20 @@ from types import TracebackType
 
 __all__ = ["MISSING", "Cable"]
 
+
+def _missing() -> str:
+    if shutil.which("ip") is None:
+        return "ip is not installed (Debian: iproute2)"
+    if os.geteuid() != 0:
+        return "only root may make a network namespace that reaches this one"
+    tried = ["unshare", "--mount", "--net", "ip", "link", "add", "type", "veth"]
+    if shutil.which("unshare") is None or subprocess.run(tried, capture_output=True, check=False).returncode:
+        return "this root may make no network namespace with a veth pair (a container without CAP_SYS_ADMIN?)"
+    return ""
+
+
 #: Why there can be none here, "" where there can.
-MISSING = ""
-if shutil.which("ip") is None:
-    MISSING = "ip is not installed (Debian: iproute2)"
-elif os.geteuid() != 0:
-    MISSING = "only root may make network namespaces that reach this one"
+MISSING = _missing()
 
 _numbers = itertools.count()
 
