@@ -49,6 +49,14 @@ _SCAN = 20_000
 _WORKLOADS = """WITH RECURSIVE w (k) AS (SELECT min(workload) FROM records UNION ALL
     SELECT (SELECT min(workload) FROM records WHERE workload > k) FROM w WHERE k IS NOT NULL)
     SELECT word FROM w JOIN words ON number = k ORDER BY word"""
+# The same among the classes of one workload, those that only failed left out.
+_CLASSES = """WITH RECURSIVE w (n) AS (SELECT number FROM words WHERE word = :workload), c (k) AS (
+    SELECT min(device_class) FROM records, w WHERE workload = n UNION ALL
+    SELECT (SELECT min(device_class) FROM records, w WHERE workload = n AND device_class > k)
+    FROM c WHERE k IS NOT NULL)
+    SELECT word FROM c JOIN words ON number = k WHERE EXISTS (
+        SELECT 1 FROM records, w WHERE workload = n AND device_class = k AND median_s IS NOT NULL)
+    ORDER BY word"""
 
 
 class RecordTable:
@@ -141,6 +149,9 @@ class RecordTable:
 
     def measured_workloads(self) -> list[str]:
         return [row[0] for row in self._db.execute(_WORKLOADS)]
+
+    def measured_classes(self, workload: str) -> list[str]:
+        return [row[0] for row in self._db.execute(_CLASSES, {"workload": workload})]
 
     def best_records(
         self, workloads: Sequence[str], classes: Collection[str] | None, target: str, per_workload: int

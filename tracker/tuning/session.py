@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -45,6 +45,7 @@ from tracker.domain import (
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.engines.ansor import AnsorEngine, Experience
+from tracker.tuning.engines.base import Known
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError, SessionOver, TuningError
 from tracker.tuning.finals import Winner, play_finals
@@ -57,6 +58,7 @@ from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
 from tracker.tuning.rehearsal import rehearse
 from tracker.tuning.result import job_result, latency_of
+from tracker.tuning.transfer import PER_CLASS, known_elsewhere
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
 __all__ = ["stand_by"]
@@ -231,7 +233,16 @@ class _Session:
             module=task.workload.module,
             arguments=_arguments(task.module),
             new_engine=new_engine,
+            known_elsewhere=partial(self._known_elsewhere, task.workload.key),
         )
+
+    def _known_elsewhere(self, workload: str) -> list[Known]:
+        """Asked of the tracker when the task is searched for the first time, for other classes measure meanwhile."""
+        mine = self._job.device_class
+        records = self._patiently(
+            lambda: self._client.best_records([workload], apart_from=mine, per_workload=PER_CLASS)
+        )
+        return known_elsewhere(records, self._job.target)
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
@@ -326,7 +337,9 @@ class _Session:
             latency=latency_of(verdict),
         )
         package = [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
-        return job_result(winners, verdict, package)
+        taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]
+        result = job_result(winners, verdict, package)
+        return replace(result, taught_by=tuple(sorted(frozenset().union(*taught))), taught_tasks=len(taught))
 
     def _verify(
         self, model: ImportedModel, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]
