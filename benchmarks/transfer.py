@@ -182,7 +182,7 @@ def _told(series: Any) -> list[str]:
     for run, (warm, cold) in zip(series["runs"], _savings(series), strict=True):
         lines.append(
             f"seed {run['seed']}: {1e3 * run['untuned_s']:.1f} ms untuned; after {series['trials']} trials cold "
-            f"{1e3 * run['cold_s'][-1]:.3f} ms, warm {1e3 * run['warm_s'][-1]:.3f} ms; what cold ends with, warm reaches "
+            f"{1e3 * run['cold_s'][-1]:.3f} ms, warm {1e3 * run['warm_s'][-1]:.3f} ms; what cold ends with, warm has "
             f"after {warm if warm is not None else 'more'} trials, what warm ends with, cold after "
             f"{cold if cold is not None else 'more'}; {run['taught_tasks']} of {run['tasks']} tasks began with records"
         )

@@ -41,5 +41,5 @@ def test_shares_add_up_to_the_budget(
 
 
 def test_no_class_is_left_without_a_limit() -> None:
-    with pytest.raises(InvalidRequest, match="2 trials cannot be shared by the 3 device classes of pool lab: .* a, b, c"):
+    with pytest.raises(InvalidRequest, match=r"2 trials cannot be shared by the 3 device classes .*: a, b, c"):
         shared(replace(SPEC, max_trials=2, budget_s=60.0), ["a", "b", "c"])

@@ -68,7 +68,7 @@ def test_the_classes_of_a_pool_in_the_order_of_their_turn(devices: list[Device],
 def test_one_class_by_name() -> None:
     devices = [device("a", "pi4"), device("b", "pi5"), device("c", "pi5")]
     assert classes(devices, replace(SPEC, device_class="pi4")) == ["pi4"]
-    with pytest.raises(NotPossible, match="no device of the pool 'lab' .* is of class pi3: it has pi4, pi5"):
+    with pytest.raises(NotPossible, match=r"no device of the pool 'lab' .* is of class pi3: it has pi4, pi5"):
         classes(devices, replace(SPEC, device_class="pi3"))
     with pytest.raises(NotPossible, match="a is lost"):
         classes([device("a", "pi4", DeviceState.LOST)], replace(SPEC, device_class="pi4"))
