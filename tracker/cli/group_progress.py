@@ -62,19 +62,19 @@ def _latency(job: Job) -> tuple[str, str]:
 
 class _GroupLiveView(LiveView):
     def __init__(self, screen: Console, jobs: Sequence[Job]) -> None:
-        super().__init__(screen)
+        # Before the display is made, which renders at once.
         self._jobs = {job.id: job for job in jobs}
         self._working = {job.id: Progress() for job in jobs}
+        super().__init__(screen)
 
     def show(self, job: Job) -> None:
         self._jobs[job.id] = job
         self._working[job.id].update(job, time.monotonic())
 
     def _render(self) -> RenderableType:
-        running = next((id for id, job in self._jobs.items() if job.state is JobState.RUNNING), "")
-        return group_rendering(
-            list(self._jobs.values()), self._working.get(running), time.monotonic(), self._screen.height
-        )
+        jobs = list(self._jobs.values())
+        running = next((job.id for job in jobs if job.state is JobState.RUNNING), "")
+        return group_rendering(jobs, self._working.get(running), time.monotonic(), self._screen.height)
 
 
 def group_rendering(jobs: Sequence[Job], working: Progress | None, at_s: float, height: int) -> RenderableType:
