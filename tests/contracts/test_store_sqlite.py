@@ -119,6 +119,8 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest
     job = store.job("net-1")
     assert job is not None
     assert [(task.trials, task.best_s) for task in job.tasks] == [(3, 0.09), (1, 0.4)]
+    assert (job.group, job.spec.device_class) == ("", "")
+    assert [store.measured_classes(key) for key in ("w0", "w1")] == [["pi4"], ["pi5"]]
     # It goes on as if it had always been a new one: a known trial, a known trace, a new record.
     again = make_record("t6", trace=_old_trace(1, 64), **here)
     assert store.add_records([records[1], again]) == [records[1], again]

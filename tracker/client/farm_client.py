@@ -209,10 +209,7 @@ class FarmClient:
             return from_message(Job, self._stub.CancelJob(request, timeout=CALL_TIMEOUT_S))
 
     def watch(self, job_id: str) -> Iterator[Job]:
-        """A snapshot whenever the job changed, until it ends; with a group's id, whenever any of its jobs did.
-
-        Raises ConnectionLost when the tracker goes away.
-        """
+        """A snapshot whenever the job, or one of the group, changed, to the end. Raises ConnectionLost on the way."""
         with self._errors():
             call = self._stub.WatchJob(control_pb2.GetJobRequest(id=job_id))
             try:

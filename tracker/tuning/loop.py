@@ -373,12 +373,9 @@ class TuningLoop:
 
     def _teach(self, task: TaskState, engine: Engine, known: Sequence[Known]) -> None:
         applied = engine.begin_with(known)
-        if applied < len(known):
-            log.warning(
-                "%s: %d of %d traces of other classes do not apply here", task.name, len(known) - applied, len(known)
-            )
-        if applied:
-            task.taught_by = frozenset(each.origin for each in known)
+        task.taught_by = frozenset(each.origin for each in applied)
+        if misfits := len(known) - len(applied):
+            log.warning("%s: %d of %d traces of other classes do not apply here", task.name, misfits, len(known))
 
     def _learn(self) -> None:
         for task in self._tasks:

@@ -50,6 +50,12 @@ def table_of(result: JobResult, width: int = 100) -> str:
     return out.getvalue()
 
 
+def test_who_taught_the_search_is_told() -> None:
+    told = table_of(replace(RESULT, taught_by=("pi4", "pi5"), taught_tasks=1))
+    assert "1 of 2 tasks began with what was fast on pi4, pi5." in told
+    assert "began with" not in table_of(RESULT)
+
+
 def test_the_table_has_each_task_and_then_the_model() -> None:
     rows = [re.split(r"\s{2,}", line.strip()) for line in table_of(RESULT).splitlines() if line.strip()]
     assert rows[0] == ["task", "weight", "untuned", "tuned", "speed-up", "GFLOP/s", "trials"]

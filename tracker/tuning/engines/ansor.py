@@ -121,13 +121,15 @@ class AnsorEngine:
             self._learn([individual])
         return True
 
-    def begin_with(self, known: Sequence[Known]) -> int:
+    def begin_with(self, known: Sequence[Known]) -> list[Known]:
+        applied: list[Known] = []
         by_origin: dict[str, list[tuple[float, Schedule]]] = {}
         for each in sorted(known, key=lambda each: each.seconds):
             try:
                 schedule = apply_trace(self._module, each.trace)
             except Exception:  # noqa: BLE001 - as in replay: what another target's rules made need not fit here
                 continue
+            applied.append(each)
             by_origin.setdefault(each.origin, []).append((each.seconds, schedule))
         for origin, timed in by_origin.items():
             self._learn_of(origin, timed)
@@ -135,7 +137,7 @@ class AnsorEngine:
         ranks = zip_longest(*([schedule for _, schedule in timed[:_FOREIGN]] for timed in by_origin.values()))
         best = [schedule for rank in ranks for schedule in rank if schedule is not None]
         self._foreign = self._add(best[:_FOREIGN])
-        return sum(map(len, by_origin.values()))
+        return applied
 
     # -- learning
 

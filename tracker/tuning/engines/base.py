@@ -58,7 +58,7 @@ class Engine(Protocol):
         """
         ...
 
-    def begin_with(self, known: Sequence[Known]) -> int:
+    def begin_with(self, known: Sequence[Known]) -> list[Known]:
         """Let what boards of other classes measured lead the way: the best is proposed first, to be measured here.
 
         To be called before the first proposal, after what is to be replayed: what this class has measured is not
