@@ -58,8 +58,8 @@ def test_each_class_gets_its_package_and_the_second_begins_with_what_the_first_f
 
         # What a person sees: the shares, a table across, a closing line a class.
         said = " ".join(done.stderr.split())
-        assert f"1. {first.device_class} (2 devices): 33 trials of 65" in said
-        assert f"2. {second.device_class} (1 device): 32 trials of 65" in said
+        assert f"1. {first.device_class} (2 devices): 33 of 65 trials" in said
+        assert f"2. {second.device_class} (1 device): 32 of 65 trials" in said
         closing = done.stdout.strip().splitlines()[-2:]
         assert re.fullmatch(
             rf"small on {re.escape(first.device_class)}: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), estimated .*", closing[0]
@@ -70,7 +70,7 @@ def test_each_class_gets_its_package_and_the_second_begins_with_what_the_first_f
         )
         [row] = re.findall(r"^full-2t\S* .*$", done.stdout, re.MULTILINE)
         assert row.split()[-1] == "equal"
-        assert re.search(r"^micro-1t .* sum of tasks *$", done.stdout, re.MULTILINE)
+        assert re.search(r"^micro-1t .* estimated *$", done.stdout, re.MULTILINE)
 
         # Both packages answer as ONNX Runtime does, on this machine, whose CPU is that of both classes.
         x = np.random.default_rng(4).random((1, 3, 12, 12), dtype=np.float32)

@@ -16,11 +16,17 @@ from tracker.cli.progress import LiveView, PlainView, Progress, View, by_time_sh
 from tracker.cli.results import model_latency
 from tracker.domain import Job, JobState
 
-__all__ = ["group_table", "group_view_for", "short_names"]
+__all__ = ["group_rendering", "group_table", "group_view_for", "short_names"]
+
+#: Of a class's name, where they tell it apart.
+_WORDS = 3
 
 
 def short_names(classes: Sequence[str]) -> dict[str, str]:
-    """What tells ``classes`` apart: their names without the words that all of them begin or end with."""
+    """What tells ``classes`` apart, in few words: of a Raspberry Pi 4 and an old board "raspberry-pi-4".
+
+    That is, without the words that all of them begin or end with, the first three words, or as many as it takes.
+    """
     words = [name.split("-") for name in classes]
     shortest = min(map(len, words), default=0)
     begin = end = 0
@@ -28,8 +34,15 @@ def short_names(classes: Sequence[str]) -> dict[str, str]:
         begin += 1
     while end < shortest - begin and len({each[-1 - end] for each in words}) == 1:
         end += 1
-    short = ["-".join(each[begin : len(each) - end]) for each in words]
-    return dict(zip(classes, short if all(short) and len(set(short)) == len(classes) else classes, strict=True))
+    if any(each[begin : begin + 1] and each[begin].isdigit() for each in words):
+        begin = max(0, begin - 1)  # a number alone says nothing
+    parts = [each[begin : len(each) - end] for each in words]
+    for kept in range(_WORDS, max(map(len, parts), default=0) + 1):
+        short = ["-".join(part[:kept]) for part in parts]
+        if all(short) and len(set(short)) == len(classes):
+            return dict(zip(classes, short, strict=True))
+    whole = ["-".join(part) for part in parts]
+    return dict(zip(classes, whole if all(whole) and len(set(whole)) == len(classes) else classes, strict=True))
 
 
 def group_table(jobs: Sequence[Job]) -> Table:

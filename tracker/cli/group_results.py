@@ -32,28 +32,24 @@ __all__ = ["across", "announcement", "conclude_group", "devices_by_class", "fini
 def announcement(jobs: Sequence[Job]) -> str:
     """Which classes are tuned, in which order, and what each has of the budget."""
     spec = jobs[0].spec
-    what = "tuned" if spec.kind is JobKind.TUNE else "compiled for"
-    lines = [f"Pool {spec.pool} has {len(jobs)} classes of device; each is {what} and gets a package of its own."]
+    trials, seconds = sum(job.spec.max_trials for job in jobs), sum(job.spec.budget_s for job in jobs)
+    what = "is tuned and gets" if spec.kind is JobKind.TUNE else "gets"
+    lines = [f"Pool {spec.pool} has {len(jobs)} classes of device; each {what} a package of its own."]
     if spec.kind is JobKind.TUNE:
-        lines[0] += " They take turns, so that each begins with what those before it found:"
+        lines.append("They take turns and share the budget; each begins with what was fast on those before it:")
     for number, job in enumerate(jobs, 1):
-        shares = [f"{count(job.spec.max_trials)} trials"] if job.spec.max_trials else []
-        shares += [duration(job.spec.budget_s)] if job.spec.budget_s else []
-        share = f": {' or '.join(shares)} of {_whole(jobs)}" if shares else ""
+        shares = [f"{count(job.spec.max_trials)} of {count(trials)} trials"] if trials else []
+        shares += [f"{duration(job.spec.budget_s)} of {duration(seconds)}"] if seconds else []
+        share = f": {' or '.join(shares)}" if shares else ""
         lines.append(f"  {number}. {job.device_class} ({plural(job.devices, 'device')}){share}")
     return "\n".join(lines)
-
-
-def _whole(jobs: Sequence[Job]) -> str:
-    trials, seconds = sum(job.spec.max_trials for job in jobs), sum(job.spec.budget_s for job in jobs)
-    return " or ".join([*([count(trials)] if trials else []), *([duration(seconds)] if seconds else [])])
 
 
 def across(jobs: Sequence[Job], devices: Mapping[str, int]) -> Table:
     """The table across classes, a row a job. ``devices``: how many each class has now."""
     names = short_names([job.device_class for job in jobs])
     return table(
-        ["class*", ">devices", "target*", ">untuned", ">tuned", ">speed-up", ">trials", "outputs"],
+        ["class*", ">devices", "target*", ">untuned", ">tuned", ">gain", ">trials", "outputs"],
         [_row(names[job.device_class], job, devices.get(job.device_class, 0)) for job in jobs],
     )
 
@@ -64,7 +60,7 @@ def _row(name: str, job: Job, devices: int) -> Sequence[str]:
         return (*row, UNKNOWN, UNKNOWN, UNKNOWN, count(job.trials), job.state.value if job.state else UNKNOWN)
     untuned_s, tuned_s, measured = model_latency(job.result)
     gain = "kept" if job.result.kept_untuned else speedup(untuned_s, tuned_s)
-    answers = ("equal" if job.result.outputs_equal else "DIFFERENT") if measured else "sum of tasks"
+    answers = ("equal" if job.result.outputs_equal else "DIFFERENT") if measured else "estimated"
     return (*row, latency(untuned_s), latency(tuned_s), gain, count(job.trials), answers)
 
 
@@ -91,8 +87,9 @@ def finish_group(client: FarmClient, jobs: Sequence[Job], folder: Path | None, *
         print_result(screen, job)
         screen.print()
     screen.print(across(jobs, devices_by_class(client, jobs[0].spec.pool)))
-    if any(job.result is not None and not model_latency(job.result)[2] for job in done):
-        screen.print(Text("sum of tasks: no device of that class runs whole models; see above.", "dim"))
+    if not all(model_latency(job.result)[2] for job in done if job.result is not None):
+        told = "estimated: the weighted sum of its tasks, since no device of that class runs whole models."
+        screen.print(Text(told, "dim"))
     screen.print()
     click.echo(f"Packages: {folder}, a folder a class" if folder is not None else fetch_later(group))
     return list(jobs)

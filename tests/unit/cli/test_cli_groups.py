@@ -23,7 +23,13 @@ JOBS = [
 @pytest.mark.parametrize(
     ("classes", "short"),
     [
-        (["pi-4-full-4t", "pi-5-full-4t"], ["4", "5"]),
+        (["pi-4-full-4t", "pi-5-full-4t"], ["pi-4", "pi-5"]),
+        (
+            ["pi-4-b-rev-1-a72-full-4t-tvm1", "pi-5-b-rev-1-a76-full-4t-tvm1", "nanopc-t4-a72-a53-micro-6t"],
+            ["pi-4-b", "pi-5-b", "nanopc-t4-a72"],
+        ),
+        (["pi-4-b-rev-1.4-full", "pi-4-b-rev-1.2-full"], ["1.4", "1.2"]),
+        (["x-a-b-c-d-1-y", "z-a-b-c-d-1-y", "z-a-b-c-d-2-y"], ["x-a-b-c-d-1", "z-a-b-c-d-1", "z-a-b-c-d-2"]),
         (["pi-5-full-4t-tvm0.27", "pi-5-micro-4t"], ["full-4t-tvm0.27", "micro-4t"]),
         (["pi-4", "rk3399"], ["pi-4", "rk3399"]),
         (["pi-4", "pi-4-x"], ["pi-4", "pi-4-x"]),  # one has no word of its own
@@ -37,13 +43,18 @@ def test_short_names_tell_classes_apart(classes: list[str], short: list[str]) ->
 
 
 def test_an_announcement_says_the_numbers() -> None:
-    assert announcement(JOBS).splitlines()[1:] == [
-        "  1. pi-4-full-4t (1 device): 34 trials or 1m 00s of 100 or 3m 00s",
-        "  2. pi-5-full-4t (2 devices): 33 trials or 1m 00s of 100 or 3m 00s",
-        "  3. pi-5-micro-4t (3 devices): 33 trials or 1m 00s of 100 or 3m 00s",
+    assert announcement(JOBS).splitlines()[2:] == [
+        "  1. pi-4-full-4t (1 device): 34 of 100 trials or 1m 00s of 3m 00s",
+        "  2. pi-5-full-4t (2 devices): 33 of 100 trials or 1m 00s of 3m 00s",
+        "  3. pi-5-micro-4t (3 devices): 33 of 100 trials or 1m 00s of 3m 00s",
     ]
     compiled = [replace(job, spec=replace(SPEC, kind=JobKind.COMPILE, max_trials=0)) for job in JOBS]
-    assert announcement(compiled).splitlines()[0].endswith("each is compiled for and gets a package of its own.")
+    assert announcement(compiled).splitlines() == [
+        "Pool arm64 has 3 classes of device; each gets a package of its own.",
+        "  1. pi-4-full-4t (1 device)",
+        "  2. pi-5-full-4t (2 devices)",
+        "  3. pi-5-micro-4t (3 devices)",
+    ]
 
 
 @pytest.mark.parametrize(("height", "tasks"), [(24, 10), (14, 100), (60, 100)])

@@ -62,6 +62,6 @@ class Engine(Protocol):
         """Let what boards of other classes measured lead the way: the best is proposed first, to be measured here.
 
         To be called before the first proposal, after what is to be replayed: what this class has measured is not
-        proposed again. Returns how many of the traces apply to this task's module; the others are left out.
+        proposed again. Returns those whose traces apply to this task's module; the others are left out.
         """
         ...
