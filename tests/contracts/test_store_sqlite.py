@@ -15,7 +15,7 @@ from tests.support.records import make_job, make_record, make_tasks
 from tracker.domain import Outcome, RecordFilter, Timeline
 from tracker.domain.errors import StateFolderInUse, StateFolderUnusable, StoreFull, StoreTooNew
 from tracker.store import SqliteStore, StateFolder, schema
-from tracker.store.queries import best_query, page_query
+from tracker.store.queries import best_query, classes_query, page_query
 
 
 @pytest.fixture
@@ -57,6 +57,13 @@ def test_frequent_questions_are_index_lookups(path: Path, query: tuple[str, list
     assert "SCAN records" not in steps
     # What is sorted is sorted by the index, but for one workload's records of all classes or outcomes.
     assert ("TEMP B-TREE" in steps) == index.endswith("records_best (workload=?)")
+
+
+def test_classes_of_a_workload_are_skipped_through(path: Path) -> None:
+    SqliteStore(path).close()
+    steps = plan(path, *classes_query("w"))
+    assert "SEARCH records USING COVERING INDEX records_best (workload=? AND device_class>?)" in steps
+    assert "SCAN records" not in steps
 
 
 def test_a_newer_store_is_refused_and_untouched(path: Path) -> None:

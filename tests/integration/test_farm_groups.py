@@ -55,7 +55,7 @@ def done(control: StandInControl, job: Job, **changes: object) -> Job:
     tasks = (TaskResult("fused_conv2d_add_relu", 2, 1e9, 40, 0.1, 0.005),)
     whole = "" if job.device_class == OLD else "board"
     result = JobResult(files, tasks, 0.2413, 0.0121, 3.1e-7, 1e-4, 1e-5, bool(whole), whole)
-    target = json.dumps({"kind": "llvm", "mcpu": job.device_class.split("-")[3]})
+    target = json.dumps({"kind": "llvm", "mcpu": job.device_class.split("-")[-1]})
     job = replace(running(job), state=JobState.DONE, target=target)
     return replace(job, result=replace(result, **changes))  # type: ignore[arg-type]
 
@@ -183,3 +183,16 @@ def test_one_class_is_asked_for_by_name(control: StandInControl, model: Path) ->
     assert farm(*tune(control, model, "--class", PI5, "--detach")).returncode == 0
     [(_, spec)] = control.submitted
     assert spec.device_class == PI5
+
+
+def test_a_class_that_would_leave_the_folder_is_refused(control: StandInControl, model: Path) -> None:
+    control.classes = [PI4, "../elsewhere"]
+    assert farm(*tune(control, model, "--trials", "128", "--detach")).returncode == 0
+    for job in jobs_of(control):
+        control.put_job(done(control, job, device_name="board"))
+    watched = farm(
+        "jobs", "watch", jobs_of(control)[0].group, "-o", "out", "--tracker", control.address, cwd=model.parent
+    )
+    assert watched.returncode == 1
+    assert "'../elsewhere', which is no name for a folder" in watched.stderr
+    assert [path.name for path in model.parent.iterdir()] == [model.name]

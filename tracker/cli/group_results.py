@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
 
 __all__ = ["across", "announcement", "conclude_group", "devices_by_class", "finish_group"]
+
+#: What classes are made of: see tracker/domain/device_class.py.
+_FOLDER = re.compile(r"[\w.-]*\w[\w.-]*")
 
 
 def announcement(jobs: Sequence[Job]) -> str:
@@ -73,6 +77,7 @@ def finish_group(client: FarmClient, jobs: Sequence[Job], folder: Path | None, *
     """
     group = jobs[0].group
     screen = console(sys.stderr if as_json else sys.stdout)
+    devices = devices_by_class(client, jobs[0].spec.pool)
     jobs = follow_group(client, jobs, group_view_for(screen, jobs))
     done = [job for job in jobs if job.state is JobState.DONE and job.result is not None]
     if not done:
@@ -86,7 +91,7 @@ def finish_group(client: FarmClient, jobs: Sequence[Job], folder: Path | None, *
         screen.print(Text(job.device_class, "bold"))
         print_result(screen, job)
         screen.print()
-    screen.print(across(jobs, devices_by_class(client, jobs[0].spec.pool)))
+    screen.print(across(jobs, devices))
     if not all(model_latency(job.result)[2] for job in done if job.result is not None):
         told = "estimated: the weighted sum of its tasks, since no device of that class runs whole models."
         screen.print(Text(told, "dim"))
@@ -102,6 +107,8 @@ def devices_by_class(client: FarmClient, pool: str) -> Counter[str]:
 
 def _write_packages(client: FarmClient, jobs: Sequence[Job], folder: Path) -> None:
     group = jobs[0].group
+    if odd := [job.device_class for job in jobs if not _FOLDER.fullmatch(job.device_class)]:
+        raise FarmError(f"The tracker names a class {odd[0]!r}, which is no name for a folder. Nothing was written.")
     entries = []
     try:
         for job in jobs:

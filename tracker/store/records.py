@@ -25,7 +25,7 @@ from tracker.domain import (
 )
 from tracker.store.encoding import decode, encode
 from tracker.store.packing import pack_secs, unpack_secs
-from tracker.store.queries import COLUMNS, STEPS, best_query, has_index, page_query
+from tracker.store.queries import COLUMNS, STEPS, best_query, classes_query, has_index, page_query
 from tracker.store.traces import Traces, Words
 
 __all__ = ["RecordTable"]
@@ -49,14 +49,6 @@ _SCAN = 20_000
 _WORKLOADS = """WITH RECURSIVE w (k) AS (SELECT min(workload) FROM records UNION ALL
     SELECT (SELECT min(workload) FROM records WHERE workload > k) FROM w WHERE k IS NOT NULL)
     SELECT word FROM w JOIN words ON number = k ORDER BY word"""
-# The same among the classes of one workload, those that only failed left out.
-_CLASSES = """WITH RECURSIVE w (n) AS (SELECT number FROM words WHERE word = :workload), c (k) AS (
-    SELECT min(device_class) FROM records, w WHERE workload = n UNION ALL
-    SELECT (SELECT min(device_class) FROM records, w WHERE workload = n AND device_class > k)
-    FROM c WHERE k IS NOT NULL)
-    SELECT word FROM c JOIN words ON number = k WHERE EXISTS (
-        SELECT 1 FROM records, w WHERE workload = n AND device_class = k AND median_s IS NOT NULL)
-    ORDER BY word"""
 
 
 class RecordTable:
@@ -151,7 +143,8 @@ class RecordTable:
         return [row[0] for row in self._db.execute(_WORKLOADS)]
 
     def measured_classes(self, workload: str) -> list[str]:
-        return [row[0] for row in self._db.execute(_CLASSES, {"workload": workload})]
+        sql, values = classes_query(workload)
+        return [row[0] for row in self._db.conn.execute(sql, values)]
 
     def best_records(
         self, workloads: Sequence[str], classes: Collection[str] | None, target: str, per_workload: int

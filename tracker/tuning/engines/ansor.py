@@ -123,31 +123,26 @@ class AnsorEngine:
 
     def begin_with(self, known: Sequence[Known]) -> list[Known]:
         applied: list[Known] = []
-        by_origin: dict[str, list[tuple[float, Schedule]]] = {}
+        by_origin: dict[str, list[Schedule]] = {}
         for each in sorted(known, key=lambda each: each.seconds):
             try:
                 schedule = apply_trace(self._module, each.trace)
+                [features] = self._space.features([schedule])
             except Exception:  # noqa: BLE001 - as in replay: what another target's rules made need not fit here
                 continue
             applied.append(each)
-            by_origin.setdefault(each.origin, []).append((each.seconds, schedule))
-        for origin, timed in by_origin.items():
-            self._learn_of(origin, timed)
+            by_origin.setdefault(each.origin, []).append(schedule)
+            # A task of its own: another machine's seconds say how its schedules compare, nothing of this one's.
+            self._experience.cost_model.learn(f"{self._task} on {each.origin}", [features], [each.seconds])
+            trace = trace_json(schedule.trace, before_postprocessing=True)
+            self._experience.relatives.add(self._task, trace, each.seconds, each.origin)
         # The best of each class, then the second best of each.
-        ranks = zip_longest(*([schedule for _, schedule in timed[:_FOREIGN]] for timed in by_origin.values()))
+        ranks = zip_longest(*(schedules[:_FOREIGN] for schedules in by_origin.values()))
         best = [schedule for rank in ranks for schedule in rank if schedule is not None]
         self._foreign = self._add(best[:_FOREIGN])
         return applied
 
     # -- learning
-
-    def _learn_of(self, origin: str, timed: Sequence[tuple[float, Schedule]]) -> None:
-        """A class apart: another machine's seconds say how its schedules compare, nothing of this one's."""
-        features = self._space.features([schedule for _, schedule in timed])
-        self._experience.cost_model.learn(f"{self._task} on {origin}", features, [seconds for seconds, _ in timed])
-        for seconds, schedule in timed:
-            trace = trace_json(schedule.trace, before_postprocessing=True)
-            self._experience.relatives.add(self._task, trace, seconds, origin)
 
     def _learn(self, individuals: Sequence[_Individual]) -> None:
         if not individuals:
