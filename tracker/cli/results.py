@@ -7,7 +7,7 @@ from rich.text import Text
 
 from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
 from tracker.cli.output import table
-from tracker.domain import Job, JobResult, TaskResult
+from tracker.domain import Job, JobKind, JobResult, TaskResult
 
 __all__ = ["closing_line", "model_latency", "print_result", "verified"]
 
@@ -93,5 +93,8 @@ def print_result(screen: Console, job: Job) -> None:
     if result.taught_tasks:
         told = f"{result.taught_tasks} of {len(result.tasks)} tasks began with what was fast on "
         screen.print(Text(told + ", ".join(result.taught_by) + ".", "dim"))
+    elif job.group and job.spec.kind is JobKind.TUNE and job.id != f"{job.group}.1":
+        # Those of another vector width, say, whose convolutions work on other blocks of channels.
+        screen.print(Text("No task began with records of another class: none has measured these operators.", "dim"))
     if result.note:
         screen.print(Text(result.note, style="yellow"))
