@@ -141,11 +141,17 @@ class Jobs:
         Raises NotFound, or NotPossible where all have ended otherwise.
         """
         jobs = await self._named(start) or [await self.get(start)]
-        going = [job for job in jobs if job.state is not None and not job.state.final] or jobs[:1]
+        first, *others = [job for job in jobs if not _ended(job)] or jobs[:1]
         # The last first: else one that waits for another would begin before it is cancelled itself.
-        for each in reversed(going):
-            job = await self._cancel(each.id)
-        return self.seen(job)
+        for other in reversed(others):
+            await self._cancel(other.id)
+        try:
+            return self.seen(await self._cancel(first.id))
+        except NotPossible:
+            # It ended just now; that the others are cancelled is what was asked for.
+            if not others:
+                raise
+            return await self.get(first.id)
 
     async def _cancel(self, job_id: str) -> Job:
         job = await self._store.call(lambda s: s.change_job(job_id, lambda j: cancelled(j, self._clock())))
