@@ -133,7 +133,7 @@ def test_without_any_search_every_task_has_its_baseline():
 
 def test_a_candidate_far_behind_is_told_apart_by_one_timing():
     boards = run([task("a", CountingEngine("a"), history=[2.0], untuned_s=40.0, untuned_done=True)], trials=12)
-    assert {trial.request.limits.hopeless_s for trial in boards.trials} == {2.3, 1.15}
+    assert {trial.request.limits.hopeless_s for trial in boards.trials} == {2.12, 1.06}
 
 
 def test_failed_builds_are_recorded_counted_and_taught():
