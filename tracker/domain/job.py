@@ -111,7 +111,11 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """A row of the closing table. ``tuned_s`` equals ``untuned_s`` where the untuned schedule was kept."""
+    """A row of the closing table. ``tuned_s`` equals ``untuned_s`` where the untuned schedule was kept.
+
+    ``max_abs_diff``: of its winner against the untuned kernel, None where they were not compared by themselves.
+    ``wrong_result``: they differed, and the untuned kernel is in the package.
+    """
 
     name: str
     weight: int
@@ -120,6 +124,8 @@ class TaskResult:
     untuned_s: float
     tuned_s: float
     kept_untuned: bool = False
+    max_abs_diff: float | None = None
+    wrong_result: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,9 @@ class JobResult:
     """The package's files and what was measured.
 
     Latencies in seconds: of the whole model on ``device_name``, or without one the weighted sum of
-    its tasks, where no device could run whole models (``note`` says why).
+    its tasks, where no device could run whole models (``note`` says why). There each winner was compared with its
+    untuned kernel: ``kernels_compared`` of them, of which ``kernels_equal`` were; ``max_abs_diff``, the tolerances
+    and ``outputs_equal`` are of all of them.
     """
 
     files: tuple[PackageFile, ...] = ()
@@ -147,6 +155,8 @@ class JobResult:
     device_name: str = ""
     note: str = ""
     kept_untuned: bool = False
+    kernels_compared: int = 0
+    kernels_equal: int = 0
 
 
 @dataclass(frozen=True)

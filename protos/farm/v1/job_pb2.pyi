@@ -116,7 +116,7 @@ class Task(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., workload: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., failed: _Optional[int] = ..., untuned_s: _Optional[float] = ..., best_s: _Optional[float] = ...) -> None: ...
 
 class TaskResult(_message.Message):
-    __slots__ = ("name", "weight", "flops", "trials", "untuned_s", "tuned_s", "kept_untuned")
+    __slots__ = ("name", "weight", "flops", "trials", "untuned_s", "tuned_s", "kept_untuned", "max_abs_diff", "wrong_result")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     FLOPS_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +124,8 @@ class TaskResult(_message.Message):
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
     TUNED_S_FIELD_NUMBER: _ClassVar[int]
     KEPT_UNTUNED_FIELD_NUMBER: _ClassVar[int]
+    MAX_ABS_DIFF_FIELD_NUMBER: _ClassVar[int]
+    WRONG_RESULT_FIELD_NUMBER: _ClassVar[int]
     name: str
     weight: int
     flops: float
@@ -131,7 +133,9 @@ class TaskResult(_message.Message):
     untuned_s: float
     tuned_s: float
     kept_untuned: bool
-    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., kept_untuned: bool = ...) -> None: ...
+    max_abs_diff: float
+    wrong_result: bool
+    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., kept_untuned: bool = ..., max_abs_diff: _Optional[float] = ..., wrong_result: bool = ...) -> None: ...
 
 class PackageFile(_message.Message):
     __slots__ = ("name", "content")
@@ -142,7 +146,7 @@ class PackageFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
 class JobResult(_message.Message):
-    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned")
+    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "kernels_compared", "kernels_equal")
     FILES_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +158,8 @@ class JobResult(_message.Message):
     DEVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
     KEPT_UNTUNED_FIELD_NUMBER: _ClassVar[int]
+    KERNELS_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    KERNELS_EQUAL_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[PackageFile]
     tasks: _containers.RepeatedCompositeFieldContainer[TaskResult]
     untuned_s: float
@@ -165,7 +171,9 @@ class JobResult(_message.Message):
     device_name: str
     note: str
     kept_untuned: bool
-    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ...) -> None: ...
+    kernels_compared: int
+    kernels_equal: int
+    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error")
