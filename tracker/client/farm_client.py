@@ -315,15 +315,15 @@ class FarmClient:
         """
         opening = OpenMeasure(client, "", pool, device_class, whole_models, user=user, priority=priority)
         pending = MeasureCalls(to_message(control_pb2.OpenMeasure, opening))
-        unanswered = set()
-        for request in requests:
-            unanswered.add(request.trial_id)
-            message = to_message(measurement_pb2.MeasureRequest, request)
-            pending.put(control_pb2.MeasureCall(trials=[control_pb2.Trial(request=message)]))
+        requests = list(requests)
+        unanswered = {request.trial_id for request in requests}
         with self._errors():
             # The tracker ends what it did not answer when we stop sending: None comes last, after the answers.
             call = self._stub.Measure(iter(pending))
             try:
+                for request in requests:
+                    message = to_message(measurement_pb2.MeasureRequest, request)
+                    pending.put(control_pb2.MeasureCall(trials=[control_pb2.Trial(request=message)]))
                 for reply in call:
                     if reply.HasField("capacity"):
                         yield from_message(Capacity, reply.capacity)

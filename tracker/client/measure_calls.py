@@ -10,7 +10,7 @@ from protos.farm.v1 import control_pb2
 __all__ = ["MeasureCalls"]
 
 #: What leaves together is about this large at most: a message has a limit, and one trial may come near it alone.
-_TOGETHER_BYTES = 1 << 20
+_TOGETHER_BYTES = 256 << 10
 
 
 class MeasureCalls:
@@ -30,17 +30,20 @@ class MeasureCalls:
     def __iter__(self) -> Iterator[control_pb2.MeasureCall]:
         yield control_pb2.MeasureCall(open=self._opening)
         together = control_pb2.MeasureCall()
+        size = 0  # of it; protobuf encodes a message to know its size
         while True:
-            if self._calls.empty() and together.ListFields():
+            if size and self._calls.empty():
                 yield together
-                together = control_pb2.MeasureCall()
+                together, size = control_pb2.MeasureCall(), 0
             call = self._calls.get()
-            full = call is None or together.ByteSize() + call.ByteSize() > _TOGETHER_BYTES
+            more = call.ByteSize() if call else 0
+            full = call is None or size + more > _TOGETHER_BYTES
             # The tracker reads cancellations first: none may stand with a trial that came before it.
             full = full or bool(call and call.cancelled and (together.trials or together.failed_builds))
-            if full and together.ListFields():
+            if full and size:
                 yield together
-                together = control_pb2.MeasureCall()
+                together, size = control_pb2.MeasureCall(), 0
             if call is None:
                 return
             together.MergeFrom(call)
+            size += more

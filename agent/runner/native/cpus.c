@@ -73,6 +73,16 @@ void cpus_bind(int first, int count) {
   sched_setaffinity(0, sizeof set, &set); /* refused: the kernel runs where the system puts it */
 }
 
+void cpus_begin_here(void) {
+  int here = sched_getcpu();
+  for (int i = 1; i < n_used; i++) {
+    if (cpus[i].number != here || cpus[i].khz != cpus[0].khz) continue;
+    struct cpu first = cpus[0];
+    cpus[0] = cpus[i];
+    cpus[i] = first;
+  }
+}
+
 static void relax(void) {
 #if defined(__x86_64__)
   __asm__ volatile("pause");

@@ -102,6 +102,7 @@ static TVMFFIAny invoke_global(const char *name, TVMFFIAny *args, int32_t n_args
    SetMainThreadFullCpuAffinity). On a host whose other CPU runs something at idle priority the two then share one CPU for
    whole repeats: half the speed. So the caller is bound too, once the pool exists. */
 static void configure_pool(void) {
+  cpus_begin_here();
   int count = cpus_count();
   char numbers[count][8];
   TVMFFIAny cpus[count];

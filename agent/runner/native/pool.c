@@ -68,6 +68,7 @@ static void *work(void *argument) {
 }
 
 static void start(void) {
+  cpus_begin_here();
   for (int i = 1; i < settings.threads; i++) {
     pthread_t thread;
     int error = pthread_create(&thread, NULL, work, (void *)(intptr_t)i);

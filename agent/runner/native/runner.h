@@ -131,6 +131,9 @@ void cpus_open(int wanted);
 int cpus_count(void);
 int cpus_at(int index);
 void cpus_bind(int first, int count);
+/* The first is from now on the one that this thread is on, if that is as fast: bound to another, it would first have to
+ * wait for whoever is there. */
+void cpus_begin_here(void);
 
 /* One call of the program on its arguments, by either mode. */
 struct tensor {

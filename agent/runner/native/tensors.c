@@ -13,6 +13,7 @@
 /* From here on a tensor has pages of its own. Smaller ones are copied by the child, too: where they lie on a page
  * decides how fast the smallest kernels are, and only its allocator puts them where it would anyway. */
 enum { MAX_KEPT = 256, MAPPED_FROM_BYTES = 128 << 10 };
+enum { POPULATE_WRITE = 23 }; /* MADV_POPULATE_WRITE, which older headers lack */
 static const size_t KEPT_BYTES = 64 << 20;
 enum { SHARE_OF_BOARD = 16 };
 /* A tensor that huge pages may hold is copied by the child instead: written to after a fork, they fall apart into
@@ -131,6 +132,9 @@ void tensors_own(const struct argument *argument) {
   volatile unsigned char *data = tensors_inherited(argument);
   if (!data) return;
   size_t page = (size_t)sysconf(_SC_PAGESIZE), last = argument->nbytes - 1;
+  uintptr_t first = (uintptr_t)data / page * page;
+  /* All at once, without a fault for each: a quarter of the time. Linux has it from 5.14 on. */
+  if (madvise((void *)first, (uintptr_t)data + argument->nbytes - first, POPULATE_WRITE) == 0) return;
   for (size_t at = 0; at < last; at += page) data[at] = data[at];
   data[last] = data[last];
 }
