@@ -11,7 +11,7 @@ import click
 
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import priority_option
-from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE
+from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE, TARGET
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.domain.job import ENGINES
 
@@ -29,6 +29,14 @@ _shape = click.option(
     "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
 )
 _seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
+_target = click.option(
+    "--target",
+    type=TARGET,
+    default="",
+    metavar="JSON",
+    help='Instead of what is derived for the board: {"mcpu": "cortex-a76"} changes that field, null leaves one out; '
+    "`farm devices show` prints the whole.",
+)
 _output = click.option(
     "-o",
     "--output",
@@ -55,6 +63,7 @@ _json = click.option(
 )
 @_shape
 @_seed
+@_target
 @priority_option
 @_output
 @_force
@@ -69,6 +78,7 @@ def tune(
     budget: float | None,
     shapes: tuple[Shape, ...],
     seed: int,
+    target: str,
     priority: int,
     output: Path | None,
     force: bool,
@@ -104,6 +114,7 @@ def tune(
         seed=seed,
         user=user_name(),
         priority=priority,
+        target=target,
     )
     run(connection, model, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
 
@@ -113,6 +124,7 @@ def tune(
 @_pool
 @_shape
 @_seed
+@_target
 @priority_option
 @_output
 @_force
@@ -124,6 +136,7 @@ def compile_model(
     pool: str,
     shapes: tuple[Shape, ...],
     seed: int,
+    target: str,
     priority: int,
     output: Path | None,
     force: bool,
@@ -149,6 +162,7 @@ def compile_model(
         seed=seed,
         user=user_name(),
         priority=priority,
+        target=target,
     )
     run(connection, model, spec, output, force=force, detach=detach, as_json=as_json)
 

@@ -67,7 +67,8 @@ class Shape:
 class JobSpec:
     """What a person asked for. ``max_trials`` and ``budget_s`` (seconds of tuning): 0 is no limit of that kind.
 
-    ``priority``: each step doubles the part of device time that it gets beside others.
+    ``priority``: each step doubles the part of device time that it gets beside others. ``target``: what is different
+    from the device's target, see ``target.overridden``.
     """
 
     kind: JobKind | None
@@ -82,6 +83,7 @@ class JobSpec:
     user: str = ""
     plan: TimingPlan | None = None
     priority: int = 0
+    target: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tracker.domain import Device, DeviceState, Job, JobKind, JobSpec, JobState,
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.job import ENGINES, check_priority
 from tracker.domain.job_life import WAITING, cancelled
+from tracker.domain.target import overridden
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
@@ -66,7 +67,7 @@ class Jobs:
             spec=replace(spec, model=replace(spec.model, inline=b"")),
             phase=_first_phase(spec.pool, device.device_class, others),
             created_unix_s=self._clock(),
-            target=device.target,
+            target=overridden(device.target, spec.target),
             device_class=device.device_class,
         )
         kept = await self._store.call(lambda s: s.add_job(job, request_id))

@@ -45,6 +45,7 @@ from tracker.domain import (
 )
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
+from tracker.tuning.compiler_target import compiler_target
 from tracker.tuning.engines.ansor import AnsorEngine, Experience
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError, SessionOver, TuningError
@@ -152,7 +153,7 @@ class _Session:
         self._builders = builders
         self._pipe = pipe
         self._folder = folder
-        self._target = tvm.target.Target(job.target)
+        self._target = compiler_target(job.target)
         register_intrinsics(self._target)
         self._versions = {"tvm": tvm.__version__, "tvm_ffi": tvm_ffi.__version__}
         self._tuned_for_s = job.tuned_for_s

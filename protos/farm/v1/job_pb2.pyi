@@ -66,7 +66,7 @@ class Shape(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dims: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority")
+    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "target")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +79,7 @@ class JobSpec(_message.Message):
     USER_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
     kind: JobKind
     model_name: str
     model: _measurement_pb2.Artifact
@@ -91,7 +92,8 @@ class JobSpec(_message.Message):
     user: str
     plan: _measurement_pb2.TimingPlan
     priority: int
-    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ...) -> None: ...
+    target: str
+    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., target: _Optional[str] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s")
