@@ -134,6 +134,8 @@ def verify(
     for name, answer in (("untuned", first), ("tuned", second)):
         if answer.outcome is not Outcome.OK:
             outcome = answer.outcome.value if answer.outcome else "no outcome"
+            if answer.outcome is Outcome.UNPLACEABLE:
+                raise FarmFailure(f"the {name} model could not be run: {answer.detail}")
             raise FarmFailure(f"the {name} model failed on {answer.device_name}: {outcome} {answer.detail}".strip())
     difference, rtol, atol, equal = compare(first.outputs, second.outputs)
     return Verdict(median(first.run_secs), median(second.run_secs), difference, rtol, atol, equal, second.device_name)
