@@ -128,7 +128,12 @@ _interface = click.option(
 @_tracker
 @_farm
 @_via
-@click.option("--name", metavar="NAME", help="The device's name in the farm. Default: its host name.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="The device's name in the farm; where cores of unlike kinds are devices of their own, NAME-KIND. Default: its "
+    "host name.",
+)
 @click.option(
     "--label",
     "labels",

@@ -184,6 +184,9 @@ async def _run_all(boards: Sequence[Board]) -> Exit:
         for task in running:
             task.cancel()
         await asyncio.wait(running)
+        for task in running:
+            if not task.cancelled():
+                task.exception()  # of several the first is raised; of the others asyncio would say that nobody looked
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 

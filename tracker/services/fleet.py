@@ -155,10 +155,18 @@ class Fleet:
     def heard(self, board: Board, telemetry: Telemetry | None = None) -> None:
         board.heard_at, board.silent_since = self._clock(), self._monotonic()
         if telemetry is not None:
+            before = board.free_bytes
             board.feels(telemetry)
-            self._least_free = None
+            self._free_changed(before, board.free_bytes)
             if self._listener and board.connected:
                 self._listener.felt(board)
+
+    def _free_changed(self, before: int | None, now: int | None) -> None:
+        # Without a look at every board each time that one of them tells.
+        if before == self._least_free:
+            self._least_free = None
+        elif self._least_free is not None and now is not None:
+            self._least_free = min(self._least_free, now)
 
     @property
     def least_free_bytes(self) -> float:

@@ -384,7 +384,7 @@ class _Session:
         user = self._job.spec.user
         connected = [d for d in self._devices(mode) if d.state in taking_work and d.open_to(user)]
         self._report("verifying" if connected else "waiting for a device to verify on")
-        return min(connected, key=lambda device: device.held).id if connected else ""
+        return min(connected, key=lambda device: (bool(device.ailing), device.held)).id if connected else ""
 
     # -- the tracker
 
