@@ -51,7 +51,7 @@ Locate = Callable[[str], Awaitable[Sequence[str]]]
 _OUTPUTS_LIMIT_BYTES = 60 << 20
 _FLUSH_S = 2.0
 #: Trials that the runner is told ahead; see Runner.offer.
-_AHEAD = 3
+_AHEAD = 7
 
 
 class Board:
@@ -172,7 +172,7 @@ class Board:
 
     def _do(self, effect: Effect) -> None:
         if isinstance(effect, Send):
-            self._link.send(effect.message)
+            self._link.send(effect.message, effect.patient)
         elif isinstance(effect, SendHeartbeat):
             self._link.send(Heartbeat(self._feel()))
         elif isinstance(effect, SendJoin):

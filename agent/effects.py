@@ -51,7 +51,10 @@ class SendHeartbeat:
 
 @dataclass(frozen=True)
 class Send:
+    """``patient``: it may wait a moment for others to leave with."""
+
     message: FromAgent
+    patient: bool = False
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ _LOST = {
 
 #: Word of a trial that began waits this long for company: most are over by then, and leave with their measurement.
 _LINGER_S = 0.5
+#: A patient message waits this long, and for so many.
+_PATIENCE_S, _COMPANY = 0.03, 4
 
 
 class Link:
@@ -92,9 +94,12 @@ class Link:
         self._outgoing = _Outgoing()
         self._reading = self._spawn(self._read(self._channel, self._outgoing, prepare))
 
-    def send(self, message: FromAgent) -> None:
-        """Queue ``message`` on the open stream; without one it is dropped, as the session expects."""
-        self._outgoing.put(message)
+    def send(self, message: FromAgent, patient: bool = False) -> None:
+        """Queue ``message`` on the open stream; without one it is dropped, as the session expects.
+
+        A ``patient`` one waits a moment for others: a message costs the same whatever it holds.
+        """
+        self._outgoing.put(message, patient)
 
     def drop(self, reason: str) -> None:
         """End the stream now; LinkDown with ``reason`` is delivered."""
@@ -188,19 +193,27 @@ class _Outgoing:
     def __init__(self) -> None:
         self._items: deque[FromAgent | None] = deque()
         self._some = asyncio.Event()
+        self._patient = 0  # items that wait for company
+        self._patience: asyncio.TimerHandle | None = None
 
-    def put(self, item: FromAgent | None) -> None:
+    def put(self, item: FromAgent | None, patient: bool = False) -> None:
         """None ends the stream after what was put before."""
         self._items.append(item)
+        self._patient += patient
         if isinstance(item, Started):
             asyncio.get_running_loop().call_later(_LINGER_S, self._some.set)
-        else:
+        elif not patient or self._patient >= _COMPANY:
             self._some.set()
+        elif self._patient == 1:
+            self._patience = asyncio.get_running_loop().call_later(_PATIENCE_S, self._some.set)
 
     async def messages(self) -> AsyncIterator[fleet_pb2.AgentMessage]:
         while True:
             await self._some.wait()
             message = fleet_pb2.AgentMessage()
+            self._patient = 0
+            if self._patience is not None:
+                self._patience.cancel()
             while self._items and _added(message, self._items[0]):
                 self._items.popleft()
             if message.ListFields():

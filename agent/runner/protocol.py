@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 PROTOCOL_VERSION = 2
-MAX_WAITING = 4
+MAX_WAITING = 8
 FRAME_HEAD = struct.Struct("<IB")
 _RUN, _CANCEL, HELLO, RESULT = 1, 2, 129, 130
 _MAGIC = b"TVMF"

@@ -127,3 +127,23 @@ async def test_what_is_said_at_once_leaves_together() -> None:
             await tracker.until(lambda: tracker.measured() == ["a", "d", "e", "f"])
         finally:
             await link.close()
+
+
+async def test_results_wait_for_each_other_while_nobody_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with StandInTracker() as tracker:
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        link = Link(events.put_nowait, asyncio.create_task)
+        try:
+            await link.open([tracker.address])
+            link.send(JOIN)
+            link.send(Measurement("a", Outcome.OK), patient=True)
+            await tracker.until(lambda: tracker.measured() == ["a"])  # but not for ever
+            monkeypatch.setattr("agent.link._PATIENCE_S", 60.0)
+            before = len(tracker.heard)
+            for trial in "bcde":
+                link.send(Measurement(trial, Outcome.OK), patient=True)
+                await asyncio.sleep(0.01)
+            await tracker.until(lambda: tracker.measured() == ["a", "b", "c", "d", "e"])
+            assert len(tracker.heard) == before + 1
+        finally:
+            await link.close()

@@ -51,7 +51,7 @@ _SLOWEST_UNMEASURED_S = 5.0
 #: Times the best so far: beyond, a candidate is taken for one that hangs.
 _OUT_OF_THE_RACE = 20.0
 #: Times the best so far: beyond, a short timing or two tell enough of a candidate.
-_HOPELESS = 1.15
+_HOPELESS = 1.06
 #: Seconds past the budget in which trials on the boards may still be answered.
 _LAST_ANSWERS_S = 3.0
 _INFINITY = float("inf")

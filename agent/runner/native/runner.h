@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <tvm/ffi/c_api.h>
 
-enum { PROTOCOL_VERSION = 2, MAX_WAITING = 4, MAX_ARGS = 4096, MAX_NDIM = 16, ALIGNMENT = 64, DETAIL_BYTES = 2048 };
+enum { PROTOCOL_VERSION = 2, MAX_WAITING = 8, MAX_ARGS = 4096, MAX_NDIM = 16, ALIGNMENT = 64, DETAIL_BYTES = 2048 };
 
 enum mode { MODE_FULL = 1, MODE_MICRO = 2 };
 enum program_kind { KIND_KERNEL = 1, KIND_MODEL = 2 };

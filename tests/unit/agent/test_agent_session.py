@@ -90,8 +90,13 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     "and waits its turn": ([*A_RUNS_B_WAITS, FilesReady("b")], [], Phase.MEASURING),
     "a result is sent and the next starts": (
         [*A_RUNS_B_WAITS, FilesReady("b"), done("a")],
-        [Release("a"), Send(result("a")), StartRun(trial("b")), Send(Started("b"))],
+        [Release("a"), Send(result("a"), patient=True), StartRun(trial("b")), Send(Started("b"))],
         Phase.MEASURING,
+    ),
+    "a result for which nobody has to wait leaves at once": (
+        [*A_RUNS_B_WAITS, done("a")],
+        [Release("a"), Send(result("a"))],
+        Phase.IDLE,
     ),
     "a trial whose files are slow does not hold up the one behind it": (
         [*UP, asked("a"), asked("b"), FilesReady("b")],

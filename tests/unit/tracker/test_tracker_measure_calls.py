@@ -41,7 +41,7 @@ def test_what_comes_later_comes_alone_and_what_was_put_stays_as_it_is() -> None:
 def test_large_trials_are_parted_in_their_order() -> None:
     calls = MeasureCalls(OPENING)
     for number in range(7):
-        calls.put(trial(f"t{number}", b"x" * 400_000))
+        calls.put(trial(f"t{number}", b"x" * 100_000))
     calls.put(None)
     _, *messages = list(calls)
     assert [len(message.trials) for message in messages] == [2, 2, 2, 1]
