@@ -15,7 +15,7 @@ from protos.device import Telemetry
 from protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, measurement_pb2
 from tests.support.farm_command import farm as command
 from tests.support.measure_client import MeasureClient
-from tests.support.stand_in_agent import StandInAgent
+from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tests.support.whole_farm import AgentOfFarm
 
@@ -60,6 +60,21 @@ def test_a_trial_goes_where_memory_is_free(farm: Callable[..., Any]) -> None:
     assert (small.received, len(large.received)) == ([], 6)
     client.trial("little", args=of_size(100))
     client.wait_for("little")
+
+
+def test_what_the_kernel_at_hand_has_is_free_for_the_next(farm: Callable[..., Any]) -> None:
+    now = Telemetry(time.time(), memory_available_bytes=4 * GB)
+    board = farm("board", run=lambda _: None, slots=1, telemetry=now)
+    client = farm()
+    for trial in ("a", "b"):
+        client.trial(trial, args=of_size(3 * GB))
+    wait_until(lambda: board.received == ["a"], "the first")
+    # As an agent says it: word of what began waits for company, here a reading in the middle of that kernel.
+    less = to_message(device_pb2.Telemetry, Telemetry(time.time(), memory_available_bytes=GB))
+    board.say(started=["a"], heartbeat=fleet_pb2.Heartbeat(telemetry=less))
+    wait_until(lambda: board.heartbeats_answered, "answer to the heartbeat")
+    board.answer(fast(board.requests["a"]))
+    wait_until(lambda: board.received == ["a", "b"], "the second")
 
 
 def test_a_trial_that_fits_on_no_real_board_is_refused_with_its_numbers(
