@@ -345,7 +345,7 @@ SHARED: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     "and starts in its turn": ([*RUNNING_A, TurnCame()], [StartRun(trial("a")), Send(Started("a"))], Phase.MEASURING),
     "a turn is one trial": (
         [*A_RUNS_B_WAITS, FilesReady("b"), TurnCame(), done("a")],
-        [Release("a"), PassTurn(), Send(result("a")), AskTurn()],
+        [Release("a"), PassTurn(), Send(result("a"), patient=True), AskTurn()],
         Phase.IDLE,
     ),
     "passed when nothing waits": (
