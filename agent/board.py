@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import signal
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -15,12 +14,14 @@ from typing import Any
 
 from agent.artifacts import ArtifactCache
 from agent.effects import (
+    AskTurn,
     CancelRun,
     Connect,
     Disconnect,
     Effect,
     Exit,
     Fetch,
+    PassTurn,
     Release,
     Say,
     Send,
@@ -29,7 +30,7 @@ from agent.effects import (
     StartRun,
 )
 from agent.errors import ArtifactError
-from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, Stop, Tick
+from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, Stop, Tick, TurnCame
 from agent.link import Link
 from agent.messages import Heartbeat, Join
 from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, RunReport
@@ -61,6 +62,8 @@ class Board:
 
     ``watch`` runs beside the session; a RunnerError that it raises ends that.
 
+    ``turn``: whoever holds it executes, of all devices that this machine has; None where there is no other.
+
     ``run`` returns when the session ends, with what to end with. It raises AgentError where no
     tracker can be chosen; anything else that it raises is a bug. The runner is started already,
     and stopped by whoever started it.
@@ -77,6 +80,7 @@ class Board:
         *,
         runtime: BoardRuntime | None = None,
         watch: Callable[[], Awaitable[None]] | None = None,
+        turn: asyncio.Lock | None = None,
     ) -> None:
         self._join = join
         self._runner = runner
@@ -85,10 +89,13 @@ class Board:
         self._locate = locate
         self._runtime = runtime
         self._watch = watch
+        self._turn = turn
+        self._has_turn = False
+        self._stopped = False
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
-        self.session, self._first = begin(max(join.slots, join.short_slots))
+        self.session, self._first = begin(max(join.slots, join.short_slots), shares_board=turn is not None)
         self.outcomes: Counter[Outcome] = Counter()
         self.last_telemetry = self._heartbeats.read()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,10 +105,19 @@ class Board:
         self._failed = False
         self._readings: deque[Telemetry] = deque(maxlen=2 * _AHEAD)
 
+    @property
+    def name(self) -> str:
+        """What it asks to be called in the farm."""
+        return self._join.name
+
+    def stop(self, *, again: bool = True) -> None:
+        """Drain and end. Asked for a second time it ends at once, or with ``again`` False goes on draining."""
+        if again or not self._stopped:
+            self._stopped = True
+            self._events.put_nowait(Stop())
+
     async def run(self) -> Exit:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._events.put_nowait, Stop())
         try:
             if self._watch is not None:
                 self._spawn(self._watch_device(self._watch))
@@ -119,8 +135,7 @@ class Board:
             if self._tasks:
                 await asyncio.wait(self._tasks)
             await self._link.close()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+            self._pass_turn()
 
     async def _watch_device(self, watch: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -178,6 +193,10 @@ class Board:
             else:
                 self._readings.append(self._around_kernels.read())
             self._spawn(self._measure(effect.request))
+        elif isinstance(effect, AskTurn):
+            self._spawn(self._await_turn())
+        elif isinstance(effect, PassTurn):
+            self._pass_turn()
         elif isinstance(effect, CancelRun):
             self._spawn(self._runner.cancel())
         elif isinstance(effect, Connect):
@@ -189,7 +208,8 @@ class Board:
 
     def _look_ahead(self) -> None:
         """The runner is told what comes next while it executes a trial: then no kernel waits for this process."""
-        if not self.session.running:
+        # Where devices take turns, what the runner begins by itself may be in another one's turn.
+        if not self.session.running or self._turn is not None:
             return
         for held in self.session.queue:
             if not held.ready or len(self._ahead) == _AHEAD:
@@ -198,6 +218,17 @@ class Board:
             if trial not in self._ahead:
                 self._ahead.add(trial)
                 self._spawn(self._runner.offer(self._files[trial].local))
+
+    async def _await_turn(self) -> None:
+        assert self._turn is not None
+        await self._turn.acquire()
+        self._has_turn = True
+        self._events.put_nowait(TurnCame())
+
+    def _pass_turn(self) -> None:
+        if self._turn is not None and self._has_turn:
+            self._has_turn = False
+            self._turn.release()
 
     def _feel(self) -> Telemetry:
         self.last_telemetry = self._heartbeats.read()

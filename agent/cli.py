@@ -97,6 +97,13 @@ _threads = click.option(
     metavar="N",
     help="Threads a parallel kernel gets. Default: one a CPU that this process may use.",
 )
+_cluster = click.option(
+    "--cluster",
+    default="",
+    metavar="KIND",
+    help="On a board of unlike cores, as big.LITTLE has, serve those of one kind alone: a72. Default: each kind is a "
+    "device of its own, and one at a time executes.",
+)
 _via = click.option(
     "--via",
     default="",
@@ -121,7 +128,12 @@ _interface = click.option(
 @_tracker
 @_farm
 @_via
-@click.option("--name", metavar="NAME", help="The device's name in the farm. Default: its host name.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="The device's name in the farm; where cores of unlike kinds are devices of their own, NAME-KIND. Default: its "
+    "host name.",
+)
 @click.option(
     "--label",
     "labels",
@@ -172,6 +184,7 @@ _interface = click.option(
 @_libc
 @_mode
 @_threads
+@_cluster
 @click.option(
     "--prefetch",
     type=click.IntRange(0, 64),
@@ -310,6 +323,7 @@ _MARKS = {"ok": ("✓", "green"), "hint": ("!", "yellow"), "failed": ("✗", "re
 @_libc
 @_mode
 @_threads
+@_cluster
 @_interface
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: passed, checks [name, verdict, said, remedy].")
 def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool, **rest: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from agent.fingerprint import read_fingerprint
 from agent.mirror import Mirror
 from agent.runner import LocalTransport, RunnerError, Transport, open_transport
 from agent.telemetry import TelemetryReader
-from protos.device import Fingerprint
+from protos.device import CpuCluster, Fingerprint
 
 __all__ = ["Device", "open_device"]
 
@@ -34,8 +34,10 @@ class Device:
         self._root = root
         self._mirror = mirror
 
-    def telemetry(self) -> TelemetryReader:
-        return TelemetryReader(self.fingerprint.clusters, sys=self._root / "sys", proc=self._root / "proc")
+    def telemetry(self, clusters: Sequence[CpuCluster] | None = None) -> TelemetryReader:
+        """Of some of its ``clusters``, by default all."""
+        clusters = self.fingerprint.clusters if clusters is None else clusters
+        return TelemetryReader(clusters, sys=self._root / "sys", proc=self._root / "proc")
 
     async def watch(self) -> None:
         """Keep its telemetry fresh until cancelled. Raises DeviceAwayError when it is gone."""

@@ -10,13 +10,21 @@ import platform
 import struct
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+from agent.clusters import Part, parts_of
 from agent.device import Device, open_device
 from agent.discovery import choose
-from agent.errors import AgentError, LinkLostError, RunnerUnusableError, SeveralTrackersError, StateInUseError
+from agent.errors import (
+    AgentError,
+    LinkLostError,
+    RunnerUnusableError,
+    SettingsError,
+    SeveralTrackersError,
+    StateInUseError,
+)
 from agent.fingerprint import read_fingerprint
 from agent.link import ask_runtime, ask_status
 from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
@@ -64,8 +72,12 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
         async with open_device(settings.via, f"doctor-{os.getpid()}") as device:
             if settings.via:
                 yield Check("device", Verdict.OK, f"{settings.via} gives a shell")
-            async for check in _runner(settings, device, offers):
-                yield check
+            for part in _parts(settings, device):
+                if isinstance(part, Check):
+                    yield part
+                    continue
+                async for check in _runner(settings, device, part, offers):
+                    yield replace(check, name=f"{check.name} {part.name}".strip())
             yield _board(device.fingerprint)
             yield _governor(device.fingerprint)
             yield _temperature(device)
@@ -184,9 +196,23 @@ async def _offer(address: str, offers: list[RuntimeOffer]) -> Check:
     return Check("runtime", Verdict.OK, said)
 
 
-async def _runner(settings: Settings, device: Device, offers: Sequence[RuntimeOffer]) -> AsyncIterator[Check]:
+def _parts(settings: Settings, device: Device) -> Sequence[Part | Check]:
+    """The devices of the board, after a line on them where they are several."""
     try:
-        runner, info = await start_runner(settings, device)
+        parts = parts_of(device.fingerprint, settings.cluster)
+    except SettingsError as error:
+        return [Check("cores", Verdict.FAILED, str(error), "choose another --cluster, or leave it out")]
+    if len(parts) == 1:
+        return parts
+    kinds = " and ".join(f"{part.name} (CPUs {', '.join(map(str, part.cpus))})" for part in parts)
+    return [Check("cores", Verdict.OK, f"{kinds} are {len(parts)} devices, of which one at a time executes"), *parts]
+
+
+async def _runner(
+    settings: Settings, device: Device, part: Part, offers: Sequence[RuntimeOffer]
+) -> AsyncIterator[Check]:
+    try:
+        runner, info = await start_runner(settings, device, part.cpus)
     except RunnerUnusableError as error:
         yield Check("runner", Verdict.FAILED, str(error), "no kernel can run here until it starts")
         return

@@ -8,12 +8,14 @@ from agent.messages import FromAgent
 from protos.measurement import MeasureRequest
 
 __all__ = [
+    "AskTurn",
     "CancelRun",
     "Connect",
     "Disconnect",
     "Effect",
     "Exit",
     "Fetch",
+    "PassTurn",
     "Release",
     "Say",
     "Send",
@@ -77,6 +79,16 @@ class StartRun:
 
 
 @dataclass(frozen=True)
+class AskTurn:
+    """Another device of this board may be executing: TurnCame follows when none is."""
+
+
+@dataclass(frozen=True)
+class PassTurn:
+    """The others may execute: this device has nothing to run, or ran one trial."""
+
+
+@dataclass(frozen=True)
 class CancelRun:
     """The kernel at hand is to end now; Finished follows."""
 
@@ -98,4 +110,18 @@ class Exit:
     device_away: bool = False
 
 
-Effect = Connect | Disconnect | SendJoin | SendHeartbeat | Send | Fetch | Release | StartRun | CancelRun | Say | Exit
+Effect = (
+    Connect
+    | Disconnect
+    | SendJoin
+    | SendHeartbeat
+    | Send
+    | Fetch
+    | Release
+    | StartRun
+    | AskTurn
+    | PassTurn
+    | CancelRun
+    | Say
+    | Exit
+)

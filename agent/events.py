@@ -18,6 +18,7 @@ __all__ = [
     "RunnerFailed",
     "Stop",
     "Tick",
+    "TurnCame",
     "Unreadable",
 ]
 
@@ -78,6 +79,11 @@ class RunnerFailed:
 
 
 @dataclass(frozen=True)
+class TurnCame:
+    """No other device of this board executes until the turn is passed."""
+
+
+@dataclass(frozen=True)
 class Stop:
     """SIGTERM or SIGINT."""
 
@@ -87,4 +93,6 @@ class Tick:
     """Time passed: due at ``wakes_at``."""
 
 
-Event = LinkUp | LinkDown | Heard | Unreadable | FilesReady | FilesFailed | Finished | RunnerFailed | Stop | Tick
+Event = (
+    LinkUp | LinkDown | Heard | Unreadable | FilesReady | FilesFailed | Finished | RunnerFailed | TurnCame | Stop | Tick
+)

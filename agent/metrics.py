@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -18,44 +18,48 @@ __all__ = ["BoardCollector", "serve_metrics"]
 
 
 class BoardCollector(Collector):
-    """Every label value is present from the first scrape on, so that none vanishes when it is 0."""
+    """Of each device of this agent. Every label value is there from the first scrape on: none vanishes when it is 0."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, boards: Sequence[Board]) -> None:
+        self._boards = boards
 
     def collect(self) -> Iterator[Metric]:
-        session, telemetry = self._board.session, self._board.last_telemetry
-        phase = GaugeMetricFamily("tvmfarm_agent_phase", "1 for what the agent is doing now", labels=["phase"])
-        for each in Phase:
-            phase.add_metric([each.value], float(session.phase is each))
-        yield phase
-        outcomes = CounterMetricFamily("tvmfarm_agent_trials", "Trials executed, by outcome", labels=["outcome"])
-        for outcome in Outcome:
-            outcomes.add_metric([outcome.name.lower()], self._board.outcomes[outcome])
-        yield outcomes
-        yield GaugeMetricFamily("tvmfarm_agent_held_trials", "Trials here and not answered", value=session.held)
-        yield GaugeMetricFamily(
-            "tvmfarm_agent_unacknowledged_measurements", "Results the tracker has not confirmed", len(session.outbox)
+        phase = _gauge("phase", "1 for what the agent is doing now", "phase")
+        outcomes = CounterMetricFamily(
+            "tvmfarm_agent_trials", "Trials executed, by outcome", labels=["device", "outcome"]
         )
-        yield GaugeMetricFamily("tvmfarm_agent_artifact_cache_bytes", "Artifacts on disk", self._board.cache.size_bytes)
-        if telemetry.temperature_c is not None:
-            yield GaugeMetricFamily(
-                "tvmfarm_agent_temperature_celsius", "The hottest CPU or SoC sensor", telemetry.temperature_c
-            )
-        clocks = GaugeMetricFamily("tvmfarm_agent_cpu_frequency_hertz", "Clock of a CPU cluster", labels=["cluster"])
-        for number, khz in enumerate(telemetry.frequency_khz):
-            clocks.add_metric([str(number)], khz * 1000.0)
-        yield clocks
-        yield GaugeMetricFamily(
-            "tvmfarm_agent_throttled", "1 while any throttling is active", bool(telemetry.throttling)
-        )
+        held = _gauge("held_trials", "Trials here and not answered")
+        outbox = _gauge("unacknowledged_measurements", "Results the tracker has not confirmed")
+        cached = _gauge("artifact_cache_bytes", "Artifacts on disk")
+        temperature = _gauge("temperature_celsius", "The hottest CPU or SoC sensor")
+        clocks = _gauge("cpu_frequency_hertz", "Clock of a CPU cluster", "cluster")
+        throttled = _gauge("throttled", "1 while any throttling is active")
+        for board in self._boards:
+            name, session, telemetry = board.name, board.session, board.last_telemetry
+            for each in Phase:
+                phase.add_metric([name, each.value], float(session.phase is each))
+            for outcome in Outcome:
+                outcomes.add_metric([name, outcome.name.lower()], board.outcomes[outcome])
+            held.add_metric([name], session.held)
+            outbox.add_metric([name], len(session.outbox))
+            cached.add_metric([name], board.cache.size_bytes)
+            if telemetry.temperature_c is not None:
+                temperature.add_metric([name], telemetry.temperature_c)
+            for number, khz in enumerate(telemetry.frequency_khz):
+                clocks.add_metric([name, str(number)], khz * 1000.0)
+            throttled.add_metric([name], bool(telemetry.throttling))
+        yield from (phase, outcomes, held, outbox, cached, temperature, clocks, throttled)
+
+
+def _gauge(name: str, told: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"tvmfarm_agent_{name}", told, labels=["device", *labels])
 
 
 @contextmanager
-def serve_metrics(board: Board, port: int) -> Iterator[int]:
+def serve_metrics(boards: Sequence[Board], port: int) -> Iterator[int]:
     """Serve metrics on ``port`` (0: any) of every interface; yields the port. SettingsError where it is taken."""
     registry = CollectorRegistry()
-    registry.register(BoardCollector(board))
+    registry.register(BoardCollector(boards))
     try:
         server, thread = start_http_server(port, registry=registry)
     except OSError as error:

@@ -10,6 +10,7 @@ The rules a reader looks for here:
   tracker's acknowledgement it is answered from the outbox.
 - When the link is lost, the kernel at hand finishes and its result waits in the outbox. Queued
   trials are dropped without a word: the tracker has placed them elsewhere by then.
+- Devices of one board execute by turns, each for one trial; what waits for its turn has not started.
 - Draining gives back what is queued, finishes the kernel at hand, waits a bounded time for the
   acknowledgement, and ends.
 """
@@ -18,16 +19,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
 from agent.effects import (
+    AskTurn,
     CancelRun,
     Connect,
     Disconnect,
     Effect,
     Exit,
     Fetch,
+    PassTurn,
     Release,
     Say,
     Send,
@@ -46,6 +48,7 @@ from agent.events import (
     LinkUp,
     RunnerFailed,
     Stop,
+    TurnCame,
     Unreadable,
 )
 from agent.messages import (
@@ -57,13 +60,13 @@ from agent.messages import (
     Refused,
     Started,
 )
+from agent.session_state import Held, Phase, Session, Turn, Wire
 from protos.measurement import Measurement, MeasureRequest, Outcome
 
 __all__ = [
     "BACKOFF_LONGEST_S",
     "Phase",
     "Session",
-    "Wire",
     "begin",
     "transition",
     "wakes_at",
@@ -77,77 +80,13 @@ SILENT_HEARTBEATS = 3
 LAST_WORDS_S = 10.0
 
 
-class Wire(Enum):
-    DOWN = "down"
-    JOINING = "joining"
-    JOINED = "joined"
-
-
-class Phase(str, Enum):
-    """The state as a person would name it."""
-
-    JOINING = "joining"
-    IDLE = "idle"
-    MEASURING = "measuring"
-    DRAINING = "draining"
-    LOST = "lost"
-
-
-@dataclass(frozen=True)
-class Held:
-    """A trial waiting for its turn. ``ready``: its files are on this board.
-
-    ``behind_itself``: its cancelled run is still ending, and has its files until then.
-    """
-
-    request: MeasureRequest
-    ready: bool = False
-    behind_itself: bool = False
-
-
-@dataclass(frozen=True)
-class Session:
-    """Everything the agent knows about its work. Times are of the caller's monotonic clock."""
-
-    slots: int
-    wire: Wire = Wire.DOWN
-    queue: tuple[Held, ...] = ()
-    running: str = ""
-    #: The running trial was cancelled: nobody wants its result.
-    disowned: bool = False
-    outbox: tuple[Measurement, ...] = ()
-    farm: str = ""
-    attempt: int = 0
-    heartbeat_s: float = 5.0
-    heartbeat_at: float = math.inf
-    #: When the tracker was last heard, or began to owe an answer.
-    heard_at: float = 0.0
-    retry_after_s: float = 0.0
-    #: Set while draining: what to end with.
-    leaving: Exit | None = None
-    leave_by: float = math.inf
-    ended: bool = False
-
-    @property
-    def phase(self) -> Phase:
-        if self.leaving is not None:
-            return Phase.DRAINING
-        if self.wire is Wire.JOINED:
-            return Phase.MEASURING if self.running else Phase.IDLE
-        return Phase.LOST if self.farm and self.wire is Wire.DOWN else Phase.JOINING
-
-    @property
-    def held(self) -> int:
-        """Trials that the tracker counts as being here and unanswered."""
-        return len(self.queue) + bool(self.running and not self.disowned)
-
-
 Step = tuple[Session, list[Effect]]
 
 
-def begin(slots: int) -> Step:
-    """The first state and what to do first. ``slots`` >= 1."""
-    return Session(slots=slots), [Connect(0.0)]
+def begin(slots: int, shares_board: bool = False) -> Step:
+    """The first state and what to do first. ``slots`` >= 1. ``shares_board``: it asks for its turn before a run."""
+    turn = Turn.OTHERS if shares_board else Turn.OURS
+    return Session(slots=slots, shares_board=shares_board, turn=turn), [Connect(0.0)]
 
 
 def wakes_at(state: Session) -> float:
@@ -188,6 +127,8 @@ def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> S
         return _finished(state, event.measurement, now, effects)
     if isinstance(event, RunnerFailed):
         return _runner_failed(state, event, now, effects)
+    if isinstance(event, TurnCame):
+        return replace(state, turn=Turn.OURS)
     if isinstance(event, Stop):
         return _stop(state, now, effects)
     return _tick(state, now, effects)
@@ -299,7 +240,7 @@ def _finished(state: Session, measurement: Measurement, now: float, effects: lis
     effects.append(Release(measurement.trial_id))
     effects += [Fetch(held.request) for held in state.queue if held.behind_itself]
     queue = tuple(replace(held, behind_itself=False) if held.behind_itself else held for held in state.queue)
-    state = replace(state, queue=queue, running="", disowned=False)
+    state = _pass_turn(replace(state, queue=queue, running="", disowned=False), effects)
     if state.leaving is not None:
         state = replace(state, leave_by=now + LAST_WORDS_S)
     if disowned:
@@ -367,12 +308,24 @@ def _silent_at(state: Session) -> float:
 def _start_next(state: Session, effects: list[Effect]) -> Session:
     if state.running:
         return state
-    for held in state.queue:
-        if held.ready:
-            effects += [StartRun(held.request), Send(Started(held.request.trial_id))]
-            rest = tuple(other for other in state.queue if other is not held)
-            return replace(state, queue=rest, running=held.request.trial_id, disowned=False)
-    return state
+    held = next((held for held in state.queue if held.ready), None)
+    if held is None:
+        return _pass_turn(state, effects)
+    if state.turn is Turn.OTHERS:
+        effects.append(AskTurn())
+        return replace(state, turn=Turn.AWAITED)
+    if state.turn is Turn.AWAITED:
+        return state
+    effects += [StartRun(held.request), Send(Started(held.request.trial_id))]
+    rest = tuple(other for other in state.queue if other is not held)
+    return replace(state, queue=rest, running=held.request.trial_id, disowned=False)
+
+
+def _pass_turn(state: Session, effects: list[Effect]) -> Session:
+    if not state.shares_board or state.turn is not Turn.OURS:
+        return state
+    effects.append(PassTurn())
+    return replace(state, turn=Turn.OTHERS)
 
 
 def _leave_when_done(state: Session, now: float, effects: list[Effect]) -> Session:

@@ -23,9 +23,9 @@ class Settings:
     """One agent's choices. ``tracker`` is host:port, "" means: find one by mDNS (of ``farm`` where it is named).
 
     ``via`` names the device that executes kernels, "": this machine. ``name`` "": the device's host name.
-    ``threads`` 0: one a CPU. ``libc_dir`` belongs to ``via``. ``synthetic`` belongs to the synthetic
-    runner, as ``runtime_dir``, ``mode`` and ``threads`` do to the native one. Raises SettingsError for
-    an option that would have no effect.
+    ``threads`` 0: one a CPU. ``cluster``: the kind of cores to serve alone, "": each kind is a device. ``libc_dir``
+    belongs to ``via``. ``synthetic`` belongs to the synthetic runner, as ``runtime_dir``, ``mode`` and ``threads`` do
+    to the native one. Raises SettingsError for an option that would have no effect.
     """
 
     state_dir: Path
@@ -40,6 +40,7 @@ class Settings:
     libc_dir: Path | None = None
     mode: RuntimeMode = "auto"
     threads: int = 0
+    cluster: str = ""
     prefetch: int = 2
     cache_bytes: int = 512 << 20
     metrics_port: int | None = None

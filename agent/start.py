@@ -8,8 +8,11 @@ import functools
 import logging
 import os
 import signal
+from collections.abc import Sequence
+from dataclasses import replace
 
 from agent.board import Board
+from agent.clusters import Part, parts_of
 from agent.device import Device, open_device
 from agent.discovery import locate
 from agent.effects import Exit
@@ -56,8 +59,10 @@ def _give_way() -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-async def start_runner(settings: Settings, device: Device) -> tuple[Runner, RunnerInfo]:
+async def start_runner(settings: Settings, device: Device, cpus: Sequence[int] = ()) -> tuple[Runner, RunnerInfo]:
     """The runner that ``settings`` ask for on ``device``, started with what this machine has for it.
+
+    It runs on ``cpus`` alone; empty for all.
 
     Where the tracker may send TVM's runtime it can be in micro mode still, though full mode was asked for. Raises
     RunnerUnusableError with the remedy, or DeviceAwayError.
@@ -76,14 +81,14 @@ async def start_runner(settings: Settings, device: Device) -> tuple[Runner, Runn
     if libraries is None and settings.takes_runtime:
         libraries = RuntimeFolder(runtime_folder(settings.state_dir)).last()
     try:
-        return await _started(settings, device, libraries)
+        return await _started(settings, device, libraries, cpus)
     except DeviceAwayError:
         raise
     except RunnerError as error:
         if libraries is not None and settings.takes_runtime:
             log.warning("TVM's runtime on this board does not start, the tracker's may: %s", error)
             with contextlib.suppress(RunnerError):
-                return await _started(settings, device, None)
+                return await _started(settings, device, None, cpus)
         remedy = "; --mode micro does without TVM's runtime" if libraries else ""
         if settings.via and not settings.libc_dir and not device.fingerprint.libc.startswith("glibc"):
             remedy = f"; its C library is {device.fingerprint.libc or 'unknown'}: --libc DIR brings the one it needs"
@@ -91,10 +96,10 @@ async def start_runner(settings: Settings, device: Device) -> tuple[Runner, Runn
 
 
 async def _started(
-    settings: Settings, device: Device, libraries: RuntimeLibraries | None
+    settings: Settings, device: Device, libraries: RuntimeLibraries | None, cpus: Sequence[int]
 ) -> tuple[NativeRunner, RunnerInfo]:
     libc = find_libc(settings.libc_dir) if settings.libc_dir else None
-    native = NativeRunner(find_runner(device.arch), libraries, settings.threads, device.transport, libc)
+    native = NativeRunner(find_runner(device.arch), libraries, settings.threads, device.transport, libc, cpus)
     return native, await native.start()
 
 
@@ -133,33 +138,78 @@ def _end_by_signal() -> None:
 
 
 async def _run(settings: Settings, state: StateFolder, device: Device) -> Exit:
-    runner, info = await start_runner(settings, device)
-    try:
-        board = _board(settings, state, device, runner, info)
-        with contextlib.ExitStack() as stack:
-            if settings.metrics_port is not None:
-                from agent.metrics import serve_metrics
+    parts = parts_of(device.fingerprint, settings.cluster)
+    turn = asyncio.Lock() if len(parts) > 1 else None
+    boards = []
+    async with contextlib.AsyncExitStack() as stack:
+        for part in parts:
+            own, folder = settings, state
+            if part.name:
+                folder = stack.enter_context(open_state(state.root / "cores" / part.name))
+                own = replace(settings, state_dir=folder.root, cache_bytes=settings.cache_bytes // len(parts))
+            runner, info = await start_runner(own, device, part.cpus)
+            stack.push_async_callback(runner.stop)
+            boards.append(_board(own, folder, device, part, runner, info, turn))
+        if settings.metrics_port is not None:
+            from agent.metrics import serve_metrics
 
-                port = stack.enter_context(serve_metrics(board, settings.metrics_port))
-                log.info("metrics at http://0.0.0.0:%d/metrics", port)
-            ending = await board.run()
-    finally:
-        await runner.stop()
+            port = stack.enter_context(serve_metrics(boards, settings.metrics_port))
+            log.info("metrics at http://0.0.0.0:%d/metrics", port)
+        ending = await _run_all(boards)
     if not ending.reason:
-        log.info("stopped: %d trials measured", sum(board.outcomes.values()))
+        log.info("stopped: %d trials measured", sum(sum(board.outcomes.values()) for board in boards))
     return ending
 
 
-def _board(settings: Settings, state: StateFolder, device: Device, runner: Runner, info: RunnerInfo) -> Board:
-    fingerprint = device.fingerprint
+async def _run_all(boards: Sequence[Board]) -> Exit:
+    """Every board until one ends, which ends the others; what the first ended with."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for board in boards:
+            board.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    running = [asyncio.create_task(board.run()) for board in boards]
+    try:
+        first, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for board in boards:
+            board.stop(again=False)
+        if rest:
+            await asyncio.wait(rest)
+        endings = [task.result() for task in (*first, *rest)]
+        return next((ending for ending in endings if ending.reason), endings[0])
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+        for task in running:
+            if not task.cancelled():
+                task.exception()  # of several the first is raised; of the others asyncio would say that nobody looked
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _board(
+    settings: Settings,
+    state: StateFolder,
+    device: Device,
+    part: Part,
+    runner: Runner,
+    info: RunnerInfo,
+    turn: asyncio.Lock | None,
+) -> Board:
+    fingerprint = part.fingerprint
     nameless = settings.via and fingerprint.hostname in ("", "localhost", "(none)")  # most phones
     name = settings.name or (settings.via.partition(":")[2] if nameless else fingerprint.hostname)
+    name = f"{name}-{part.name}" if part.name else name
     log.info(
-        "device %s (%s): %s, CPUs: %d, %s mode, threads: %d",
+        "device %s (%s): %s, CPUs: %s, %s mode, threads: %d",
         name,
         state.device_id[:8],
         fingerprint.board_model or fingerprint.arch,
-        fingerprint.cores,
+        ", ".join(map(str, part.cpus)) or fingerprint.cores,
         info.mode.value if info.mode else "unknown",
         info.threads,
     )
@@ -169,7 +219,7 @@ def _board(settings: Settings, state: StateFolder, device: Device, runner: Runne
         name=name,
         fingerprint=fingerprint,
         runner=info,
-        labels=dict(settings.labels),
+        labels={"cores": part.name, **settings.labels} if part.name else dict(settings.labels),
         slots=settings.slots,
         short_slots=settings.short_slots,
     )
@@ -183,10 +233,11 @@ def _board(settings: Settings, state: StateFolder, device: Device, runner: Runne
     return Board(
         join=join,
         runner=runner,
-        telemetry=device.telemetry,
+        telemetry=functools.partial(device.telemetry, fingerprint.clusters),
         locate=functools.partial(locate, settings),
         cache_dir=state.artifacts,
         cache_bytes=settings.cache_bytes,
         runtime=runtime,
         watch=device.watch,
+        turn=turn,
     )

@@ -151,7 +151,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         snapshots = Snapshots(fleet, measuring, jobs, workers, store)
         metrics = MetricsEndpoint(settings.host, settings.metrics_port, snapshots, asyncio.get_running_loop())
         stack.push_async_callback(metrics.stop)
-        ticking = asyncio.ensure_future(_tick(fleet))
+        ticking = asyncio.ensure_future(_tick(fleet, measuring))
         stack.callback(ticking.cancel)
         hosts = addresses(settings.host, settings.interface)
         if settings.mdns:
@@ -176,11 +176,12 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         yield endpoint
 
 
-async def _tick(fleet: Fleet) -> None:
+async def _tick(fleet: Fleet, measuring: Measuring) -> None:
     while True:
         await asyncio.sleep(1.0)
         try:
             fleet.tick()
+            measuring.tick()
         except Exception:
             # Without it no lost board would be noticed any more.
             log.exception("a look at the boards failed")

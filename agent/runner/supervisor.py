@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent.runner import protocol
@@ -32,7 +33,8 @@ class NativeRunner:
 
     ``threads`` is how many a parallel kernel gets; by default as many as TVM would take: the CPUs that this
     process may use, little cores left out. A runner that dies is started again and its trial tried once more;
-    when that one dies too the trial has crashed it. ``libc``: instead of the one that the device has.
+    when that one dies too the trial has crashed it. ``libc``: instead of the one that the device has. ``cpus``: it
+    runs on these alone; empty for all.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class NativeRunner:
         threads: int | None = None,
         transport: Transport | None = None,
         libc: CLibrary | None = None,
+        cpus: Sequence[int] = (),
     ) -> None:
+        self._cpus = ",".join(map(str, cpus))
         self._executable = executable
         self._libraries = libraries
         self._threads = threads
@@ -211,6 +215,8 @@ class NativeRunner:
             for option, path in (("--ffi", found.ffi), ("--runtime", found.runtime), ("--extra", found.extra)):
                 if path is not None:
                     command += [option, await self._transport.install(path)]
+        if self._cpus:
+            command += ["--cpus", self._cpus]
         if self._threads:
             command += ["--threads", str(self._threads)]
         return command

@@ -488,6 +488,57 @@ def test_the_median_decides_what_is_best(store: Store) -> None:
     assert [r.trial_id for r in store.best_records(["w0"], None, "", 2)] == ["steady", "lucky"]
 
 
+def test_a_refuted_kernel_is_a_wrong_result_wherever_it_was_measured_alike(opened: Open) -> None:
+    store = opened()
+    store.add_job(make_job(), "")
+    store.add_tasks("net-1", make_tasks())
+    here = {"job_id": "net-1", "task_id": "net-1/0"}
+    others = [
+        make_record("u", (0.9,), engine="untuned", trace="", **here),
+        make_record("slower", (0.4,), trace="[2]", **here),
+        make_record("of another class", (0.1,), trace="[1]", device_class="pi5"),
+        make_record("of another workload", (0.1,), trace="[1]", workload="w1"),
+        make_record("of another target", (0.1,), trace="[1]", target="{}"),
+        make_record("failed before", (), trace="[1]", **here),
+    ]
+    wrong = [
+        make_record("wrong", (0.1,), trace="[1]", cut_short=True, **here),
+        make_record("again", (0.2,), trace="[1]", **here),
+        make_record("outside of jobs", (0.2,), trace="[1]"),
+    ]
+    store.add_records([*others, *wrong])
+    assert store.refute("again", "max |diff| 3") == 3
+    assert store.refute("wrong", "once more") == 0
+    assert (store.refute("u", "a baseline"), store.refute("nobody", "")) == (None, None)
+    store = opened()
+    for record in others:
+        assert store.record(record.trial_id) == record
+    for record in wrong:
+        after = store.record(record.trial_id)
+        assert after is not None
+        measured = after.measurement
+        assert (measured.outcome, measured.detail) == (Outcome.WRONG_RESULT, "max |diff| 3")
+        assert (measured.run_secs, measured.cut_short) == ((), False)
+        changes = {"outcome": record.measurement.outcome, "detail": "", "run_secs": record.measurement.run_secs}
+        assert replace(measured, **changes, cut_short=record.measurement.cut_short) == record.measurement
+    best = store.best_records(["w0"], {"pi4"}, '{"kind":"llvm"}', 9)
+    assert [record.trial_id for record in best] == ["slower", "u"]
+    job = store.job("net-1")
+    assert job is not None
+    assert (job.trials, job.tasks[0].trials, job.tasks[0].failed, job.tasks[0].best_s) == (4, 4, 3, 0.4)
+    assert job.tasks[0].untuned_s == 0.9
+
+
+def test_a_task_whose_only_kernel_is_refuted_has_no_best(store: Store) -> None:
+    store.add_job(make_job(), "")
+    store.add_tasks("net-1", make_tasks())
+    store.add_records([make_record("t", job_id="net-1", task_id="net-1/0")])
+    assert store.refute("t", "") == 1
+    job = store.job("net-1")
+    assert job is not None
+    assert (job.tasks[0].failed, job.tasks[0].best_s) == (1, 0.0)
+
+
 def test_values_are_not_the_store(store: Store) -> None:
     record = make_record("t1")
     store.add_records([record])

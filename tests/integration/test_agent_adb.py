@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,10 @@ from protos.farm.v1 import device_pb2, fleet_pb2
 from protos.measurement import Argument, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from tests.support import kernels
 from tests.support.agent_process import AgentProcess
+from tests.support.board_trees import two_of_an_rk3399
 from tests.support.phone import ARMV7, RISCV64, Architecture, Phone
 from tests.support.stand_in_tracker import StandInTracker
+from tests.support.unlike_cores import big, little
 
 SIZE = 64
 SHORT = TimingPlan(number=1, repeat=3)
@@ -148,3 +152,22 @@ async def test_a_device_without_the_c_library_is_brought_one(
     async with agent(tracker, phone, tmp_path, "--libc", f"{architecture.libc}/lib"):
         await tracker.joined()
         await answers_right(tracker, "one", architecture.machine)
+
+
+@pytest.mark.skipif(
+    bool(ARMV7.missing) or len(os.sched_getaffinity(0)) < 2, reason=ARMV7.missing or "unlike cores need two CPUs"
+)
+async def test_cores_of_unlike_kinds_are_devices_there_too(tracker: StandInTracker, tmp_path: Path) -> None:
+    folder = tmp_path / "device"
+    folder.mkdir()
+    phone = Phone(folder, replace(ARMV7, files=two_of_an_rk3399(little(), big())))
+    async with agent(tracker, phone, tmp_path):
+        await tracker.joined(times=2)
+        name = phone.via.partition(":")[2]
+        joins = {join.name: join for join in tracker.all("join")}
+        assert sorted(joins) == [f"{name}-a53", f"{name}-a72"]
+        assert {join.runner.threads for join in joins.values()} == {1}
+        runners = [
+            process for process in phone.processes() if "qemu" in process.exe() and "--cpus" in process.cmdline()
+        ]
+        assert sorted(runner.cpu_affinity() for runner in runners) == [[little()], [big()]]

@@ -85,12 +85,13 @@ def board_of(
     cache: Path,
     slots: int = 3,
     watch: Callable[[], Awaitable[None]] | None = None,
+    turn: asyncio.Lock | None = None,
 ) -> Board:
     async def locate(farm: str) -> Sequence[str]:
         return [tracker.address]
 
     join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
-    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20, watch=watch)
+    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20, watch=watch, turn=turn)
 
 
 @pytest.fixture
@@ -313,3 +314,50 @@ async def test_what_was_told_ahead_is_taken_back_when_the_link_is_lost(
     await tracker.start()
     assert (await tracker.measurement("one")).outcome is Outcome.OK
     assert runner.ran == ["one"]
+
+
+async def test_devices_of_one_board_execute_by_turns(tmp_path: Path) -> None:
+    turn = asyncio.Lock()
+    async with StandInTracker() as left_tracker, StandInTracker() as right_tracker:
+        left, right = ScriptedRunner(), ScriptedRunner()
+        left.free.clear()
+        boards = [
+            board_of(left_tracker, left, tmp_path / "left", turn=turn),
+            board_of(right_tracker, right, tmp_path / "right", turn=turn),
+        ]
+        running = [asyncio.create_task(board.run()) for board in boards]
+        try:
+            for tracker in (left_tracker, right_tracker):
+                await tracker.joined()
+            for trial in ("l1", "l2"):
+                left_tracker.measure(make_request(trial))
+            await left_tracker.until(lambda: left_tracker.all("started"))
+            for trial in ("r1", "r2", "r3"):
+                right_tracker.measure(make_request(trial))
+            await until(lambda: all(held.ready for held in boards[1].session.queue), "files of the right one")
+            await until(lambda: len(boards[1].session.queue) == 3, "its trials")
+            assert not right.ran
+            assert not right_tracker.all("started")
+            assert not left.ahead
+            right_tracker.say(cancelled=["r1"])
+            await until(lambda: len(boards[1].session.queue) == 2, "the cancellation")
+            left.free.set()
+            for trial in ("l1", "l2"):
+                assert (await left_tracker.measurement(trial)).outcome is Outcome.OK
+            for trial in ("r2", "r3"):
+                assert (await right_tracker.measurement(trial)).outcome is Outcome.OK
+            assert (left.ran, right.ran) == (["l1", "l2"], ["r2", "r3"])
+            await until(lambda: not turn.locked(), "the turn given up")
+
+            # One that ends while it executes leaves the turn to the other.
+            left.free.clear()
+            left_tracker.measure(make_request("l3"))
+            await until(lambda: left.ran[-1] == "l3", "a run")
+            right_tracker.measure(make_request("r4"))
+            running[0].cancel()
+            assert (await right_tracker.measurement("r4")).outcome is Outcome.OK
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+    assert not turn.locked()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["MARS", "RASPBERRY_PI_4", "ROC_RK3399", "X86_SERVER", "grow"]
+__all__ = ["MARS", "RASPBERRY_PI_4", "ROC_RK3399", "X86_SERVER", "grow", "two_of_an_rk3399"]
 
 
 def grow(root: Path, files: Mapping[str, str]) -> Path:
@@ -88,6 +88,15 @@ ROC_RK3399 = {
     **_cpufreq(range(4), 408000, 1416000, 408000, "schedutil"),
     **_cpufreq(range(4, 6), 408000, 1800000, 1800000, "performance"),
 }
+
+
+def two_of_an_rk3399(little: int, big: int) -> dict[str, str]:
+    """An RK3399 with one core of each kind, of these numbers."""
+    files = {name: text for name, text in ROC_RK3399.items() if "cpufreq" not in name}
+    files["proc/cpuinfo"] = _ROCK_CPU.format(little, "0xd03") + _ROCK_CPU.format(big, "0xd08")
+    files |= _cpufreq(range(little, little + 1), 408000, 1416000, 408000, "performance")
+    return files | _cpufreq(range(big, big + 1), 408000, 1800000, 1800000, "performance")
+
 
 _MARS_CPU = """\
 processor       : {}

@@ -69,7 +69,7 @@ class DeskFarm:
             elif isinstance(order, Cancel):
                 cancelled.extend(order.trial_ids)
 
-        fingerprint = Fingerprint(arch="x86_64", hostname=name)
+        fingerprint = Fingerprint(arch="x86_64", hostname=name, memory_bytes=changes.pop("memory_bytes", 0))
         runner = RunnerInfo(RunnerMode.FULL)
         board = self.fleet.join(Join(PROTOCOL_VERSION, name, name, fingerprint, runner, slots=slots, **changes), send)
         self.fleet.ready(board)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from protos.device import CpuCluster, Fingerprint
@@ -33,6 +34,7 @@ _RK3399 = Fingerprint(
     ),
     cpu_features=tuple(AARCH64_FEATURES),
 )
+_GOLDMONT = {"cx16", "movbe", "popcnt", "sse4_1", "sse4_2", "ssse3"}
 _ARM64 = {"mtriple": "aarch64-linux-gnu"}
 _X86 = {"mtriple": "x86_64-linux-gnu"}
 _RISCV = {
@@ -57,12 +59,52 @@ BOARDS: dict[str, tuple[Fingerprint, dict[str, Any]]] = {
         {**_ARM64, "mcpu": "cortex-a76", "mattr": ["+neon", "+dotprod", "+fullfp16"]},
     ),
     "rk3399": (_RK3399, {**_ARM64, "mcpu": "cortex-a72", "mattr": ["+neon"]}),
+    "rk3399, its A72 cluster": (
+        replace(_RK3399, clusters=_RK3399.clusters[1:]),
+        {**_ARM64, "mcpu": "cortex-a72", "mattr": ["+neon"]},
+    ),
+    "rk3399, its A53 cluster": (
+        replace(_RK3399, clusters=_RK3399.clusters[:1]),
+        {**_ARM64, "mcpu": "cortex-a53", "mattr": ["+neon"]},
+    ),
+    "raspberry pi 4, 32-bit": (
+        board("armv7l", "0x41", "0xd08", {"half", "neon", "vfpv4"}),
+        {"mtriple": "armv7l-linux-gnueabihf", "mcpu": "cortex-a72", "mattr": ["+neon"], "mfloat-abi": "hard"},
+    ),
+    "jetson nano": (
+        board("aarch64", "0x41", "0xd07", AARCH64_FEATURES),
+        {**_ARM64, "mcpu": "cortex-a57", "mattr": ["+neon"]},
+    ),
+    "jetson xavier": (
+        board("aarch64", "0x4e", "0x004", AARCH64_FEATURES | {"asimdhp"}),
+        {**_ARM64, "mcpu": "carmel", "mattr": ["+neon", "+fullfp16"]},
+    ),
+    "jetson orin": (
+        board("aarch64", "0x41", "0xd42", AARCH64_FEATURES | {"asimddp", "asimdhp"}),
+        {**_ARM64, "mcpu": "cortex-a78ae", "mattr": ["+neon", "+dotprod", "+fullfp16"]},
+    ),
+    "graviton 2": (
+        board("aarch64", "0x41", "0xd0c", AARCH64_FEATURES | {"asimddp", "asimdhp"}),
+        {**_ARM64, "mcpu": "neoverse-n1", "mattr": ["+neon", "+dotprod", "+fullfp16"]},
+    ),
+    "graviton 4": (
+        board("aarch64", "0x41", "0xd4f", AARCH64_FEATURES | {"asimddp", "asimdhp", "i8mm", "bf16", "sve", "sve2"}),
+        {
+            **_ARM64,
+            "mcpu": "neoverse-v2",
+            "mattr": ["+neon", "+dotprod", "+fullfp16", "+i8mm", "+bf16", "+sve", "+sve2"],
+        },
+    ),
+    "apple m1 in a 32-bit program": (
+        board("armv7l", "0x61", "0x022", {"neon"}),
+        {"mtriple": "armv7l-linux-gnueabihf", "mcpu": "generic", "mattr": ["+neon"], "mfloat-abi": "hard"},
+    ),
     "graviton 3": (
         board("aarch64", "0x41", "0xd40", AARCH64_FEATURES | {"asimddp", "asimdhp", "i8mm", "bf16", "sve"}),
         {**_ARM64, "mcpu": "neoverse-v1", "mattr": ["+neon", "+dotprod", "+fullfp16", "+i8mm", "+bf16", "+sve"]},
     ),
     "unknown arm": (
-        board("aarch64", "0x48", "0xd01", AARCH64_FEATURES),
+        board("aarch64", "0x41", "0xfff", AARCH64_FEATURES),
         {**_ARM64, "mcpu": "generic", "mattr": ["+neon"]},
     ),
     "32-bit arm": (
@@ -78,6 +120,15 @@ BOARDS: dict[str, tuple[Fingerprint, dict[str, Any]]] = {
     "cascadelake": (board("x86_64", "GenuineIntel", "6/85/7", ZEN4_FEATURES), {**_X86, "mcpu": "cascadelake"}),
     "haswell": (board("x86_64", "GenuineIntel", "6/63/2", ZEN4_FEATURES), {**_X86, "mcpu": "haswell"}),
     "icelake server": (board("x86_64", "GenuineIntel", "6/106/6", ZEN4_FEATURES), {**_X86, "mcpu": "icelake-server"}),
+    "n100": (
+        board("x86_64", "GenuineIntel", "6/190/0", ZEN4_FEATURES | {"avx_vnni"}),
+        {**_X86, "mcpu": "gracemont"},
+    ),
+    "j4125": (board("x86_64", "GenuineIntel", "6/122/8", _GOLDMONT), {**_X86, "mcpu": "goldmont-plus"}),
+    "zen 5": (
+        board("x86_64", "AuthenticAMD", "26/2/1", ZEN4_FEATURES | {"avx512_vp2intersect", "avx_vnni"}),
+        {**_X86, "mcpu": "znver5"},
+    ),
     "unknown x86": (board("x86_64", "CentaurHauls", "7/59/0", ZEN4_FEATURES), {**_X86, "mcpu": "x86-64-v4"}),
     "no number": (board("x86_64", "", "", {"sse2"}), {**_X86, "mcpu": "x86-64"}),
 }

@@ -95,7 +95,7 @@ def kernel(name: str) -> Path:
     """One of the misbehaving or telling kernels below, by its name; each takes an int32 tensor of shape (4,).
 
     ``trail`` takes the path of a file before it, and adds a byte to that file at every call. ``slow_trail`` takes
-    10 ms for it, ``slower_trail`` 60 ms.
+    10 ms for it, ``slower_trail`` 60 ms. ``where`` writes the number of the CPU that it runs on, and takes 10 ms.
     """
     return build(tvm.IRModule({"main": _KERNELS[name]}), name)
 
@@ -149,6 +149,12 @@ def _sleep(a: T.Buffer((4,), "int32")) -> None:
 
 
 @T.prim_func(s_tir=True)
+def _where(a: T.Buffer((4,), "int32")) -> None:
+    a[0] = T.call_extern("int32", "sched_getcpu")
+    a[1] = T.call_extern("int32", "usleep", 10000)
+
+
+@T.prim_func(s_tir=True)
 def _trail(path: T.Buffer((256,), "int8"), a: T.Buffer((4,), "int32")) -> None:
     a[0] = T.call_extern("int32", "open", T.address_of(path[0]), 1025)  # O_WRONLY | O_APPEND
     a[1] = T.call_extern("int32", "write", a[0], T.address_of(path[0]), 1)
@@ -183,6 +189,7 @@ _KERNELS: dict[str, Callable[..., object]] = {
     "slow_trail": _slow_trail,
     "slower_trail": _slower_trail,
     "trail": _trail,
+    "where": _where,
 }
 
 

@@ -48,7 +48,10 @@ def join_message(device_id: str, **changes: Any) -> fleet_pb2.Join:
         slots=changes.pop("slots", 2),
         short_slots=changes.pop("short_slots", 0),
         labels=changes.pop("labels", {}),
-        telemetry=to_message(fleet_pb2.Join().telemetry.__class__, Telemetry(time.time(), 41.5, (1_500_000,))),
+        telemetry=to_message(
+            fleet_pb2.Join().telemetry.__class__,
+            changes.pop("telemetry", Telemetry(time.time(), 41.5, (1_500_000,))),
+        ),
     )
     assert not changes, changes
     return join

@@ -23,7 +23,9 @@ ENVIRON = {**os.environ, "PYTHONPATH": str(_ROOT)}
 
 
 class AgentOfFarm:
-    """An ``agent start`` process in a state folder of its own."""
+    """An ``agent start`` process in a state folder of its own. ``module``: what is run as ``agent``."""
+
+    module = "agent"
 
     def __init__(self, state: Path, address: str, *options: str, **environ: str) -> None:
         self.state = state
@@ -33,7 +35,7 @@ class AgentOfFarm:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "agent", "start", "--tracker", self.address, "--state", str(self.state)]
+        command = [sys.executable, "-m", self.module, "start", "--tracker", self.address, "--state", str(self.state)]
         with self.state.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--name", self.state.name, *self.options],

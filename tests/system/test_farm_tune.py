@@ -136,6 +136,44 @@ def test_a_model_at_fault_is_one_sentence_and_exit_code_2(one_board, content, op
     assert not (one_board.folder / "bad-tuned").exists()
 
 
+def test_a_target_of_ones_own(one_board):
+    model = small_network(seed=21)
+    (one_board.folder / "own.onnx").write_bytes(model)
+    libraries = set()
+    for number, options in enumerate(((), ("--target", '{"mcpu": "x86-64-v2", "num-cores": 1}'))):
+        done = one_board.farm("tune", "own.onnx", "--pool", "x86_64", "--trials", "6", "-o", f"own-{number}", *options)
+        assert done.returncode == 0, done.stdout + done.stderr + one_board.worker_log()
+        libraries.add((one_board.folder / f"own-{number}" / "model.so").read_bytes())
+    assert len(libraries) == 2
+    manifest = json.loads((one_board.folder / "own-1" / "manifest.json").read_text())
+    target = json.loads(manifest["target"])
+    assert (target["mcpu"], target["num-cores"], target["mtriple"]) == ("x86-64-v2", 1, "x86_64-linux-gnu")
+    job = one_board.jobs()[0]
+    assert (job.target, {record.target for record in one_board.records(job_id=job.id)}) == (
+        manifest["target"],
+        {manifest["target"]},
+    )
+    x = np.random.default_rng(4).random((1, 3, 12, 12), dtype=np.float32)
+    np.testing.assert_allclose(run_package(one_board.folder / "own-1", x), run_onnx(model, x), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ('{"mcpu": "i86"}', "mcpu i86 is none that LLVM knows for x86_64-linux-gnu"),
+        ('{"mattr": ["+flux"]}', "mattr +flux is none that LLVM knows"),
+        ('{"frobnicate": 1}', "does not take the target"),
+        ('{"mtriple": "aarch64-linux-gnu"}', "is for aarch64, and the boards are x86_64"),
+        ("i86", "is not JSON"),
+    ],
+)
+def test_a_target_that_means_nothing_is_bad_input(one_board, target, said):
+    (one_board.folder / "own.onnx").write_bytes(small_network(seed=21))
+    done = one_board.farm("compile", "own.onnx", "--pool", "x86_64", "--target", target)
+    assert done.returncode == 2
+    assert said in " ".join((done.stdout + done.stderr).split())
+
+
 def test_a_cancelled_job_frees_the_board(one_board):
     (one_board.folder / "cancel.onnx").write_bytes(light_network("light_squeezenet", seed=4))
     done = one_board.farm("tune", "cancel.onnx", "--pool", "x86_64", "--budget", "10m", "--detach")

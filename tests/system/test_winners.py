@@ -9,9 +9,10 @@ from protos.measurement import Artifact, MeasureRequest, OutputTensor, Program, 
 from tracker.domain import Capacity, Measurement, Outcome, Record, TimingPlan
 from tracker.tuning.building.pool import Built
 from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.finals import play_finals
+from tracker.tuning.finals import Winner, play_finals
+from tracker.tuning.kernel_verification import KernelVerdict, output_positions
 from tracker.tuning.loop import TaskState
-from tracker.tuning.result import job_result
+from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.verification import Verdict, compare, verify
 
 pytestmark = pytest.mark.system
@@ -178,3 +179,42 @@ def test_a_slower_or_different_model_is_not_shipped(tuned_s, equal, kept, shippe
     result = job_result([], verdict, [])
     assert (result.kept_untuned, result.tuned_s, result.outputs_equal) == (kept, shipped_s, equal)
     assert bool(result.note) is kept
+
+
+FAILED = {"fault": "it was not built: build error", "failed": True}
+UNCOMPARED = {"fault": "the untuned kernel failed on board: crash"}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shipped", "counts", "note"),
+    [
+        ({"equal": True, "max_abs_diff": 1e-6}, ("a", 1.0), (1, 1, True), ""),
+        ({"max_abs_diff": 2.0}, ("", 9.0), (1, 0, False), "answers differently (max |diff| 2e+00"),
+        (FAILED, ("", 9.0), (0, 0, False), "dropped for the untuned one: it was not built"),
+        (UNCOMPARED, ("a", 1.0), (0, 0, False), "could not be compared with its untuned kernel"),
+    ],
+    ids=["equal", "wrong", "the winner failed", "the untuned one failed"],
+)
+def test_only_a_kernel_that_is_wrong_or_fails_gives_way_to_the_untuned_one(verdict, shipped, counts, note):
+    kernel = KernelVerdict(Winner(task(9.0), "a", 1.0, 9.0), rtol=1e-4, atol=1e-5, device_name="board", **verdict)
+    assert (kernel.shipped.trace, kernel.shipped.tuned_s) == shipped
+    result = job_result([kernel.shipped], "micro", [], [kernel])
+    assert (result.kernels_compared, result.kernels_equal, result.outputs_equal) == counts
+    assert note in result.note
+    assert bool(note) is ("; " in result.note.partition("weighted sum of its tasks")[2])
+    [row] = result.tasks
+    assert (row.tuned_s, row.kept_untuned) == (shipped[1], not shipped[0])
+    assert (row.max_abs_diff, row.wrong_result) == (verdict.get("max_abs_diff"), kernel.wrong)
+    told = latency_of("micro", [kernel])
+    assert told.get("kernels_compared", 0) == counts[0]
+
+
+def test_outputs_of_a_kernel_are_what_it_writes():
+    import tvm
+    from tvm import te
+
+    a = te.placeholder((4,), name="a")
+    shifted = te.compute((4,), lambda i: a[i] + 1, "shifted")
+    total, product = te.compute((4,), lambda i: (shifted[i] + a[i], shifted[i] * a[i]), "both")
+    module = tvm.IRModule({"main": te.create_prim_func([total, a, product])})
+    assert output_positions(module) == [0, 2]

@@ -106,6 +106,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                     "state",
                     f"{device.state.value if device.state else ''}, heard {ago(device.last_heard_unix_s, now_s)}",
                 ),
+                ("health", f"{device.ailing}; others of its class come first" if device.ailing else ""),
                 ("lease", _lease(device, now_s)),
                 ("drained", _drain(device, now_s)),
                 ("joined", clock(device.joined_unix_s)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -19,9 +20,11 @@ __all__ = [
     "LABEL_CHANGE",
     "SEED",
     "SHAPE",
+    "TARGET",
     "parse_duration",
     "parse_label_change",
     "parse_shape",
+    "parse_target",
 ]
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -64,6 +67,17 @@ def parse_label_change(text: str) -> tuple[str, str | None]:
     return parse_label(f"{text[:-1]}=")[0], None
 
 
+def parse_target(text: str) -> str:
+    """A JSON object, unchanged; "" is none. Raises ValueError."""
+    try:
+        fields = json.loads(text or "{}")
+    except ValueError as error:
+        raise ValueError(f'{text} is not JSON ({error}): write \'{{"mcpu": "cortex-a76"}}\'') from None
+    if not isinstance(fields, dict):
+        raise ValueError(f'{text} is not a JSON object: write \'{{"mcpu": "cortex-a76"}}\'')
+    return text
+
+
 class _Parsed(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
     def __init__(self, name: str, parse: Any) -> None:
         self.name = name
@@ -94,5 +108,6 @@ COUNT = _Parsed("N", lambda text: parse_whole(text, 1, 2**32 - 1))
 SEED = _Parsed("N", lambda text: parse_whole(text, 0, 2**63 - 1))
 DURATION = _Parsed("DURATION", parse_duration)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)
+TARGET = _Parsed("JSON", parse_target)
 LABEL = _Parsed("KEY=VALUE", parse_label)
 LABEL_CHANGE = _Parsed("KEY=VALUE|KEY-", parse_label_change)

@@ -39,8 +39,18 @@ def closing_line(model_name: str, result: JobResult) -> str:
 def verified(result: JobResult) -> str:
     """What is known of the answers, and of the latency where it is no measured one."""
     if not model_latency(result)[2]:
-        return "estimated from its tasks, outputs not compared"
+        return f"estimated from its tasks, {_kernels(result) or 'outputs not compared'}"
     return f"outputs {'equal' if result.outputs_equal else 'DIFFER'} (max |diff| {difference(result.max_abs_diff)})"
+
+
+def _kernels(result: JobResult) -> str:
+    """``5 of 5 kernels equal (max |diff| 9e-07)``, "" where none was compared."""
+    if not result.kernels_compared:
+        return ""
+    differ = result.kernels_compared - result.kernels_equal
+    others = f", {differ} {'DIFFERS' if differ == 1 else 'DIFFER'}" if differ else ""
+    equal = f"{result.kernels_equal} of {result.kernels_compared} kernels equal"
+    return f"{equal}{others} (max |diff| {difference(result.max_abs_diff)})"
 
 
 def _task_cells(task: TaskResult) -> list[str]:
@@ -49,10 +59,16 @@ def _task_cells(task: TaskResult) -> list[str]:
         count(task.weight),
         latency(task.untuned_s),
         latency(task.tuned_s),
-        "kept" if task.kept_untuned else speedup(task.untuned_s, task.tuned_s),
+        _speedup_of(task),
         gflops(task.flops, task.tuned_s),
         count(task.trials),
     ]
+
+
+def _speedup_of(task: TaskResult) -> str:
+    if task.wrong_result:
+        return "wrong"
+    return "kept" if task.kept_untuned else speedup(task.untuned_s, task.tuned_s)
 
 
 def print_result(screen: Console, job: Job) -> None:
@@ -79,8 +95,11 @@ def print_result(screen: Console, job: Job) -> None:
     )
     screen.print(grid)
     screen.print()
-    if result.kept_untuned or any(task.kept_untuned for task in tasks):
+    if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
         screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
+    if kernels := _kernels(result):
+        told = f"Each tuned kernel ran beside its untuned one on one device with the same random input: {kernels}, "
+        screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
     if measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
         screen.print(

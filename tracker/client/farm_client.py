@@ -255,6 +255,12 @@ class FarmClient:
             answer = self._stub.BestRecords(request, timeout=CALL_TIMEOUT_S)
         return [from_message(Record, record) for record in answer.records]
 
+    def refute(self, trial_id: str, detail: str) -> int:
+        """The kernel of this trial answers wrongly: no record of it counts as a timing any more. How many they were."""
+        request = control_pb2.RefuteRecordsRequest(trial_id=trial_id, detail=detail)
+        with self._errors():
+            return int(self._stub.RefuteRecords(request, timeout=CALL_TIMEOUT_S).records)
+
     # -- artifacts
 
     def put_artifact(self, path: Path) -> Artifact:

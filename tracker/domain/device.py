@@ -24,7 +24,8 @@ class DeviceState(str, Enum):
 class Device:
     """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
 
-    ``lease`` and ``drain``: what people ordered of it; ``desk_labels``: those of ``labels`` that they set.
+    ``lease`` and ``drain``: what people ordered of it; ``desk_labels``: those of ``labels`` that they set. ``ailing``:
+    why others of its class come before it, or it is in quarantine; "" where it is well.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Device:
     lease: Lease | None = None
     drain: Drain | None = None
     desk_labels: dict[str, str] = field(default_factory=dict)
+    ailing: str = ""
 
     def open_to(self, user: str) -> bool:
         """Whether no lease keeps it from the work of ``user``."""

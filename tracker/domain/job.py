@@ -68,7 +68,8 @@ class JobSpec:
     """What a person asked for. ``max_trials`` and ``budget_s`` (seconds of tuning): 0 is no limit of that kind.
 
     ``priority``: each step doubles the part of device time that it gets beside others. ``device_class``: of the pool
-    this class alone, "" for each that it has; of a job that is kept always its own, like the limits.
+    this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
+    is different from the device's target, see ``target.overridden``.
     """
 
     kind: JobKind | None
@@ -84,6 +85,7 @@ class JobSpec:
     plan: TimingPlan | None = None
     priority: int = 0
     device_class: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,11 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """A row of the closing table. ``tuned_s`` equals ``untuned_s`` where the untuned schedule was kept."""
+    """A row of the closing table. ``tuned_s`` equals ``untuned_s`` where the untuned schedule was kept.
+
+    ``max_abs_diff``: of its winner against the untuned kernel, None where they were not compared by themselves.
+    ``wrong_result``: they differed, and the untuned kernel is in the package.
+    """
 
     name: str
     weight: int
@@ -122,6 +128,8 @@ class TaskResult:
     untuned_s: float
     tuned_s: float
     kept_untuned: bool = False
+    max_abs_diff: float | None = None
+    wrong_result: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,9 @@ class JobResult:
 
     Latencies in seconds: of the whole model on ``device_name``, or without one the weighted sum of
     its tasks, where no device could run whole models (``note`` says why). The search of ``taught_tasks`` tasks began
-    with records of the device classes ``taught_by``.
+    with records of the device classes ``taught_by``. There each winner was compared with its
+    untuned kernel: ``kernels_compared`` of them, of which ``kernels_equal`` were; ``max_abs_diff``, the tolerances
+    and ``outputs_equal`` are of all of them.
     """
 
     files: tuple[PackageFile, ...] = ()
@@ -152,6 +162,8 @@ class JobResult:
     kept_untuned: bool = False
     taught_by: tuple[str, ...] = ()
     taught_tasks: int = 0
+    kernels_compared: int = 0
+    kernels_equal: int = 0
 
 
 @dataclass(frozen=True)

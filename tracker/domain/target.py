@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from protos.device import CpuCluster, Fingerprint
 from tracker.domain.errors import InvalidRequest
 
-__all__ = ["DerivedTarget", "derive_target"]
+__all__ = ["DerivedTarget", "derive_target", "overridden"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,16 @@ _X86_NEEDS: dict[str, tuple[str, ...]] = {
     "icelake-client": _ICELAKE,
     "icelake-server": _ICELAKE,
     "tigerlake": (*_ICELAKE, "avx512_vp2intersect"),
+    "goldmont": (*_V2, "movbe"),
+    "goldmont-plus": (*_V2, "movbe"),
+    "tremont": (*_V2, "gfni", "movbe"),
+    "gracemont": (*_V3, "avx_vnni", "gfni", "vaes"),
+    "rocketlake": _ICELAKE,
     "alderlake": (*_V3, "avx_vnni", "gfni", "vaes"),
     "raptorlake": (*_V3, "avx_vnni", "gfni", "vaes"),
     "meteorlake": (*_V3, "avx_vnni", "gfni", "vaes"),
+    "arrowlake": (*_V3, "avx_vnni", "gfni", "vaes"),
+    "lunarlake": (*_V3, "avx_vnni", "gfni", "vaes"),
     "sapphirerapids": (*_ZEN4, "amx_bf16", "amx_int8", "amx_tile", "avx512_fp16", "avx_vnni"),
     "emeraldrapids": (*_ZEN4, "amx_bf16", "amx_int8", "amx_tile", "avx512_fp16", "avx_vnni"),
     "graniterapids": (*_ZEN4, "amx_bf16", "amx_fp16", "amx_int8", "amx_tile", "avx512_fp16", "avx_vnni"),
@@ -65,6 +72,8 @@ _INTEL_6 = {
     0x6A: "icelake-server", 0x6C: "icelake-server", 0x7D: "icelake-client", 0x7E: "icelake-client",
     0x8C: "tigerlake", 0x8D: "tigerlake", 0x8F: "sapphirerapids", 0xCF: "emeraldrapids",
     0xAD: "graniterapids", 0xAE: "graniterapids", 0x97: "alderlake", 0x9A: "alderlake",
+    0xA7: "rocketlake", 0xBE: "gracemont", 0x5C: "goldmont", 0x5F: "goldmont", 0x7A: "goldmont-plus",
+    0x86: "tremont", 0x96: "tremont", 0x9C: "tremont", 0xC5: "arrowlake", 0xC6: "arrowlake", 0xBD: "lunarlake",
     0xB7: "raptorlake", 0xBA: "raptorlake", 0xBF: "raptorlake", 0xAA: "meteorlake", 0xAC: "meteorlake",
 }  # fmt: skip
 
@@ -72,21 +81,34 @@ _INTEL_6 = {
 _ARM_PARTS = {
     ("0x41", "0xc05"): "cortex-a5", ("0x41", "0xc07"): "cortex-a7", ("0x41", "0xc08"): "cortex-a8",
     ("0x41", "0xc09"): "cortex-a9", ("0x41", "0xc0d"): "cortex-a17", ("0x41", "0xc0e"): "cortex-a17",
-    ("0x41", "0xc0f"): "cortex-a15", ("0x41", "0xd03"): "cortex-a53", ("0x41", "0xd04"): "cortex-a35",
-    ("0x41", "0xd05"): "cortex-a55", ("0x41", "0xd07"): "cortex-a57", ("0x41", "0xd08"): "cortex-a72",
-    ("0x41", "0xd09"): "cortex-a73", ("0x41", "0xd0a"): "cortex-a75", ("0x41", "0xd0b"): "cortex-a76",
-    ("0x41", "0xd0c"): "neoverse-n1", ("0x41", "0xd0d"): "cortex-a77", ("0x41", "0xd40"): "neoverse-v1",
-    ("0x41", "0xd41"): "cortex-a78", ("0x41", "0xd44"): "cortex-x1", ("0x41", "0xd46"): "cortex-a510",
-    ("0x41", "0xd47"): "cortex-a710", ("0x41", "0xd48"): "cortex-x2", ("0x41", "0xd49"): "neoverse-n2",
-    ("0x41", "0xd4b"): "cortex-a78c", ("0x41", "0xd4d"): "cortex-a715", ("0x41", "0xd4e"): "cortex-x3",
-    ("0x41", "0xd4f"): "neoverse-v2", ("0x46", "0x001"): "a64fx", ("0x4e", "0x004"): "carmel",
-    ("0x51", "0x802"): "cortex-a75", ("0x51", "0x803"): "cortex-a55", ("0x51", "0x804"): "cortex-a76",
-    ("0x51", "0x805"): "cortex-a55", ("0x61", "0x022"): "apple-a14", ("0x61", "0x023"): "apple-a14",
-    ("0xc0", "0xac3"): "ampere1",
+    ("0x41", "0xc0f"): "cortex-a15", ("0x41", "0xd02"): "cortex-a34", ("0x41", "0xd03"): "cortex-a53",
+    ("0x41", "0xd04"): "cortex-a35", ("0x41", "0xd05"): "cortex-a55", ("0x41", "0xd06"): "cortex-a65",
+    ("0x41", "0xd07"): "cortex-a57", ("0x41", "0xd08"): "cortex-a72", ("0x41", "0xd09"): "cortex-a73",
+    ("0x41", "0xd0a"): "cortex-a75", ("0x41", "0xd0b"): "cortex-a76", ("0x41", "0xd0c"): "neoverse-n1",
+    ("0x41", "0xd0d"): "cortex-a77", ("0x41", "0xd0e"): "cortex-a76ae", ("0x41", "0xd40"): "neoverse-v1",
+    ("0x41", "0xd41"): "cortex-a78", ("0x41", "0xd42"): "cortex-a78ae", ("0x41", "0xd44"): "cortex-x1",
+    ("0x41", "0xd46"): "cortex-a510", ("0x41", "0xd47"): "cortex-a710", ("0x41", "0xd48"): "cortex-x2",
+    ("0x41", "0xd49"): "neoverse-n2", ("0x41", "0xd4a"): "neoverse-e1", ("0x41", "0xd4b"): "cortex-a78c",
+    ("0x41", "0xd4c"): "cortex-x1c", ("0x41", "0xd4d"): "cortex-a715", ("0x41", "0xd4e"): "cortex-x3",
+    ("0x41", "0xd4f"): "neoverse-v2", ("0x41", "0xd80"): "cortex-a520", ("0x41", "0xd81"): "cortex-a720",
+    ("0x41", "0xd82"): "cortex-x4", ("0x41", "0xd84"): "neoverse-v3", ("0x41", "0xd85"): "cortex-x925",
+    ("0x41", "0xd87"): "cortex-a725", ("0x41", "0xd8e"): "neoverse-n3", ("0x42", "0x516"): "thunderx2t99",
+    ("0x43", "0x0a1"): "thunderxt88", ("0x43", "0x0af"): "thunderx2t99", ("0x46", "0x001"): "a64fx",
+    ("0x48", "0xd01"): "tsv110", ("0x4e", "0x004"): "carmel", ("0x51", "0x001"): "oryon-1",
+    ("0x51", "0x800"): "cortex-a73", ("0x51", "0x801"): "cortex-a53", ("0x51", "0x802"): "cortex-a75",
+    ("0x51", "0x803"): "cortex-a55", ("0x51", "0x804"): "cortex-a76", ("0x51", "0x805"): "cortex-a55",
+    ("0x51", "0xc00"): "falkor", ("0x61", "0x022"): "apple-a14", ("0x61", "0x023"): "apple-a14",
+    ("0x61", "0x032"): "apple-a15", ("0x61", "0x033"): "apple-a15", ("0x6d", "0xd49"): "neoverse-n2",
+    ("0xc0", "0xac3"): "ampere1", ("0xc0", "0xac4"): "ampere1a",
 }  # fmt: skip
 
 #: Of these the 32-bit ones.
 ARMV7_PARTS = {"cortex-a5", "cortex-a7", "cortex-a8", "cortex-a9", "cortex-a15", "cortex-a17"}
+#: 64-bit ones that may run 32-bit programs, and that LLVM compiles such for.
+ARMV8_PARTS_IN_32_BIT = {
+    "cortex-a35", "cortex-a53", "cortex-a55", "cortex-a57", "cortex-a72", "cortex-a73", "cortex-a75", "cortex-a76",
+    "cortex-a77", "cortex-a78", "cortex-a78ae", "cortex-a78c", "cortex-x1", "neoverse-n1",
+}  # fmt: skip
 
 #: Feature of /proc/cpuinfo -> LLVM attribute, for kernels that ask the target by name.
 _AARCH64_ATTRIBUTES = {
@@ -94,7 +116,8 @@ _AARCH64_ATTRIBUTES = {
     "sve2": "sve2",
 }  # fmt: skip
 _HAS_SVE = {"a64fx", "neoverse-v1", "neoverse-v2", "neoverse-n2", "cortex-a510", "cortex-a710", "cortex-a715"}
-_HAS_SVE |= {"cortex-x2", "cortex-x3"}
+_HAS_SVE |= {"cortex-x2", "cortex-x3", "cortex-a520", "cortex-a720", "cortex-x4", "neoverse-v3", "cortex-x925"}
+_HAS_SVE |= {"cortex-a725", "neoverse-n3"}
 
 
 def derive_target(fingerprint: Fingerprint, threads: int) -> DerivedTarget:
@@ -112,6 +135,32 @@ def derive_target(fingerprint: Fingerprint, threads: int) -> DerivedTarget:
     options, origin = derive(fingerprint)
     target = {"kind": "llvm", **options, "num-cores": threads or max(1, fingerprint.cores)}
     return DerivedTarget(json.dumps(target), origin)
+
+
+def overridden(derived: str, wanted: str) -> str:
+    """``derived`` with the fields of ``wanted``, a JSON object, in place of its own; null takes one away.
+
+    Raises InvalidRequest for what is no object, and for a target that none of the boards of ``derived`` could run.
+    """
+    if not wanted:
+        return derived
+    try:
+        fields = json.loads(wanted)
+    except ValueError as error:
+        raise InvalidRequest(f"the target {wanted} is not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest(f'the target {wanted} is not a JSON object, as {{"mcpu": "cortex-a76"}} is')
+    own = json.loads(derived)
+    target = {name: value for name, value in {**own, **fields}.items() if value is not None}
+    if target.get("kind") != own["kind"]:
+        raise InvalidRequest(f"the target is of kind {target.get('kind')}, and the boards run {own['kind']} kernels")
+    if (arch := _arch(target)) != _arch(own):
+        raise InvalidRequest(f"the target is for {arch or 'no architecture'}, and the boards are {_arch(own)}")
+    return json.dumps(target)
+
+
+def _arch(target: dict[str, object]) -> str:
+    return str(target.get("mtriple", "")).partition("-")[0]
 
 
 def _strongest(fingerprint: Fingerprint) -> CpuCluster:
@@ -177,10 +226,11 @@ def _aarch64(fingerprint: Fingerprint) -> tuple[dict[str, object], str]:
 
 def _armv7l(fingerprint: Fingerprint) -> tuple[dict[str, object], str]:
     cluster = _strongest(fingerprint)
-    mcpu = _ARM_PARTS.get((cluster.implementer, cluster.part))
-    origin = (
-        f"MIDR part {cluster.part} of {cluster.implementer} is {mcpu}" if mcpu else "32-bit ARM, part not in the table"
-    )
+    mcpu = _ARM_PARTS.get((cluster.implementer, cluster.part), "")
+    if mcpu in ARMV7_PARTS | ARMV8_PARTS_IN_32_BIT:
+        origin = f"MIDR part {cluster.part} of {cluster.implementer} is {mcpu}"
+    else:
+        mcpu, origin = "", "32-bit ARM, part not in the table"
     options: dict[str, object] = {"mtriple": "armv7l-linux-gnueabihf", "mcpu": mcpu or "generic"}
     # A 64-bit part in 32-bit state lists asimd; a 32-bit one lists neon.
     vector = {"neon", "asimd"} & set(fingerprint.cpu_features)

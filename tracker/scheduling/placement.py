@@ -1,4 +1,7 @@
-"""Which device gets the next trial: the one that holds least, so that work spreads before prefetching deepens."""
+"""Which device gets the next trial: the one that holds least, so that work spreads before prefetching deepens.
+
+Devices that ail come after all others that have a free slot.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ class Placement:
     def __init__(self) -> None:
         self._slots: dict[str, int] = {}
         self._held: dict[str, int] = {}
-        self._by_held: list[OrderedDict[str, None]] = []
+        self._ails: dict[str, bool] = {}
+        #: By whether they ail, and then by how many trials they hold.
+        self._free: dict[bool, list[OrderedDict[str, None]]] = {False: [], True: []}
 
     @property
     def devices(self) -> int:
@@ -53,32 +58,40 @@ class Placement:
     def __contains__(self, device_id: str) -> bool:
         return device_id in self._slots
 
-    def put(self, device_id: str, slots: int, held: int, wants_more: bool | None = None) -> None:
-        """A device joined, or holds another number of trials than before.
+    def put(
+        self, device_id: str, slots: int, held: int, wants_more: bool | None = None, *, ailing: bool = False
+    ) -> None:
+        """A device joined, or holds another number of trials than before, or feels otherwise.
 
         ``wants_more``: it has a free slot, as far as whoever places trials is concerned; None: as ``held`` says.
         """
         self.remove(device_id)
-        self._slots[device_id], self._held[device_id] = slots, held
+        self._slots[device_id], self._held[device_id], self._ails[device_id] = slots, held, ailing
         if held < slots if wants_more is None else wants_more:
-            while len(self._by_held) <= held:
-                self._by_held.append(OrderedDict())
-            self._by_held[held][device_id] = None
+            by_held = self._free[ailing]
+            while len(by_held) <= held:
+                by_held.append(OrderedDict())
+            by_held[held][device_id] = None
 
     def remove(self, device_id: str) -> None:
         """A device left, or takes no new work. Unknown ones are ignored."""
         if self._slots.pop(device_id, None) is not None:
-            held = self._held.pop(device_id)
-            if held < len(self._by_held):
-                self._by_held[held].pop(device_id, None)
+            held, by_held = self._held.pop(device_id), self._free[self._ails.pop(device_id)]
+            if held < len(by_held):
+                by_held[held].pop(device_id, None)
+
+    def ails(self, device_id: str) -> bool:
+        """As it was put; raises KeyError for an unknown one."""
+        return self._ails[device_id]
 
     def least_held(self, avoid: Collection[str] = ()) -> str | None:
         """A device with a free slot that holds least, the longest waiting of such, none of ``avoid``.
 
-        None where all are full.
+        One that ails only where no other has a free slot; None where all are full.
         """
-        for bucket in self._by_held:
-            for device_id in bucket:
-                if device_id not in avoid:
-                    return device_id
+        for ailing in (False, True):
+            for bucket in self._free[ailing]:
+                for device_id in bucket:
+                    if device_id not in avoid:
+                        return device_id
         return None

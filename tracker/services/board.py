@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from tracker.domain import Device, DeviceState, Telemetry
+from tracker.domain import Device, DeviceState, Outcome, Telemetry
 from tracker.domain.utilisation import Utilisation
+from tracker.scheduling.health import SUSPECT, ailment
 from tracker.services.sealed import SealedRequest
 
 __all__ = ["Acknowledge", "Board", "BoardListener", "Cancel", "Order"]
@@ -41,6 +42,7 @@ class Board:
 
     ``heard_at`` is in unix seconds, ``silent_since`` and ``stored_at`` are of the fleet's monotonic clock.
     ``refusals``: how often in a row it gave a trial back; ``quarantined``: for that it gets none for a while.
+    ``failures``: how many trials in a row failed on it. ``free_bytes``: memory that the next trial finds free.
     ``draining``: its agent's word; a drain that a person ordered is its device's.
     ``slots``: trials that it is given at once; up to ``short_slots`` while they are short.
     """
@@ -66,12 +68,15 @@ class Board:
         self.connected = True
         self.quarantined = False
         self.refusals = 0
+        self.failures = 0
         self.heard_at = now
         self.silent_since = monotonic
         self.telemetry: Telemetry | None = device.telemetry
         self.measured = device.measured
         self._utilisation = Utilisation(now)
         self._executing: tuple[str, float] | None = None
+        self._executing_bytes = 0
+        self.free_bytes = self.telemetry.memory_available_bytes if self.telemetry else None
         self.stored_at = monotonic
 
     @property
@@ -86,6 +91,27 @@ class Board:
     def drains(self) -> bool:
         """It takes no new work until its agent starts again, or a person says so."""
         return self.draining or self.device.drain is not None
+
+    @property
+    def ailing(self) -> str:
+        """Why other boards come first; "" where it is well."""
+        if self.quarantined:
+            return f"in quarantine, it gave back {self.refusals} trials in a row"
+        return ailment(self.telemetry, self.failures)
+
+    def answered(self, outcome: Outcome | None) -> None:
+        """It measured a trial, with whatever outcome."""
+        if outcome in SUSPECT:
+            self.failures += 1
+        elif outcome is Outcome.OK:
+            self.failures = 0
+
+    def feels(self, telemetry: Telemetry) -> None:
+        """A reading of its sensors came."""
+        self.telemetry = telemetry
+        free = telemetry.memory_available_bytes
+        # A reading in the middle of a kernel lacks what that kernel has, and will have given back.
+        self.free_bytes = None if free is None else free + self._executing_bytes
 
     @property
     def state(self) -> DeviceState:
@@ -109,15 +135,15 @@ class Board:
             self._open = True
         return self._open
 
-    def began(self, trial_id: str, now: float) -> None:
-        """The board executes a trial from now on."""
-        self._executing = (trial_id, now)
+    def began(self, trial_id: str, now: float, memory_bytes: int = 0) -> None:
+        """The board executes a trial from now on, which takes so much memory."""
+        self._executing, self._executing_bytes = (trial_id, now), memory_bytes
 
     def ended(self, trial_id: str, now: float, used_s: float | None) -> None:
         """A trial left the board after ``used_s`` of executing; None: as far as is known here."""
         if self._executing is not None and self._executing[0] == trial_id:
             used_s = now - self._executing[1] if used_s is None else used_s
-            self._executing = None
+            self._executing, self._executing_bytes = None, 0
         if used_s:
             self._utilisation.add(now, used_s)
             self._mean_s += (_RECENT if self._mean_s else 1.0) * (used_s - self._mean_s)
@@ -138,6 +164,7 @@ class Board:
             held=len(self.held),
             measured=self.measured,
             utilisation=self.utilised(now),
+            ailing=self.ailing if self.connected else "",
         )
 
 
@@ -152,3 +179,6 @@ class BoardListener(Protocol):
 
     def stopped(self, board: Board) -> None:
         """A board takes no new work; what it holds it still answers."""
+
+    def felt(self, board: Board) -> None:
+        """A reading of a board's sensors came."""

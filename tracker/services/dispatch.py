@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from tracker.domain import Capacity
 from tracker.scheduling.fair_share import FairShare
+from tracker.scheduling.memory import SHARE, fits, no_room
 from tracker.scheduling.placement import Placement, Selection
 from tracker.services.board import Board
 from tracker.services.fleet import Fleet
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 QUARANTINE_REFUSALS = 3
 #: The first quarantine and the longest; each is twice the one before, until the board answers a trial.
 QUARANTINE_S = (2.0, 60.0)
+#: So long a trial waits for a board to have memory for it.
+MEMORY_PATIENCE_S = 60.0
 
 
 class _Group:
@@ -118,7 +121,7 @@ class Dispatch:
 
     def _offer(self, group: _Group, board: Board) -> None:
         if group.admits(board):
-            group.placement.put(board.id, board.slots, len(board.held), board.wants_more)
+            group.placement.put(board.id, board.slots, len(board.held), board.wants_more, ailing=bool(board.ailing))
         else:
             group.placement.remove(board.id)
 
@@ -164,19 +167,46 @@ class Dispatch:
         for stream in list(self.streams()):
             self.pump(stream)
 
+    def felt(self, board: Board) -> None:
+        """A board is well or ails, or has more or less memory free than before."""
+        ailing = bool(board.ailing)
+        if any(board.id in g.placement and g.placement.ails(board.id) != ailing for g in self._groups.values()):
+            self._hold_changed(board)
+        self.fill(board)
+
     def untried(self, pending: Pending) -> bool:
         """Whether a connected board that fits has not yet given the trial back."""
-        stream = pending.stream
+        need = pending.request.memory_bytes
         return any(
-            board.id not in pending.refused_by
-            and not board.drains
-            and board.device.open_to(stream.user)
-            and stream.selection.admits(board.device)
-            for board in self._fleet.connected()
+            board.id not in pending.refused_by and fits(need, board.free_bytes) for board in self._open_to(pending)
         )
 
+    def without_room(self, now: float) -> list[tuple[Pending, str]]:
+        """Queued trials that no board has memory for, and why: none ever will have, or none had for a while."""
+        given_up = []
+        for pending in [p for stream in self.streams() for p in stream.waiting() if not self._fits_anywhere(p)]:
+            boards = [(b.device.name, b.free_bytes, b.device.fingerprint.memory_bytes) for b in self._open_to(pending)]
+            reason, never = no_room(pending.request.memory_bytes, boards)
+            pending.cramped_s = (pending.cramped_s or now) if reason else 0.0
+            if reason and (never or now - pending.cramped_s >= MEMORY_PATIENCE_S):
+                given_up.append((pending, reason))
+        return given_up
+
+    def _open_to(self, pending: Pending) -> Iterator[Board]:
+        stream = pending.stream
+        for board in self._fleet.connected():
+            if not board.drains and board.device.open_to(stream.user) and stream.selection.admits(board.device):
+                yield board
+
+    def _fits_anywhere(self, pending: Pending) -> bool:
+        return pending.request.memory_bytes <= SHARE * self._fleet.least_free_bytes
+
     def _avoided(self, pending: Pending) -> Collection[str]:
-        return pending.refused_by if pending.refused_by and self.untried(pending) else ()
+        refused = pending.refused_by if pending.refused_by and self.untried(pending) else ()
+        if self._fits_anywhere(pending):
+            return refused
+        need = pending.request.memory_bytes
+        return {*refused, *(board.id for board in self._fleet.connected() if not fits(need, board.free_bytes))}
 
     def fill(self, board: Board) -> None:
         """Give a board's free slots to those whose turn it is."""
@@ -227,7 +257,7 @@ class Dispatch:
             self._hold_changed(board)
 
     def _hold_changed(self, board: Board) -> None:
-        held, wants_more = len(board.held), board.wants_more
+        held, wants_more, ailing = len(board.held), board.wants_more, bool(board.ailing)
         for group in self._groups.values():
             if board.id in group.placement:
-                group.placement.put(board.id, board.slots, held, wants_more)
+                group.placement.put(board.id, board.slots, held, wants_more, ailing=ailing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class Fleet:
         self._pools: dict[str, Pool] = {pool.name: pool for pool in BUILT_IN_POOLS}
         self._writes: set[asyncio.Task[None]] = set()
         self._listener: BoardListener | None = None
+        self._least_free: float | None = None
 
     async def load(self, listener: BoardListener) -> None:
         """Take up what the store holds; every device is lost until it joins again."""
@@ -65,7 +67,9 @@ class Fleet:
         for device in await self._store.call(lambda s: s.devices()):
             self._ids[device.name] = device.id
             self._agent_labels[device.id] = device.labels
-            self._known[device.id] = self._ordered(replace(device, state=DeviceState.LOST, held=0, utilisation=0.0))
+            self._known[device.id] = self._ordered(
+                replace(device, state=DeviceState.LOST, held=0, utilisation=0.0, ailing="")
+            )
         self._end_leases()
 
     @property
@@ -95,6 +99,7 @@ class Fleet:
         device = self._describe(join, now)
         board = Board(device, max(1, join.slots), send, now, self._monotonic(), join.short_slots)
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
+        self._least_free = None
         log.info("%s joined: class %s, pools %s", device.name, device.device_class, ", ".join(device.pools))
         self._keep(board)
         return board
@@ -150,7 +155,26 @@ class Fleet:
     def heard(self, board: Board, telemetry: Telemetry | None = None) -> None:
         board.heard_at, board.silent_since = self._clock(), self._monotonic()
         if telemetry is not None:
-            board.telemetry = telemetry
+            before = board.free_bytes
+            board.feels(telemetry)
+            self._free_changed(before, board.free_bytes)
+            if self._listener and board.connected:
+                self._listener.felt(board)
+
+    def _free_changed(self, before: int | None, now: int | None) -> None:
+        # Without a look at every board each time that one of them tells.
+        if before == self._least_free:
+            self._least_free = None
+        elif self._least_free is not None and now is not None:
+            self._least_free = min(self._least_free, now)
+
+    @property
+    def least_free_bytes(self) -> float:
+        """Of the connected boards that tell, the memory of the one with least; infinite where none tells."""
+        if self._least_free is None:
+            told = [board.free_bytes for board in self._boards.values() if board.free_bytes is not None]
+            self._least_free = min(told, default=math.inf)
+        return self._least_free
 
     def drain(self, board: Board) -> None:
         """The board takes no new work from now on."""
@@ -167,6 +191,7 @@ class Fleet:
         board.connected = False
         if self._boards.get(board.id) is board:
             del self._boards[board.id]
+            self._least_free = None
         log.info("%s lost: %s", board.device.name, reason)
         if self._listener:
             self._listener.left(board)

@@ -15,6 +15,7 @@ from tracker.domain import Job, JobKind, JobSpec, JobState, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.job import ENGINES, check_priority
 from tracker.domain.job_life import WAITING, cancelled
+from tracker.domain.target import overridden
 from tracker.scheduling.budget_shares import shared
 from tracker.scheduling.tuned_classes import tuned_classes
 from tracker.services.artifacts import ArtifactStore
@@ -73,7 +74,7 @@ class Jobs:
                 spec=replace(share, model=replace(spec.model, inline=b"")),
                 phase=f"{WAITING}; its turn comes after {jobs[-1].id}" if jobs else WAITING,
                 created_unix_s=now,
-                target=device.target,
+                target=overridden(device.target, spec.target),
                 device_class=device.device_class,
                 group=group,
             )

@@ -251,10 +251,19 @@ class Measuring:
         self._requeue(board, held, "the board was lost")
         self._dispatch.pump_all()
 
+    def felt(self, board: Board) -> None:
+        self._dispatch.felt(board)
+
+    def tick(self) -> None:
+        """To be called about once a second: answers trials that no board has memory for."""
+        for pending, reason in self._dispatch.without_room(self._clock()):
+            self._unplaceable(pending, reason)
+
     def started(self, board: Board, trial_id: str) -> None:
         """The board executes a trial from now on."""
         if trial_id in board.held:
-            board.began(trial_id, self._clock())
+            pending = self._trials.get(trial_id)
+            board.began(trial_id, self._clock(), pending.request.memory_bytes if pending else 0)
 
     def give_back(self, board: Board, trial_ids: tuple[str, ...], reason: str) -> None:
         """The board did not run these. They go to other boards; one that drains is no worse for it."""
@@ -278,7 +287,9 @@ class Measuring:
                 pending.refusals += 1
                 pending.refused_by.add(board.id)
             if self._has_no_place(pending, board):
-                self._unplaceable(pending, f"the last was {board.device.name}: {reason}")
+                tries = pending.losses + pending.refusals
+                last = f"the last was {board.device.name}: {reason}"
+                self._unplaceable(pending, f"{tries} boards in a row were lost with it or gave it back, {last}")
                 continue
             pending.state = TrialState.QUEUED
             pending.stream.queue.appendleft(pending)
@@ -293,9 +304,7 @@ class Measuring:
         tries = pending.losses + pending.refusals
         return tries >= MAX_LOSSES and board.connected and not self._dispatch.untried(pending)
 
-    def _unplaceable(self, pending: Pending, last: str) -> None:
-        tries = pending.losses + pending.refusals
-        detail = f"{tries} boards in a row were lost with it or gave it back, {last}"
+    def _unplaceable(self, pending: Pending, detail: str) -> None:
         self._settle(
             pending,
             Measurement(
@@ -311,6 +320,7 @@ class Measuring:
     def result(self, board: Board, measurement: Measurement) -> None:
         """A board answers. Acknowledged when it is stored, at once when nobody waits for it."""
         trial_id = measurement.trial_id
+        board.answered(measurement.outcome)
         pending = self._trials.get(trial_id)
         if pending is not None and pending.board is board and measurement.outcome in (None, Outcome.CANCELLED):
             board.send(Acknowledge((trial_id,)))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 
 from tracker.domain import JobTimeline, Record, RecordFilter, TimelineSums
-from tracker.domain.errors import InvalidRequest
+from tracker.domain.errors import InvalidRequest, NotFound
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
 from tracker.store import Store
 
 __all__ = ["Records"]
+
+log = logging.getLogger(__name__)
 
 #: One call of the store is over in some ten milliseconds, so that measurements are stored meanwhile.
 _PAGE = 500
@@ -37,6 +40,17 @@ class Records:
             if not after:
                 return
             left = None if left is None else left - len(page)
+
+    async def refute(self, trial_id: str, detail: str) -> int:
+        """What was measured of this trial's kernel is a wrong result from now on; see Store.refute.
+
+        How many records that were. Raises NotFound where no candidate of that trial was recorded.
+        """
+        refuted = await self._store.call(lambda s: s.refute(trial_id, detail))
+        if refuted is None:
+            raise NotFound(f"there is no record of a candidate '{trial_id}'")
+        log.warning("%d records of trial %s's kernel are wrong results: %s", refuted, trial_id, detail)
+        return refuted
 
     async def timeline(self, job_id: str) -> JobTimeline:
         """Where the time of the job's trials went, so far."""

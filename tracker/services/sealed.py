@@ -30,6 +30,7 @@ class SealedRequest:
 
     ``named`` are the digests of the files that a board fetches from here; ``carried`` files that are to be stored
     here before a board is asked, and to be fetched like those. A small library is neither: it goes with the payload.
+    ``memory_bytes``: what its tensors and files take on a board.
     """
 
     trial_id: str
@@ -40,3 +41,4 @@ class SealedRequest:
     payload: Payload
     named: tuple[str, ...] = ()
     carried: tuple[Artifact, ...] = ()
+    memory_bytes: int = 0

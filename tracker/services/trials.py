@@ -47,6 +47,7 @@ class Pending:
         "account",
         "board",
         "context",
+        "cramped_s",
         "losses",
         "queued_s",
         "refusals",
@@ -71,6 +72,8 @@ class Pending:
         self.refusals = 0
         self.refused_by: set[str] = set()
         self.to_ack: list[Board] = []
+        #: Since when no board has memory for it; 0: one has.
+        self.cramped_s = 0.0
 
     @property
     def id(self) -> str:

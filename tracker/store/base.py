@@ -101,6 +101,13 @@ class Store(Protocol):
         Measurement outputs are not kept. A record of engine "untuned" sets its task's baseline and is no trial.
         """
 
+    def refute(self, trial_id: str, detail: str) -> int | None:
+        """The kernel of this trial answers wrongly: its OK records are WRONG_RESULT with ``detail`` from now on.
+
+        Those are all of the same workload, target, device class and trace; they have no timings any more, and count
+        as failed in their tasks. How many they were; None where there is no such trial, or it is an untuned one.
+        """
+
     def record(self, trial_id: str) -> Record | None:
         """The record of one trial."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import statistics
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -38,6 +39,11 @@ _TOGETHER = (64, 16, 4, 1)
 _COUNT_TASK = """UPDATE tasks SET trials = trials + :trials, failed = failed + :failed,
     best_s = CASE WHEN :best IS NULL THEN best_s WHEN best_s = 0 OR :best < best_s THEN :best ELSE best_s END
     WHERE id = :task"""
+_ALIKE = """SELECT r.number, r.job, r.task FROM records r JOIN records k ON k.trial_id = ? AND k.trace = r.trace
+    AND k.workload = r.workload AND k.target = r.target AND k.device_class = r.device_class WHERE r.outcome = ?"""
+_REFUTE = "UPDATE records SET outcome = ?, detail = ?, cut_short = 0, median_s = NULL, run_secs = ? WHERE number = ?"
+_COUNT_REFUTED = """UPDATE tasks SET failed = failed + ?, best_s = coalesce(
+    (SELECT min(median_s) FROM records WHERE job = ? AND task = ? AND engine IS NOT ?), 0) WHERE id = ?"""
 _TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, {", ".join(STEPS)} FROM records
     WHERE job = (SELECT number FROM jobs WHERE id = ?) AND number > ? ORDER BY number LIMIT ?"""
 _plan_text = functools.lru_cache(100)(encode)
@@ -103,6 +109,19 @@ class RecordTable:
         for some in _parts(rows):
             sql = _INSERT + ", ".join([_ROW] * len(some))
             self._db.conn.execute(sql, [value for row in some for value in row])
+
+    def refute(self, trial_id: str, detail: str) -> int | None:
+        with self._recording():
+            kernel = self._db.conn.execute("SELECT trace FROM records WHERE trial_id = ?", [trial_id]).fetchone()
+            if kernel is None or kernel[0] is None:
+                return None
+            alike = self._db.conn.execute(_ALIKE, [trial_id, Outcome.OK.value]).fetchall()
+            wrong = (Outcome.WRONG_RESULT.value, detail, pack_secs(()))
+            self._db.conn.executemany(_REFUTE, [(*wrong, number) for number, _, _ in alike])
+            untuned = self._words.number("untuned")
+            for (job, task), refuted in Counter((job, task) for _, job, task in alike).items():
+                self._db.conn.execute(_COUNT_REFUTED, [refuted, job, task, untuned, self._words.word(task)])
+            return len(alike)
 
     def record(self, trial_id: str) -> Record | None:
         sql = f"SELECT {', '.join(COLUMNS)} FROM records WHERE trial_id = ?"

@@ -14,14 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tracker.domain import Measurement, Outcome, Record, TimingPlan, Trial
+from tracker.tuning.building.batch import build_all
 from tracker.tuning.building.builder import for_schedules
-from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
+from tracker.tuning.building.pool import BuilderPool, BuildRequest
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.kernel_requests import kernel_request
 from tracker.tuning.loop import TaskState, median
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 
-__all__ = ["FINAL_PLAN", "Finalist", "Winner", "play_finals"]
+__all__ = ["FINAL_PLAN", "Finalist", "Winner", "play_finals", "slowest_s"]
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +44,16 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Winner:
-    """A task's schedule in the package. ``trace`` is empty where the untuned one was kept; 0 s: never measured."""
+    """A task's schedule in the package. ``trace`` is empty where the untuned one was kept; 0 s: never measured.
+
+    ``trial_id``: of a record with that trace.
+    """
 
     task: TaskState
     trace: str
     tuned_s: float
     untuned_s: float
+    trial_id: str = ""
 
 
 def play_finals(
@@ -83,7 +88,8 @@ def play_finals(
             timed = {finalist.trace: finalist.seconds for finalist in field[task.id]}
         untuned = timed.get("", task.untuned_s)
         best = min(timed, key=lambda trace: timed[trace], default="")
-        winners.append(Winner(task, best, timed.get(best, 0.0), untuned))
+        trial_id = next((r.trial_id for r in records.get(task.workload, ()) if best and r.trace == best), "")
+        winners.append(Winner(task, best, timed.get(best, 0.0), untuned, trial_id))
     return winners
 
 
@@ -113,28 +119,18 @@ def _measure(
     target: str,
 ) -> dict[str, float]:
     """Seconds a call of each finalist that ran."""
-    events: queue.SimpleQueue[object] = queue.SimpleQueue()
-    builders.deliver_to(events.put)
-    for key, (_, finalist) in contested.items():
-        builders.submit(BuildRequest(key, finalist.module, for_schedules(target) if finalist.trace else target))
-    libraries: dict[str, bytes] = {}
-    unbuilt = set(contested)
+    requests = [
+        BuildRequest(key, finalist.module, for_schedules(target) if finalist.trace else target)
+        for key, (_, finalist) in contested.items()
+    ]
     # All built first, then measured: nothing compiles on this host while the finals are timed.
-    while unbuilt:
-        event = events.get()
-        if isinstance(event, PoolEnded):
-            raise SessionOver("the builders' parent process ended")
-        if isinstance(event, Built) and event.id in unbuilt:
-            unbuilt.discard(event.id)
-            if event.outcome is Outcome.OK:
-                libraries[event.id] = event.library
-    if not libraries:
-        return {}
-    return _time(libraries, contested, events, open_stream)
+    built = build_all(builders, requests)
+    libraries = {key: each.library for key, each in built.items() if each.outcome is Outcome.OK}
+    return _time(libraries, contested, open_stream) if libraries else {}
 
 
-def _slowest_s(task: TaskState) -> float:
-    """Twice the slowest finalist that may come: the untuned schedule, or the first trial that ran."""
+def slowest_s(task: TaskState) -> float:
+    """Seconds a call: twice the slowest finalist that may come: the untuned schedule, or the first trial that ran."""
     ran = [seconds for seconds in (task.untuned_s, *task.history) if seconds != float("inf")]
     return 2 * max(ran, default=1.0)
 
@@ -142,16 +138,16 @@ def _slowest_s(task: TaskState) -> float:
 def _time(
     libraries: Mapping[str, bytes],
     contested: Mapping[str, tuple[TaskState, Finalist]],
-    events: queue.SimpleQueue[object],
     open_stream: Callable[[Callable[[object], None]], MeasureStream],
 ) -> dict[str, float]:
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
     stream = open_stream(events.put)
     results: dict[str, float] = {}
     unanswered = set(libraries)
     try:
         for key, library in libraries.items():
             task = contested[key][0]
-            stream.measure(Trial(kernel_request(key, library, task.arguments, FINAL_PLAN, _slowest_s(task))))
+            stream.measure(Trial(kernel_request(key, library, task.arguments, FINAL_PLAN, slowest_s(task))))
         while unanswered:
             event = events.get()
             if isinstance(event, StreamRefused):

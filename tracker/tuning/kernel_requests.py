@@ -22,10 +22,12 @@ def kernel_request(
     plan: TimingPlan,
     slowest_s: float,
     hopeless_s: float = 0.0,
+    outputs: Sequence[int] = (),
 ) -> MeasureRequest:
     """The request that times one built kernel called with ``arguments``.
 
     ``slowest_s`` is the longest call worth waiting for, ``hopeless_s`` the longest worth repeating (0: any).
+    ``outputs``: positions of arguments whose values come back.
     """
     return MeasureRequest(
         trial_id=trial_id,
@@ -34,6 +36,7 @@ def kernel_request(
             library=Artifact(hashlib.sha256(library).hexdigest(), len(library), library),
             entry="main",
             args=tuple(arguments),
+            outputs=tuple(outputs),
         ),
         plan=plan,
         limits=replace(_limits(slowest_s, plan, _WORKSPACE_BYTES + 4 * _bytes_of(arguments)), hopeless_s=hopeless_s),

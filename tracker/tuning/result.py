@@ -6,15 +6,20 @@ from collections.abc import Mapping, Sequence
 
 from tracker.domain import JobResult, PackageFile, TaskResult
 from tracker.tuning.finals import Winner
+from tracker.tuning.kernel_verification import KernelVerdict
 from tracker.tuning.verification import Verdict
 
 __all__ = ["job_result", "latency_of"]
 
 
-def latency_of(verdict: Verdict | str) -> Mapping[str, object]:
-    """What the package's manifest says of its latency. ``verdict`` is a reason where there is none."""
+def latency_of(verdict: Verdict | str, kernels: Sequence[KernelVerdict] = ()) -> Mapping[str, object]:
+    """What the package's manifest says of its latency. ``verdict`` is a reason where there is none; then ``kernels``
+    tell of the winners one by one.
+    """
     if isinstance(verdict, str):
-        return {"note": verdict}
+        compared, equal, difference = _told(kernels)
+        told = {"kernels_compared": compared, "kernels_equal": equal, "max_abs_diff": difference}
+        return {"note": verdict, **(told if compared else {})}
     return {
         "untuned_s": verdict.untuned_s,
         "tuned_s": verdict.shipped_s,
@@ -24,29 +29,30 @@ def latency_of(verdict: Verdict | str) -> Mapping[str, object]:
     }
 
 
-def job_result(winners: Sequence[Winner], verdict: Verdict | str, files: list[PackageFile]) -> JobResult:
-    """The result that the job is stored with; what a person must know besides stands in its note."""
+def _told(kernels: Sequence[KernelVerdict]) -> tuple[int, int, float]:
+    """How many ran beside their untuned kernels, how many of them were equal, the largest difference of all."""
+    differences = [kernel.max_abs_diff for kernel in kernels if kernel.max_abs_diff is not None]
+    return len(differences), sum(kernel.equal for kernel in kernels), max(differences, default=0.0)
+
+
+def job_result(
+    winners: Sequence[Winner],
+    verdict: Verdict | str,
+    files: list[PackageFile],
+    kernels: Sequence[KernelVerdict] = (),
+) -> JobResult:
+    """The result that the job is stored with; what a person must know besides stands in its note.
+
+    ``winners`` are those in the package. ``kernels``: verdicts on winners one by one, where ``verdict`` says why there
+    is none on the whole model.
+    """
     keep_untuned = isinstance(verdict, Verdict) and verdict.keep_untuned
-    tasks = tuple(
-        TaskResult(
-            name=w.task.name,
-            weight=w.task.weight,
-            flops=w.task.flops,
-            trials=len(w.task.history),
-            untuned_s=w.untuned_s,
-            tuned_s=w.untuned_s if keep_untuned else w.tuned_s,
-            kept_untuned=keep_untuned or not w.trace,
-        )
-        for w in winners
-    )
+    compared = {kernel.winner.task.id: kernel for kernel in kernels}
+    tasks = tuple(_task(winner, keep_untuned, compared.get(winner.task.id)) for winner in winners)
     notes = [f"{w.task.name} could not be searched ({w.task.fault})" for w in winners if w.task.fault]
     if isinstance(verdict, str):
         notes.insert(0, f"not run as a whole: {verdict}; the latency is the weighted sum of its tasks")
-        untuned_s, tuned_s = (
-            sum(t.weight * s for t, s in zip(tasks, column, strict=True))
-            for column in ([t.untuned_s for t in tasks], [t.tuned_s for t in tasks])
-        )
-        return JobResult(tuple(files), tasks, untuned_s, tuned_s, note="; ".join(notes))
+        return _sum_of_tasks(tasks, files, kernels, [*notes, *filter(None, map(_note, kernels))])
     if keep_untuned:
         why = "was not faster as a whole" if verdict.equal else "gave other answers than the untuned one"
         notes.insert(0, f"the tuned model {why}, so the package holds the untuned one")
@@ -63,3 +69,50 @@ def job_result(winners: Sequence[Winner], verdict: Verdict | str, files: list[Pa
         note="; ".join(notes),
         kept_untuned=keep_untuned,
     )
+
+
+def _task(winner: Winner, keep_untuned: bool, kernel: KernelVerdict | None) -> TaskResult:
+    task = winner.task
+    return TaskResult(
+        name=task.name,
+        weight=task.weight,
+        flops=task.flops,
+        trials=len(task.history),
+        untuned_s=winner.untuned_s,
+        tuned_s=winner.untuned_s if keep_untuned else winner.tuned_s,
+        kept_untuned=keep_untuned or not winner.trace,
+        max_abs_diff=kernel.max_abs_diff if kernel else None,
+        wrong_result=kernel is not None and kernel.wrong,
+    )
+
+
+def _sum_of_tasks(
+    tasks: tuple[TaskResult, ...], files: list[PackageFile], kernels: Sequence[KernelVerdict], notes: list[str]
+) -> JobResult:
+    compared, equal, difference = _told(kernels)
+    return JobResult(
+        files=tuple(files),
+        tasks=tasks,
+        untuned_s=sum(task.weight * task.untuned_s for task in tasks),
+        tuned_s=sum(task.weight * task.tuned_s for task in tasks),
+        max_abs_diff=difference,
+        rtol=max((kernel.rtol for kernel in kernels), default=0.0),
+        atol=max((kernel.atol for kernel in kernels), default=0.0),
+        outputs_equal=0 < compared == equal,
+        note="; ".join(notes),
+        kernels_compared=compared,
+        kernels_equal=equal,
+    )
+
+
+def _note(kernel: KernelVerdict) -> str:
+    """What a person must know of a winner, "" of one that is equal."""
+    name = kernel.winner.task.name
+    if kernel.wrong:
+        return (
+            f"the fastest kernel of {name} answers differently ({kernel.difference}): the untuned one is in the "
+            "package, and the log has the other as a wrong result"
+        )
+    if kernel.failed:
+        return f"the fastest kernel of {name} was dropped for the untuned one: {kernel.fault}"
+    return f"{name} could not be compared with its untuned kernel: {kernel.fault}" if kernel.fault else ""

@@ -30,6 +30,7 @@ from tracker.domain import (
     JobKind,
     JobResult,
     OpenMeasure,
+    Outcome,
     PackageFile,
     Record,
     RecordFilter,
@@ -39,12 +40,14 @@ from tracker.domain import (
 )
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
+from tracker.tuning.compiler_target import compiler_target
 from tracker.tuning.engines.ansor import AnsorEngine, Experience
 from tracker.tuning.engines.base import Known
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
+from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
 from tracker.tuning.loop import Budget, TaskState, TuningLoop, median
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Progress
@@ -96,7 +99,7 @@ class Session:
         self._builders = builders
         self._pipe = pipe
         self._folder = folder
-        self._target = tvm.target.Target(job.target)
+        self._target = compiler_target(job.target)
         register_intrinsics(self._target)
         self._versions = {"tvm": tvm.__version__, "tvm_ffi": tvm_ffi.__version__}
         self._tuned_for_s = job.tuned_for_s
@@ -120,7 +123,9 @@ class Session:
         winners = play_finals(
             tasks, self._best_records(tasks), self._scheduled, self._builders, self._open_stream, job.target
         )
-        return self._package(model, lowered, winners)
+        kernels = self._verify_kernels(winners)
+        judged = {kernel.winner.task.id: kernel.shipped for kernel in kernels}
+        return self._package(model, lowered, [judged.get(w.task.id, w) for w in winners], kernels)
 
     # -- model and tasks
 
@@ -196,7 +201,7 @@ class Session:
             state = by_id.get(record.task_id)
             if state is None:
                 continue
-            run_secs = record.measurement.run_secs
+            run_secs = record.measurement.run_secs if record.measurement.outcome is Outcome.OK else ()
             if record.engine == "untuned":
                 state.untuned_done = True
                 state.untuned_s = median(run_secs) if run_secs else 0.0
@@ -253,7 +258,28 @@ class Session:
 
     # -- the result
 
-    def _package(self, model: ImportedModel, lowered: LoweredModel, winners: Sequence[Winner]) -> JobResult:
+    def _verify_kernels(self, winners: Sequence[Winner]) -> list[KernelVerdict]:
+        """Verdicts on the winners where no whole model can be compared; what is wrong is so in the log from then on."""
+        if not self._devices(RunnerMode.MICRO):
+            return []
+        self._report("verifying")
+        open_stream = self._open_stream
+        kernels = verify_kernels(
+            winners,
+            self._scheduled,
+            self._builders,
+            partial(self._idlest_device, RunnerMode.MICRO),
+            lambda sink, device_id: open_stream(sink, device_id=device_id),
+            self._job.target,
+        )
+        for kernel in kernels:
+            if kernel.wrong:
+                self._patiently(partial(self._client.refute, kernel.winner.trial_id, kernel.difference))
+        return kernels
+
+    def _package(
+        self, model: ImportedModel, lowered: LoweredModel, winners: Sequence[Winner], kernels: Sequence[KernelVerdict]
+    ) -> JobResult:
         job = self._job
         self._report("packaging")
         schedules = {winner.task.workload: winner.trace for winner in winners if winner.trace}
@@ -279,18 +305,18 @@ class Session:
             target=job.target,
             device_class=job.device_class,
             versions=self._versions,
-            latency=latency_of(verdict),
+            latency=latency_of(verdict, kernels),
         )
         package = [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
         taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]
-        result = job_result(winners, verdict, package)
+        result = job_result(winners, verdict, package, kernels)
         return replace(result, taught_by=tuple(sorted(frozenset().union(*taught))), taught_tasks=len(taught))
 
     def _verify(
         self, model: ImportedModel, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]
     ) -> Verdict | str:
         """The verdict, or why none is possible on this class of device."""
-        if not self._devices_for_models():
+        if not self._devices(RunnerMode.FULL):
             return "no device of this class has TVM's runtime, which whole models need"
         inputs = random_inputs(model.inputs, self._job.spec.seed)
         requests = []
@@ -303,19 +329,20 @@ class Session:
             repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
             plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
             requests.append(model_request(artifact_of(path, inline=True), params, values, inputs, plan, expected_s))
-        return verify(requests[0], requests[1], self._idlest_device, self._open_model_stream)
+        return verify(requests[0], requests[1], partial(self._idlest_device, RunnerMode.FULL), self._open_model_stream)
 
-    def _devices_for_models(self) -> list[Device]:
+    def _devices(self, mode: RunnerMode) -> list[Device]:
+        """Of this job's class, connected or not."""
         devices = self._patiently(lambda: self._client.devices(self._job.spec.pool))
         mine = [device for device in devices if device.device_class == self._job.device_class]
-        return [device for device in mine if device.runner.mode is RunnerMode.FULL]
+        return [device for device in mine if device.runner.mode is mode]
 
-    def _idlest_device(self) -> str:
+    def _idlest_device(self, mode: RunnerMode) -> str:
         taking_work = (DeviceState.IDLE, DeviceState.MEASURING)
         user = self._job.spec.user
-        connected = [d for d in self._devices_for_models() if d.state in taking_work and d.open_to(user)]
+        connected = [d for d in self._devices(mode) if d.state in taking_work and d.open_to(user)]
         self._report("verifying" if connected else "waiting for a device to verify on")
-        return min(connected, key=lambda device: device.held).id if connected else ""
+        return min(connected, key=lambda device: (bool(device.ailing), device.held)).id if connected else ""
 
     # -- the tracker
 

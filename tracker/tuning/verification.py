@@ -31,7 +31,16 @@ from tracker.tuning.loop import median
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 from tracker.tuning.models.onnx import TensorInfo
 
-__all__ = ["TOLERANCES", "Verdict", "artifact_of", "compare", "model_request", "random_inputs", "verify"]
+__all__ = [
+    "TOLERANCES",
+    "Verdict",
+    "artifact_of",
+    "compare",
+    "model_request",
+    "random_inputs",
+    "run_beside",
+    "verify",
+]
 
 #: A device that takes no work for so long is given up and another one sought.
 _AWAY_S = 20.0
@@ -121,19 +130,30 @@ def verify(
     what receives the events, and that id. Raises FarmFailure when the tracker refuses or a model
     failed on the device, saying how.
     """
+    first, second = run_beside(untuned, tuned, find_device, open_stream)
+    for name, answer in (("untuned", first), ("tuned", second)):
+        if answer.outcome is not Outcome.OK:
+            outcome = answer.outcome.value if answer.outcome else "no outcome"
+            if answer.outcome is Outcome.UNPLACEABLE:
+                raise FarmFailure(f"the {name} model could not be run: {answer.detail}")
+            raise FarmFailure(f"the {name} model failed on {answer.device_name}: {outcome} {answer.detail}".strip())
+    difference, rtol, atol, equal = compare(first.outputs, second.outputs)
+    return Verdict(median(first.run_secs), median(second.run_secs), difference, rtol, atol, equal, second.device_name)
+
+
+def run_beside(
+    untuned: MeasureRequest,
+    tuned: MeasureRequest,
+    find_device: Callable[[], str],
+    open_stream: Callable[[Callable[[object], None], str], MeasureStream],
+) -> tuple[Measurement, Measurement]:
+    """The answers to ``untuned``, then ``tuned`` on one device; arguments and errors are those of ``verify``."""
     while True:
         device_id = find_device()
         answers = _run_both(untuned, tuned, device_id, open_stream) if device_id else None
         if answers is not None:
-            break
+            return answers
         time.sleep(1.0)
-    for name, answer in zip(("untuned", "tuned"), answers, strict=True):
-        if answer.outcome is not Outcome.OK:
-            outcome = answer.outcome.value if answer.outcome else "no outcome"
-            raise FarmFailure(f"the {name} model failed on {answer.device_name}: {outcome} {answer.detail}".strip())
-    first, second = answers
-    difference, rtol, atol, equal = compare(first.outputs, second.outputs)
-    return Verdict(median(first.run_secs), median(second.run_secs), difference, rtol, atol, equal, second.device_name)
 
 
 def _run_both(
@@ -142,7 +162,7 @@ def _run_both(
     device_id: str,
     open_stream: Callable[[Callable[[object], None], str], MeasureStream],
 ) -> tuple[Measurement, Measurement] | None:
-    """Both answers; None when the device stayed away in between."""
+    """Both answers of one device; None when it stayed away in between. Raises FarmFailure when the tracker refuses."""
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     stream = open_stream(events.put, device_id)
     answers = []

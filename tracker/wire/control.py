@@ -135,6 +135,12 @@ class ControlServicer(StreamServicer):
         )
         return control_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, record) for record in best])
 
+    async def RefuteRecords(
+        self, request: control_pb2.RefuteRecordsRequest, context: Any
+    ) -> control_pb2.RefuteRecordsResponse:
+        refuted = await self._records.refute(request.trial_id, request.detail)
+        return control_pb2.RefuteRecordsResponse(records=refuted)
+
     async def GetWorkload(self, request: control_pb2.GetWorkloadRequest, context: Any) -> record_pb2.Workload:
         return to_message(record_pb2.Workload, await self._jobs.workload(request.key))
 

@@ -86,7 +86,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             board.send(Acknowledge(()))
             if message.heartbeat.HasField("telemetry"):
                 telemetry = read(Telemetry, message.heartbeat.telemetry)
-        self._fleet.heard(board, telemetry)
+        self._fleet.heard(board)
         if message.draining:
             self._fleet.drain(board)
         for given_back in message.given_back:
@@ -95,6 +95,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             self._measuring.started(board, trial_id)
         for measurement in message.measurements:
             self._measuring.result(board, read(Measurement, measurement))
+        if telemetry is not None:
+            # Read last: a trial that began, and has some of the memory, may be told in the same message.
+            self._fleet.heard(board, telemetry)
 
     async def GetRuntime(self, request: runtime_pb2.RuntimeRequest, context: Any) -> runtime_pb2.RuntimeOffer:
         return to_message(runtime_pb2.RuntimeOffer, await self._runtimes.offer(read(RuntimeRequest, request)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -57,6 +58,18 @@ def _plan(encoded: bytes) -> TimingPlan:
     return from_message(TimingPlan, measurement_pb2.TimingPlan.FromString(encoded))
 
 
+@functools.lru_cache(100)
+def _width(dtype: str) -> int:
+    """Bytes of an element, at most."""
+    bits = dtype.lstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(bits) // 8 if bits in ("8", "16", "32", "64") else 1 if dtype == "bool" else 8
+
+
+def _memory_bytes(program: measurement_pb2.Program) -> int:
+    tensors = sum([math.prod(argument.shape) * _width(argument.dtype) for argument in program.args])
+    return tensors + program.library.size + program.params.size
+
+
 def seal(message: measurement_pb2.MeasureRequest) -> SealedRequest:
     """Raises InvalidRequest for a kind of program that this version does not know."""
     program = message.program
@@ -74,4 +87,5 @@ def seal(message: measurement_pb2.MeasureRequest) -> SealedRequest:
         payload=RequestMessage(message),
         named=tuple([file.digest for file, size in zip(files, sizes, strict=True) if not size]),
         carried=tuple([from_message(Artifact, file) for file in files if file.inline]) if store_first else (),
+        memory_bytes=_memory_bytes(program),
     )

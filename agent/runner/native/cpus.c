@@ -1,8 +1,10 @@
 /* Which CPUs parallel kernels use: those allowed, fastest first, little cores left out, as TVM does. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "runner.h"
@@ -29,6 +31,21 @@ static int faster_first(const void *a, const void *b) {
   const struct cpu *left = a, *right = b;
   if (left->khz != right->khz) return left->khz > right->khz ? -1 : 1;
   return left->number - right->number;
+}
+
+void cpus_confine(const char *list) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const char *at = list;; at++) {
+    char *end;
+    errno = 0;
+    long cpu = strtol(at, &end, 10);
+    if (end == at || errno || cpu < 0 || cpu >= CPU_SETSIZE || (*end && *end != ',')) die("--cpus takes numbers with commas between, not %s", list);
+    CPU_SET((int)cpu, &set);
+    at = end;
+    if (!*at) break;
+  }
+  if (sched_setaffinity(0, sizeof set, &set) != 0) die("--cpus %s: %s", list, strerror(errno));
 }
 
 void cpus_open(int wanted) {

@@ -1,6 +1,7 @@
 /* The runner: executes kernels for the agent that started it, each in a process of its own.
  *
  *   tvm-farm-runner [--ffi LIBTVM_FFI --runtime LIBTVM_RUNTIME [--extra LIBTVM_RUNTIME_EXTRA]] [--threads N]
+ *                   [--cpus 4,5]
  *
  * Without libraries it works in micro mode: kernels only, with its own threads and timer.
  * Standard input and output carry the protocol of ../protocol.py; standard error is for people.
@@ -55,6 +56,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(argv[i], "--runtime")) settings.runtime = value;
     else if (!strcmp(argv[i], "--extra")) settings.extra = value;
     else if (!strcmp(argv[i], "--threads")) threads = parse_threads(value);
+    else if (!strcmp(argv[i], "--cpus")) cpus_confine(value);
     else die("%s is not an option", argv[i]);
   }
   if (!settings.ffi != !settings.runtime) die("--ffi and --runtime go together");

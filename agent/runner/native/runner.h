@@ -126,6 +126,7 @@ void params_open(const char *path);
 const void *params_find(const char *name, const struct argument *like);
 
 /* cpus.c: the CPUs that parallel kernels use, fastest first. */
+void cpus_confine(const char *list); /* "4,5": this process and all that it starts run there alone */
 void cpus_open(int wanted);
 int cpus_count(void);
 int cpus_at(int index);

@@ -191,6 +191,20 @@ class BestRecordsResponse(_message.Message):
     records: _containers.RepeatedCompositeFieldContainer[_record_pb2.Record]
     def __init__(self, records: _Optional[_Iterable[_Union[_record_pb2.Record, _Mapping]]] = ...) -> None: ...
 
+class RefuteRecordsRequest(_message.Message):
+    __slots__ = ("trial_id", "detail")
+    TRIAL_ID_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    trial_id: str
+    detail: str
+    def __init__(self, trial_id: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class RefuteRecordsResponse(_message.Message):
+    __slots__ = ("records",)
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    records: int
+    def __init__(self, records: _Optional[int] = ...) -> None: ...
+
 class GetWorkloadRequest(_message.Message):
     __slots__ = ("key",)
     KEY_FIELD_NUMBER: _ClassVar[int]

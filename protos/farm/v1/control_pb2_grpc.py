@@ -130,6 +130,11 @@ class ControlStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.BestRecordsRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.BestRecordsResponse.FromString,
                 _registered_method=True)
+        self.RefuteRecords = channel.unary_unary(
+                '/farm.v1.Control/RefuteRecords',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsResponse.FromString,
+                _registered_method=True)
         self.GetWorkload = channel.unary_unary(
                 '/farm.v1.Control/GetWorkload',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetWorkloadRequest.SerializeToString,
@@ -284,6 +289,13 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RefuteRecords(self, request, context):
+        """A kernel answers differently than the untuned one: what was measured of it is no timing of that workload.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetWorkload(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -421,6 +433,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.BestRecords,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.BestRecordsRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.BestRecordsResponse.SerializeToString,
+            ),
+            'RefuteRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefuteRecords,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsResponse.SerializeToString,
             ),
             'GetWorkload': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWorkload,
@@ -945,6 +962,33 @@ class Control(object):
             '/farm.v1.Control/BestRecords',
             protos_dot_farm_dot_v1_dot_control__pb2.BestRecordsRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_control__pb2.BestRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefuteRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/RefuteRecords',
+            protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -132,7 +132,7 @@ class Drain(_message.Message):
     def __init__(self, user: _Optional[str] = ..., since_unix_s: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "desk_labels")
+    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "desk_labels", "ailing")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -166,6 +166,7 @@ class Device(_message.Message):
     LEASE_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     DESK_LABELS_FIELD_NUMBER: _ClassVar[int]
+    AILING_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     fingerprint: Fingerprint
@@ -185,7 +186,8 @@ class Device(_message.Message):
     lease: Lease
     drain: Drain
     desk_labels: _containers.ScalarMap[str, str]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., desk_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    ailing: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., desk_labels: _Optional[_Mapping[str, str]] = ..., ailing: _Optional[str] = ...) -> None: ...
 
 class Pool(_message.Message):
     __slots__ = ("name", "selector", "built_in", "devices", "connected")

@@ -66,7 +66,7 @@ class Shape(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dims: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class")
+    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +80,7 @@ class JobSpec(_message.Message):
     PLAN_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
     kind: JobKind
     model_name: str
     model: _measurement_pb2.Artifact
@@ -93,7 +94,8 @@ class JobSpec(_message.Message):
     plan: _measurement_pb2.TimingPlan
     priority: int
     device_class: str
-    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ...) -> None: ...
+    target: str
+    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s")
@@ -118,7 +120,7 @@ class Task(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., workload: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., failed: _Optional[int] = ..., untuned_s: _Optional[float] = ..., best_s: _Optional[float] = ...) -> None: ...
 
 class TaskResult(_message.Message):
-    __slots__ = ("name", "weight", "flops", "trials", "untuned_s", "tuned_s", "kept_untuned")
+    __slots__ = ("name", "weight", "flops", "trials", "untuned_s", "tuned_s", "kept_untuned", "max_abs_diff", "wrong_result")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     FLOPS_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +128,8 @@ class TaskResult(_message.Message):
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
     TUNED_S_FIELD_NUMBER: _ClassVar[int]
     KEPT_UNTUNED_FIELD_NUMBER: _ClassVar[int]
+    MAX_ABS_DIFF_FIELD_NUMBER: _ClassVar[int]
+    WRONG_RESULT_FIELD_NUMBER: _ClassVar[int]
     name: str
     weight: int
     flops: float
@@ -133,7 +137,9 @@ class TaskResult(_message.Message):
     untuned_s: float
     tuned_s: float
     kept_untuned: bool
-    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., kept_untuned: bool = ...) -> None: ...
+    max_abs_diff: float
+    wrong_result: bool
+    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., kept_untuned: bool = ..., max_abs_diff: _Optional[float] = ..., wrong_result: bool = ...) -> None: ...
 
 class PackageFile(_message.Message):
     __slots__ = ("name", "content")
@@ -144,7 +150,7 @@ class PackageFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
 class JobResult(_message.Message):
-    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks")
+    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal")
     FILES_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +164,8 @@ class JobResult(_message.Message):
     KEPT_UNTUNED_FIELD_NUMBER: _ClassVar[int]
     TAUGHT_BY_FIELD_NUMBER: _ClassVar[int]
     TAUGHT_TASKS_FIELD_NUMBER: _ClassVar[int]
+    KERNELS_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    KERNELS_EQUAL_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[PackageFile]
     tasks: _containers.RepeatedCompositeFieldContainer[TaskResult]
     untuned_s: float
@@ -171,7 +179,9 @@ class JobResult(_message.Message):
     kept_untuned: bool
     taught_by: _containers.RepeatedScalarFieldContainer[str]
     taught_tasks: int
-    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ...) -> None: ...
+    kernels_compared: int
+    kernels_equal: int
+    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error", "group")

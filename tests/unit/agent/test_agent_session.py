@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from agent.effects import (
+    AskTurn,
     CancelRun,
     Connect,
     Disconnect,
     Effect,
     Exit,
     Fetch,
+    PassTurn,
     Release,
     Say,
     Send,
@@ -33,6 +35,7 @@ from agent.events import (
     RunnerFailed,
     Stop,
     Tick,
+    TurnCame,
     Unreadable,
 )
 from agent.messages import Acknowledged, CancelTrials, Draining, GiveBack, Joined, Refused, Started
@@ -59,9 +62,11 @@ def done(name: str, outcome: Outcome = Outcome.OK) -> Finished:
     return Finished(result(name, outcome))
 
 
-def tell(events: Sequence[Event | tuple[float, Event]], slots: int = 3) -> tuple[Session, list[Effect]]:
+def tell(
+    events: Sequence[Event | tuple[float, Event]], slots: int = 3, shares_board: bool = False
+) -> tuple[Session, list[Effect]]:
     """The state after ``events`` (each at its time, or when the one before was), and the last one's effects but Say."""
-    state, effects = begin(slots)
+    state, effects = begin(slots, shares_board)
     now = 100.0
     for item in events:
         if isinstance(item, tuple):
@@ -329,6 +334,62 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
 def test_story(story: str) -> None:
     events, effects, phase = STORIES[story]
     state, seen = tell(events)
+    assert seen == effects
+    assert state.phase is phase
+
+
+#: Of a device whose board has another one: what it does at the last event.
+SHARED: dict[str, tuple[list[Any], list[Effect], Phase]] = {
+    "it asks before it starts": (RUNNING_A, [AskTurn()], Phase.IDLE),
+    "once": ([*A_RUNS_B_WAITS, FilesReady("b")], [], Phase.IDLE),
+    "and starts in its turn": ([*RUNNING_A, TurnCame()], [StartRun(trial("a")), Send(Started("a"))], Phase.MEASURING),
+    "a turn is one trial": (
+        [*A_RUNS_B_WAITS, FilesReady("b"), TurnCame(), done("a")],
+        [Release("a"), PassTurn(), Send(result("a"), patient=True), AskTurn()],
+        Phase.IDLE,
+    ),
+    "passed when nothing waits": (
+        [*RUNNING_A, TurnCame(), done("a")],
+        [Release("a"), PassTurn(), Send(result("a"))],
+        Phase.IDLE,
+    ),
+    "kept until a cancelled kernel has ended": (
+        [*RUNNING_A, TurnCame(), Heard(CancelTrials(("a",)))],
+        [CancelRun()],
+        Phase.MEASURING,
+    ),
+    "a turn that comes too late is passed": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), TurnCame()],
+        [PassTurn()],
+        Phase.IDLE,
+    ),
+    "asked again after that": (
+        [*RUNNING_A, Heard(CancelTrials(("a",))), TurnCame(), asked("b"), FilesReady("b")],
+        [AskTurn()],
+        Phase.IDLE,
+    ),
+    "what waits for its turn is given back": (
+        [*RUNNING_A, Stop()],
+        [Release("a"), Send(Draining()), Send(GiveBack(("a",), REASON)), Exit(0)],
+        Phase.DRAINING,
+    ),
+    "passed by a runner that failed": (
+        [*RUNNING_A, TurnCame(), RunnerFailed("gone")],
+        [Release("a"), Send(Draining()), Send(GiveBack(("a",), "gone")), PassTurn(), Exit(6, "gone")],
+        Phase.DRAINING,
+    ),
+    "a lost link does not lose the turn": (
+        [*RUNNING_A, LinkDown("cut"), TurnCame(), LinkUp(), JOINED, asked("b"), FilesReady("b"), TurnCame()],
+        [StartRun(trial("b")), Send(Started("b"))],
+        Phase.MEASURING,
+    ),
+}
+
+
+@pytest.mark.parametrize("story", SHARED)
+def test_story_of_a_shared_board(story: str) -> None:
+    events, effects, phase = SHARED[story]
+    state, seen = tell(events, shares_board=True)
     assert seen == effects
     assert state.phase is phase
 

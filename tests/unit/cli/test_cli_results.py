@@ -35,9 +35,27 @@ RESULT = JobResult((), TASKS, 0.2413, 0.0121, 3.1e-7, 1e-4, 1e-5, True, "rpi4-3"
             replace(RESULT, untuned_s=0.0, tuned_s=0.0, device_name=""),
             "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, outputs not compared",
         ),
+        (
+            replace(RESULT, untuned_s=0.0, tuned_s=0.0, device_name="", kernels_compared=2, kernels_equal=2),
+            "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, 2 of 2 kernels equal "
+            "(max |diff| 3e-07)",
+        ),
+        (
+            replace(RESULT, device_name="", max_abs_diff=26.8, kernels_compared=3, kernels_equal=2),
+            "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, 2 of 3 kernels equal, 1 DIFFERS "
+            "(max |diff| 3e+01)",
+        ),
         (JobResult(), "squeezenet: latency not measured, outputs not compared"),
     ],
-    ids=["tuned", "kept untuned", "outputs differ", "no device runs whole models", "nothing measured"],
+    ids=[
+        "tuned",
+        "kept untuned",
+        "outputs differ",
+        "no device runs whole models",
+        "kernels compared",
+        "a wrong kernel",
+        "nothing measured",
+    ],
 )
 def test_closing_line(result: JobResult, line: str) -> None:
     assert closing_line("squeezenet", result) == line
@@ -78,3 +96,13 @@ def test_without_a_whole_model_run_the_sum_is_called_one_and_the_note_is_shown()
     assert "squeezenet (sum of tasks)" in text
     assert "No device of the pool runs whole models." in text
     assert "same random input" not in text
+
+
+def test_a_wrong_kernel_is_called_one() -> None:
+    wrong = replace(TASKS[0], tuned_s=0.1, kept_untuned=True, max_abs_diff=26.8, wrong_result=True)
+    result = JobResult((), (wrong,), 0.2, 0.2, 26.8, 1e-4, 1e-2, kernels_compared=1)
+    text = table_of(result)
+    assert re.split(r"\s{2,}", text.splitlines()[1].strip())[4] == "wrong"
+    told = " ".join(text.split())
+    assert "0 of 1 kernels equal, 1 DIFFERS (max |diff| 3e+01), tolerance: rtol 0.0001, atol 0.01." in told
+    assert "kept: nothing faster" not in told

@@ -32,6 +32,9 @@ class Listener:
     def left(self, board: Board) -> None:
         self.events.append(("left", board.device.name))
 
+    def felt(self, board: Board) -> None:
+        pass
+
     def stopped(self, board: Board) -> None:
         self.events.append(("stopped", board.device.name))
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fingerprints import AARCH64_FEATURES, BOARDS, ZEN4_FEATURES, board
 from tracker.domain.errors import InvalidRequest
-from tracker.domain.target import derive_target
+from tracker.domain.target import derive_target, overridden
 
 
 @pytest.mark.parametrize("name", sorted(BOARDS))
@@ -70,3 +70,37 @@ def test_the_fastest_cluster_names_the_cpu() -> None:
 def test_an_unknown_architecture_is_refused_by_name() -> None:
     with pytest.raises(InvalidRequest, match=r"s390x.*aarch64, armv7l, riscv64, x86_64"):
         derive_target(board("s390x", "", "", set()), 1)
+
+
+DERIVED = '{"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a72", "mattr": ["+neon"], "num-cores": 2}'
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changes"),
+    [
+        ("", {}),
+        ("{}", {}),
+        ('{"mcpu": "cortex-a76"}', {"mcpu": "cortex-a76"}),
+        ('{"mattr": ["+neon", "+dotprod"], "num-cores": 1}', {"mattr": ["+neon", "+dotprod"], "num-cores": 1}),
+        ('{"mattr": null}', {"mattr": None}),
+        ('{"mtriple": "aarch64-linux-android"}', {"mtriple": "aarch64-linux-android"}),
+    ],
+)
+def test_a_person_changes_fields_of_the_derived_target(wanted: str, changes: dict[str, object]) -> None:
+    expected = {**json.loads(DERIVED), **changes}
+    assert json.loads(overridden(DERIVED, wanted)) == {k: v for k, v in expected.items() if v is not None}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("mcpu=cortex-a76", "is not JSON"),
+        ('["cortex-a76"]', "is not a JSON object"),
+        ('{"kind": "cuda"}', "is of kind cuda, and the boards run llvm kernels"),
+        ('{"mtriple": "x86_64-linux-gnu"}', "is for x86_64, and the boards are aarch64"),
+        ('{"mtriple": null}', "is for no architecture"),
+    ],
+)
+def test_a_target_that_no_such_board_can_run_is_refused(wanted: str, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        overridden(DERIVED, wanted)

@@ -1,0 +1,124 @@
+"""A kernel that is fast and wrong, on a board that cannot run whole models: caught by the farm, not by this test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+pytest.importorskip("tvm")
+
+import tvm
+from tvm.s_tir import Schedule
+
+from protos.farm.v1 import control_pb2, measurement_pb2
+from tests.support.measure_client import MeasureClient, context
+from tests.support.networks import small_network
+from tests.support.whole_farm import WholeFarm
+from tracker.domain import Outcome, Record
+from tracker.tuning.building.builder import build_kernel
+from tracker.tuning.engines.space import apply_trace, trace_json
+from tracker.tuning.models.graph import ExtractedTask, lower, tasks_of
+from tracker.tuning.models.onnx import load_onnx
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+
+MODEL = small_network(seed=9)
+LOAD = Path(__file__).parents[1] / "support" / "load_package.py"
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[WholeFarm]:
+    farm = WholeFarm(tmp_path)
+    farm.add_agent("board", "--mode", "micro")
+    farm.wait_for_devices(1)
+    (tmp_path / "small.onnx").write_bytes(MODEL)
+    yield farm
+    farm.close()
+
+
+def schedule(task: ExtractedTask, *, wrong: bool) -> str:
+    """The trace of a blocked convolution several times faster than untuned; a ``wrong`` one rounds its input down."""
+    schedule = Schedule(task.module)
+    if wrong:
+        schedule.unsafe_set_dtype(schedule.get_sblock("pad"), 0, "int32")
+    schedule.compute_inline(schedule.get_sblock("T_add"))
+    convolution = schedule.get_sblock("conv2d_blocked")
+    n, o, h, w, b, ic, kh, kw, ib = schedule.get_loops(convolution)
+    schedule.reorder(n, o, h, w, ic, kh, kw, ib, b)
+    schedule.vectorize(b)
+    schedule.decompose_reduction(convolution, ic)
+    return trace_json(schedule.trace)
+
+
+def put_on_record(farm: WholeFarm, target: str, task: ExtractedTask, trial_id: str, trace: str) -> None:
+    """Measured by the board as any candidate is."""
+    library, _ = build_kernel(str(tvm.ir.save_json(apply_trace(task.module, trace).mod)), target)
+    buffers = tvm.s_tir.meta_schedule.arg_info.ArgInfo.from_entry_func(task.module, remove_preproc=False)
+    arguments = [
+        measurement_pb2.Argument(shape=list(map(int, buffer.shape)), dtype=str(buffer.dtype), fill_seed=seed)
+        for seed, buffer in enumerate(buffers)
+    ]
+    known = context(workload=task.workload.key, target=target, trace=trace)
+    client = MeasureClient(farm.tracker.address)
+    client.trial(trial_id, known, library=library, args=arguments)
+    [measured] = client.wait_for(trial_id)
+    client.close()
+    assert measured.outcome == measurement_pb2.OUTCOME_OK, measured.detail
+
+
+def record(farm: WholeFarm, trial_id: str) -> Record:
+    [found] = [record for record in farm.records() if record.trial_id == trial_id]
+    return found
+
+
+def answers_as_onnx_runtime(folder: Path) -> None:
+    x = np.random.default_rng(2).random((1, 3, 12, 12), dtype=np.float32)
+    np.save(folder / "x.npy", x)
+    command = [sys.executable, str(LOAD), str(folder), str(folder / "x.npy"), str(folder / "y.npy")]
+    subprocess.run(command, check=True, timeout=120)
+    session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
+    [expected] = session.run(None, {"x": x})
+    assert expected.std() > 0
+    np.testing.assert_allclose(np.load(folder / "y.npy"), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_wrong_kernel_is_caught_not_shipped_and_never_proposed_again(farm: WholeFarm) -> None:
+    [device] = farm.tracker.control.ListDevices(control_pb2.ListDevicesRequest()).devices
+    target = tvm.target.Target(json.loads(device.target))
+    tasks = tasks_of(lower(load_onnx(MODEL, {}, "small").module, target), target)
+    [task] = [task for task in tasks if task.name == "fused_conv2d1_add_relu"]
+    put_on_record(farm, device.target, task, "wrong", schedule(task, wrong=True))
+    put_on_record(farm, device.target, task, "wrong again", schedule(task, wrong=True))
+
+    done = farm.farm("compile", "small.onnx", "--pool", "x86_64", "-o", "first")
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 1, done.stdout + done.stderr + farm.worker_log()
+    assert "estimated from its tasks, 0 of 1 kernels equal, 1 DIFFERS (max |diff| " in said.splitlines()[-1]
+    assert "the fastest kernel of fused_conv2d1_add_relu answers differently" in said
+    [job] = farm.jobs()
+    assert job.result is not None
+    assert (job.result.kernels_compared, job.result.kernels_equal, job.result.outputs_equal) == (1, 0, False)
+    [told] = [row for row in job.result.tasks if row.wrong_result]
+    assert (told.name, told.kept_untuned, told.tuned_s) == ("fused_conv2d1_add_relu", True, told.untuned_s)
+    for trial_id in ("wrong", "wrong again"):
+        measured = record(farm, trial_id).measurement
+        assert (measured.outcome, measured.run_secs) == (Outcome.WRONG_RESULT, ())
+        assert "to the untuned kernel's outputs on board" in measured.detail
+    answers_as_onnx_runtime(farm.folder / "first")
+
+    put_on_record(farm, device.target, task, "right", schedule(task, wrong=False))
+    done = farm.farm("compile", "small.onnx", "--pool", "x86_64", "-o", "second")
+    assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
+    last = done.stdout.strip().splitlines()[-1]
+    assert ", estimated from its tasks, 1 of 1 kernels equal (max |diff| " in last
+    assert record(farm, "right").measurement.outcome is Outcome.OK
+    latency = json.loads((farm.folder / "second" / "manifest.json").read_text())["latency"]
+    assert (latency["kernels_compared"], latency["kernels_equal"]) == (1, 1)
+    answers_as_onnx_runtime(farm.folder / "second")
