@@ -58,8 +58,8 @@ class BuildRequest:
 class Built:
     """What came of a request: ``library`` where ``outcome`` is OK, else a ``detail`` for a person.
 
-    When a builder took it up, had compiled it (0: it did not) and was done, in Unix seconds. ``cpu_s``: CPU time that it
-    took, or had been given when it ran out of it; 0 where nobody knows.
+    When a builder took it up, had compiled it (0: it did not) and was done, in Unix seconds.
+    ``cpu_s``: CPU time that it took, or had been given when it ran out of it; 0 where nobody knows.
     """
 
     id: str
