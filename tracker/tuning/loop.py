@@ -108,6 +108,7 @@ class _Trial:
     building_s: float = 0.0
     compiled_s: float = 0.0
     built_s: float = 0.0
+    build_cpu_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,7 @@ class TuningLoop:
             trial.task.pending -= 1
             return
         trial.building_s, trial.compiled_s, trial.built_s = built.building_s, built.compiled_s, built.finished_s
+        trial.build_cpu_s = built.cpu_s
         context = self._context(trial)
         if built.outcome is not Outcome.OK:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
@@ -325,7 +327,7 @@ class TuningLoop:
         trial.task.count(run_secs)
         # Three lost boards say little about a schedule: it is recorded and not learned from.
         if measurement.outcome is not Outcome.UNPLACEABLE:
-            trial.task.learned.append(Learned(trial.candidate, run_secs))
+            trial.task.learned.append(Learned(trial.candidate, run_secs, trial.build_cpu_s))
 
     def _context(self, trial: _Trial) -> RecordContext:
         return RecordContext(

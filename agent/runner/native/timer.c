@@ -13,9 +13,9 @@ static const double COLD_S = 0.02;
 static const double TELLING_S = 0.002;
 
 /* TVM goes from its first calls, which are cold, straight to the number that they promise; where that falls short by
- * a little, all of it is made again 1.618 times: 2.6 times what is enough. We look once more on the way, an eighth of it
- * long, and add a little. */
-static const double ROUGH = 0.125, AMPLE = 1.04;
+ * a little, all of it is made again 1.618 times: 2.6 times what is enough. We look once more on the way, a sixteenth of
+ * it long, and add a little. */
+static const double ROUGH = 0.0625, AMPLE = 1.04;
 /* Times what is hopeless: a shorter look than ROUGH must show this much, and what is CLEARLY beyond needs one timing. */
 static const double EARLY = 1.5, CLEARLY = 2;
 

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -59,6 +59,7 @@ class Built:
     """What came of a request: ``library`` where ``outcome`` is OK, else a ``detail`` for a person.
 
     When a builder took it up, had compiled it (0: it did not) and was done, in Unix seconds.
+    ``cpu_s``: CPU time that it took, or had been given when it ran out of it; 0 where nobody knows.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Built:
     building_s: float = 0.0
     compiled_s: float = 0.0
     finished_s: float = 0.0
+    cpu_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,7 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
                 limits.took(request.task, builder.limit_s)
                 others = ", several times what others of its task take" if builder.limit_s < limits.longest_s else ""
                 detail = f"still compiling after {builder.limit_s:.2g} s of CPU time{others}"
-                return _late(request, builder.began_s, pipe, detail)
+                return _late(request, builder.began_s, pipe, detail, builder.limit_s)
             cause = f"signal {-code}" if code < 0 else f"exit status {code}"
             detail = f"the builder died of {cause} while compiling this candidate"
             pipe.send(_failed(request, Outcome.BUILD_ERROR, detail, builder.began_s))
@@ -280,7 +282,7 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
         outcome = Outcome.BUILD_ERROR if error else Outcome.OK
         if not error:
             limits.took(request.task, cpu_s)
-        pipe.send(Built(request.id, outcome, library, error, builder.began_s, compiled_s, time.time()))
+        pipe.send(Built(request.id, outcome, library, error, builder.began_s, compiled_s, time.time(), cpu_s))
         builder.request = None
         builder.built += 1
         if builder.built < CANDIDATES_A_BUILDER:
@@ -290,11 +292,11 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
     builder.end()
     limit_s, waited_s = limits.longest_s, PATIENCE * limits.longest_s
     waited = f"its builder did not get {limit_s:g} s of CPU time in {waited_s:g} s: its host is too busy"
-    return _late(request, builder.began_s, pipe, waited)
+    return _late(request, builder.began_s, pipe, waited, 0.0)
 
 
-def _late(request: BuildRequest, began_s: float, pipe: Connection, detail: str) -> _Builder:
-    pipe.send(_failed(request, Outcome.BUILD_TIMEOUT, detail, began_s))
+def _late(request: BuildRequest, began_s: float, pipe: Connection, detail: str, cpu_s: float) -> _Builder:
+    pipe.send(replace(_failed(request, Outcome.BUILD_TIMEOUT, detail, began_s), cpu_s=cpu_s))
     return _Builder([pipe])
 
 

@@ -30,7 +30,7 @@ from tracker.tuning.engines.space import Space, apply_trace, trace_json
 __all__ = ["AnsorEngine", "Experience"]
 
 #: Newcomers of one generation, and generations of one batch: the second descends from what the first found.
-_NEWCOMERS = 24
+_NEWCOMERS = 18
 _GENERATIONS = 2
 #: Unmeasured individuals that live on from batch to batch.
 _POPULATION = 96
@@ -38,6 +38,9 @@ _POPULATION = 96
 _RANDOM_AT_FIRST, _RANDOM_LATER, _SEASONED = 0.5, 0.25, 24
 #: Share of a batch that is not the model's choice.
 _BLIND = 0.12
+#: What twice the time to build must be made up for by, as log2 of the predicted speed: 7 %. Builders are what a search
+#: waits for, and unrolling takes theirs sooner than it brings anything.
+_HASTE = 0.1
 #: Relatives' schedules tried in a task's first batch, and how many of that batch at most.
 _ADOPTED, _ADOPTED_SHARE = 16, 0.75
 _NO_FEATURES: Features = np.zeros((0, 0), dtype=np.float32)
@@ -95,13 +98,15 @@ class AnsorEngine:
         return [self._candidate(individual) for individual in chosen]
 
     def report(self, results: Sequence[Learned]) -> None:
-        learned = []
+        learned, build_s = [], []
         for result in results:
             individual = self._proposed.get(result.candidate.key)
             if individual is not None and individual.seconds is None:
                 individual.seconds = min(result.run_secs, default=math.inf)
                 learned.append(individual)
+                build_s.append(result.build_s)
         self._learn(learned)
+        self._experience.cost_model.learn_builds([individual.features for individual in learned], build_s)
 
     def replay(self, trace: str, run_secs: tuple[float, ...]) -> bool:
         try:
@@ -192,7 +197,10 @@ class AnsorEngine:
 
     def _judge(self) -> None:
         """Order the population, the most promising first."""
-        scores = self._experience.cost_model.scores([individual.features for individual in self._population])
+        features = [individual.features for individual in self._population]
+        scores = self._experience.cost_model.scores(features)
+        if scores is not None and (costs := self._experience.cost_model.build_costs(features)) is not None:
+            scores = scores - _HASTE * costs
         for number, individual in enumerate(self._population):
             individual.score = self._rng.random() if scores is None else float(scores[number])
         self._population.sort(key=lambda individual: -individual.score)

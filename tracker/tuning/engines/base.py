@@ -25,10 +25,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Learned:
-    """What came of a candidate: seconds a call, one a repeat; empty where it failed."""
+    """What came of a candidate: seconds a call, one a repeat; empty where it failed.
+
+    ``build_s``: CPU seconds that it cost a builder; 0 where that is unknown.
+    """
 
     candidate: Candidate
     run_secs: tuple[float, ...]
+    build_s: float = 0.0
 
 
 class Engine(Protocol):

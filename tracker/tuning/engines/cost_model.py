@@ -35,6 +35,9 @@ _FLOAT_OPERATIONS = slice(0, 7)
 #: The label of a schedule that failed or is slower than the best by more than this: log2.
 _WORST = -13.0
 
+#: As above, of compile times: fewer rounds tell them, and nothing hangs on their order at the top.
+_BUILD_ROUNDS, _BUILD_GROWTH = 40, 0.3
+
 Features = NDArray[np.float32]
 
 
@@ -47,6 +50,10 @@ class CostModel:
         self._seconds: dict[str, list[float]] = {}
         self._size = self._trained_size = 0
         self._booster: xgboost.Booster | None = None
+        self._build_rows: list[Features] = []
+        self._build_seconds: list[float] = []
+        self._builds_size = 0
+        self._builds: xgboost.Booster | None = None
 
     def learn(self, task: str, features: Sequence[Features], seconds: Sequence[float]) -> None:
         """Schedules of ``task`` with their per-store features ran in ``seconds`` a call; infinity where they failed."""
@@ -71,6 +78,29 @@ class CostModel:
             matrix = xgboost.DMatrix(np.stack([_busiest(features[number]) for number in known]))
             scores[known] = self._booster.predict(matrix)
         return scores
+
+    def learn_builds(self, features: Sequence[Features], cpu_s: Sequence[float]) -> None:
+        """Schedules with their per-store features took a builder ``cpu_s`` CPU seconds each; 0 is not known."""
+        for stores, seconds in zip(features, cpu_s, strict=True):
+            if len(stores) and seconds > 0:
+                self._build_rows.append(_busiest(stores))
+                self._build_seconds.append(seconds)
+
+    def build_costs(self, features: Sequence[Features]) -> NDArray[np.float64] | None:
+        """log2 of the CPU seconds to build each over their geometric mean, as predicted; None while too little was
+        learned."""
+        size = len(self._build_rows)
+        if size < _FIRST_TRAINING or not any(len(stores) for stores in features):
+            return None
+        if self._builds is None or size - self._builds_size > _BUILD_GROWTH * self._builds_size:
+            matrix = xgboost.DMatrix(np.stack(self._build_rows), label=np.log2(self._build_seconds))
+            self._builds = xgboost.train(self._parameters, matrix, num_boost_round=_BUILD_ROUNDS)
+            self._builds_size = size
+        known = [number for number, stores in enumerate(features) if len(stores)]
+        costs = np.zeros(len(features))
+        predicted = self._builds.predict(xgboost.DMatrix(np.stack([_busiest(features[number]) for number in known])))
+        costs[known] = predicted - predicted.mean()
+        return costs
 
     def _train(self) -> None:
         labels = np.concatenate([_labels(times) for times in self._seconds.values() if times])
