@@ -163,6 +163,8 @@ class Fleet:
 
     def _free_changed(self, before: int | None, now: int | None) -> None:
         # Without a look at every board each time that one of them tells.
+        if before == now:
+            return
         if before == self._least_free:
             self._least_free = None
         elif self._least_free is not None and now is not None:
