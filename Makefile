@@ -1,7 +1,8 @@
 # Everything below needs make and one of Python 3.10 to 3.13; no compiler.
 
 VENV   ?= .venv
-BUDGET ?= 2m
+POOL   ?=
+BUDGET ?= $(if $(POOL),1m,2m)
 OUTPUT ?= demo-package
 MODEL  ?=
 TESTS  ?=
@@ -26,8 +27,9 @@ PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx BUDGET=2m OUTPUT=demo-package]
-	@$(VENV)/bin/farm demo $(if $(MODEL),--model "$(MODEL)") --budget "$(BUDGET)" -o "$(OUTPUT)"
+demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx BUDGET=2m OUTPUT=demo-package POOL=arm64]
+	$(if $(filter-out arm64,$(POOL)),$(error POOL=$(POOL): the demo emulates boards of POOL=arm64; without it, it tunes for this machine))
+	@$(if $(POOL),$(VENV)/bin/python -m emulation,$(VENV)/bin/farm demo) $(if $(MODEL),--model "$(MODEL)") --budget "$(BUDGET)" -o "$(OUTPUT)"
 
 test: $(VENV)/.dev ## the whole test suite [TESTS="tests/unit -x"]
 	@$(VENV)/bin/python -m pytest $(TESTS)

@@ -230,6 +230,7 @@ def start(log_level: str, **chosen: Any) -> None:
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
     )
+    logging.getLogger("zeroconf").addFilter(_without_traceback)
     from agent.start import start_agent
 
     def work() -> int:
@@ -302,6 +303,12 @@ def _synthetic(options: dict[str, Any]) -> SyntheticModel | None:
         return SyntheticModel(**given) if given else None
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """zeroconf shows one for a cable that is out; its sentence says enough."""
+    record.exc_info = None
+    return True
 
 
 _MARKS = {"ok": ("✓", "green"), "hint": ("!", "yellow"), "failed": ("✗", "red")}

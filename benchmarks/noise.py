@@ -62,7 +62,7 @@ PLAN = {"number": 1, "repeat": 3, "min_repeat_ms": 10}
 def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import build_candidates, matmul, sample_candidates
     from tracker.tuning.building.pool import BuilderPool
-    from tracker.tuning.session import BUILD_TIMEOUT_S
+    from tracker.tuning.job_process import BUILD_TIMEOUT_S
 
     count = 6 if bench.quick else TIMINGS
     proposed = sample_candidates(matmul(), host_target(), 64)

@@ -58,7 +58,7 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import onnx_matmul, task_module
     from protos.measurement import TimingPlan
     from tracker.tuning.building.pool import BuilderPool
-    from tracker.tuning.session import BUILD_TIMEOUT_S
+    from tracker.tuning.job_process import BUILD_TIMEOUT_S
 
     trials = 8 if bench.quick else 128
     model = bench.folder / "matmul.onnx"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo
+    from zeroconf.asyncio import AsyncZeroconf
 
 __all__ = ["DEFAULT_PORT", "PROTOCOL_VERSION", "SERVICE_TYPE", "FoundTracker", "announce", "browse", "browse_async"]
 
@@ -56,8 +58,7 @@ async def browse_async(
     once when ``farm`` is heard. ``interface`` is an IP address of this host to listen on alone.
     Raises OSError where the network refuses multicast.
     """
-    from zeroconf import IPVersion
-    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo
 
     found: dict[str, FoundTracker] = {}
     names: set[str] = set()
@@ -67,7 +68,7 @@ async def browse_async(
         (names.discard if state_change.name == "Removed" else names.add)(name)
         changed.set()
 
-    zeroconf = AsyncZeroconf(interfaces=[interface]) if interface else AsyncZeroconf(ip_version=IPVersion.V4Only)
+    zeroconf = _listener(interface)
     try:
         browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, handlers=[on_change])
         deadline = time.monotonic() + timeout_s
@@ -86,6 +87,21 @@ async def browse_async(
     finally:
         await zeroconf.async_close()
     return sorted(found.values(), key=lambda tracker: (tracker.farm, tracker.addresses))
+
+
+def _listener(interface: str | None) -> AsyncZeroconf:
+    from zeroconf import InterfaceChoice, IPVersion
+    from zeroconf.asyncio import AsyncZeroconf
+
+    if interface:
+        return AsyncZeroconf(interfaces=[interface])
+    try:
+        return AsyncZeroconf(ip_version=IPVersion.V4Only)
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+        # No interface can be chosen for what is sent (IP_MULTICAST_IF under QEMU's user emulation): the routes choose.
+        return AsyncZeroconf(interfaces=InterfaceChoice.Default, ip_version=IPVersion.V4Only)
 
 
 def _from_info(info: ServiceInfo) -> FoundTracker | None:

@@ -9,7 +9,7 @@ tvm = pytest.importorskip("tvm")
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
-from tracker.tuning.engines.base import Learned  # noqa: E402
+from tracker.tuning.engines.base import Known, Learned  # noqa: E402
 from tracker.tuning.engines.space import apply_trace  # noqa: E402
 
 pytestmark = pytest.mark.system
@@ -84,3 +84,63 @@ def test_a_trace_of_another_workload_is_refused(mine, other):
 
 def test_the_same_seed_proposes_the_same(module):
     assert [c.key for c in ansor(module, 5).propose(6)] == [c.key for c in ansor(module, 5).propose(6)]
+
+
+def traces_of(module: tvm.ir.IRModule, count: int) -> list[str]:
+    return [candidate.trace for candidate in ansor(module, 7).propose(count)]
+
+
+def test_what_was_best_elsewhere_is_proposed_first_and_measured_here(module):
+    traces = traces_of(module, 16)
+    known = [Known("other", trace, 1e-3 * (n + 1)) for n, trace in enumerate(traces)]
+    pupil = ansor(module, 8)
+    assert pupil.begin_with(known[::-1]) == known
+    batch = [candidate.trace for candidate in pupil.propose(8)]
+    assert batch[:6] == traces[:6]
+    # They are candidates as any other: what this class makes of them is learned.
+    assert len(batch) == 8
+    pupil.report([Learned(candidate, (1e-3,)) for candidate in pupil.propose(4)])
+    assert pupil.propose(4)
+
+
+def test_classes_are_heard_in_turn_whatever_their_seconds(module):
+    fast, slow = traces_of(module, 8)[:4], traces_of(module, 8)[4:]
+    pupil = ansor(module, 8)
+    known = [Known("fast", trace, 1e-6 * (n + 1)) for n, trace in enumerate(fast)]
+    known += [Known("slow", trace, 1.0 + n) for n, trace in enumerate(slow)]
+    assert len(pupil.begin_with(known)) == 8
+    batch = [candidate.trace for candidate in pupil.propose(6)]
+    assert batch[:4] == [fast[0], slow[0], fast[1], slow[1]]
+
+
+def test_what_was_replayed_is_not_measured_again_because_it_was_fast_elsewhere(module):
+    traces = traces_of(module, 6)
+    pupil = ansor(module, 8)
+    assert pupil.replay(traces[0], (1e-3,))
+    assert len(pupil.begin_with([Known("other", trace, 1e-3) for trace in traces])) == 6
+    proposed = [candidate.trace for _ in range(4) for candidate in pupil.propose(8)]
+    assert traces[0] not in proposed
+    assert set(traces[1:]) <= set(proposed)
+
+
+@pytest.mark.parametrize(("mine", "other"), [("matmul", "conv2d"), ("conv2d", "matmul")])
+def test_traces_that_do_not_apply_are_left_out(mine, other):
+    foreign, fits = traces_of(workload(other), 2), traces_of(workload(mine), 2)
+    pupil = ansor(workload(mine), 8)
+    known = [Known("other", trace, seconds) for trace, seconds in zip([*foreign, *fits], (1, 2, 3, 4), strict=True)]
+    assert pupil.begin_with(known) == known[2:]
+    assert [candidate.trace for candidate in pupil.propose(4)][:2] == fits
+    assert ansor(workload(mine), 8).begin_with([]) == []
+
+
+def test_seconds_of_another_class_are_none_of_this_one(module):
+    """The cost model compares a class with itself: a machine a thousand times faster makes no schedule here bad."""
+    traces = traces_of(module, 24)
+    scores = []
+    for factor in (1.0, 1e-3):
+        pupil = ansor(module, 8)
+        pupil.begin_with([Known("other", trace, factor * (n + 1)) for n, trace in enumerate(traces)])
+        candidates = pupil.propose(8)
+        pupil.report([Learned(candidate, (1.0 + n,)) for n, candidate in enumerate(candidates)])
+        scores.append([candidate.key for candidate in pupil.propose(8)])
+    assert scores[0] == scores[1]

@@ -29,7 +29,7 @@ from tracker.domain import (
     TrialTimes,
     Workload,
 )
-from tracker.domain.job_life import finished
+from tracker.domain.job_life import cancelled, finished
 from tracker.store import SqliteStore, Store
 
 Open = Callable[[], Store]
@@ -137,6 +137,59 @@ def test_the_same_request_is_the_same_job(store: Store) -> None:
     assert found is not None
     assert found.id == "net-3"
     assert store.job_of_request("r3") is None
+
+
+def group(name: str, count: int = 3, **changes: Any) -> list[Job]:
+    return [make_job(f"{name}.{n}", group=name, device_class=f"c{n}", **changes) for n in range(1, count + 1)]
+
+
+def test_a_group_is_kept_as_a_whole_and_in_its_order(opened: Open) -> None:
+    store = opened()
+    first, *others = group("net-1")
+    assert store.add_job(first, "r1", others) == first
+    store.add_job(make_job("net-2"), "")
+    again, *more = group("net-3")
+    assert store.add_job(again, "r1", more) == first
+    store.add_tasks("net-1.2", make_tasks("net-1.2", 1))
+    store = opened()
+    kept = store.jobs_of_group("net-1")
+    assert [replace(job, tasks=()) for job in kept] == [first, *others]
+    assert [len(job.tasks) for job in kept] == [0, 1, 0]
+    assert [job.id for job in store.jobs()] == ["net-2", "net-1.3", "net-1.2", "net-1.1"]
+    assert store.job_of_request("r1") == first
+    assert (store.jobs_of_group(""), store.jobs_of_group("net-3")) == ([], [])
+
+
+def test_jobs_of_a_group_have_their_turn_one_after_another(store: Store) -> None:
+    first, *others = group("net-1")
+    store.add_job(first, "", others)
+    store.add_job(make_job("net-2"), "")
+
+    def claimed() -> str | None:
+        job = store.claim_job("w", 2.0)
+        return job and job.id
+
+    assert [claimed(), claimed(), claimed()] == ["net-1.1", "net-2", None]
+    store.lose_worker("net-1.1", "w", 3.0)  # queued again, it keeps its turn before the others
+    assert [claimed(), claimed()] == ["net-1.1", None]
+    store.change_job("net-1.1", lambda job: finished(job, JobResult(), 4.0))
+    assert [claimed(), claimed()] == ["net-1.2", None]
+    store.change_job("net-1.2", lambda job: cancelled(job, 5.0))
+    assert [claimed(), claimed()] == ["net-1.3", None]
+
+
+def test_classes_that_measured_a_workload(store: Store) -> None:
+    store.add_records(
+        [
+            make_record("t1", workload="w0", device_class="pi5"),
+            make_record("t2", workload="w0", device_class="pi4"),
+            make_record("t3", workload="w0", device_class="pi5"),
+            make_record("t4", (), workload="w0", device_class="fails"),
+            make_record("t5", workload="w1", device_class="other"),
+        ]
+    )
+    assert store.measured_classes("w0") == ["pi4", "pi5"]
+    assert (store.measured_classes("w1"), store.measured_classes("w2")) == (["other"], [])
 
 
 def test_jobs_without_a_request_are_never_the_same(store: Store) -> None:

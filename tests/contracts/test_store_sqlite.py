@@ -15,7 +15,7 @@ from tests.support.records import make_job, make_record, make_tasks
 from tracker.domain import Outcome, RecordFilter, Timeline
 from tracker.domain.errors import StateFolderInUse, StateFolderUnusable, StoreFull, StoreTooNew
 from tracker.store import SqliteStore, StateFolder, schema
-from tracker.store.queries import best_query, page_query
+from tracker.store.queries import best_query, classes_query, page_query
 
 
 @pytest.fixture
@@ -57,6 +57,13 @@ def test_frequent_questions_are_index_lookups(path: Path, query: tuple[str, list
     assert "SCAN records" not in steps
     # What is sorted is sorted by the index, but for one workload's records of all classes or outcomes.
     assert ("TEMP B-TREE" in steps) == index.endswith("records_best (workload=?)")
+
+
+def test_classes_of_a_workload_are_skipped_through(path: Path) -> None:
+    SqliteStore(path).close()
+    steps = plan(path, *classes_query("w"))
+    assert "SEARCH records USING COVERING INDEX records_best (workload=? AND device_class>?)" in steps
+    assert "SCAN records" not in steps
 
 
 def test_a_newer_store_is_refused_and_untouched(path: Path) -> None:
@@ -119,6 +126,8 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest
     job = store.job("net-1")
     assert job is not None
     assert [(task.trials, task.best_s) for task in job.tasks] == [(3, 0.09), (1, 0.4)]
+    assert (job.group, job.spec.device_class) == ("", "")
+    assert [store.measured_classes(key) for key in ("w0", "w1")] == [["pi4"], ["pi5"]]
     # It goes on as if it had always been a new one: a known trial, a known trace, a new record.
     again = make_record("t6", trace=_old_trace(1, 64), **here)
     assert store.add_records([records[1], again]) == [records[1], again]

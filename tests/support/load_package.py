@@ -1,4 +1,7 @@
-"""Runs a tuned package as README shows it: ``python load_package.py PACKAGE X.npy Y.npy``. TVM is not imported."""
+"""Runs a tuned package as README shows it: ``python load_package.py PACKAGE X.npy Y.npy [LIBTVM_RUNTIME]``.
+
+By default with the library of the installed TVM, whose Python package is never imported.
+"""
 
 import ctypes
 import importlib.util
@@ -9,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import tvm_ffi
 
-package, source, destination = map(Path, sys.argv[1:])
-spec = importlib.util.find_spec("tvm")
-assert spec is not None
-assert spec.submodule_search_locations is not None
-runtime = Path(spec.submodule_search_locations[0], "lib", "libtvm_runtime.so")
+package, source, destination, *chosen = map(Path, sys.argv[1:])
+if chosen:
+    [runtime] = chosen
+else:
+    spec = importlib.util.find_spec("tvm")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    runtime = Path(spec.submodule_search_locations[0], "lib", "libtvm_runtime.so")
 
 
 def aligned(values: np.ndarray) -> np.ndarray:

@@ -51,6 +51,8 @@ class StandInControl(ControlServicer):
         self.measurement = Measurement("", Outcome.OK, run_secs=(0.003, 0.001, 0.002), device_name="board")
         self.capacity = control_pb2.Capacity(devices=1, slots=2)
         self.protocol_version = PROTOCOL_VERSION
+        #: Of its pools. With more than one a submission makes a group of jobs, one a class.
+        self.classes: list[str] = ["board"]
         #: By the name of a call: how its next ones fail.
         self.failures: dict[str, list[tuple[grpc.StatusCode, str]]] = {}
         self._jobs: dict[str, Job] = {}
@@ -145,35 +147,56 @@ class StandInControl(ControlServicer):
                 if request_id == request.request_id:
                     return to_message(job_pb2.Job, next(iter(self._jobs.values())))
             self.submitted.append((request.request_id, spec))
-            job = Job(id=f"{len(self.submitted):04x}job", spec=spec, created_unix_s=1.0)
-            self._jobs[job.id] = job
+            name = f"{len(self.submitted):04x}job"
+            several = len(self.classes) > 1
+            made = [
+                Job(
+                    id=f"{name}.{number}" if several else name,
+                    spec=replace(spec, max_trials=spec.max_trials // len(self.classes)),
+                    created_unix_s=1.0,
+                    device_class=device_class,
+                    devices=1,
+                    group=name if several else "",
+                )
+                for number, device_class in enumerate(self.classes, 1)
+            ]
+            self._jobs.update((job.id, job) for job in made)
             self._changed.notify_all()
-        return to_message(job_pb2.Job, job)
+        return to_message(job_pb2.Job, made[0])
 
     def GetJob(self, request: Any, context: Any) -> Any:
         return to_message(job_pb2.Job, self._job(request.id, context))
 
+    def _group(self, name: str) -> list[Job]:
+        return [job for job in self._jobs.values() if job.group and job.group == name]
+
     def ListJobs(self, request: Any, context: Any) -> Any:
+        if request.group:
+            return control_pb2.ListJobsResponse(jobs=[to_message(job_pb2.Job, j) for j in self._group(request.group)])
         jobs = [to_message(job_pb2.Job, replace(job, tasks=())) for job in reversed(self._jobs.values())]
         chosen = [job for job in jobs if not request.state or job.state == request.state]
         return control_pb2.ListJobsResponse(jobs=chosen[: request.limit or None])
 
     def CancelJob(self, request: Any, context: Any) -> Any:
-        job = replace(self._job(request.id, context), state=JobState.CANCELLED)
-        self.put_job(job)
-        return to_message(job_pb2.Job, job)
+        jobs = self._group(request.id) or [self._job(request.id, context)]
+        for job in jobs:
+            self.put_job(replace(job, state=JobState.CANCELLED))
+        return to_message(job_pb2.Job, self._jobs[jobs[0].id])
 
     def WatchJob(self, request: Any, context: Any) -> Iterator[Any]:
-        job, shown = self._job(request.id, context), None
+        ids = [job.id for job in self._group(request.id) or [self._job(request.id, context)]]
+        shown: dict[str, Job] = {}
         while not self._closing and context.is_active():
-            if job != shown:
-                shown = job
-                yield to_message(job_pb2.Job, job)
-                if job.state is not None and job.state.final:
-                    return
+            for job in [self._jobs[job_id] for job_id in ids]:
+                if job != shown.get(job.id):
+                    shown[job.id] = job
+                    yield to_message(job_pb2.Job, job)
+            if all(job.state is not None and job.state.final for job in shown.values()):
+                return
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._jobs[job.id] != shown, 0.2)  # noqa: B023
-                job = self._jobs[job.id]
+                self._changed.wait_for(
+                    lambda: self._closing or any(self._jobs[job_id] != shown[job_id] for job_id in ids), 0.2
+                )
 
     def QueryRecords(self, request: Any, context: Any) -> Iterator[Any]:
         self.filters.append(from_message(RecordFilter, request))

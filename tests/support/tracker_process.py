@@ -34,11 +34,15 @@ def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 20.0) -
 
 
 class TrackerProcess:
-    """Started by the constructor, ready when it returns. ``kill`` is kill -9; ``start`` starts it again."""
+    """Started by the constructor, ready when it returns. ``kill`` is kill -9; ``start`` starts it again.
 
-    def __init__(self, state: Path, *options: str, workers: int = 0) -> None:
+    Reached by this host alone, and announced to nobody; with ``interface``, one of its addresses, by who is there.
+    """
+
+    def __init__(self, state: Path, *options: str, workers: int = 0, interface: str = "") -> None:
         self.state = state
-        self.options = ["--no-mdns", "--host", "127.0.0.1", "--workers", str(workers), *options]
+        reached = ["--mdns-interface", interface] if interface else ["--no-mdns", "--host", "127.0.0.1"]
+        self.options = [*reached, "--workers", str(workers), *options]
         self.port = 0
         self.metrics_port = 0
         self.start()

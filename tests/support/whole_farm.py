@@ -16,10 +16,10 @@ from protos.farm.v1 import control_pb2, record_pb2
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tracker.domain import Job, Record, RecordFilter
 
-__all__ = ["AgentOfFarm", "WholeFarm"]
+__all__ = ["ENVIRON", "AgentOfFarm", "WholeFarm"]
 
 _ROOT = Path(__file__).parents[2]
-_ENVIRON = {**os.environ, "PYTHONPATH": str(_ROOT)}
+ENVIRON = {**os.environ, "PYTHONPATH": str(_ROOT)}
 
 
 class AgentOfFarm:
@@ -31,7 +31,7 @@ class AgentOfFarm:
         self.state = state
         self.address = address
         self.options = options
-        self.environ = {**_ENVIRON, **environ}
+        self.environ = {**ENVIRON, **environ}
         self.start()
 
     def start(self) -> None:
@@ -62,9 +62,9 @@ class AgentOfFarm:
 class WholeFarm:
     """Tracker and agents under ``folder``. Everything it started has ended after ``close``."""
 
-    def __init__(self, folder: Path, *agents: str, workers: int = 1) -> None:
+    def __init__(self, folder: Path, *agents: str, workers: int = 1, interface: str = "") -> None:
         self.folder = folder
-        self.tracker = TrackerProcess(folder / "tracker", workers=workers)
+        self.tracker = TrackerProcess(folder / "tracker", workers=workers, interface=interface)
         self.agents: list[AgentOfFarm] = []
         for name in agents:
             self.add_agent(name)
@@ -91,20 +91,22 @@ class WholeFarm:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def start_farm(self, *arguments: str) -> subprocess.Popen[str]:
+        return self._start("farm", "--tracker", self.tracker.address, *arguments)
+
+    def add_runtime(self, arch: str) -> subprocess.CompletedProcess[str]:
+        """``tracker runtime add``, to its end."""
+        process = self._start("tracker", "runtime", "add", arch, "--tracker", self.tracker.address)
+        out, err = process.communicate(timeout=200)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def _start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "from tracker.cli import farm; farm()",
-                "--tracker",
-                self.tracker.address,
-                *arguments,
-            ],
+            [sys.executable, "-c", f"from tracker.cli import {command}; {command}()", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=_ENVIRON,
+            env=ENVIRON,
             cwd=self.folder,
         )
 

@@ -8,7 +8,7 @@ pytest.importorskip("tvm")
 
 from tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
 from tracker.tuning.building.pool import Built, PoolEnded
-from tracker.tuning.engines.base import Candidate
+from tracker.tuning.engines.base import Candidate, Known
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.loop import Budget, TaskState, TuningLoop
 from tracker.tuning.measuring import StreamRefused
@@ -24,6 +24,7 @@ class CountingEngine:
         self.numbers = itertools.count()
         self.learned: list[tuple[str, tuple[float, ...]]] = []
         self.replayed: list[str] = []
+        self.began_with: list[tuple[int, str]] = []
 
     def propose(self, count: int) -> list[Candidate]:
         numbers = list(itertools.islice(self.numbers, min(count, self.space)))
@@ -36,6 +37,11 @@ class CountingEngine:
     def replay(self, trace: str, run_secs: tuple[float, ...]) -> bool:
         self.replayed.append(trace)
         return True
+
+    def begin_with(self, known) -> int:
+        assert next(self.numbers) == 0, "the search began before"
+        self.began_with += [(len(self.replayed), each.trace) for each in known]
+        return [each for each in known if each.trace != "misfit"]
 
 
 class Builders:
@@ -127,7 +133,7 @@ def test_without_any_search_every_task_has_its_baseline():
 
 def test_a_candidate_far_behind_is_told_apart_by_one_timing():
     boards = run([task("a", CountingEngine("a"), history=[2.0], untuned_s=40.0, untuned_done=True)], trials=12)
-    assert {trial.request.limits.hopeless_s for trial in boards.trials} == {2.3, 1.15}
+    assert {trial.request.limits.hopeless_s for trial in boards.trials} == {2.12, 1.06}
 
 
 def test_failed_builds_are_recorded_counted_and_taught():
@@ -208,3 +214,26 @@ def test_a_budget_of_time_ends_the_job():
     one = task("a", CountingEngine("a"))
     run([one], seconds=0.3)
     assert one.history
+
+
+def test_other_classes_are_asked_once_after_what_is_replayed(caplog):
+    engine = CountingEngine("a")
+    asked = []
+
+    def elsewhere():
+        asked.append(len(engine.replayed))
+        return [Known("pi4", "good", 1.0), Known("pi5", "misfit", 1.0)]
+
+    one = task("a", engine, replays=[("mine", (1.0,))], known_elsewhere=elsewhere)
+    run([one], trials=8)
+    assert asked == [1]
+    assert engine.began_with == [(1, "good"), (1, "misfit")]
+    assert one.taught_by == {"pi4"}
+    assert "a: 1 of 2 traces of other classes do not apply here" in caplog.text
+
+
+@pytest.mark.parametrize("known", [[], [Known("pi4", "misfit", 1.0)]], ids=["nothing known", "nothing applies"])
+def test_a_task_that_nobody_taught_says_so(known):
+    one = task("a", CountingEngine("a"), known_elsewhere=lambda: known)
+    run([one], trials=4)
+    assert (len(one.history), one.taught_by) == (4, frozenset())

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,19 +19,19 @@ _LAST_LINES = 15
 
 
 class Child:
-    """One of this distribution's commands, run with this Python; its output goes to ``log``.
+    """One of this distribution's commands, run with this Python or as ``argv`` says; its output goes to ``log``.
 
     It lives in a session of its own, so that a Ctrl-C meant for us does not end it behind our back.
     """
 
-    def __init__(self, command: str, arguments: list[str], log: Path) -> None:
+    def __init__(self, command: str, arguments: list[str], log: Path, argv: Sequence[str] = ()) -> None:
         self.command = command
         self.log = log
         module, function = {"tracker": ("tracker.cli", "tracker"), "agent": ("agent.cli", "main")}[command]
         start = f"import sys; sys.argv[0] = {command!r}; from {module} import {function}; {function}()"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", start, *arguments],
+                [*(argv or (sys.executable, "-c", start)), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
     from tracker.domain import Device, Job
 
-__all__ = ["demo"]
+    #: Starts an agent that joins the tracker at an address, and may use a folder until the demo ends.
+    StartAgent = Callable[[str, Path], Child]
+
+__all__ = ["demo", "demonstrate", "model_option", "output_option"]
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _START_TIMEOUT_S = 60.0
 
-
-@click.command()
-@click.option(
+model_option = click.option(
     "--model",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Any ONNX file. [default: SqueezeNet of the onnx package, with random weights]",
 )
-@click.option("--budget", type=DURATION, default="2m", show_default=True, help="Time to tune for.")
-@click.option(
+output_option = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -49,6 +49,12 @@ _START_TIMEOUT_S = 60.0
     show_default=True,
     help="Where the package goes.",
 )
+
+
+@click.command()
+@model_option
+@click.option("--budget", type=DURATION, default="2m", show_default=True, help="Time to tune for.")
+@output_option
 def demo(model: Path | None, budget: float, output: Path) -> None:
     """Start a farm on this machine, tune a model on it, stop it.
 
@@ -59,23 +65,31 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
     Example:
       farm demo --budget 1m
     """
-    from tracker.cli.package import check_destination
     from tracker.cli.tune import conclude
+
+    conclude(demonstrate(model, budget, output, _agent_here))
+
+
+def demonstrate(model: Path | None, budget_s: float, output: Path, start_agent: StartAgent) -> Job:
+    """``farm demo`` up to its closing line, on the device of ``start_agent``, which is called once the tracker serves.
+
+    Raises what ``farm tune`` does, and Interrupted for a signal, after everything was stopped.
+    """
+    from tracker.cli.package import check_destination
 
     check_destination(output, force=False)
     with raised_as_interrupt(*_STOPPING), _state_folder() as state:
         try:
-            job = _tuned(_model(model, state), state, budget, output)
+            return _tuned(_model(model, state), state, budget_s, output, start_agent)
         except (KeyboardInterrupt, Interrupted):
             raise Interrupted("\nInterrupted: stopped the farm and threw its state away.") from None
-    conclude(job)
 
 
-def _tuned(model: Path, state: Path, budget_s: float, output: Path) -> Job:
+def _tuned(model: Path, state: Path, budget_s: float, output: Path, start_agent: StartAgent) -> Job:
     """Start a farm, tune on it, stop it."""
     running = ExitStack()
     try:
-        client, device = _start(state, running)
+        client, device = _start(state, running, start_agent)
         return _tune(client, device, model, budget_s, output)
     finally:
         # A second Ctrl-C would leave a tracker behind.
@@ -84,7 +98,7 @@ def _tuned(model: Path, state: Path, budget_s: float, output: Path) -> Job:
             running.close()
 
 
-def _start(state: Path, running: ExitStack) -> tuple[FarmClient, Device]:
+def _start(state: Path, running: ExitStack, start_agent: StartAgent) -> tuple[FarmClient, Device]:
     """A tracker and an agent that has joined it; ``running`` stops them, the agent first."""
     from tracker.cli.child import Child
     from tracker.client.farm_client import FarmClient
@@ -97,10 +111,16 @@ def _start(state: Path, running: ExitStack) -> tuple[FarmClient, Device]:
         Child("tracker", ["start", *options, "--state", str(folder)], state / "tracker.log")
     )
     address = _address(folder / "endpoint.json", tracker)
-    options = ["--tracker", address, "--state", str(state / "agent")]
-    agent = running.enter_context(Child("agent", ["start", *options], state / "agent.log"))
+    agent = running.enter_context(start_agent(address, state))
     client = running.enter_context(FarmClient(address))
     return client, _first_device(client, [tracker, agent])
+
+
+def _agent_here(address: str, state: Path) -> Child:
+    from tracker.cli.child import Child
+
+    options = ["--tracker", address, "--state", str(state / "agent")]
+    return Child("agent", ["start", *options], state / "agent.log")
 
 
 def _address(endpoint: Path, tracker: Child) -> str:

@@ -14,6 +14,7 @@ from tracker.cli.options import json_option
 from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
+    from tracker.client.farm_client import FarmClient
     from tracker.domain import Job
 
 __all__ = ["jobs"]
@@ -23,7 +24,11 @@ _STATES = ("queued", "running", "done", "failed", "cancelled")
 
 @click.group(cls=ListingGroup)
 def jobs() -> None:
-    """List jobs, show, watch or cancel one. An ID may be shortened."""
+    """List jobs, show, watch or cancel one. An ID may be shortened.
+
+    A tune of several classes of device is a group of jobs, ID.1, ID.2 and so on: ID shows, watches or
+    cancels all of them.
+    """
 
 
 @jobs.command("list")
@@ -41,6 +46,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
       farm jobs --state running
     """
     from tracker.cli.formats import UNKNOWN, ago, count, duration
+    from tracker.cli.group_progress import short_names
     from tracker.cli.output import console, print_json, table
     from tracker.domain import JobState
 
@@ -56,6 +62,8 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
         return
     now_s = time.time()
     rows = []
+    # Of the jobs of a group a class tells which is which; of others it would only take room.
+    classes = short_names(sorted({job.device_class for job in found if job.group}))
     for job in found:
         took = (job.finished_unix_s or now_s) - job.started_unix_s if job.started_unix_s else 0.0
         row = (
@@ -63,6 +71,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
             job.spec.kind.value if job.spec.kind else UNKNOWN,
             job.spec.model_name,
             job.spec.pool,
+            *([classes[job.device_class] if job.group else ""] if classes else []),
             job.spec.user,
             job.state.value if job.state else UNKNOWN,
             count(job.trials),
@@ -70,7 +79,8 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
             ago(job.created_unix_s, now_s),
         )
         rows.append(row)
-    columns = ["job", "kind", "model*", "pool*", "user*", "state", ">trials", ">took", "submitted"]
+    columns = ["job", "kind", "model*", "pool*", *(["class*"] if classes else []), "user*", "state"]
+    columns += [">trials", ">took", "submitted"]
     console().print(table(columns, rows))
 
 
@@ -93,6 +103,11 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
     from tracker.cli.timeline import print_timeline
 
     with connection.open() as client:
+        if group := client.group(job_id):
+            if timeline:
+                raise BadInput(f"Each job has a timeline of its own: name one of {', '.join(job.id for job in group)}.")
+            _show_group(client, group, as_json)
+            return
         job = client.job(job_id)
         times = client.job_timeline(job.id) if timeline else None
     if times is not None:
@@ -115,6 +130,27 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
         screen.print(task_table(by_time_share(job.tasks)))
 
 
+def _show_group(client: FarmClient, jobs: list[Job], as_json: bool) -> None:
+    from tracker.cli.group_progress import group_table
+    from tracker.cli.group_results import across, devices_by_class
+    from tracker.cli.output import console, facts, print_json
+
+    if as_json:
+        print_json({"group": jobs[0].group, "jobs": jobs})
+        return
+    screen = console()
+    spec = jobs[0].spec
+    asked = f"{spec.kind.value if spec.kind else ''} {spec.model_name} on pool {spec.pool} by {spec.user or 'someone'}"
+    ended = sum(job.state is not None and job.state.final for job in jobs)
+    told = f"{len(jobs)} jobs, one a class of device; {ended} of them ended"
+    screen.print(facts([("group", jobs[0].group), ("asked", asked), ("jobs", told)]))
+    screen.print()
+    screen.print(group_table(jobs))
+    if ended:
+        screen.print()
+        screen.print(across(jobs, devices_by_class(client, spec.pool)))
+
+
 def _facts(job: Job) -> list[tuple[str, str]]:
     from tracker.cli.formats import clock, count, duration
 
@@ -124,6 +160,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
     state = job.state.value if job.state else ""
     return [
         ("job", job.id),
+        ("group", f"{job.group}: one job a class of device, `farm jobs show {job.group}`" if job.group else ""),
         ("state", f"{state}: {job.phase}" if job.phase and state == "running" else state),
         ("error", job.error),
         (
@@ -155,12 +192,13 @@ def _facts(job: Job) -> list[tuple[str, str]]:
 @json_option
 @connection_options()
 def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, connection: Connection) -> None:
-    """Watch a job to its end, and fetch its package. Works on finished jobs too.
+    """Watch a job to its end, and fetch its package. Works on finished jobs too, and on a group of jobs.
 
     \b
     Example:
       farm jobs watch squeezenet-ab2c -o resnet50-tuned
     """
+    from tracker.cli.group_results import conclude_group, finish_group
     from tracker.cli.package import check_destination
     from tracker.cli.tune import conclude, finish
 
@@ -169,6 +207,9 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     elif force:
         raise BadInput("--force says how to write a package: it needs -o DIR.")
     with connection.open() as client:
+        if group := client.group(job_id):
+            conclude_group(finish_group(client, group, output, as_json=as_json), as_json=as_json)
+            return
         conclude(finish(client, client.job(job_id).id, output, force=force, as_json=as_json), as_json=as_json)
 
 
@@ -176,12 +217,21 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
 @click.argument("job_id", metavar="ID")
 @connection_options()
 def cancel_job(job_id: str, connection: Connection) -> None:
-    """Cancel a job; what it measured stays in the log.
+    """Cancel a job, or a group of jobs; what it measured stays in the log.
 
     \b
     Example:
       farm jobs cancel squeezenet-ab2c
     """
+    from tracker.domain import JobState
+
     with connection.open() as client:
+        group = client.group(job_id)
         job = client.cancel(job_id)
-    click.echo(f"Job {job.id} is cancelled.")
+        if group:
+            group = client.group(job.group)
+    if group:
+        cancelled = [each.id for each in group if each.state is JobState.CANCELLED]
+        click.echo(f"Jobs {', '.join(cancelled)} are cancelled.")
+    else:
+        click.echo(f"Job {job.id} is cancelled.")

@@ -15,9 +15,11 @@ from typing import Any
 from tracker.client.errors import BadInput, FarmError
 from tracker.domain import Artifact, PackageFile
 
-__all__ = ["MANIFEST", "Package", "check_destination", "read_package", "write_package"]
+__all__ = ["CLASSES", "MANIFEST", "Package", "check_destination", "read_package", "write_package"]
 
 MANIFEST = "manifest.json"
+#: Beside the folders of packages for several classes of device: which is whose.
+CLASSES = "classes.json"
 FORMAT = 1
 
 
@@ -28,7 +30,8 @@ def is_package(folder: Path) -> bool:
 def check_destination(folder: Path, force: bool) -> None:
     """Raises BadInput where a package must not or cannot be written, before anything is spent on making it."""
     if folder.is_dir():
-        if any(folder.iterdir()) and not is_package(folder) and not force:
+        mine = is_package(folder) or (folder / CLASSES).is_file()
+        if any(folder.iterdir()) and not mine and not force:
             raise BadInput(f"{folder} is not empty and holds no package. Name another folder with -o, or add --force.")
         beside = folder
     elif folder.exists() or folder.is_symlink():
@@ -117,6 +120,9 @@ def read_package(folder: Path, digest_of: Callable[[Path], tuple[str, int]]) -> 
     """The package in ``folder``. Raises BadInput when it is none, or is not as it was made."""
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder. Name one that `farm tune -o` or `farm compile -o` has written.")
+    if not is_package(folder) and (folder / CLASSES).is_file():
+        packages = ", ".join(sorted(str(path.parent) for path in folder.glob(f"*/{MANIFEST}")))
+        raise BadInput(f"{folder} holds packages for several classes of device. Name one of them: {packages}.")
     if not is_package(folder):
         raise BadInput(f"{folder} holds no {MANIFEST}: it is not a package of `farm tune` or `farm compile`.")
     try:

@@ -230,10 +230,14 @@ def rendering(progress: Progress, at_s: float, height: int) -> RenderableType:
 
 
 class PlainView:
-    """One line every few seconds and at each change of phase: for logs and pipes. Writes to standard error."""
+    """One line every few seconds and at each change of phase: for logs and pipes. Writes to standard error.
 
-    def __init__(self, every_s: float = 5.0) -> None:
+    ``name`` begins each line, where there are several jobs.
+    """
+
+    def __init__(self, every_s: float = 5.0, name: str = "") -> None:
         self._every_s = every_s
+        self._name = f"{name}: " if name else ""
         self._progress = Progress()
         self._started_s = time.monotonic()
         self._said_at_s = float("-inf")
@@ -257,7 +261,8 @@ class PlainView:
         parts = self._progress.figures(at_s)
         estimated = self._progress.estimate_line()
         click.echo(
-            f"[{duration(at_s - self._started_s)}] " + ", ".join([*parts, *([estimated] if estimated else [])]),
+            f"[{duration(at_s - self._started_s)}] {self._name}"
+            + ", ".join([*parts, *([estimated] if estimated else [])]),
             err=True,
         )
 

@@ -7,9 +7,9 @@ from rich.text import Text
 
 from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
 from tracker.cli.output import table
-from tracker.domain import Job, JobResult, TaskResult
+from tracker.domain import Job, JobKind, JobResult, TaskResult
 
-__all__ = ["closing_line", "model_latency", "print_result"]
+__all__ = ["closing_line", "model_latency", "print_result", "verified"]
 
 
 def model_latency(result: JobResult) -> tuple[float, float, bool]:
@@ -29,15 +29,18 @@ def difference(value: float) -> str:
 
 def closing_line(model_name: str, result: JobResult) -> str:
     """``squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)``."""
-    untuned_s, tuned_s, measured = model_latency(result)
+    untuned_s, tuned_s, _ = model_latency(result)
     if not tuned_s:
         return f"{model_name}: latency not measured, outputs not compared"
-    line = f"{model_name}: {milliseconds(untuned_s)} -> {milliseconds(tuned_s)} ({speedup(untuned_s, tuned_s)}), "
-    if not measured:
-        return f"{line}estimated from its tasks, {_kernels(result) or 'outputs not compared'}"
-    return (
-        line + f"outputs {'equal' if result.outputs_equal else 'DIFFER'} (max |diff| {difference(result.max_abs_diff)})"
-    )
+    line = f"{model_name}: {milliseconds(untuned_s)} -> {milliseconds(tuned_s)} ({speedup(untuned_s, tuned_s)})"
+    return f"{line}, {verified(result)}"
+
+
+def verified(result: JobResult) -> str:
+    """What is known of the answers, and of the latency where it is no measured one."""
+    if not model_latency(result)[2]:
+        return f"estimated from its tasks, {_kernels(result) or 'outputs not compared'}"
+    return f"outputs {'equal' if result.outputs_equal else 'DIFFER'} (max |diff| {difference(result.max_abs_diff)})"
 
 
 def _kernels(result: JobResult) -> str:
@@ -106,5 +109,11 @@ def print_result(screen: Console, job: Job) -> None:
                 f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})."
             )
         )
+    if result.taught_tasks:
+        told = f"{result.taught_tasks} of {len(result.tasks)} tasks began with what was fast on "
+        screen.print(Text(told + ", ".join(result.taught_by) + ".", "dim"))
+    elif job.group and job.spec.kind is JobKind.TUNE and job.id != f"{job.group}.1":
+        # Those of another vector width, say, whose convolutions work on other blocks of channels.
+        screen.print(Text("No task began with records of another class: none has measured these operators.", "dim"))
     if result.note:
         screen.print(Text(result.note, style="yellow"))

@@ -25,6 +25,13 @@ DEFAULT_BUDGET_S = 600.0
 
 _model = click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
 _pool = click.option("--pool", required=True, help="Which devices: a pool's name, see `farm pools`.")
+_class = click.option(
+    "--class",
+    "device_class",
+    default="",
+    metavar="CLASS",
+    help="Of a pool with unlike devices this class alone, see `farm devices`. [default: each that is there]",
+)
 _shape = click.option(
     "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
 )
@@ -42,7 +49,7 @@ _output = click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the package goes. [default: ./<model>-tuned]",
+    help="Where the package goes; of several classes of device a folder each. [default: ./<model>-tuned]",
 )
 _force = click.option("--force", is_flag=True, help="Put the package among other files of DIR.")
 _detach = click.option(
@@ -56,6 +63,7 @@ _json = click.option(
 @click.command()
 @_model
 @_pool
+@_class
 @click.option("--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="The search.")
 @click.option("--trials", type=COUNT, help="Stop after N measured candidates.")
 @click.option(
@@ -73,6 +81,7 @@ _json = click.option(
 def tune(
     model: Path,
     pool: str,
+    device_class: str,
     tuner: str,
     trials: int | None,
     budget: float | None,
@@ -91,6 +100,12 @@ def tune(
     Ends with a table of what each operator gained and a package: the compiled library, its
     parameters and a manifest. With both --trials and --budget, whichever is used up first ends it.
     Ctrl-C stops the watching, not the job.
+
+    Timings are compared within one class of device: same board, CPUs, clock policy and runtime. Where
+    the pool has several when the job is submitted, each is tuned and gets a package of its own, in a
+    folder DIR/CLASS. --trials and --budget are shared equally, trials that are left over go to the
+    classes with most devices, and the classes take turns in that order: each begins with what was fast
+    on those before it.
 
     \b
     Example:
@@ -114,6 +129,7 @@ def tune(
         seed=seed,
         user=user_name(),
         priority=priority,
+        device_class=device_class,
         target=target,
     )
     run(connection, model, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
@@ -122,6 +138,7 @@ def tune(
 @click.command("compile")
 @_model
 @_pool
+@_class
 @_shape
 @_seed
 @_target
@@ -134,6 +151,7 @@ def tune(
 def compile_model(
     model: Path,
     pool: str,
+    device_class: str,
     shapes: tuple[Shape, ...],
     seed: int,
     target: str,
@@ -162,6 +180,7 @@ def compile_model(
         seed=seed,
         user=user_name(),
         priority=priority,
+        device_class=device_class,
         target=target,
     )
     run(connection, model, spec, output, force=force, detach=detach, as_json=as_json)
@@ -191,7 +210,9 @@ def run(
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:
             click.echo(notice, err=True)
-        if detach:
+        if job.group:
+            run_group(client, job.group, folder, detach=detach, as_json=as_json)
+        elif detach:
             from tracker.cli.output import print_json
             from tracker.cli.watching import come_back
 
@@ -200,8 +221,25 @@ def run(
             else:
                 click.echo(f"Job {job.id} submitted.\n{come_back(job.id)}")
                 click.echo(f"Package:    farm jobs watch {job.id} -o DIR")
-            return
-        conclude(finish(client, job.id, folder, force=force, as_json=as_json), as_json=as_json)
+        else:
+            conclude(finish(client, job.id, folder, force=force, as_json=as_json), as_json=as_json)
+
+
+def run_group(client: FarmClient, group: str, folder: Path, *, detach: bool, as_json: bool) -> None:
+    """The same from the submission on, for the jobs that became of it."""
+    from tracker.cli.group_results import announcement, conclude_group, finish_group
+    from tracker.cli.output import print_json
+    from tracker.cli.watching import come_back
+
+    jobs = client.group(group)
+    click.echo(announcement(jobs), err=True)
+    if not detach:
+        conclude_group(finish_group(client, jobs, folder, as_json=as_json), as_json=as_json)
+    elif as_json:
+        print_json({"group": group, "jobs": jobs})
+    else:
+        click.echo(f"Jobs {', '.join(job.id for job in jobs)} submitted.\n{come_back(group)}")
+        click.echo(f"Packages:   farm jobs watch {group} -o DIR")
 
 
 def check(folder: Path, force: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracker.cli.formats import duration
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tracker.cli.progress import View
     from tracker.client.farm_client import FarmClient
 
-__all__ = ["come_back", "follow", "raise_unless_done"]
+__all__ = ["come_back", "follow", "follow_group", "raise_unless_done"]
 
 _PATIENCE_S = 600.0
 _PAUSE_S = 0.5
@@ -33,18 +34,30 @@ def follow(client: FarmClient, job_id: str, view: View, *, patience_s: float = _
     A tracker that goes away is waited for, ``patience_s`` seconds. Raises Interrupted on Ctrl-C or SIGTERM,
     TrackerUnreachable when patience is over; the job itself goes on in both cases.
     """
+    return _follow(client, job_id, [job_id], view, patience_s)[0]
+
+
+def follow_group(client: FarmClient, jobs: Sequence[Job], view: View, *, patience_s: float = _PATIENCE_S) -> list[Job]:
+    """The same for all the ``jobs`` of a group, until the last of them ends; their last snapshots, in their order."""
+    return _follow(client, jobs[0].group, [job.id for job in jobs], view, patience_s)
+
+
+def _follow(client: FarmClient, watched: str, job_ids: Sequence[str], view: View, patience_s: float) -> list[Job]:
     gone_since_s: float | None = None
+    ended: dict[str, Job] = {}
     try:
         with raised_as_interrupt(signal.SIGTERM), view:
             while True:
                 try:
-                    for job in client.watch(job_id):
+                    for job in client.watch(watched):
                         if gone_since_s is not None:
                             gone_since_s = None
                             view.notice("The tracker is back.")
                         view.show(job)
                         if job.state is not None and job.state.final:
-                            return job
+                            ended[job.id] = job
+                        if ended.keys() >= set(job_ids):
+                            return [ended[job_id] for job_id in job_ids]
                 except ConnectionLost as error:
                     lost = error
                 else:
@@ -55,11 +68,12 @@ def follow(client: FarmClient, job_id: str, view: View, *, patience_s: float = _
                 elif time.monotonic() - gone_since_s > patience_s:
                     raise TrackerUnreachable(
                         f"{lost.message} Waited {duration(patience_s)}; the job goes on when it is back.\n"
-                        f"{come_back(job_id)}"
+                        f"{come_back(watched)}"
                     )
                 time.sleep(_PAUSE_S)
     except KeyboardInterrupt:
-        raise Interrupted(f"\nNo longer watching; job {job_id} goes on.\n{come_back(job_id)}") from None
+        goes_on = f"job {watched} goes on" if len(job_ids) == 1 else f"the {len(job_ids)} jobs of {watched} go on"
+        raise Interrupted(f"\nNo longer watching; {goes_on}.\n{come_back(watched)}") from None
 
 
 def raise_unless_done(job: Job) -> None:

@@ -196,13 +196,20 @@ class FarmClient:
             answer = self._stub.ListJobs(request, timeout=CALL_TIMEOUT_S)
         return [from_message(Job, job) for job in answer.jobs]
 
+    def group(self, group: str) -> list[Job]:
+        """The jobs of a group in their order, with their tasks; none where ``group`` is not the start of one's id."""
+        with self._errors():
+            answer = self._stub.ListJobs(control_pb2.ListJobsRequest(group=group), timeout=CALL_TIMEOUT_S)
+        # A tracker that knows no groups yet lists them all.
+        return [from_message(Job, job) for job in answer.jobs if job.group]
+
     def cancel(self, job_id: str) -> Job:
         with self._errors():
             request = control_pb2.CancelJobRequest(id=job_id)
             return from_message(Job, self._stub.CancelJob(request, timeout=CALL_TIMEOUT_S))
 
     def watch(self, job_id: str) -> Iterator[Job]:
-        """A snapshot whenever the job changed, until it ends. Raises ConnectionLost when the tracker goes away."""
+        """A snapshot whenever the job, or one of the group, changed, to the end. Raises ConnectionLost on the way."""
         with self._errors():
             call = self._stub.WatchJob(control_pb2.GetJobRequest(id=job_id))
             try:
@@ -230,10 +237,19 @@ class FarmClient:
         device_class: str = "",
         target: str = "",
         per_workload: int = 1,
+        apart_from: str = "",
     ) -> list[Record]:
-        """The ``per_workload`` fastest of each workload, fastest first. No ``workloads`` means all."""
+        """The ``per_workload`` fastest of each workload, fastest first. No ``workloads`` means all.
+
+        ``apart_from`` a device class: of each other class its own fastest.
+        """
         request = control_pb2.BestRecordsRequest(
-            workloads=list(workloads), pool=pool, device_class=device_class, target=target, per_workload=per_workload
+            workloads=list(workloads),
+            pool=pool,
+            device_class=device_class,
+            target=target,
+            per_workload=per_workload,
+            apart_from=apart_from,
         )
         with self._errors():
             answer = self._stub.BestRecords(request, timeout=CALL_TIMEOUT_S)

@@ -67,8 +67,9 @@ class Shape:
 class JobSpec:
     """What a person asked for. ``max_trials`` and ``budget_s`` (seconds of tuning): 0 is no limit of that kind.
 
-    ``priority``: each step doubles the part of device time that it gets beside others. ``target``: what is different
-    from the device's target, see ``target.overridden``.
+    ``priority``: each step doubles the part of device time that it gets beside others. ``device_class``: of the pool
+    this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
+    is different from the device's target, see ``target.overridden``.
     """
 
     kind: JobKind | None
@@ -83,6 +84,7 @@ class JobSpec:
     user: str = ""
     plan: TimingPlan | None = None
     priority: int = 0
+    device_class: str = ""
     target: str = ""
 
 
@@ -141,7 +143,8 @@ class JobResult:
     """The package's files and what was measured.
 
     Latencies in seconds: of the whole model on ``device_name``, or without one the weighted sum of
-    its tasks, where no device could run whole models (``note`` says why). There each winner was compared with its
+    its tasks, where no device could run whole models (``note`` says why). The search of ``taught_tasks`` tasks began
+    with records of the device classes ``taught_by``. There each winner was compared with its
     untuned kernel: ``kernels_compared`` of them, of which ``kernels_equal`` were; ``max_abs_diff``, the tolerances
     and ``outputs_equal`` are of all of them.
     """
@@ -157,13 +160,19 @@ class JobResult:
     device_name: str = ""
     note: str = ""
     kept_untuned: bool = False
+    taught_by: tuple[str, ...] = ()
+    taught_tasks: int = 0
     kernels_compared: int = 0
     kernels_equal: int = 0
 
 
 @dataclass(frozen=True)
 class Job:
-    """One request and its state. ``tuned_for_s`` counts against ``spec.budget_s`` over every worker it had."""
+    """One request, or of one for several device classes what it asks of one of them, and its state.
+
+    ``tuned_for_s`` counts against ``spec.budget_s`` over every worker it had. ``group``: equal for the jobs of one
+    request, "" where there is but one. They run one after another, in the order in which they were kept.
+    """
 
     id: str
     spec: JobSpec
@@ -183,3 +192,4 @@ class Job:
     devices: int = 0
     utilisation: float = 0.0
     input_error: bool = False
+    group: str = ""

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import secrets
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from tracker.domain import Device, DeviceState, Job, JobKind, JobSpec, JobState, RunnerMode, Workload
+from tracker.domain import Job, JobKind, JobSpec, JobState, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.job import ENGINES, check_priority
 from tracker.domain.job_life import WAITING, cancelled
 from tracker.domain.target import overridden
+from tracker.scheduling.budget_shares import shared
+from tracker.scheduling.tuned_classes import tuned_classes
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
 
-__all__ = ["Jobs", "choose_class"]
+__all__ = ["Jobs"]
 
 log = logging.getLogger(__name__)
 
@@ -52,35 +54,35 @@ class Jobs:
         self.on_cancelled: Callable[[str], None] = lambda job_id: None
 
     async def submit(self, spec: JobSpec, request_id: str) -> Job:
-        """Keep a job and queue it. The same non-empty ``request_id`` again gives the same job.
+        """Keep a job for each device class that ``spec`` is for, and queue them; the first one is returned.
 
-        Raises NotFound for an unknown pool, InvalidRequest for a spec that no farm could do, NotPossible when no
-        device that is there fits.
+        The same non-empty ``request_id`` again gives the same job. Raises NotFound for an unknown pool, InvalidRequest
+        for a spec that no farm could do, NotPossible when no device that is there fits.
         """
         if earlier := await self._store.call(lambda s: s.job_of_request(request_id)):
             return self.seen(earlier)
         self._check(spec)
         pool = self._fleet.pool(spec.pool)
-        device, others = choose_class(spec, self._fleet.devices())
-        job = Job(
-            id=_new_id(spec.model_name),
-            spec=replace(spec, model=replace(spec.model, inline=b"")),
-            phase=_first_phase(spec.pool, device.device_class, others),
-            created_unix_s=self._clock(),
-            target=overridden(device.target, spec.target),
-            device_class=device.device_class,
-        )
-        kept = await self._store.call(lambda s: s.add_job(job, request_id))
-        await self._store.call(lambda s: s.checkpoint(), insist=True)
-        log.info("job %s queued: %s on pool %s, class %s", kept.id, spec.model_name, pool.name, kept.device_class)
-        if others:
-            log.warning(
-                "job %s: pool %s also has %s; only %s is tuned",
-                kept.id,
-                pool.name,
-                ", ".join(others),
-                kept.device_class,
+        devices = tuned_classes(spec, self._fleet.devices())
+        name = _new_id(spec.model_name)
+        group = name if len(devices) > 1 else ""
+        now = self._clock()
+        jobs: list[Job] = []
+        for device, share in zip(devices, shared(spec, [d.device_class for d in devices]), strict=True):
+            job = Job(
+                id=f"{name}.{len(jobs) + 1}" if group else name,
+                spec=replace(share, model=replace(spec.model, inline=b"")),
+                phase=f"{WAITING}; its turn comes after {jobs[-1].id}" if jobs else WAITING,
+                created_unix_s=now,
+                target=overridden(device.target, spec.target),
+                device_class=device.device_class,
+                group=group,
             )
+            jobs.append(job)
+        kept = await self._store.call(lambda s: s.add_job(jobs[0], request_id, jobs[1:]))
+        await self._store.call(lambda s: s.checkpoint(), insist=True)
+        for job in jobs if kept.id == jobs[0].id else ():
+            log.info("job %s queued: %s on pool %s, class %s", job.id, spec.model_name, pool.name, job.device_class)
         self.on_queued()
         return self.seen(kept)
 
@@ -109,6 +111,22 @@ class Jobs:
             raise NotFound(f"there is no job '{start}'")
         return self.seen(job)
 
+    async def group(self, start: str) -> list[Job]:
+        """Jobs of the group with this id, or of the only one whose id starts with it; none where it is no group's."""
+        jobs = await self._named(start)
+        return [self.seen(job) for job in jobs] if jobs and jobs[0].group and len(jobs) > 1 else []
+
+    async def _named(self, start: str) -> list[Job]:
+        """The job or the jobs of the group that ``start`` names; none where that is nothing or several things."""
+        ids = await self._store.call(lambda s: s.job_ids(start)) if start else []
+        if not ids:
+            return []
+        first = await self._store.call(lambda s: s.job(ids[0]))
+        if first is None or len(ids) == 1:
+            return [first] if first else []
+        jobs = await self._store.call(lambda s: s.jobs_of_group(first.group))
+        return jobs if {job.id for job in jobs} >= set(ids) else []
+
     async def list(self, state: JobState | None, limit: int) -> list[Job]:
         """Newest first, without tasks."""
         return [self.seen(job) for job in await self._store.call(lambda s: s.jobs(state, limit))]
@@ -119,40 +137,70 @@ class Jobs:
         return {state: kept.get(state, 0) for state in JobState}
 
     async def cancel(self, start: str) -> Job:
-        """Raises NotFound, or NotPossible for a job that has ended otherwise."""
-        job_id = (await self.get(start)).id
+        """Cancel a job, or those of a group that have not ended; the first of them is returned.
+
+        Raises NotFound, or NotPossible where all have ended otherwise.
+        """
+        jobs = await self._named(start) or [await self.get(start)]
+        first, *others = [job for job in jobs if not _ended(job)] or jobs[:1]
+        # The last first: else one that waits for another would begin before it is cancelled itself.
+        for other in reversed(others):
+            await self._cancel(other.id)
+        try:
+            return self.seen(await self._cancel(first.id))
+        except NotPossible:
+            # It ended just now; that the others are cancelled is what was asked for.
+            if not others:
+                raise
+            return await self.get(first.id)
+
+    async def _cancel(self, job_id: str) -> Job:
         job = await self._store.call(lambda s: s.change_job(job_id, lambda j: cancelled(j, self._clock())))
         if job is None:
             raise NotFound(f"there is no job '{job_id}'")
         log.info("job %s cancelled", job_id)
         self.on_cancelled(job_id)
         self.changed(job_id)
-        return self.seen(job)
+        return job
 
     async def watch(self, start: str) -> AsyncIterator[Job]:
-        """A snapshot now and after changes, at most four a second; the last one is the job's end."""
-        job = await self.get(start)
+        """A snapshot now and after changes, at most four a second; the last one is the job's end.
+
+        Of a group: of each of its jobs; it ends when all have ended.
+        """
+        ids = [job.id for job in await self._named(start) or [await self.get(start)]]
         event = asyncio.Event()
-        watchers = self._watchers.setdefault(job.id, set())
-        watchers.add(event)
+        for job_id in ids:
+            self._watchers.setdefault(job_id, set()).add(event)
         try:
-            while True:
-                event.clear()
-                current = await self._store.call(lambda s: s.job(job.id))
+            async for job in self._snapshots(ids, event):
+                yield job
+        finally:
+            for job_id in ids:
+                watchers = self._watchers[job_id]
+                watchers.discard(event)
+                if not watchers:
+                    del self._watchers[job_id]
+
+    async def _snapshots(self, ids: Sequence[str], event: asyncio.Event) -> AsyncIterator[Job]:
+        told: dict[str, Job] = {}
+        while True:
+            event.clear()
+            for job_id in ids:
+                if job_id in told and _ended(told[job_id]):
+                    continue
+                current = await self._store.call(lambda s, i=job_id: s.job(i))  # type: ignore[misc]
                 assert current is not None
                 seen = self.seen(current)
-                yield seen
-                if seen.state is None or seen.state.final:
-                    return
-                await asyncio.sleep(_WATCH_S)
-                try:
-                    await asyncio.wait_for(event.wait(), _WATCH_IDLE_S)
-                except asyncio.TimeoutError:
-                    continue
-        finally:
-            watchers.discard(event)
-            if not watchers:
-                self._watchers.pop(job.id, None)
+                # One that runs is told of anyway, so that its watchers see time go by.
+                if seen != told.get(job_id) or seen.state is JobState.RUNNING:
+                    told[job_id] = seen
+                    yield seen
+            if all(map(_ended, told.values())):
+                return
+            await asyncio.sleep(_WATCH_S)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(event.wait(), _WATCH_IDLE_S)
 
     def changed(self, job_id: str) -> None:
         """Something about the job is other than before: its watchers look again."""
@@ -162,8 +210,8 @@ class Jobs:
     def seen(self, job: Job) -> Job:
         """``job`` with the devices that work for it now; one that waits in vain says for what."""
         if job.state is JobState.QUEUED and not self.workers_connected():
-            return replace(job, phase=job.phase.replace(WAITING, _NO_WORKER, 1))
-        if job.state is not JobState.RUNNING:
+            job = replace(job, phase=job.phase.replace(WAITING, _NO_WORKER, 1))
+        if _ended(job):
             return job
         now = self._clock()
         shares = [
@@ -192,48 +240,8 @@ class Jobs:
         return workload
 
 
-def choose_class(spec: JobSpec, devices: list[Device]) -> tuple[Device, list[str]]:
-    """A device of the class to tune for, and the other classes of the pool that could be tuned.
-
-    The class with most connected devices, full mode before micro. Raises NotPossible, which says for each device of
-    the farm why it does not fit.
-    """
-    fit = [d for d in devices if spec.pool in d.pools and not _obstacle(spec, d)]
-    if not fit:
-        raise NotPossible(_why_none(spec, devices))
-    count = Counter(d.device_class for d in fit)
-    best = max(fit, key=lambda d: (d.runner.mode is RunnerMode.FULL, count[d.device_class], d.device_class))
-    return best, sorted(set(count) - {best.device_class})
-
-
-def _obstacle(spec: JobSpec, device: Device) -> str:
-    """Why a device of the job's pool takes no work of it now; "" where it does."""
-    if device.state in (DeviceState.LOST, None):
-        return "lost"
-    if device.state is DeviceState.DRAINING:
-        return f"draining ({device.drain.reason})" if device.drain and device.drain.reason else "draining"
-    return "" if device.open_to(spec.user) else str(device.lease)
-
-
-def _why_none(spec: JobSpec, devices: list[Device]) -> str:
-    pool = spec.pool
-    if not devices:
-        return f"the pool '{pool}' has no device: none has joined this farm; start one with 'agent start'"
-    reasons = []
-    for device in devices[:8]:
-        if pool not in device.pools:
-            there = f"in {', '.join(device.pools)}" if device.pools else "in no pool"
-            reasons.append(f"{device.name} is {there}")
-        else:
-            reasons.append(f"{device.name} is {_obstacle(spec, device)}")
-    more = f", and {len(devices) - 8} more" if len(devices) > 8 else ""
-    return f"no device of the pool '{pool}' can take work: {'; '.join(reasons)}{more}"
-
-
-def _first_phase(pool: str, device_class: str, others: list[str]) -> str:
-    if not others:
-        return WAITING
-    return f"{WAITING}; tunes {device_class} alone of pool {pool}, which also has {', '.join(others)}"
+def _ended(job: Job) -> bool:
+    return job.state is None or job.state.final
 
 
 def _new_id(model_name: str) -> str:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 
 from tracker.domain import JobTimeline, Record, RecordFilter, TimelineSums
-from tracker.domain.errors import NotFound
+from tracker.domain.errors import InvalidRequest, NotFound
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
 from tracker.store import Store
@@ -62,16 +62,27 @@ class Records:
                 return await asyncio.to_thread(sums.result)
 
     async def best(
-        self, workloads: Sequence[str], pool: str, device_class: str, target: str, per_workload: int
+        self,
+        workloads: Sequence[str],
+        pool: str,
+        device_class: str,
+        target: str,
+        per_workload: int,
+        apart_from: str = "",
     ) -> list[Record]:
         """The fastest OK records of each workload, tuned and untuned alike, fastest first within a workload.
 
         Without ``workloads``: of all that were ever measured.
 
-        ``pool`` and ``device_class`` narrow to classes, both together to what they share. Raises NotFound for an
-        unknown pool.
+        ``pool`` and ``device_class`` narrow to classes, both together to what they share. With ``apart_from`` instead
+        of ``device_class``: ``per_workload`` of each class but that one, those of one class together. Raises NotFound
+        for an unknown pool, InvalidRequest for both of a class and another one to leave out.
         """
         classes = self._classes(pool)
+        if apart_from:
+            if device_class:
+                raise InvalidRequest("records of one class are asked for, and of every class but one: ask for either")
+            return await self._of_others(workloads, classes, target, per_workload or 1, apart_from)
         if device_class:
             classes = {device_class} if classes is None else classes & {device_class}
         keys = workloads or await self._store.call(lambda s: s.measured_workloads())
@@ -79,6 +90,18 @@ class Records:
         for start in range(0, len(keys), _WORKLOADS):
             some = keys[start : start + _WORKLOADS]
             best += await self._store.call(lambda s, k=some: s.best_records(k, classes, target, per_workload or 1))  # type: ignore[misc]
+        return best
+
+    async def _of_others(
+        self, workloads: Sequence[str], classes: set[str] | None, target: str, per_workload: int, apart_from: str
+    ) -> list[Record]:
+        best: list[Record] = []
+        for key in workloads or await self._store.call(lambda s: s.measured_workloads()):
+            for other in await self._store.call(lambda s, k=key: s.measured_classes(k)):  # type: ignore[misc]
+                if other != apart_from and (classes is None or other in classes):
+                    best += await self._store.call(
+                        lambda s, k=key, c=other: s.best_records([k], [c], target, per_workload)  # type: ignore[misc]
+                    )
         return best
 
 

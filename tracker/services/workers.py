@@ -253,7 +253,8 @@ class Workers:
         if (session := self._holder(job_id)) is not None:
             session.send(CancelJob(job_id))
             session.job_id = ""
-            self.assign_soon()
+        # Also where it had none: others of its group may have waited for it.
+        self.assign_soon()
 
     async def progress(self, session: WorkerSession, progress: JobProgress) -> None:
         """Of a job that is not this worker's any more: it is told to drop it."""

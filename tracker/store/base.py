@@ -43,8 +43,10 @@ class Store(Protocol):
     def pools(self) -> list[Pool]:
         """Kept pools by name: names and selectors alone."""
 
-    def add_job(self, job: Job, request_id: str) -> Job:
-        """Keep a new job; or return the earlier one that came with the same non-empty ``request_id``."""
+    def add_job(self, job: Job, request_id: str, others: Sequence[Job] = ()) -> Job:
+        """Keep a new job, and after it the ``others`` of its group; or return the earlier one that came with the same
+        non-empty ``request_id``, and keep nothing.
+        """
 
     def job(self, job_id: str) -> Job | None:
         """The job with its tasks and the counters of what was recorded for them."""
@@ -58,6 +60,9 @@ class Store(Protocol):
     def jobs(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
         """Jobs without their tasks, newest first; ``limit`` 0 means all."""
 
+    def jobs_of_group(self, group: str) -> list[Job]:
+        """Its jobs with their tasks, in the order in which they were kept; none for "" and for an unknown one."""
+
     def job_counts(self) -> dict[JobState, int]:
         """How many jobs are in each state; a state without any is left out."""
 
@@ -69,6 +74,8 @@ class Store(Protocol):
 
     def claim_job(self, worker_id: str, now: float, turn: Callable[[Job], float] = lambda job: 0.0) -> Job | None:
         """The queued job of the least ``turn``, of equals the oldest; None where none is queued.
+
+        A job of a group has its turn when those kept before it have ended.
 
         It runs on ``worker_id`` from now on, and comes with its tasks.
         """
@@ -124,6 +131,9 @@ class Store(Protocol):
 
     def measured_workloads(self) -> list[str]:
         """Keys of the workloads that have a record, in their order."""
+
+    def measured_classes(self, workload: str) -> list[str]:
+        """Device classes that have an OK record of ``workload``, in their order."""
 
     def best_records(
         self, workloads: Sequence[str], classes: Collection[str] | None, target: str, per_workload: int

@@ -16,8 +16,12 @@ __all__ = ["JobTables"]
 
 _COLUMNS = (
     "id, spec, state, phase, error, input_error, created, started, finished, tuned_for_s, target, device_class, "
-    "worker_id, result, trials"
+    "worker_id, result, trials, group_id"
 )
+#: The oldest first. A job whose group has an earlier one that has not ended waits for that.
+_CLAIMABLE = f"""SELECT {_COLUMNS} FROM jobs j WHERE state = 'queued' AND NOT EXISTS (
+    SELECT 1 FROM jobs e WHERE e.group_id = j.group_id AND e.group_id <> '' AND e.number < j.number
+    AND e.state IN ('queued', 'running')) ORDER BY number"""
 
 
 class JobTables:
@@ -28,39 +32,45 @@ class JobTables:
     def _writing(self) -> AbstractContextManager[None]:
         raise NotImplementedError
 
-    def add_job(self, job: Job, request_id: str) -> Job:
+    def add_job(self, job: Job, request_id: str, others: Sequence[Job] = ()) -> Job:
         with self._writing(), self._db.atomic():
             if earlier := self.job_of_request(request_id):
                 return earlier
-            spec = job.spec
-            self._db.execute(
-                """INSERT INTO jobs (id, request_id, state, kind, model_name, model_digest, pool, engine, user, spec,
-                phase, error, input_error, created, started, finished, tuned_for_s, target, device_class, worker_id)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                [
-                    job.id,
-                    request_id or None,
-                    job.state and job.state.value,
-                    spec.kind and spec.kind.value,
-                    spec.model_name,
-                    spec.model.digest,
-                    spec.pool,
-                    spec.engine,
-                    spec.user,
-                    encode(spec),
-                    job.phase,
-                    job.error,
-                    job.input_error,
-                    job.created_unix_s,
-                    job.started_unix_s,
-                    job.finished_unix_s,
-                    job.tuned_for_s,
-                    job.target,
-                    job.device_class,
-                    job.worker_id,
-                ],
-            )
+            self._add(job, request_id)
+            for other in others:
+                self._add(other, "")
         return job
+
+    def _add(self, job: Job, request_id: str) -> None:
+        spec = job.spec
+        self._db.execute(
+            """INSERT INTO jobs (id, request_id, state, kind, model_name, model_digest, pool, engine, user, spec, phase,
+            error, input_error, created, started, finished, tuned_for_s, target, device_class, worker_id, group_id)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            [
+                job.id,
+                request_id or None,
+                job.state and job.state.value,
+                spec.kind and spec.kind.value,
+                spec.model_name,
+                spec.model.digest,
+                spec.pool,
+                spec.engine,
+                spec.user,
+                encode(spec),
+                job.phase,
+                job.error,
+                job.input_error,
+                job.created_unix_s,
+                job.started_unix_s,
+                job.finished_unix_s,
+                job.tuned_for_s,
+                job.target,
+                job.device_class,
+                job.worker_id,
+                job.group,
+            ],
+        )
 
     def job_of_request(self, request_id: str) -> Job | None:
         if not request_id:
@@ -94,6 +104,12 @@ class JobTables:
             f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY number DESC LIMIT ?", [*values, limit or -1]
         )
         return [_job(row, ()) for row in rows]
+
+    def jobs_of_group(self, group: str) -> list[Job]:
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM jobs WHERE group_id = ? AND group_id <> '' ORDER BY number", [group]
+        ).fetchall()
+        return [_job(row, self._tasks(row[0])) for row in rows]
 
     def job_counts(self) -> dict[JobState, int]:
         return {JobState(state): n for state, n in self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state")}
@@ -130,7 +146,7 @@ class JobTables:
 
     def claim_job(self, worker_id: str, now: float, turn: Callable[[Job], float] = lambda job: 0.0) -> Job | None:
         with self._writing(), self._db.atomic():
-            oldest_first = reversed(self.jobs(JobState.QUEUED))
+            oldest_first = [_job(row, ()) for row in self._db.execute(_CLAIMABLE).fetchall()]
             chosen = min(oldest_first, key=turn, default=None)
             if chosen is None:
                 return None
@@ -191,4 +207,5 @@ def _job(row: Any, tasks: tuple[Task, ...]) -> Job:
         worker_id=row[12],
         result=decode(JobResult, row[13]) if row[13] else None,
         trials=row[14],
+        group=row[15],
     )

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from tracker.domain import RecordFilter, Timeline
 
-__all__ = ["COLUMNS", "STEPS", "best_query", "has_index", "page_query"]
+__all__ = ["COLUMNS", "STEPS", "best_query", "classes_query", "has_index", "page_query"]
 
 STEPS = tuple(field.name for field in fields(Timeline))
 COLUMNS = (
@@ -79,6 +79,18 @@ def best_query(workload: str, device_class: str | None, target: str, limit: int)
     # The index alone decides; only what was chosen is read.
     chosen = f"SELECT number FROM records WHERE {' AND '.join(terms)} ORDER BY median_s LIMIT ?"
     return f"SELECT {', '.join(COLUMNS)} FROM records WHERE number IN ({chosen})", [*values, limit]
+
+
+def classes_query(workload: str) -> tuple[str, list[str]]:
+    """SQL and its values for the device classes with an OK record of ``workload``, in their order."""
+    # Skips from one class to the next in the index instead of reading every record.
+    records = f"FROM records WHERE median_s IS NOT NULL AND workload = {_WORD}"
+    first = f"SELECT device_class {records} ORDER BY device_class LIMIT 1"
+    following = f"SELECT device_class {records} AND device_class > c.found ORDER BY device_class LIMIT 1"
+    sql = f"""WITH RECURSIVE c (found) AS (SELECT ({first}) UNION ALL
+        SELECT ({following}) FROM c WHERE c.found IS NOT NULL)
+        SELECT word FROM c JOIN words ON words.number = c.found ORDER BY word"""
+    return sql, [workload, workload]
 
 
 def _marks(values: Collection[str]) -> str:

@@ -26,7 +26,7 @@ from tracker.domain import (
 )
 from tracker.store.encoding import decode, encode
 from tracker.store.packing import pack_secs, unpack_secs
-from tracker.store.queries import COLUMNS, STEPS, best_query, has_index, page_query
+from tracker.store.queries import COLUMNS, STEPS, best_query, classes_query, has_index, page_query
 from tracker.store.traces import Traces, Words
 
 __all__ = ["RecordTable"]
@@ -160,6 +160,10 @@ class RecordTable:
 
     def measured_workloads(self) -> list[str]:
         return [row[0] for row in self._db.execute(_WORKLOADS)]
+
+    def measured_classes(self, workload: str) -> list[str]:
+        sql, values = classes_query(workload)
+        return [row[0] for row in self._db.conn.execute(sql, values)]
 
     def best_records(
         self, workloads: Sequence[str], classes: Collection[str] | None, target: str, per_workload: int

@@ -13,7 +13,7 @@ __all__ = ["VERSION", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 4
+VERSION = 5
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -40,6 +40,12 @@ def m003_words_and_traces_once(db: Database) -> None:
 def m004_desks(db: Database) -> None:
     # Apart from devices: their rows are written whenever a board was heard, by whoever saw it last.
     db.execute("CREATE TABLE desks (device_id TEXT PRIMARY KEY, value TEXT NOT NULL)")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m005_groups(db: Database) -> None:
+    db.execute("ALTER TABLE jobs ADD COLUMN group_id TEXT NOT NULL DEFAULT ''")
+    db.execute("CREATE INDEX jobs_of_group ON jobs (group_id, number) WHERE group_id <> ''")
 
 
 def _secs_of_json(text: str) -> bytes:

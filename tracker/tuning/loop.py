@@ -30,7 +30,7 @@ from tracker.domain import (
 from tracker.scheduling.task_budget import TaskProgress, first_round_trials, next_task
 from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
-from tracker.tuning.engines.base import Candidate, Engine, Learned
+from tracker.tuning.engines.base import Candidate, Engine, Known, Learned
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.kernel_requests import kernel_request
 from tracker.tuning.measuring import MeasureStream, StreamRefused
@@ -80,6 +80,8 @@ class TaskState:
     untuned_s: float = 0.0
     history: list[float] = field(default_factory=list)
     replays: list[tuple[str, tuple[float, ...]]] = field(default_factory=list)
+    known_elsewhere: Callable[[], Sequence[Known]] = tuple
+    taught_by: frozenset[str] = frozenset()  # other classes of device whose records its search began with
     pending: int = 0
     exhausted: bool = False
     untuned_done: bool = False
@@ -367,7 +369,15 @@ class TuningLoop:
                 if not task.engine.replay(trace, run_secs):
                     log.warning("%s: a record's trace does not apply any more and is not learned from", task.name)
             task.replays.clear()
+            if known := task.known_elsewhere():
+                self._teach(task, task.engine, known)
         return task.engine
+
+    def _teach(self, task: TaskState, engine: Engine, known: Sequence[Known]) -> None:
+        applied = engine.begin_with(known)
+        task.taught_by = frozenset(each.origin for each in applied)
+        if misfits := len(known) - len(applied):
+            log.warning("%s: %d of %d traces of other classes do not apply here", task.name, misfits, len(known))
 
     def _learn(self) -> None:
         for task in self._tasks:

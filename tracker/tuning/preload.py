@@ -11,7 +11,7 @@ import threading
 
 from tracker.tuning.priority import give_way
 
-_MODULES = ("tracker.tuning.session", "tvm.relax.frontend.onnx", "xgboost")
+_MODULES = ("tracker.tuning.job_process", "tvm.relax.frontend.onnx", "xgboost")
 
 
 def _load() -> None:

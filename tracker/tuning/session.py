@@ -1,6 +1,5 @@
-"""One job from its model to its package, in a process of its own.
+"""One job from its model to its package.
 
-The process is forked from one that has TVM loaded and has rehearsed a job before it gets its own.
 It talks to the tracker as any client does, and tells its worker how far it is over a pipe. It keeps
 nothing that matters: killed at any moment, its successor takes the job up from the tracker's records.
 """
@@ -8,13 +7,9 @@ nothing that matters: killed at any moment, its successor takes the job up from 
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
-import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -47,28 +42,27 @@ from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.compiler_target import compiler_target
 from tracker.tuning.engines.ansor import AnsorEngine, Experience
+from tracker.tuning.engines.base import Known
 from tracker.tuning.engines.space import apply_trace
-from tracker.tuning.errors import InputError, SessionOver, TuningError
+from tracker.tuning.errors import InputError
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
 from tracker.tuning.loop import Budget, TaskState, TuningLoop, median
 from tracker.tuning.measuring import MeasureStream
-from tracker.tuning.messages import Failed, Finished, Progress, Warm
+from tracker.tuning.messages import Progress
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
-from tracker.tuning.rehearsal import rehearse
 from tracker.tuning.result import job_result, latency_of
+from tracker.tuning.transfer import PER_CLASS, known_elsewhere
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
-__all__ = ["stand_by"]
+__all__ = ["Session", "first_line"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: CPU time for one candidate; the median needs 0.1 s. What takes far longer is unrolled beyond any use.
-BUILD_TIMEOUT_S = 2.5
 #: Candidates of one evolution. Small, so that 30 tasks soon get a first round; building takes longer than searching.
 BATCH = 8
 UNTUNED_PARAMS = "untuned-params.bin"
@@ -78,58 +72,8 @@ MODEL_TIMING_S = 4.0
 _PROGRESS_EVERY_S = 0.5
 
 
-def stand_by(builders: int, pipe: Connection, folder: Path) -> None:
-    """Entry point of the process: gets ready, says Warm on ``pipe``, waits there for one (address, job) and runs it.
-
-    Ends with a Finished or a Failed on ``pipe``. All temporary files, those of its builders too, lie
-    in ``folder``, which the worker removes. Where the job must be started anew from its records, the
-    process ends without a word.
-
-    Exits at once when the worker at the other end of ``pipe`` is gone.
-    """
-    for noisy in ("tvm.s_tir.meta_schedule", "tvm"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    tempfile.tempdir = str(folder)
-    pool = BuilderPool(builders, BUILD_TIMEOUT_S)
-    try:
-        if rehearse(pool):
-            pipe.send(Warm())
-        address, job = pipe.recv()
-        threading.Thread(target=_exit_with_worker, args=(pipe,), daemon=True).start()
-        _run(address, job, pool, pipe, folder)
-    except (EOFError, ConnectionError):
-        pass  # the worker is gone and nobody is left to tell
-    finally:
-        pool.close()
-
-
-def _run(address: str, job: Job, pool: BuilderPool, pipe: Connection, folder: Path) -> None:
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s job {job.id}: %(message)s", force=True)
-    try:
-        with FarmClient(address) as client:
-            result = _Session(address, client, job, pool, pipe, folder).run()
-        pipe.send(Finished(result))
-    except SessionOver as error:
-        log.warning("%s", error)
-    except InputError as error:
-        pipe.send(Failed(str(error), input_error=True, detail=traceback.format_exc()))
-    except TuningError as error:
-        pipe.send(Failed(str(error), detail=traceback.format_exc()))
-    except OSError as error:
-        pipe.send(Failed(f"the tuning worker could not go on: {error}", detail=traceback.format_exc()))
-    except Exception as error:  # noqa: BLE001 - the job fails with a sentence, the tracker's log has the rest
-        sentence = f"internal error while {job.spec.model_name} was tuned: {type(error).__name__}: {_first_line(error)}"
-        pipe.send(Failed(sentence, detail=traceback.format_exc()))
-
-
-def _exit_with_worker(pipe: Connection) -> None:
-    try:
-        pipe.recv()
-    except (EOFError, OSError):
-        os._exit(1)
-
-
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The last line of what ``error`` says: TVM's own first lines are where it was raised."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
@@ -143,7 +87,9 @@ class _Contender:
     params: str
 
 
-class _Session:
+class Session:
+    """A job that runs once: ``run`` blocks until its package is stored, and returns what came of it."""
+
     def __init__(
         self, address: str, client: FarmClient, job: Job, builders: BuilderPool, pipe: Connection, folder: Path
     ) -> None:
@@ -160,6 +106,7 @@ class _Session:
         self._last_progress = ("", 0.0)
 
     def run(self) -> JobResult:
+        """Raises InputError or another TuningError where the job fails, SessionOver where it must be started anew."""
         job = self._job
         self._report("importing the model")
         model = self._import()
@@ -195,7 +142,7 @@ class _Session:
         except Exception as error:
             raise InputError(
                 f"{self._job.spec.model_name} cannot be compiled by TVM {tvm.__version__} for this target: "
-                f"{_first_line(error)}"
+                f"{first_line(error)}"
             ) from error
 
     def _tasks(self, lowered: LoweredModel) -> list[TaskState]:
@@ -236,7 +183,16 @@ class _Session:
             module=task.workload.module,
             arguments=_arguments(task.module),
             new_engine=new_engine,
+            known_elsewhere=partial(self._known_elsewhere, task.workload.key),
         )
+
+    def _known_elsewhere(self, workload: str) -> list[Known]:
+        """Asked of the tracker when the task is searched for the first time, for other classes measure meanwhile."""
+        mine = self._job.device_class
+        records = self._patiently(
+            lambda: self._client.best_records([workload], apart_from=mine, per_workload=PER_CLASS)
+        )
+        return known_elsewhere(records, self._job.target)
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
@@ -352,7 +308,9 @@ class _Session:
             latency=latency_of(verdict, kernels),
         )
         package = [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
-        return job_result(winners, verdict, package, kernels)
+        taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]
+        result = job_result(winners, verdict, package, kernels)
+        return replace(result, taught_by=tuple(sorted(frozenset().union(*taught))), taught_tasks=len(taught))
 
     def _verify(
         self, model: ImportedModel, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]

@@ -132,7 +132,7 @@ class _RunningJob:
 
 
 def _stand_by(builders: int, pipe: Connection, folder: str) -> None:
-    from tracker.tuning.session import stand_by
+    from tracker.tuning.job_process import stand_by
 
     stand_by(builders, pipe, Path(folder))
 

@@ -9,6 +9,7 @@ from protos.convert import to_message
 from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2, runtime_pb2
 from tracker.domain import Artifact, Device, Job, JobSpec, JobState, RecordFilter, Runtime
+from tracker.domain.errors import InvalidRequest
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.desk import FrontDesk
 from tracker.services.fleet import Fleet
@@ -97,8 +98,14 @@ class ControlServicer(StreamServicer):
         return _job(await self._jobs.get(request.id))
 
     async def ListJobs(self, request: control_pb2.ListJobsRequest, context: Any) -> control_pb2.ListJobsResponse:
-        state = _member(JobState, job_pb2.JobState.Name(request.state), "JOB_STATE_")
-        return control_pb2.ListJobsResponse(jobs=[_job(job) for job in await self._jobs.list(state, request.limit)])
+        if request.group:
+            if request.state or request.limit:
+                raise InvalidRequest("a group's jobs are listed all together: leave out state and limit")
+            found = await self._jobs.group(request.group)
+        else:
+            state = _member(JobState, job_pb2.JobState.Name(request.state), "JOB_STATE_")
+            found = await self._jobs.list(state, request.limit)
+        return control_pb2.ListJobsResponse(jobs=map(_job, found))
 
     async def CancelJob(self, request: control_pb2.CancelJobRequest, context: Any) -> job_pb2.Job:
         return _job(await self._jobs.cancel(request.id))
@@ -119,7 +126,12 @@ class ControlServicer(StreamServicer):
         self, request: control_pb2.BestRecordsRequest, context: Any
     ) -> control_pb2.BestRecordsResponse:
         best = await self._records.best(
-            list(request.workloads), request.pool, request.device_class, request.target, request.per_workload
+            list(request.workloads),
+            request.pool,
+            request.device_class,
+            request.target,
+            request.per_workload,
+            request.apart_from,
         )
         return control_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, record) for record in best])
 

@@ -148,12 +148,14 @@ class GetJobRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("state", "limit")
+    __slots__ = ("state", "limit", "group")
     STATE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     state: _job_pb2.JobState
     limit: int
-    def __init__(self, state: _Optional[_Union[_job_pb2.JobState, str]] = ..., limit: _Optional[int] = ...) -> None: ...
+    group: str
+    def __init__(self, state: _Optional[_Union[_job_pb2.JobState, str]] = ..., limit: _Optional[int] = ..., group: _Optional[str] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("jobs",)
@@ -168,18 +170,20 @@ class CancelJobRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class BestRecordsRequest(_message.Message):
-    __slots__ = ("workloads", "pool", "device_class", "target", "per_workload")
+    __slots__ = ("workloads", "pool", "device_class", "target", "per_workload", "apart_from")
     WORKLOADS_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     PER_WORKLOAD_FIELD_NUMBER: _ClassVar[int]
+    APART_FROM_FIELD_NUMBER: _ClassVar[int]
     workloads: _containers.RepeatedScalarFieldContainer[str]
     pool: str
     device_class: str
     target: str
     per_workload: int
-    def __init__(self, workloads: _Optional[_Iterable[str]] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., per_workload: _Optional[int] = ...) -> None: ...
+    apart_from: str
+    def __init__(self, workloads: _Optional[_Iterable[str]] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., per_workload: _Optional[int] = ..., apart_from: _Optional[str] = ...) -> None: ...
 
 class BestRecordsResponse(_message.Message):
     __slots__ = ("records",)

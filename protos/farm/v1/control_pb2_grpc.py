@@ -239,7 +239,8 @@ class ControlServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SubmitJob(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """of several, the first of its group
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -257,7 +258,8 @@ class ControlServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """with a group's id: all of it that has not ended; returns the first
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -269,7 +271,7 @@ class ControlServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """a snapshot whenever it changed; ends with the job
+        """A snapshot whenever it changed; ends with the job. With a group's id: of each of its jobs; ends with the last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

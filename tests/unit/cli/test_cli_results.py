@@ -61,11 +61,19 @@ def test_closing_line(result: JobResult, line: str) -> None:
     assert closing_line("squeezenet", result) == line
 
 
-def table_of(result: JobResult, width: int = 100) -> str:
+def table_of(result: JobResult, width: int = 100, job_id: str = "3f2a", group: str = "") -> str:
     spec = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64")
     out = io.StringIO()
-    print_result(Console(file=out, width=width), Job("3f2a", spec, JobState.DONE, result=result))
+    print_result(Console(file=out, width=width), Job(job_id, spec, JobState.DONE, result=result, group=group))
     return out.getvalue()
+
+
+def test_who_taught_the_search_is_told() -> None:
+    told = table_of(replace(RESULT, taught_by=("pi4", "pi5"), taught_tasks=1))
+    assert "1 of 2 tasks began with what was fast on pi4, pi5." in told
+    # Of the classes of one tune only those after the first could have been taught.
+    for job_id, group, nobody in (("net", "", False), ("net.1", "net", False), ("net.2", "net", True)):
+        assert ("none has measured these operators" in table_of(RESULT, job_id=job_id, group=group)) is nobody
 
 
 def test_the_table_has_each_task_and_then_the_model() -> None:

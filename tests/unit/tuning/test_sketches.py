@@ -58,3 +58,13 @@ def test_relatives_come_nearest_first_and_never_from_the_task_itself():
     relatives.add("another form", trace((1, 16), block="dense"), 0.1)
     found = relatives.of("self", Sketch.of(trace((1, 16))))
     assert [(relative.task, relative.quality) for relative in found] == [("near", 1.0), ("near", 0.5), ("far", 1.0)]
+
+
+def test_relatives_of_several_classes_keep_their_best_apart():
+    relatives = Relatives(kept=1)
+    relatives.add("near", trace((1, 32)), 5.0)
+    relatives.add("near", trace((4, 8)), 1e-6, "a faster machine")
+    relatives.add("self", trace((1, 16)), 1e-6, "a faster machine")
+    found = relatives.of("self", Sketch.of(trace((1, 16))))
+    assert {relative.sketch.decisions[1] for relative in found} == {(1, 32), (4, 8)}
+    assert {relative.quality for relative in found} == {1.0}

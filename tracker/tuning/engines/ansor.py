@@ -6,7 +6,8 @@ starts every batch from a new population; making that population costs more than
 timing the few candidates it yields. Here the population stays: each batch adds a few newcomers,
 which descend from the best measured and the best predicted, and all that was ever bred and not
 yet measured competes again under what the model has learned since. A task's first population
-holds what was fast on its relatives in the same model (``sketch``).
+holds what was fast on its relatives in the same model (``sketch``), and before that what was fast
+for the task itself on other classes of device.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from random import Random
 
 import numpy as np
@@ -22,7 +24,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.schedule import Trace
 
-from tracker.tuning.engines.base import Candidate, Learned
+from tracker.tuning.engines.base import Candidate, Known, Learned
 from tracker.tuning.engines.cost_model import CostModel, Features
 from tracker.tuning.engines.sketch import Relatives, Sketch
 from tracker.tuning.engines.space import Space, apply_trace, trace_json
@@ -43,6 +45,8 @@ _BLIND = 0.12
 _HASTE = 0.1
 #: Relatives' schedules tried in a task's first batch, and how many of that batch at most.
 _ADOPTED, _ADOPTED_SHARE = 16, 0.75
+#: Schedules that were best on other classes of device and are measured before others.
+_FOREIGN = 8
 _NO_FEATURES: Features = np.zeros((0, 0), dtype=np.float32)
 #: Attempts at a newcomer before the space counts as exhausted.
 _ATTEMPTS = 60
@@ -83,6 +87,7 @@ class AnsorEngine:
         self._proposed: dict[str, _Individual] = {}
         self._population: list[_Individual] = []
         self._measured: list[_Individual] = []
+        self._foreign: list[_Individual] = []
         self._adopted = False
 
     def propose(self, count: int) -> list[Candidate]:
@@ -120,6 +125,27 @@ class AnsorEngine:
             self._proposed[individual.key] = individual
             self._learn([individual])
         return True
+
+    def begin_with(self, known: Sequence[Known]) -> list[Known]:
+        applied: list[Known] = []
+        by_origin: dict[str, list[Schedule]] = {}
+        for each in sorted(known, key=lambda each: each.seconds):
+            try:
+                schedule = apply_trace(self._module, each.trace)
+                [features] = self._space.features([schedule])
+            except Exception:  # noqa: BLE001 - as in replay: what another target's rules made need not fit here
+                continue
+            applied.append(each)
+            by_origin.setdefault(each.origin, []).append(schedule)
+            # A task of its own: another machine's seconds say how its schedules compare, nothing of this one's.
+            self._experience.cost_model.learn(f"{self._task} on {each.origin}", [features], [each.seconds])
+            trace = trace_json(schedule.trace, before_postprocessing=True)
+            self._experience.relatives.add(self._task, trace, each.seconds, each.origin)
+        # The best of each class, then the second best of each.
+        ranks = zip_longest(*(schedules[:_FOREIGN] for schedules in by_origin.values()))
+        best = [schedule for rank in ranks for schedule in rank if schedule is not None]
+        self._foreign = self._add(best[:_FOREIGN])
+        return applied
 
     # -- learning
 
@@ -174,11 +200,12 @@ class AnsorEngine:
 
     def _parents(self) -> list[_Individual]:
         """The best measured and the best predicted, the best of either most often."""
-        fittest = self._measured[: max(4, len(self._measured) // 8)]
+        fittest = self._measured[: max(4, len(self._measured) // 8)] or self._foreign
         promising = self._population[: len(fittest)] if self._proposed else []
         return [*fittest, *fittest[:3], *promising, *promising[:3]]
 
-    def _add(self, schedules: Sequence[Schedule], adopted: bool = False) -> None:
+    def _add(self, schedules: Sequence[Schedule], adopted: bool = False) -> list[_Individual]:
+        """Those of ``schedules`` that are new, now in the population."""
         met = [(self._meet(schedule), schedule) for schedule in schedules]
         fresh = [(individual, schedule) for individual, schedule in met if individual is not None]
         features = self._space.features([schedule for _, schedule in fresh]) if fresh else []
@@ -186,6 +213,7 @@ class AnsorEngine:
             individual.features = rows
             individual.adopted = adopted
             self._population.append(individual)
+        return [individual for individual, _ in fresh]
 
     def _meet(self, schedule: Schedule) -> _Individual | None:
         """The individual that ``schedule`` is; None for one seen before."""
@@ -206,8 +234,10 @@ class AnsorEngine:
         self._population.sort(key=lambda individual: -individual.score)
 
     def _choose(self, count: int) -> list[_Individual]:
-        adopted = [i for i in self._population if i.adopted][: math.ceil(_ADOPTED_SHARE * count)]
-        chosen = adopted if not self._measured else []
+        adopted = [i for i in self._population if i.adopted]
+        first = [*self._foreign, *(adopted if not self._measured else [])]
+        chosen = first[: math.ceil(_ADOPTED_SHARE * count)]
+        self._foreign = self._foreign[len(chosen) :]
         blind = min(len(self._population) - count, round(_BLIND * count))
         for individual in self._population:
             if len(chosen) >= count - max(0, blind):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Candidate", "Engine", "Learned"]
+__all__ = ["Candidate", "Engine", "Known", "Learned"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,15 @@ class Learned:
     build_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class Known:
+    """A schedule that ran in ``seconds`` a call on boards of class ``origin``: comparable within that class alone."""
+
+    origin: str
+    trace: str = field(repr=False)
+    seconds: float
+
+
 class Engine(Protocol):
     """One task's search, driven from outside as ask and tell. Used by one thread at a time."""
 
@@ -50,5 +59,13 @@ class Engine(Protocol):
         """Learn from a record of an earlier session, which is not proposed again.
 
         Returns False where the trace does not apply to this task's module.
+        """
+        ...
+
+    def begin_with(self, known: Sequence[Known]) -> list[Known]:
+        """Let what boards of other classes measured lead the way: the best is proposed first, to be measured here.
+
+        To be called before the first proposal, after what is to be replayed: what this class has measured is not
+        proposed again. Returns those whose traces apply to this task's module; the others are left out.
         """
         ...

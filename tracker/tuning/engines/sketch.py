@@ -89,11 +89,14 @@ class Relatives:
 
     def __init__(self, kept: int = 4) -> None:
         self._kept = kept
-        self._by_task: dict[str, list[tuple[float, Sketch]]] = {}
+        self._by_task: dict[tuple[str, str], list[tuple[float, Sketch]]] = {}
 
-    def add(self, task: str, trace: str, seconds: float) -> None:
-        """A schedule of ``task`` ran in ``seconds`` a call; ``trace`` is its JSON before postprocessing."""
-        best = self._by_task.setdefault(task, [])
+    def add(self, task: str, trace: str, seconds: float, origin: str = "") -> None:
+        """A schedule of ``task`` ran in ``seconds`` a call; ``trace`` is its JSON before postprocessing.
+
+        ``origin``: the class of device that it ran on, "" for the job's own. Seconds are compared within one origin.
+        """
+        best = self._by_task.setdefault((task, origin), [])
         if len(best) >= self._kept and seconds >= best[-1][0]:
             return
         best.append((seconds, Sketch.of(trace)))
@@ -104,7 +107,7 @@ class Relatives:
         """Schedules of other tasks with the form of ``sketch``: the nearest extents first, then the fastest."""
         found = [
             Relative(other, schedule, best[0][0] / seconds)
-            for other, best in self._by_task.items()
+            for (other, _), best in self._by_task.items()
             if other != task
             for seconds, schedule in best
             if schedule.family == sketch.family

@@ -1,0 +1,3 @@
+from emulation.demo import main
+
+main(prog_name="python -m emulation")

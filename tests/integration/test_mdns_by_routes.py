@@ -1,0 +1,56 @@
+"""mDNS where nobody can choose the interface of a multicast, as under QEMU's user emulation: the routes choose."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Of a network of its own, where nobody else is heard.
+ENTER = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
+NETWORK = "ip link set lo multicast on && ip link set lo up && ip route add 224.0.0.0/4 dev lo"
+
+PROGRAM = """
+import errno, os, socket
+from protos.discovery import announce, browse
+
+set_option = socket.socket.setsockopt
+refused = []
+
+def refuse(self, level, name, *value):
+    if (level, name) == (socket.IPPROTO_IP, socket.IP_MULTICAST_IF):
+        refused.append(name)
+        raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
+    return set_option(self, level, name, *value)
+
+with announce("lab", 9195, "1.0", ["127.0.0.1"], interface="127.0.0.1"):
+    socket.socket.setsockopt = refuse
+    print(*(f"{tracker.farm} at {tracker.address}" for tracker in browse(5.0)), "refused:", len(refused))
+    socket.socket.setsockopt = set_option
+"""
+
+
+def missing() -> str:
+    for program, package in (("ip", "iproute2"), ("unshare", "util-linux")):
+        if shutil.which(program) is None:
+            return f"{program} is not installed (Debian: {package})"
+    done = subprocess.run([*ENTER, NETWORK], capture_output=True, check=False)
+    return "" if done.returncode == 0 else "this kernel lets no user namespace have a network of its own"
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_a_tracker_is_found_where_no_interface_can_be_chosen() -> None:
+    done = subprocess.run(
+        [*ENTER, f'{NETWORK} && exec "$0" -W ignore::ResourceWarning -c "$1"', sys.executable, PROGRAM],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "lab at 127.0.0.1:9195 refused: 1\n", done.stderr

@@ -1,0 +1,198 @@
+"""A 64-bit ARM board in the farm, emulated: a Debian of its own behind a cable, without a compiler, TVM or pip."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+pytest.importorskip("tvm")
+
+from emulation import CONSTRAINTS, EmulatedBoard, missing_here, prepare
+from tests.support.cable import MISSING as NO_CABLE
+from tests.support.cable import Cable
+from tests.support.networks import small_network
+from tests.support.waiting import wait_until
+from tests.support.whole_farm import ENVIRON, WholeFarm
+from tracker.domain import JobState, Outcome
+from tracker.tuning.models.light import light_network
+
+MISSING = str(missing_here()) if missing_here() else NO_CABLE
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.arm64,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),
+]
+
+ROOT = Path(__file__).parents[2]
+STATE = ".local/state/tvm-farm/agent"
+TRIALS = 30
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A farm with an x86 agent beside its tracker, and an emulated board at the other end of a cable."""
+
+    farm: WholeFarm
+    board: EmulatedBoard
+    cable: Cable
+    agent_log: Path
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("emulated")
+    board = prepare(folder, print)
+    with Cable() as cable:
+        farm = WholeFarm(folder, "here", interface=cable.near)
+        added = farm.add_runtime("aarch64")
+        assert added.returncode == 0, added.stderr
+        log = folder / "arm.log"
+        with log.open("wb") as output:
+            agent = subprocess.Popen(
+                cable.command(*board.agent("start", "--name", "arm")),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            wait_until(lambda: agent.poll() is not None or len(farm.tracker.devices()) == 2, 90, "both devices")
+            assert agent.poll() is None, log.read_text()
+            yield Bench(farm, board, cable, log)
+        finally:
+            agent.terminate()
+            agent.wait(timeout=60)
+            farm.close()
+
+
+def run_on_board(board: EmulatedBoard, *argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(board.command(*argv), capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_the_board_has_the_base_distribution_and_no_more(bench: Bench) -> None:
+    tools = "uname -m; for tool in cc gcc clang ld as pip; do command -v $tool; done; true"
+    told = run_on_board(bench.board, "/bin/sh", "-c", tools)
+    assert told.stdout == "aarch64\n", told.stderr
+    expected = {
+        "click",
+        "grpcio",
+        "ifaddr",
+        "prometheus_client",
+        "protobuf",
+        "tvm_farm",
+        "typing_extensions",
+        "zeroconf",
+    }
+    assert set(bench.board.packages()) == expected
+    for absent in ("tvm", "tvm_ffi", "numpy"):
+        tried = run_on_board(bench.board, "/usr/bin/python3", "-c", f"import {absent}")
+        assert f"No module named '{absent}'" in tried.stderr
+
+
+def test_it_joins_by_mdns_and_gets_its_runtime_from_the_tracker(bench: Bench) -> None:
+    said = f" at {bench.cable.near}:{bench.farm.tracker.port} by mDNS"
+    assert said in bench.agent_log.read_text()
+    [device] = [device for device in bench.farm.tracker.devices() if device.name == "arm"]
+    assert list(device.pools) == ["arm64"]
+    assert json.loads(device.target)["mcpu"] == "cortex-a72"
+    assert device.runner.full_mode_missing == ""
+    sent = sorted((bench.board.home / STATE / "runtime").glob("*.so"))
+    assert len(sent) == 3
+    for library in sent:
+        data = library.read_bytes()
+        assert hashlib.sha256(data).hexdigest() == library.stem
+        assert int.from_bytes(data[18:20], "little") == 183, "EM_AARCH64"
+
+
+def test_a_network_tuned_from_x86_answers_on_the_board_as_onnx_runtime_does(bench: Bench) -> None:
+    farm, board = bench.farm, bench.board
+    model = light_network("light_squeezenet", seed=4)
+    (farm.folder / "squeezenet.onnx").write_bytes(model)
+    package = board.home / "tuned"
+    tuned = farm.farm("tune", "squeezenet.onnx", "--pool", "arm64", "--trials", str(TRIALS), "-o", str(package))
+    assert tuned.returncode == 0, tuned.stdout + tuned.stderr + farm.worker_log() + bench.agent_log.read_text()
+    assert "ran on arm with the same random input: outputs equal" in " ".join(tuned.stdout.split())
+
+    [job] = farm.jobs()
+    assert (job.state, job.trials) == (JobState.DONE, TRIALS)
+    records = farm.records(job_id=job.id)
+    searched = [record for record in records if record.engine == "ansor"]
+    assert len({record.trial_id for record in searched}) == len(searched) == TRIALS
+    ran = [record for record in searched if record.measurement.outcome is Outcome.OK]
+    assert len(ran) > TRIALS // 2
+    assert {record.measurement.device_name for record in ran} == {"arm"}
+    assert "here" not in {record.measurement.device_name for record in records}
+    with urllib.request.urlopen(farm.tracker.endpoint["metrics"], timeout=10) as answer:
+        metrics = answer.read().decode().splitlines()
+    measured = {
+        name: float(line.rpartition(" ")[2])
+        for line in metrics
+        for name in ("arm", "here")
+        if line.startswith(f'tvmfarm_device_measurements_total{{device="{name}"}}')
+    }
+    assert measured["here"] == 0
+    assert measured["arm"] >= len(ran)
+
+    x = np.random.default_rng(2).random((1, 3, 224, 224), dtype=np.float32)
+    np.testing.assert_allclose(run_package(board, x), run_onnx(model, x), rtol=1e-3, atol=1e-6)
+
+
+def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tiny.onnx").write_bytes(small_network(seed=3))
+    shown = subprocess.run(
+        [sys.executable, "-m", "emulation", "--model", "tiny.onnx", "--budget", "5s", "-o", "out"],
+        env={**ENVIRON, "TMPDIR": str(tmp_path / "tmp")},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    *_, remark, closing = shown.stdout.splitlines()
+    assert "its times tell nothing" in remark
+    line = r"tiny: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), outputs equal \(max \|diff\| (0|\de-\d\d)\)"
+    assert re.fullmatch(line, closing), shown.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "tiny.onnx", "tmp"]
+    assert list((tmp_path / "tmp").glob("tvm-farm-*")) == []
+
+
+def run_package(board: EmulatedBoard, x: np.ndarray) -> np.ndarray:
+    """The answer of the package in the board's ``tuned`` to ``x``, as README has it run, on the board.
+
+    With the library that the tracker sent. What loads it is no part of an agent, and comes to the board here.
+    """
+    board.install("numpy", "apache-tvm-ffi", constraints=CONSTRAINTS, into="home/loader")
+    (board.home / "load_package.py").write_bytes((ROOT / "tests" / "support" / "load_package.py").read_bytes())
+    np.save(board.home / "x.npy", x)
+    runtime = json.loads((board.home / STATE / "runtime.json").read_text())
+    [digest] = [each["artifact"]["digest"] for each in runtime["libraries"] if each["name"] == "libtvm_runtime.so"]
+    done = run_on_board(
+        board,
+        *("/usr/bin/env", "PYTHONPATH=/root/loader", "/usr/bin/python3", "/root/load_package.py"),
+        *("/root/tuned", "/root/x.npy", "/root/y.npy", f"/root/{STATE}/runtime/{digest}.so"),
+    )
+    assert done.returncode == 0, done.stderr
+    return np.load(board.home / "y.npy")
+
+
+def run_onnx(model: bytes, x: np.ndarray) -> np.ndarray:
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, quiet, providers=["CPUExecutionProvider"])
+    answer = session.run(None, {session.get_inputs()[0].name: x})[0]
+    assert answer.std() > 0
+    return answer

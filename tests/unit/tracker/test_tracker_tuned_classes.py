@@ -1,0 +1,104 @@
+"""Which classes of its pool a job is for, and why none fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from protos.device import Fingerprint, RunnerInfo, RunnerMode
+from protos.measurement import Artifact
+from tracker.domain import Device, DeviceState, Drain, JobKind, JobSpec, Lease
+from tracker.domain.errors import NotPossible
+from tracker.scheduling.tuned_classes import tuned_classes
+
+SPEC = JobSpec(JobKind.TUNE, "net", Artifact("00", 1), "lab")
+
+
+def device(
+    name: str,
+    device_class: str,
+    state: DeviceState = DeviceState.IDLE,
+    mode: RunnerMode = RunnerMode.FULL,
+    pool: str = "lab",
+) -> Device:
+    return Device(
+        name,
+        name,
+        Fingerprint(),
+        RunnerInfo(mode),
+        pools=(pool,) if pool else (),
+        device_class=device_class,
+        state=state,
+    )
+
+
+def classes(devices: list[Device], spec: JobSpec = SPEC) -> list[str]:
+    return [device.device_class for device in tuned_classes(spec, devices)]
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        ([device("a", "pi4")], ["pi4"]),
+        ([device("a", "pi4"), device("b", "pi5"), device("c", "pi5")], ["pi5", "pi4"]),
+        (
+            [device("a", "pi5"), device("b", "a-micro", mode=RunnerMode.MICRO), device("c", "pi4")],
+            ["pi4", "pi5", "a-micro"],
+        ),
+        (
+            [device("a", "pi5"), *(device(n, "micro", mode=RunnerMode.MICRO) for n in "bc")],
+            ["micro", "pi5"],
+        ),
+        ([device("a", "pi4", DeviceState.LOST), device("c", "pi5", DeviceState.MEASURING)], ["pi5"]),
+        ([*(device(n, "pi4", DeviceState.DRAINING) for n in "ab"), device("c", "pi4"), device("d", "odd")],
+         ["odd", "pi4"]),
+        ([device("a", "pi4"), device("b", "pi5", pool="other")], ["pi4"]),
+    ],
+    ids=[
+        "one", "most devices first", "full mode before micro, then by name", "more devices before full mode",
+        "lost ones are none", "draining ones do not count", "of this pool",
+    ],
+)  # fmt: skip
+def test_the_classes_of_a_pool_in_the_order_of_their_turn(devices: list[Device], expected: list[str]) -> None:
+    assert classes(devices) == expected
+    assert classes(devices[::-1]) == expected
+
+
+def test_one_class_by_name() -> None:
+    devices = [device("a", "pi4"), device("b", "pi5"), device("c", "pi5")]
+    assert classes(devices, replace(SPEC, device_class="pi4")) == ["pi4"]
+    with pytest.raises(NotPossible, match=r"no device of the pool 'lab' .* is of class pi3: it has pi4, pi5"):
+        classes(devices, replace(SPEC, device_class="pi3"))
+    with pytest.raises(NotPossible, match="a is lost"):
+        classes([device("a", "pi4", DeviceState.LOST)], replace(SPEC, device_class="pi4"))
+
+
+def test_a_lease_keeps_a_device_for_its_holder() -> None:
+    adas = replace(device("a", "pi5"), lease=Lease("ada", 0.0, 3600.0))
+    assert classes([adas, device("b", "pi4")]) == ["pi4"]
+    assert classes([adas, device("b", "pi4")], replace(SPEC, user="ada")) == ["pi4", "pi5"]
+    with pytest.raises(NotPossible, match="a is leased to ada until 1970-01-01 01:00:00 UTC"):
+        classes([adas], replace(SPEC, user="bob"))
+
+
+@pytest.mark.parametrize(
+    ("devices", "reasons"),
+    [
+        ([], ["none has joined this farm"]),
+        ([device("a", "x", pool="other")], ["a is in other"]),
+        ([device("a", "x", pool="")], ["a is in no pool"]),
+        ([device("a", "x", DeviceState.LOST), device("b", "x", DeviceState.DRAINING)], ["a is lost", "b is draining"]),
+        (
+            [replace(device("a", "x", DeviceState.DRAINING), drain=Drain("ada", 0.0, "new fan"))],
+            ["a is draining (new fan)"],
+        ),
+        ([device(f"n{i}", "x", pool="other") for i in range(12)], ["n7 is in other", "and 4 more"]),
+    ],
+)
+def test_why_none_fits(devices: list[Device], reasons: list[str]) -> None:
+    with pytest.raises(NotPossible) as caught:
+        tuned_classes(SPEC, devices)
+    assert "'lab'" in str(caught.value)
+    for reason in reasons:
+        assert reason in str(caught.value)

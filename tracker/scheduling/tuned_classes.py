@@ -1,0 +1,58 @@
+"""Which device classes of its pool a job is for, and why none is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tracker.domain import Device, DeviceState, JobSpec, RunnerMode
+from tracker.domain.errors import NotPossible
+
+__all__ = ["tuned_classes"]
+
+
+def tuned_classes(spec: JobSpec, devices: Sequence[Device]) -> list[Device]:
+    """A device of each class to tune, in the order in which they are tuned.
+
+    The class with most devices that take work comes first: it measures fastest, and the others begin with what it
+    found; of equals one in full mode. Raises NotPossible, which says for each device of the farm why it does not fit.
+    """
+    pool = [d for d in devices if spec.pool in d.pools and not _obstacle(spec, d)]
+    fit = [d for d in pool if spec.device_class in ("", d.device_class)]
+    if not fit:
+        raise NotPossible(_not_that_class(spec, pool) if pool else _why_none(spec, devices))
+    count = Counter(device.device_class for device in fit)
+    a_device = {device.device_class: device for device in reversed(fit)}
+    return sorted(
+        a_device.values(),
+        key=lambda d: (-count[d.device_class], d.runner.mode is not RunnerMode.FULL, d.device_class),
+    )
+
+
+def _obstacle(spec: JobSpec, device: Device) -> str:
+    """Why a device of the job's pool takes no work of it now; "" where it does."""
+    if device.state in (DeviceState.LOST, None):
+        return "lost"
+    if device.state is DeviceState.DRAINING:
+        return f"draining ({device.drain.reason})" if device.drain and device.drain.reason else "draining"
+    return "" if device.open_to(spec.user) else str(device.lease)
+
+
+def _not_that_class(spec: JobSpec, pool: Sequence[Device]) -> str:
+    there = ", ".join(sorted({device.device_class for device in pool}))
+    return f"no device of the pool '{spec.pool}' that can take work is of class {spec.device_class}: it has {there}"
+
+
+def _why_none(spec: JobSpec, devices: Sequence[Device]) -> str:
+    pool = spec.pool
+    if not devices:
+        return f"the pool '{pool}' has no device: none has joined this farm; start one with 'agent start'"
+    reasons = []
+    for device in devices[:8]:
+        if pool not in device.pools:
+            there = f"in {', '.join(device.pools)}" if device.pools else "in no pool"
+            reasons.append(f"{device.name} is {there}")
+        else:
+            reasons.append(f"{device.name} is {_obstacle(spec, device)}")
+    more = f", and {len(devices) - 8} more" if len(devices) > 8 else ""
+    return f"no device of the pool '{pool}' can take work: {'; '.join(reasons)}{more}"

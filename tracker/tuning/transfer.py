@@ -1,0 +1,65 @@
+"""What other classes of device teach about a workload: which of their records a search begins with.
+
+The records of another machine tell which schedules are fast there and how the others compare. Where
+the workload is the same and the kind of target too, much of that holds here: the best are measured
+first, and with the rest of them the cost model is warm before anything was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+
+from tracker.domain import Record
+from tracker.tuning.engines.base import Known
+
+__all__ = ["PER_CLASS", "known_elsewhere"]
+
+#: Records of one class that are asked for, the fastest.
+PER_CLASS = 64
+#: Of these are taken: so many of the fastest, and of the nearest class so many spread over the others, for a cost model
+#: that saw only good schedules takes every one for good. More would be welcome: applying a trace takes 30 ms.
+_FASTEST, _SPREAD = 8, 8
+#: Classes that one workload learns from.
+_CLASSES = 3
+
+
+def known_elsewhere(records: Sequence[Record], target: str) -> list[Known]:
+    """What a search for ``target`` (JSON) begins with of ``records``, which other classes made of its workload.
+
+    Of the nearest classes: those with the same CPU, then with the same instruction set, then with most records.
+    """
+    here = _options(target)
+    by_class: dict[str, list[Record]] = {}
+    for record in records:
+        if record.trace and record.measurement.run_secs and _options(record.target).get("kind") == here.get("kind"):
+            by_class.setdefault(record.measurement.device_class, []).append(record)
+
+    def nearness(device_class: str) -> tuple[bool, bool, int, str]:
+        there = _options(by_class[device_class][0].target)
+        same_cpu, same_set = (there.get(key) == here.get(key) for key in ("mcpu", "mtriple"))
+        return not same_cpu, not same_set, -len(by_class[device_class]), device_class
+
+    known = []
+    for number, device_class in enumerate(sorted(by_class, key=nearness)[:_CLASSES]):
+        timed = [(statistics.median(r.measurement.run_secs), r.trace) for r in by_class[device_class]]
+        timed.sort(key=lambda one: one[0])
+        chosen = [*timed[:_FASTEST], *([] if number else _spread(timed[_FASTEST:]))]
+        known += [Known(device_class, trace, seconds) for seconds, trace in chosen]
+    return known
+
+
+def _spread(timed: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Some of ``timed`` at even distances."""
+    step = max(1.0, len(timed) / _SPREAD)
+    return [timed[int(number * step)] for number in range(min(_SPREAD, len(timed)))]
+
+
+def _options(target: str) -> Mapping[str, object]:
+    """Of a target as the farm writes them."""
+    try:
+        options = json.loads(target)
+    except ValueError:
+        return {}
+    return options if isinstance(options, dict) else {}
