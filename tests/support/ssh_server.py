@@ -113,7 +113,8 @@ class SshServer:
         self._process.kill()
         await self._process.wait()
         for connection in connections:
-            connection.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended with the server
+                connection.kill()
         self._process = None
 
     def connections(self) -> list[psutil.Process]:
