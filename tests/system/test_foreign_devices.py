@@ -54,10 +54,11 @@ def test_32_bit_arm_and_riscv_are_tuned_and_every_winner_is_verified(tmp_path: P
             assert (job.state, job.trials) == (JobState.DONE, TRIALS)
             assert {record.measurement.device_name for record in farm.records(job_id=job.id)} == {name}
             assert job.result is not None
+            # Which kernel is faster, an emulator's timings decide: all that won were compared, be they many or none.
             compared = job.result.kernels_compared
-            assert compared == sum(not task.kept_untuned for task in job.result.tasks) >= 3
-            last = done.stdout.strip().splitlines()[-1]
-            assert f", estimated from its tasks, {compared} of {compared} kernels equal (max |diff| " in last
+            assert compared == job.result.kernels_equal == sum(not task.kept_untuned for task in job.result.tasks)
+            verdict = f"{compared} of {compared} kernels equal (max |diff| " if compared else "outputs not compared"
+            assert f", estimated from its tasks, {verdict}" in done.stdout.strip().splitlines()[-1]
             assert winners_agree_with_untuned(farm, pool, job, model) >= 3
             manifest = json.loads((tmp_path / f"tuned-{pool}" / "manifest.json").read_text())
             assert name in str(manifest["target"])

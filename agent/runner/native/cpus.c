@@ -1,10 +1,8 @@
 /* Which CPUs parallel kernels use: those allowed, fastest first, little cores left out, as TVM does. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "runner.h"
@@ -36,16 +34,15 @@ static int faster_first(const void *a, const void *b) {
 void cpus_confine(const char *list) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  for (const char *at = list;; at++) {
-    char *end;
-    errno = 0;
+  const char *at = list;
+  for (char *end;; at = end + 1) {
     long cpu = strtol(at, &end, 10);
-    if (end == at || errno || cpu < 0 || cpu >= CPU_SETSIZE || (*end && *end != ',')) die("--cpus takes numbers with commas between, not %s", list);
+    if (end == at || cpu < 0 || cpu >= CPU_SETSIZE) die("--cpus %s: numbers with commas between", list);
     CPU_SET((int)cpu, &set);
     at = end;
-    if (!*at) break;
+    if (*at != ',') break;
   }
-  if (sched_setaffinity(0, sizeof set, &set) != 0) die("--cpus %s: %s", list, strerror(errno));
+  if (*at || sched_setaffinity(0, sizeof set, &set)) die("--cpus %s: cannot run there", list);
 }
 
 void cpus_open(int wanted) {
