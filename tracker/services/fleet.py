@@ -28,6 +28,7 @@ HEARTBEAT_S = 5.0
 _MISSED = 3
 #: A connected board's telemetry and counters reach the store this often.
 _STORE_S = 30.0
+_LEAST_FREE_S = 1.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -57,6 +58,7 @@ class Fleet:
         self._writes: set[asyncio.Task[None]] = set()
         self._listener: BoardListener | None = None
         self._least_free: float | None = None
+        self._least_free_until = 0.0
 
     async def load(self, listener: BoardListener) -> None:
         """Take up what the store holds; every device is lost until it joins again."""
@@ -155,27 +157,22 @@ class Fleet:
     def heard(self, board: Board, telemetry: Telemetry | None = None) -> None:
         board.heard_at, board.silent_since = self._clock(), self._monotonic()
         if telemetry is not None:
-            before = board.free_bytes
             board.feels(telemetry)
-            self._free_changed(before, board.free_bytes)
+            if board.free_bytes is not None and self._least_free is not None:
+                self._least_free = min(self._least_free, board.free_bytes)
             if self._listener and board.connected:
                 self._listener.felt(board)
 
-    def _free_changed(self, before: int | None, now: int | None) -> None:
-        # Without a look at every board each time that one of them tells.
-        if before == now:
-            return
-        if before == self._least_free:
-            self._least_free = None
-        elif self._least_free is not None and now is not None:
-            self._least_free = min(self._least_free, now)
-
     @property
     def least_free_bytes(self) -> float:
-        """Of the connected boards that tell, the memory of the one with least; infinite where none tells."""
-        if self._least_free is None:
+        """No connected board that tells has less memory free; infinite where none tells.
+
+        It may be less than what the one with least has, for a second: it is asked for with every trial.
+        """
+        now = self._monotonic()
+        if self._least_free is None or now >= self._least_free_until:
             told = [board.free_bytes for board in self._boards.values() if board.free_bytes is not None]
-            self._least_free = min(told, default=math.inf)
+            self._least_free, self._least_free_until = min(told, default=math.inf), now + _LEAST_FREE_S
         return self._least_free
 
     def drain(self, board: Board) -> None:
