@@ -45,7 +45,7 @@ def run(bench: Bench) -> list[Result]:
         with bench.step("farm tune"):
             farm_s = first_on_farm(farm, model)
     with bench.step("tune_relax"):
-        stock_s = first_on_stock(bench.folder, model)
+        stock_s = first_on_stock(bench.folder, model, 8 if bench.quick else 64)
     return [bench.result(FIRST, farm=farm_s, stock=stock_s)]
 
 
@@ -81,12 +81,13 @@ def first_on_farm(farm: Farm, model: Path) -> float:
                 farm.client.cancel(job.id)
 
 
-def first_on_stock(folder: Path, model: Path) -> float:
+def first_on_stock(folder: Path, model: Path, trials: int) -> float:
+    """``trials``: how many are asked for; a round of 64 at most is built before the first of it is measured."""
     from benchmarks.stock import StockFarm, StockProcess
     from benchmarks.stock_tuning import StockOrder, measured_at
 
     with StockFarm(folder / "stock", threads=threads()) as stock:
-        order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), 64)
+        order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), trials)
         arguments = order.arguments()
         begun_s = time.time()
         with StockProcess(arguments, folder / "stock.log", threads()) as process:
