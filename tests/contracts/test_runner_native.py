@@ -302,7 +302,7 @@ async def test_the_first_timing_of_a_hopeless_candidate_is_its_last(runner: Nati
     assert calls == 1 + 1 + 1 or (calls == 1 + 1 and secs > 0.012) or (calls == 1 and secs > 0.032)
     assert secs > 0.009
     assert report.cut_short
-    # A little behind, a call is too short a look: it takes an eighth of the plan, 7 calls, once more to be sure, and
+    # A little behind, a call is too short a look: it takes a sixteenth of the plan, 4 calls, once more to be sure, and
     # shorter looks before where those were interrupted. A repeat of the plan alone has 42 calls and more.
     calls, report = await calls_of(runner, plan, tmp_path, "slow_trail", hopeless_s=0.0095)
     assert report.cut_short

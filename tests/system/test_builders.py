@@ -58,6 +58,7 @@ def test_candidates_are_built_side_by_side_by_processes_that_stay(pool, delivere
     built = [delivered.get(timeout=60) for _ in range(6)]
     assert {b.id for b in built} == {str(n) for n in range(6)}
     assert all(b.outcome is Outcome.OK and b.library[:4] == b"\x7fELF" for b in built), built
+    assert all(0 < b.cpu_s < 60 for b in built), "what a search weighs against what it promises"
     assert {process.pid for process in builders_of(pool)} == before
 
 
@@ -120,6 +121,7 @@ def test_a_candidate_that_takes_too_much_cpu_time_is_given_up():
         pool.submit(BuildRequest("next", matmul(16), TARGET))
         huge, following = events.get(timeout=60), events.get(timeout=60)
         assert (huge.id, huge.outcome) == ("huge", Outcome.BUILD_TIMEOUT), huge.detail
+        assert huge.cpu_s > 0
         assert (following.id, following.outcome) == ("next", Outcome.OK)
     finally:
         pool.close()

@@ -48,3 +48,19 @@ def test_failures_are_the_worst():
     model.learn("a", [stores(s, noise) for s in speeds], [math.inf if s == 0 else 1e-3 for s in speeds])
     failing, running = model.scores([stores(0.0, noise), stores(1.0, noise)])
     assert failing < -6 < running
+
+
+def test_it_tells_what_is_dear_to_build():
+    noise = np.random.default_rng(0)
+    model = CostModel(threads=1, seed=0)
+    sizes = noise.random(60)
+    unseen = [stores(s, noise) for s in (0.1, 0.5, 0.9)]
+    nothing = np.zeros((0, 164), np.float32)
+    assert model.build_costs(unseen) is None
+    model.learn_builds([stores(s, noise) for s in sizes], [0.0] * 60)
+    assert model.build_costs(unseen) is None, "0 is not known"
+    model.learn_builds([stores(s, noise) for s in sizes], [0.05 * 16.0**s for s in sizes])
+    costs = model.build_costs([*unseen, nothing])
+    assert costs is not None
+    assert costs[0] < -1 < costs[1] < 1 < costs[2], "log2, around the mean of those that are compared"
+    assert costs[3] == 0

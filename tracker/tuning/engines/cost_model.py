@@ -72,11 +72,9 @@ class CostModel:
         if self._booster is None or self._size - self._trained_size > _GROWTH * self._trained_size:
             self._train()
         assert self._booster is not None
-        known = [number for number, stores in enumerate(features) if len(stores)]
         scores = np.full(len(features), _WORST)
-        if known:
-            matrix = xgboost.DMatrix(np.stack([_busiest(features[number]) for number in known]))
-            scores[known] = self._booster.predict(matrix)
+        known, predicted = _predicted(self._booster, features)
+        scores[known] = predicted
         return scores
 
     def learn_builds(self, features: Sequence[Features], cpu_s: Sequence[float]) -> None:
@@ -96,9 +94,8 @@ class CostModel:
             matrix = xgboost.DMatrix(np.stack(self._build_rows), label=np.log2(self._build_seconds))
             self._builds = xgboost.train(self._parameters, matrix, num_boost_round=_BUILD_ROUNDS)
             self._builds_size = size
-        known = [number for number, stores in enumerate(features) if len(stores)]
         costs = np.zeros(len(features))
-        predicted = self._builds.predict(xgboost.DMatrix(np.stack([_busiest(features[number]) for number in known])))
+        known, predicted = _predicted(self._builds, features)
         costs[known] = predicted - predicted.mean()
         return costs
 
@@ -109,6 +106,17 @@ class CostModel:
         matrix = xgboost.DMatrix(rows, label=labels, weight=0.2 + 2.0 ** (labels / 2))
         self._booster = xgboost.train(self._parameters, matrix, num_boost_round=_ROUNDS)
         self._trained_size = self._size
+
+
+def _predicted(booster: xgboost.Booster, features: Sequence[Features]) -> tuple[list[int], NDArray[np.float32]]:
+    """Positions of those with any store, and what is predicted for each."""
+    known = [number for number, stores in enumerate(features) if len(stores)]
+    if not known:
+        return known, np.zeros(0, dtype=np.float32)
+    predicted: NDArray[np.float32] = booster.predict(
+        xgboost.DMatrix(np.stack([_busiest(features[number]) for number in known]))
+    )
+    return known, predicted
 
 
 def _busiest(stores: Features) -> Features:
