@@ -59,7 +59,8 @@ _LOST = {
     grpc.StatusCode.UNKNOWN,
 }
 
-#: Word of a trial that began waits this long for company: most are over by then, and leave with their measurement.
+#: Word of a trial that began, and a heartbeat, wait this long for company: most trials are over by then, and both leave
+#: with their measurement.
 _LINGER_S = 0.5
 #: A patient message waits this long, and for so many.
 _PATIENCE_S, _COMPANY = 0.03, 4
@@ -187,7 +188,8 @@ def _asked(request: measurement_pb2.MeasureRequest) -> Event:
 class _Outgoing:
     """What is to be sent. What gathers while a message is on its way leaves together in the next.
 
-    Started waits for something else to leave with; the tracker wants it for trials that take their time.
+    Started and Heartbeat wait for something else to leave with; the tracker wants Started for trials that take their
+    time.
     """
 
     def __init__(self) -> None:
@@ -195,13 +197,15 @@ class _Outgoing:
         self._some = asyncio.Event()
         self._patient = 0  # items that wait for company
         self._patience: asyncio.TimerHandle | None = None
+        self._linger: asyncio.TimerHandle | None = None
 
     def put(self, item: FromAgent | None, patient: bool = False) -> None:
         """None ends the stream after what was put before."""
         self._items.append(item)
         self._patient += patient
-        if isinstance(item, Started):
-            asyncio.get_running_loop().call_later(_LINGER_S, self._some.set)
+        if isinstance(item, (Started, Heartbeat)):
+            if self._linger is None:
+                self._linger = asyncio.get_running_loop().call_later(_LINGER_S, self._some.set)
         elif not patient or self._patient >= _COMPANY:
             self._some.set()
         elif self._patient == 1:
@@ -212,8 +216,11 @@ class _Outgoing:
             await self._some.wait()
             message = fleet_pb2.AgentMessage()
             self._patient = 0
-            if self._patience is not None:
-                self._patience.cancel()
+            for timer in (self._patience, self._linger):
+                if timer is not None:
+                    timer.cancel()
+            # What is put from now on waits its own time, not the rest of another's.
+            self._linger = None
             while self._items and _added(message, self._items[0]):
                 self._items.popleft()
             if message.ListFields():

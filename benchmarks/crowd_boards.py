@@ -1,7 +1,7 @@
 """Many boards in one process: the whole Fleet protocol, and nothing behind it but a clock.
 
 A board executes one trial at a time, for the trial's ``min_repeat_ms``, prefetches up to its slots, tells what it
-starts with what it says next, beats its heart with telemetry, and keeps each measurement until it is acknowledged.
+starts, and its telemetry, with what it says next, and keeps each measurement until it is acknowledged.
 
     python -m benchmarks.crowd_boards TRACKER FIRST COUNT SLOTS
 
@@ -46,7 +46,8 @@ class CrowdBoard:
         self._heartbeat_s = 5.0
         self.running = ""
         self._started: list[str] = []
-        self._lingering = False
+        self._beats = False
+        self._linger: asyncio.TimerHandle | None = None
         self.unacknowledged: set[str] = set()
         self.joined: asyncio.Future[None] = self._loop.create_future()
         self.over: asyncio.Future[None] = self._loop.create_future()
@@ -67,6 +68,12 @@ class CrowdBoard:
     def _say(self, message: fleet_pb2.AgentMessage) -> None:
         message.started.extend(self._started)
         self._started.clear()
+        if self._beats:
+            self._beats = False
+            message.heartbeat.telemetry.CopyFrom(_telemetry())
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
         self._stream.send(message.SerializeToString())
 
     def _take(self, received: bytes) -> None:
@@ -85,21 +92,19 @@ class CrowdBoard:
             self._start()
 
     def _beat(self) -> None:
-        self._say(fleet_pb2.AgentMessage(heartbeat=fleet_pb2.Heartbeat(telemetry=_telemetry())))
+        self._beats = True
+        self._say_soon()
         self._loop.call_later(self._heartbeat_s, self._beat)
 
     def _start(self) -> None:
         self.running, kernel_s = self._queue.popleft()
         self._loop.call_later(kernel_s, self._finish, time.time(), kernel_s)
         self._started.append(self.running)
-        if not self._lingering:
-            self._lingering = True
-            self._loop.call_later(_LINGER_S, self._tell_started)
+        self._say_soon()
 
-    def _tell_started(self) -> None:
-        self._lingering = False
-        if self._started:
-            self._say(fleet_pb2.AgentMessage())
+    def _say_soon(self) -> None:
+        if self._linger is None:
+            self._linger = self._loop.call_later(_LINGER_S, lambda: self._say(fleet_pb2.AgentMessage()))
 
     def _finish(self, started_s: float, kernel_s: float) -> None:
         trial_id, self.running = self.running, ""

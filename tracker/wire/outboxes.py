@@ -36,7 +36,7 @@ class BoardOutbox(Outbox[Order]):
         self._cancelled: list[str] = []
         self._acknowledged: list[str] = []
         self._heard = False
-        self._lingering = False
+        self._linger: asyncio.TimerHandle | None = None
 
     def hurry(self) -> None:
         """From now on acknowledgements leave at once: a board that drains waits for the last."""
@@ -57,15 +57,9 @@ class BoardOutbox(Outbox[Order]):
         self._heard = self._heard or not order.trial_ids
         if self._hurried:
             return True
-        if not self._lingering:
-            self._lingering = True
-            asyncio.get_running_loop().call_later(LINGER_S, self._lingered)
+        if self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(LINGER_S, self.wake)
         return False
-
-    def _lingered(self) -> None:
-        self._lingering = False
-        if self._acknowledged or self._heard:
-            self.wake()
 
     def take(self) -> bytes | None:
         if not (self._requests or self._cancelled or self._acknowledged or self._heard):
@@ -74,6 +68,10 @@ class BoardOutbox(Outbox[Order]):
             acknowledged=self._acknowledged, cancelled=self._cancelled, heard=self._heard
         )
         self._acknowledged, self._cancelled, self._heard = [], [], False
+        if self._linger is not None:
+            # What is to be acknowledged from now on waits its own time.
+            self._linger.cancel()
+            self._linger = None
         left = _TOGETHER_BYTES
         requests = []
         while self._requests and left > 0:
