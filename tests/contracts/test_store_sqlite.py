@@ -154,9 +154,9 @@ def test_a_trace_is_kept_once_for_its_workload(path: Path) -> None:
     records.append(make_record("t3", trace=traces[0], workload="w1"))
     store.add_records(records)
     assert store.records(RecordFilter(), None, 0, 10)[0] == records
-    sizes = [row[0] for row in store._db.execute("SELECT length(packed) FROM traces ORDER BY number")]
+    sizes = [row[0] for row in store._db.execute("SELECT length(packed) FROM traces ORDER BY base IS NULL")]
     assert len(sizes) == 3
-    assert sizes[1] < 100 < sizes[0]
+    assert sizes[0] < 100 < min(sizes[1:])
     store.close()
 
 

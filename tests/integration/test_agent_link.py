@@ -129,6 +129,29 @@ async def test_what_is_said_at_once_leaves_together() -> None:
             await link.close()
 
 
+async def test_word_of_a_trial_waits_its_own_time_not_the_rest_of_another_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.link._LINGER_S", 0.2)
+    async with StandInTracker() as tracker:
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        link = Link(events.put_nowait, asyncio.create_task)
+        try:
+            await link.open([tracker.address])
+            link.send(JOIN)
+            for message in (Started("a"), Measurement("a", Outcome.OK)):
+                link.send(message)
+            await tracker.until(lambda: tracker.measured() == ["a"])
+            monkeypatch.setattr("agent.link._LINGER_S", 60.0)
+            before = len(tracker.heard)
+            link.send(Started("b"))
+            await asyncio.sleep(0.5)
+            assert len(tracker.heard) == before
+            link.send(Measurement("b", Outcome.OK))
+            await tracker.until(lambda: tracker.measured() == ["a", "b"])
+            assert list(tracker.heard[-1].started) == ["b"]
+        finally:
+            await link.close()
+
+
 async def test_results_wait_for_each_other_while_nobody_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     async with StandInTracker() as tracker:
         events: asyncio.Queue[Event] = asyncio.Queue()

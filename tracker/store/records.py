@@ -27,18 +27,15 @@ from tracker.domain import (
 from tracker.store.encoding import decode, encode
 from tracker.store.packing import pack_secs, unpack_secs
 from tracker.store.queries import COLUMNS, STEPS, best_query, classes_query, has_index, page_query
+from tracker.store.together import flat, parts, places
 from tracker.store.traces import Traces, Words
 
 __all__ = ["RecordTable"]
 
 _INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES "
-_ROW = f"({', '.join('?' * len(COLUMNS))})"
-#: Rows of one statement. Each statement gives Python's lock away and waits to have it back, which under load takes
-#: longer than the row.
-_TOGETHER = (64, 16, 4, 1)
-_COUNT_TASK = """UPDATE tasks SET trials = trials + :trials, failed = failed + :failed,
-    best_s = CASE WHEN :best IS NULL THEN best_s WHEN best_s = 0 OR :best < best_s THEN :best ELSE best_s END
-    WHERE id = :task"""
+_COUNT_TASKS = """WITH n (task, trials, failed, best) AS (VALUES {}) UPDATE tasks SET trials = tasks.trials + n.trials,
+    failed = tasks.failed + n.failed, best_s = CASE WHEN n.best IS NULL THEN best_s
+    WHEN best_s = 0 OR n.best < best_s THEN n.best ELSE best_s END FROM n WHERE id = n.task"""
 _ALIKE = """SELECT r.number, r.job, r.task FROM records r JOIN records k ON k.trial_id = ? AND k.trace = r.trace
     AND k.workload = r.workload AND k.target = r.target AND k.device_class = r.device_class WHERE r.outcome = ?"""
 _REFUTE = "UPDATE records SET outcome = ?, detail = ?, cut_short = 0, median_s = NULL, run_secs = ? WHERE number = ?"
@@ -86,9 +83,11 @@ class RecordTable:
                 new.setdefault(record.trial_id, record)
             for known in self._known(list(new)):
                 del new[known]
+            workload = self._words.kept
+            traces = iter(self._traces.kept([(workload(r.workload), r.trace) for r in new.values() if r.trace]))
             rows = []
             for record in new.values():
-                row = self._row(record)
+                row = self._row(record, next(traces) if record.trace else None)
                 rows.append(row)
                 counts.add(record, row[_MEDIAN])
             self._insert(rows)
@@ -100,15 +99,14 @@ class RecordTable:
 
     def _known(self, trial_ids: list[str]) -> list[str]:
         known = []
-        for some in _parts(trial_ids):
-            sql = f"SELECT trial_id FROM records WHERE trial_id IN ({', '.join('?' * len(some))})"
+        for some in parts(trial_ids):
+            sql = f"SELECT trial_id FROM records WHERE trial_id IN {places([some])}"
             known += [row[0] for row in self._db.conn.execute(sql, some)]
         return known
 
     def _insert(self, rows: list[list[Any]]) -> None:
-        for some in _parts(rows):
-            sql = _INSERT + ", ".join([_ROW] * len(some))
-            self._db.conn.execute(sql, [value for row in some for value in row])
+        for some in parts(rows):
+            self._db.conn.execute(_INSERT + places(some), flat(some))
 
     def refute(self, trial_id: str, detail: str) -> int | None:
         with self._recording():
@@ -178,16 +176,15 @@ class RecordTable:
             best += [self._record(row) for row in rows[:per_workload]]
         return best
 
-    def _row(self, record: Record) -> list[Any]:
+    def _row(self, record: Record, trace: int | None) -> list[Any]:
         m = record.measurement
         ok = m.outcome is Outcome.OK and bool(m.run_secs)
         word = self._words.kept
-        workload = word(record.workload)
         return [
             record.trial_id,
             self._job_number(record),
             word(record.task_id),
-            workload,
+            word(record.workload),
             word(record.workload_name),
             word(record.target),
             word(m.device_class),
@@ -204,7 +201,7 @@ class RecordTable:
             m.cut_short,
             statistics.median(m.run_secs) if ok else None,
             pack_secs(m.run_secs),
-            self._traces.kept(workload, record.trace) if record.trace else None,
+            trace,
             encode(m.before) if m.before else None,
             encode(m.after) if m.after else None,
             *_steps(m.timeline),
@@ -251,15 +248,6 @@ class RecordTable:
         )
 
 
-def _parts(items: list[Any]) -> Iterator[list[Any]]:
-    """``items`` in order, as many in a part as a statement takes: few lengths, so that SQLite keeps the statements."""
-    start = 0
-    for size in _TOGETHER:
-        while len(items) - start >= size:
-            yield items[start : start + size]
-            start += size
-
-
 class _Counts:
     """What a group of records adds to the counters of its tasks and jobs."""
 
@@ -281,12 +269,7 @@ class _Counts:
         self._jobs[record.job_id] = self._jobs.get(record.job_id, 0) + 1
 
     def write(self, db: Database) -> None:
-        db.conn.executemany(
-            _COUNT_TASK,
-            [
-                {"task": task, "trials": trials, "failed": failed, "best": best_s}
-                for task, (trials, failed, best_s) in self._tasks.items()
-            ],
-        )
+        for some in parts([(task, *counts) for task, counts in self._tasks.items()]):
+            db.conn.execute(_COUNT_TASKS.format(places(some)), flat(some))
         db.conn.executemany("UPDATE tasks SET untuned_s = ? WHERE id = ?", [(s, t) for t, s in self._untuned.items()])
         db.conn.executemany("UPDATE jobs SET trials = trials + ? WHERE id = ?", [(n, j) for j, n in self._jobs.items()])

@@ -22,6 +22,7 @@ from tracker.store import schema
 from tracker.store.encoding import decode, encode
 from tracker.store.jobs import JobTables
 from tracker.store.records import RecordTable
+from tracker.store.together import STATEMENTS
 from tracker.store.traces import Traces, Words
 
 __all__ = ["SqliteStore"]
@@ -114,7 +115,7 @@ class SqliteStore(JobTables, RecordTable):
 
 
 def _open(path: Path | str) -> Database:
-    connection = sqlite3.connect(str(path), check_same_thread=False)
+    connection = sqlite3.connect(str(path), check_same_thread=False, cached_statements=STATEMENTS)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > schema.VERSION:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
 
 from tracker.store.packing import digest, pack, unpack
+from tracker.store.together import flat, parts, places
 
 __all__ = ["Traces", "Words"]
 
 _WORDS = 100_000
 _BASES = 2_000
+# CROSS: with another order of the two SQLite reads the whole index.
+_NUMBERS = """WITH k (workload, digest) AS (VALUES {}) SELECT t.workload, t.digest, number
+    FROM k CROSS JOIN traces t ON t.workload = k.workload AND t.digest = k.digest"""
 
 
 class Words:
@@ -91,22 +98,42 @@ class Traces:
         self._bases.clear()
         self._texts.clear()
 
-    def kept(self, workload: int, text: str) -> int:
-        """The number of a trace of ``workload``, which has one from now on."""
-        key = digest(text)
-        row = self._db.execute(
-            "SELECT number FROM traces WHERE workload = ? AND digest = ?", [workload, key]
-        ).fetchone()
-        if row is not None:
-            return int(row[0])
-        base = self._base(workload)
-        packed = pack(text, base[1] if base else None)
-        number = self._db.execute(
-            "INSERT INTO traces (workload, digest, base, packed) VALUES (?, ?, ?, ?)",
-            [workload, key, base[0] if base else None, packed],
-        ).lastrowid
-        assert number is not None
-        return number
+    def kept(self, traces: Sequence[tuple[int, str]]) -> list[int]:
+        """The number of each of ``traces``, a workload's number and a text, which has one from now on."""
+        keys = [(workload, digest(text)) for workload, text in traces]
+        numbers = self._numbers(list(dict.fromkeys(keys)))
+        rows: dict[tuple[int, bytes], list[Any]] = {}
+        for key, (workload, text) in zip(keys, traces, strict=True):
+            if key in numbers or key in rows:
+                continue
+            base = self._base(workload)
+            row = [*key, base[0] if base else None, pack(text, base[1] if base else None)]
+            if base is None:
+                # The next one of this workload builds on it.
+                numbers[key] = self._next_number()
+                self._insert([[numbers[key], *row]])
+            else:
+                rows[key] = row
+        if rows:
+            numbers.update(zip(rows, itertools.count(self._next_number())))
+            self._insert([[numbers[key], *row] for key, row in rows.items()])
+        return [numbers[key] for key in keys]
+
+    def _numbers(self, keys: list[tuple[int, bytes]]) -> dict[tuple[int, bytes], int]:
+        """Those that have one."""
+        numbers = {}
+        for some in parts(keys):
+            for workload, key, number in self._db.execute(_NUMBERS.format(places(some)), flat(some)):
+                numbers[workload, key] = number
+        return numbers
+
+    def _next_number(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM traces").fetchone()[0])
+
+    def _insert(self, rows: list[list[Any]]) -> None:
+        for some in parts(rows):
+            sql = f"INSERT INTO traces (number, workload, digest, base, packed) VALUES {places(some)}"
+            self._db.execute(sql, flat(some))
 
     def text(self, number: int) -> str:
         row = self._db.execute("SELECT base, packed FROM traces WHERE number = ?", [number]).fetchone()
