@@ -93,10 +93,11 @@ def _reading(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]
     if _is_map(field):
         return f"{name}=dict({source})"
     if _is_repeated(field):
+        # Most are empty, and to find that out is cheaper than to walk through them.
         if field.message_type is None:
-            return f"{name}=tuple({source})"
+            return f"{name}=tuple(items) if (items := {source}) else ()"
         names[f"read_{name}"] = _reader(typing.get_args(hint)[0], _message_class(field))
-        return f"{name}=tuple(map(read_{name}, {source}))"
+        return f"{name}=tuple(map(read_{name}, items)) if (items := {source}) else ()"
     if field.message_type is not None:
         names[f"read_{name}"] = _reader(hint, _message_class(field))
         read = f"read_{name}({source})"

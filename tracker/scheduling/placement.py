@@ -41,22 +41,22 @@ class Placement:
     """The devices of one selection by how many trials they hold. Every call is O(slots of a device)."""
 
     def __init__(self) -> None:
-        self._slots: dict[str, int] = {}
-        self._held: dict[str, int] = {}
-        self._ails: dict[str, bool] = {}
+        #: By device: slots, trials held, whether it wants more, whether it ails.
+        self._states: dict[str, tuple[int, int, bool, bool]] = {}
+        self._slots = 0
         #: By whether they ail, and then by how many trials they hold.
         self._free: dict[bool, list[OrderedDict[str, None]]] = {False: [], True: []}
 
     @property
     def devices(self) -> int:
-        return len(self._slots)
+        return len(self._states)
 
     @property
     def slots(self) -> int:
-        return sum(self._slots.values())
+        return self._slots
 
     def __contains__(self, device_id: str) -> bool:
-        return device_id in self._slots
+        return device_id in self._states
 
     def put(
         self, device_id: str, slots: int, held: int, wants_more: bool | None = None, *, ailing: bool = False
@@ -65,9 +65,16 @@ class Placement:
 
         ``wants_more``: it has a free slot, as far as whoever places trials is concerned; None: as ``held`` says.
         """
+        if wants_more is None:
+            wants_more = held < slots
+        state = slots, held, wants_more, ailing
+        if self._states.get(device_id) == state:
+            # It keeps its place among those that wait.
+            return
         self.remove(device_id)
-        self._slots[device_id], self._held[device_id], self._ails[device_id] = slots, held, ailing
-        if held < slots if wants_more is None else wants_more:
+        self._states[device_id] = state
+        self._slots += slots
+        if wants_more:
             by_held = self._free[ailing]
             while len(by_held) <= held:
                 by_held.append(OrderedDict())
@@ -75,14 +82,11 @@ class Placement:
 
     def remove(self, device_id: str) -> None:
         """A device left, or takes no new work. Unknown ones are ignored."""
-        if self._slots.pop(device_id, None) is not None:
-            held, by_held = self._held.pop(device_id), self._free[self._ails.pop(device_id)]
-            if held < len(by_held):
-                by_held[held].pop(device_id, None)
-
-    def ails(self, device_id: str) -> bool:
-        """As it was put; raises KeyError for an unknown one."""
-        return self._ails[device_id]
+        if (state := self._states.pop(device_id, None)) is not None:
+            slots, held, wants_more, ailing = state
+            self._slots -= slots
+            if wants_more:
+                del self._free[ailing][held][device_id]
 
     def least_held(self, avoid: Collection[str] = ()) -> str | None:
         """A device with a free slot that holds least, the longest waiting of such, none of ``avoid``.

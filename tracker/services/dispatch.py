@@ -160,7 +160,9 @@ class Dispatch:
             pending, board_id = next(((p, b) for p, b in fitting if b), (None, ""))
             if pending is None:
                 return
-            self._send(pending, self._fleet.board(board_id))
+            board = self._fleet.board(board_id)
+            self._send(pending, board)
+            self._hold_changed(board)
 
     def pump_all(self) -> None:
         """A board is gone: what waited for it may go to those that gave it back."""
@@ -169,9 +171,6 @@ class Dispatch:
 
     def felt(self, board: Board) -> None:
         """A board is well or ails, or has more or less memory free than before."""
-        ailing = bool(board.ailing)
-        if any(board.id in g.placement and g.placement.ails(board.id) != ailing for g in self._groups.values()):
-            self._hold_changed(board)
         self.fill(board)
 
     def untried(self, pending: Pending) -> bool:
@@ -209,7 +208,7 @@ class Dispatch:
         return {*refused, *(board.id for board in self._fleet.connected() if not fits(need, board.free_bytes))}
 
     def fill(self, board: Board) -> None:
-        """Give a board's free slots to those whose turn it is."""
+        """Give a board's free slots to those whose turn it is, after it released some or feels otherwise."""
         share = self._share(board)
         while board.takes_work and board.wants_more:
             now = self._clock()
@@ -221,8 +220,9 @@ class Dispatch:
                     share.open(stream.account, stream.user, stream.opened.priority, now)
             turn = share.next({account: pending.queued_s for account, pending in waiting.items()}, now)
             if turn is None:
-                return
+                break
             self._send(waiting[turn], board)
+        self._hold_changed(board)
 
     def _streams_of(self, board: Board) -> Iterator[Stream]:
         for group in self._groups.values():
@@ -241,20 +241,18 @@ class Dispatch:
         share.open(stream.account, stream.user, stream.opened.priority, now)
         share.dispatched(stream.account, now)
         board.held.add(pending.id)
-        self._hold_changed(board)
         board.send(pending.request)
 
     def release(self, board: Board, trial_id: str, account: str, used_s: float | None) -> None:
         """The board holds the trial no more; ``used_s`` of its time are the account's, None where it did not run.
 
-        The slot is free, and not yet filled. A trial that the board does not hold is ignored.
+        The slot is free once ``fill`` was called. A trial that the board does not hold is ignored.
         """
         if trial_id in board.held:
             board.held.discard(trial_id)
             now = self._clock()
             board.ended(trial_id, now, used_s)
             self._share(board).returned(account, used_s, now)
-            self._hold_changed(board)
 
     def _hold_changed(self, board: Board) -> None:
         held, wants_more, ailing = len(board.held), board.wants_more, bool(board.ailing)

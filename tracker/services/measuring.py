@@ -153,10 +153,14 @@ class Measuring:
         check(request)
         if await self._known_already(stream, request.trial_id):
             return
-        request = await self._portable(request)
-        # Storing a large library took its time: the same trial or a cancellation may have come meanwhile.
-        if await self._known_already(stream, request.trial_id):
-            return
+        for digest in request.named:
+            if digest not in self._artifacts:
+                raise InvalidRequest(f"trial {request.trial_id} needs the artifact {digest}, not stored here")
+        if request.carried:
+            request = await self._portable(request)
+            # That took its time: the same trial or a cancellation may have come meanwhile.
+            if await self._known_already(stream, request.trial_id):
+                return
         pending = Pending(stream, request, context, self._clock())
         self._trials[pending.id] = pending
         stream.add(pending)
@@ -227,11 +231,6 @@ class Measuring:
         return True
 
     async def _portable(self, request: SealedRequest) -> SealedRequest:
-        for digest in request.named:
-            if digest not in self._artifacts:
-                raise InvalidRequest(f"trial {request.trial_id} needs the artifact {digest}, not stored here")
-        if not request.carried:
-            return request
         for artifact in request.carried:
             await self._artifacts.put_bytes(artifact)
         return replace(request, carried=(), payload=request.payload.without_files())

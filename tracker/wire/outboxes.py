@@ -36,7 +36,9 @@ class BoardOutbox(Outbox[Order]):
         self._cancelled: list[str] = []
         self._acknowledged: list[str] = []
         self._heard = False
-        self._linger: asyncio.TimerHandle | None = None
+        self._lingers = False
+        #: Acknowledgements wait until then, by the event loop's clock.
+        self._patient_until = 0.0
 
     def hurry(self) -> None:
         """From now on acknowledgements leave at once: a board that drains waits for the last."""
@@ -53,13 +55,30 @@ class BoardOutbox(Outbox[Order]):
             self._cancelled += order.trial_ids
             return True
         assert isinstance(order, Acknowledge)
+        if not (self._acknowledged or self._heard):
+            self._linger()
         self._acknowledged += order.trial_ids
         self._heard = self._heard or not order.trial_ids
-        if self._hurried:
-            return True
-        if self._linger is None:
-            self._linger = asyncio.get_running_loop().call_later(LINGER_S, self.wake)
-        return False
+        return self._hurried
+
+    def _linger(self) -> None:
+        # A timer for each message that leaves would cost as much as what is in it: this one looks again when it ends.
+        loop = asyncio.get_running_loop()
+        self._patient_until = loop.time() + LINGER_S
+        if not self._lingers:
+            self._lingers = True
+            loop.call_later(LINGER_S, self._lingered)
+
+    def _lingered(self) -> None:
+        self._lingers = False
+        if not (self._acknowledged or self._heard):
+            return
+        loop = asyncio.get_running_loop()
+        if (left_s := self._patient_until - loop.time()) <= 0:
+            self.wake()
+        else:
+            self._lingers = True
+            loop.call_later(left_s, self._lingered)
 
     def take(self) -> bytes | None:
         if not (self._requests or self._cancelled or self._acknowledged or self._heard):
@@ -68,10 +87,6 @@ class BoardOutbox(Outbox[Order]):
             acknowledged=self._acknowledged, cancelled=self._cancelled, heard=self._heard
         )
         self._acknowledged, self._cancelled, self._heard = [], [], False
-        if self._linger is not None:
-            # What is to be acknowledged from now on waits its own time.
-            self._linger.cancel()
-            self._linger = None
         left = _TOGETHER_BYTES
         requests = []
         while self._requests and left > 0:
