@@ -174,7 +174,9 @@ class JobTables:
             for position, plan in enumerate(plans):
                 workload = plan.workload
                 self._db.execute(
-                    "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                    # One that was imported is known by no name of ours.
+                    """INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+                    SET name = excluded.name, flops = excluded.flops WHERE workloads.flops = 0""",
                     [workload.key, workload.name, workload.module, workload.flops],
                 )
                 self._db.execute(

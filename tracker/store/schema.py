@@ -13,7 +13,7 @@ __all__ = ["VERSION", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 5
+VERSION = 6
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -46,6 +46,12 @@ def m004_desks(db: Database) -> None:
 def m005_groups(db: Database) -> None:
     db.execute("ALTER TABLE jobs ADD COLUMN group_id TEXT NOT NULL DEFAULT ''")
     db.execute("CREATE INDEX jobs_of_group ON jobs (group_id, number) WHERE group_id <> ''")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m006_imports(db: Database) -> None:
+    for statement in _M006:
+        db.execute(statement)
 
 
 def _secs_of_json(text: str) -> bytes:
@@ -142,4 +148,18 @@ _M003 = (
     "CREATE INDEX records_best ON records (workload, device_class, median_s, target)",
     "CREATE INDEX records_of_job ON records (job)",
     "CREATE INDEX records_of_class ON records (device_class)",
+)
+
+_M006 = (
+    # When and from where records and lines were taken that this farm did not measure.
+    """CREATE TABLE imports (
+        number INTEGER PRIMARY KEY, source TEXT NOT NULL, imported_s REAL NOT NULL, user TEXT NOT NULL,
+        UNIQUE (source, imported_s))""",
+    "ALTER TABLE records ADD COLUMN imported INTEGER REFERENCES imports (number)",
+    # Lines of logs that cannot be replayed. Apart from records, so that nothing takes one for a measurement. packed:
+    # the line, as packing has it.
+    """CREATE TABLE history (
+        number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, format TEXT NOT NULL, task TEXT NOT NULL,
+        target TEXT NOT NULL, device_class TEXT NOT NULL, cost_s REAL NOT NULL, error_no INTEGER NOT NULL,
+        measured_s REAL NOT NULL, imported INTEGER NOT NULL REFERENCES imports (number), packed BLOB NOT NULL)""",
 )
