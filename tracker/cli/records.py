@@ -13,6 +13,7 @@ import click
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.devices import one_device
 from tracker.cli.formats import plural
+from tracker.cli.groups import LazyGroup
 from tracker.cli.options import json_option
 from tracker.cli.parsing import DURATION
 from tracker.client.errors import BadInput
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["records"]
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "best": "tracker.cli.records:best",
+        "query": "tracker.cli.records:query",
+        "export": "tracker.cli.export:export",
+        "import": "tracker.cli.importing:import_log",
+        "history": "tracker.cli.history:history",
+        "merge": "tracker.cli.merging:merge",
+        "compact": "tracker.cli.compacting:compact",
+    },
+)
 def records() -> None:
     """Query the tuning log: what was measured, where, how fast."""
 
@@ -174,7 +186,7 @@ def _print(found: Iterable[Record], as_json: bool) -> None:
             record.workload_name,
             latency(statistics.median(times) if times else 0),
             _outcome(measurement),
-            measurement.device_name,
+            measurement.device_name or ("imported" if record.imported_from else ""),
             record.engine,
             record.job_id,
             ago(measurement.timeline.finished_s or measurement.timeline.stored_s, now_s),

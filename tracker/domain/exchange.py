@@ -50,16 +50,18 @@ class ImportPart:
     jobs: tuple[Job, ...] = ()
     records: tuple[Record, ...] = ()
     history: tuple[HistoryLine, ...] = ()
+    imported_unix_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """How much was new, and how much was here already."""
+    """How much was new, and how much was here already; ``imported_unix_s`` as it is marked with."""
 
     records: int = 0
     known_records: int = 0
     history: int = 0
     known_history: int = 0
+    imported_unix_s: float = 0.0
 
     def plus(self, other: ImportReport) -> ImportReport:
         return ImportReport(
@@ -67,6 +69,7 @@ class ImportReport:
             self.known_records + other.known_records,
             self.history + other.history,
             self.known_history + other.known_history,
+            self.imported_unix_s or other.imported_unix_s,
         )
 
 

@@ -62,7 +62,7 @@ class Compactor:
             rows = self._db.conn.execute(_LOOK, [self._looked_to, count]).fetchall()
             unfinished = {row[0] for row in self._db.conn.execute(_UNFINISHED)}
             for row in rows:
-                self._weigh(*row, unfinished)
+                self._weigh(unfinished, *row)
         self._seen += len(rows)
         if rows:
             self._looked_to = rows[-1][0]
@@ -76,8 +76,8 @@ class Compactor:
         return self._progress()
 
     def _weigh(
-        self, number: int, workload: int, device_class: int, target: int, median_s: float | None, outcome: str,
-        engine: int, job: int | None, unfinished: set[int],
+        self, unfinished: set[int], number: int, workload: int, device_class: int, target: int,
+        median_s: float | None, outcome: str, engine: int, job: int | None,
     ) -> None:  # fmt: skip
         # That a kernel answers wrongly was dear to find out, and spares finding it again.
         if outcome == Outcome.WRONG_RESULT.value or job in unfinished:

@@ -138,7 +138,8 @@ class ImportTables:
         if not before:
             before = self._db.conn.execute("SELECT coalesce(max(number), 0) + 1 FROM history").fetchone()[0]
         last = max(0, before - _SCAN)
-        terms, values = ["number < ?", "number >= ?"], [before, last]
+        terms = ["number < ?", "number >= ?"]
+        values: list[int | str] = [before, last]
         for condition, value in (("format = ?", query.format), ("instr(task, ?) > 0", query.task)):
             if value:
                 terms.append(condition)
@@ -150,7 +151,12 @@ class ImportTables:
         return [self._line(row[1:]) for row in rows], rows[-1][0] if len(rows) == limit else last
 
     def _line(self, row: Any) -> HistoryLine:
-        return HistoryLine(*row[:7], unpack(row[7], None), *self._origins.origin(row[8]))
+        imported_from, imported_s = self._origins.origin(row[8])
+        log, task, target, device_class, cost_s, error_no, measured_s = row[:7]
+        line = unpack(row[7], None)
+        return HistoryLine(
+            log, task, target, device_class, cost_s, error_no, measured_s, line, imported_from, imported_s
+        )
 
 
 def _row(line: HistoryLine, origin: int) -> list[Any]:

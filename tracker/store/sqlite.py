@@ -43,14 +43,15 @@ _CACHE_KIB = 32 << 10
 class SqliteStore(JobTables, RecordTable, ImportTables):
     """See tracker.store.base.Store. Raises StoreTooNew, StateFolderUnusable or StoreFull when it cannot be opened.
 
-    ``read_only``: a store of this version, which another process may be writing.
+    ``read_only``: a store of this version, which another process may be writing. ``lasting`` False: a copy that is
+    thrown away soon.
     """
 
-    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path | str, *, read_only: bool = False, lasting: bool = True) -> None:
         self._path = path
         try:
             with self._writing():
-                self._db = _open_to_read(path) if read_only else _open(path)
+                self._db = _open_to_read(path) if read_only else _open(path, lasting)
             self._words, self._traces = Words(self._db.conn), Traces(self._db.conn)
             self._origins = Origins(self._db.conn)
         except sqlite3.Error as e:
@@ -125,7 +126,7 @@ class SqliteStore(JobTables, RecordTable, ImportTables):
         return [Pool(name, json.loads(selector)) for name, selector in rows]
 
 
-def _open(path: Path | str) -> Database:
+def _open(path: Path | str, lasting: bool) -> Database:
     connection = sqlite3.connect(str(path), check_same_thread=False, cached_statements=STATEMENTS)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -146,7 +147,8 @@ def _open(path: Path | str) -> Database:
         db = Database(connection)
         schema.migrations.apply(db)
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-        _let_shrink(connection, Path(path))
+        if lasting:
+            _let_shrink(connection, Path(path))
         connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         connection.close()
@@ -167,6 +169,6 @@ def _let_shrink(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _open_to_read(path: Path | str) -> Database:
-    connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, cached_statements=STATEMENTS)
+    connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     return Database(connection)

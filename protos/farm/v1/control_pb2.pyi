@@ -212,32 +212,36 @@ class GetWorkloadRequest(_message.Message):
     def __init__(self, key: _Optional[str] = ...) -> None: ...
 
 class ImportPart(_message.Message):
-    __slots__ = ("source", "user", "workloads", "jobs", "records", "history")
+    __slots__ = ("source", "user", "workloads", "jobs", "records", "history", "imported_unix_s")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     WORKLOADS_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     source: str
     user: str
     workloads: _containers.RepeatedCompositeFieldContainer[_record_pb2.Workload]
     jobs: _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]
     records: _containers.RepeatedCompositeFieldContainer[_record_pb2.Record]
     history: _containers.RepeatedCompositeFieldContainer[_record_pb2.HistoryLine]
-    def __init__(self, source: _Optional[str] = ..., user: _Optional[str] = ..., workloads: _Optional[_Iterable[_Union[_record_pb2.Workload, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[_job_pb2.Job, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[_record_pb2.Record, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_record_pb2.HistoryLine, _Mapping]]] = ...) -> None: ...
+    imported_unix_s: float
+    def __init__(self, source: _Optional[str] = ..., user: _Optional[str] = ..., workloads: _Optional[_Iterable[_Union[_record_pb2.Workload, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[_job_pb2.Job, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[_record_pb2.Record, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_record_pb2.HistoryLine, _Mapping]]] = ..., imported_unix_s: _Optional[float] = ...) -> None: ...
 
 class ImportReport(_message.Message):
-    __slots__ = ("records", "known_records", "history", "known_history")
+    __slots__ = ("records", "known_records", "history", "known_history", "imported_unix_s")
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     KNOWN_RECORDS_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     KNOWN_HISTORY_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     records: int
     known_records: int
     history: int
     known_history: int
-    def __init__(self, records: _Optional[int] = ..., known_records: _Optional[int] = ..., history: _Optional[int] = ..., known_history: _Optional[int] = ...) -> None: ...
+    imported_unix_s: float
+    def __init__(self, records: _Optional[int] = ..., known_records: _Optional[int] = ..., history: _Optional[int] = ..., known_history: _Optional[int] = ..., imported_unix_s: _Optional[float] = ...) -> None: ...
 
 class TrialIds(_message.Message):
     __slots__ = ("trial_ids",)
