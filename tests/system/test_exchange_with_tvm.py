@@ -55,11 +55,12 @@ def stock_folder(path, tasks, target):
     for task in tasks:
         workload = database.commit_workload(task.module)
         space = Space(task.module, target, task.name, 0)
-        for number in range(6):
+        for number in range(3):
             schedule = space.sample(random)
             if schedule is not None:
                 info = ms.arg_info.ArgInfo.from_entry_func(task.module, remove_preproc=False)
-                seconds = [1e-6 * (number + 1), 2e-6]
+                # The first task takes all of the time: what the log says of the others is not measured again.
+                seconds = [1.0 + number, 2.0] if task is tasks[0] else [1e-12 * (number + 1), 2e-12]
                 record = ms.database.TuningRecord(schedule.trace, workload, seconds, target, info)
                 database.commit_tuning_record(record)
     return list(database.get_all_tuning_records())
@@ -93,7 +94,8 @@ def test_what_stock_tvm_wrote_compiles_here(farm, device, target, tasks):
     assert compiled.returncode == 0, compiled.stdout + compiled.stderr
     job = farm.jobs()[0]
     assert job.state is JobState.DONE
-    assert any(not task.kept_untuned for task in job.result.tasks), "nothing was taken from the imported log"
+    taken = [task for task in job.result.tasks if not task.kept_untuned]
+    assert len(taken) >= len(tasks) - 1, "nothing was taken from the imported log"
     assert "does not apply" not in farm.worker_log()
 
 

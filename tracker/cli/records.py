@@ -164,6 +164,12 @@ def _resolved(client: FarmClient, wanted: RecordFilter) -> RecordFilter:
     return replace(wanted, job_id=job_id, task_id=task_id, device=device)
 
 
+def _measured_s(record: Record) -> float:
+    """Unix time, 0 where nobody knows."""
+    timeline = record.measurement.timeline
+    return timeline.finished_s or (0.0 if record.imported_from else timeline.stored_s)
+
+
 def _outcome(measurement: Measurement) -> str:
     outcome = measurement.outcome.value if measurement.outcome else ""
     return f"{outcome}, cut short" if measurement.cut_short else outcome
@@ -189,7 +195,9 @@ def _print(found: Iterable[Record], as_json: bool) -> None:
             measurement.device_name or ("imported" if record.imported_from else ""),
             record.engine,
             record.job_id,
-            ago(measurement.timeline.finished_s or measurement.timeline.stored_s, now_s),
+            ago(
+                measurement.timeline.finished_s or (0 if record.imported_from else measurement.timeline.stored_s), now_s
+            ),
         )
         rows.append(row)
     if rows:

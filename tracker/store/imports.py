@@ -82,6 +82,10 @@ class ImportTables:
         for record in records:
             source = part.source if not record.imported_from else f"{part.source} ({record.imported_from})"
             record = replace(record, imported_from=source, imported_unix_s=now)
+            if not record.measurement.timeline.stored_s:
+                measurement = record.measurement
+                measurement = replace(measurement, timeline=replace(measurement.timeline, stored_s=now))
+                record = replace(record, measurement=measurement)
             old, new = record.job_id, names.get(record.job_id, record.job_id)
             if new and self._words.job_number(new) is None:
                 raise InvalidRequest(
