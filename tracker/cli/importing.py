@@ -103,7 +103,10 @@ def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
 
     for name in (metaschedule.WORKLOADS, metaschedule.RECORDS):
         if not (folder / name).is_file():
-            raise BadInput(f"{folder} is no folder of MetaSchedule's JSONDatabase: there is no {name} in it.")
+            other = (
+                " `farm records merge` takes over another tracker's log." if (folder / "tracker.db").exists() else ""
+            )
+            raise BadInput(f"{folder} is no folder of MetaSchedule's JSONDatabase: there is no {name} in it.{other}")
     broken_workloads, broken = _Broken(folder / metaschedule.WORKLOADS), _Broken(folder / metaschedule.RECORDS)
     workloads: list[FolderWorkload | None] = []
     known = 0

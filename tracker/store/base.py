@@ -172,8 +172,8 @@ class Store(Protocol):
         A record whose ``trial_id`` was kept before, a workload and a job that are known, and a line of history that is
         known word for word, are neither kept nor counted again. A record counts in its task and job as one of
         ``add_records`` does; one that tells no ``stored_s`` was stored now. A job whose id is that of another job here,
-        created at another time, gets one of its own, and its records with it. Raises InvalidRequest for a record of a job, or a task of a workload, that is neither
-        here nor in ``part``.
+        created at another time, gets one of its own, and its records with it. Raises InvalidRequest for a record of a
+        job, or a task of a workload, that is neither here nor in ``part``.
         """
 
     def history(self, query: HistoryFilter, before: int, limit: int) -> tuple[list[HistoryLine], int]:
