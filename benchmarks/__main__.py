@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.catalog import NAMES, load
-from benchmarks.process import Answer, Apart, BenchmarkFailed, adopt_orphans, run_apart, run_beside
+from benchmarks.process import BenchmarkFailed, adopt_orphans, run_apart
 from benchmarks.result import Bound, Result
 from benchmarks.results_file import Results, as_summary, as_table, merged, quantity, times, with_table
 from tracker.cli.signals import raised_as_interrupt
@@ -30,8 +29,6 @@ HERE = Path(__file__).parent
 QUICK_FOLDER = Path("build/bench")
 LIMIT_S = 900.0
 QUICK_LIMIT_S = 600.0
-#: Of a quick run, side by side: each lane about as long as the other.
-_LANES = (("anytime", "noise"), ("tune", "first_result", "footprint"))
 # A log file is no terminal of 80 columns.
 _console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
@@ -56,17 +53,17 @@ def main(names: tuple[str, ...], quick: bool, only_plots: bool) -> None:
     done: list[Result] = []
     ran: list[str] = []
     failures: list[str] = []
-    running: list[str] = []
     interrupted = False
     try:
         with raised_as_interrupt(signal.SIGTERM, signal.SIGHUP):
-            for name, answer in _answers(wanted, quick, running):
-                running.remove(name)
+            for name in wanted:
+                _console.rule(f"{name}{' (quick)' if quick else ''}")
                 ran.append(name)
-                done += _kept(name, answer, results, failures)
+                done += _one(name, quick, results, failures)
     except KeyboardInterrupt:
         interrupted = True
-        _console.print(f"Interrupted while {' and '.join(running)} ran; all of it is stopped.")
+        unfinished = ran.pop()
+        _console.print(f"Interrupted while {unfinished} ran; all of it is stopped.")
     if ran:
         keep = bool(names) or interrupted
         results.write(merged(old, done, ran=ran, keep_others=keep, order=NAMES))
@@ -75,51 +72,19 @@ def main(names: tuple[str, ...], quick: bool, only_plots: bool) -> None:
     raise SystemExit(130 if interrupted else 1 if failures else 0)
 
 
-def _answers(
-    names: Sequence[str], quick: bool, running: list[str]
-) -> Iterator[tuple[str, Answer | BenchmarkFailed | ImportError]]:
-    """What comes of each of ``names``, one after another; ``running`` holds those that have begun.
-
-    In a quick run those that mostly wait for stock TVM to start run side by side: nobody goes by its figures.
-    """
-    lanes = [[name for name in lane if name in names] for lane in _LANES] if quick else []
-    beside = [name for lane in lanes for name in lane] if sum(map(bool, lanes)) > 1 else []
-
-    def start(name: str) -> Apart:
-        running.append(name)
-        return Apart(name, quick=quick, limit_s=QUICK_LIMIT_S, beside=True)
-
-    if beside:
-        _console.rule(f"{', '.join(beside)} (quick, side by side)")
-        for apart in run_beside(lanes, start):
-            yield apart.name, _outcome(apart.answer)
-    for name in [name for name in names if name not in beside]:
-        _console.rule(f"{name}{' (quick)' if quick else ''}")
-        running.append(name)
-        yield name, _outcome(partial(_alone, name, quick))
-
-
-def _alone(name: str, quick: bool) -> Answer:
-    limit_s = QUICK_LIMIT_S if quick else getattr(load(name), "LIMIT_S", LIMIT_S)
-    return run_apart(name, quick=quick, limit_s=limit_s)
-
-
-def _outcome(answer: Callable[[], Answer]) -> Answer | BenchmarkFailed | ImportError:
+def _one(name: str, quick: bool, results: Results, failures: list[str]) -> list[Result]:
+    """Run one benchmark; a broken one is one more of ``failures``."""
     try:
-        return answer()
-    except (BenchmarkFailed, ImportError) as error:
-        return error
-
-
-def _kept(
-    name: str, answer: Answer | BenchmarkFailed | ImportError, results: Results, failures: list[str]
-) -> list[Result]:
-    """Keep and show what came of a benchmark; a broken one is one more of ``failures``."""
-    if isinstance(answer, Answer):
+        limit_s = QUICK_LIMIT_S if quick else getattr(load(name), "LIMIT_S", LIMIT_S)
+        answer = run_apart(name, quick=quick, limit_s=limit_s)
+    except BenchmarkFailed as error:
+        failures.append(str(error))
+    except ImportError as error:
+        failures.append(f"{name} cannot be loaded: {error}")
+    else:
         results.write_series(name, answer.series)
-        _console.print(_table(name, answer.results))
+        _console.print(_table(answer.results))
         return answer.results
-    failures.append(f"{name} cannot be loaded: {answer}" if isinstance(answer, ImportError) else str(answer))
     _console.print(f"[bold red]broken:[/] {failures[-1]}")
     return []
 
@@ -152,8 +117,8 @@ def _publish(results: Results, names: Sequence[str], quick: bool) -> list[str]:
     return failures
 
 
-def _table(name: str, results: Sequence[Result]) -> Table:
-    table = Table(name, "stock", "farm", "ratio", "must", "", box=None, pad_edge=False)
+def _table(results: Sequence[Result]) -> Table:
+    table = Table("metric", "stock", "farm", "ratio", "must", "", box=None, pad_edge=False)
     for result in results:
         verdict = {True: "[green]met[/]", False: "[bold red]MISSED[/]", None: ""}[result.met]
         table.add_row(

@@ -1,7 +1,6 @@
-"""One benchmark in this process: ``python -m benchmarks.one NAME FOLDER full|quick alone|beside``.
+"""One benchmark in this process: ``python -m benchmarks.one NAME FOLDER full|quick``.
 
-Writes FOLDER/answer.json: its results and its series. For ``benchmarks.__main__``, which starts it. ``beside``: others
-write to the same terminal, so that it says what it does in lines.
+Writes FOLDER/answer.json: its results and its series. For ``benchmarks.__main__``, which starts it.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks.bench import Bench
 from benchmarks.catalog import load
 from benchmarks.machine import describe_machine
@@ -23,7 +20,7 @@ from tracker.cli.signals import raised_as_interrupt
 __all__: list[str] = []
 
 
-def main(name: str, folder: Path, size: str, company: str) -> None:
+def main(name: str, folder: Path, size: str) -> None:
     benchmark = load(name)
     work = folder / "work"
     work.mkdir()
@@ -34,7 +31,6 @@ def main(name: str, folder: Path, size: str, company: str) -> None:
         metrics=benchmark.METRICS,
         machine=describe_machine(),
         date=time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
-        console=Console(stderr=True, highlight=False, force_terminal=False if company == "beside" else None),
     )
     results = benchmark.run(bench)
     missing = {metric.name for metric in benchmark.METRICS} - {result.metric for result in results}
@@ -47,6 +43,6 @@ def main(name: str, folder: Path, size: str, company: str) -> None:
 if __name__ == "__main__":
     try:
         with raised_as_interrupt(signal.SIGTERM):
-            main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4])
+            main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
     except KeyboardInterrupt:
         sys.exit(130)

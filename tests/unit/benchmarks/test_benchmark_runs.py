@@ -57,39 +57,6 @@ def test_what_a_benchmark_started_does_not_outlive_it(tmp_path: Path) -> None:
     assert not psutil.pid_exists(int(told.read_text()))
 
 
-def test_benchmarks_side_by_side_run_at_the_same_time_and_leave_nothing(tmp_path: Path) -> None:
-    leaves_an_orphan = (
-        "import pathlib, subprocess, sys, time\n"
-        "name, other = sys.argv[1:]\n"
-        f"folder = pathlib.Path({str(tmp_path)!r})\n"
-        "child = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
-        "started = f'import subprocess; print(subprocess.Popen({child}, start_new_session=True, stdout=-3).pid)'\n"
-        "orphan = subprocess.check_output([sys.executable, '-c', started], text=True)\n"
-        "folder.joinpath('orphan-of-' + name).write_text(orphan)\n"
-        "folder.joinpath(name).touch()\n"
-        "while not folder.joinpath(other).exists(): time.sleep(0.01)\n"
-        "raise SystemExit(3)\n"
-    )
-    runs_them = (
-        "import sys\n"
-        "from benchmarks.process import Apart, BenchmarkFailed, adopt_orphans, run_beside\n"
-        "adopt_orphans()\n"
-        "def start(name):\n"
-        f"    command = [*{python(leaves_an_orphan)!r}, name, {{'log': 'tune', 'tune': 'log', 'crowd': 'log'}}[name]]\n"
-        "    return Apart(name, quick=True, limit_s=60, command=command, beside=True)\n"
-        "failed = 0\n"
-        "for apart in run_beside([('log', 'crowd'), ('tune',)], start):\n"
-        "    try:\n"
-        "        apart.answer()\n"
-        "    except BenchmarkFailed as error:\n"
-        "        failed += 'exit code 3' in str(error)\n"
-        "raise SystemExit(failed)\n"
-    )
-    assert subprocess.run(python(runs_them), check=False, timeout=90, cwd=Path(__file__).parents[3]).returncode == 3
-    orphans = [int((tmp_path / f"orphan-of-{name}").read_text()) for name in ("log", "tune", "crowd")]
-    assert not [pid for pid in orphans if psutil.pid_exists(pid)]
-
-
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run the program with answers made up; returns its exit code and its words."""
