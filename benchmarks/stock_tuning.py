@@ -6,10 +6,10 @@ one worker a physical core, XGBoost cost model, evolutionary search with a popul
 scheduler, JSON database, and for the runner EvaluatorConfig(number=3, repeat=1, min_repeat_ms=100).
 
 In the working folder ``started.txt`` holds the Unix time at which the process began, ``begun.txt`` that at which TVM
-was loaded and the work began, ``ended.txt`` that of its end, ``profile.json`` what MetaSchedule's own profiler counted, in
-seconds, and ``measured.txt`` a line for each measured candidate: the Unix time and its seconds a call. The last is all
-that is added to the defaults: the database alone would not do, since stock TVM writes a task's trials into it when it
-comes back to that task, which it does for the first time after every task has had a round.
+was loaded and the work began, ``ended.txt`` that of its end, ``profile.json`` what MetaSchedule's own profiler counted,
+in seconds, and ``measured.txt`` a line for each measured candidate: the Unix time and its seconds a call. The last is
+all that is added to the defaults: the database alone would not do, since stock TVM writes a task's trials into it when
+it comes back to that task, which it does for the first time after every task has had a round.
 """
 
 from __future__ import annotations
