@@ -78,8 +78,8 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.stock_runs import QUICK_TRIALS, run_stock, run_stock_once
     from tracker.tuning.models.light import light_network
 
-    until_s = 10.0 if bench.quick else 300.0
-    points = (10.0,) if bench.quick else (30.0, 60.0, 120.0, 300.0)
+    until_s = 5.0 if bench.quick else 300.0
+    points = (5.0,) if bench.quick else (30.0, 60.0, 120.0, 300.0)
     model = bench.folder / "model.onnx"
     shape: tuple[int, ...] = SHAPE
     if bench.quick:
