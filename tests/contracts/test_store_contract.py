@@ -591,6 +591,7 @@ def test_what_others_measured_comes_with_its_jobs_and_counts_in_them(opened: Ope
         ("net-1/1", 2, 1, 0.5, 0.9),
     ]
     assert store.best_records(["w1"], {"pi4"}, "", 1) == [marked[0]]
+    assert store.measured_classes("w1") == ["pi4"]
 
 
 def test_an_import_is_repeated_without_doubling(store: Store) -> None:

@@ -116,7 +116,7 @@ def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
             workloads.append(None)
             continue
         here = client.workload(item.workload.key)
-        known += here is not None
+        known += here is not None and here.flops > 0
         workloads.append(replace(item, workload=replace(item.workload, name=here.name)) if here else item)
     broken_workloads.close()
     named = device_class or metaschedule.source_name(folder)
@@ -157,7 +157,9 @@ def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
     click.echo(f"Imported {plural(report.records, 'record')} of TVM {versions or '—'} as class {named}{already}.")
     if left_out["failed"]:
         click.echo(f"- {count(left_out['failed'])} that failed are left out: MetaSchedule does not keep why.")
-    click.echo(f"- {known} of {plural(len(workloads), 'workload')} are of models that this farm has tuned or compiled.")
+    click.echo(
+        f"- Of its {plural(len(workloads), 'workload')} {known or 'none'} occur in models that this farm has had."
+    )
     if device_class:
         own = {device.target for device in devices if device.device_class == device_class}
         click.echo("- `farm compile` and `farm tune` take them for measurements of that class.")

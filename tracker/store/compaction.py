@@ -19,7 +19,7 @@ from tracker.store.traces import Traces, Words
 __all__ = ["Compactor"]
 
 #: What one call aims to take: measurements are stored between two.
-_CALL_S = 0.03
+_CALL_S = 0.02
 _UNFINISHED = "SELECT number FROM jobs WHERE state IN ('queued', 'running')"
 _LOOK = """SELECT number, workload, device_class, target, median_s, outcome, engine, job FROM records
     WHERE number > ? ORDER BY number LIMIT ?"""
@@ -218,4 +218,4 @@ class _Pace:
         began = time.perf_counter()
         yield self._count
         took = max(1e-6, time.perf_counter() - began)
-        self._count = min(20_000, max(16, int(self._count * min(2.0, max(0.25, _CALL_S / took)))))
+        self._count = min(20_000, max(16, int(self._count * min(1.5, max(0.25, _CALL_S / took)))))
