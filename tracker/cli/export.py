@@ -63,24 +63,23 @@ def export(
     Example:
       farm records export resnet50-log --pool arm64 --name conv2d
     """
-    from tracker.cli.records import _resolved
+    from tracker.cli.devices import one_device
     from tracker.domain import Outcome, RecordFilter
     from tracker.logs.metaschedule import FolderWriter
 
-    wanted = RecordFilter(
-        job_id=job_id,
-        workload=workload,
-        workload_name=workload_name,
-        pool=pool,
-        device=device,
-        device_class=device_class,
-        target=target,
-        engine=engine,
-        outcome=Outcome.OK,
-        since_unix_s=time.time() - since_s if since_s else 0.0,
-    )
     with connection.open() as client:
-        wanted = _resolved(client, wanted)
+        wanted = RecordFilter(
+            job_id=client.job(job_id).id if job_id else "",
+            workload=workload,
+            workload_name=workload_name,
+            pool=pool,
+            device=one_device(client.devices(), device).id if device else "",
+            device_class=device_class,
+            target=target,
+            engine=engine,
+            outcome=Outcome.OK,
+            since_unix_s=time.time() - since_s if since_s else 0.0,
+        )
         try:
             writer = FolderWriter(folder)
         except FileExistsError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from tracker.domain import Job, Record
+from tracker.domain import Job, Record, Workload
 from tracker.domain.errors import InvalidRequest
 from tracker.domain.exchange import HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tracker.store.origins import Origins
@@ -44,6 +44,9 @@ class ImportTables:
     def _update(self, job: Job) -> None:
         raise NotImplementedError
 
+    def _keep_workload(self, workload: Workload) -> None:
+        raise NotImplementedError
+
     def add_records(self, records: Sequence[Record]) -> list[Record]:
         raise NotImplementedError
 
@@ -61,10 +64,8 @@ class ImportTables:
 
     def import_part(self, part: ImportPart, now: float) -> ImportReport:
         with self._recording():
-            rows = [(w.key, w.name, w.module, w.flops) for w in part.workloads]
-            for some in parts(rows):
-                sql = f"INSERT INTO workloads VALUES {places(some)} ON CONFLICT (key) DO NOTHING"
-                self._db.conn.execute(sql, flat(some))
+            for workload in part.workloads:
+                self._keep_workload(workload)
             names = {job.id: self._import_job(job) for job in part.jobs}
             if part.records or part.history:
                 self._origins.kept(part.source, now, part.user)

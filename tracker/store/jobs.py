@@ -173,18 +173,21 @@ class JobTables:
         with self._writing(), self._db.atomic():
             for position, plan in enumerate(plans):
                 workload = plan.workload
-                self._db.execute(
-                    # One that was imported is known by no name of ours.
-                    """INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
-                    SET name = excluded.name, flops = excluded.flops WHERE workloads.flops = 0""",
-                    [workload.key, workload.name, workload.module, workload.flops],
-                )
+                self._keep_workload(workload)
                 self._db.execute(
                     """INSERT INTO tasks (id, job_id, position, name, workload, weight) VALUES (?, ?, ?, ?, ?, ?)
                     ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
                     workload = excluded.workload, weight = excluded.weight""",
                     [plan.id, job_id, position, plan.name, workload.key, plan.weight],
                 )
+
+    def _keep_workload(self, workload: Workload) -> None:
+        self._db.execute(
+            # One that was imported had no name of ours, and no flops.
+            """INSERT INTO workloads (key, name, module, flops) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+            SET name = excluded.name, flops = excluded.flops WHERE workloads.flops = 0 AND excluded.flops > 0""",
+            [workload.key, workload.name, workload.module, workload.flops],
+        )
 
     def workload(self, key: str) -> Workload | None:
         row = self._db.execute("SELECT key, name, module, flops FROM workloads WHERE key = ?", [key]).fetchone()
