@@ -27,7 +27,7 @@ __all__ = [
 
 
 #: Engines that a job may ask for.
-ENGINES = ("ansor",)
+ENGINES = ("ansor", "autotvm", "autotvm-xgb", "autotvm-ga", "autotvm-random", "autotvm-gridsearch")
 #: Priorities go from minus this to this.
 MAX_PRIORITY = 4
 

@@ -3,7 +3,8 @@
 Operators have many names and few shapes. A dense layer, a 1x1 convolution that a frontend wrote as
 one and a matmul of an attention head are the same nest of loops over the same products; so what a
 template is for is written as such a nest: ``"m k, n k -> m n"``. A letter is an axis, an index is
-one letter or a sum (``h+y``: any affine expression in both, whatever its strides and dilations).
+one letter or a sum (``h+y``: any affine expression in both, whatever its strides and dilations) or
+a dot where no axis is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
+from itertools import chain, permutations
 
 import tvm
 from tvm import tirx
@@ -97,6 +98,7 @@ def _realized(statement: tirx.Stmt) -> Iterator[SBlockRealize]:
 def _described(realize: SBlockRealize, loops: Sequence[tirx.For]) -> Anchor | None:
     block = realize.block
     positions: dict[tirx.Var, int] = {}
+    analyzer = tvm.sym.Analyzer()
     axes: list[Axis | None] = [None] * len(loops)
     for variable, value in zip(block.iter_vars, realize.iter_values, strict=True):
         at = next((n for n, loop in enumerate(loops) if loop.loop_var.same_as(value)), None)
@@ -104,11 +106,13 @@ def _described(realize: SBlockRealize, loops: Sequence[tirx.For]) -> Anchor | No
         if at is None or not isinstance(extent, tirx.IntImm) or axes[at] is not None:
             return None
         positions[variable.var] = at
+        if int(extent) > 1:  # a loop of one iteration would be taken for its number
+            analyzer.bind(variable.var, variable.dom)
         axes[at] = Axis(at, int(extent), variable.iter_type == tirx.IterVar.CommReduce)
     if any(axis is None for axis in axes) or len(block.writes) != 1 or not isinstance(block.body, tirx.BufferStore):
         return None
-    reads = [[_used(dimension, positions) for dimension in region.region] for region in block.reads]
-    stored = [_used(dimension, positions) for dimension in block.writes[0].region]
+    reads = [[_used(dimension, positions, analyzer) for dimension in region.region] for region in block.reads]
+    stored = [_used(dimension, positions, analyzer) for dimension in block.writes[0].region]
     dimensions = [dimension for buffer in (*reads, stored) for dimension in buffer]
     return Anchor(
         block=str(block.name_hint),
@@ -121,9 +125,11 @@ def _described(realize: SBlockRealize, loops: Sequence[tirx.For]) -> Anchor | No
     )
 
 
-def _used(dimension: tvm.ir.Range, positions: Mapping[tirx.Var, int]) -> tuple[frozenset[int], bool]:
+def _used(
+    dimension: tvm.ir.Range, positions: Mapping[tirx.Var, int], analyzer: tvm.sym.Analyzer
+) -> tuple[frozenset[int], bool]:
     """The axes in a dimension of a region, and whether it is one element, at a sum of them."""
-    index = dimension.min
+    index = analyzer.simplify(dimension.min)
     single = isinstance(dimension.extent, tirx.IntImm) and int(dimension.extent) == 1
     variables = list(positions)
     terms = tvm.sym.detect_linear_equation(index, variables)
@@ -148,8 +154,8 @@ class Pattern:
     def _sides(self) -> tuple[list[list[str]], list[str]]:
         left, arrow, right = self.text.partition("->")
         reads = [operand.split() for operand in left.split(",")]
-        letters = [letter for index in [*sum(reads, []), *right.split()] for letter in index.split("+")]
-        if not arrow or not all(reads) or not all(letter.isidentifier() for letter in letters):
+        letters = [letter for index in (*chain(*reads), *right.split()) for letter in index.split("+")]
+        if not arrow or not all(reads) or not all(letter.isidentifier() or letter == "." for letter in letters):
             raise TemplateError(f"'{self.text}' is no pattern: it looks like \"m k, k n -> m n\"")
         return reads, right.split()
 
@@ -157,8 +163,8 @@ class Pattern:
     def specificity(self) -> int:
         """How much it asks for: axes, and indices of its buffers."""
         reads, write = self._sides
-        indices = [*sum(reads, []), *write]
-        return len({letter for index in indices for letter in index.split("+")}) + len(indices)
+        indices = [*chain(*reads), *write]
+        return len({letter for index in indices for letter in index.split("+")} - {"."}) + len(indices)
 
     def match(self, anchor: Anchor) -> dict[str, Axis] | None:
         """Each letter's axis; None where ``anchor`` is another nest."""
@@ -182,7 +188,7 @@ def _bind(pairs: Sequence[tuple[Sequence[str], tuple[frozenset[int], ...]]]) -> 
         if len(indices) != len(dimensions):
             return None
         for index, used in zip(indices, dimensions, strict=True):
-            letters = index.split("+")
+            letters = [letter for letter in index.split("+") if letter != "."]
             new = [letter for letter in letters if letter not in bound]
             rest = used - {bound[letter] for letter in letters if letter in bound}
             # Two new letters in one sum could not be told apart; the order of operands decides that none comes up.

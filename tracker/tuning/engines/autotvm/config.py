@@ -56,14 +56,15 @@ class Config:
     # -- the task
 
     def axes(self, letters: str) -> list[LoopRV]:
-        """The anchor's loops by the letters of the pattern that matched: ``m, n = cfg.axes("m n")``. To be asked for
-        before the anchor's loops are changed."""
+        """The anchor's loops by the letters of the pattern that matched: ``m, n = cfg.axes("m n")``; where a function
+        matched, s0, s1, ... are the spatial ones and r0, r1, ... those of the reduction, outermost first. To be asked
+        for before the anchor's loops are changed."""
         loops = self._schedule.get_loops(self.block)
         return [loops[self.axis(letter).position] for letter in letters.split()]
 
     def axis(self, letter: str) -> Axis:
         if letter not in self._axes:
-            known = ", ".join(self._axes) or "none: it was matched by a function"
+            known = ", ".join(self._axes)
             raise TemplateError(f"template {self._template} has no axis {letter}; there are {known}")
         return self._axes[letter]
 

@@ -1,4 +1,4 @@
-"""What a target's silicon allows, as far as templates need to know it to leave out what cannot be fast or run at all."""
+"""What a target's silicon allows, as far as templates leave out what cannot be fast or cannot run at all."""
 
 from __future__ import annotations
 

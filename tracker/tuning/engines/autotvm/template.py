@@ -26,7 +26,7 @@ _STRUCTURE = 1000
 
 @dataclass(frozen=True)
 class Match:
-    """A template for a task, with the axis of each letter of its pattern; of a function none."""
+    """A template for a task, with the axis of each letter of its pattern; of a function s0, s1, ... and r0, r1, ..."""
 
     template: Template
     anchor: Anchor
@@ -55,7 +55,9 @@ class Template:
             if axes is not None and self._accepted(anchor):
                 return Match(self, anchor, axes, _STRUCTURE + pattern.specificity)
         if not self.patterns and self._accepted(anchor):
-            return Match(self, anchor, {}, self.specificity)
+            counted = (("s", anchor.spatial), ("r", anchor.reduction))
+            axes = {f"{letter}{number}": axis for letter, group in counted for number, axis in enumerate(group)}
+            return Match(self, anchor, axes, self.specificity)
         return None
 
     def _accepted(self, anchor: Anchor) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
+from tracker.tuning.engines.autotvm.anchor import Anchor, Axis
 from tracker.tuning.engines.autotvm.config import Config
 from tracker.tuning.engines.autotvm.template import template
 from tracker.tuning.engines.autotvm.templates.surroundings import fused, inline_around, spread
@@ -18,6 +19,8 @@ __all__ = ["Nest", "tile_registers"]
 _STACK_BYTES = 1024
 #: Statements of an unrolled tile: beyond, compiling takes longer than it is worth.
 _STATEMENTS = 400
+#: Elements in a row of the result from which it is worth a vector.
+_SHORTEST = 4
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def tile_registers(schedule: Schedule, cfg: Config, nest: Nest) -> None:
     if pack == "yes":
         _pack(schedule, cfg, nest, factors[nest.vector][-1])
     result = around.epilogue if around.epilogue is not None else schedule.cache_write(block, 0, "global")
-    loops = dict(zip((*nest.outer, *tiled, *nest.reduce), cfg.axes(" ".join((*nest.outer, *tiled, *nest.reduce)))))
+    names = (*nest.outer, *tiled, *nest.reduce)
+    loops = dict(zip(names, cfg.axes(" ".join(names)), strict=True))
     parts = {name: list(schedule.split(loops[name], list(factors[name]))) for name in tiled}
     steps_of = list(schedule.split(loops[inner], [cfg.extent(inner) // unrolled, unrolled]))
     middle = [*(name for name in tiled if name not in order), *order]
@@ -84,9 +88,10 @@ def tile_registers(schedule: Schedule, cfg: Config, nest: Nest) -> None:
         else:
             spread(schedule, each, lanes)
     first = loops[nest.reduce[0]] if len(nest.reduce) > 1 else steps_of[0]
-    start = schedule.decompose_reduction(block, first)
-    for each in (block, start):
-        _in_registers(schedule, each, len(tiled), len(steps_of) if each is block else 0)
+    # In this order: what is left of a reduction without its start cannot be vectorized any more.
+    _in_registers(schedule, block, len(tiled))
+    schedule.unroll(steps_of[1])
+    _in_registers(schedule, schedule.decompose_reduction(block, first), len(tiled))
     if unroll_kernel == "yes":
         schedule.unroll(loops[kernel])
     _store(schedule, result, factors[nest.vector][-1])
@@ -95,7 +100,7 @@ def tile_registers(schedule: Schedule, cfg: Config, nest: Nest) -> None:
 
 
 def _tile(cfg: Config, name: str, lanes: int) -> tuple[int, ...]:
-    """Shares of the cores, tiles, and elements of a tile; of the vector axis (``lanes`` > 0) whole vectors if it has."""
+    """Shares of the cores, tiles, and elements of a tile; of the vector axis (``lanes`` > 0) whole vectors."""
     extent = cfg.extent(name)
     divisors = [d for d in range(1, extent + 1) if extent % d == 0]
     if not lanes:
@@ -141,11 +146,11 @@ def _limit(cfg: Config, nest: Nest, lanes: int, kernel: str) -> None:
     cfg.require(f"at most {_STATEMENTS} statements are unrolled", statements, knobs=[*names, *unrolled])
 
 
-def _in_registers(schedule: Schedule, block: SBlockRV, tiled: int, steps: int) -> None:
-    """The loops of a tile: unrolled, the last one a vector; with the innermost of the sum's if ``steps``."""
-    loops = schedule.get_loops(block)
+def _in_registers(schedule: Schedule, block: SBlockRV, tiled: int) -> None:
+    """The loops of a tile: unrolled, the last one a vector."""
+    loops = schedule.get_loops(block)[-tiled:]
     schedule.vectorize(loops[-1])
-    for loop in [*loops[-tiled:-1], *(loops[-tiled - 1 : -tiled] if steps else [])]:
+    for loop in loops[:-1]:
         schedule.unroll(loop)
 
 
@@ -172,13 +177,13 @@ def _pack(schedule: Schedule, cfg: Config, nest: Nest, width: int) -> None:
     copy = schedule.cache_read(cfg.block, number, "global")
 
     def panels(*indices: object) -> list[object]:
-        at = dict(zip(order, indices))
+        at = dict(zip(order, indices, strict=True))
         outer = [at[name] for name in order if name in nest.outer]
         inner = [at[name] for name in nest.reduce if name in at]
         return [*outer, at[nest.vector] // width, *inner, at[nest.vector] % width]  # type: ignore[operator]
 
     schedule.transform_layout(copy, ("write", 0), panels)
-    loops = dict(zip(order, schedule.get_loops(copy)))
+    loops = dict(zip(order, schedule.get_loops(copy), strict=True))
     across, lane = schedule.split(loops[nest.vector], [None, width])
     outer: list[LoopRV] = [*(loops[name] for name in order if name in nest.outer), across]
     schedule.reorder(*outer, *(loops[name] for name in nest.reduce if name in loops), lane)
@@ -194,3 +199,75 @@ def matmul(schedule: Schedule, cfg: Config) -> None:
 @template("dense", targets=("cpu",), matches=("m k, n k -> m n", "k m, n k -> m n"))
 def dense(schedule: Schedule, cfg: Config) -> None:
     tile_registers(schedule, cfg, Nest("n", ("m",), (), ("k",), panel="n k"))
+
+
+@template("batch_matmul", targets=("cpu",), matches=("b m k, b k n -> b m n", "m k, b k n -> b m n"))
+def batch_matmul(schedule: Schedule, cfg: Config) -> None:
+    tile_registers(schedule, cfg, Nest("n", ("m",), ("b",), ("k",), panel="b k n"))
+
+
+@template("batch_dense", targets=("cpu",), matches="b m k, b n k -> b m n")
+def batch_dense(schedule: Schedule, cfg: Config) -> None:
+    tile_registers(schedule, cfg, Nest("n", ("m",), ("b",), ("k",), panel="b n k"))
+
+
+@template("conv2d_nchw", targets=("cpu",), matches="n i h+y w+x, o i y x -> n o h w")
+def conv2d_nchw(schedule: Schedule, cfg: Config) -> None:
+    # Vectors run along an image's rows, whose length is all there is to be had of them.
+    tile_registers(schedule, cfg, Nest("w", ("o", "h"), ("n",), ("i", "y", "x")))
+
+
+@template("conv2d_nhwc", targets=("cpu",), matches="n h+y w+x i, y x i o -> n h w o")
+def conv2d_nhwc(schedule: Schedule, cfg: Config) -> None:
+    tile_registers(schedule, cfg, Nest("o", ("h", "w"), ("n",), ("y", "x", "i"), panel="y x i o"))
+
+
+@template("conv2d_blocked", targets=("cpu",), matches="n i h+y w+x c, o i y x c b -> n o h w b")
+def conv2d_blocked(schedule: Schedule, cfg: Config) -> None:
+    tile_registers(schedule, cfg, Nest("b", ("o", "h", "w"), ("n",), ("i", "y", "x", "c")))
+
+
+@template("conv2d_to_blocked", targets=("cpu",), matches="n i h+y w+x, o i y x b -> n o h w b")
+def conv2d_to_blocked(schedule: Schedule, cfg: Config) -> None:
+    tile_registers(schedule, cfg, Nest("b", ("o", "h", "w"), ("n",), ("i", "y", "x")))
+
+
+@template(
+    "depthwise_nchw", targets=("cpu",), matches=("n c h+y w+x, c y x -> n c h w", "n c h+y w+x, c m y x -> n c h w")
+)
+def depthwise_nchw(schedule: Schedule, cfg: Config) -> None:
+    tile_registers(schedule, cfg, Nest("w", ("h",), ("n", "c"), ("y", "x")))
+
+
+@template("depthwise_blocked", targets=("cpu",), matches="n c h+y w+x b, c y x b -> n c h w b")
+def depthwise_blocked(schedule: Schedule, cfg: Config) -> None:
+    tile_registers(schedule, cfg, Nest("b", ("h", "w"), ("n", "c"), ("y", "x")))
+
+
+@template(
+    "depthwise_nhwc", targets=("cpu",), matches=("n h+y w+x c, . y x c -> n h w c", "n h+y w+x c, y x c . -> n h w c")
+)
+def depthwise_nhwc(schedule: Schedule, cfg: Config) -> None:
+    tile_registers(schedule, cfg, Nest("c", ("h", "w"), ("n",), ("y", "x")))
+
+
+def _contracts(anchor: Anchor) -> bool:
+    """Whether it adds up into a buffer that is contiguous along one of its loops."""
+    vector = _contiguous(anchor)
+    return bool(anchor.reduction) and anchor.alone and vector is not None and vector.extent >= _SHORTEST
+
+
+def _contiguous(anchor: Anchor) -> Axis | None:
+    last = anchor.write[-1] if anchor.write else frozenset()
+    return anchor.axes[next(iter(last))] if len(last) == 1 else None
+
+
+@template("reduction", targets=("cpu",), matches=_contracts, specificity=2)
+def reduction(schedule: Schedule, cfg: Config) -> None:
+    """Whatever else adds up: pooling, means, convolutions of other ranks and transposed ones."""
+    spatial = [f"s{number}" for number in range(len(cfg.anchor.spatial))]
+    vector = next(name for name in spatial if cfg.axis(name) == _contiguous(cfg.anchor))
+    rows = [name for name in spatial if name != vector and cfg.extent(name) > 1][-2:]
+    outer = [name for name in spatial if name != vector and name not in rows]
+    reduce = [f"r{number}" for number in range(len(cfg.anchor.reduction))]
+    tile_registers(schedule, cfg, Nest(vector, tuple(rows), tuple(outer), tuple(reduce)))
