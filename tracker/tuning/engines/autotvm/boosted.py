@@ -22,8 +22,6 @@ _PLANNED = 3
 _EPSILON = 0.1
 #: What a knob's option that the batch does not hold yet is worth, as a share of the spread of scores.
 _DIVERSITY = 0.03
-#: Random points before the first training.
-_FIRST = 8
 
 
 class BoostedSearch:
@@ -39,7 +37,7 @@ class BoostedSearch:
         self._best: dict[Point, float] = {}
 
     def next(self, count: int) -> list[Point]:
-        if not self._model.ready or len(self._visited) < min(_FIRST, count):
+        if not self._model.ready:
             chosen: list[Point] = []
         else:
             blind = sum(self._rng.random() < _EPSILON for _ in range(count))

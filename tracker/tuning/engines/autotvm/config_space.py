@@ -30,6 +30,8 @@ Point = tuple[int, ...]
 #: Combinations up to which a limit's part of a space is counted one by one.
 _COUNTED = 50_000
 _DRAWS = 400
+#: Options of a knob that are shown.
+_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -179,15 +181,19 @@ class ConfigSpace:
         return tuple(point) if self.valid(tuple(point)) else None
 
     def describe(self) -> Mapping[str, Any]:
-        """For people and for JSON."""
+        """For people and for JSON: of knobs with many options the first and the last stand for all."""
+        knobs = []
+        for knob in self.knobs:
+            texts = [_text(option) for option in knob.options]
+            shown = texts if len(texts) <= _SHOWN else [*texts[: _SHOWN - 2], "...", texts[-1]]
+            knobs.append({"name": knob.name, "kind": knob.kind, "size": len(texts), "options": shown})
+        limits = [limit.reason for limit in self.limits]
         return {
             "template": self.template,
             "size": self.size,
             "valid": self.valid_size,
-            "knobs": [
-                {"name": k.name, "kind": k.kind, "options": [_text(option) for option in k.options]} for k in self.knobs
-            ],
-            "limits": [limit.reason for limit in self.limits],
+            "knobs": knobs,
+            "limits": limits,
         }
 
 

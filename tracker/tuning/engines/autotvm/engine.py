@@ -25,7 +25,7 @@ from tracker.tuning.engines.autotvm.template import Template, registered
 from tracker.tuning.engines.autotvm.tuners import GridSearch, Lookup, RandomSearch, Tuner
 from tracker.tuning.engines.base import Candidate, Known, Learned
 
-__all__ = ["TUNERS", "AutoTvmEngine", "Experience"]
+__all__ = ["TUNERS", "AutoTvmEngine", "Experience", "describe"]
 
 #: Schedules of other classes of device that are measured before others, and how many of the first batch at most.
 _FOREIGN, _FOREIGN_SHARE = 8, 0.75
@@ -47,6 +47,11 @@ TUNERS: dict[str, _Make] = {
     "random": lambda space, rng, model, lookup: RandomSearch(space, rng),
     "gridsearch": lambda space, rng, model, lookup: GridSearch(space),
 }
+
+
+def describe(module: tvm.ir.IRModule, target: tvm.target.Target, name: str, templates: Sequence[Template] = ()) -> str:
+    """The template and the knobs of a task as JSON; see ``AutoTvmEngine`` for arguments and errors."""
+    return Programs(module, target, name, [*registered(), *templates]).describe()
 
 
 class AutoTvmEngine:

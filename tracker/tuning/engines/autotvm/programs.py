@@ -70,7 +70,10 @@ class Programs:
     def _collect(self) -> ConfigSpace:
         schedule = self._blank()
         config = self._run(schedule, None)
-        return ConfigSpace(self.template.name, list(config.knobs.values()), config.limits)
+        try:
+            return ConfigSpace(self.template.name, list(config.knobs.values()), config.limits)
+        except TemplateError as error:
+            raise TemplateError(f"{self.template.file}: {error}" if self.template.file else str(error)) from error
 
     def realize(self, point: Point) -> Program:
         """Raises InvalidPoint where the schedule is refused, TemplateError where the template is at fault."""

@@ -108,7 +108,7 @@ def _limit(cfg: Config, tiled: Sequence[str], reduce: Sequence[str], shared: boo
 
 def _share(schedule: Schedule, copy: SBlockRV, at: LoopRV, threads: int, lanes: int) -> None:
     """Each element is fetched by one thread, neighbours by neighbouring threads."""
-    schedule.compute_at(copy, at)
+    schedule.compute_at(copy, at, preserve_unit_loops=True)
     depth = len(schedule.get(copy).iter_vars)
     line = fused(schedule, schedule.get_loops(copy)[-depth:])
     if lanes > 1:
