@@ -8,7 +8,6 @@ tvm = pytest.importorskip("tvm")
 
 from tests.support.networks import small_network  # noqa: E402
 from tests.support.whole_farm import WholeFarm  # noqa: E402
-from tracker.domain import RecordFilter  # noqa: E402
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -22,7 +21,7 @@ def test_a_model_is_tuned_by_templates_and_its_spaces_can_be_asked_for(tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
         assert "outputs equal" in done.stdout
         [job] = farm.jobs()
-        records = list(farm.tracker.client.records(RecordFilter(job_id=job.id)))
+        records = farm.records(job_id=job.id)
         assert {record.engine for record in records} == {"untuned", "autotvm-ga"}
         by_template = [record for record in records if record.engine != "untuned"]
         assert len(by_template) == 12
