@@ -1,4 +1,4 @@
-"""``farm tune`` and ``farm compile``: a model in, a faster one out."""
+"""``farm tune`` and ``farm compile``: a model or an operator in, a faster one out."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import click
 
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import priority_option
-from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE, TARGET
+from tracker.cli.parsing import COUNT, DURATION, PARAMETER, SEED, SHAPE, TARGET
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.domain.job import ENGINES
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Job, JobSpec, Shape
+    from tracker.domain import Job, JobSpec, Parameter, Shape
 
-__all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
+__all__ = ["compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
 DEFAULT_BUDGET_S = 600.0
 
@@ -34,6 +34,13 @@ _class = click.option(
 )
 _shape = click.option(
     "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
+)
+_with = click.option(
+    "--with",
+    "parameters",
+    type=PARAMETER,
+    multiple=True,
+    help="Set a parameter of an operator's function: M=1024, dtype=float16. [default: the function's own]",
 )
 _seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
 _target = click.option(
@@ -70,6 +77,7 @@ _json = click.option(
     "--budget", type=DURATION, help="Stop after this much tuning: 90s, 30m, 2h. [default: 10m without --trials]"
 )
 @_shape
+@_with
 @_seed
 @_target
 @priority_option
@@ -86,6 +94,7 @@ def tune(
     trials: int | None,
     budget: float | None,
     shapes: tuple[Shape, ...],
+    parameters: tuple[Parameter, ...],
     seed: int,
     target: str,
     priority: int,
@@ -95,7 +104,7 @@ def tune(
     as_json: bool,
     connection: Connection,
 ) -> None:
-    """Tune MODEL, an ONNX file, on the devices of a pool.
+    """Tune MODEL on the devices of a pool: an ONNX file, or an operator in a Python file.
 
     Ends with a table of what each operator gained and a package: the compiled library, its
     parameters and a manifest. With both --trials and --budget, whichever is used up first ends it.
@@ -107,32 +116,39 @@ def tune(
     classes with most devices, and the classes take turns in that order: each begins with what was fast
     on those before it.
 
+    An operator is written FILE.py:NAME, a function that returns its TE tensors, a TVMScript function
+    or an IRModule. The package then holds each kernel as a library, its program and its schedule.
+
     \b
-    Example:
+    Examples:
       farm tune resnet50.onnx --pool arm64 --budget 30m -o resnet50-rpi4
+      farm tune op.py:my_matmul --pool arm64 --trials 200 --with M=1024
     """
+    from tracker.cli.subject import subject_of
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    check_model(model, shapes)
+    subject = subject_of(model, shapes, parameters)
     notice = ""
     if trials is None and budget is None:
         budget, notice = DEFAULT_BUDGET_S, "Tuning for 10 minutes (choose with --budget or --trials)."
     spec = JobSpec(
         kind=JobKind.TUNE,
-        model_name=model.stem,
+        model_name=subject.name,
         model=Artifact("", 0),
         pool=pool,
         engine=tuner,
         max_trials=trials or 0,
         budget_s=budget or 0.0,
         shapes=shapes,
+        operator=subject.operator,
+        parameters=parameters,
         seed=seed,
         user=user_name(),
         priority=priority,
         device_class=device_class,
         target=target,
     )
-    run(connection, model, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
+    run(connection, subject.path, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
 
 
 @click.command("compile")
@@ -140,6 +156,7 @@ def tune(
 @_pool
 @_class
 @_shape
+@_with
 @_seed
 @_target
 @priority_option
@@ -153,6 +170,7 @@ def compile_model(
     pool: str,
     device_class: str,
     shapes: tuple[Shape, ...],
+    parameters: tuple[Parameter, ...],
     seed: int,
     target: str,
     priority: int,
@@ -164,26 +182,31 @@ def compile_model(
 ) -> None:
     """Compile MODEL with the best schedules the farm already knows; no tuning.
 
+    MODEL is an ONNX file or an operator, FILE.py:NAME, as for `farm tune`.
+
     \b
     Example:
       farm compile resnet50.onnx --pool arm64 -o resnet50-rpi4
     """
+    from tracker.cli.subject import subject_of
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    check_model(model, shapes)
+    subject = subject_of(model, shapes, parameters)
     spec = JobSpec(
         kind=JobKind.COMPILE,
-        model_name=model.stem,
+        model_name=subject.name,
         model=Artifact("", 0),
         pool=pool,
         shapes=shapes,
+        operator=subject.operator,
+        parameters=parameters,
         seed=seed,
         user=user_name(),
         priority=priority,
         device_class=device_class,
         target=target,
     )
-    run(connection, model, spec, output, force=force, detach=detach, as_json=as_json)
+    run(connection, subject.path, spec, output, force=force, detach=detach, as_json=as_json)
 
 
 def run(
@@ -200,7 +223,7 @@ def run(
     """Submit, say ``notice``, watch, fetch, print. Ends the command with the job's exit code."""
     if detach and (output is not None or force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
-    folder = output or Path(f"{model.stem}-tuned")
+    folder = output or Path(f"{spec.model_name}-tuned")
     if not detach:
         check(folder, force)
     with connection.open() as client:
@@ -246,24 +269,6 @@ def check(folder: Path, force: bool) -> None:
     from tracker.cli.package import check_destination
 
     check_destination(folder, force)
-
-
-def check_model(model: Path, shapes: tuple[Shape, ...]) -> None:
-    """Raises BadInput for what can be known of the file without reading the model in it."""
-    try:
-        if model.is_dir():
-            raise BadInput(f"{model} is a folder; name the ONNX file in it.")
-        with model.open("rb") as file:
-            if not file.read(1):
-                raise BadInput(f"{model} is empty.")
-    except FileNotFoundError:
-        raise BadInput(f"There is no file {model}.") from None
-    except OSError as error:
-        raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
-    names = [shape.name for shape in shapes]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise BadInput(f"--shape names {', '.join(sorted(twice))} twice.")
 
 
 def user_name() -> str:

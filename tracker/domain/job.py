@@ -18,6 +18,7 @@ __all__ = [
     "JobSpec",
     "JobState",
     "PackageFile",
+    "Parameter",
     "Shape",
     "Task",
     "TaskPlan",
@@ -64,12 +65,21 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """``value`` for a parameter of an operator's function: a Python literal; any other text is a string."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """What a person asked for. ``max_trials`` and ``budget_s`` (seconds of tuning): 0 is no limit of that kind.
 
     ``priority``: each step doubles the part of device time that it gets beside others. ``device_class``: of the pool
     this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
-    is different from the device's target, see ``target.overridden``.
+    is different from the device's target, see ``target.overridden``. ``operator``: where ``model`` is a Python file,
+    "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's.
     """
 
     kind: JobKind | None
@@ -86,6 +96,8 @@ class JobSpec:
     priority: int = 0
     device_class: str = ""
     target: str = ""
+    operator: str = ""
+    parameters: tuple[Parameter, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tracker.domain import Job, JobKind, JobSpec, JobState, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.job import ENGINES, check_priority
 from tracker.domain.job_life import WAITING, cancelled
+from tracker.domain.operator_file import parse_operator
 from tracker.domain.target import overridden
 from tracker.scheduling.budget_shares import shared
 from tracker.scheduling.tuned_classes import tuned_classes
@@ -96,6 +97,10 @@ class Jobs:
         if spec.budget_s < 0:
             raise InvalidRequest(f"the budget must be positive, not {spec.budget_s:g} s")
         check_priority(spec.priority)
+        if spec.operator and parse_operator(spec.operator) is None:
+            raise InvalidRequest(f"{spec.operator} names no operator: write FILE.py:NAME")
+        if spec.parameters and not spec.operator:
+            raise InvalidRequest(f"the model {spec.model_name} takes no parameters: they are an operator's")
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):
             raise InvalidRequest("a tuning job needs a limit: a number of trials, a time, or both")
 

@@ -1,0 +1,117 @@
+"""``farm tune op.py:name``: a person's own operator through a real tracker, worker and agent; numpy judges the kernels."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tvm")
+
+import tvm
+
+from tests.support.operators import OPERATORS, line_of
+from tests.support.whole_farm import WholeFarm
+from tracker.domain import JobState
+from tracker.tuning.engines.space import apply_trace
+from tracker.tuning.models.operator import load_operator
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    farm = WholeFarm(tmp_path_factory.mktemp("farm"), "board")
+    (farm.folder / "op.py").write_text(OPERATORS)
+    yield farm
+    farm.close()
+
+
+def closing_line(done: subprocess.CompletedProcess[str]) -> re.Match[str]:
+    line = done.stdout.strip().splitlines()[-1]
+    match = re.fullmatch(r"(\w+): ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+)x\), outputs equal \(max \|diff\| \S+\)", line)
+    assert match, f"the last line is {line!r}"
+    return match
+
+
+def call(folder: Path, kernel: dict, *inputs: np.ndarray) -> np.ndarray:
+    """The kernel's answer, called as the manifest tells."""
+    given = iter(inputs)
+    tensors = []
+    for argument in kernel["arguments"]:
+        empty = np.full(argument["shape"], 7, argument["dtype"])
+        value = empty if argument["output"] else next(given)
+        assert (list(value.shape), value.dtype.name) == (argument["shape"], argument["dtype"])
+        tensors.append(tvm.runtime.tensor(value))
+    tvm.runtime.load_module(str(folder / kernel["library"]))[kernel["entry"]](*tensors)
+    [output] = [t.numpy() for t, a in zip(tensors, kernel["arguments"], strict=True) if a["output"]]
+    return output
+
+
+def manifest_of(folder: Path) -> dict:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_a_matmul_with_bias_is_faster_and_answers_as_numpy(lab):
+    done = lab.farm("tune", "op.py:matmul_bias", "--pool", "x86_64", "--trials", "24", "--with", "N=128", "-o", "tuned")
+    assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
+    match = closing_line(done)
+    assert match[1] == "matmul_bias"
+    assert float(match[3]) < float(match[2])
+
+    manifest = manifest_of(lab.folder / "tuned")
+    assert (manifest["model"], manifest["operator"]) == ("matmul_bias", "op.py:matmul_bias")
+    assert manifest["parameters"] == {"N": "128"}
+    [kernel] = manifest["kernels"]
+    assert [(a["name"], a["shape"], a["output"]) for a in kernel["arguments"]] == [
+        ("a", [128, 96], False),
+        ("b", [96, 96], False),
+        ("bias", [96], False),
+        ("out", [128, 96], True),
+    ]
+    assert kernel["latency"]["outputs_equal"]
+    random = np.random.default_rng(3)
+    a, b, bias = (random.random(shape, dtype=np.float32) for shape in ((128, 96), (96, 96), (96,)))
+    np.testing.assert_allclose(call(lab.folder / "tuned", kernel, a, b, bias), a @ b + bias, rtol=1e-4)
+
+    # Its schedule, from the program that a person wrote to the one that was compiled.
+    written = load_operator(lab.folder / "op.py", "matmul_bias", {"N": "128"}).kernels[0].module
+    trace = (lab.folder / "tuned" / kernel["trace"]).read_text()
+    scheduled = tvm.ir.load_json((lab.folder / "tuned" / kernel["module"]).read_text())
+    tvm.ir.assert_structural_equal(apply_trace(written, trace).mod, scheduled)
+
+    job = lab.jobs()[0]
+    assert (job.state, job.trials, len(job.tasks)) == (JobState.DONE, 24, 1)
+    assert job.result.device_name == "board"
+
+    before = len(lab.records())
+    known = lab.farm("compile", "op.py:matmul_bias", "--pool", "x86_64", "--with", "N=128", "-o", "known")
+    assert known.returncode == 0, known.stdout + known.stderr
+    assert {record.engine for record in lab.records()[before:]} <= {"untuned"}, "compiling must not search"
+    assert not lab.jobs()[0].result.tasks[0].kept_untuned, "nothing was taken from the log"
+    [kernel] = manifest_of(lab.folder / "known")["kernels"]
+    np.testing.assert_allclose(call(lab.folder / "known", kernel, a, b, bias), a @ b + bias, rtol=1e-4)
+
+
+def test_a_tvmscript_function(lab):
+    done = lab.farm("tune", "op.py:scaled", "--pool", "x86_64", "--trials", "8")
+    assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
+    closing_line(done)
+    [kernel] = manifest_of(lab.folder / "scaled-tuned")["kernels"]
+    x = np.random.default_rng(4).random((64, 64), dtype=np.float32)
+    np.testing.assert_allclose(call(lab.folder / "scaled-tuned", kernel, x), 3 * x, rtol=1e-6)
+
+
+def test_each_function_of_a_module_is_a_task(lab):
+    done = lab.farm("tune", "op.py:Both", "--pool", "x86_64", "--trials", "12", "-o", "both")
+    assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
+    closing_line(done)
+    assert "plain has no blocks and was left out" in " ".join(done.stdout.split())
+    kernels = {kernel["name"]: kernel for kernel in manifest_of(lab.folder / "both")["kernels"]}
+    random = np.random.default_rng(5)
+    x, y = random.random((32, 32), dtype=np.float32), random.random((32, 48), dtype=np.float32)
+    np.testing.assert_allclose(call(lab.folder / "both", kernels["double"], x), 2 * x, rtol=1e-6)
+    np.testing.assert_allclose(call(lab.folder / "both", kernels["columns"], y), y.sum(axis=0), rtol=1e-4)
+    assert {record.workload_name for record in lab.records(job_id=lab.jobs()[0].id)} == {"double", "columns"}
