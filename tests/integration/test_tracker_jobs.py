@@ -138,6 +138,13 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
         ({"max_trials": 0}, grpc.StatusCode.INVALID_ARGUMENT, "needs a limit"),
         ({"priority": 5}, grpc.StatusCode.INVALID_ARGUMENT, "no priority 5: it goes from -4 to 4"),
         ({"budget_s": -1.0}, grpc.StatusCode.INVALID_ARGUMENT, "must be positive"),
+        ({"operator": "op.py"}, grpc.StatusCode.INVALID_ARGUMENT, "op.py names no operator: write FILE.py:NAME"),
+        ({"operator": "op.py:a b"}, grpc.StatusCode.INVALID_ARGUMENT, "op.py:a b names no operator"),
+        (
+            {"parameters": [job_pb2.Parameter(name="N", value="1")]},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "takes no parameters",
+        ),
         ({"model": measurement_pb2.Artifact(digest="ab" * 32)}, grpc.StatusCode.INVALID_ARGUMENT, "not uploaded"),
         ({"model": measurement_pb2.Artifact(digest="../etc")}, grpc.StatusCode.INVALID_ARGUMENT, "not uploaded"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["BROKEN", "OPERATORS", "line_of"]
 
-OPERATORS = '''\
+OPERATORS = """\
 import numpy as np
 import tvm
 from tvm import te
@@ -134,7 +134,7 @@ def takes_a_number(n: T.int32, out: T.Buffer((16,), "int32")):
         with T.sblock("filled"):
             vi = T.axis.spatial(16, i)
             out[vi] = n
-'''
+"""
 
 BROKEN = "def my_matmul():\n    return [\n"
 

@@ -1,4 +1,4 @@
-"""``farm tune op.py:name``: a person's own operator through a real tracker, worker and agent; numpy judges the kernels."""
+"""``farm tune op.py:name``: a person's own operator through a real tracker, worker and agents; numpy is the judge."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def test_a_matmul_with_bias_is_faster_and_answers_as_numpy(lab):
     tvm.ir.assert_structural_equal(apply_trace(written, trace).mod, scheduled)
 
     job = lab.jobs()[0]
-    assert (job.state, job.trials, len(job.tasks)) == (JobState.DONE, 24, 1)
+    assert (job.state, job.trials, len(job.result.tasks)) == (JobState.DONE, 24, 1)
     assert job.result.device_name == "board"
 
     before = len(lab.records())
@@ -115,3 +115,69 @@ def test_each_function_of_a_module_is_a_task(lab):
     np.testing.assert_allclose(call(lab.folder / "both", kernels["double"], x), 2 * x, rtol=1e-6)
     np.testing.assert_allclose(call(lab.folder / "both", kernels["columns"], y), y.sum(axis=0), rtol=1e-4)
     assert {record.workload_name for record in lab.records(job_id=lab.jobs()[0].id)} == {"double", "columns"}
+
+
+def test_a_file_at_fault_is_one_sentence_with_its_line_and_exit_code_2(lab):
+    done = lab.farm("tune", "op.py:fails", "--pool", "x86_64", "--trials", "4", "-o", "none")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert (
+        f"op.py, line {line_of('return 1 // 0')}: ZeroDivisionError: integer division or modulo by zero." in done.stderr
+    )
+    assert not (lab.folder / "none").exists()
+
+
+def test_a_package_is_timed_again(lab):
+    compiled = lab.farm("compile", "op.py:Both", "--pool", "x86_64", "-o", "timed")
+    assert compiled.returncode == 0, compiled.stdout + compiled.stderr
+    done = lab.farm("bench", "timed", "--pool", "x86_64", "--repeat", "3", "--min-repeat-ms", "1", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["model"] == "Both"
+    assert [kernel["model"] for kernel in told["kernels"]] == ["columns", "double"]
+    for kernel in told["kernels"]:
+        assert (kernel["device"], len(kernel["run_secs"])) == ("board", 3)
+        assert 0 < kernel["min_s"] < 1
+
+
+def test_each_class_of_device_gets_a_package_of_its_own(tmp_path):
+    (tmp_path / "op.py").write_text(OPERATORS)
+    farm = WholeFarm(tmp_path, "full")
+    try:
+        farm.add_agent("bare", "--mode", "micro", "--threads", "1")
+        farm.wait_for_devices(2)
+        done = farm.farm(
+            "tune", "op.py:matmul_bias", "--pool", "x86_64", "--trials", "24", "--with", "K=32", "-o", "out"
+        )
+        assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
+        for line in done.stdout.strip().splitlines()[-2:]:
+            assert re.fullmatch(r"matmul_bias on \S+: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), outputs equal \(.*\)", line)
+        random = np.random.default_rng(6)
+        a, b, bias = (random.random(shape, dtype=np.float32) for shape in ((96, 32), (32, 96), (96,)))
+        listed = json.loads((tmp_path / "out" / "classes.json").read_text())
+        assert [job.device_class for job in reversed(farm.jobs())] == [
+            each["device_class"] for each in listed["classes"]
+        ]
+        for entry, device in zip(listed["classes"], ("bare", "full"), strict=True):
+            folder = tmp_path / "out" / entry["folder"]
+            [kernel] = manifest_of(folder)["kernels"]
+            assert kernel["latency"]["device"] == device
+            np.testing.assert_allclose(call(folder, kernel, a, b, bias), a @ b + bias, rtol=1e-4)
+        second = farm.jobs()[0]
+        assert (second.result.taught_tasks, len(second.result.taught_by)) == (1, 1)
+    finally:
+        farm.close()
+
+
+def test_a_synthetic_device_compares_nothing_and_says_so(tmp_path):
+    (tmp_path / "op.py").write_text(OPERATORS)
+    farm = WholeFarm(tmp_path)
+    try:
+        farm.add_agent("model", "--runner", "synthetic")
+        farm.wait_for_devices(1)
+        done = farm.farm("tune", "op.py:scaled", "--pool", "synthetic", "--trials", "4", "-o", "out")
+        assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
+        assert done.stdout.strip().splitlines()[-1].endswith("outputs not compared")
+        assert "no device of this class runs kernels, so nothing was compared" in " ".join(done.stdout.split())
+        assert (tmp_path / "out" / "scaled.so").exists()
+    finally:
+        farm.close()
