@@ -11,11 +11,14 @@ import pytest
 pytest.importorskip("tvm")
 
 import tvm
+import tvm_ffi
+from tvm.s_tir import Schedule
 
 from tests.support.operators import OPERATORS, line_of
+from tests.support.put_on_record import put_on_record
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import JobState
-from tracker.tuning.engines.space import apply_trace
+from tracker.domain import JobState, Outcome
+from tracker.tuning.engines.space import apply_trace, trace_json
 from tracker.tuning.models.operator import load_operator
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
@@ -45,7 +48,7 @@ def call(folder: Path, kernel: dict, *inputs: np.ndarray) -> np.ndarray:
         value = empty if argument["output"] else next(given)
         assert (list(value.shape), value.dtype.name) == (argument["shape"], argument["dtype"])
         tensors.append(tvm.runtime.tensor(value))
-    tvm.runtime.load_module(str(folder / kernel["library"]))[kernel["entry"]](*tensors)
+    tvm_ffi.load_module(str(folder / kernel["library"]))[kernel["entry"]](*tensors)
     [output] = [t.numpy() for t, a in zip(tensors, kernel["arguments"], strict=True) if a["output"]]
     return output
 
@@ -124,6 +127,28 @@ def test_a_file_at_fault_is_one_sentence_with_its_line_and_exit_code_2(lab):
         f"op.py, line {line_of('return 1 // 0')}: ZeroDivisionError: integer division or modulo by zero." in done.stderr
     )
     assert not (lab.folder / "none").exists()
+
+
+def test_a_wrong_kernel_is_caught_and_not_shipped(lab):
+    [kernel] = load_operator(lab.folder / "op.py", "matmul_bias", {"N": "16"}).kernels
+    schedule = Schedule(kernel.module)
+    # Sums of whole numbers: fast, and not what was asked for.
+    schedule.unsafe_set_dtype(schedule.get_sblock("c"), 0, "int32")
+    schedule.vectorize(schedule.get_loops(schedule.get_sblock("out"))[1])
+    [device] = lab.tracker.devices()
+    trace = trace_json(schedule.trace)
+    put_on_record(lab.tracker.address, device.target, kernel.module, "wrong sums", trace)
+    done = lab.farm("compile", "op.py:matmul_bias", "--pool", "x86_64", "--with", "N=16", "-o", "wrong")
+    assert "answers differently" in " ".join(done.stdout.split()), done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "outputs DIFFER" in done.stdout.splitlines()[-1]
+    [record] = [record for record in lab.records() if record.trial_id == "wrong sums"]
+    assert (record.measurement.outcome, record.measurement.run_secs) == (Outcome.WRONG_RESULT, ())
+    [packaged] = manifest_of(lab.folder / "wrong")["kernels"]
+    assert "trace" not in packaged
+    random = np.random.default_rng(7)
+    a, b, bias = (random.random(shape, dtype=np.float32) for shape in ((16, 96), (96, 96), (96,)))
+    np.testing.assert_allclose(call(lab.folder / "wrong", packaged, a, b, bias), a @ b + bias, rtol=1e-4)
 
 
 def test_a_package_is_timed_again(lab):

@@ -195,7 +195,7 @@ def _as_typed(seconds: float) -> str:
 
 def _model(chosen: Path | None, state: Path) -> Path:
     """The file to tune: ``chosen``, else SqueezeNet as the onnx package carries it, with random weights."""
-    from tracker.cli.subject import check_model
+    from tracker.cli.tune import check_model
 
     if chosen is not None:
         check_model(chosen, ())

@@ -12,6 +12,7 @@ import click
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import priority_option
 from tracker.cli.parsing import COUNT, DURATION, PARAMETER, SEED, SHAPE, TARGET
+from tracker.cli.subject import check_model, subject_of
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.domain.job import ENGINES
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
     from tracker.domain import Job, JobSpec, Parameter, Shape
 
-__all__ = ["compile_model", "conclude", "finish", "submit", "tune", "user_name"]
+__all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
 DEFAULT_BUDGET_S = 600.0
 
@@ -124,7 +125,6 @@ def tune(
       farm tune resnet50.onnx --pool arm64 --budget 30m -o resnet50-rpi4
       farm tune op.py:my_matmul --pool arm64 --trials 200 --with M=1024
     """
-    from tracker.cli.subject import subject_of
     from tracker.domain import Artifact, JobKind, JobSpec
 
     subject = subject_of(model, shapes, parameters)
@@ -188,7 +188,6 @@ def compile_model(
     Example:
       farm compile resnet50.onnx --pool arm64 -o resnet50-rpi4
     """
-    from tracker.cli.subject import subject_of
     from tracker.domain import Artifact, JobKind, JobSpec
 
     subject = subject_of(model, shapes, parameters)

@@ -17,7 +17,7 @@ from tracker.tuning.kernel_verification import BuiltKernels, KernelVerdict, buil
 from tracker.tuning.models.graph import ExtractedTask, workload_key
 from tracker.tuning.models.operator import Operator, load_operator
 from tracker.tuning.models.operator_package import PackagedKernel, write_operator_package
-from tracker.tuning.result import operator_result, taught
+from tracker.tuning.result import operator_result
 from tracker.tuning.session import Session, first_line
 
 __all__ = ["OperatorSession"]
@@ -71,7 +71,7 @@ class OperatorSession(Session):
         self._refute_wrong(verdicts)
         files = self._stored(self._written(packaged))
         notes = [f"{name} has no blocks and was left out" for name in self._operator.left_out]
-        return taught(operator_result(verdicts, files, not_compared, notes), winners)
+        return self._with_teachers(operator_result(verdicts, files, not_compared, notes), winners)
 
     def _compared(self, winner: Winner, built: BuiltKernels, mode: RunnerMode) -> KernelVerdict:
         open_stream = self._open_stream

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from tracker.domain import JobResult, PackageFile, TaskResult
 from tracker.tuning.finals import Winner
 from tracker.tuning.kernel_verification import KernelVerdict
 from tracker.tuning.verification import Verdict
 
-__all__ = ["job_result", "latency_of", "operator_result", "taught"]
+__all__ = ["job_result", "latency_of", "operator_result"]
 
 
 def latency_of(verdict: Verdict | str, kernels: Sequence[KernelVerdict] = ()) -> Mapping[str, object]:
@@ -99,12 +98,6 @@ def operator_result(
         note="; ".join(told),
         kept_untuned=all(task.kept_untuned for task in tasks),
     )
-
-
-def taught(result: JobResult, winners: Sequence[Winner]) -> JobResult:
-    """``result`` with the other classes of device whose records the search began with."""
-    teachers = [winner.task.taught_by for winner in winners if winner.task.taught_by]
-    return replace(result, taught_by=tuple(sorted(frozenset().union(*teachers))), taught_tasks=len(teachers))
 
 
 def _task(winner: Winner, keep_untuned: bool, kernel: KernelVerdict | None) -> TaskResult:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -52,7 +52,7 @@ from tracker.tuning.messages import Progress
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, arguments_of, lower, tasks_of, with_schedules
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
-from tracker.tuning.result import job_result, latency_of, taught
+from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.transfer import PER_CLASS, known_elsewhere
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
@@ -106,7 +106,8 @@ class Session:
     def run(self) -> JobResult:
         """Raises InputError or another TuningError where the job fails, SessionOver where it must be started anew."""
         job = self._job
-        tasks = self._tasks(self._extracted())
+        extracted = self._extracted()
+        tasks = self._tasks(extracted)
         # Until here a person waits and a second of one core is at stake, which a busy host would stretch to a
         # minute. From here on this host may be timing what the search thinks of.
         yield_to_others()
@@ -127,7 +128,10 @@ class Session:
         self._report("importing the model")
         self._model = self._import()
         self._lowered = self._lower(self._model)
-        return tasks_of(self._lowered, self._target)
+        extracted = tasks_of(self._lowered, self._target)
+        if not extracted:
+            raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
+        return extracted
 
     def _import(self) -> ImportedModel:
         spec = self._job.spec
@@ -146,8 +150,6 @@ class Session:
             ) from error
 
     def _tasks(self, extracted: Sequence[ExtractedTask]) -> list[TaskState]:
-        if not extracted:
-            raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
         ids = [f"{self._job.id}/{number}" for number in range(len(extracted))]
         plans = tuple(
             TaskPlan(task_id, task.name, task.weight, task.workload)
@@ -315,7 +317,11 @@ class Session:
             versions=self._versions,
             latency=latency_of(verdict, kernels),
         )
-        return taught(job_result(winners, verdict, self._stored(files), kernels), winners)
+        return self._with_teachers(job_result(winners, verdict, self._stored(files), kernels), winners)
+
+    def _with_teachers(self, result: JobResult, winners: Sequence[Winner]) -> JobResult:
+        taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]
+        return replace(result, taught_by=tuple(sorted(frozenset().union(*taught))), taught_tasks=len(taught))
 
     def _stored(self, files: Sequence[Path]) -> list[PackageFile]:
         return [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]

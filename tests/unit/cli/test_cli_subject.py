@@ -47,7 +47,7 @@ def test_what_is_sent(folder: Path, text: str, name: str, operator: str) -> None
             r"op\.py is a Python file: name the operator in it, .*op\.py:NAME\. It has SIZE, ma",
         ),
         ("op.py:my_matmul", (), (), r"op\.py defines no my_matmul; it has SIZE, matmul_bias, scaled, Both, "),
-        ("op.py:", (), (), r"op\.py: names no operator: write .*op\.py:NAME, a function in that file\."),
+        ("op.py:", (), (), r"op\.py: names no operator: write .*op\.py:NAME, the name of a function in "),
         ("op.py:two words", (), (), r"names no operator"),
         ("none.py:f", (), (), r"There is no file .*none\.py\."),
         ("broken.py:my_matmul", (), (), r"broken\.py, line 2: '\[' was never closed\."),
