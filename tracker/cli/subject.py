@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tracker.client.errors import BadInput
 from tracker.domain.errors import InvalidRequest
-from tracker.domain.job import Parameter, Shape
+from tracker.domain.job import Parameter, Shape, takes_templates
 from tracker.domain.operator_file import Definition, definitions, parse_operator
 
-__all__ = ["Subject", "check_model", "subject_of"]
+__all__ = ["Subject", "check_model", "check_templates", "subject_of"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,19 @@ def subject_of(model: Path, shapes: Sequence[Shape], parameters: Sequence[Parame
     if found is not None and operator.name not in found:
         raise BadInput(f"{path} defines no {operator.name}; it has {_own(found)}.")
     return Subject(path, operator.name, f"{path.name}:{operator.name}")
+
+
+def check_templates(files: Sequence[Path], engine: str) -> None:
+    """Raises BadInput where ``engine`` takes none, or one of ``files`` is no Python file that can be read."""
+    if files and not takes_templates(engine):
+        raise BadInput(f"--template is for the autotvm tuners, and {engine} has no use for it: add --tuner autotvm.")
+    _once("--template", [file.name for file in files])
+    for file in files:
+        check_model(file, ())
+        try:
+            definitions(file.read_bytes(), str(file))
+        except InvalidRequest as error:
+            raise BadInput(f"{error}.") from None
 
 
 def _model(model: Path, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> Subject:

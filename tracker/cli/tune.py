@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,13 @@ import click
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import priority_option
 from tracker.cli.parsing import COUNT, DURATION, PARAMETER, SEED, SHAPE, TARGET
-from tracker.cli.subject import check_model, subject_of
+from tracker.cli.subject import check_model, check_templates, subject_of
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.domain.job import ENGINES
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Job, JobSpec, Parameter, Shape
+    from tracker.domain import Artifact, Job, JobSpec, Parameter, Shape
 
 __all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
@@ -73,6 +74,14 @@ _json = click.option(
 @_pool
 @_class
 @click.option("--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="The search.")
+@click.option(
+    "--template",
+    "templates",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="A Python file with templates of your own, for the autotvm tuners; may be given several times.",
+)
 @click.option("--trials", type=COUNT, help="Stop after N measured candidates.")
 @click.option(
     "--budget", type=DURATION, help="Stop after this much tuning: 90s, 30m, 2h. [default: 10m without --trials]"
@@ -92,6 +101,7 @@ def tune(
     pool: str,
     device_class: str,
     tuner: str,
+    templates: tuple[Path, ...],
     trials: int | None,
     budget: float | None,
     shapes: tuple[Shape, ...],
@@ -128,6 +138,7 @@ def tune(
     from tracker.domain import Artifact, JobKind, JobSpec
 
     subject = subject_of(model, shapes, parameters)
+    check_templates(templates, tuner)
     notice = ""
     if trials is None and budget is None:
         budget, notice = DEFAULT_BUDGET_S, "Tuning for 10 minutes (choose with --budget or --trials)."
@@ -148,7 +159,17 @@ def tune(
         device_class=device_class,
         target=target,
     )
-    run(connection, subject.path, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
+    run(
+        connection,
+        subject.path,
+        spec,
+        output,
+        force=force,
+        detach=detach,
+        as_json=as_json,
+        notice=notice,
+        templates=templates,
+    )
 
 
 @click.command("compile")
@@ -218,6 +239,7 @@ def run(
     detach: bool,
     as_json: bool,
     notice: str = "",
+    templates: Sequence[Path] = (),
 ) -> None:
     """Submit, say ``notice``, watch, fetch, print. Ends the command with the job's exit code."""
     if detach and (output is not None or force):
@@ -227,7 +249,7 @@ def run(
         check(folder, force)
     with connection.open() as client:
         try:
-            job = submit(client, model, spec)
+            job = submit(client, model, spec, templates)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:
@@ -277,27 +299,34 @@ def user_name() -> str:
         return ""
 
 
-def submit(client: FarmClient, model: Path, spec: JobSpec) -> Job:
-    """Send the model and the job. A lost connection is retried once for each: a file sent twice is one
+def submit(client: FarmClient, model: Path, spec: JobSpec, templates: Sequence[Path] = ()) -> Job:
+    """Send the files and the job. A lost connection is retried once for each: a file sent twice is one
     artifact, and the request id keeps the job single.
     """
     import dataclasses
 
     from tracker.client.farm_client import ConnectionLost
+    from tracker.domain import TemplateFile
 
     request_id = uuid.uuid4().hex
-    try:
-        try:
-            content = client.put_artifact(model)
-        except ConnectionLost:
-            content = client.put_artifact(model)
-    except OSError as error:
-        raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
-    spec = dataclasses.replace(spec, model=content)
+    files = tuple(TemplateFile(path.name, _sent(client, path)) for path in templates)
+    spec = dataclasses.replace(spec, model=_sent(client, model), templates=files)
     try:
         return client.submit(spec, request_id)
     except ConnectionLost:
         return client.submit(spec, request_id)
+
+
+def _sent(client: FarmClient, path: Path) -> Artifact:
+    from tracker.client.farm_client import ConnectionLost
+
+    try:
+        try:
+            return client.put_artifact(path)
+        except ConnectionLost:
+            return client.put_artifact(path)
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {error.strerror}.") from None
 
 
 def finish(client: FarmClient, job_id: str, folder: Path | None, *, force: bool, as_json: bool) -> Job:

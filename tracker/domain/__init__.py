@@ -29,6 +29,7 @@ from tracker.domain.job import (
     Task,
     TaskPlan,
     TaskResult,
+    TemplateFile,
 )
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
@@ -87,6 +88,7 @@ __all__ = [
     "TaskPlan",
     "TaskResult",
     "Telemetry",
+    "TemplateFile",
     "Timeline",
     "TimelineSums",
     "TimingPlan",

@@ -23,7 +23,9 @@ __all__ = [
     "Task",
     "TaskPlan",
     "TaskResult",
+    "TemplateFile",
     "check_priority",
+    "takes_templates",
 ]
 
 
@@ -37,6 +39,11 @@ def check_priority(priority: int) -> None:
     """Raises InvalidRequest."""
     if abs(priority) > MAX_PRIORITY:
         raise InvalidRequest(f"there is no priority {priority}: it goes from {-MAX_PRIORITY} to {MAX_PRIORITY}")
+
+
+def takes_templates(engine: str) -> bool:
+    """Whether it searches spaces that templates span."""
+    return engine.partition("-")[0] == "autotvm"
 
 
 class JobKind(str, Enum):
@@ -65,6 +72,14 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class TemplateFile:
+    """A Python file with templates of the person who tunes. ``name``: of the file, without its folder."""
+
+    name: str
+    content: Artifact
+
+
+@dataclass(frozen=True)
 class Parameter:
     """``value`` for a parameter of an operator's function: a Python literal; any other text is a string."""
 
@@ -79,7 +94,7 @@ class JobSpec:
     ``priority``: each step doubles the part of device time that it gets beside others. ``device_class``: of the pool
     this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
     is different from the device's target, see ``target.overridden``. ``operator``: where ``model`` is a Python file,
-    "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's.
+    "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's. ``templates``: see ``takes_templates``.
     """
 
     kind: JobKind | None
@@ -97,6 +112,7 @@ class JobSpec:
     device_class: str = ""
     target: str = ""
     operator: str = ""
+    templates: tuple[TemplateFile, ...] = ()
     parameters: tuple[Parameter, ...] = ()
 
 
