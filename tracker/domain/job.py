@@ -30,7 +30,7 @@ __all__ = [
 
 
 #: Engines that a job may ask for.
-ENGINES = ("ansor",)
+ENGINES = ("ansor", "autotvm", "autotvm-xgb", "autotvm-ga", "autotvm-random", "autotvm-gridsearch")
 #: Priorities go from minus this to this.
 MAX_PRIORITY = 4
 
@@ -118,17 +118,22 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """A task as the worker extracted it. ``weight``: how often the model calls it."""
+    """A task as the worker extracted it. ``weight``: how often the model calls it; ``space``: see Task."""
 
     id: str
     name: str
     weight: int
     workload: Workload
+    space: str = ""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task and how far it is. ``untuned_s`` and ``best_s`` are seconds a call, 0 until measured."""
+    """A task and how far it is. ``untuned_s`` and ``best_s`` are seconds a call, 0 until measured.
+
+    ``space``: JSON of the template that schedules it and its knobs, or of the engine that searches it in place of one
+    and why; "" where the engine has no knobs.
+    """
 
     id: str
     name: str
@@ -139,6 +144,7 @@ class Task:
     failed: int = 0
     untuned_s: float = 0.0
     best_s: float = 0.0
+    space: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ __all__ = ["VERSION", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 5
+VERSION = 6
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -46,6 +46,11 @@ def m004_desks(db: Database) -> None:
 def m005_groups(db: Database) -> None:
     db.execute("ALTER TABLE jobs ADD COLUMN group_id TEXT NOT NULL DEFAULT ''")
     db.execute("CREATE INDEX jobs_of_group ON jobs (group_id, number) WHERE group_id <> ''")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m006_spaces(db: Database) -> None:
+    db.execute("ALTER TABLE tasks ADD COLUMN space TEXT NOT NULL DEFAULT ''")
 
 
 def _secs_of_json(text: str) -> bytes:

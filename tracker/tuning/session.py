@@ -39,8 +39,8 @@ from tracker.domain import (
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.compiler_target import compiler_target
-from tracker.tuning.engines.ansor import AnsorEngine, Experience
 from tracker.tuning.engines.base import Known
+from tracker.tuning.engines.choice import Choice, Chooser
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError
 from tracker.tuning.finals import Winner, play_finals
@@ -52,6 +52,7 @@ from tracker.tuning.messages import Progress
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, arguments_of, lower, tasks_of, with_schedules
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
+from tracker.tuning.own_templates import check_used, own_templates
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.transfer import PER_CLASS, known_elsewhere
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
@@ -151,30 +152,27 @@ class Session:
 
     def _tasks(self, extracted: Sequence[ExtractedTask]) -> list[TaskState]:
         ids = [f"{self._job.id}/{number}" for number in range(len(extracted))]
+        spec = self._job.spec
+        own = own_templates(
+            spec.templates, self._folder, lambda *file: self._patiently(partial(self._client.get_artifact, *file))
+        )
+        chooser = Chooser(spec.engine, self._target, seed=spec.seed, templates=own)
+        choices = [chooser.choose(task.module, task.name) for task in extracted]
+        check_used(own, [choice.space for choice in choices])
         plans = tuple(
-            TaskPlan(task_id, task.name, task.weight, task.workload)
-            for task_id, task in zip(ids, extracted, strict=True)
+            TaskPlan(task_id, task.name, task.weight, task.workload, choice.space)
+            for task_id, task, choice in zip(ids, extracted, choices, strict=True)
         )
         self._pipe.send(Progress("finding tasks", self._tuned_for_s, plans))
-        experience = Experience(threads=1, seed=self._job.spec.seed)
         self._modules = {task_id: task.module for task_id, task in zip(ids, extracted, strict=True)}
         states = [
-            self._state(task_id, number, task, experience)
-            for number, (task_id, task) in enumerate(zip(ids, extracted, strict=True))
+            self._state(task_id, number, task, choice)
+            for number, (task_id, task, choice) in enumerate(zip(ids, extracted, choices, strict=True))
         ]
         self._take_up(states)
         return states
 
-    def _state(self, task_id: str, number: int, task: ExtractedTask, experience: Experience) -> TaskState:
-        def new_engine() -> AnsorEngine:
-            return AnsorEngine(
-                task.module,
-                self._target,
-                task.name,
-                experience,
-                seed=self._job.spec.seed * 1009 + number,
-            )
-
+    def _state(self, task_id: str, number: int, task: ExtractedTask, choice: Choice) -> TaskState:
         return TaskState(
             id=task_id,
             name=task.name,
@@ -183,7 +181,8 @@ class Session:
             flops=task.workload.flops,
             module=task.workload.module,
             arguments=arguments_of(task.module),
-            new_engine=new_engine,
+            new_engine=partial(choice.new, self._job.spec.seed * 1009 + number),
+            engine_name=choice.engine,
             known_elsewhere=partial(self._known_elsewhere, task.workload.key),
         )
 
@@ -228,7 +227,6 @@ class Session:
             self._builders,
             self._open_stream,
             budget,
-            engine_name=self._job.spec.engine,
             target=self._job.target,
             plan=self._job.spec.plan or DEFAULT_PLAN,
             batch=BATCH,
