@@ -132,12 +132,22 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
     [
         ({"pool": "attic"}, grpc.StatusCode.NOT_FOUND, "this farm has arm64, armv7, riscv64, synthetic, x86_64"),
         ({"pool": "arm64"}, grpc.StatusCode.FAILED_PRECONDITION, "board is in x86_64"),
-        ({"engine": "autotvm"}, grpc.StatusCode.INVALID_ARGUMENT, "no engine 'autotvm': this farm has ansor"),
+        ({"engine": "tea-leaves"}, grpc.StatusCode.INVALID_ARGUMENT, "no engine 'tea-leaves': this farm has ansor"),
         ({"kind": 0}, grpc.StatusCode.INVALID_ARGUMENT, "no kind"),
         ({"kind": 99}, grpc.StatusCode.INVALID_ARGUMENT, "upgrade the tracker"),
         ({"max_trials": 0}, grpc.StatusCode.INVALID_ARGUMENT, "needs a limit"),
         ({"priority": 5}, grpc.StatusCode.INVALID_ARGUMENT, "no priority 5: it goes from -4 to 4"),
         ({"budget_s": -1.0}, grpc.StatusCode.INVALID_ARGUMENT, "must be positive"),
+        (
+            {"templates": [job_pb2.TemplateFile(name="mine.py")]},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "templates are for the autotvm engines, and 'ansor' has no use for them",
+        ),
+        (
+            {"templates": [job_pb2.TemplateFile(name="mine.py")], "engine": "autotvm"},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "the templates mine.py (no digest) were not uploaded",
+        ),
         ({"operator": "op.py"}, grpc.StatusCode.INVALID_ARGUMENT, "op.py names no operator: write FILE.py:NAME"),
         ({"operator": "op.py:a b"}, grpc.StatusCode.INVALID_ARGUMENT, "op.py:a b names no operator"),
         (

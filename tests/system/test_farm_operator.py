@@ -16,6 +16,7 @@ from tvm.s_tir import Schedule
 
 from tests.support.operators import OPERATORS, line_of
 from tests.support.put_on_record import put_on_record
+from tests.support.template_example import example
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import JobState, Outcome
 from tracker.tuning.engines.space import apply_trace, trace_json
@@ -58,7 +59,7 @@ def manifest_of(folder: Path) -> dict:
 
 
 def test_a_matmul_with_bias_is_faster_and_answers_as_numpy(lab):
-    done = lab.farm("tune", "op.py:matmul_bias", "--pool", "x86_64", "--trials", "24", "--with", "N=128", "-o", "tuned")
+    done = lab.farm("tune", "op.py:matmul_bias", "--pool", "x86_64", "--trials", "12", "--with", "N=128", "-o", "tuned")
     assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
     match = closing_line(done)
     assert match[1] == "matmul_bias"
@@ -86,7 +87,7 @@ def test_a_matmul_with_bias_is_faster_and_answers_as_numpy(lab):
     tvm.ir.assert_structural_equal(apply_trace(written, trace).mod, scheduled)
 
     job = lab.jobs()[0]
-    assert (job.state, job.trials, len(job.result.tasks)) == (JobState.DONE, 24, 1)
+    assert (job.state, job.trials, len(job.result.tasks)) == (JobState.DONE, 12, 1)
     assert job.result.device_name == "board"
 
     before = len(lab.records())
@@ -99,7 +100,7 @@ def test_a_matmul_with_bias_is_faster_and_answers_as_numpy(lab):
 
 
 def test_a_tvmscript_function(lab):
-    done = lab.farm("tune", "op.py:scaled", "--pool", "x86_64", "--trials", "8")
+    done = lab.farm("tune", "op.py:scaled", "--pool", "x86_64", "--trials", "4")
     assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
     closing_line(done)
     [kernel] = manifest_of(lab.folder / "scaled-tuned")["kernels"]
@@ -108,7 +109,7 @@ def test_a_tvmscript_function(lab):
 
 
 def test_each_function_of_a_module_is_a_task(lab):
-    done = lab.farm("tune", "op.py:Both", "--pool", "x86_64", "--trials", "12", "-o", "both")
+    done = lab.farm("tune", "op.py:Both", "--pool", "x86_64", "--trials", "8", "-o", "both")
     assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
     closing_line(done)
     assert "plain has no blocks and was left out" in " ".join(done.stdout.split())
@@ -127,6 +128,27 @@ def test_a_file_at_fault_is_one_sentence_with_its_line_and_exit_code_2(lab):
         f"op.py, line {line_of('return 1 // 0')}: ZeroDivisionError: integer division or modulo by zero." in done.stderr
     )
     assert not (lab.folder / "none").exists()
+
+
+def test_templates_of_ones_own_span_the_space(lab):
+    (lab.folder / "mine.py").write_text(example("mine.py"))
+    (lab.folder / "others.py").write_text(example("mine.py").replace("m k, k n -> m n", "b m k, b k n -> b m n"))
+    options = ["--pool", "x86_64", "--trials", "4", "--tuner", "autotvm-random"]
+    done = lab.farm("tune", "op.py:matmul_bias", *options, "--template", "mine.py", "-o", "mine")
+    assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
+    closing_line(done)
+    job = lab.job(lab.jobs()[0].id)
+    assert [file.name for file in job.spec.templates] == ["mine.py"]
+    assert json.loads(job.tasks[0].space)["template"] == "my_matmul"
+    assert {record.engine for record in lab.records(job_id=job.id)} == {"autotvm-random", "untuned"}
+    [kernel] = manifest_of(lab.folder / "mine")["kernels"]
+    random = np.random.default_rng(8)
+    a, b, bias = (random.random(shape, dtype=np.float32) for shape in ((96, 96), (96, 96), (96,)))
+    np.testing.assert_allclose(call(lab.folder / "mine", kernel, a, b, bias), a @ b + bias, rtol=1e-4)
+
+    useless = lab.farm("tune", "op.py:matmul_bias", *options, "--template", "others.py", "-o", "others")
+    assert useless.returncode == 2, useless.stdout + useless.stderr
+    assert "others.py: none of its templates matches an operator of this job: my_matmul." in useless.stderr
 
 
 def test_a_wrong_kernel_is_caught_and_not_shipped(lab):
@@ -171,7 +193,7 @@ def test_each_class_of_device_gets_a_package_of_its_own(tmp_path):
         farm.add_agent("bare", "--mode", "micro", "--threads", "1")
         farm.wait_for_devices(2)
         done = farm.farm(
-            "tune", "op.py:matmul_bias", "--pool", "x86_64", "--trials", "24", "--with", "K=32", "-o", "out"
+            "tune", "op.py:matmul_bias", "--pool", "x86_64", "--trials", "16", "--with", "K=32", "-o", "out"
         )
         assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
         for line in done.stdout.strip().splitlines()[-2:]:

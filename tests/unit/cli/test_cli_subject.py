@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.operators import BROKEN, OPERATORS
 from tracker.cli.parsing import parse_parameter
-from tracker.cli.subject import Subject, subject_of
+from tracker.cli.subject import Subject, check_templates, subject_of
 from tracker.client.errors import BadInput
 from tracker.domain import Parameter, Shape
 
@@ -66,6 +66,24 @@ def test_what_is_refused(
 ) -> None:
     with pytest.raises(BadInput, match=said):
         subject_of(folder / text, shapes, parameters)
+
+
+@pytest.mark.parametrize(
+    ("files", "engine", "said"),
+    [
+        (
+            ["op.py"],
+            "ansor",
+            r"--template is for the autotvm tuners, and ansor has no use for it: add --tuner",
+        ),
+        (["none.py"], "autotvm", r"There is no file .*none\.py\."),
+        (["broken.py"], "autotvm-ga", r"broken\.py, line 2: '\[' was never closed\."),
+        (["op.py", "op.py"], "autotvm", r"--template names op\.py twice\."),
+    ],
+)
+def test_templates_that_are_refused(folder: Path, files: list[str], engine: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        check_templates([folder / file for file in files], engine)
 
 
 def test_parameters() -> None:
