@@ -179,7 +179,8 @@ class JobTables:
                 )
                 self._db.execute(
                     """INSERT INTO tasks (id, job_id, position, name, workload, weight, space)
-                    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
                     workload = excluded.workload, weight = excluded.weight, space = excluded.space""",
                     [plan.id, job_id, position, plan.name, workload.key, plan.weight, plan.space],
                 )

@@ -17,7 +17,7 @@ from tracker.tuning.result import operator_result
 
 def verdict(name: str = "mine", trace: str = "[]", **changes: object) -> KernelVerdict:
     """Of a kernel that took 8 ms untuned and 2 ms tuned in the finals, and 9 and 3 beside each other."""
-    task = TaskState(name, name, 1, "w", 1e6, "", (), lambda: None)  # type: ignore[arg-type,return-value]
+    task = TaskState(name, name, 1, "w", 1e6, "", (), lambda: None, "ansor")  # type: ignore[arg-type,return-value]
     winner = Winner(task, trace, 0.002 if trace else 0.008, 0.008, "t1")
     told = KernelVerdict(winner, True, 1e-7, 1e-4, 1e-5, "board", untuned_s=0.009, tuned_s=0.003 if trace else 0.009)
     return replace(told, **changes)  # type: ignore[arg-type]

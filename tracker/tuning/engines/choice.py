@@ -9,7 +9,7 @@ from functools import partial
 
 import tvm
 
-from tracker.domain import ENGINES
+from tracker.domain.job import ENGINES
 from tracker.tuning.engines import ansor
 from tracker.tuning.engines.autotvm import NoTemplate, Template
 from tracker.tuning.engines.autotvm import engine as autotvm
@@ -60,8 +60,8 @@ class Chooser:
             return Choice("ansor", "", lambda seed: by_rules(seed=seed))
         try:
             space = autotvm.describe(module, self._target, name, self._templates)
-        except NoTemplate:
-            without = json.dumps({"engine": "ansor", "note": "no template matches"})
+        except NoTemplate as error:
+            without = json.dumps({"engine": "ansor", "note": str(error)})
             return Choice("ansor", without, lambda seed: by_rules(seed=seed))
         by_template = partial(autotvm.AutoTvmEngine, module, self._target, name, self._of_templates)
         return Choice(
