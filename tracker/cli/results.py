@@ -92,9 +92,10 @@ def print_result(screen: Console, job: Job) -> None:
         gflops(flops, tuned_s),
         count(sum(task.trials for task in tasks)),
     ]
+    alone = bool(job.spec.operator) and len(tasks) == 1  # and its row is the operator's
     grid = table(
         ["task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials"],
-        [*map(_task_cells, tasks), model],
+        [*map(_task_cells, tasks), *([] if alone else [model])],
         ["dim" if task.kept_untuned else "" for task in tasks] + ["bold"],
     )
     screen.print(grid)
@@ -110,9 +111,10 @@ def print_result(screen: Console, job: Job) -> None:
         screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
     if measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
+        what = "kernel" if job.spec.operator else "model"
         screen.print(
             Text(
-                f"Untuned and tuned model ran on {result.device_name or UNKNOWN} with the same random input: outputs "
+                f"Untuned and tuned {what} ran on {result.device_name or UNKNOWN} with the same random input: outputs "
                 f"{verdict}, max |diff| {difference(result.max_abs_diff)} "
                 f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})."
             )
