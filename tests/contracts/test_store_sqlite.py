@@ -126,7 +126,7 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest
     assert [r.trial_id for r in store.best_records(["w0", "w1"], None, "", 1)] == ["t2", "t4"]
     job = store.job("net-1")
     assert job is not None
-    assert [(task.trials, task.best_s) for task in job.tasks] == [(3, 0.09), (1, 0.4)]
+    assert [(task.trials, task.best_s, task.space) for task in job.tasks] == [(3, 0.09, ""), (1, 0.4, "")]
     assert (job.group, job.spec.device_class) == ("", "")
     assert [store.measured_classes(key) for key in ("w0", "w1")] == [["pi4"], ["pi5"]]
     # It goes on as if it had always been a new one: a known trial, a known trace, a new record.

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from tracker.domain import Job, Record, Workload
+from tracker.domain import Job, Record, Task, Workload
 from tracker.domain.errors import InvalidRequest
 from tracker.domain.exchange import HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tracker.store.origins import Origins
@@ -117,8 +117,8 @@ class ImportTables:
             if task.workload not in known:
                 raise InvalidRequest(f"task {task.id} has the workload {task.workload}, which was not sent before it")
             self._db.conn.execute(
-                "INSERT INTO tasks (id, job_id, position, name, workload, weight) VALUES (?, ?, ?, ?, ?, ?)",
-                [f"{job.id}/{task.id.rpartition('/')[2]}", job.id, position, task.name, task.workload, task.weight],
+                "INSERT INTO tasks (id, job_id, position, name, workload, weight, space) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [f"{job.id}/{task.id.rpartition('/')[2]}", job.id, position, *_plan(task)],
             )
         return job.id
 
@@ -162,6 +162,10 @@ class ImportTables:
         return HistoryLine(
             log, task, target, device_class, cost_s, error_no, measured_s, line, imported_from, imported_s
         )
+
+
+def _plan(task: Task) -> tuple[Any, ...]:
+    return task.name, task.workload, task.weight, task.space
 
 
 def _row(line: HistoryLine, origin: int) -> list[Any]:

@@ -13,7 +13,7 @@ __all__ = ["VERSION", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 6
+VERSION = 7
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -49,8 +49,13 @@ def m005_groups(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
-def m006_imports(db: Database) -> None:
-    for statement in _M006:
+def m006_spaces(db: Database) -> None:
+    db.execute("ALTER TABLE tasks ADD COLUMN space TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m007_imports(db: Database) -> None:
+    for statement in _M007:
         db.execute(statement)
 
 
@@ -150,7 +155,7 @@ _M003 = (
     "CREATE INDEX records_of_class ON records (device_class)",
 )
 
-_M006 = (
+_M007 = (
     # When and from where records and lines were taken that this farm did not measure.
     """CREATE TABLE imports (
         number INTEGER PRIMARY KEY, source TEXT NOT NULL, imported_s REAL NOT NULL, user TEXT NOT NULL,
