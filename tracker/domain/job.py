@@ -39,8 +39,11 @@ def check_priority(priority: int) -> None:
 
 
 class JobKind(str, Enum):
+    """``ESTIMATE``: what the log says of each task. No trial, no device, no package."""
+
     TUNE = "tune"
     COMPILE = "compile"
+    ESTIMATE = "estimate"
 
 
 class JobState(str, Enum):

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Workload
 from tracker.domain.job_life import Losses, requeued, started
 from tracker.store.encoding import decode, encode
+from tracker.store.schema import keep_shapes
 
 __all__ = ["JobTables"]
 
@@ -177,6 +178,7 @@ class JobTables:
                     "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
                     [workload.key, workload.name, workload.module, workload.flops],
                 )
+                keep_shapes(self._db, workload.key, workload.module)
                 self._db.execute(
                     """INSERT INTO tasks (id, job_id, position, name, workload, weight) VALUES (?, ?, ?, ?, ?, ?)
                     ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,

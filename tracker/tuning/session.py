@@ -45,6 +45,7 @@ from tracker.tuning.engines.ansor import AnsorEngine, Experience
 from tracker.tuning.engines.base import Known
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError
+from tracker.tuning.estimate import estimate
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
@@ -111,7 +112,10 @@ class Session:
         self._report("importing the model")
         model = self._import()
         lowered = self._lower(model)
-        tasks = self._tasks(lowered)
+        extracted = self._extracted(lowered)
+        if job.spec.kind is JobKind.ESTIMATE:
+            return estimate(extracted, job, lambda ask: self._patiently(lambda: ask(self._client)))
+        tasks = self._tasks(extracted)
         # Until here a person waits and a second of one core is at stake, which a busy host would stretch to a
         # minute. From here on this host may be timing what the search thinks of.
         yield_to_others()
@@ -145,10 +149,13 @@ class Session:
                 f"{first_line(error)}"
             ) from error
 
-    def _tasks(self, lowered: LoweredModel) -> list[TaskState]:
+    def _extracted(self, lowered: LoweredModel) -> list[ExtractedTask]:
         extracted = tasks_of(lowered, self._target)
         if not extracted:
             raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
+        return extracted
+
+    def _tasks(self, extracted: Sequence[ExtractedTask]) -> list[TaskState]:
         ids = [f"{self._job.id}/{number}" for number in range(len(extracted))]
         plans = tuple(
             TaskPlan(task_id, task.name, task.weight, task.workload)
