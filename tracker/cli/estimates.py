@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["Sums", "estimate_line", "print_estimate", "print_estimates", "sums", "watch_estimates"]
 
 _NAMED = 4
+_MEANT = (
+    "untuned: each task by itself, in the layout that suits tuning. What TVM makes of the whole model untuned takes "
+    "other time: `farm compile` measures it beside the tuned one."
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,11 @@ def print_estimate(screen: Console, job: Job) -> None:
     columns = ["task*", ">weight", ">untuned", ">best known", ">gain", ">GFLOP/s"]
     screen.print(table(columns, [*rows, whole], ["" if t.tuned_s > 0 else "dim" for t in ordered] + ["bold"]))
     screen.print()
-    for note in _notes(told):
+    notes = _notes(told)
+    for note in notes:
         screen.print(Text(note, "yellow"))
+    if notes:
+        screen.print()
 
 
 def _cells(task: TaskResult) -> Sequence[str]:
@@ -133,6 +140,7 @@ def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
         for job in done:
             screen.print(Text(job.device_class, "bold"))
             print_estimate(screen, job)
+        screen.print(Text(_MEANT, "dim"))
         for job in done:
             click.echo(estimate_line(job))
     for job in jobs:

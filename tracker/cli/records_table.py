@@ -29,7 +29,7 @@ COLUMNS = (
 _ROW = ("workload", "name*", ">latency", "outcome", "device*", "engine", "job*", "measured")
 #: Columns that a terminal of fewer letters does without: the others say more of a measurement.
 _IF_WIDE = ("workload", "job*")
-_WIDE = 100
+_WIDE = 120
 
 
 def outcome_of(measurement: Measurement) -> str:
@@ -60,7 +60,7 @@ def print_records(found: Iterable[Record], *, as_json: bool = False) -> None:
 def _row(record: Record, now_s: float) -> Sequence[str]:
     measurement = record.measurement
     return (
-        record.workload[:12],
+        record.workload,
         record.workload_name,
         latency(median_s(record)),
         outcome_of(measurement),

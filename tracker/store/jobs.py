@@ -174,11 +174,12 @@ class JobTables:
         with self._writing(), self._db.atomic():
             for position, plan in enumerate(plans):
                 workload = plan.workload
-                self._db.execute(
+                new = self._db.execute(
                     "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
                     [workload.key, workload.name, workload.module, workload.flops],
-                )
-                keep_shapes(self._db, workload.key, workload.module)
+                ).rowcount
+                if new:
+                    keep_shapes(self._db, workload.key, workload.module)
                 self._db.execute(
                     """INSERT INTO tasks (id, job_id, position, name, workload, weight) VALUES (?, ?, ?, ?, ?, ?)
                     ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
