@@ -113,7 +113,7 @@ def _tuned(bench: Bench, farm: Farm, workload: Workload, engine: str, trials: in
         kind=JobKind.TUNE,
         model_name=workload.name,
         model=farm.client.put_artifact(source),
-        operator="operator",
+        operator=f"{source.name}:operator",
         pool=farm.devices()[0].pools[0],
         engine=engine,
         max_trials=trials,
