@@ -25,7 +25,7 @@ class ExchangeCalls:
     def _errors(self) -> AbstractContextManager[None]:
         raise NotImplementedError
 
-    def workload(self, key: str) -> Workload | None:
+    def known_workload(self, key: str) -> Workload | None:
         """With its module; None where the farm does not know it."""
         try:
             with self._errors():

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Workload
 from tracker.domain.job_life import Losses, requeued, started
 from tracker.store.encoding import decode, encode
+from tracker.store.schema import keep_shapes
 
 __all__ = ["JobTables"]
 
@@ -183,12 +184,14 @@ class JobTables:
                 )
 
     def _keep_workload(self, workload: Workload) -> None:
-        self._db.execute(
+        new = self._db.execute(
             # One that was imported had no name of ours, and no flops.
             """INSERT INTO workloads (key, name, module, flops) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
             SET name = excluded.name, flops = excluded.flops WHERE workloads.flops = 0 AND excluded.flops > 0""",
             [workload.key, workload.name, workload.module, workload.flops],
-        )
+        ).rowcount
+        if new:
+            keep_shapes(self._db, workload.key, workload.module)
 
     def workload(self, key: str) -> Workload | None:
         row = self._db.execute("SELECT key, name, module, flops FROM workloads WHERE key = ?", [key]).fetchone()

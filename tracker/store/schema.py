@@ -6,14 +6,16 @@ import json
 
 from sqlite_utils import Database, Migrations
 
+from tracker.domain import shapes_of
 from tracker.store.packing import digest, pack, pack_secs, unpack
+from tracker.store.views import BEST, LOG
 
-__all__ = ["VERSION", "migrations"]
+__all__ = ["VERSION", "keep_shapes", "migrations"]
 
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 7
+VERSION = 8
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -54,9 +56,25 @@ def m006_spaces(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
-def m007_imports(db: Database) -> None:
+def m007_shapes_and_views(db: Database) -> None:
     for statement in _M007:
         db.execute(statement)
+    for key, module in db.execute("SELECT key, module FROM workloads").fetchall():
+        keep_shapes(db, key, module)
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m008_imports(db: Database) -> None:
+    for statement in _M008:
+        db.execute(statement)
+
+
+def keep_shapes(db: Database, key: str, module: str) -> None:
+    """Of a workload that is kept; told twice they are kept once."""
+    rows = [
+        [key, position, shape.kind.value, shape.dims, shape.dtype] for position, shape in enumerate(shapes_of(module))
+    ]
+    db.conn.executemany("INSERT INTO shapes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
 def _secs_of_json(text: str) -> bytes:
@@ -155,7 +173,17 @@ _M003 = (
     "CREATE INDEX records_of_class ON records (device_class)",
 )
 
+# Apart from workloads: there they would lie behind the module, 50 KB that every search would have to read over.
 _M007 = (
+    """CREATE TABLE shapes (
+        workload TEXT NOT NULL REFERENCES workloads (key), position INTEGER NOT NULL, kind TEXT NOT NULL,
+        dims TEXT NOT NULL, dtype TEXT NOT NULL, PRIMARY KEY (workload, position)) WITHOUT ROWID""",
+    "CREATE INDEX shapes_by_dims ON shapes (dims, workload)",
+    LOG,
+    BEST,
+)
+
+_M008 = (
     # When and from where records and lines were taken that this farm did not measure.
     """CREATE TABLE imports (
         number INTEGER PRIMARY KEY, source TEXT NOT NULL, imported_s REAL NOT NULL, user TEXT NOT NULL,

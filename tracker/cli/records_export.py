@@ -116,7 +116,7 @@ def _write(client: FarmClient, wanted: RecordFilter, writer: FolderWriter) -> in
             if len(classes) > 1 or len(targets) > 1:
                 continue
             if not writer.knows(record.workload):
-                workload = client.workload(record.workload)
+                workload = client.known_workload(record.workload)
                 try:
                     if workload is None:
                         raise ValueError("it is not kept")

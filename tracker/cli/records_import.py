@@ -115,7 +115,7 @@ def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
             broken_workloads.tell(*item)
             workloads.append(None)
             continue
-        here = client.workload(item.workload.key)
+        here = client.known_workload(item.workload.key)
         known += here is not None and here.flops > 0
         workloads.append(replace(item, workload=replace(item.workload, name=here.name)) if here else item)
     broken_workloads.close()
