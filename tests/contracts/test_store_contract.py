@@ -225,7 +225,7 @@ def test_the_oldest_job_is_claimed_once(store: Store) -> None:
     first = store.claim_job("w1", 5.0)
     assert first is not None
     assert (first.id, first.state, first.worker_id, first.started_unix_s) == ("net-1", JobState.RUNNING, "w1", 5.0)
-    assert [task.id for task in first.tasks] == ["net-1/0", "net-1/1"]
+    assert [(task.id, task.space) for task in first.tasks] == [("net-1/0", "space 0"), ("net-1/1", "space 1")]
     second = store.claim_job("w2", 6.0)
     assert second is not None
     assert second.id == "net-2"

@@ -155,7 +155,7 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest
     assert [r.trial_id for r in store.best_records(["w0", "w1"], None, "", 1)] == ["t2", "t4"]
     job = store.job("net-1")
     assert job is not None
-    assert [(task.trials, task.best_s) for task in job.tasks] == [(3, 0.09), (1, 0.4)]
+    assert [(task.trials, task.best_s, task.space) for task in job.tasks] == [(3, 0.09, ""), (1, 0.4, "")]
     assert (job.group, job.spec.device_class) == ("", "")
     assert [store.measured_classes(key) for key in ("w0", "w1")] == [["pi4"], ["pi5"]]
     # It goes on as if it had always been a new one: a known trial, a known trace, a new record.
@@ -178,10 +178,10 @@ def test_an_older_store_learns_the_shapes_of_its_workloads(path: Path) -> None:
     module = workload_module([(512, 256), (256, 128)])
     store.add_tasks("net-1", [replace(tasks[0], workload=replace(tasks[0].workload, module=module)), tasks[1]])
     store.add_records([make_record("t1", job_id="net-1", task_id="net-1/0"), make_record("t2", workload="w1")])
-    # As version 5 left it.
-    for statement in ("DROP VIEW best", "DROP VIEW log", "DROP TABLE shapes", "PRAGMA user_version = 5"):
+    # As version 6 left it.
+    for statement in ("DROP VIEW best", "DROP VIEW log", "DROP TABLE shapes", "PRAGMA user_version = 6"):
         store._db.execute(statement)
-    store._db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm006_shapes_and_views'")
+    store._db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_shapes_and_views'")
     store._db.conn.commit()
     store.close()
     store = SqliteStore(path)

@@ -24,10 +24,12 @@ from tracker.domain.job import (
     JobSpec,
     JobState,
     PackageFile,
+    Parameter,
     Shape,
     Task,
     TaskPlan,
     TaskResult,
+    TemplateFile,
 )
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
@@ -67,6 +69,7 @@ __all__ = [
     "OutcomeCount",
     "OutputTensor",
     "PackageFile",
+    "Parameter",
     "Pool",
     "Program",
     "ProgramKind",
@@ -89,6 +92,7 @@ __all__ = [
     "TaskPlan",
     "TaskResult",
     "Telemetry",
+    "TemplateFile",
     "Timeline",
     "TimelineSums",
     "TimingPlan",

@@ -15,7 +15,7 @@ __all__ = ["VERSION", "keep_shapes", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 6
+VERSION = 7
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -51,8 +51,13 @@ def m005_groups(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
-def m006_shapes_and_views(db: Database) -> None:
-    for statement in _M006:
+def m006_spaces(db: Database) -> None:
+    db.execute("ALTER TABLE tasks ADD COLUMN space TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m007_shapes_and_views(db: Database) -> None:
+    for statement in _M007:
         db.execute(statement)
     for key, module in db.execute("SELECT key, module FROM workloads").fetchall():
         keep_shapes(db, key, module)
@@ -163,7 +168,7 @@ _M003 = (
 )
 
 # Apart from workloads: there they would lie behind the module, 50 KB that every search would have to read over.
-_M006 = (
+_M007 = (
     """CREATE TABLE shapes (
         workload TEXT NOT NULL REFERENCES workloads (key), position INTEGER NOT NULL, kind TEXT NOT NULL,
         dims TEXT NOT NULL, dtype TEXT NOT NULL, PRIMARY KEY (workload, position)) WITHOUT ROWID""",
