@@ -123,12 +123,25 @@ def test_a_knob_that_only_some_points_ask_for_is_told():
         programs.realize(programs.space.point(1))
 
 
+def test_an_annotation_is_a_knob():
+    body = "  m, n, k = cfg.axes('m n k')\n  cfg.apply_annotation(n, cfg.annotate('of_n'))\n"
+    programs = Programs(MATMUL, CPU, "matmul", load_templates(DECORATED + body, "mine.py"))
+    [knob] = programs.space.knobs
+    assert (knob.kind, knob.options) == ("annotate", ("none", "unroll", "vectorize", "parallel"))
+    traces = [str(programs.realize((option,)).trace) for option in range(4)]
+    found = [[name for name in ("unroll", "vectorize", "parallel") if f"sch.{name}(" in trace] for trace in traces]
+    assert found == [[], ["unroll"], ["vectorize"], ["parallel"]]
+
+
 def test_a_template_without_a_valid_point_ends_its_task_with_the_reason():
     body = "  a = cfg.choice('a', tuple(range(99)))\n  m, n, k = cfg.axes('m n k')\n  schedule.vectorize(k)\n"
     mine = load_templates(DECORATED + body, "mine.py")
     engine = AutoTvmEngine(MATMUL, CPU, "matmul", Experience(1, 1), seed=1, templates=mine)
-    with pytest.raises(TemplateError, match=r"^mine.py: template t yields no valid schedule of matmul: ScheduleError"):
+    said = r"^mine.py: template t yields no valid schedule of matmul: ScheduleError"
+    with pytest.raises(TemplateError, match=said):
         engine.propose(8)
+    with pytest.raises(TemplateError, match=said):
+        Chooser("autotvm", CPU, seed=1, templates=mine).choose(MATMUL, "matmul")
 
 
 def test_the_farms_template_stays_where_a_persons_own_asks_for_less():

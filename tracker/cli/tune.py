@@ -64,9 +64,7 @@ _json = click.option(
 @_model
 @_pool
 @_class
-@click.option(
-    "--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="What proposes schedules."
-)
+@click.option("--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="The search.")
 @click.option("--trials", type=COUNT, help="Stop after N measured candidates.")
 @click.option(
     "--budget", type=DURATION, help="Stop after this much tuning: 90s, 30m, 2h. [default: 10m without --trials]"
