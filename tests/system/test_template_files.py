@@ -79,11 +79,19 @@ DECORATED = HEAD + '@template("t", matches="m k, k n -> m n")\ndef t(schedule, c
             'mine.py:2: template t: targets is a list of names, such as ("cpu",)',
         ),
         (
+            HEAD + '@template("t", matches=bool, where=bool)\ndef t(schedule, cfg): ...\n',
+            "mine.py:2: template t: where is for patterns; its function can ask for more itself",
+        ),
+        (
+            HEAD + '@template("t", matches="k, k n -> n", specificity=2)\ndef t(schedule, cfg): ...\n',
+            "mine.py:2: template t: specificity is for functions; a pattern's is how much it asks for",
+        ),
+        (
             DECORATED + "  pass\n" + DECORATED + "  pass\n",
             "mine.py:6: there are two templates t: give one another name",
         ),
     ],
-    ids=["none", "no Python", "fails", "an import", "a pattern", "a name", "targets", "twice"],
+    ids=["none", "no Python", "fails", "an import", "a pattern", "a name", "targets", "where", "specificity", "twice"],
 )
 def test_a_file_that_cannot_be_loaded(source, said):
     with pytest.raises(TemplateError) as refused:
@@ -142,6 +150,16 @@ def test_a_template_without_a_valid_point_ends_its_task_with_the_reason():
         engine.propose(8)
     with pytest.raises(TemplateError, match=said):
         Chooser("autotvm", CPU, seed=1, templates=mine).choose(MATMUL, "matmul")
+
+
+def test_a_pattern_may_have_a_condition():
+    source = HEAD + '@template("wide", matches="m k, k n -> m n", where=lambda anchor: anchor.axes[1].extent > LEAST)\n'
+    for least, name in ((32, "wide"), (64, "matmul")):
+        mine = load_templates(f"LEAST = {least}\n{source}def wide(schedule, cfg):\n  pass\n", "mine.py")
+        assert Programs(MATMUL, CPU, "matmul", [*registered(), *mine]).template.name == name
+    [broken] = load_templates(f"{source}def wide(schedule, cfg):\n  pass\n", "mine.py")
+    with pytest.raises(TemplateError, match=r"^mine.py:2: the match of template wide failed: NameError: name 'LEAST'"):
+        Programs(MATMUL, CPU, "matmul", [broken])
 
 
 def test_the_farms_template_stays_where_a_persons_own_asks_for_less():
