@@ -9,7 +9,7 @@ from tvm import te  # noqa: E402
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tests.support.template_example import example  # noqa: E402
-from tracker.domain import ENGINES  # noqa: E402
+from tracker.domain.job import ENGINES  # noqa: E402
 from tracker.tuning.engines.autotvm import NoTemplate, TemplateError, load_templates  # noqa: E402
 from tracker.tuning.engines.autotvm.engine import TUNERS, AutoTvmEngine, Experience  # noqa: E402
 from tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
@@ -154,4 +154,4 @@ def test_a_task_without_a_template_is_searched_by_ansor():
     with pytest.raises(NoTemplate):
         Programs(SOFTMAX, mali, "softmax", registered())
     choice = Chooser("autotvm", mali, seed=1).choose(SOFTMAX, "softmax")
-    assert (choice.engine, choice.space) == ("ansor", '{"engine": "ansor", "note": "no template matches"}')
+    assert (choice.engine, choice.space) == ("ansor", '{"engine": "ansor", "note": "no template matches softmax"}')

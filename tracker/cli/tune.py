@@ -73,7 +73,9 @@ _json = click.option(
 @_model
 @_pool
 @_class
-@click.option("--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="The search.")
+@click.option(
+    "--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="What proposes schedules."
+)
 @click.option(
     "--template",
     "templates",

@@ -50,9 +50,10 @@ class Knob:
             names = first if isinstance(first, tuple) else None
             if names is None:
                 return np.eye(len(self.options), dtype=np.float32)
-            return np.array([[o.index(n) for n in names] for o in self.options], dtype=np.float32)  # type: ignore[union-attr,arg-type]
+            places = [[order.index(name) for name in names] for order in self.options]  # type: ignore[union-attr,arg-type]
+            return np.array(places, dtype=np.float32)
         rows = [option if isinstance(option, tuple) else (option,) for option in self.options]
-        return np.log2(1.0 + np.array(rows, dtype=np.float32))
+        return np.log2(1.0 + np.array(rows, dtype=np.float32)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from tracker.tuning.engines.autotvm.boosted import BoostedSearch
 from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
-from tracker.tuning.engines.autotvm.errors import InvalidPoint, TemplateError
+from tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate, TemplateError
 from tracker.tuning.engines.autotvm.genetic import GeneticSearch
 from tracker.tuning.engines.autotvm.programs import Program, Programs
 from tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
@@ -50,8 +50,19 @@ TUNERS: dict[str, _Make] = {
 
 
 def describe(module: tvm.ir.IRModule, target: tvm.target.Target, name: str, templates: Sequence[Template] = ()) -> str:
-    """The template and the knobs of a task as JSON; see ``AutoTvmEngine`` for arguments and errors."""
-    return Programs(module, target, name, [*registered(), *templates]).describe()
+    """The template and the knobs of a task as JSON; see ``AutoTvmEngine`` for arguments and errors.
+
+    A few points are tried out. Where none gives a schedule, a person's own template is at fault; one of the farm's is
+    taken for one that does not match.
+    """
+    programs = Programs(module, target, name, [*registered(), *templates])
+    try:
+        programs.try_out()
+    except TemplateError as error:
+        if programs.template.file:
+            raise
+        raise NoTemplate(str(error)) from error
+    return programs.describe()
 
 
 class AutoTvmEngine:
@@ -74,7 +85,6 @@ class AutoTvmEngine:
     ) -> None:
         self._programs = Programs(module, target, name, [*registered(), *templates])
         self._task = str(ms.utils.shash2hex(module))
-        self._name = name
         self._model = experience.model
         self._made: dict[Point, Program] = {}
         self._refusals = 0
@@ -159,11 +169,7 @@ class AutoTvmEngine:
             except InvalidPoint as error:
                 self._refusals += 1
                 if self._refusals >= _REFUSED and not self._made:
-                    template = self._programs.template
-                    file = f"{template.file}: " if template.file else ""
-                    raise TemplateError(
-                        f"{file}template {template.name} yields no valid schedule of {self._name}: {error}"
-                    ) from error
+                    raise self._programs.without_schedules(error) from error
                 return None
         program = self._made[point]
         return None if program.key in self._seen else program

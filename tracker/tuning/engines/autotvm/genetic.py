@@ -12,13 +12,13 @@ from tracker.tuning.engines.autotvm.tuners import RandomSearch
 __all__ = ["GeneticSearch"]
 
 #: Measured points that have descendants; random ones before that.
-_ELITE, _FIRST = 32, 16
-_MUTATION = 0.15
+_ELITE, _FIRST = 12, 16
+_MUTATION = 0.1
 _ATTEMPTS = 60
 
 
 class GeneticSearch:
-    """Parents are drawn by speed: twice as fast has twice the children."""
+    """Parents are drawn by rank: of twelve the fastest has six times the children of the slowest."""
 
     def __init__(self, space: ConfigSpace, rng: Random) -> None:
         self._space = space
@@ -32,7 +32,7 @@ class GeneticSearch:
         children: list[Point] = []
         if len(self._measured) >= _FIRST and len(ran) >= 2:
             elite = [point for _, point in ran[:_ELITE]]
-            weights = [1.0 / max(seconds, 1e-9) for seconds, _ in ran[:_ELITE]]
+            weights = [1.0 / (2 + rank) for rank in range(len(elite))]
             for _ in range(_ATTEMPTS * count):
                 if len(children) >= count:
                     break

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from random import Random
 
 import numpy as np
 import tvm
@@ -28,6 +29,8 @@ __all__ = ["CONFIG", "Program", "Programs"]
 #: The annotation that a trace sets on the anchor block and takes away again: the module does not change, and the point
 #: can be read from the trace.
 CONFIG = "tvm_farm.config"
+#: Points that are tried before a template counts as one that does not fit.
+_TRIED = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,7 @@ class Programs:
     ) -> None:
         self._module = module
         self._target = target
+        self._name = name
         anchor = Anchor.of(module)
         match = best_match(templates, anchor, target) if anchor is not None else None
         if match is None:
@@ -64,6 +68,26 @@ class Programs:
     def describe(self) -> str:
         """The space as JSON, for people."""
         return json.dumps({"engine": "autotvm", **self.space.describe()}, separators=(",", ":"))
+
+    def try_out(self) -> None:
+        """Raises TemplateError where none of a few points gives a schedule."""
+        rng, refused = Random(1), "its limits leave too little"
+        for _ in range(_TRIED):
+            point = self.space.sample(rng)
+            if point is None:
+                continue
+            try:
+                self.realize(point)
+            except InvalidPoint as error:
+                refused = str(error)
+            else:
+                return
+        raise self.without_schedules(refused)
+
+    def without_schedules(self, reason: object) -> TemplateError:
+        """What is said of a template whose points are refused."""
+        file = f"{self.template.file}: " if self.template.file else ""
+        return TemplateError(f"{file}template {self.template.name} yields no valid schedule of {self._name}: {reason}")
 
     # -- from a point to a program
 

@@ -232,9 +232,7 @@ def conv2d_to_blocked(schedule: Schedule, cfg: Config) -> None:
     tile_registers(schedule, cfg, Nest("b", ("o", "h", "w"), ("n",), ("i", "y", "x")))
 
 
-@template(
-    "depthwise_nchw", targets=("cpu",), matches=("n c h+y w+x, c y x -> n c h w", "n c h+y w+x, c m y x -> n c h w")
-)
+@template("depthwise_nchw", targets=("cpu",), matches="n c h+y w+x, c . y x -> n c h w")
 def depthwise_nchw(schedule: Schedule, cfg: Config) -> None:
     tile_registers(schedule, cfg, Nest("w", ("h",), ("n", "c"), ("y", "x")))
 

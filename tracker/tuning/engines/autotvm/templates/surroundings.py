@@ -23,35 +23,33 @@ class Surroundings:
 
 
 def inline_around(schedule: Schedule, anchor: SBlockRV) -> Surroundings:
-    """Inline the element-wise blocks before and after ``anchor``, apart from padding and the last one."""
-    pads: list[SBlockRV] = []
-    placed: list[SBlockRV] = [anchor]
-    frontier = list(schedule.get_producers(anchor))
-    while frontier:
-        block = frontier.pop(0)
-        if any(_same(schedule, block, other) for other in placed):
-            continue
-        before = list(schedule.get_producers(block))
-        if conditional(schedule.get(block)):
-            pads.append(block)
-            placed.append(block)
-        elif not _inlined(schedule, block):
-            placed.append(block)
-        frontier.extend(before)
-    epilogue: SBlockRV | None = None
-    after = list(schedule.get_consumers(anchor))
-    while len(after) == 1 and elementwise(schedule.get(after[0])):
-        (block,) = after
-        after = list(schedule.get_consumers(block))
-        if not after:
-            epilogue = block
-            placed.append(block)
-        elif not _inlined(schedule, block):
-            break
-    everything = schedule.get_child_blocks(schedule.get_sblock("root"))
-    rest = [block for block in everything if not any(_same(schedule, block, other) for other in placed)]
-    others = [b for b in placed[1:] if b is not epilogue and not any(b is pad for pad in pads)]
-    return Surroundings(tuple(pads), epilogue, (*others, *rest))
+    """Inline the element-wise blocks of the task, apart from padding and the one that makes its result."""
+    root = schedule.get_sblock("root")
+    others = [block for block in schedule.get_child_blocks(root) if not _same(schedule, block, anchor)]
+    left = [block for block in others if not _inlined(schedule, block)]
+    before = schedule.get_producers(anchor)
+    pads = [
+        block
+        for block in left
+        if any(_same(schedule, block, producer) for producer in before) and elementwise(schedule.get(block))
+    ]
+    after = schedule.get_consumers(anchor)
+    epilogue = after[0] if len(after) == 1 and _goes_along(schedule, after[0], anchor) else None
+    placed = [*pads, *([] if epilogue is None else [epilogue])]
+    rest = [block for block in left if not any(_same(schedule, block, other) for other in placed)]
+    return Surroundings(tuple(pads), epilogue, tuple(rest))
+
+
+def _goes_along(schedule: Schedule, block: SBlockRV, anchor: SBlockRV) -> bool:
+    """Whether ``block`` makes the task's result of the anchor's, element by element."""
+    consumer = schedule.get(block)
+    kept = [variable for variable in schedule.get(anchor).iter_vars if variable.iter_type == tirx.IterVar.DataPar]
+    return (
+        elementwise(consumer)
+        and not conditional(consumer)
+        and not schedule.get_consumers(block)
+        and [int(v.dom.extent) for v in consumer.iter_vars] == [int(v.dom.extent) for v in kept]
+    )
 
 
 def spread(schedule: Schedule, block: SBlockRV, lanes: int) -> None:
@@ -90,7 +88,8 @@ def conditional(block: SBlock) -> bool:
 
 
 def _inlined(schedule: Schedule, block: SBlockRV) -> bool:
-    if not elementwise(schedule.get(block)) or not schedule.get_consumers(block):
+    found = schedule.get(block)
+    if not elementwise(found) or conditional(found) or not schedule.get_consumers(block):
         return False
     try:
         schedule.compute_inline(block)
