@@ -11,10 +11,12 @@ import click
 from protos.address import parse_address
 from protos.labels import parse_label
 from tracker.domain.job import Parameter, Shape
+from tracker.domain.workload_shapes import parse_dims
 
 __all__ = [
     "ADDRESS",
     "COUNT",
+    "DIMS",
     "DURATION",
     "LABEL",
     "LABEL_CHANGE",
@@ -118,6 +120,7 @@ COUNT = _Parsed("N", lambda text: parse_whole(text, 1, 2**32 - 1))
 SEED = _Parsed("N", lambda text: parse_whole(text, 0, 2**63 - 1))
 DURATION = _Parsed("DURATION", parse_duration)
 PARAMETER = _Parsed("NAME=VALUE", parse_parameter)
+DIMS = _Parsed("DIMS", parse_dims)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)
 TARGET = _Parsed("JSON", parse_target)
 LABEL = _Parsed("KEY=VALUE", parse_label)

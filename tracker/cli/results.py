@@ -5,12 +5,13 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from tracker.cli.estimates import estimate_line, print_estimate
 from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
 from tracker.cli.output import table
 from tracker.cli.tasks import without_template
 from tracker.domain import Job, JobKind, JobResult, TaskResult
 
-__all__ = ["closing_line", "model_latency", "print_result", "verified"]
+__all__ = ["closing_line", "closing_line_of", "model_latency", "print_result", "verified"]
 
 #: Operators without a template that are named.
 _NAMED = 3
@@ -38,6 +39,14 @@ def closing_line(model_name: str, result: JobResult) -> str:
         return f"{model_name}: latency not measured, outputs not compared"
     line = f"{model_name}: {milliseconds(untuned_s)} -> {milliseconds(tuned_s)} ({speedup(untuned_s, tuned_s)})"
     return f"{line}, {verified(result)}"
+
+
+def closing_line_of(job: Job) -> str:
+    """Of a job with a result."""
+    assert job.result is not None
+    if job.spec.kind is JobKind.ESTIMATE:
+        return estimate_line(job)
+    return closing_line(job.spec.model_name, job.result)
 
 
 def verified(result: JobResult) -> str:
@@ -79,6 +88,9 @@ def print_result(screen: Console, job: Job) -> None:
     """The table of tasks, most time first, the model's row, then what a reader must know to trust it."""
     result = job.result
     if result is None:
+        return
+    if job.spec.kind is JobKind.ESTIMATE:
+        print_estimate(screen, job)
         return
     tasks = sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True)
     untuned_s, tuned_s, measured = model_latency(result)

@@ -366,11 +366,11 @@ def finish(client: FarmClient, job_id: str, folder: Path | None, *, force: bool,
 
 def conclude(job: Job, *, as_json: bool = False) -> None:
     """Print the closing line, the last of the command; exit with 1 when the outputs differ."""
-    from tracker.cli.results import closing_line, model_latency
+    from tracker.cli.results import closing_line_of, model_latency
 
     assert job.result is not None, "finish() returns jobs with a result"
     if not as_json:
-        click.echo(closing_line(job.spec.model_name, job.result))
+        click.echo(closing_line_of(job))
     _, _, measured = model_latency(job.result)
     if not job.result.outputs_equal and (measured or job.result.kernels_compared):
         raise SystemExit(1)

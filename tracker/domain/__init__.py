@@ -33,9 +33,10 @@ from tracker.domain.job import (
 )
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
-from tracker.domain.record import Record, RecordContext, RecordFilter, Workload
+from tracker.domain.record import Record, RecordContext, RecordFilter, RecordOrder, SqlAnswer, Workload
 from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
 from tracker.domain.worker import JobFailure, JobProgress, WorkerHello
+from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims, shapes_of
 
 __all__ = [
     "BUILT_IN_POOLS",
@@ -75,6 +76,7 @@ __all__ = [
     "Record",
     "RecordContext",
     "RecordFilter",
+    "RecordOrder",
     "RunnerInfo",
     "RunnerMode",
     "Runtime",
@@ -82,6 +84,8 @@ __all__ = [
     "RuntimeOffer",
     "RuntimeRequest",
     "Shape",
+    "ShapeKind",
+    "SqlAnswer",
     "Step",
     "StepTime",
     "Task",
@@ -96,6 +100,9 @@ __all__ = [
     "TrialTimes",
     "WorkerHello",
     "Workload",
+    "WorkloadShape",
     "matches",
     "new_trial_id",
+    "parse_dims",
+    "shapes_of",
 ]

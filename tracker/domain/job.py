@@ -47,8 +47,11 @@ def takes_templates(engine: str) -> bool:
 
 
 class JobKind(str, Enum):
+    """``ESTIMATE``: what the log says of each task. No trial, no device, no package."""
+
     TUNE = "tune"
     COMPILE = "compile"
+    ESTIMATE = "estimate"
 
 
 class JobState(str, Enum):

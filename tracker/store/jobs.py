@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Workload
 from tracker.domain.job_life import Losses, requeued, started
 from tracker.store.encoding import decode, encode
+from tracker.store.schema import keep_shapes
 
 __all__ = ["JobTables"]
 
@@ -173,10 +174,12 @@ class JobTables:
         with self._writing(), self._db.atomic():
             for position, plan in enumerate(plans):
                 workload = plan.workload
-                self._db.execute(
+                new = self._db.execute(
                     "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
                     [workload.key, workload.name, workload.module, workload.flops],
-                )
+                ).rowcount
+                if new:
+                    keep_shapes(self._db, workload.key, workload.module)
                 self._db.execute(
                     """INSERT INTO tasks (id, job_id, position, name, workload, weight, space)
                     VALUES (?, ?, ?, ?, ?, ?, ?)

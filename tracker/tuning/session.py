@@ -43,6 +43,7 @@ from tracker.tuning.engines.base import Known
 from tracker.tuning.engines.choice import Choice, Chooser
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError
+from tracker.tuning.estimate import estimate
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
@@ -108,6 +109,8 @@ class Session:
         """Raises InputError or another TuningError where the job fails, SessionOver where it must be started anew."""
         job = self._job
         extracted = self._extracted()
+        if job.spec.kind is JobKind.ESTIMATE:
+            return estimate(extracted, job, lambda ask: self._patiently(lambda: ask(self._client)))
         tasks = self._tasks(extracted)
         # Until here a person waits and a second of one core is at stake, which a busy host would stretch to a
         # minute. From here on this host may be timing what the search thinks of.
