@@ -90,6 +90,10 @@ def test_a_matmul_with_bias_is_faster_and_answers_as_numpy(lab):
     assert (job.state, job.trials, len(job.result.tasks)) == (JobState.DONE, 12, 1)
     assert job.result.device_name == "board"
 
+    told = lab.farm("records", "best", "op.py:matmul_bias", "--pool", "x86_64", "--with", "N=128")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "from the log of 1 of 1 task" in told.stdout.splitlines()[-1]
+
     before = len(lab.records())
     known = lab.farm("compile", "op.py:matmul_bias", "--pool", "x86_64", "--with", "N=128", "-o", "known")
     assert known.returncode == 0, known.stdout + known.stderr
