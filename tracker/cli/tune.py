@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import priority_option
 from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE, TARGET
 from tracker.client.errors import BadInput, FarmError, Interrupted
+from tracker.client.user import user_name
 from tracker.domain.job import ENGINES
 
 if TYPE_CHECKING:
@@ -264,13 +264,6 @@ def check_model(model: Path, shapes: tuple[Shape, ...]) -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise BadInput(f"--shape names {', '.join(sorted(twice))} twice.")
-
-
-def user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return ""
 
 
 def submit(client: FarmClient, model: Path, spec: JobSpec) -> Job:

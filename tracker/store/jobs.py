@@ -171,17 +171,21 @@ class JobTables:
 
     def add_tasks(self, job_id: str, plans: Sequence[TaskPlan]) -> None:
         with self._writing(), self._db.atomic():
+            self.add_workloads([plan.workload for plan in plans])
             for position, plan in enumerate(plans):
-                workload = plan.workload
-                self._db.execute(
-                    "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-                    [workload.key, workload.name, workload.module, workload.flops],
-                )
                 self._db.execute(
                     """INSERT INTO tasks (id, job_id, position, name, workload, weight) VALUES (?, ?, ?, ?, ?, ?)
                     ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
                     workload = excluded.workload, weight = excluded.weight""",
-                    [plan.id, job_id, position, plan.name, workload.key, plan.weight],
+                    [plan.id, job_id, position, plan.name, plan.workload.key, plan.weight],
+                )
+
+    def add_workloads(self, workloads: Sequence[Workload]) -> None:
+        with self._writing(), self._db.atomic():
+            for workload in workloads:
+                self._db.execute(
+                    "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                    [workload.key, workload.name, workload.module, workload.flops],
                 )
 
     def workload(self, key: str) -> Workload | None:
