@@ -29,7 +29,7 @@ class Trials:
     def __init__(self, channel: grpc.Channel, opening: OpenMeasure) -> None:
         self._where = f"class {opening.device_class} in pool {opening.pool}"
         self._changed = threading.Condition()
-        self._awaited: set[str] = set()
+        self._awaited: dict[str, None] = {}  # in their order
         self._answers: dict[str, Measurement] = {}
         self._refused = ""
         self._closed = False
@@ -41,7 +41,7 @@ class Trials:
         """Have it measured. Raises FarmError where the tracker serves this stream no more."""
         with self._changed:
             self._check()
-            self._awaited.add(request.trial_id)
+            self._awaited[request.trial_id] = None
         self._stream.measure(Trial(request))
 
     def done(self, trial_id: str) -> bool:
@@ -62,11 +62,13 @@ class Trials:
         """No board runs these any longer than it takes to tell it. Without one: all that are under way."""
         with self._changed:
             given_up = [t for t in trial_ids or tuple(self._awaited) if t in self._awaited]
-            self._awaited.difference_update(given_up)
+            for trial_id in given_up:
+                del self._awaited[trial_id]
             for trial_id in trial_ids:
                 self._answers.pop(trial_id, None)
         if given_up and not self._closed:
-            self._stream.cancel(given_up)
+            # The last first: none that waits for a board gets the place of one that leaves it.
+            self._stream.cancel(reversed(given_up))
 
     def close(self) -> None:
         """Give up what is under way and take no more."""
@@ -79,7 +81,7 @@ class Trials:
         with self._changed:
             if isinstance(event, Measurement):
                 if event.trial_id in self._awaited:
-                    self._awaited.discard(event.trial_id)
+                    del self._awaited[event.trial_id]
                     self._answers[event.trial_id] = event
             elif isinstance(event, StreamRefused):
                 self._refused = event.reason
@@ -99,7 +101,7 @@ class Trials:
             return
         self._alone_since = None  # said once, until boards come and go again
         log.warning(
-            "no device of %s takes work at the moment, or the tracker is away; %d trials wait for one "
+            "no device of %s takes work at the moment, or the tracker is away; trials that wait for one: %d "
             "(`farm devices` tells more)",
             self._where,
             len(self._awaited),
