@@ -5,8 +5,16 @@
 enters the log.
 """
 
+import tvm_ffi
+
+from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
+from tracker.client.farm_client import ConnectionLost
 from tracker.tuning.metaschedule.builder import FarmBuilder
 from tracker.tuning.metaschedule.database import FarmDatabase
 from tracker.tuning.metaschedule.runner import FarmRunner
 
 __all__ = ["FarmBuilder", "FarmDatabase", "FarmRunner"]
+
+# What is raised in a callback comes out of TVM as what it was, not as a RuntimeError. By name: "KeyboardInterrupt" too.
+for _kind in (BadInput, ConnectionLost, FarmError, KeyboardInterrupt, TrackerFull, TrackerUnreachable):
+    tvm_ffi.register_error(_kind.__name__, _kind)

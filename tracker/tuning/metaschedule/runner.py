@@ -144,10 +144,9 @@ class _Future(ms.runner.PyRunnerFuture):  # type: ignore[misc]
 def said_of(measurement: Measurement) -> str:
     """What became of a candidate that has no timings, in words."""
     outcome = measurement.outcome.value if measurement.outcome else "no outcome"
-    signal = f" (signal {measurement.signal})" if measurement.signal else ""
     where = f" on {measurement.device_name}" if measurement.device_name else ""
     detail = f": {measurement.detail}" if measurement.detail else ""
-    return f"{outcome}{signal}{where}{detail}"
+    return f"{outcome}{where}{detail}"
 
 
 def _close(trials: Trials, channel: Any) -> None:
