@@ -51,6 +51,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
         self._client = self._place.client
         self._end = weakref.finalize(self, self._client.close)
         self._workloads: dict[str, ms.database.Workload] = {}
+        self._descriptions: dict[str, Workload] = {}
         self._known: set[str] = set()  # to the farm
         self._records: dict[str, ms.database.TuningRecord] = {}
         self._misfits: set[str] = set()
@@ -99,9 +100,9 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
                 "FarmDatabase keeps what the farm measured for this script, once: give the same call "
                 "builder=FarmBuilder() and runner=FarmRunner(...) with it."
             )
-        known, workload = self._workload_of(key, module)
+        workload = self._described(key, module)
         kept = self._record_of(entry, workload, trace, record)
-        patiently(lambda: self._client.add_records([kept], [] if known else [workload]))
+        patiently(lambda: self._client.add_records([kept], [] if key in self._known else [workload]))
         self._known.add(key)
         self._records[kept.trial_id] = record
 
@@ -177,13 +178,17 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
 
     # -- to the farm
 
-    def _workload_of(self, key: str, module: tvm.ir.IRModule) -> tuple[bool, Workload]:
-        """Whether the farm knows it, and how it is named there."""
-        found = patiently(lambda: self._client.workload(key))
-        if found is not None:
-            return True, found
-        flops = float(tvm.s_tir.analysis.estimate_tir_flops(module))
-        return False, Workload(key, _name_of(module), tvm.ir.save_json(module), flops)
+    def _described(self, key: str, module: tvm.ir.IRModule) -> Workload:
+        """As the farm has it, or shall have it."""
+        if key not in self._descriptions:
+            found = patiently(lambda: self._client.workload(key))
+            if found is not None:
+                self._known.add(key)
+            else:
+                flops = float(tvm.s_tir.analysis.estimate_tir_flops(module))
+                found = Workload(key, _name_of(module), tvm.ir.save_json(module), flops)
+            self._descriptions[key] = found
+        return self._descriptions[key]
 
     def _record_of(self, entry: Entry, workload: Workload, trace: str, record: ms.database.TuningRecord) -> Record:
         measurement = entry.measurement
