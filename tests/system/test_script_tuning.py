@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import psutil
 import pytest
 
 tvm = pytest.importorskip("tvm")
@@ -269,6 +271,20 @@ def test_what_nobody_could_build_is_refused(builder: Any, runner: Any) -> None:
         builder.build([built_input(tvm.target.Target("opencl"))])
     with pytest.raises(BadInput, match="max_workers must be at least 1"):
         FarmBuilder(max_workers=0)
+
+
+@pytest.mark.parametrize("beside_device", [True, False])
+def test_builders_give_way_where_a_device_is_on_their_machine(runner: Any, beside_device: bool) -> None:
+    builder = FarmBuilder(max_workers=1, beside_device=beside_device)
+    try:
+        [built] = builder.build([built_input(runner.target)])
+        assert built.error_msg is None
+        parent = psutil.Process(builder._inst._pool._process._process.pid)
+        policies = {os.sched_getscheduler(process.pid) for process in [parent, *parent.children()]}
+        assert policies == {os.SCHED_IDLE if beside_device else os.SCHED_OTHER}
+    finally:
+        builder.close()
+    assert not parent.is_running()
 
 
 def test_builders_that_were_killed_are_started_again(builder: Any, runner: Any) -> None:

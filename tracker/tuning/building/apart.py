@@ -7,7 +7,7 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection
 
-from tracker.tuning.building.pool import BuilderParent, BuilderPool, serve_builders
+from tracker.tuning.building.pool import BuilderParent, BuilderPool, serve_builders, yield_to_others
 
 __all__ = ["SeparatePool", "main"]
 
@@ -18,12 +18,17 @@ _START = "import sys; sys.path[:] = {path!r}; from tracker.tuning.building.apart
 class SeparatePool(BuilderPool):
     """A BuilderPool at any time, from any thread: its builders are forked by a Python that is started anew.
 
-    That one is of a session of its own, so that Ctrl-C does not reach it, and ends with the script.
+    That one is of a session of its own, so that Ctrl-C does not reach it, and ends with the script. ``yielding``: they
+    run on CPU time that nothing else wants.
     """
+
+    def __init__(self, workers: int, timeout_s: float, *, yielding: bool) -> None:
+        self._yielding = yielding
+        super().__init__(workers, timeout_s)
 
     def _started(self, workers: int, timeout_s: float) -> tuple[Connection, BuilderParent]:
         pipe, theirs = multiprocessing.Pipe()
-        code = _START.format(path=sys.path, arguments=(theirs.fileno(), workers, timeout_s))
+        code = _START.format(path=sys.path, arguments=(theirs.fileno(), workers, timeout_s, self._yielding))
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,
@@ -48,6 +53,8 @@ class _Parent:
         self._process.wait()
 
 
-def main(fileno: int, workers: int, timeout_s: float) -> None:
+def main(fileno: int, workers: int, timeout_s: float, yielding: bool) -> None:
     """Serve the pool at the other end of the inherited file ``fileno``."""
+    if yielding:
+        yield_to_others()
     serve_builders(Connection(fileno), workers, timeout_s)

@@ -244,6 +244,7 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
 def _serve_forked(pipe: Connection, other_end: Connection, workers: int, timeout_s: float) -> None:
     _die_with_parent()
     other_end.close()
+    yield_to_others()
     serve_builders(pipe, workers, timeout_s)
 
 
@@ -254,7 +255,6 @@ def serve_builders(pipe: Connection, workers: int, timeout_s: float) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield_to_others()
     limits = BuildLimits(timeout_s)
     queue: deque[BuildRequest] = deque()
     builders = [_Builder([pipe]) for _ in range(workers)]

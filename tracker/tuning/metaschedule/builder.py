@@ -31,18 +31,21 @@ class FarmBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
     """Builds candidates for any LLVM target on this machine, in processes that loaded TVM once.
 
     ``max_workers`` processes, as many as CPUs by default; ``timeout_sec`` of CPU time for a candidate. They are started
-    with the FarmBuilder, end with it or with ``close``, and run on CPU time that nothing else wants, since a device may
-    share this machine.
+    with the FarmBuilder and end with it or with ``close``. ``beside_device``: a device of the farm is on this very machine,
+    so they run on CPU time that nothing else wants, or its timings would be of both.
 
     An artifact is a linked shared library: for FarmRunner, and for TVM's LocalRunner where the target is this machine.
     """
 
-    def __init__(self, max_workers: int | None = None, timeout_sec: float = 10.0) -> None:
+    def __init__(
+        self, max_workers: int | None = None, timeout_sec: float = 10.0, *, beside_device: bool = False
+    ) -> None:
         super().__init__()
         if (max_workers is not None and max_workers < 1) or timeout_sec <= 0:
             raise BadInput("FarmBuilder: max_workers must be at least 1 and timeout_sec above 0.")
         self._workers = max_workers or len(os.sched_getaffinity(0))
         self._timeout_s = timeout_sec
+        self._beside_device = beside_device
         self._lock = threading.Lock()
         self._pool: SeparatePool | None = None
         self._end: Any = None
@@ -67,7 +70,7 @@ class FarmBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
 
     def _start(self) -> SeparatePool:
         self.close()
-        self._pool = SeparatePool(self._workers, self._timeout_s)
+        self._pool = SeparatePool(self._workers, self._timeout_s, yielding=self._beside_device)
         self._end = weakref.finalize(self, self._pool.close)
         return self._pool
 
