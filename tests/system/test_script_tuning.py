@@ -42,8 +42,8 @@ QUICK = ms.runner.EvaluatorConfig(number=1, repeat=2, min_repeat_ms=2)
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeFarm]:
-    """One board in full mode and, for `farm tune`, one worker."""
-    made = WholeFarm(tmp_path_factory.mktemp("farm"), "board")
+    """One board in full mode."""
+    made = WholeFarm(tmp_path_factory.mktemp("farm"), "board", workers=0)
     yield made
     made.close()
 
@@ -196,19 +196,23 @@ def test_tune_relax_and_compile_relax_on_the_farm(
     assert_answers(executable, network)
 
 
-def test_what_the_farms_own_jobs_measured_is_found(
-    farm: WholeFarm, runner: Any, database: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_farms_own_jobs_measured_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = dense_network(seed=11, width=40)
-    (farm.folder / "own.onnx").write_bytes(network)
-    done = farm.farm("tune", "own.onnx", "--pool", "x86_64", "--trials", "8", "-o", "own")
-    assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
-    mine = {record.workload for record in farm.records(job_id=farm.jobs()[0].id) if record.trace}
-    found = applied(database, monkeypatch)
-    executable = ms.relax_integration.compile_relax(database, imported(network), runner.target, None)
-    assert {engine for engine, _ in found} == {"ansor"}
-    assert {workload for _, workload in found} == mine
-    assert_answers(executable, network)
+    (tmp_path / "own.onnx").write_bytes(network)
+    own = WholeFarm(tmp_path, "board")
+    try:
+        done = own.farm("tune", "own.onnx", "--pool", "x86_64", "--trials", "8", "-o", "own")
+        assert done.returncode == 0, done.stdout + done.stderr + own.worker_log()
+        mine = {record.workload for record in own.records(engine="ansor")}
+        database = FarmDatabase(own.tracker.address, pool="x86_64")
+        found = applied(database, monkeypatch)
+        executable = ms.relax_integration.compile_relax(database, imported(network), database.target, None)
+        database.close()
+        assert {engine for engine, _ in found} == {"ansor"}
+        assert {workload for _, workload in found} == mine
+        assert_answers(executable, network)
+    finally:
+        own.close()
 
 
 def built_input(target: Any, size: int = 16) -> Any:

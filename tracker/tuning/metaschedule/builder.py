@@ -31,8 +31,8 @@ class FarmBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
     """Builds candidates for any LLVM target on this machine, in processes that loaded TVM once.
 
     ``max_workers`` processes, as many as CPUs by default; ``timeout_sec`` of CPU time for a candidate. They are started
-    with the FarmBuilder and end with it or with ``close``. ``beside_device``: a device of the farm is on this very machine,
-    so they run on CPU time that nothing else wants, or its timings would be of both.
+    with the FarmBuilder and end with it or with ``close``. ``beside_device``: a device of the farm is on this very
+    machine, so they run on CPU time that nothing else wants, or its timings would be of both.
 
     An artifact is a linked shared library: for FarmRunner, and for TVM's LocalRunner where the target is this machine.
     """
