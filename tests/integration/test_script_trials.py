@@ -81,6 +81,8 @@ def test_what_is_given_up_leaves_its_board(tracker: TrackerProcess, opened: Open
         wait_until(lambda: agent.cancelled == ["t1"] and agent.received == ["t1", "t2", "t3"], "the next instead")
         trials.give_up()
         wait_until(lambda: set(agent.cancelled) == {"t1", "t2", "t3"}, "all of them taken back")
+        with pytest.raises(FarmError, match="Trial t2 was given up"):
+            trials.result("t2")
         # The stream goes on, and the board with it.
         agent.run = fast
         trials.begin(request("t5"))
@@ -125,8 +127,8 @@ def test_a_tracker_that_restarts_is_waited_for(tracker: TrackerProcess, opened: 
 
 def test_what_the_tracker_refuses_is_raised_and_not_taken_for_a_slow_kernel(opened: Open) -> None:
     trials = opened("nowhere")
-    wait_until(lambda: trials.done("t1"), "the refusal")
     with pytest.raises(FarmError, match=r"there is no pool 'nowhere': this farm has .*\.$"):
+        trials.begin(request("t1"))
         trials.result("t1")
 
 

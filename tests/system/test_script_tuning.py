@@ -33,6 +33,10 @@ from tests.support.whole_farm import ENVIRON, WholeFarm  # noqa: E402
 from tracker.client import FarmBuilder, FarmDatabase, FarmRunner  # noqa: E402
 from tracker.client.errors import BadInput  # noqa: E402
 from tracker.domain import Outcome, Record  # noqa: E402
+from tracker.tuning.intrinsics import register_intrinsics  # noqa: E402
+
+# TVM's own TuneContext would register those of GPUs as well, for 10 s of CPU time.
+register_intrinsics()
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

@@ -47,13 +47,15 @@ class Trials:
     def done(self, trial_id: str) -> bool:
         """Whether ``result`` returns, or raises, at once."""
         with self._changed:
-            return trial_id in self._answers or bool(self._refused) or self._closed
+            return trial_id not in self._awaited or bool(self._refused) or self._closed
 
     def result(self, trial_id: str) -> Measurement:
         """Waits for it; once. Raises FarmError where it will never come."""
         with self._changed:
             while trial_id not in self._answers:
                 self._check()
+                if trial_id not in self._awaited:
+                    raise FarmError(f"Trial {trial_id} was given up.")
                 self._changed.wait(1.0)
                 self._warn()
             return self._answers.pop(trial_id)
