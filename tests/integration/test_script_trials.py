@@ -127,9 +127,13 @@ def test_a_tracker_that_restarts_is_waited_for(tracker: TrackerProcess, opened: 
 
 def test_what_the_tracker_refuses_is_raised_and_not_taken_for_a_slow_kernel(opened: Open) -> None:
     trials = opened("nowhere")
-    with pytest.raises(FarmError, match=r"there is no pool 'nowhere': this farm has .*\.$"):
+
+    def ask() -> None:
         trials.begin(request("t1"))
         trials.result("t1")
+
+    with pytest.raises(FarmError, match=r"there is no pool 'nowhere': this farm has .*\.$"):
+        ask()
 
 
 def test_a_person_is_told_what_is_waited_for(

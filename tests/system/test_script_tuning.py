@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -42,6 +43,16 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
 QUICK = ms.runner.EvaluatorConfig(number=1, repeat=2, min_repeat_ms=2)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """TVM's loggers cannot be set up again beside a handler without a name, which is what pytest's are."""
+    yield
+    logger = logging.getLogger("tvm.s_tir.meta_schedule")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +180,7 @@ def test_tune_tir_on_the_farm(farm: WholeFarm, builder: Any, runner: Any, databa
         other.close()
 
     # And people see it in the log, as any other record.
-    listed = farm.farm("records", "list", "--engine", "metaschedule", "--json")
+    listed = farm.farm("records", "query", "--engine", "metaschedule", "--json")
     assert listed.returncode == 0, listed.stderr
     assert len(json.loads(listed.stdout)) == 16, listed.stdout
 
@@ -427,7 +438,10 @@ def test_the_readmes_script_runs_as_it_stands(farm: WholeFarm, tmp_path: Path) -
         assert shown in script
         script = script.replace(shown, real)
     before = len(farm.records(engine="metaschedule"))
-    given = f"import onnx\nfrom tvm.relax.frontend.onnx import from_onnx\nmod = from_onnx(onnx.load({str(model)!r}))\n"
+    given = (
+        "import onnx\nfrom tracker.tuning.intrinsics import register_intrinsics\nregister_intrinsics()\n"
+        f"from tvm.relax.frontend.onnx import from_onnx\nmod = from_onnx(onnx.load({str(model)!r}))\n"
+    )
     done = subprocess.run(
         [sys.executable, "-c", given + script], cwd=tmp_path, env=ENVIRON, capture_output=True, text=True, timeout=200
     )
