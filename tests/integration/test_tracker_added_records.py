@@ -63,11 +63,11 @@ def record(measurement: Measurement, **changes: Any) -> Record:
 
 
 def test_a_measurement_enters_the_log_once_with_its_workload(client: FarmClient, measured: Measurement) -> None:
-    assert client.workload(MATMUL.key) is None
+    assert client.find_workload(MATMUL.key) is None
     outputs = (OutputTensor((1,), "float32", b"1234"),)
     for _ in range(2):
         client.add_records([record(replace(measured, outputs=outputs))], [MATMUL])
-    assert client.workload(MATMUL.key) == MATMUL
+    assert client.find_workload(MATMUL.key) == MATMUL
     # Where the farm knows the workload, it need not come again.
     client.add_records([record(replace(measured, trial_id="t2"), trace="[[1],[]]")])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tarfile
 import tempfile
 from pathlib import Path
@@ -12,9 +13,17 @@ from tracker.tuning.building.toolchain import LinkError, link
 __all__ = ["library_of", "write_library"]
 
 
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tvm-farm-built-", ignore_cleanup_errors=True)
+
+
 def write_library(library: bytes) -> str:
-    """The path of a new file with ``library``, in a folder of its own, which MetaSchedule removes after use."""
-    path = Path(tempfile.mkdtemp(prefix="tvm-farm-kernel-"), "kernel.so")
+    """The path of a new file with ``library``, in a folder of its own, which MetaSchedule removes after use.
+
+    What it leaves is removed with the process.
+    """
+    path = Path(tempfile.mkdtemp(dir=_folder().name), "kernel.so")
     path.write_bytes(library)
     return str(path)
 

@@ -77,7 +77,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
         """Whether the farm has met it, on any class of device, or this script committed it."""
         key = _key(mod)
         if key not in self._workloads and key not in self._known:
-            if patiently(lambda: self._client.workload(key)) is None:
+            if patiently(lambda: self._client.find_workload(key)) is None:
                 return False
             self._known.add(key)
         return True
@@ -145,7 +145,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
 
     def _workload(self, key: str) -> ms.database.Workload | None:
         if key not in self._workloads:
-            found = patiently(lambda: self._client.workload(key))
+            found = patiently(lambda: self._client.find_workload(key))
             if found is None:
                 return None
             self._known.add(key)
@@ -181,7 +181,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
     def _described(self, key: str, module: tvm.ir.IRModule) -> Workload:
         """As the farm has it, or shall have it."""
         if key not in self._descriptions:
-            found = patiently(lambda: self._client.workload(key))
+            found = patiently(lambda: self._client.find_workload(key))
             if found is not None:
                 self._known.add(key)
             else:

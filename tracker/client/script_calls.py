@@ -1,4 +1,4 @@
-"""Calls about workloads, and about records that a program made itself."""
+"""Calls of a script that tunes by itself."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from protos.convert import from_message, to_message
 from protos.farm.v1 import control_pb2, record_pb2
 from tracker.domain import Record, Workload
 
-__all__ = ["LogCalls"]
+__all__ = ["ScriptCalls"]
 
 _TIMEOUT_S = 30.0
 
 
-class LogCalls:
-    """The part of FarmClient about them."""
+class ScriptCalls:
+    """The part of FarmClient about workloads and records that a script brings."""
 
     _stub: Any
 
     def _errors(self) -> AbstractContextManager[None]:
         raise NotImplementedError
 
-    def workload(self, key: str) -> Workload | None:
+    def find_workload(self, key: str) -> Workload | None:
         """The workload with its module; None where the farm has never met it."""
         with self._errors():
             try:
