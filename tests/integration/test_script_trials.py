@@ -15,7 +15,8 @@ pytest.importorskip("tvm")
 from protos.farm.v1 import measurement_pb2
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.client.errors import FarmError
+from tracker.client.connection import ScriptConnection
+from tracker.client.errors import FarmError, TrackerUnreachable
 from tracker.client.farm_client import open_channel
 from tracker.domain import Artifact, MeasureRequest, OpenMeasure, Outcome, Program, ProgramKind
 from tracker.tuning.metaschedule import trials as trials_module
@@ -160,3 +161,18 @@ def test_a_person_is_told_what_is_waited_for(
         logger.removeHandler(handler)
         for agent in agents:
             agent.cut()
+
+
+def test_a_farm_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"script-{tmp_path.name}"
+    for variable in ("TVMFARM_TRACKER", "TVMFARM_FARM"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TVMFARM_MDNS_INTERFACE", "127.0.0.1")
+    process = TrackerProcess(tmp_path / "named", "--farm", name, interface="127.0.0.1")
+    try:
+        with ScriptConnection.to(name).open() as client:
+            assert (client.status().farm, client.address) == (name, process.address)
+    finally:
+        process.stop()
+    with pytest.raises(TrackerUnreachable, match=r'tracker="HOST:PORT"|No farm named'):
+        ScriptConnection.to("nobody").open()
