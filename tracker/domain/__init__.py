@@ -24,16 +24,19 @@ from tracker.domain.job import (
     JobSpec,
     JobState,
     PackageFile,
+    Parameter,
     Shape,
     Task,
     TaskPlan,
     TaskResult,
+    TemplateFile,
 )
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
-from tracker.domain.record import Record, RecordContext, RecordFilter, Workload
+from tracker.domain.record import Record, RecordContext, RecordFilter, RecordOrder, SqlAnswer, Workload
 from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
 from tracker.domain.worker import JobFailure, JobProgress, WorkerHello
+from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims, shapes_of
 
 __all__ = [
     "BUILT_IN_POOLS",
@@ -66,12 +69,14 @@ __all__ = [
     "OutcomeCount",
     "OutputTensor",
     "PackageFile",
+    "Parameter",
     "Pool",
     "Program",
     "ProgramKind",
     "Record",
     "RecordContext",
     "RecordFilter",
+    "RecordOrder",
     "RunnerInfo",
     "RunnerMode",
     "Runtime",
@@ -79,12 +84,15 @@ __all__ = [
     "RuntimeOffer",
     "RuntimeRequest",
     "Shape",
+    "ShapeKind",
+    "SqlAnswer",
     "Step",
     "StepTime",
     "Task",
     "TaskPlan",
     "TaskResult",
     "Telemetry",
+    "TemplateFile",
     "Timeline",
     "TimelineSums",
     "TimingPlan",
@@ -92,6 +100,9 @@ __all__ = [
     "TrialTimes",
     "WorkerHello",
     "Workload",
+    "WorkloadShape",
     "matches",
     "new_trial_id",
+    "parse_dims",
+    "shapes_of",
 ]

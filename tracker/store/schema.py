@@ -6,14 +6,16 @@ import json
 
 from sqlite_utils import Database, Migrations
 
+from tracker.domain import shapes_of
 from tracker.store.packing import digest, pack, pack_secs, unpack
+from tracker.store.views import BEST, LOG
 
-__all__ = ["VERSION", "migrations"]
+__all__ = ["VERSION", "keep_shapes", "migrations"]
 
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 5
+VERSION = 7
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -46,6 +48,27 @@ def m004_desks(db: Database) -> None:
 def m005_groups(db: Database) -> None:
     db.execute("ALTER TABLE jobs ADD COLUMN group_id TEXT NOT NULL DEFAULT ''")
     db.execute("CREATE INDEX jobs_of_group ON jobs (group_id, number) WHERE group_id <> ''")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m006_spaces(db: Database) -> None:
+    db.execute("ALTER TABLE tasks ADD COLUMN space TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m007_shapes_and_views(db: Database) -> None:
+    for statement in _M007:
+        db.execute(statement)
+    for key, module in db.execute("SELECT key, module FROM workloads").fetchall():
+        keep_shapes(db, key, module)
+
+
+def keep_shapes(db: Database, key: str, module: str) -> None:
+    """Of a workload that is kept; told twice they are kept once."""
+    rows = [
+        [key, position, shape.kind.value, shape.dims, shape.dtype] for position, shape in enumerate(shapes_of(module))
+    ]
+    db.conn.executemany("INSERT INTO shapes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
 def _secs_of_json(text: str) -> bytes:
@@ -142,4 +165,14 @@ _M003 = (
     "CREATE INDEX records_best ON records (workload, device_class, median_s, target)",
     "CREATE INDEX records_of_job ON records (job)",
     "CREATE INDEX records_of_class ON records (device_class)",
+)
+
+# Apart from workloads: there they would lie behind the module, 50 KB that every search would have to read over.
+_M007 = (
+    """CREATE TABLE shapes (
+        workload TEXT NOT NULL REFERENCES workloads (key), position INTEGER NOT NULL, kind TEXT NOT NULL,
+        dims TEXT NOT NULL, dtype TEXT NOT NULL, PRIMARY KEY (workload, position)) WITHOUT ROWID""",
+    "CREATE INDEX shapes_by_dims ON shapes (dims, workload)",
+    LOG,
+    BEST,
 )

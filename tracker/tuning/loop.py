@@ -77,6 +77,7 @@ class TaskState:
     module: str
     arguments: tuple[Argument, ...]
     new_engine: Callable[[], Engine]
+    engine_name: str
     untuned_s: float = 0.0
     history: list[float] = field(default_factory=list)
     replays: list[tuple[str, tuple[float, ...]]] = field(default_factory=list)
@@ -138,7 +139,6 @@ class TuningLoop:
         open_stream: Callable[[Callable[[object], None]], MeasureStream],
         budget: Budget,
         *,
-        engine_name: str,
         target: str,
         plan: TimingPlan,
         batch: int,
@@ -149,7 +149,6 @@ class TuningLoop:
         self._tasks = tasks
         self._builders = builders
         self._budget = budget
-        self._engine_name = engine_name
         self._target = target
         self._schedules_target = for_schedules(target)
         self._plan = plan
@@ -337,7 +336,7 @@ class TuningLoop:
             workload=trial.task.workload,
             workload_name=trial.task.name,
             target=self._target,
-            engine=self._engine_name if trial.candidate else "untuned",
+            engine=trial.task.engine_name if trial.candidate else "untuned",
             trace=trial.candidate.trace if trial.candidate else "",
             searched_s=trial.searched_s,
             proposed_s=trial.proposed_s,
