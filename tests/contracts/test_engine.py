@@ -144,6 +144,18 @@ def test_what_was_replayed_is_not_measured_again_because_it_was_fast_elsewhere(n
     assert set(traces[1:]) <= set(proposed)
 
 
+def test_what_another_engine_has_measured_is_learned_from(new_engine, module):
+    other = autotvm("random") if new_engine is ansor else ansor
+    traces = traces_of(other, module, 16)
+    pupil = new_engine(module, 8)
+    assert pupil.replay(traces[0], (1.0,))
+    assert len(pupil.begin_with([Known("there", trace, 1.0 + n) for n, trace in enumerate(traces)])) == 16
+    for _ in range(4):
+        candidates = pupil.propose(8)
+        assert len(candidates) == 8
+        pupil.report([Learned(candidate, (1.0 + n,)) for n, candidate in enumerate(candidates)])
+
+
 @pytest.mark.parametrize(("mine", "other"), [("matmul", "conv2d"), ("conv2d", "matmul")])
 def test_traces_that_do_not_apply_are_left_out(new_engine, mine, other):
     foreign, fits = traces_of(new_engine, workload(other), 2), traces_of(new_engine, workload(mine), 2)

@@ -172,16 +172,20 @@ class JobTables:
 
     def add_tasks(self, job_id: str, plans: Sequence[TaskPlan]) -> None:
         with self._writing(), self._db.atomic():
+            self.add_workloads([plan.workload for plan in plans])
             for position, plan in enumerate(plans):
-                workload = plan.workload
-                self._keep_workload(workload)
                 self._db.execute(
                     """INSERT INTO tasks (id, job_id, position, name, workload, weight, space)
                     VALUES (?, ?, ?, ?, ?, ?, ?)
                     ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
                     workload = excluded.workload, weight = excluded.weight, space = excluded.space""",
-                    [plan.id, job_id, position, plan.name, workload.key, plan.weight, plan.space],
+                    [plan.id, job_id, position, plan.name, plan.workload.key, plan.weight, plan.space],
                 )
+
+    def add_workloads(self, workloads: Sequence[Workload]) -> None:
+        with self._writing(), self._db.atomic():
+            for workload in workloads:
+                self._keep_workload(workload)
 
     def _keep_workload(self, workload: Workload) -> None:
         new = self._db.execute(
