@@ -21,6 +21,7 @@ from tracker.domain.errors import CannotStart
 from tracker.metrics import MetricsEndpoint, Snapshots
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.desk import FrontDesk
+from tracker.services.exchange import Exchange
 from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.local_workers import LocalWorkers
@@ -143,6 +144,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
             records,
             artifacts,
             runtimes,
+            Exchange(store),
             measuring=measuring,
             workers=workers,
         )

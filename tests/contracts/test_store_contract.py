@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +27,13 @@ from tracker.domain import (
     Pool,
     Record,
     RecordFilter,
+    Task,
     TaskResult,
     TrialTimes,
     Workload,
 )
+from tracker.domain.errors import InvalidRequest
+from tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tracker.domain.job_life import cancelled, finished
 from tracker.store import SqliteStore, Store
 
@@ -587,3 +591,231 @@ def test_values_are_not_the_store(store: Store) -> None:
     assert kept is not None
     kept.versions["tvm"] = "changed"
     assert store.record("t1") == make_record("t1")
+
+
+# What others measured.
+
+
+def imported(store: Store, now: float = 50.0, **part: Any) -> ImportReport:
+    return store.import_part(ImportPart("lab-b.db", "eve", **part), now)
+
+
+def others_job(job_id: str = "net-1", created: float = 7.0, **changes: Any) -> Job:
+    tasks = tuple(Task(p.id, p.name, p.workload.key, p.weight, trials=9) for p in make_tasks(job_id))
+    values = {"state": JobState.DONE, "trials": 99, "worker_id": "w", "tasks": tasks, **changes}
+    return make_job(job_id, created_unix_s=created, **values)
+
+
+WORKLOADS = tuple(plan.workload for plan in make_tasks())
+
+
+def test_what_others_measured_comes_with_its_jobs_and_counts_in_them(opened: Open) -> None:
+    store = opened()
+    store.add_records([make_record("t0")])
+    records = (
+        make_record("t1", (0.5,), job_id="net-1", task_id="net-1/1", workload="w1"),
+        make_record("t2", (), job_id="net-1", task_id="net-1/1", workload="w1"),
+        make_record("u", (0.9,), job_id="net-1", task_id="net-1/1", workload="w1", engine="untuned", trace=""),
+        make_record("t0", (0.1,)),
+    )
+    done = others_job(result=JobResult(tuned_s=0.5))
+    assert imported(store, workloads=WORKLOADS, jobs=(done,), records=records) == ImportReport(3, 1)
+    store = opened()
+    marked = [replace(record, imported_from="lab-b.db", imported_unix_s=50.0) for record in records[:3]]
+    assert everything(store) == [make_record("t0"), *marked]
+    assert store.workload("w1") == WORKLOADS[1]
+    job = store.job("net-1")
+    assert job is not None
+    assert (job.state, job.trials, job.worker_id, job.result) == (JobState.DONE, 2, "", done.result)
+    assert [(t.id, t.trials, t.failed, t.best_s, t.untuned_s) for t in job.tasks] == [
+        ("net-1/0", 0, 0, 0.0, 0.0),
+        ("net-1/1", 2, 1, 0.5, 0.9),
+    ]
+    assert store.best_records(["w1"], {"pi4"}, "", 1) == [marked[0]]
+    assert store.measured_classes("w1") == ["pi4"]
+
+
+def test_an_import_is_repeated_without_doubling(store: Store) -> None:
+    records = tuple(make_record(f"t{n}", job_id="net-1", task_id="net-1/0") for n in range(3))
+    imported(store, workloads=WORKLOADS, jobs=(others_job(),), records=records[:2])
+    assert store.unknown_trials(["t2", "t0", "x"]) == ["t2", "x"]
+    again = imported(store, 60.0, workloads=WORKLOADS, jobs=(others_job(),), records=records)
+    assert again == ImportReport(1, 2)
+    assert [record.imported_unix_s for record in everything(store)] == [50.0, 50.0, 60.0]
+    job = store.job("net-1")
+    assert job is not None
+    assert (job.trials, job.tasks[0].trials) == (3, 3)
+    assert store.record_count() == 3
+
+
+def test_what_was_imported_elsewhere_tells_both_origins(store: Store) -> None:
+    imported(store, records=(make_record("t", imported_from="tune_tmp", imported_unix_s=1.0),))
+    [record] = everything(store)
+    assert (record.imported_from, record.imported_unix_s) == ("lab-b.db (tune_tmp)", 50.0)
+
+
+def test_another_job_of_the_same_id_gets_one_of_its_own(store: Store) -> None:
+    store.add_job(make_job("net-1", created_unix_s=1.0), "")
+    store.add_tasks("net-1", make_tasks())
+    record = make_record("t", job_id="net-1", task_id="net-1/0")
+    for _ in range(2):
+        imported(store, workloads=WORKLOADS, jobs=(others_job(),), records=(record,))
+    kept = store.record("t")
+    assert kept is not None
+    assert kept.job_id.startswith("net-1-")
+    assert kept.task_id == f"{kept.job_id}/0"
+    mine, theirs = store.job("net-1"), store.job(kept.job_id)
+    assert mine is not None
+    assert theirs is not None
+    assert (mine.trials, theirs.trials, theirs.tasks[0].trials) == (0, 1, 1)
+    assert len(store.jobs()) == 2
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"records": (make_record("t1"), make_record("t2", job_id="gone"))},
+        {"jobs": (others_job(),), "records": (make_record("t1", job_id="net-1"),)},
+    ],
+    ids=["a record's job is missing", "a task's workload is missing"],
+)
+def test_a_part_that_lacks_something_is_refused_whole(store: Store, part: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=r"job gone|workload w0"):
+        imported(store, **part)
+    assert everything(store) == []
+    assert store.jobs() == []
+    assert imported(store, records=(make_record("t1"),)) == ImportReport(1)
+
+
+def test_a_workload_that_was_imported_learns_its_name_from_a_job(store: Store) -> None:
+    imported(store, workloads=(Workload("w0", "T_matmul", "{}", 0.0),))
+    store.add_job(make_job(), "")
+    store.add_tasks("net-1", make_tasks())
+    assert store.workload("w0") == make_tasks()[0].workload
+
+
+def test_all_trials_are_paged_through(store: Store) -> None:
+    store.add_records([make_record(f"t{n}") for n in range(5)])
+    first, after = store.trial_page(0, 3)
+    rest, end = store.trial_page(after, 3)
+    assert (first + rest, end) == ([f"t{n}" for n in range(5)], 0)
+
+
+def history_line(number: int, **changes: Any) -> HistoryLine:
+    values = {"format": "autotvm 0.2", "task": "dense.x86 [1, 64]", "target": "llvm", "device_class": "", **changes}
+    values = {"cost_s": 0.5, "error_no": 0, "measured_unix_s": 3.0, **values}
+    return HistoryLine(**values, line=f'{{"n": {number}}}')
+
+
+def test_history_is_kept_line_by_line_and_once(opened: Open) -> None:
+    store = opened()
+    lines = (history_line(1), history_line(2, cost_s=0.0, error_no=4), history_line(3, format="auto_scheduler 0.6"))
+    assert imported(store, history=lines) == ImportReport(history=3)
+    assert imported(store, 60.0, history=(*lines, history_line(4, task="conv2d"))) == ImportReport(
+        history=1, known_history=3
+    )
+    store = opened()
+
+    def ask(**query: Any) -> list[str]:
+        return [line.line[6] for line in store.history(HistoryFilter(**query), 0, 10)[0]]
+
+    assert (ask(), ask(failed=True)) == (["4", "3", "1"], ["4", "3", "2", "1"])
+    assert (ask(task="dense"), ask(format="auto_scheduler 0.6")) == (["3", "1"], ["3"])
+    [newest], before = store.history(HistoryFilter(), 0, 1)
+    assert newest == replace(history_line(4, task="conv2d"), imported_from="lab-b.db", imported_unix_s=60.0)
+    assert store.history(HistoryFilter(), before, 1)[0][0].line == lines[2].line
+    # It is no record: whoever asks for those never sees it.
+    assert everything(store) == []
+    assert store.measured_workloads() == []
+
+
+# Compaction.
+
+
+def compacted(store: Store, keep: int) -> tuple[Compaction, Compaction]:
+    """What it came to before, and after."""
+    compactor = store.compactor(keep)
+    plan = None
+    while plan is None:
+        plan = compactor.survey()
+    progress = plan
+    while not progress.done:
+        progress = compactor.remove()
+    return plan, progress
+
+
+def test_the_best_of_each_task_are_kept(opened: Open) -> None:
+    store = opened()
+    store.add_job(make_job("over", state=JobState.RUNNING), "")
+    store.change_job("over", lambda job: replace(job, state=JobState.DONE))
+    store.add_job(make_job("runs", state=JobState.RUNNING), "")
+    store.add_tasks("over", make_tasks("over"))
+    records = [
+        *(make_record(f"a{n}", (0.1 * (n + 1),), job_id="over", task_id="over/0", trace=f"[a{n}]") for n in range(4)),
+        *(make_record(f"b{n}", (0.1 * (4 - n),), device_class="pi5", trace=f"[b{n}]") for n in range(4)),
+        make_record("other target", (9.0,), target='{"kind":"c"}', trace="[a3]"),
+        make_record("untuned", (8.0,), engine="untuned", trace=""),
+        make_record("slower untuned", (8.5,), engine="untuned", trace=""),
+        make_record("failed", ()),
+        make_record("wrong", (), outcome=Outcome.WRONG_RESULT, trace="[wrong]"),
+        make_record("failed of a job that runs", (), job_id="runs", trace="[r]"),
+        make_record("slow of a job that runs", (7.0,), job_id="runs", trace="[a2]"),
+        make_record("newest", ()),
+    ]
+    store.add_records(records)
+    before = {record.trial_id: record for record in everything(store)}
+    plan, end = compacted(store, 2)
+    assert (plan.records, plan.to_remove, plan.removed) == (16, 6, 0)
+    assert (end.removed, end.done) == (6, True)
+    kept = everything(opened())
+    # The newest stays whatever it is: its number is not given twice.
+    gone = {"a2", "a3", "b0", "b1", "slower untuned", "failed"}
+    assert {record.trial_id for record in kept} == set(before) - gone
+    assert kept == [before[record.trial_id] for record in kept]
+    job = opened().job("over")
+    assert job is not None
+    assert (job.trials, job.tasks[0].best_s) == (4, 0.1)
+
+
+def test_what_is_recorded_during_a_compaction_stays(store: Store) -> None:
+    store.add_job(make_job("net-1", state=JobState.DONE), "")
+    store.add_records([make_record(f"t{n}", (0.1 * (n + 1),), trace=f"[{n}]", job_id="net-1") for n in range(9)])
+    compactor = store.compactor(1)
+    while compactor.survey() is None:
+        pass
+    # A job of which much would go is taken up again, and a new record has the trace of one that goes.
+    store.change_job("net-1", lambda job: replace(job, state=JobState.QUEUED))
+    store.add_records([make_record("new", (0.9,), trace="[4]")])
+    number = 0
+    while not compactor.remove().done:
+        store.add_records([make_record(f"n{number}", (0.9,), trace=f"[{number}]")])
+        number += 1
+    names = {record.trial_id for record in everything(store)}
+    assert names == {*(f"t{n}" for n in range(9)), "new", *(f"n{n}" for n in range(number))}
+    assert [record.trace for record in everything(store)][:10] == [*(f"[{n}]" for n in range(9)), "[4]"]
+    store.change_job("net-1", lambda job: replace(job, state=JobState.DONE))
+    compacted(store, 1)
+    # Its traces may be given again to others, and each still reads as its own.
+    store.add_records([make_record("last", (0.9,), trace="[8]"), make_record("other", (0.9,), trace="[else]")])
+    assert {r.trial_id: r.trace for r in everything(store)}["last"] == "[8]"
+    assert {r.trial_id: r.trace for r in everything(store)}["t0"] == "[0]"
+
+
+def test_a_log_that_has_nothing_to_give_is_left_alone(store: Store) -> None:
+    assert compacted(store, 1)[1] == replace(compacted(store, 1)[0], done=True)
+    store.add_records([make_record("t")])
+    plan, end = compacted(store, 1)
+    assert (plan.records, plan.to_remove, end.removed) == (1, 0, 0)
+
+
+def test_a_file_gets_smaller_by_what_was_said(opened: Open, tmp_path: Path) -> None:
+    store = opened()
+    long = [f"[{hashlib.sha256(str(n).encode()).hexdigest() * 8}]" for n in range(3000)]
+    store.add_records([make_record(f"t{n}", (0.1 + n,), trace=trace) for n, trace in enumerate(long)])
+    plan, end = compacted(store, 100)
+    assert plan.shrinks
+    freed = plan.file_bytes - end.file_bytes
+    assert freed > 0.8 * plan.file_bytes
+    assert abs(plan.bytes_to_free - freed) < 0.2 * freed
+    opened()
+    assert (tmp_path / "tracker.db").stat().st_size <= end.file_bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -329,3 +330,26 @@ def test_a_state_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(StateFolderUnusable, match="state"):
         StateFolder(tmp_path / "state")
+
+
+def test_an_older_store_is_written_anew_so_that_it_can_shrink(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with sqlite3.connect(path) as db:
+        db.executescript(OLD.read_text())
+    db.close()
+    full = shutil._ntuple_diskusage(10**9, 10**9, 0)  # type: ignore[attr-defined]
+    with monkeypatch.context() as crowded, caplog.at_level(logging.INFO):
+        crowded.setattr(shutil, "disk_usage", lambda _: full)
+        store = SqliteStore(path)
+        compactor = store.compactor(1)
+        while (plan := compactor.survey()) is None:
+            pass
+        while not (end := compactor.remove()).done:
+            pass
+        store.close()
+    assert "keeps its size when it is compacted" in caplog.text
+    assert (plan.shrinks, end.file_bytes >= plan.file_bytes) == (False, True)
+    store = SqliteStore(path)
+    assert store.compactor(1)._pragma("auto_vacuum") == 2
+    store.close()

@@ -53,6 +53,8 @@ def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[
     Everything is fetched into a temporary folder first: on any error ``folder`` is as it was.
     Raises FarmError.
     """
+    if not files:
+        raise FarmError("The package of this job is not kept here: another farm made it, and only its log was merged.")
     size = sum(file.content.size for file in files)
     made = not folder.exists()
     staging: Path | None = None

@@ -84,7 +84,7 @@ def _facts(record: Record, workload: Workload | None) -> list[tuple[str, str]]:
         ("operator", record.workload_name),
         ("shapes", "  ".join(f"{shape.dims} {shape.dtype}" for shape in shapes)),
         ("workload", record.workload),
-        ("device", f"{m.device_name}  {m.device_class}" if m.device_name else ""),
+        ("device", f"{m.device_name}  {m.device_class}".strip()),
         ("before", _telemetry(m.before)),
         ("after", _telemetry(m.after)),
         ("target", record.target),
@@ -94,6 +94,7 @@ def _facts(record: Record, workload: Workload | None) -> list[tuple[str, str]]:
         ("user", record.user),
         ("versions", versions),
         ("stored", clock(m.timeline.stored_s)),
+        ("imported", f"{clock(record.imported_unix_s)} from {record.imported_from}" if record.imported_from else ""),
         ("its time", _steps(record)),
     ]
 

@@ -59,15 +59,18 @@ def print_records(found: Iterable[Record], *, as_json: bool = False) -> None:
 
 def _row(record: Record, now_s: float) -> Sequence[str]:
     measurement = record.measurement
+    timeline = measurement.timeline
+    # When an imported one was measured is not known by when it was stored here.
+    measured_s = timeline.finished_s or (0.0 if record.imported_from else timeline.stored_s)
     return (
         record.workload,
         record.workload_name,
         latency(median_s(record)),
         outcome_of(measurement),
-        measurement.device_name,
+        measurement.device_name or ("imported" if record.imported_from else ""),
         record.engine,
         record.job_id,
-        ago(measurement.timeline.finished_s or measurement.timeline.stored_s, now_s),
+        ago(measured_s, now_s),
     )
 
 

@@ -21,6 +21,7 @@ from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, runtime_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
 from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
+from tracker.client.exchange_calls import ExchangeCalls
 from tracker.client.log_calls import LogCalls
 from tracker.client.measure_calls import MeasureCalls
 from tracker.client.script_calls import ScriptCalls
@@ -88,7 +89,7 @@ def open_channel(address: str) -> grpc.Channel:
     return grpc.insecure_channel(address, options=[*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct])
 
 
-class FarmClient(LogCalls, ScriptCalls):
+class FarmClient(LogCalls, ScriptCalls, ExchangeCalls):
     """A connection to one tracker. ``address`` is ``host:port``; nothing is sent before the first call."""
 
     def __init__(self, address: str) -> None:

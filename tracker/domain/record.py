@@ -52,7 +52,10 @@ class RecordContext:
 
 @dataclass(frozen=True)
 class Record:
-    """One measured candidate. ``engine`` is "untuned" for a task's baseline, whose ``trace`` is empty."""
+    """One measured candidate. ``engine`` is "untuned" for a task's baseline, whose ``trace`` is empty.
+
+    ``imported_from`` and ``imported_unix_s``: of one that another farm or program measured; "" and 0 of one of ours.
+    """
 
     trial_id: str
     job_id: str
@@ -67,6 +70,8 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     runner_mode: RunnerMode | None = None
     user: str = ""
+    imported_from: str = ""
+    imported_unix_s: float = 0.0
 
 
 class RecordOrder(str, Enum):

@@ -2,7 +2,8 @@
 
 from tracker.store.base import Store
 from tracker.store.lock import StateFolder
+from tracker.store.other import other_store
 from tracker.store.reader import LogReader
 from tracker.store.sqlite import SqliteStore
 
-__all__ = ["LogReader", "SqliteStore", "StateFolder", "Store"]
+__all__ = ["LogReader", "SqliteStore", "StateFolder", "Store", "other_store"]

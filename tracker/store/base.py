@@ -11,8 +11,22 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from tracker.domain import Desk, Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, TrialTimes, Workload
+from tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 
-__all__ = ["Store"]
+__all__ = ["Compactor", "Store"]
+
+
+class Compactor(Protocol):
+    """One compaction of a store. Each call takes some tens of milliseconds; other calls may come between them.
+
+    It may be given up at any time: what is gone is gone, everything else is as it was.
+    """
+
+    def survey(self) -> Compaction | None:
+        """Look a little further at what there is. None until all was seen, then what the removal comes to."""
+
+    def remove(self) -> Compaction:
+        """After the survey: remove a little more, then give the room back, until it is ``done``."""
 
 
 class Store(Protocol):
@@ -150,4 +164,37 @@ class Store(Protocol):
         """For each of ``workloads`` the ``per_workload`` OK records of the least median run time, fastest first.
 
         ``classes`` None and ``target`` "" do not narrow.
+        """
+
+    def unknown_trials(self, trial_ids: Sequence[str]) -> list[str]:
+        """Those of ``trial_ids`` that have no record, in their order."""
+
+    def trial_page(self, after: int, limit: int) -> tuple[list[str], int]:
+        """A page of all trials that have a record, in the order they were kept; paged as ``records``."""
+
+    def record_count(self) -> int:
+        """How many records there are."""
+
+    def import_part(self, part: ImportPart, now: float) -> ImportReport:
+        """Keep what others measured, marked with ``part.source`` and ``now``, and say how much of it was new.
+
+        A record whose ``trial_id`` was kept before, a workload and a job that are known, and a line of history that is
+        known word for word, are neither kept nor counted again. A record counts in its task and job as one of
+        ``add_records`` does; one that tells no ``stored_s`` was stored now. A job whose id is that of another job here,
+        created at another time, gets one of its own, and its records with it. Raises InvalidRequest for a record of a
+        job, or a task of a workload, that is neither here nor in ``part``.
+        """
+
+    def history(self, query: HistoryFilter, before: int, limit: int) -> tuple[list[HistoryLine], int]:
+        """A page of at most ``limit`` lines, the one kept last first; paged as ``records`` with ``newest_first``.
+
+        ``query.limit`` is the caller's to obey.
+        """
+
+    def compactor(self, keep: int) -> Compactor:
+        """Removes all records but the ``keep`` of least median run time of each workload, device class and target.
+
+        Beside them stay: the fastest untuned one of each, every WRONG_RESULT, every record of a job that has not ended
+        (as of the survey, and of the removal), and what is recorded after the survey. Counters of jobs and tasks stay
+        what they are: how much was measured.
         """

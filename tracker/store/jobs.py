@@ -185,12 +185,17 @@ class JobTables:
     def add_workloads(self, workloads: Sequence[Workload]) -> None:
         with self._writing(), self._db.atomic():
             for workload in workloads:
-                new = self._db.execute(
-                    "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-                    [workload.key, workload.name, workload.module, workload.flops],
-                ).rowcount
-                if new:
-                    keep_shapes(self._db, workload.key, workload.module)
+                self._keep_workload(workload)
+
+    def _keep_workload(self, workload: Workload) -> None:
+        new = self._db.execute(
+            # One that was imported had no name of ours, and no flops.
+            """INSERT INTO workloads (key, name, module, flops) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+            SET name = excluded.name, flops = excluded.flops WHERE workloads.flops = 0 AND excluded.flops > 0""",
+            [workload.key, workload.name, workload.module, workload.flops],
+        ).rowcount
+        if new:
+            keep_shapes(self._db, workload.key, workload.module)
 
     def workload(self, key: str) -> Workload | None:
         row = self._db.execute("SELECT key, name, module, flops FROM workloads WHERE key = ?", [key]).fetchone()

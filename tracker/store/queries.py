@@ -23,7 +23,7 @@ STEPS = tuple(field.name for field in fields(Timeline))
 COLUMNS = (
     "trial_id", "job", "task", "workload", "workload_name", "target", "device_class", "device", "device_name",
     "runner_mode", "engine", "user", "plan", "versions", "outcome", "detail", "signal", "cut_short", "median_s",
-    "run_secs", "trace", "before", "after", *STEPS,
+    "run_secs", "trace", "before", "after", *STEPS, "imported",
 )  # fmt: skip
 _WORD = "(SELECT number FROM words WHERE word = ?)"
 

@@ -26,6 +26,7 @@ from tracker.domain import (
 )
 from tracker.store import queries
 from tracker.store.encoding import decode, encode
+from tracker.store.origins import Origins
 from tracker.store.packing import pack_secs, unpack_secs
 from tracker.store.queries import (
     COLUMNS,
@@ -62,11 +63,12 @@ _WORKLOADS = """WITH RECURSIVE w (k) AS (SELECT min(workload) FROM records UNION
 
 
 class RecordTable:
-    """The part of SqliteStore about records. ``_words`` and ``_traces`` are made when it is opened."""
+    """The part of SqliteStore about records. What is known of words, traces and origins is made when it is opened."""
 
     _db: Database
     _words: Words
     _traces: Traces
+    _origins: Origins
 
     def _writing(self) -> AbstractContextManager[None]:
         raise NotImplementedError
@@ -80,6 +82,7 @@ class RecordTable:
             # Numbers that were given in what is rolled back are given again.
             self._words.forget()
             self._traces.forget()
+            self._origins.forget()
             raise
 
     def add_records(self, records: Sequence[Record]) -> list[Record]:
@@ -229,6 +232,7 @@ class RecordTable:
             encode(m.before) if m.before else None,
             encode(m.after) if m.after else None,
             *_steps(m.timeline),
+            self._origins.kept(record.imported_from, record.imported_unix_s) if record.imported_from else None,
         ]
 
     def _job_number(self, record: Record) -> int | None:
@@ -253,8 +257,9 @@ class RecordTable:
             device_class=word(row[6]),
             before=decode(Telemetry, row[21]) if row[21] else None,
             after=decode(Telemetry, row[22]) if row[22] else None,
-            timeline=Timeline(*row[23:]),
+            timeline=Timeline(*row[23:-1]),
         )
+        imported_from, imported_s = self._origins.origin(row[-1]) if row[-1] else ("", 0.0)
         return Record(
             trial_id=row[0],
             job_id=self._words.job_id(row[1]) if row[1] else "",
@@ -269,6 +274,8 @@ class RecordTable:
             versions=orjson.loads(word(row[13])),
             runner_mode=RunnerMode(word(row[9])) if row[9] else None,
             user=word(row[11]),
+            imported_from=imported_from,
+            imported_unix_s=imported_s,
         )
 
 

@@ -15,7 +15,7 @@ __all__ = ["VERSION", "keep_shapes", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 7
+VERSION = 8
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -61,6 +61,12 @@ def m007_shapes_and_views(db: Database) -> None:
         db.execute(statement)
     for key, module in db.execute("SELECT key, module FROM workloads").fetchall():
         keep_shapes(db, key, module)
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m008_imports(db: Database) -> None:
+    for statement in _M008:
+        db.execute(statement)
 
 
 def keep_shapes(db: Database, key: str, module: str) -> None:
@@ -175,4 +181,18 @@ _M007 = (
     "CREATE INDEX shapes_by_dims ON shapes (dims, workload)",
     LOG,
     BEST,
+)
+
+_M008 = (
+    # When and from where records and lines were taken that this farm did not measure.
+    """CREATE TABLE imports (
+        number INTEGER PRIMARY KEY, source TEXT NOT NULL, imported_s REAL NOT NULL, user TEXT NOT NULL,
+        UNIQUE (source, imported_s))""",
+    "ALTER TABLE records ADD COLUMN imported INTEGER REFERENCES imports (number)",
+    # Lines of logs that cannot be replayed. Apart from records, so that nothing takes one for a measurement. packed:
+    # the line, as packing has it.
+    """CREATE TABLE history (
+        number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, format TEXT NOT NULL, task TEXT NOT NULL,
+        target TEXT NOT NULL, device_class TEXT NOT NULL, cost_s REAL NOT NULL, error_no INTEGER NOT NULL,
+        measured_s REAL NOT NULL, imported INTEGER NOT NULL REFERENCES imports (number), packed BLOB NOT NULL)""",
 )

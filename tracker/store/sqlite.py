@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,11 @@ from sqlite_utils import Database
 from tracker.domain import Desk, Device, Pool
 from tracker.domain.errors import StateFolderUnusable, StoreFull, StoreTooNew
 from tracker.store import schema
+from tracker.store.compaction import Compactor
 from tracker.store.encoding import decode, encode
+from tracker.store.imports import ImportTables
 from tracker.store.jobs import JobTables
+from tracker.store.origins import Origins
 from tracker.store.records import RecordTable
 from tracker.store.together import STATEMENTS
 from tracker.store.traces import Traces, Words
@@ -36,15 +40,20 @@ _LOG_PAGES = 8192
 _CACHE_KIB = 32 << 10
 
 
-class SqliteStore(JobTables, RecordTable):
-    """See tracker.store.base.Store. Raises StoreTooNew, StateFolderUnusable or StoreFull when it cannot be opened."""
+class SqliteStore(JobTables, RecordTable, ImportTables):
+    """See tracker.store.base.Store. Raises StoreTooNew, StateFolderUnusable or StoreFull when it cannot be opened.
 
-    def __init__(self, path: Path | str) -> None:
+    ``read_only``: a store of this version, which another process may be writing. ``lasting`` False: a copy that is
+    thrown away soon.
+    """
+
+    def __init__(self, path: Path | str, *, read_only: bool = False, lasting: bool = True) -> None:
         self._path = path
         try:
             with self._writing():
-                self._db = _open(path)
+                self._db = _open_to_read(path) if read_only else _open(path, lasting)
             self._words, self._traces = Words(self._db.conn), Traces(self._db.conn)
+            self._origins = Origins(self._db.conn)
         except sqlite3.Error as e:
             raise StateFolderUnusable(f"the store {path} cannot be opened: {e}") from e
 
@@ -54,6 +63,9 @@ class SqliteStore(JobTables, RecordTable):
     def checkpoint(self) -> None:
         with self._writing():
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def compactor(self, keep: int) -> Compactor:
+        return Compactor(self._db, self._words, self._traces, self._writing, self.checkpoint, keep)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -114,7 +126,7 @@ class SqliteStore(JobTables, RecordTable):
         return [Pool(name, json.loads(selector)) for name, selector in rows]
 
 
-def _open(path: Path | str) -> Database:
+def _open(path: Path | str, lasting: bool) -> Database:
     connection = sqlite3.connect(str(path), check_same_thread=False, cached_statements=STATEMENTS)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -125,6 +137,9 @@ def _open(path: Path | str) -> Database:
             )
         if 0 < version < schema.VERSION:
             log.info("the store %s becomes version %d: two minutes for a million records", path, schema.VERSION)
+        if version == 0:
+            # Before there is anything: pages that compaction frees can be given back to the disk.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -132,8 +147,32 @@ def _open(path: Path | str) -> Database:
         db = Database(connection)
         schema.migrations.apply(db)
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        if lasting:
+            _let_shrink(connection, Path(path))
         connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         connection.close()
         raise
     return db
+
+
+def _let_shrink(connection: sqlite3.Connection, path: Path) -> None:
+    """A store made before compaction was: it is written anew once, where there is room for that."""
+    if connection.execute("PRAGMA auto_vacuum").fetchone()[0] or str(path) == ":memory:":
+        return
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    try:
+        if shutil.disk_usage(path.parent).free < 3 * pages * size:
+            raise sqlite3.OperationalError("there is no room to write it anew")
+        log.info("the store %s is written anew, once, so that compacting it makes it smaller", path)
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as e:
+        # SQLite's own copy lies in the system's folder for temporary files, which may be small, too.
+        log.warning("the store %s keeps its size when it is compacted: %s", path, e)
+
+
+def _open_to_read(path: Path | str) -> Database:
+    connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    return Database(connection)

@@ -12,19 +12,21 @@ from tracker.domain import Artifact, Device, Job, JobSpec, JobState, Record, Rec
 from tracker.domain.errors import InvalidRequest
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.desk import FrontDesk
+from tracker.services.exchange import Exchange
 from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.records import Records
 from tracker.services.runtimes import Runtimes
 from tracker.wire.sql_answer import sql_answer
 from tracker.wire.streams import StreamServicer
+from tracker.wire.tuning_log import TuningLogServicer
 from tracker.wire.values import read
 
 __all__ = ["ControlServicer"]
 
 
-class ControlServicer(StreamServicer):
-    """The calls that answer once or list; Measure and Work are in StreamServicer."""
+class ControlServicer(TuningLogServicer, StreamServicer):
+    """The calls that answer once or list; the log's exchange and the two streams are in modules of their own."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class ControlServicer(StreamServicer):
         records: Records,
         artifacts: ArtifactStore,
         runtimes: Runtimes,
+        exchange: Exchange,
         **streams: Any,
     ) -> None:
         super().__init__(**streams)
@@ -47,6 +50,7 @@ class ControlServicer(StreamServicer):
         self._records = records
         self._artifacts = artifacts
         self._runtimes = runtimes
+        self._exchange = exchange
 
     async def GetStatus(self, request: control_pb2.GetStatusRequest, context: Any) -> control_pb2.Status:
         jobs = await self._jobs.counts()

@@ -229,6 +229,70 @@ class GetRecordRequest(_message.Message):
     trial_id: str
     def __init__(self, trial_id: _Optional[str] = ...) -> None: ...
 
+class ImportPart(_message.Message):
+    __slots__ = ("source", "user", "workloads", "jobs", "records", "history", "imported_unix_s")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    WORKLOADS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    user: str
+    workloads: _containers.RepeatedCompositeFieldContainer[_record_pb2.Workload]
+    jobs: _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]
+    records: _containers.RepeatedCompositeFieldContainer[_record_pb2.Record]
+    history: _containers.RepeatedCompositeFieldContainer[_record_pb2.HistoryLine]
+    imported_unix_s: float
+    def __init__(self, source: _Optional[str] = ..., user: _Optional[str] = ..., workloads: _Optional[_Iterable[_Union[_record_pb2.Workload, _Mapping]]] = ..., jobs: _Optional[_Iterable[_Union[_job_pb2.Job, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[_record_pb2.Record, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_record_pb2.HistoryLine, _Mapping]]] = ..., imported_unix_s: _Optional[float] = ...) -> None: ...
+
+class ImportReport(_message.Message):
+    __slots__ = ("records", "known_records", "history", "known_history", "imported_unix_s")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_HISTORY_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    records: int
+    known_records: int
+    history: int
+    known_history: int
+    imported_unix_s: float
+    def __init__(self, records: _Optional[int] = ..., known_records: _Optional[int] = ..., history: _Optional[int] = ..., known_history: _Optional[int] = ..., imported_unix_s: _Optional[float] = ...) -> None: ...
+
+class TrialIds(_message.Message):
+    __slots__ = ("trial_ids",)
+    TRIAL_IDS_FIELD_NUMBER: _ClassVar[int]
+    trial_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, trial_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CompactRequest(_message.Message):
+    __slots__ = ("keep", "dry_run")
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    keep: int
+    dry_run: bool
+    def __init__(self, keep: _Optional[int] = ..., dry_run: bool = ...) -> None: ...
+
+class Compaction(_message.Message):
+    __slots__ = ("records", "to_remove", "removed", "file_bytes", "bytes_to_free", "shrinks", "done")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    TO_REMOVE_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    FILE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_TO_FREE_FIELD_NUMBER: _ClassVar[int]
+    SHRINKS_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    records: int
+    to_remove: int
+    removed: int
+    file_bytes: int
+    bytes_to_free: int
+    shrinks: bool
+    done: bool
+    def __init__(self, records: _Optional[int] = ..., to_remove: _Optional[int] = ..., removed: _Optional[int] = ..., file_bytes: _Optional[int] = ..., bytes_to_free: _Optional[int] = ..., shrinks: bool = ..., done: bool = ...) -> None: ...
+
 class ArtifactUpload(_message.Message):
     __slots__ = ("data",)
     DATA_FIELD_NUMBER: _ClassVar[int]

@@ -155,6 +155,26 @@ class ControlStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_record__pb2.SqlQuery.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.SqlAnswer.FromString,
                 _registered_method=True)
+        self.ImportRecords = channel.stream_unary(
+                '/farm.v1.Control/ImportRecords',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ImportPart.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.ImportReport.FromString,
+                _registered_method=True)
+        self.FindUnknownTrials = channel.unary_unary(
+                '/farm.v1.Control/FindUnknownTrials',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.TrialIds.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.TrialIds.FromString,
+                _registered_method=True)
+        self.ListHistory = channel.unary_stream(
+                '/farm.v1.Control/ListHistory',
+                request_serializer=protos_dot_farm_dot_v1_dot_record__pb2.HistoryFilter.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.HistoryLine.FromString,
+                _registered_method=True)
+        self.CompactRecords = channel.unary_stream(
+                '/farm.v1.Control/CompactRecords',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.CompactRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.Compaction.FromString,
+                _registered_method=True)
         self.PutArtifact = channel.stream_unary(
                 '/farm.v1.Control/PutArtifact',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ArtifactUpload.SerializeToString,
@@ -337,6 +357,33 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportRecords(self, request_iterator, context):
+        """What others measured. Each message is kept as a whole or not at all; what is known is not kept again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindUnknownTrials(self, request, context):
+        """of these, the ones without a record, in their order
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHistory(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompactRecords(self, request, context):
+        """How far it is, first of all what it comes to. May be left at any time: what is gone is gone, the rest stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutArtifact(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -493,6 +540,26 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.QuerySql,
                     request_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.SqlQuery.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_record__pb2.SqlAnswer.SerializeToString,
+            ),
+            'ImportRecords': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportRecords,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.ImportPart.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ImportReport.SerializeToString,
+            ),
+            'FindUnknownTrials': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindUnknownTrials,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.TrialIds.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.TrialIds.SerializeToString,
+            ),
+            'ListHistory': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListHistory,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.HistoryFilter.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_record__pb2.HistoryLine.SerializeToString,
+            ),
+            'CompactRecords': grpc.unary_stream_rpc_method_handler(
+                    servicer.CompactRecords,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.CompactRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.Compaction.SerializeToString,
             ),
             'PutArtifact': grpc.stream_unary_rpc_method_handler(
                     servicer.PutArtifact,
@@ -1147,6 +1214,114 @@ class Control(object):
             '/farm.v1.Control/QuerySql',
             protos_dot_farm_dot_v1_dot_record__pb2.SqlQuery.SerializeToString,
             protos_dot_farm_dot_v1_dot_record__pb2.SqlAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportRecords(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/farm.v1.Control/ImportRecords',
+            protos_dot_farm_dot_v1_dot_control__pb2.ImportPart.SerializeToString,
+            protos_dot_farm_dot_v1_dot_control__pb2.ImportReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindUnknownTrials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/FindUnknownTrials',
+            protos_dot_farm_dot_v1_dot_control__pb2.TrialIds.SerializeToString,
+            protos_dot_farm_dot_v1_dot_control__pb2.TrialIds.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/farm.v1.Control/ListHistory',
+            protos_dot_farm_dot_v1_dot_record__pb2.HistoryFilter.SerializeToString,
+            protos_dot_farm_dot_v1_dot_record__pb2.HistoryLine.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/farm.v1.Control/CompactRecords',
+            protos_dot_farm_dot_v1_dot_control__pb2.CompactRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_control__pb2.Compaction.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ from protos.farm.v1 import measurement_pb2 as protos_dot_farm_dot_v1_dot_measure
 from protos.farm.v1 import device_pb2 as protos_dot_farm_dot_v1_dot_device__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/farm/v1/record.proto\x12\x07\x66\x61rm.v1\x1a protos/farm/v1/measurement.proto\x1a\x1bprotos/farm/v1/device.proto\"\xfb\x02\n\x06Record\x12\x10\n\x08trial_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x10\n\x08workload\x18\x04 \x01(\t\x12\x15\n\rworkload_name\x18\x05 \x01(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\r\n\x05trace\x18\x08 \x01(\t\x12)\n\x0bmeasurement\x18\t \x01(\x0b\x32\x14.farm.v1.Measurement\x12!\n\x04plan\x18\n \x01(\x0b\x32\x13.farm.v1.TimingPlan\x12/\n\x08versions\x18\x0b \x03(\x0b\x32\x1d.farm.v1.Record.VersionsEntry\x12(\n\x0brunner_mode\x18\x0c \x01(\x0e\x32\x13.farm.v1.RunnerMode\x12\x0c\n\x04user\x18\r \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xde\x02\n\x0cRecordFilter\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08workload\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65vice_class\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12!\n\x07outcome\x18\x07 \x01(\x0e\x32\x10.farm.v1.Outcome\x12\x14\n\x0csince_unix_s\x18\x08 \x01(\x01\x12\x0c\n\x04pool\x18\t \x01(\t\x12\x15\n\rworkload_name\x18\n \x01(\t\x12\r\n\x05limit\x18\x0b \x01(\r\x12\x14\n\x0cnewest_first\x18\x0c \x01(\x08\x12\x0e\n\x06target\x18\r \x01(\t\x12\x0c\n\x04user\x18\x0e \x01(\t\x12\x0e\n\x06shapes\x18\x0f \x03(\t\x12#\n\x05order\x18\x10 \x01(\x0e\x32\x14.farm.v1.RecordOrder\x12\x0f\n\x07reverse\x18\x11 \x01(\x08\"&\n\x08SqlQuery\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"H\n\tSqlAnswer\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12\x1d\n\x04rows\x18\x02 \x03(\x0b\x32\x0f.farm.v1.SqlRow\x12\x0b\n\x03\x63ut\x18\x03 \x01(\x08\"+\n\x06SqlRow\x12!\n\x06values\x18\x01 \x03(\x0b\x32\x11.farm.v1.SqlValue\"V\n\x08SqlValue\x12\x11\n\x07integer\x18\x01 \x01(\x12H\x00\x12\x0e\n\x04real\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x62lob\x18\x04 \x01(\x0cH\x00\x42\x07\n\x05value\"D\n\x08Workload\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06module\x18\x03 \x01(\t\x12\r\n\x05\x66lops\x18\x04 \x01(\x01*\x7f\n\x0bRecordOrder\x12\x1c\n\x18RECORD_ORDER_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORD_ORDER_LATENCY\x10\x01\x12\x1b\n\x17RECORD_ORDER_THROUGHPUT\x10\x02\x12\x1b\n\x17RECORD_ORDER_BOARD_TIME\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/farm/v1/record.proto\x12\x07\x66\x61rm.v1\x1a protos/farm/v1/measurement.proto\x1a\x1bprotos/farm/v1/device.proto\"\xab\x03\n\x06Record\x12\x10\n\x08trial_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x10\n\x08workload\x18\x04 \x01(\t\x12\x15\n\rworkload_name\x18\x05 \x01(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\r\n\x05trace\x18\x08 \x01(\t\x12)\n\x0bmeasurement\x18\t \x01(\x0b\x32\x14.farm.v1.Measurement\x12!\n\x04plan\x18\n \x01(\x0b\x32\x13.farm.v1.TimingPlan\x12/\n\x08versions\x18\x0b \x03(\x0b\x32\x1d.farm.v1.Record.VersionsEntry\x12(\n\x0brunner_mode\x18\x0c \x01(\x0e\x32\x13.farm.v1.RunnerMode\x12\x0c\n\x04user\x18\r \x01(\t\x12\x15\n\rimported_from\x18\x0f \x01(\t\x12\x17\n\x0fimported_unix_s\x18\x10 \x01(\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xde\x02\n\x0cRecordFilter\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08workload\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65vice_class\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12!\n\x07outcome\x18\x07 \x01(\x0e\x32\x10.farm.v1.Outcome\x12\x14\n\x0csince_unix_s\x18\x08 \x01(\x01\x12\x0c\n\x04pool\x18\t \x01(\t\x12\x15\n\rworkload_name\x18\n \x01(\t\x12\r\n\x05limit\x18\x0b \x01(\r\x12\x14\n\x0cnewest_first\x18\x0c \x01(\x08\x12\x0e\n\x06target\x18\r \x01(\t\x12\x0c\n\x04user\x18\x0e \x01(\t\x12\x0e\n\x06shapes\x18\x0f \x03(\t\x12#\n\x05order\x18\x10 \x01(\x0e\x32\x14.farm.v1.RecordOrder\x12\x0f\n\x07reverse\x18\x11 \x01(\x08\"&\n\x08SqlQuery\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"H\n\tSqlAnswer\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12\x1d\n\x04rows\x18\x02 \x03(\x0b\x32\x0f.farm.v1.SqlRow\x12\x0b\n\x03\x63ut\x18\x03 \x01(\x08\"+\n\x06SqlRow\x12!\n\x06values\x18\x01 \x03(\x0b\x32\x11.farm.v1.SqlValue\"V\n\x08SqlValue\x12\x11\n\x07integer\x18\x01 \x01(\x12H\x00\x12\x0e\n\x04real\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x62lob\x18\x04 \x01(\x0cH\x00\x42\x07\n\x05value\"D\n\x08Workload\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06module\x18\x03 \x01(\t\x12\r\n\x05\x66lops\x18\x04 \x01(\x01\"\xca\x01\n\x0bHistoryLine\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65vice_class\x18\x04 \x01(\t\x12\x0e\n\x06\x63ost_s\x18\x05 \x01(\x01\x12\x10\n\x08\x65rror_no\x18\x06 \x01(\r\x12\x17\n\x0fmeasured_unix_s\x18\x07 \x01(\x01\x12\x0c\n\x04line\x18\x08 \x01(\t\x12\x15\n\rimported_from\x18\t \x01(\t\x12\x17\n\x0fimported_unix_s\x18\n \x01(\x01\"L\n\rHistoryFilter\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x08\x12\r\n\x05limit\x18\x04 \x01(\r*\x7f\n\x0bRecordOrder\x12\x1c\n\x18RECORD_ORDER_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORD_ORDER_LATENCY\x10\x01\x12\x1b\n\x17RECORD_ORDER_THROUGHPUT\x10\x02\x12\x1b\n\x17RECORD_ORDER_BOARD_TIME\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +35,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RECORD_VERSIONSENTRY']._loaded_options = None
   _globals['_RECORD_VERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_RECORDORDER']._serialized_start=1155
-  _globals['_RECORDORDER']._serialized_end=1282
+  _globals['_RECORDORDER']._serialized_start=1486
+  _globals['_RECORDORDER']._serialized_end=1613
   _globals['_RECORD']._serialized_start=104
-  _globals['_RECORD']._serialized_end=483
-  _globals['_RECORD_VERSIONSENTRY']._serialized_start=436
-  _globals['_RECORD_VERSIONSENTRY']._serialized_end=483
-  _globals['_RECORDFILTER']._serialized_start=486
-  _globals['_RECORDFILTER']._serialized_end=836
-  _globals['_SQLQUERY']._serialized_start=838
-  _globals['_SQLQUERY']._serialized_end=876
-  _globals['_SQLANSWER']._serialized_start=878
-  _globals['_SQLANSWER']._serialized_end=950
-  _globals['_SQLROW']._serialized_start=952
-  _globals['_SQLROW']._serialized_end=995
-  _globals['_SQLVALUE']._serialized_start=997
-  _globals['_SQLVALUE']._serialized_end=1083
-  _globals['_WORKLOAD']._serialized_start=1085
-  _globals['_WORKLOAD']._serialized_end=1153
+  _globals['_RECORD']._serialized_end=531
+  _globals['_RECORD_VERSIONSENTRY']._serialized_start=484
+  _globals['_RECORD_VERSIONSENTRY']._serialized_end=531
+  _globals['_RECORDFILTER']._serialized_start=534
+  _globals['_RECORDFILTER']._serialized_end=884
+  _globals['_SQLQUERY']._serialized_start=886
+  _globals['_SQLQUERY']._serialized_end=924
+  _globals['_SQLANSWER']._serialized_start=926
+  _globals['_SQLANSWER']._serialized_end=998
+  _globals['_SQLROW']._serialized_start=1000
+  _globals['_SQLROW']._serialized_end=1043
+  _globals['_SQLVALUE']._serialized_start=1045
+  _globals['_SQLVALUE']._serialized_end=1131
+  _globals['_WORKLOAD']._serialized_start=1133
+  _globals['_WORKLOAD']._serialized_end=1201
+  _globals['_HISTORYLINE']._serialized_start=1204
+  _globals['_HISTORYLINE']._serialized_end=1406
+  _globals['_HISTORYFILTER']._serialized_start=1408
+  _globals['_HISTORYFILTER']._serialized_end=1484
 # @@protoc_insertion_point(module_scope)

@@ -21,7 +21,7 @@ RECORD_ORDER_THROUGHPUT: RecordOrder
 RECORD_ORDER_BOARD_TIME: RecordOrder
 
 class Record(_message.Message):
-    __slots__ = ("trial_id", "job_id", "task_id", "workload", "workload_name", "target", "engine", "trace", "measurement", "plan", "versions", "runner_mode", "user")
+    __slots__ = ("trial_id", "job_id", "task_id", "workload", "workload_name", "target", "engine", "trace", "measurement", "plan", "versions", "runner_mode", "user", "imported_from", "imported_unix_s")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,8 @@ class Record(_message.Message):
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     RUNNER_MODE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_FROM_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     trial_id: str
     job_id: str
     task_id: str
@@ -55,7 +57,9 @@ class Record(_message.Message):
     versions: _containers.ScalarMap[str, str]
     runner_mode: _device_pb2.RunnerMode
     user: str
-    def __init__(self, trial_id: _Optional[str] = ..., job_id: _Optional[str] = ..., task_id: _Optional[str] = ..., workload: _Optional[str] = ..., workload_name: _Optional[str] = ..., target: _Optional[str] = ..., engine: _Optional[str] = ..., trace: _Optional[str] = ..., measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., versions: _Optional[_Mapping[str, str]] = ..., runner_mode: _Optional[_Union[_device_pb2.RunnerMode, str]] = ..., user: _Optional[str] = ...) -> None: ...
+    imported_from: str
+    imported_unix_s: float
+    def __init__(self, trial_id: _Optional[str] = ..., job_id: _Optional[str] = ..., task_id: _Optional[str] = ..., workload: _Optional[str] = ..., workload_name: _Optional[str] = ..., target: _Optional[str] = ..., engine: _Optional[str] = ..., trace: _Optional[str] = ..., measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., versions: _Optional[_Mapping[str, str]] = ..., runner_mode: _Optional[_Union[_device_pb2.RunnerMode, str]] = ..., user: _Optional[str] = ..., imported_from: _Optional[str] = ..., imported_unix_s: _Optional[float] = ...) -> None: ...
 
 class RecordFilter(_message.Message):
     __slots__ = ("job_id", "task_id", "workload", "device_class", "device", "engine", "outcome", "since_unix_s", "pool", "workload_name", "limit", "newest_first", "target", "user", "shapes", "order", "reverse")
@@ -142,3 +146,39 @@ class Workload(_message.Message):
     module: str
     flops: float
     def __init__(self, key: _Optional[str] = ..., name: _Optional[str] = ..., module: _Optional[str] = ..., flops: _Optional[float] = ...) -> None: ...
+
+class HistoryLine(_message.Message):
+    __slots__ = ("format", "task", "target", "device_class", "cost_s", "error_no", "measured_unix_s", "line", "imported_from", "imported_unix_s")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    COST_S_FIELD_NUMBER: _ClassVar[int]
+    ERROR_NO_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_FROM_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    format: str
+    task: str
+    target: str
+    device_class: str
+    cost_s: float
+    error_no: int
+    measured_unix_s: float
+    line: str
+    imported_from: str
+    imported_unix_s: float
+    def __init__(self, format: _Optional[str] = ..., task: _Optional[str] = ..., target: _Optional[str] = ..., device_class: _Optional[str] = ..., cost_s: _Optional[float] = ..., error_no: _Optional[int] = ..., measured_unix_s: _Optional[float] = ..., line: _Optional[str] = ..., imported_from: _Optional[str] = ..., imported_unix_s: _Optional[float] = ...) -> None: ...
+
+class HistoryFilter(_message.Message):
+    __slots__ = ("format", "task", "failed", "limit")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    format: str
+    task: str
+    failed: bool
+    limit: int
+    def __init__(self, format: _Optional[str] = ..., task: _Optional[str] = ..., failed: bool = ..., limit: _Optional[int] = ...) -> None: ...

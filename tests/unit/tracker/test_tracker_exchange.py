@@ -1,0 +1,101 @@
+"""Imports and compactions as a tracker serves them. The store is real, in memory, on its own thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.support.records import make_job, make_record
+from tracker.domain import JobState, RecordFilter
+from tracker.domain.errors import InvalidRequest, NotPossible
+from tracker.domain.exchange import ImportPart
+from tracker.services.exchange import PART_LIMIT, Exchange
+from tracker.services.store_thread import StoreThread
+from tracker.store import SqliteStore
+
+FIRST = ImportPart("lab-b.db", "eve")
+
+
+@pytest.fixture
+async def thread() -> AsyncIterator[StoreThread]:
+    thread = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+    yield thread
+    await thread.stop()
+
+
+async def stream(*parts: ImportPart) -> AsyncIterator[ImportPart]:
+    for part in parts:
+        yield part
+
+
+async def kept(thread: StoreThread) -> list[Any]:
+    return (await thread.call(lambda s: s.records(RecordFilter(), None, 0, 100)))[0]
+
+
+async def test_an_import_in_many_calls_is_one_import(thread: StoreThread) -> None:
+    exchange = Exchange(thread)
+    first = await exchange.take(stream(FIRST, ImportPart(records=(make_record("a"),))))
+    assert first.imported_unix_s > 1e9
+    goes_on = replace(FIRST, imported_unix_s=first.imported_unix_s)
+    second = await exchange.take(stream(goes_on, *(ImportPart(records=(make_record(t),)) for t in "abc")))
+    assert (second.records, second.known_records) == (2, 1)
+    origins = {(record.imported_from, record.imported_unix_s) for record in await kept(thread)}
+    assert origins == {("lab-b.db", first.imported_unix_s)}
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ((ImportPart(records=(make_record("t"),)),), "begins with its source"),
+        ((FIRST, ImportPart(jobs=(make_job(state=JobState.RUNNING),))), "net-1 has not ended"),
+        ((FIRST, ImportPart(jobs=(make_job(state=None),))), "net-1 has not ended"),
+        ((FIRST, ImportPart(records=(make_record("t", outcome=None),))), "lacks its trial"),
+        ((FIRST, ImportPart(records=(make_record("t", workload=""),))), "lacks its trial"),
+        ((FIRST, ImportPart(records=(make_record("t"),) * (PART_LIMIT + 1))), f"at most {PART_LIMIT} records"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(thread: StoreThread, parts: tuple[ImportPart, ...], words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        await Exchange(thread).take(stream(*parts))
+    assert await kept(thread) == []
+    assert await thread.call(lambda s: s.jobs()) == []
+
+
+async def test_one_compaction_at_a_time_and_whoever_leaves_ends_it(thread: StoreThread) -> None:
+    exchange = Exchange(thread)
+    records = [make_record(f"t{n}", (0.1 + n,)) for n in range(50)]
+    await thread.call(lambda s: s.add_records(records))
+    first = exchange.compact(1, dry_run=False)
+    plan = await anext(first)
+    assert (plan.records, plan.to_remove, plan.removed) == (50, 48, 0)
+    with pytest.raises(NotPossible, match="being compacted already"):
+        await anext(exchange.compact(1, dry_run=True))
+    await first.aclose()
+    assert len(await kept(thread)) == 50
+    assert [step.to_remove async for step in exchange.compact(1, dry_run=True)] == [48]
+    assert len(await kept(thread)) == 50
+    steps = [step async for step in exchange.compact(1, dry_run=False)]
+    assert (steps[-1].done, steps[-1].removed) == (True, 48)
+    assert {record.trial_id for record in await kept(thread)} == {"t0", "t49"}
+    with pytest.raises(InvalidRequest, match="at least the best one"):
+        await anext(exchange.compact(0, dry_run=True))
+
+
+async def test_measurements_are_stored_while_a_log_is_compacted(thread: StoreThread) -> None:
+    exchange = Exchange(thread)
+    records = [make_record(f"t{n}", (0.1 + n,), trace=f"[{n}]") for n in range(3000)]
+    await thread.call(lambda s: s.add_records(records))
+    new: list[str] = []
+    number = 0
+    async for _ in exchange.compact(5, dry_run=False):
+        thread.put(make_record(f"new{number}", (9.0,)), lambda record: new.append(record.trial_id))
+        number += 1
+    await thread.call(lambda s: None)
+    await asyncio.sleep(0)
+    found = {record.trial_id for record in await kept(thread)}
+    assert new == [f"new{n}" for n in range(number)]
+    assert found == {*(f"t{n}" for n in range(5)), "t2999", *new}

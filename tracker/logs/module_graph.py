@@ -1,0 +1,58 @@
+"""What the JSON of an IRModule (``tvm.ir.save_json``) says of it, read without TVM.
+
+The graph of ffi's ToJSONGraph: ``{"root_index": n, "nodes": [{"type": …, "data": …}], "metadata": {…}}``, where data
+refers to other nodes by their numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+__all__ = ["ModuleGraph"]
+
+_MAX_NAME = 60
+
+
+class ModuleGraph:
+    """Raises ValueError for what is no such JSON: older versions of TVM wrote another one."""
+
+    def __init__(self, text: str) -> None:
+        graph = json.loads(text)
+        if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), list) or "root_index" not in graph:
+            raise ValueError("its module is written in another form than today's")
+        self._nodes: list[Any] = graph["nodes"]
+        if not any(isinstance(node, dict) and node.get("type") == "ir.IRModule" for node in self._nodes):
+            raise ValueError("it holds no IRModule")
+        metadata = graph.get("metadata")
+        self.tvm_version = str(metadata.get("tvm_version", "")) if isinstance(metadata, dict) else ""
+
+    def name(self) -> str:
+        """For people: the names of its blocks, in their order."""
+        found = [self._text(data["name_hint"]) for data in self._all("s_tir.SBlock")]
+        return "_".join(dict.fromkeys(name for name in found if name != "root"))[:_MAX_NAME] or "main"
+
+    def arguments(self) -> list[tuple[str, list[int]]] | None:
+        """dtype and shape of each argument of its only function; None where that is not plain to see."""
+        functions = self._all("tirx.PrimFunc")
+        if len(functions) != 1:
+            return None
+        try:
+            return [self._argument(number) for number in self._data(functions[0]["params"])]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+
+    def _argument(self, number: int) -> tuple[str, list[int]]:
+        buffer = self._data(self._data(number)["ty"])
+        shape = [int(self._data(self._data(size)["value"])) for size in self._data(buffer["shape"])]
+        return str(self._data(buffer["dtype"])["dtype"]), shape
+
+    def _all(self, kind: str) -> list[dict[str, Any]]:
+        return [node["data"] for node in self._nodes if isinstance(node, dict) and node.get("type") == kind]
+
+    def _data(self, number: int) -> Any:
+        return self._nodes[number]["data"]
+
+    def _text(self, number: int) -> str:
+        text = self._data(number)
+        return text if isinstance(text, str) else ""
