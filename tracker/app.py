@@ -25,6 +25,7 @@ from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.local_workers import LocalWorkers
 from tracker.services.measuring import Measuring
+from tracker.services.recall import Recall
 from tracker.services.records import Records
 from tracker.services.runtimes import Runtimes
 from tracker.services.store_thread import StoreThread
@@ -131,6 +132,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         workers = Workers(jobs, measuring, store, artifacts)
         await fleet.load(measuring)
         records = Records(fleet, store)
+        recall = Recall(fleet, store, jobs.changed)
         control = ControlServicer(
             settings.farm,
             release,
@@ -142,13 +144,14 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
             runtimes,
             measuring=measuring,
             workers=workers,
+            recall=recall,
         )
         boards = FleetServicer(settings.farm, release, fleet, measuring, artifacts, runtimes)
         server, port = await serve(settings.host, settings.port, boards, control)
         stack.push_async_callback(server.stop, _STOP_S)
         await workers.load()
         stack.push_async_callback(workers.stop)
-        snapshots = Snapshots(fleet, measuring, jobs, workers, store)
+        snapshots = Snapshots(fleet, measuring, recall, jobs, workers, store)
         metrics = MetricsEndpoint(settings.host, settings.metrics_port, snapshots, asyncio.get_running_loop())
         stack.push_async_callback(metrics.stop)
         ticking = asyncio.ensure_future(_tick(fleet, measuring))

@@ -10,8 +10,9 @@ from tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
 from tracker.tuning.building.pool import Built, PoolEnded
 from tracker.tuning.engines.base import Candidate, Known
 from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.loop import Budget, TaskState, TuningLoop
+from tracker.tuning.loop import Budget, TuningLoop
 from tracker.tuning.measuring import StreamRefused
+from tracker.tuning.task_state import TaskState
 
 pytestmark = pytest.mark.system
 

@@ -11,8 +11,8 @@ from tracker.tuning.building.pool import Built
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.kernel_verification import KernelVerdict, output_positions
-from tracker.tuning.loop import TaskState
 from tracker.tuning.result import job_result, latency_of
+from tracker.tuning.task_state import TaskState
 from tracker.tuning.verification import Verdict, compare, verify
 
 pytestmark = pytest.mark.system

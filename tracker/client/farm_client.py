@@ -22,6 +22,7 @@ from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2, ru
 from protos.farm.v1.control_pb2_grpc import ControlStub
 from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
 from tracker.client.measure_calls import MeasureCalls
+from tracker.client.search_calls import SearchCalls
 from tracker.domain import (
     Artifact,
     Capacity,
@@ -87,7 +88,7 @@ def open_channel(address: str) -> grpc.Channel:
     return grpc.insecure_channel(address, options=[*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct])
 
 
-class FarmClient:
+class FarmClient(SearchCalls):
     """A connection to one tracker. ``address`` is ``host:port``; nothing is sent before the first call."""
 
     def __init__(self, address: str) -> None:

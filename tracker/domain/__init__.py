@@ -31,7 +31,9 @@ from tracker.domain.job import (
 )
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
+from tracker.domain.recall import RecallCandidate, RecallRequest
 from tracker.domain.record import Record, RecordContext, RecordFilter, Workload
+from tracker.domain.search import Lesson, PastSearch, SearchStep
 from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
 from tracker.domain.worker import JobFailure, JobProgress, WorkerHello
 
@@ -58,6 +60,7 @@ __all__ = [
     "JobTimeline",
     "Join",
     "Lease",
+    "Lesson",
     "Limits",
     "MeasureRequest",
     "Measurement",
@@ -66,9 +69,12 @@ __all__ = [
     "OutcomeCount",
     "OutputTensor",
     "PackageFile",
+    "PastSearch",
     "Pool",
     "Program",
     "ProgramKind",
+    "RecallCandidate",
+    "RecallRequest",
     "Record",
     "RecordContext",
     "RecordFilter",
@@ -78,6 +84,7 @@ __all__ = [
     "RuntimeLibrary",
     "RuntimeOffer",
     "RuntimeRequest",
+    "SearchStep",
     "Shape",
     "Step",
     "StepTime",

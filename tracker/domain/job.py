@@ -69,7 +69,7 @@ class JobSpec:
 
     ``priority``: each step doubles the part of device time that it gets beside others. ``device_class``: of the pool
     this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
-    is different from the device's target, see ``target.overridden``.
+    is different from the device's target, see ``target.overridden``. ``fresh``: nothing is answered from the log.
     """
 
     kind: JobKind | None
@@ -86,6 +86,7 @@ class JobSpec:
     priority: int = 0
     device_class: str = ""
     target: str = ""
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,8 @@ class Job:
     """One request, or of one for several device classes what it asks of one of them, and its state.
 
     ``tuned_for_s`` counts against ``spec.budget_s`` over every worker it had. ``group``: equal for the jobs of one
-    request, "" where there is but one. They run one after another, in the order in which they were kept.
+    request, "" where there is but one. They run one after another, in the order in which they were kept. ``recalled``:
+    how many of its ``trials`` were answered from the log.
     """
 
     id: str
@@ -193,3 +195,4 @@ class Job:
     utilisation: float = 0.0
     input_error: bool = False
     group: str = ""
+    recalled: int = 0

@@ -51,7 +51,10 @@ class RecordContext:
 
 @dataclass(frozen=True)
 class Record:
-    """One measured candidate. ``engine`` is "untuned" for a task's baseline, whose ``trace`` is empty."""
+    """One measured candidate. ``engine`` is "untuned" for a task's baseline, whose ``trace`` is empty.
+
+    ``copied_from``: the trial whose record answered this one from the log; "" where it was measured.
+    """
 
     trial_id: str
     job_id: str
@@ -66,6 +69,7 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     runner_mode: RunnerMode | None = None
     user: str = ""
+    copied_from: str = ""
 
 
 @dataclass(frozen=True)

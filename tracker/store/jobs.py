@@ -16,7 +16,7 @@ __all__ = ["JobTables"]
 
 _COLUMNS = (
     "id, spec, state, phase, error, input_error, created, started, finished, tuned_for_s, target, device_class, "
-    "worker_id, result, trials, group_id"
+    "worker_id, result, trials, group_id, recalled"
 )
 #: The oldest first. A job whose group has an earlier one that has not ended waits for that.
 _CLAIMABLE = f"""SELECT {_COLUMNS} FROM jobs j WHERE state = 'queued' AND NOT EXISTS (
@@ -122,6 +122,12 @@ class JobTables:
             after = change(before)
             if after != before:
                 self._update(after)
+            if before.state and before.state.final and after.state and not after.state.final:
+                # Asked for anew: earlier losses of its worker count no more.
+                self._db.execute(
+                    "UPDATE jobs SET spec = ?, losses = 0, trials_at_loss = 0 WHERE id = ?",
+                    [encode(after.spec), job_id],
+                )
             return after
 
     def _update(self, job: Job) -> None:
@@ -208,4 +214,5 @@ def _job(row: Any, tasks: tuple[Task, ...]) -> Job:
         result=decode(JobResult, row[13]) if row[13] else None,
         trials=row[14],
         group=row[15],
+        recalled=row[16],
     )

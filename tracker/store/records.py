@@ -204,6 +204,7 @@ class RecordTable:
             trace,
             encode(m.before) if m.before else None,
             encode(m.after) if m.after else None,
+            record.copied_from or None,
             *_steps(m.timeline),
         ]
 
@@ -229,7 +230,7 @@ class RecordTable:
             device_class=word(row[6]),
             before=decode(Telemetry, row[21]) if row[21] else None,
             after=decode(Telemetry, row[22]) if row[22] else None,
-            timeline=Timeline(*row[23:]),
+            timeline=Timeline(*row[24:]),
         )
         return Record(
             trial_id=row[0],
@@ -245,6 +246,7 @@ class RecordTable:
             versions=orjson.loads(word(row[13])),
             runner_mode=RunnerMode(word(row[9])) if row[9] else None,
             user=word(row[11]),
+            copied_from=row[23] or "",
         )
 
 
@@ -253,7 +255,7 @@ class _Counts:
 
     def __init__(self) -> None:
         self._tasks: dict[str, list[Any]] = {}
-        self._jobs: dict[str, int] = {}
+        self._jobs: dict[str, tuple[int, int]] = {}
         self._untuned: dict[str, float] = {}
 
     def add(self, record: Record, median_s: float | None) -> None:
@@ -266,10 +268,12 @@ class _Counts:
         task[1] += record.measurement.outcome is not Outcome.OK
         if median_s is not None and (task[2] is None or median_s < task[2]):
             task[2] = median_s
-        self._jobs[record.job_id] = self._jobs.get(record.job_id, 0) + 1
+        trials, recalled = self._jobs.get(record.job_id, (0, 0))
+        self._jobs[record.job_id] = (trials + 1, recalled + bool(record.copied_from))
 
     def write(self, db: Database) -> None:
         for some in parts([(task, *counts) for task, counts in self._tasks.items()]):
             db.conn.execute(_COUNT_TASKS.format(places(some)), flat(some))
         db.conn.executemany("UPDATE tasks SET untuned_s = ? WHERE id = ?", [(s, t) for t, s in self._untuned.items()])
-        db.conn.executemany("UPDATE jobs SET trials = trials + ? WHERE id = ?", [(n, j) for j, n in self._jobs.items()])
+        counted = [(*counts, job) for job, counts in self._jobs.items()]
+        db.conn.executemany("UPDATE jobs SET trials = trials + ?, recalled = recalled + ? WHERE id = ?", counted)

@@ -13,7 +13,7 @@ __all__ = ["VERSION", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 5
+VERSION = 6
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -46,6 +46,12 @@ def m004_desks(db: Database) -> None:
 def m005_groups(db: Database) -> None:
     db.execute("ALTER TABLE jobs ADD COLUMN group_id TEXT NOT NULL DEFAULT ''")
     db.execute("CREATE INDEX jobs_of_group ON jobs (group_id, number) WHERE group_id <> ''")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m006_searches_and_copies(db: Database) -> None:
+    for statement in _M006:
+        db.execute(statement)
 
 
 def _secs_of_json(text: str) -> bytes:
@@ -142,4 +148,20 @@ _M003 = (
     "CREATE INDEX records_best ON records (workload, device_class, median_s, target)",
     "CREATE INDEX records_of_job ON records (job)",
     "CREATE INDEX records_of_class ON records (device_class)",
+)
+
+_M006 = (
+    # The trial whose record answered this one; NULL where it was measured.
+    "ALTER TABLE records ADD COLUMN copied_from TEXT",
+    "ALTER TABLE jobs ADD COLUMN recalled INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX jobs_of_model ON jobs (model_digest)",
+    # See domain.SearchStep, whose JSON a step is.
+    """CREATE TABLE searches (
+        job INTEGER NOT NULL REFERENCES jobs (number), number INTEGER NOT NULL, step TEXT NOT NULL,
+        PRIMARY KEY (job, number)) WITHOUT ROWID""",
+    # Copies are no further measurements: the choice of the best leaves them out, by the index alone as before.
+    "DROP INDEX records_best",
+    "CREATE INDEX records_best ON records (workload, device_class, median_s, target, copied_from)",
+    "CREATE INDEX records_of_trace ON records (trace) WHERE trace IS NOT NULL",
+    "CREATE INDEX records_untuned ON records (workload, device_class) WHERE trace IS NULL",
 )

@@ -22,6 +22,7 @@ from tracker.store import schema
 from tracker.store.encoding import decode, encode
 from tracker.store.jobs import JobTables
 from tracker.store.records import RecordTable
+from tracker.store.searches import SearchTable
 from tracker.store.together import STATEMENTS
 from tracker.store.traces import Traces, Words
 
@@ -36,7 +37,7 @@ _LOG_PAGES = 8192
 _CACHE_KIB = 32 << 10
 
 
-class SqliteStore(JobTables, RecordTable):
+class SqliteStore(JobTables, RecordTable, SearchTable):
     """See tracker.store.base.Store. Raises StoreTooNew, StateFolderUnusable or StoreFull when it cannot be opened."""
 
     def __init__(self, path: Path | str) -> None:

@@ -20,7 +20,7 @@ import tvm
 import tvm_ffi
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.client.errors import TrackerFull
+from tracker.client.errors import BadInput, TrackerFull
 from tracker.client.farm_client import ConnectionLost, FarmClient, open_channel
 from tracker.domain import (
     Argument,
@@ -29,12 +29,15 @@ from tracker.domain import (
     Job,
     JobKind,
     JobResult,
+    Measurement,
     OpenMeasure,
-    Outcome,
     PackageFile,
+    RecallCandidate,
+    RecallRequest,
     Record,
     RecordFilter,
     RunnerMode,
+    SearchStep,
     TaskPlan,
     TimingPlan,
 )
@@ -44,17 +47,19 @@ from tracker.tuning.compiler_target import compiler_target
 from tracker.tuning.engines.ansor import AnsorEngine, Experience
 from tracker.tuning.engines.base import Known
 from tracker.tuning.engines.space import apply_trace
-from tracker.tuning.errors import InputError
+from tracker.tuning.errors import InputError, SessionOver
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
-from tracker.tuning.loop import Budget, TaskState, TuningLoop, median
+from tracker.tuning.loop import HOPELESS, Budget, TuningLoop
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Progress
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
 from tracker.tuning.result import job_result, latency_of
+from tracker.tuning.resumption import take_up
+from tracker.tuning.task_state import TaskState
 from tracker.tuning.transfer import PER_CLASS, known_elsewhere
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
@@ -196,19 +201,10 @@ class Session:
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
-        by_id = {state.id: state for state in states}
-        for record in self._patiently(lambda: list(self._client.records(RecordFilter(job_id=self._job.id)))):
-            state = by_id.get(record.task_id)
-            if state is None:
-                continue
-            run_secs = record.measurement.run_secs if record.measurement.outcome is Outcome.OK else ()
-            if record.engine == "untuned":
-                state.untuned_done = True
-                state.untuned_s = median(run_secs) if run_secs else 0.0
-            else:
-                state.count(run_secs)
-                if record.trace:
-                    state.replays.append((record.trace, run_secs))
+        job_id = self._job.id
+        records = self._patiently(lambda: list(self._client.records(RecordFilter(job_id=job_id))))
+        past = self._patiently(lambda: list(self._client.searches(job_id)))
+        self._script = take_up(states, job_id, records, past)
 
     # -- tuning
 
@@ -234,9 +230,22 @@ class Session:
             versions=self._versions,
             tuned_for_s=self._tuned_for_s,
             on_progress=self._report,
+            recall=self._recall,
+            script=self._script if self._job.spec.kind is JobKind.TUNE else None,
         )
         loop.run()
         self._tuned_for_s = loop.tuned_for_s
+
+    def _recall(
+        self, plan: TimingPlan, candidates: Sequence[RecallCandidate], step: SearchStep | None
+    ) -> list[Measurement]:
+        """What the log has of ``candidates``; the tracker keeps ``step`` with the job."""
+        request = RecallRequest(self._job.id, "", plan, tuple(candidates), HOPELESS, step)
+        try:
+            return self._patiently(lambda: self._client.recall(request))
+        except BadInput as error:
+            # It was cancelled, or another worker ended it.
+            raise SessionOver(error.message) from error
 
     def _best_records(self, tasks: Sequence[TaskState]) -> dict[str, list[Record]]:
         keys = sorted({task.workload for task in tasks})

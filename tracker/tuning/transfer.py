@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from tracker.domain import Record
 from tracker.tuning.engines.base import Known
 
-__all__ = ["PER_CLASS", "known_elsewhere"]
+__all__ = ["PER_CLASS", "known_elsewhere", "known_of"]
 
 #: Records of one class that are asked for, the fastest.
 PER_CLASS = 64
@@ -43,14 +43,21 @@ def known_elsewhere(records: Sequence[Record], target: str) -> list[Known]:
 
     known = []
     for number, device_class in enumerate(sorted(by_class, key=nearness)[:_CLASSES]):
-        timed = [(statistics.median(r.measurement.run_secs), r.trace) for r in by_class[device_class]]
-        timed.sort(key=lambda one: one[0])
-        chosen = [*timed[:_FASTEST], *([] if number else _spread(timed[_FASTEST:]))]
-        known += [Known(device_class, trace, seconds) for seconds, trace in chosen]
+        timed = sorted(known_of(by_class[device_class]), key=lambda one: one.seconds)
+        known += [*timed[:_FASTEST], *([] if number else _spread(timed[_FASTEST:]))]
     return known
 
 
-def _spread(timed: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+def known_of(records: Sequence[Record]) -> list[Known]:
+    """What each of ``records`` says to a search."""
+    return [
+        Known(r.measurement.device_class, r.trace, statistics.median(r.measurement.run_secs), r.trial_id)
+        for r in records
+        if r.measurement.run_secs
+    ]
+
+
+def _spread(timed: Sequence[Known]) -> list[Known]:
     """Some of ``timed`` at even distances."""
     step = max(1.0, len(timed) / _SPREAD)
     return [timed[int(number * step)] for number in range(min(_SPREAD, len(timed)))]

@@ -110,6 +110,9 @@ class ControlServicer(StreamServicer):
     async def CancelJob(self, request: control_pb2.CancelJobRequest, context: Any) -> job_pb2.Job:
         return _job(await self._jobs.cancel(request.id))
 
+    async def ResumeJob(self, request: control_pb2.ResumeJobRequest, context: Any) -> job_pb2.Job:
+        return _job(await self._jobs.resume(request.id, request.trials, request.budget_s))
+
     async def GetJobTimeline(self, request: control_pb2.GetJobRequest, context: Any) -> job_pb2.JobTimeline:
         job = await self._jobs.get(request.id)
         return to_message(job_pb2.JobTimeline, await self._records.timeline(job.id))

@@ -26,7 +26,7 @@ from protos.farm.v1 import measurement_pb2 as protos_dot_farm_dot_v1_dot_measure
 from protos.farm.v1 import device_pb2 as protos_dot_farm_dot_v1_dot_device__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/farm/v1/record.proto\x12\x07\x66\x61rm.v1\x1a protos/farm/v1/measurement.proto\x1a\x1bprotos/farm/v1/device.proto\"\xfb\x02\n\x06Record\x12\x10\n\x08trial_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x10\n\x08workload\x18\x04 \x01(\t\x12\x15\n\rworkload_name\x18\x05 \x01(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\r\n\x05trace\x18\x08 \x01(\t\x12)\n\x0bmeasurement\x18\t \x01(\x0b\x32\x14.farm.v1.Measurement\x12!\n\x04plan\x18\n \x01(\x0b\x32\x13.farm.v1.TimingPlan\x12/\n\x08versions\x18\x0b \x03(\x0b\x32\x1d.farm.v1.Record.VersionsEntry\x12(\n\x0brunner_mode\x18\x0c \x01(\x0e\x32\x13.farm.v1.RunnerMode\x12\x0c\n\x04user\x18\r \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8a\x02\n\x0cRecordFilter\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08workload\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65vice_class\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12!\n\x07outcome\x18\x07 \x01(\x0e\x32\x10.farm.v1.Outcome\x12\x14\n\x0csince_unix_s\x18\x08 \x01(\x01\x12\x0c\n\x04pool\x18\t \x01(\t\x12\x15\n\rworkload_name\x18\n \x01(\t\x12\r\n\x05limit\x18\x0b \x01(\r\x12\x14\n\x0cnewest_first\x18\x0c \x01(\x08\x12\x0e\n\x06target\x18\r \x01(\t\"D\n\x08Workload\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06module\x18\x03 \x01(\t\x12\r\n\x05\x66lops\x18\x04 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/farm/v1/record.proto\x12\x07\x66\x61rm.v1\x1a protos/farm/v1/measurement.proto\x1a\x1bprotos/farm/v1/device.proto\"\x90\x03\n\x06Record\x12\x10\n\x08trial_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x10\n\x08workload\x18\x04 \x01(\t\x12\x15\n\rworkload_name\x18\x05 \x01(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\r\n\x05trace\x18\x08 \x01(\t\x12)\n\x0bmeasurement\x18\t \x01(\x0b\x32\x14.farm.v1.Measurement\x12!\n\x04plan\x18\n \x01(\x0b\x32\x13.farm.v1.TimingPlan\x12/\n\x08versions\x18\x0b \x03(\x0b\x32\x1d.farm.v1.Record.VersionsEntry\x12(\n\x0brunner_mode\x18\x0c \x01(\x0e\x32\x13.farm.v1.RunnerMode\x12\x0c\n\x04user\x18\r \x01(\t\x12\x13\n\x0b\x63opied_from\x18\x0e \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8a\x02\n\x0cRecordFilter\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x10\n\x08workload\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65vice_class\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x05 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x06 \x01(\t\x12!\n\x07outcome\x18\x07 \x01(\x0e\x32\x10.farm.v1.Outcome\x12\x14\n\x0csince_unix_s\x18\x08 \x01(\x01\x12\x0c\n\x04pool\x18\t \x01(\t\x12\x15\n\rworkload_name\x18\n \x01(\t\x12\r\n\x05limit\x18\x0b \x01(\r\x12\x14\n\x0cnewest_first\x18\x0c \x01(\x08\x12\x0e\n\x06target\x18\r \x01(\t\"D\n\x08Workload\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06module\x18\x03 \x01(\t\x12\r\n\x05\x66lops\x18\x04 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,11 +36,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORD_VERSIONSENTRY']._loaded_options = None
   _globals['_RECORD_VERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_RECORD']._serialized_start=104
-  _globals['_RECORD']._serialized_end=483
-  _globals['_RECORD_VERSIONSENTRY']._serialized_start=436
-  _globals['_RECORD_VERSIONSENTRY']._serialized_end=483
-  _globals['_RECORDFILTER']._serialized_start=486
-  _globals['_RECORDFILTER']._serialized_end=752
-  _globals['_WORKLOAD']._serialized_start=754
-  _globals['_WORKLOAD']._serialized_end=822
+  _globals['_RECORD']._serialized_end=504
+  _globals['_RECORD_VERSIONSENTRY']._serialized_start=457
+  _globals['_RECORD_VERSIONSENTRY']._serialized_end=504
+  _globals['_RECORDFILTER']._serialized_start=507
+  _globals['_RECORDFILTER']._serialized_end=773
+  _globals['_WORKLOAD']._serialized_start=775
+  _globals['_WORKLOAD']._serialized_end=843
 # @@protoc_insertion_point(module_scope)

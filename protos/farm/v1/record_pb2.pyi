@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Record(_message.Message):
-    __slots__ = ("trial_id", "job_id", "task_id", "workload", "workload_name", "target", "engine", "trace", "measurement", "plan", "versions", "runner_mode", "user")
+    __slots__ = ("trial_id", "job_id", "task_id", "workload", "workload_name", "target", "engine", "trace", "measurement", "plan", "versions", "runner_mode", "user", "copied_from")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class Record(_message.Message):
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     RUNNER_MODE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FROM_FIELD_NUMBER: _ClassVar[int]
     trial_id: str
     job_id: str
     task_id: str
@@ -43,7 +44,8 @@ class Record(_message.Message):
     versions: _containers.ScalarMap[str, str]
     runner_mode: _device_pb2.RunnerMode
     user: str
-    def __init__(self, trial_id: _Optional[str] = ..., job_id: _Optional[str] = ..., task_id: _Optional[str] = ..., workload: _Optional[str] = ..., workload_name: _Optional[str] = ..., target: _Optional[str] = ..., engine: _Optional[str] = ..., trace: _Optional[str] = ..., measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., versions: _Optional[_Mapping[str, str]] = ..., runner_mode: _Optional[_Union[_device_pb2.RunnerMode, str]] = ..., user: _Optional[str] = ...) -> None: ...
+    copied_from: str
+    def __init__(self, trial_id: _Optional[str] = ..., job_id: _Optional[str] = ..., task_id: _Optional[str] = ..., workload: _Optional[str] = ..., workload_name: _Optional[str] = ..., target: _Optional[str] = ..., engine: _Optional[str] = ..., trace: _Optional[str] = ..., measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., versions: _Optional[_Mapping[str, str]] = ..., runner_mode: _Optional[_Union[_device_pb2.RunnerMode, str]] = ..., user: _Optional[str] = ..., copied_from: _Optional[str] = ...) -> None: ...
 
 class RecordFilter(_message.Message):
     __slots__ = ("job_id", "task_id", "workload", "device_class", "device", "engine", "outcome", "since_unix_s", "pool", "workload_name", "limit", "newest_first", "target")

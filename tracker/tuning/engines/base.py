@@ -37,15 +37,23 @@ class Learned:
 
 @dataclass(frozen=True)
 class Known:
-    """A schedule that ran in ``seconds`` a call on boards of class ``origin``: comparable within that class alone."""
+    """A schedule that ran in ``seconds`` a call on boards of class ``origin``: comparable within that class alone.
+
+    ``trial_id``: of the record that says so.
+    """
 
     origin: str
     trace: str = field(repr=False)
     seconds: float
+    trial_id: str = ""
 
 
 class Engine(Protocol):
-    """One task's search, driven from outside as ask and tell. Used by one thread at a time."""
+    """One task's search, driven from outside as ask and tell. Used by one thread at a time.
+
+    What it proposes follows from its seed and the calls before, of all engines that share their experience: a job
+    goes on where it ended by making the same calls again.
+    """
 
     def propose(self, count: int) -> list[Candidate]:
         """Up to ``count`` candidates never proposed before; none when the space is exhausted."""
