@@ -86,6 +86,29 @@ def test_the_same_seed_proposes_the_same(module):
     assert [c.key for c in ansor(module, 5).propose(6)] == [c.key for c in ansor(module, 5).propose(6)]
 
 
+def test_equal_calls_give_equal_proposals():
+    """What resuming a job relies on: also with a trained cost model, relatives, and lessons in parts."""
+
+    def searched() -> list[str]:
+        experience, traces = Experience(1, 3), []
+        engines = [AnsorEngine(workload(name), TARGET, name, experience, seed=3) for name in ("matmul", "conv2d")]
+        known = traces_of(workload("matmul"), 10)
+        engines[0].begin_with([Known("other", trace, 1e-3 * (n + 1)) for n, trace in enumerate(known)])
+        late = []
+        for _ in range(4):
+            for engine in engines:
+                candidates = engine.propose(6)
+                traces += [candidate.trace for candidate in candidates]
+                results = [Learned(c, (1e-6 * (1 + int(c.key, 16) % 977),), 0.01 * n) for n, c in enumerate(candidates)]
+                engine.report(late + results[:4])
+                late = results[4:] if engine is engines[0] else []
+        return traces
+
+    once = searched()
+    assert len(once) == len(set(once)) == 48
+    assert searched() == once
+
+
 def traces_of(module: tvm.ir.IRModule, count: int) -> list[str]:
     return [candidate.trace for candidate in ansor(module, 7).propose(count)]
 

@@ -44,6 +44,9 @@ _target = click.option(
     help='Instead of what is derived for the board: {"mcpu": "cortex-a76"} changes that field, null leaves one out; '
     "`farm devices show` prints the whole.",
 )
+_fresh = click.option(
+    "--fresh", is_flag=True, help="Measure also what the log has measured on this class of device before."
+)
 _output = click.option(
     "-o",
     "--output",
@@ -72,6 +75,7 @@ _json = click.option(
 @_shape
 @_seed
 @_target
+@_fresh
 @priority_option
 @_output
 @_force
@@ -88,6 +92,7 @@ def tune(
     shapes: tuple[Shape, ...],
     seed: int,
     target: str,
+    fresh: bool,
     priority: int,
     output: Path | None,
     force: bool,
@@ -131,6 +136,7 @@ def tune(
         priority=priority,
         device_class=device_class,
         target=target,
+        fresh=fresh,
     )
     run(connection, model, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
 

@@ -41,8 +41,8 @@ _ALIKE = """SELECT r.number, r.job, r.task FROM records r JOIN records k ON k.tr
 _REFUTE = "UPDATE records SET outcome = ?, detail = ?, cut_short = 0, median_s = NULL, run_secs = ? WHERE number = ?"
 _COUNT_REFUTED = """UPDATE tasks SET failed = failed + ?, best_s = coalesce(
     (SELECT min(median_s) FROM records WHERE job = ? AND task = ? AND engine IS NOT ?), 0) WHERE id = ?"""
-_TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, {", ".join(STEPS)} FROM records
-    WHERE job = (SELECT number FROM jobs WHERE id = ?) AND number > ? ORDER BY number LIMIT ?"""
+_TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, copied_from IS NOT NULL, {", ".join(STEPS)}
+    FROM records WHERE job = (SELECT number FROM jobs WHERE id = ?) AND number > ? ORDER BY number LIMIT ?"""
 _plan_text = functools.lru_cache(100)(encode)
 _steps = operator.attrgetter(*STEPS)
 _MEDIAN = COLUMNS.index("median_s")
@@ -151,7 +151,9 @@ class RecordTable:
         rows = self._db.conn.execute(_TIMES, [job_id, after, limit]).fetchall()
         word = self._words.word
         times = [
-            TrialTimes(Timeline(*row[5:]), Outcome(row[1]), word(row[2]) != "untuned", bool(row[3]), word(row[4]))
+            TrialTimes(
+                Timeline(*row[6:]), Outcome(row[1]), word(row[2]) != "untuned", bool(row[3]), word(row[4]), bool(row[5])
+            )
             for row in rows
         ]
         return times, rows[-1][0] if len(rows) == limit else 0

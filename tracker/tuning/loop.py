@@ -253,6 +253,8 @@ class TuningLoop:
         elif isinstance(event, Retraced):
             self._searching = self._retracing = False
             self._reserve.extend((proposal, 0.0) for proposal in event.unmeasured)
+            self._build_reserve()
+            self._build_untuned()
         elif isinstance(event, Built):
             self._built(event)
         elif isinstance(event, Measurement):

@@ -181,9 +181,11 @@ class Search:
         taught: tuple[str, ...] = ()
         try:
             if task.engine is None:
+                engine = self._begun(task)
                 known = task.known_elsewhere() if past is None else known_of(past.taught)
                 taught = tuple(each.trial_id for each in known)
-                task.engine = self._engine(task, known)
+                self._teach(task, engine, known)
+                task.engine = engine
             return task.engine.propose(count), taught
         except Exception as error:
             # One operator that MetaSchedule cannot search must not cost the job its other tasks.
@@ -191,18 +193,19 @@ class Search:
             task.fault = f"{type(error).__name__}: {str(error).strip()[-300:]}"
             return [], taught
 
-    def _engine(self, task: TaskState, known: Sequence[Known]) -> Engine:
+    def _begun(self, task: TaskState) -> Engine:
         engine = task.new_engine()
         for trace, run_secs in task.replays:
             if not engine.replay(trace, run_secs):
                 log.warning("%s: a record's trace does not apply any more and is not learned from", task.name)
         task.replays.clear()
-        if known:
-            applied = engine.begin_with(known)
-            task.taught_by = frozenset(each.origin for each in applied)
-            if misfits := len(known) - len(applied):
-                log.warning("%s: %d of %d traces of other classes do not apply here", task.name, misfits, len(known))
         return engine
+
+    def _teach(self, task: TaskState, engine: Engine, known: Sequence[Known]) -> None:
+        applied = engine.begin_with(known) if known else []
+        task.taught_by = frozenset(each.origin for each in applied)
+        if misfits := len(known) - len(applied):
+            log.warning("%s: %d of %d traces of other classes do not apply here", task.name, misfits, len(known))
 
     def _everything(self) -> list[Lesson]:
         """All that was answered, task by task."""

@@ -192,12 +192,12 @@ class Session:
         )
 
     def _known_elsewhere(self, workload: str) -> list[Known]:
-        """Asked of the tracker when the task is searched for the first time, for other classes measure meanwhile."""
-        mine = self._job.device_class
-        records = self._patiently(
-            lambda: self._client.best_records([workload], apart_from=mine, per_workload=PER_CLASS)
-        )
-        return known_elsewhere(records, self._job.target)
+        """Asked of the tracker when the task is first searched, for others measure meanwhile."""
+        job, ask = self._job, partial(self._client.best_records, [workload], per_workload=PER_CLASS)
+        here = self._patiently(lambda: ask(device_class=job.device_class, target=job.target))
+        elsewhere = self._patiently(lambda: ask(apart_from=job.device_class))
+        known = [record for record in here if record.job_id != job.id] + elsewhere
+        return known_elsewhere(known, job.target, job.device_class)
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
@@ -317,7 +317,7 @@ class Session:
             latency=latency_of(verdict, kernels),
         )
         package = [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
-        taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]
+        taught = list(filter(None, (winner.task.taught_by - {self._job.device_class} for winner in winners)))
         result = job_result(winners, verdict, package, kernels)
         return replace(result, taught_by=tuple(sorted(frozenset().union(*taught))), taught_tasks=len(taught))
 

@@ -1,4 +1,6 @@
-"""What other classes of device teach about a workload: which of their records a search begins with.
+"""What earlier records teach about a workload: which of them a search begins with.
+
+Those that other jobs made on the same class of device say what is fast here, and are answered from the log.
 
 The records of another machine tell which schedules are fast there and how the others compare. Where
 the workload is the same and the kind of target too, much of that holds here: the best are measured
@@ -25,10 +27,12 @@ _FASTEST, _SPREAD = 8, 8
 _CLASSES = 3
 
 
-def known_elsewhere(records: Sequence[Record], target: str) -> list[Known]:
-    """What a search for ``target`` (JSON) begins with of ``records``, which other classes made of its workload.
+def known_elsewhere(records: Sequence[Record], target: str, device_class: str = "") -> list[Known]:
+    """What a search for ``target`` (JSON) on ``device_class`` begins with of ``records``, which others made of its
+    workload.
 
-    Of the nearest classes: those with the same CPU, then with the same instruction set, then with most records.
+    Of the nearest classes: its own, those with the same CPU, then with the same instruction set, then with most
+    records.
     """
     here = _options(target)
     by_class: dict[str, list[Record]] = {}
@@ -36,14 +40,14 @@ def known_elsewhere(records: Sequence[Record], target: str) -> list[Known]:
         if record.trace and record.measurement.run_secs and _options(record.target).get("kind") == here.get("kind"):
             by_class.setdefault(record.measurement.device_class, []).append(record)
 
-    def nearness(device_class: str) -> tuple[bool, bool, int, str]:
-        there = _options(by_class[device_class][0].target)
+    def nearness(origin: str) -> tuple[bool, bool, bool, int, str]:
+        there = _options(by_class[origin][0].target)
         same_cpu, same_set = (there.get(key) == here.get(key) for key in ("mcpu", "mtriple"))
-        return not same_cpu, not same_set, -len(by_class[device_class]), device_class
+        return origin != device_class, not same_cpu, not same_set, -len(by_class[origin]), origin
 
     known = []
-    for number, device_class in enumerate(sorted(by_class, key=nearness)[:_CLASSES]):
-        timed = sorted(known_of(by_class[device_class]), key=lambda one: one.seconds)
+    for number, origin in enumerate(sorted(by_class, key=nearness)[:_CLASSES]):
+        timed = sorted(known_of(by_class[origin]), key=lambda one: one.seconds)
         known += [*timed[:_FASTEST], *([] if number else _spread(timed[_FASTEST:]))]
     return known
 

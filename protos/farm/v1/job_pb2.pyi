@@ -288,12 +288,13 @@ class OutcomeCount(_message.Message):
     def __init__(self, outcome: _Optional[_Union[_measurement_pb2.Outcome, str]] = ..., trials: _Optional[int] = ...) -> None: ...
 
 class JobTimeline(_message.Message):
-    __slots__ = ("wall_s", "tuning_s", "trials", "baselines", "cut_short", "outcomes", "steps", "devices", "builders", "building_s")
+    __slots__ = ("wall_s", "tuning_s", "trials", "baselines", "cut_short", "recalled", "outcomes", "steps", "devices", "builders", "building_s")
     WALL_S_FIELD_NUMBER: _ClassVar[int]
     TUNING_S_FIELD_NUMBER: _ClassVar[int]
     TRIALS_FIELD_NUMBER: _ClassVar[int]
     BASELINES_FIELD_NUMBER: _ClassVar[int]
     CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
+    RECALLED_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -304,9 +305,10 @@ class JobTimeline(_message.Message):
     trials: int
     baselines: int
     cut_short: int
+    recalled: int
     outcomes: _containers.RepeatedCompositeFieldContainer[OutcomeCount]
     steps: _containers.RepeatedCompositeFieldContainer[StepTime]
     devices: _containers.RepeatedCompositeFieldContainer[DeviceTime]
     builders: int
     building_s: float
-    def __init__(self, wall_s: _Optional[float] = ..., tuning_s: _Optional[float] = ..., trials: _Optional[int] = ..., baselines: _Optional[int] = ..., cut_short: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[StepTime, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceTime, _Mapping]]] = ..., builders: _Optional[int] = ..., building_s: _Optional[float] = ...) -> None: ...
+    def __init__(self, wall_s: _Optional[float] = ..., tuning_s: _Optional[float] = ..., trials: _Optional[int] = ..., baselines: _Optional[int] = ..., cut_short: _Optional[int] = ..., recalled: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[StepTime, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceTime, _Mapping]]] = ..., builders: _Optional[int] = ..., building_s: _Optional[float] = ...) -> None: ...
