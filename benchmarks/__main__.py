@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -55,11 +57,11 @@ def main(names: tuple[str, ...], quick: bool, only_plots: bool) -> None:
     failures: list[str] = []
     interrupted = False
     try:
-        with raised_as_interrupt(signal.SIGTERM, signal.SIGHUP):
+        with raised_as_interrupt(signal.SIGTERM, signal.SIGHUP), _shared(quick) as shared:
             for name in wanted:
                 _console.rule(f"{name}{' (quick)' if quick else ''}")
                 ran.append(name)
-                done += _one(name, quick, results, failures)
+                done += _one(name, quick, shared, results, failures)
     except KeyboardInterrupt:
         interrupted = True
         unfinished = ran.pop()
@@ -72,11 +74,21 @@ def main(names: tuple[str, ...], quick: bool, only_plots: bool) -> None:
     raise SystemExit(130 if interrupted else 1 if failures else 0)
 
 
-def _one(name: str, quick: bool, results: Results, failures: list[str]) -> list[Result]:
+@contextmanager
+def _shared(quick: bool) -> Iterator[Path | None]:
+    """A quick run's folder for what its benchmarks have in common; a full one measures everything for itself."""
+    if not quick:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="tvm-farm-bench-") as folder:
+        yield Path(folder)
+
+
+def _one(name: str, quick: bool, shared: Path | None, results: Results, failures: list[str]) -> list[Result]:
     """Run one benchmark; a broken one is one more of ``failures``."""
     try:
         limit_s = QUICK_LIMIT_S if quick else getattr(load(name), "LIMIT_S", LIMIT_S)
-        answer = run_apart(name, quick=quick, limit_s=limit_s)
+        answer = run_apart(name, quick=quick, limit_s=limit_s, shared=shared)
     except BenchmarkFailed as error:
         failures.append(str(error))
     except ImportError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +12,8 @@ from tvm.s_tir import meta_schedule as ms
 
 from benchmarks.curves import Trial, latency_curve
 from benchmarks.farm import Farm
-from benchmarks.machine import host_target, threads
+from benchmarks.machine import host_target
 from benchmarks.model_timing import TimedModel
-from benchmarks.stock import StockFarm, StockProcess
 from benchmarks.stock_database import applied, read_trials
 from benchmarks.stock_tuning import PROFILE, StockOrder, load_stock_model, measured_at
 from protos.measurement import Argument, Artifact, Limits, Measurement, MeasureRequest, Program, ProgramKind
@@ -28,12 +26,12 @@ __all__ = ["StockSide"]
 
 
 class StockSide:
-    """``tune_relax`` on ``model``, its trials, and the model as it stood at any time."""
+    """What ``tune_relax`` made of ``model``, its trials, and the model as it stood at any time."""
 
     def __init__(self, model: Path, folder: Path) -> None:
         self._model = model
         self._folder = folder
-        self._work_dir = folder / "stock-tuning"
+        self._work_dir = folder
         self._weights: dict[str, int] = {}
         self._untuned_s: dict[str, float] = {}
         self._trials: list[Trial] = []
@@ -64,13 +62,9 @@ class StockSide:
                     raise RuntimeError(f"an untuned task could not be measured: {answer.outcome} {answer.detail}")
                 self._untuned_s[answer.trial_id] = median(answer.run_secs)
 
-    def tune(self, trials: int) -> None:
-        """``tune_relax`` with ``max_trials_global=trials``, to its end. Raises RuntimeError when it fails."""
-        with StockFarm(self._folder / "stock", threads=threads()) as stock:
-            order = StockOrder(str(self._model), host_target(), stock.port, str(self._work_dir), trials)
-            with StockProcess(order.arguments(), self._folder / "stock.log", threads()) as process:
-                while not process.ended():
-                    time.sleep(0.1)
+    def take(self, order: StockOrder) -> None:
+        """What came of ``tune_relax`` on the model."""
+        self._work_dir = order.folder
         begun_s = order.stamp("begun") or 0.0
         measured = [(at_s - begun_s, seconds) for at_s, seconds in measured_at(order.folder)]
         self._trials = read_trials(order.folder, measured)

@@ -22,7 +22,8 @@ class Bench:
     """One run of one benchmark, in a process of its own.
 
     ``quick`` asks for a size that shows that it works, not for numbers to publish. ``folder`` is
-    empty, its own, and thrown away afterwards. What is put in ``series`` is kept as JSON for the plot.
+    empty, its own, and thrown away afterwards; ``shared`` is the same folder for all benchmarks of a quick
+    run. What is put in ``series`` is kept as JSON for the plot.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Bench:
     metrics: Sequence[Metric]
     machine: str
     date: str
+    shared: Path | None = None
     series: dict[str, Any] = field(default_factory=dict)
     console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
 

@@ -105,7 +105,7 @@ def run(bench: Bench) -> list[Result]:
 
 def _runs(quick: bool) -> list[tuple[int, int]]:
     if quick:
-        return [(4, 100), (64, 100), (16, 10)]
+        return [(64, 100), (16, 10)]
     return [*((n, 100) for n in _SIZES), *((n, 10) for n in _SHORT_SIZES)]
 
 

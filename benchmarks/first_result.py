@@ -8,6 +8,7 @@
   importing TVM is part of what a person waits for.
 
 Nothing of the model is known on either side: the farm's store and the database are new. Both are then stopped.
+A quick run takes a model of one MatMul, and of stock TVM the tuning that its other benchmarks took.
 """
 
 from __future__ import annotations
@@ -35,17 +36,22 @@ _LIMIT_S = 200.0
 
 
 def run(bench: Bench) -> list[Result]:
-    model = bench.folder / "squeezenet.onnx"
-    # Not in this process: numpy and onnx are nothing that the farm's command would have loaded.
-    light = [sys.executable, "-m", "tracker.tuning.models.light", "light_squeezenet", str(model)]
-    subprocess.run(light, check=True, cwd=Path(__file__).parents[1])
+    model = bench.folder / "model.onnx"
+    if bench.quick:
+        from benchmarks.matmul import onnx_matmul
+
+        onnx_matmul(model, weight=True)
+    else:
+        # Not in this process: numpy and onnx are nothing that the farm's command would have loaded.
+        light = [sys.executable, "-m", "tracker.tuning.models.light", "light_squeezenet", str(model)]
+        subprocess.run(light, check=True, cwd=Path(__file__).parents[1])
     with Farm(bench.folder, workers=1) as farm:
         with bench.step("a tuning worker loads TVM"):
             farm.workers_ready()
         with bench.step("farm tune"):
             farm_s = first_on_farm(farm, model)
     with bench.step("tune_relax"):
-        stock_s = first_on_stock(bench.folder, model, 8 if bench.quick else 64)
+        stock_s = first_on_stock_once(bench, model) if bench.quick else first_on_stock(bench.folder, model)
     return [bench.result(FIRST, farm=farm_s, stock=stock_s)]
 
 
@@ -81,13 +87,21 @@ def first_on_farm(farm: Farm, model: Path) -> float:
                 farm.client.cancel(job.id)
 
 
-def first_on_stock(folder: Path, model: Path, trials: int) -> float:
-    """``trials``: how many are asked for; a round of 64 at most is built before the first of it is measured."""
+def first_on_stock_once(bench: Bench, model: Path) -> float:
+    """The same of the one tuning that the benchmarks of a quick run share."""
+    from benchmarks.stock_runs import run_stock_once
+    from benchmarks.stock_tuning import measured_at
+
+    order = run_stock_once(bench, model)
+    return measured_at(order.folder)[0][0] - (order.stamp("started") or 0.0)
+
+
+def first_on_stock(folder: Path, model: Path) -> float:
     from benchmarks.stock import StockFarm, StockProcess
     from benchmarks.stock_tuning import StockOrder, measured_at
 
     with StockFarm(folder / "stock", threads=threads()) as stock:
-        order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), trials)
+        order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), 64)
         arguments = order.arguments()
         begun_s = time.time()
         with StockProcess(arguments, folder / "stock.log", threads()) as process:

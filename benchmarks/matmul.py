@@ -8,8 +8,9 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import tvm
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from tvm import te
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
@@ -48,12 +49,20 @@ def matmul(size: int = SIZE) -> tvm.ir.IRModule:
     return tvm.IRModule({"main": te.create_prim_func([a, b, c])})
 
 
-def onnx_matmul(path: Path, size: int = SIZE) -> None:
-    """Write the same product as a model of one node, both operands inputs."""
+def onnx_matmul(path: Path, size: int = SIZE, *, weight: bool = False) -> None:
+    """Write the same product as a model of one node, both operands inputs, or the second a weight (seeded)."""
     shape = [size, size]
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("a", "b")]
+    # Sums near 1: what differs by rounding is then below any tolerance.
+    values = np.random.default_rng(0).random((size, size), dtype=np.float32) / size
     output = helper.make_tensor_value_info("c", TensorProto.FLOAT, shape)
-    graph = helper.make_graph([helper.make_node("MatMul", ["a", "b"], ["c"])], "matmul", inputs, [output])
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["a", "b"], ["c"])],
+        "matmul",
+        inputs[:1] if weight else inputs,
+        [output],
+        [numpy_helper.from_array(values, "b")] if weight else [],
+    )
     opset = [helper.make_opsetid("", 17)]
     path.write_bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
 

@@ -1,6 +1,7 @@
-"""One benchmark in this process: ``python -m benchmarks.one NAME FOLDER full|quick``.
+"""One benchmark in this process: ``python -m benchmarks.one NAME FOLDER full|quick [SHARED]``.
 
-Writes FOLDER/answer.json: its results and its series. For ``benchmarks.__main__``, which starts it.
+Writes FOLDER/answer.json: its results and its series. For ``benchmarks.__main__``, which starts it. SHARED: a folder
+for what the benchmarks of one run have in common.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tracker.cli.signals import raised_as_interrupt
 __all__: list[str] = []
 
 
-def main(name: str, folder: Path, size: str) -> None:
+def main(name: str, folder: Path, size: str, shared: Path | None) -> None:
     benchmark = load(name)
     work = folder / "work"
     work.mkdir()
@@ -31,6 +32,7 @@ def main(name: str, folder: Path, size: str) -> None:
         metrics=benchmark.METRICS,
         machine=describe_machine(),
         date=time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
+        shared=shared,
     )
     results = benchmark.run(bench)
     missing = {metric.name for metric in benchmark.METRICS} - {result.metric for result in results}
@@ -43,6 +45,6 @@ def main(name: str, folder: Path, size: str) -> None:
 if __name__ == "__main__":
     try:
         with raised_as_interrupt(signal.SIGTERM):
-            main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+            main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]) if sys.argv[4:] else None)
     except KeyboardInterrupt:
         sys.exit(130)

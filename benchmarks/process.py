@@ -42,14 +42,19 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def run_apart(name: str, *, quick: bool, limit_s: float, command: Sequence[str] | None = None) -> Answer:
+def run_apart(
+    name: str, *, quick: bool, limit_s: float, shared: Path | None = None, command: Sequence[str] | None = None
+) -> Answer:
     """Run a benchmark in a session of its own and a throw-away folder.
 
     Raises BenchmarkFailed when it fails or takes longer than ``limit_s``. Whatever way it ends, also by
-    KeyboardInterrupt here, nothing that it started runs on. ``command`` stands in for the benchmark in tests.
+    KeyboardInterrupt here, nothing that it started runs on. ``shared``: see ``benchmarks.one``. ``command`` stands in
+    for the benchmark in tests.
     """
     with tempfile.TemporaryDirectory(prefix=f"tvm-farm-bench-{name}-") as folder:
         start = command or [sys.executable, "-m", "benchmarks.one", name, folder, "quick" if quick else "full"]
+        if shared is not None:
+            start = [*start, str(shared)]
         process = subprocess.Popen(start, stdin=subprocess.DEVNULL, start_new_session=True, cwd=_ROOT)
         try:
             code = process.wait(timeout=limit_s)

@@ -5,11 +5,11 @@ else is the default of ``tune_tir`` and ``tune_relax`` in TVM 0.27: rounds of 64
 one worker a physical core, XGBoost cost model, evolutionary search with a population of 512, gradient task
 scheduler, JSON database, and for the runner EvaluatorConfig(number=3, repeat=1, min_repeat_ms=100).
 
-In the working folder ``begun.txt`` holds the Unix time at which TVM was loaded and the work began, ``ended.txt``
-that of its end, ``profile.json`` what MetaSchedule's own profiler counted, in seconds, and ``measured.txt`` a line
-for each measured candidate: the Unix time and its seconds a call. The last is all that is added to the defaults: the
-database alone would not do, since stock TVM writes a task's trials into it when it comes back to that task, which it
-does for the first time after every task has had a round.
+In the working folder ``started.txt`` holds the Unix time at which the process began, ``begun.txt`` that at which TVM
+was loaded and the work began, ``ended.txt`` that of its end, ``profile.json`` what MetaSchedule's own profiler counted,
+in seconds, and ``measured.txt`` a line for each measured candidate: the Unix time and its seconds a call. The last is
+all that is added to the defaults: the database alone would not do, since stock TVM writes a task's trials into it when
+it comes back to that task, which it does for the first time after every task has had a round.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 __all__ = ["DATABASE", "PROFILE", "StockOrder", "load_stock_model", "measured_at"]
 
 DATABASE = "database_tuning_record.json"
 PROFILE = "profile.json"
 MEASURED = "measured.txt"
+_ORDER = "order.json"
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,14 @@ class StockOrder:
         """Write the order into its folder; returns how to run it."""
         folder = Path(self.work_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "order.json"
+        path = folder / _ORDER
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
         return ["-m", "benchmarks.stock_tuning", str(path)]
+
+    @classmethod
+    def read(cls, folder: Path) -> StockOrder:
+        """The order that was written into ``folder``."""
+        return cls(**json.loads((folder / _ORDER).read_text(encoding="utf-8")))
 
     @property
     def folder(self) -> Path:
@@ -63,7 +71,7 @@ class StockOrder:
         return (self.folder / DATABASE).read_bytes().count(b"\n")
 
     def stamp(self, name: str) -> float | None:
-        """Unix seconds of ``begun`` or ``ended``; None where it is not that far."""
+        """Unix seconds of ``started``, ``begun`` or ``ended``; None where it is not that far."""
         path = Path(self.work_dir, f"{name}.txt")
         return float(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -109,7 +117,8 @@ def main(order: StockOrder) -> None:
     from benchmarks.stock import KEY
 
     folder = Path(order.work_dir)
-    _stamp(folder, "begun")
+    _stamp(folder, "started", psutil.Process().create_time())
+    _stamp(folder, "begun", time.time())
     model, target = Path(order.model), tvm.target.Target(order.target)
     whole = model.suffix == ".onnx"
     module = load_stock_model(model) if whole else tvm.ir.load_json(model.read_text(encoding="utf-8"))
@@ -120,12 +129,12 @@ def main(order: StockOrder) -> None:
             ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, runner=runner)
         else:
             ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, runner=runner)
-    _stamp(folder, "ended")
+    _stamp(folder, "ended", time.time())
     _write(folder / PROFILE, json.dumps({name: float(seconds) for name, seconds in profiler.get().items()}))
 
 
-def _stamp(folder: Path, name: str) -> None:
-    _write(folder / f"{name}.txt", repr(time.time()))
+def _stamp(folder: Path, name: str, unix_s: float) -> None:
+    _write(folder / f"{name}.txt", repr(unix_s))
 
 
 def _write(path: Path, text: str) -> None:

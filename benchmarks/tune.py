@@ -56,13 +56,14 @@ METRICS = (
 
 def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import onnx_matmul, task_module
+    from benchmarks.stock_runs import QUICK_TRIALS
     from protos.measurement import TimingPlan
     from tracker.tuning.building.pool import BuilderPool
     from tracker.tuning.job_process import BUILD_TIMEOUT_S
 
-    trials = 8 if bench.quick else 128
+    trials = QUICK_TRIALS if bench.quick else 128
     model = bench.folder / "matmul.onnx"
-    onnx_matmul(model)
+    onnx_matmul(model, weight=bench.quick)
     module = task_module(model)
     # Before there is a gRPC channel: it forks. Until candidates come, it waits for them.
     pool = BuilderPool(threads(), BUILD_TIMEOUT_S)
@@ -79,7 +80,7 @@ def run(bench: Bench) -> list[Result]:
     finally:
         pool.close()
     with bench.step(f"{trials} trials with stock TVM"):
-        stock = tune_stock(bench.folder, module, trials)
+        stock = tune_stock(bench, model, module, trials)
     for side in (same_plan, own_plan):
         del side["records"]
     bench.series.update(stock=stock, same_plan=same_plan, own_plan=own_plan, builders=builders)
@@ -139,24 +140,22 @@ def build_alone(records: Sequence[Record], module: tvm.ir.IRModule, pool: Builde
     return {"trials": len(modules), "seconds": time.perf_counter() - begun_s}
 
 
-def tune_stock(folder: Path, module: tvm.ir.IRModule, trials: int) -> dict[str, Any]:
-    """``tune_tir`` in a process of its own: its trials and seconds. Raises RuntimeError when it fails."""
+def tune_stock(bench: Bench, model: Path, module: tvm.ir.IRModule, trials: int) -> dict[str, Any]:
+    """``tune_tir`` in a process of its own: its trials and seconds. Raises RuntimeError when it fails.
+
+    In a quick run ``tune_relax`` on the model, which other benchmarks need too.
+    """
     import tvm
 
-    from benchmarks.stock import StockFarm, StockProcess
-    from benchmarks.stock_tuning import StockOrder
+    from benchmarks.stock_runs import run_stock, run_stock_once
 
-    work_dir = folder / "stock-tuning"
-    task = folder / "matmul.json"
-    task.write_text(str(tvm.ir.save_json(module)), encoding="utf-8")
-    with StockFarm(folder / "stock", threads=threads()) as stock:
-        order = StockOrder(str(task), host_target(), stock.port, str(work_dir), trials)
-        with StockProcess(order.arguments(), folder / "stock.log", threads()) as process:
-            while not process.ended():
-                time.sleep(0.05)
-    if order.recorded() != trials:
-        raise RuntimeError(f"stock TVM's database holds {order.recorded()} trials of {trials}")
-    return {"trials": trials, "seconds": order.seconds()}
+    if bench.quick:
+        order = run_stock_once(bench, model)
+    else:
+        task = bench.folder / "matmul.json"
+        task.write_text(str(tvm.ir.save_json(module)), encoding="utf-8")
+        order = run_stock(bench.folder, task, trials)
+    return {"trials": order.recorded(), "seconds": order.seconds()}
 
 
 def plot(figure: Figure, results: Sequence[Result], series: Any) -> None:

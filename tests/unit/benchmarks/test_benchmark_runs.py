@@ -67,7 +67,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def run(answers: dict[str, Answer | Exception], *arguments: str):
         ran = []
 
-        def answer(name: str, *, quick: bool, limit_s: float) -> Answer:
+        def answer(name: str, *, quick: bool, limit_s: float, shared: Path | None) -> Answer:
+            assert shared
+            assert shared.is_dir()
             ran.append(name)
             what = answers[name]
             if isinstance(what, BaseException):

@@ -1,0 +1,42 @@
+"""Stock TVM's tuning, run to its end; in a quick run once for all that need one.
+
+Nearly all of a short one is stock TVM's start: it imports TVM in its own process, in each of its builders and in its
+runner, a minute in all.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from benchmarks.bench import Bench
+from benchmarks.machine import host_target, threads
+from benchmarks.stock import StockFarm, StockProcess
+from benchmarks.stock_tuning import StockOrder
+
+__all__ = ["QUICK_TRIALS", "run_stock", "run_stock_once"]
+
+QUICK_TRIALS = 8
+
+
+def run_stock(folder: Path, model: Path, trials: int) -> StockOrder:
+    """Tune ``model`` (ONNX, or a task's module as JSON) below ``folder``. Raises RuntimeError when it fails."""
+    with StockFarm(folder / "stock", threads=threads()) as stock:
+        order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), trials)
+        with StockProcess(order.arguments(), folder / "stock.log", threads()) as process:
+            while not process.ended():
+                time.sleep(0.05)
+    if order.recorded() != trials:
+        raise RuntimeError(f"stock TVM's database holds {order.recorded()} trials of {trials}")
+    return order
+
+
+def run_stock_once(bench: Bench, model: Path) -> StockOrder:
+    """The same of QUICK_TRIALS, by the first of a quick run's benchmarks that asks. All of them ask for one model."""
+    folder = bench.shared or bench.folder
+    at = folder / "stock-tuning"
+    if (at / "ended.txt").exists():
+        return StockOrder.read(at)
+    kept = folder / model.name
+    kept.write_bytes(model.read_bytes())
+    return run_stock(folder, kept, QUICK_TRIALS)
