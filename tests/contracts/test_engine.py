@@ -10,6 +10,7 @@ from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
 from tracker.tuning.engines.base import Known, Learned  # noqa: E402
+from tracker.tuning.engines.sketch import Sketch, before_postprocessing  # noqa: E402
 from tracker.tuning.engines.space import apply_trace  # noqa: E402
 
 pytestmark = pytest.mark.system
@@ -144,6 +145,25 @@ def test_what_was_replayed_is_not_measured_again_because_it_was_fast_elsewhere(m
     proposed = [candidate.trace for _ in range(4) for candidate in pupil.propose(8)]
     assert traces[0] not in proposed
     assert set(traces[1:]) <= set(proposed)
+
+
+def test_what_was_fast_for_a_near_shape_is_refitted_and_tried_first():
+    tensors = te_workload.matmul(128, 128, 96)
+    near = tvm.IRModule({"main": tvm.te.create_prim_func(tensors).with_attr("global_symbol", "main")})
+    traces = traces_of(near, 8)
+    known = [Known("here", trace, 1e-3 * (n + 1), workload="near") for n, trace in enumerate(traces)]
+    pupil = ansor(workload("matmul"), 8)
+    assert pupil.begin_with(known) == known
+    first = [Sketch.of(before_postprocessing(candidate.trace)) for candidate in pupil.propose(8)]
+    adopted = [
+        mine.decisions == mine.adopt(theirs)
+        for mine in first
+        for theirs in (Sketch.of(before_postprocessing(trace)) for trace in traces[:4])
+    ]
+    # Relatives keep four of a task.
+    assert sum(adopted) >= 2
+    untaught = [Sketch.of(before_postprocessing(c.trace)) for c in ansor(workload("matmul"), 8).propose(8)]
+    assert [sketch.decisions for sketch in untaught] != [sketch.decisions for sketch in first]
 
 
 @pytest.mark.parametrize(("mine", "other"), [("matmul", "conv2d"), ("conv2d", "matmul")])

@@ -10,7 +10,7 @@ import pytest
 
 from protos.measurement import TimingPlan
 from tests.support.records import make_job, make_record, make_tasks
-from tracker.domain import JobState, Lesson, RecordFilter, SearchStep
+from tracker.domain import JobState, Lesson, RecordFilter, SearchStep, TaskPlan, Workload
 from tracker.domain.job_life import cancelled, resumed, started
 from tracker.store import SqliteStore, Store
 
@@ -137,3 +137,24 @@ def test_a_job_that_goes_on_has_its_new_limits_and_its_losses_behind_it(store: S
     store.change_job("net-1", lambda job: started(job, "w", 6.0))
     # The third loss in a row would have been its last.
     assert store.lose_worker("net-1", "w", 7.0).state is JobState.QUEUED  # type: ignore[union-attr]
+
+
+def test_near_workloads_are_of_the_same_form_the_nearest_work_first(store: Store) -> None:
+    names = {
+        "mine": ("fused_conv2d_add1_relu", 8e6),
+        "half": ("fused_conv2d3_add_relu2", 4e6),
+        "more": ("fused_conv2d_add_relu", 11e6),
+        "much": ("fused_conv2d12_add_relu", 9e9),
+        "unlike": ("fused_conv2d_add", 8e6),
+        "blocked": ("fused_conv2d_NCHW16c_add_relu", 8e6),
+        "weightless": ("fused_conv2d_add_relu", 0.0),
+    }
+    store.add_job(make_job(), "")
+    plans = [
+        TaskPlan(f"net-1/{n}", name, 1, Workload(key, name, "{}", flops))
+        for n, (key, (name, flops)) in enumerate(names.items())
+    ]
+    store.add_tasks("net-1", plans)
+    assert store.near_workloads("mine", 9) == ["more", "half", "much"]
+    assert store.near_workloads("mine", 1) == ["more"]
+    assert store.near_workloads("unlike", 9) == store.near_workloads("nobody", 9) == []

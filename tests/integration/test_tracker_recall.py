@@ -257,6 +257,20 @@ def test_steps_of_a_search_are_kept_and_found_by_who_asks_for_the_same(farm: Far
     assert farm.searches(unlike.id) == farm.searches(fresh.id) == []
 
 
+def test_near_workloads_have_their_best_records(farm: Farm) -> None:
+    first = farm.job()
+    client = farm.client(job_id=first.id)
+    client.trial("other", context(f"{first.id}/1", "w1", trace="B"))
+    client.trial("mine", about(first.id, "A"))
+    client.wait_for("other", "mine")
+    asked = control_pb2.BestRecordsRequest(near="w0", device_class=first.device_class, per_workload=4)
+    assert [r.trial_id for r in farm.tracker.control.BestRecords(asked).records] == ["other"]
+    nothing = control_pb2.BestRecordsRequest(near="nothing")
+    assert not farm.tracker.control.BestRecords(nothing).records
+    with pytest.raises(grpc.RpcError, match="ask for either"):
+        farm.tracker.control.BestRecords(control_pb2.BestRecordsRequest(near="w0", workloads=["w1"]))
+
+
 @pytest.mark.parametrize(
     ("request_fields", "said"),
     [

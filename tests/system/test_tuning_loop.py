@@ -230,7 +230,7 @@ def test_other_classes_are_asked_once_after_what_is_replayed(caplog):
     assert asked == [1]
     assert engine.began_with == [(1, "good"), (1, "misfit")]
     assert one.taught_by == {"pi4"}
-    assert "a: 1 of 2 traces of other classes do not apply here" in caplog.text
+    assert "a: 1 of 2 traces of others do not apply here" in caplog.text
 
 
 @pytest.mark.parametrize("known", [[], [Known("pi4", "misfit", 1.0)]], ids=["nothing known", "nothing applies"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from protos.convert import from_message, to_message
 from protos.farm.v1 import control_pb2
-from tracker.domain import Job, Measurement, PastSearch, RecallRequest
+from tracker.domain import Job, Measurement, PastSearch, RecallRequest, Record
 
 __all__ = ["SearchCalls"]
 
@@ -39,6 +39,15 @@ class SearchCalls:
                     yield from_message(PastSearch, message)
             finally:
                 call.cancel()
+
+    def near_records(self, workload: str, *, device_class: str, target: str, per_workload: int) -> list[Record]:
+        """The fastest of each of the few workloads of its kind whose shapes are nearest, on this class and target."""
+        request = control_pb2.BestRecordsRequest(
+            near=workload, device_class=device_class, target=target, per_workload=per_workload
+        )
+        with self._errors():
+            answer = self._stub.BestRecords(request, timeout=_TIMEOUT_S)
+        return [from_message(Record, record) for record in answer.records]
 
     def resume_job(self, job_id: str, trials: int = 0, budget_s: float = 0.0) -> Job:
         """Let an ended job go on: with so much more, or both 0 with what is left of its limits."""

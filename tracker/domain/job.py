@@ -69,7 +69,8 @@ class JobSpec:
 
     ``priority``: each step doubles the part of device time that it gets beside others. ``device_class``: of the pool
     this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
-    is different from the device's target, see ``target.overridden``. ``fresh``: nothing is answered from the log.
+    is different from the device's target, see ``target.overridden``. ``fresh``: nothing is answered from the log, and
+    nothing that its class has measured leads the search.
     """
 
     kind: JobKind | None

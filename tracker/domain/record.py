@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from protos.device import RunnerMode
 from protos.measurement import Measurement, Outcome, Timeline, TimingPlan
 
-__all__ = ["Record", "RecordContext", "RecordFilter", "Workload"]
+__all__ = ["Record", "RecordContext", "RecordFilter", "Workload", "form_of"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Workload:
     name: str
     module: str = field(repr=False)
     flops: float = 0.0
+
+
+def form_of(name: str) -> str:
+    """What the names of operators of one kind have in common, whatever their shapes: numbers behind a word go."""
+    return re.sub(r"(?<=[^\W\d_])\d+(?=_|$)", "", name)
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,9 @@ class Store(Protocol):
     def workload(self, key: str) -> Workload | None:
         """The workload with its module."""
 
+    def near_workloads(self, key: str, limit: int) -> list[str]:
+        """Keys of at most ``limit`` other workloads of the same form, those of the nearest work first."""
+
     def add_records(self, records: Sequence[Record]) -> list[Record]:
         """Keep records and count them in their tasks and jobs. The record as kept, one for each given.
 

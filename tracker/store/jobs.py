@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Workload
 from tracker.domain.job_life import Losses, requeued, started
+from tracker.domain.record import form_of
 from tracker.store.encoding import decode, encode
 
 __all__ = ["JobTables"]
@@ -180,8 +181,8 @@ class JobTables:
             for position, plan in enumerate(plans):
                 workload = plan.workload
                 self._db.execute(
-                    "INSERT INTO workloads VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-                    [workload.key, workload.name, workload.module, workload.flops],
+                    "INSERT INTO workloads VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                    [workload.key, workload.name, workload.module, workload.flops, form_of(workload.name)],
                 )
                 self._db.execute(
                     """INSERT INTO tasks (id, job_id, position, name, workload, weight) VALUES (?, ?, ?, ?, ?, ?)
@@ -193,6 +194,15 @@ class JobTables:
     def workload(self, key: str) -> Workload | None:
         row = self._db.execute("SELECT key, name, module, flops FROM workloads WHERE key = ?", [key]).fetchone()
         return Workload(*row) if row else None
+
+    def near_workloads(self, key: str, limit: int) -> list[str]:
+        rows = self._db.execute(
+            """SELECT n.key FROM workloads w JOIN workloads n ON n.form = w.form AND n.key <> w.key
+            WHERE w.key = ? AND w.flops > 0 AND n.flops > 0
+            ORDER BY max(n.flops / w.flops, w.flops / n.flops), n.key LIMIT ?""",
+            [key, limit],
+        )
+        return [row[0] for row in rows]
 
 
 def _job(row: Any, tasks: tuple[Task, ...]) -> Job:

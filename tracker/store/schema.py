@@ -6,6 +6,7 @@ import json
 
 from sqlite_utils import Database, Migrations
 
+from tracker.domain.record import form_of
 from tracker.store.packing import digest, pack, pack_secs, unpack
 
 __all__ = ["VERSION", "migrations"]
@@ -50,6 +51,7 @@ def m005_groups(db: Database) -> None:
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
 def m006_searches_and_copies(db: Database) -> None:
+    db.conn.create_function("form_of", 1, form_of, deterministic=True)
     for statement in _M006:
         db.execute(statement)
 
@@ -159,6 +161,10 @@ _M006 = (
     """CREATE TABLE searches (
         job INTEGER NOT NULL REFERENCES jobs (number), number INTEGER NOT NULL, step TEXT NOT NULL,
         PRIMARY KEY (job, number)) WITHOUT ROWID""",
+    # Operators of one kind with other shapes have the same.
+    "ALTER TABLE workloads ADD COLUMN form TEXT NOT NULL DEFAULT ''",
+    "UPDATE workloads SET form = form_of(name)",
+    "CREATE INDEX workloads_of_form ON workloads (form, flops, key)",
     # Copies are no further measurements: the choice of the best leaves them out, by the index alone as before.
     "DROP INDEX records_best",
     "CREATE INDEX records_best ON records (workload, device_class, median_s, target, copied_from)",

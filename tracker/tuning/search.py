@@ -182,7 +182,7 @@ class Search:
         try:
             if task.engine is None:
                 engine = self._begun(task)
-                known = task.known_elsewhere() if past is None else known_of(past.taught)
+                known = task.known_elsewhere() if past is None else known_of(past.taught, task.workload)
                 taught = tuple(each.trial_id for each in known)
                 self._teach(task, engine, known)
                 task.engine = engine
@@ -205,7 +205,7 @@ class Search:
         applied = engine.begin_with(known) if known else []
         task.taught_by = frozenset(each.origin for each in applied)
         if misfits := len(known) - len(applied):
-            log.warning("%s: %d of %d traces of other classes do not apply here", task.name, misfits, len(known))
+            log.warning("%s: %d of %d traces of others do not apply here", task.name, misfits, len(known))
 
     def _everything(self) -> list[Lesson]:
         """All that was answered, task by task."""

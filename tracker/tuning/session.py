@@ -45,7 +45,6 @@ from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.compiler_target import compiler_target
 from tracker.tuning.engines.ansor import AnsorEngine, Experience
-from tracker.tuning.engines.base import Known
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError, SessionOver
 from tracker.tuning.finals import Winner, play_finals
@@ -60,7 +59,7 @@ from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_pa
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.resumption import take_up
 from tracker.tuning.task_state import TaskState
-from tracker.tuning.transfer import PER_CLASS, known_elsewhere
+from tracker.tuning.transfer import known_to
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
 __all__ = ["Session", "first_line"]
@@ -188,16 +187,8 @@ class Session:
             module=task.workload.module,
             arguments=_arguments(task.module),
             new_engine=new_engine,
-            known_elsewhere=partial(self._known_elsewhere, task.workload.key),
+            known_elsewhere=partial(self._patiently, partial(known_to, self._client, self._job, task.workload.key)),
         )
-
-    def _known_elsewhere(self, workload: str) -> list[Known]:
-        """Asked of the tracker when the task is first searched, for others measure meanwhile."""
-        job, ask = self._job, partial(self._client.best_records, [workload], per_workload=PER_CLASS)
-        here = self._patiently(lambda: ask(device_class=job.device_class, target=job.target))
-        elsewhere = self._patiently(lambda: ask(apart_from=job.device_class))
-        known = [record for record in here if record.job_id != job.id] + elsewhere
-        return known_elsewhere(known, job.target, job.device_class)
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""

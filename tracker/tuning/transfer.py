@@ -13,18 +13,36 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tracker.domain import Record
+from tracker.client.farm_client import FarmClient
+from tracker.domain import Job, Record
 from tracker.tuning.engines.base import Known
 
-__all__ = ["PER_CLASS", "known_elsewhere", "known_of"]
+__all__ = ["known_elsewhere", "known_of", "known_to"]
 
 #: Records of one class that are asked for, the fastest.
-PER_CLASS = 64
+_PER_CLASS = 64
+#: Records of one near workload: as many as a task's relatives keep.
+_PER_RELATIVE = 4
 #: Of these are taken: so many of the fastest, and of the nearest class so many spread over the others, for a cost model
 #: that saw only good schedules takes every one for good. More would be welcome: applying a trace takes 30 ms.
 _FASTEST, _SPREAD = 8, 8
 #: Classes that one workload learns from.
 _CLASSES = 3
+
+
+def known_to(client: FarmClient, job: Job, workload: str) -> list[Known]:
+    """What the farm knows when a task of ``job`` is first searched: of its workload on this and on other classes, and
+    of workloads of its kind on this one. A job that is fresh asks nothing of its own class.
+    """
+    records = client.best_records([workload], apart_from=job.device_class, per_workload=_PER_CLASS)
+    near: list[Record] = []
+    if not job.spec.fresh:
+        here = {"device_class": job.device_class, "target": job.target}
+        own = client.best_records([workload], per_workload=_PER_CLASS, **here)
+        records += [record for record in own if record.job_id != job.id]
+        near = client.near_records(workload, per_workload=_PER_RELATIVE, **here)
+    relatives = [record for record in near if record.trace and record.job_id != job.id]
+    return known_elsewhere(records, job.target, job.device_class) + known_of(relatives, workload)
 
 
 def known_elsewhere(records: Sequence[Record], target: str, device_class: str = "") -> list[Known]:
@@ -47,17 +65,24 @@ def known_elsewhere(records: Sequence[Record], target: str, device_class: str = 
 
     known = []
     for number, origin in enumerate(sorted(by_class, key=nearness)[:_CLASSES]):
-        timed = sorted(known_of(by_class[origin]), key=lambda one: one.seconds)
+        of_class = by_class[origin]
+        timed = sorted(known_of(of_class, of_class[0].workload), key=lambda one: one.seconds)
         known += [*timed[:_FASTEST], *([] if number else _spread(timed[_FASTEST:]))]
     return known
 
 
-def known_of(records: Sequence[Record]) -> list[Known]:
-    """What each of ``records`` says to a search."""
+def known_of(records: Sequence[Record], workload: str) -> list[Known]:
+    """What each of ``records`` says to a search for ``workload``."""
     return [
-        Known(r.measurement.device_class, r.trace, statistics.median(r.measurement.run_secs), r.trial_id)
-        for r in records
-        if r.measurement.run_secs
+        Known(
+            record.measurement.device_class,
+            record.trace,
+            statistics.median(record.measurement.run_secs),
+            record.trial_id,
+            "" if record.workload == workload else record.workload,
+        )
+        for record in records
+        if record.measurement.run_secs
     ]
 
 

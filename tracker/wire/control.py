@@ -135,6 +135,7 @@ class ControlServicer(StreamServicer):
             request.target,
             request.per_workload,
             request.apart_from,
+            request.near,
         )
         return control_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, record) for record in best])
 

@@ -224,20 +224,22 @@ class PastSearch(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., step: _Optional[_Union[_job_pb2.SearchStep, _Mapping]] = ..., taught: _Optional[_Iterable[_Union[_record_pb2.Record, _Mapping]]] = ...) -> None: ...
 
 class BestRecordsRequest(_message.Message):
-    __slots__ = ("workloads", "pool", "device_class", "target", "per_workload", "apart_from")
+    __slots__ = ("workloads", "pool", "device_class", "target", "per_workload", "apart_from", "near")
     WORKLOADS_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     PER_WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     APART_FROM_FIELD_NUMBER: _ClassVar[int]
+    NEAR_FIELD_NUMBER: _ClassVar[int]
     workloads: _containers.RepeatedScalarFieldContainer[str]
     pool: str
     device_class: str
     target: str
     per_workload: int
     apart_from: str
-    def __init__(self, workloads: _Optional[_Iterable[str]] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., per_workload: _Optional[int] = ..., apart_from: _Optional[str] = ...) -> None: ...
+    near: str
+    def __init__(self, workloads: _Optional[_Iterable[str]] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., per_workload: _Optional[int] = ..., apart_from: _Optional[str] = ..., near: _Optional[str] = ...) -> None: ...
 
 class BestRecordsResponse(_message.Message):
     __slots__ = ("records",)

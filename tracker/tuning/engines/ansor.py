@@ -26,7 +26,7 @@ from tvm.s_tir.schedule import Trace
 
 from tracker.tuning.engines.base import Candidate, Known, Learned
 from tracker.tuning.engines.cost_model import CostModel, Features
-from tracker.tuning.engines.sketch import Relatives, Sketch
+from tracker.tuning.engines.sketch import Relatives, Sketch, before_postprocessing
 from tracker.tuning.engines.space import Space, apply_trace, trace_json
 
 __all__ = ["AnsorEngine", "Experience"]
@@ -130,6 +130,11 @@ class AnsorEngine:
         applied: list[Known] = []
         by_origin: dict[str, list[Schedule]] = {}
         for each in sorted(known, key=lambda each: each.seconds):
+            if each.workload:
+                trace = before_postprocessing(each.trace)
+                self._experience.relatives.add(each.workload, trace, each.seconds, each.origin)
+                applied.append(each)
+                continue
             try:
                 schedule = apply_trace(self._module, each.trace)
                 [features] = self._space.features([schedule])
