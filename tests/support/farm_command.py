@@ -32,7 +32,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def farm(
-    *arguments: str, cwd: Path | None = None, timeout_s: float = 30.0, **env: str
+    *arguments: str, cwd: Path | None = None, timeout_s: float = 90.0, **env: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``farm`` to its end with its output on pipes."""
     return subprocess.run(
@@ -96,7 +96,7 @@ class FarmTerminal:
         self._written += data
         return bool(data)
 
-    def await_text(self, pattern: str, timeout_s: float = 20.0) -> re.Match[str]:
+    def await_text(self, pattern: str, timeout_s: float = 60.0) -> re.Match[str]:
         """Read until ``pattern`` was written; fails with all that was written when it never is."""
         deadline_s = time.monotonic() + timeout_s
         while True:
@@ -113,7 +113,7 @@ class FarmTerminal:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def await_exit(self, timeout_s: float = 20.0) -> int:
+    def await_exit(self, timeout_s: float = 60.0) -> int:
         deadline_s = time.monotonic() + timeout_s
         while self._read(max(0.0, deadline_s - time.monotonic())) and time.monotonic() < deadline_s:
             pass
