@@ -120,7 +120,7 @@ class Job:
         for step in self.steps or of.steps:
             traces = [c.trace for c in engine("matmul", Experience(1, 9), 9).propose(4)] if step.taught else []
             taught = [
-                make_record(f"pi5-{n}", (1e-3 * (n + 1),), trace=trace, device_class="pi5")
+                make_record(f"pi5-{n}", (1e-3 * (n + 1),), trace=trace, workload="matmul", device_class="pi5")
                 for n, trace in enumerate(traces)
             ]
             yield PastSearch(self.id if self.steps else of.id, step, tuple(taught))
