@@ -9,7 +9,7 @@ from tests.support.whole_farm import WholeFarm
 from tracker.domain import Job, JobState, Record
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
-TRIALS = 24
+TRIALS = 20
 
 
 @pytest.fixture(scope="module")

@@ -52,12 +52,16 @@ class Job:
     def __init__(self, job_id: str = "j", log: "Job | None" = None) -> None:
         self.id, self.log = job_id, log
         self.steps: list[SearchStep] = []
-        self.traces: list[str] = []
         self.records = []
         self.measured: list[str] = []
         self.taught = 0
         self.ends_after = 10**9
         self.loses = 0
+
+    @property
+    def traces(self) -> list[str]:
+        """The candidates that were tried, in their order."""
+        return [record.trace for record in self.records if record.trace]
 
     # As the loop's boards.
 
@@ -95,7 +99,6 @@ class Job:
     def recall(self, plan, candidates, step):
         if step is not None:
             self.steps.append(step)
-            self.traces += [candidate.context.trace for candidate in candidates]
         known = {(r.workload, r.trace): r.measurement for r in self.log.records} if self.log else {}
         found = []
         for candidate in candidates:
@@ -212,6 +215,11 @@ def test_the_same_job_again_asks_no_board_until_it_proposes_something_new(whole)
     assert again.traces == whole.traces
     assert told(again) == told(whole)
     assert not set(again.steps[0].proposed) & set(whole.steps[0].proposed)
+    short = Job("s", log=whole)
+    tasks = short.run(20)
+    assert (short.measured, sum(len(task.history) for task in tasks), len(short.records)) == ([], 20, 22)
+    short.run(ENOUGH)
+    assert (short.measured, short.traces) == ([], whole.traces)
     longer = Job("l", log=whole)
     longer.run(ENOUGH + 8)
     assert 0 < len(longer.measured) <= 8

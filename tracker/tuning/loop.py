@@ -121,6 +121,7 @@ class TuningLoop:
         self._searching = self._retracing = False
         #: Proposed, and not yet built: beyond the budget of their time.
         self._reserve: deque[tuple[Proposal, float]] = deque()
+        self._room = 0  # trials that were left when the search under way began
         self._trials: dict[str, _Trial] = {}
         self._capacity = Capacity(0, 0)
         self._tuned_for_s = tuned_for_s
@@ -145,12 +146,11 @@ class TuningLoop:
 
     def _tune(self) -> None:
         if self._search.retraces and self._trials_left() > 0 and not self._time_is_up():
-            self._searching = self._retracing = True
-            self._orders.put(self._search.retrace)
+            self._retracing = True
+            self._order(self._search.retrace)
         while True:
             if not self._searching and (order := self._next_search()) is not None:
-                self._searching = True
-                self._orders.put(order)
+                self._order(order)
             if not self._searching:
                 self._build_untuned()
                 if not self._trials:
@@ -161,6 +161,10 @@ class TuningLoop:
                 late = self._tuned_for_s - self._budget.seconds > _LAST_ANSWERS_S
                 if late or not self._measuring():
                     return
+
+    def _order(self, search: Callable[[], Proposed | Retraced]) -> None:
+        self._searching, self._room = True, self._trials_left()
+        self._orders.put(search)
 
     def _next_search(self) -> Callable[[], Proposed] | None:
         """None where nothing more is wanted for now, or what there is to search next is not known yet."""
@@ -249,12 +253,11 @@ class TuningLoop:
         if isinstance(event, Capacity):
             self._capacity = event
         elif isinstance(event, Proposed):
-            self._proposed(event)
+            event.task.exhausted = not event.proposals
+            self._take(event.proposals, event.known, event.seconds / max(1, len(event.proposals)))
         elif isinstance(event, Retraced):
-            self._searching = self._retracing = False
-            self._reserve.extend((proposal, 0.0) for proposal in event.unmeasured)
-            self._build_reserve()
-            self._build_untuned()
+            self._retracing = False
+            self._take(event.unmeasured, event.known, 0.0)
         elif isinstance(event, Built):
             self._built(event)
         elif isinstance(event, Measurement):
@@ -266,14 +269,13 @@ class TuningLoop:
         elif isinstance(event, StreamRefused):
             raise FarmFailure(f"the tracker refused to measure: {event.reason}")
 
-    def _proposed(self, found: Proposed) -> None:
+    def _take(self, proposals: Sequence[Proposal], known: Mapping[str, Measurement], search_s: float) -> None:
+        """Count what is known of a search's proposals, and build the others."""
         self._searching = False
-        found.task.exhausted = not found.proposals
-        for proposal in found.proposals:
-            search_s = found.seconds / len(found.proposals)
-            if proposal.trial_id in found.known:
+        for proposal in proposals:
+            if proposal.trial_id in known:
                 self._open(proposal, search_s)
-                self._measured(found.known[proposal.trial_id])
+                self._measured(known[proposal.trial_id])
             else:
                 self._reserve.append((proposal, search_s))
         self._build_reserve()
@@ -368,8 +370,8 @@ class TuningLoop:
             except Exception as error:  # noqa: BLE001 - raised by the loop
                 self._events.put(error)
 
-    def _keep(self, step: SearchStep, proposals: Sequence[Proposal]) -> Mapping[str, Measurement]:
-        """The tracker has the step, and says what the log has of its proposals."""
+    def _keep(self, step: SearchStep | None, proposals: Sequence[Proposal]) -> Mapping[str, Measurement]:
+        """The tracker has the step, and says what the log has of its proposals, as far as the budget goes."""
         now = time.time()
         candidates = tuple(
             RecallCandidate(
@@ -377,6 +379,6 @@ class TuningLoop:
                 self._context(_Trial(proposal.task, proposal, now)),
                 run_timeout_s(self._worth_waiting_s(proposal.task), self._plan),
             )
-            for proposal in proposals
+            for proposal in proposals[: self._room]
         )
         return {known.trial_id: known for known in self._recall(self._plan, candidates, step)}

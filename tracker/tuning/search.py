@@ -46,9 +46,10 @@ class Proposed:
 
 @dataclass(frozen=True)
 class Retraced:
-    """The search is where it was. ``unmeasured``: what was proposed and has no record."""
+    """The search is where it was. ``unmeasured``: what was proposed and has no record; ``known`` as in Proposed."""
 
     unmeasured: tuple[Proposal, ...]
+    known: Mapping[str, Measurement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,13 @@ class Search:
     """The engines of a job's tasks. ``propose`` and ``retrace`` are called by one thread at a time, the others by any.
 
     ``keep`` is called with each step and what it proposed, before that goes anywhere; it returns what is known of it.
+    Without a step it is asked of what was proposed before.
     """
 
     def __init__(
         self,
         tasks: Sequence[TaskState],
-        keep: Callable[[SearchStep, Sequence[Proposal]], Mapping[str, Measurement]],
+        keep: Callable[[SearchStep | None, Sequence[Proposal]], Mapping[str, Measurement]],
         script: Script | None = None,
     ) -> None:
         self._tasks = tasks
@@ -163,7 +165,7 @@ class Search:
         order = [numbers[trial_id] for trial_id in self._own.results if numbers.get(trial_id) in self._unlearned]
         self._unlearned = {number: self._unlearned[number] for number in order}
         self._own = Script()
-        return Retraced(tuple(unmeasured))
+        return Retraced(tuple(unmeasured), self._keep(None, unmeasured) if unmeasured else {})
 
     def _replay(self, records: Iterable[Record]) -> None:
         by_id = {task.id: task for task in self._tasks}
