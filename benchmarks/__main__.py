@@ -19,7 +19,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.catalog import NAMES, load
+from benchmarks.catalog import BY_NAME_ONLY, NAMES, load
+from benchmarks.engines import table as engines_table
 from benchmarks.process import BenchmarkFailed, adopt_orphans, run_apart
 from benchmarks.result import Bound, Result
 from benchmarks.results_file import Results, as_summary, as_table, merged, quantity, times, with_table
@@ -44,8 +45,9 @@ def main(names: tuple[str, ...], quick: bool, only_plots: bool) -> None:
 
     \b
     Names: measure tune anytime first_result footprint noise boards crowd log
+    By name only: engines
     """
-    wanted = [name for name in NAMES if name in names] or list(NAMES)
+    wanted = [name for name in NAMES if name in names] or [name for name in NAMES if name not in BY_NAME_ONLY]
     results = Results(QUICK_FOLDER if quick else HERE)
     if only_plots:
         raise SystemExit(1 if _publish(results, wanted, quick) else 0)
@@ -67,8 +69,8 @@ def main(names: tuple[str, ...], quick: bool, only_plots: bool) -> None:
         unfinished = ran.pop()
         _console.print(f"Interrupted while {unfinished} ran; all of it is stopped.")
     if ran:
-        keep = bool(names) or interrupted
-        results.write(merged(old, done, ran=ran, keep_others=keep, order=NAMES))
+        keep = NAMES if names or interrupted else BY_NAME_ONLY
+        results.write(merged(old, done, ran=ran, keep=keep, order=NAMES))
         failures += _publish(results, ran, quick)
     _report(done, failures, quick)
     raise SystemExit(130 if interrupted else 1 if failures else 0)
@@ -110,7 +112,7 @@ def _publish(results: Results, names: Sequence[str], quick: bool) -> list[str]:
     folder = results.folder / "plots"
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        mine = [row for row in rows if row.benchmark == name]
+        mine = [row for row in rows if row.benchmark.partition("/")[0] == name]
         if not mine:
             continue
         figure = Figure(figsize=(8.0, 4.0), dpi=120, layout="constrained")
@@ -124,8 +126,10 @@ def _publish(results: Results, names: Sequence[str], quick: bool) -> list[str]:
         # Without a date in the file, the same numbers give the same bytes.
         figure.savefig(folder / f"{name}.png", metadata={"Software": None})
     if not quick:
-        for readme, table in ((HERE / "README.md", as_table(rows)), (HERE.parent / "README.md", as_summary(rows))):
-            readme.write_text(with_table(readme.read_text(encoding="utf-8"), table), encoding="utf-8")
+        readme, main_readme = HERE / "README.md", HERE.parent / "README.md"
+        tables = ((readme, "results", as_table(rows)), (main_readme, "results", as_summary(rows)))
+        for page, title, table in (*tables, (readme, "engines", engines_table(rows))):
+            page.write_text(with_table(page.read_text(encoding="utf-8"), title, table), encoding="utf-8")
     return failures
 
 

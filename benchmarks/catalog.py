@@ -5,7 +5,8 @@ A benchmark is a module of this package with
 - ``TITLE: str``: one line, the plot's title;
 - ``METRICS: tuple[Metric, ...]``: every number it reports, with what it must reach; the main README shows the first
   that ``run`` returns;
-- ``run(bench: Bench) -> list[Result]``: does the work; a full run reports every metric;
+- ``run(bench: Bench) -> list[Result]``: does the work; a full run reports every metric; a result may be of a part of
+  the benchmark, "name/part", and then stands in results.json and not in the READMEs' tables;
 - ``plot(figure: Figure, results: Sequence[Result], series: Any) -> None``: draws it with matplotlib
   from the results and from what ``run`` left in ``bench.series``;
 - ``LIMIT_S: float``, where a full run of it may need more than 15 minutes.
@@ -26,7 +27,7 @@ from benchmarks.result import Metric, Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NAMES", "Benchmark", "load"]
+__all__ = ["BY_NAME_ONLY", "NAMES", "Benchmark", "load"]
 
 #: In the order in which they run.
 NAMES = (
@@ -39,7 +40,10 @@ NAMES = (
     "boards",
     "crowd",
     "log",
+    "engines",
 )
+#: They run when they are named, not with all: this one takes twenty minutes and compares nothing with stock TVM.
+BY_NAME_ONLY = ("engines",)
 
 
 class Benchmark(Protocol):

@@ -12,8 +12,8 @@ from benchmarks.result import Result
 
 __all__ = ["Results", "as_summary", "as_table", "merged", "quantity", "times", "with_table"]
 
-BEGIN = "<!-- results: written by `make bench` -->"
-END = "<!-- end of results -->"
+BEGIN = "<!-- {}: written by `make bench` -->"
+END = "<!-- end of {} -->"
 
 
 class Results:
@@ -47,19 +47,25 @@ class Results:
 
 
 def merged(
-    old: Sequence[Result], new: Sequence[Result], *, ran: Collection[str], keep_others: bool, order: Sequence[str]
+    old: Sequence[Result], new: Sequence[Result], *, ran: Collection[str], keep: Collection[str], order: Sequence[str]
 ) -> list[Result]:
     """The results to write after the benchmarks ``ran``, in the ``order`` of benchmarks.
 
-    What a benchmark that ran reported before is gone, also where it failed this time. The results of
-    the others stay, with their own dates, only with ``keep_others``: a run of some by name.
+    What a benchmark that ran reported before is gone, also where it failed this time. Of the others the results of
+    those to ``keep`` stay, with their own dates.
     """
-    kept = [result for result in old if result.benchmark not in ran] if keep_others else []
-    return sorted([*kept, *new], key=lambda result: order.index(result.benchmark) if result.benchmark in order else 99)
+    kept = [result for result in old if _name(result) not in ran and _name(result) in keep]
+    return sorted([*kept, *new], key=lambda result: order.index(_name(result)) if _name(result) in order else 99)
+
+
+def _name(result: Result) -> str:
+    """Of the benchmark, without the part that the result is of."""
+    return result.benchmark.partition("/")[0]
 
 
 def as_table(results: Sequence[Result]) -> str:
-    """The results as Markdown: the table between the README's markers."""
+    """The results as Markdown, those of parts of a benchmark left out: the table between the README's markers."""
+    results = [result for result in results if "/" not in result.benchmark]
     if not results:
         return "No full run yet: `make bench`.\n"
     lines = [
@@ -79,6 +85,7 @@ def as_table(results: Sequence[Result]) -> str:
 
 def as_summary(results: Sequence[Result]) -> str:
     """The first result of each benchmark as Markdown: the table of the main README."""
+    results = [result for result in results if "/" not in result.benchmark]
     if not results:
         return "No full run yet: `make bench`.\n"
     first: dict[str, Result] = {}
@@ -105,14 +112,15 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{number} {unit}".strip()
 
 
-def with_table(readme: str, table: str) -> str:
-    """``readme`` with ``table`` between its markers. Raises ValueError where it has none."""
+def with_table(readme: str, title: str, table: str) -> str:
+    """``readme`` with ``table`` between the markers of ``title``. Raises ValueError where it has none."""
+    begin, end = BEGIN.format(title), END.format(title)
     try:
-        before, rest = readme.split(BEGIN)
-        _, after = rest.split(END)
+        before, rest = readme.split(begin)
+        _, after = rest.split(end)
     except ValueError:
-        raise ValueError(f"the README needs one line {BEGIN!r} and one {END!r} after it") from None
-    return f"{before}{BEGIN}\n{table}{END}{after}"
+        raise ValueError(f"the README needs one line {begin!r} and one {end!r} after it") from None
+    return f"{before}{begin}\n{table}{end}{after}"
 
 
 def _write_json(path: Path, value: Any) -> None:

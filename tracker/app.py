@@ -25,12 +25,13 @@ from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.local_workers import LocalWorkers
 from tracker.services.measuring import Measuring
+from tracker.services.questions import Questions
 from tracker.services.recall import Recall
 from tracker.services.records import Records
 from tracker.services.runtimes import Runtimes
 from tracker.services.store_thread import StoreThread
 from tracker.services.workers import Workers
-from tracker.store import SqliteStore, StateFolder
+from tracker.store import LogReader, SqliteStore, StateFolder
 from tracker.wire.announcement import addresses, announced, check
 from tracker.wire.control import ControlServicer
 from tracker.wire.fleet import FleetServicer
@@ -131,7 +132,9 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         measuring = Measuring(fleet, store, artifacts, release, jobs.changed)
         workers = Workers(jobs, measuring, store, artifacts)
         await fleet.load(measuring)
-        records = Records(fleet, store)
+        questions = Questions(LogReader(folder.path / "tracker.db"))
+        stack.callback(questions.stop)
+        records = Records(fleet, store, questions)
         recall = Recall(fleet, store, jobs.changed)
         control = ControlServicer(
             settings.farm,

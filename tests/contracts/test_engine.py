@@ -1,6 +1,7 @@
 """The contract that every engine keeps, on real workloads."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -9,7 +10,8 @@ tvm = pytest.importorskip("tvm")
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
-from tracker.tuning.engines.base import Known, Learned  # noqa: E402
+from tracker.tuning.engines.autotvm import engine as autotvm_engine  # noqa: E402
+from tracker.tuning.engines.base import Engine, Known, Learned  # noqa: E402
 from tracker.tuning.engines.sketch import Sketch, before_postprocessing  # noqa: E402
 from tracker.tuning.engines.space import apply_trace  # noqa: E402
 
@@ -26,8 +28,19 @@ def workload(name: str) -> tvm.ir.IRModule:
     return tvm.IRModule({"main": function})
 
 
-def ansor(module: tvm.ir.IRModule, seed: int = 1) -> AnsorEngine:
+NewEngine = Callable[..., Engine]
+
+
+def ansor(module: tvm.ir.IRModule, seed: int = 1) -> Engine:
     return AnsorEngine(module, TARGET, "task", Experience(1, seed), seed=seed)
+
+
+def autotvm(tuner: str) -> NewEngine:
+    def new(module: tvm.ir.IRModule, seed: int = 1) -> Engine:
+        experience = autotvm_engine.Experience(1, seed)
+        return autotvm_engine.AutoTvmEngine(module, TARGET, "task", experience, seed=seed, tuner=tuner)
+
+    return new
 
 
 @pytest.fixture(params=["matmul", "conv2d"])
@@ -35,9 +48,17 @@ def module(request):
     return workload(request.param)
 
 
-@pytest.fixture(params=[ansor], ids=["ansor"])
-def engine(request, module):
-    return request.param(module)
+ENGINES = {"ansor": ansor, **{f"autotvm-{tuner}": autotvm(tuner) for tuner in autotvm_engine.TUNERS}}
+
+
+@pytest.fixture(params=ENGINES.values(), ids=ENGINES)
+def new_engine(request) -> NewEngine:
+    return request.param
+
+
+@pytest.fixture
+def engine(new_engine, module):
+    return new_engine(module)
 
 
 def test_candidates_are_new_each_time_and_no_more_than_asked(engine):
@@ -68,9 +89,9 @@ def test_results_may_come_late_in_parts_and_as_failures(engine):
     assert engine.propose(4)
 
 
-def test_what_was_replayed_is_not_proposed_again(module):
-    candidates = ansor(module).propose(8)
-    successor = ansor(module)
+def test_what_was_replayed_is_not_proposed_again(new_engine, module):
+    candidates = new_engine(module).propose(8)
+    successor = new_engine(module)
     assert all(successor.replay(candidate.trace, (1e-3,)) for candidate in candidates)
     proposed = {candidate.key for candidate in successor.propose(8)}
     assert proposed
@@ -78,13 +99,13 @@ def test_what_was_replayed_is_not_proposed_again(module):
 
 
 @pytest.mark.parametrize(("mine", "other"), [("matmul", "conv2d"), ("conv2d", "matmul")])
-def test_a_trace_of_another_workload_is_refused(mine, other):
-    foreign = ansor(workload(other)).propose(1)[0].trace
-    assert ansor(workload(mine)).replay(foreign, (1e-3,)) is False
+def test_a_trace_of_another_workload_is_refused(new_engine, mine, other):
+    foreign = new_engine(workload(other)).propose(1)[0].trace
+    assert new_engine(workload(mine)).replay(foreign, (1e-3,)) is False
 
 
-def test_the_same_seed_proposes_the_same(module):
-    assert [c.key for c in ansor(module, 5).propose(6)] == [c.key for c in ansor(module, 5).propose(6)]
+def test_the_same_seed_proposes_the_same(new_engine, module):
+    assert [c.key for c in new_engine(module, 5).propose(6)] == [c.key for c in new_engine(module, 5).propose(6)]
 
 
 def test_equal_calls_give_equal_proposals():
@@ -93,7 +114,7 @@ def test_equal_calls_give_equal_proposals():
     def searched() -> list[str]:
         experience, traces = Experience(1, 3), []
         engines = [AnsorEngine(workload(name), TARGET, name, experience, seed=3) for name in ("matmul", "conv2d")]
-        known = traces_of(workload("matmul"), 10)
+        known = traces_of(ansor, workload("matmul"), 10)
         engines[0].begin_with([Known("other", trace, 1e-3 * (n + 1)) for n, trace in enumerate(known)])
         late = []
         for _ in range(4):
@@ -110,14 +131,14 @@ def test_equal_calls_give_equal_proposals():
     assert searched() == once
 
 
-def traces_of(module: tvm.ir.IRModule, count: int) -> list[str]:
-    return [candidate.trace for candidate in ansor(module, 7).propose(count)]
+def traces_of(new_engine: NewEngine, module: tvm.ir.IRModule, count: int) -> list[str]:
+    return [candidate.trace for candidate in new_engine(module, 7).propose(count)]
 
 
-def test_what_was_best_elsewhere_is_proposed_first_and_measured_here(module):
-    traces = traces_of(module, 16)
+def test_what_was_best_elsewhere_is_proposed_first_and_measured_here(new_engine, module):
+    traces = traces_of(new_engine, module, 16)
     known = [Known("other", trace, 1e-3 * (n + 1)) for n, trace in enumerate(traces)]
-    pupil = ansor(module, 8)
+    pupil = new_engine(module, 8)
     assert pupil.begin_with(known[::-1]) == known
     batch = [candidate.trace for candidate in pupil.propose(8)]
     assert batch[:6] == traces[:6]
@@ -127,9 +148,9 @@ def test_what_was_best_elsewhere_is_proposed_first_and_measured_here(module):
     assert pupil.propose(4)
 
 
-def test_classes_are_heard_in_turn_whatever_their_seconds(module):
-    fast, slow = traces_of(module, 8)[:4], traces_of(module, 8)[4:]
-    pupil = ansor(module, 8)
+def test_classes_are_heard_in_turn_whatever_their_seconds(new_engine, module):
+    fast, slow = traces_of(new_engine, module, 8)[:4], traces_of(new_engine, module, 8)[4:]
+    pupil = new_engine(module, 8)
     known = [Known("fast", trace, 1e-6 * (n + 1)) for n, trace in enumerate(fast)]
     known += [Known("slow", trace, 1.0 + n) for n, trace in enumerate(slow)]
     assert len(pupil.begin_with(known)) == 8
@@ -137,9 +158,9 @@ def test_classes_are_heard_in_turn_whatever_their_seconds(module):
     assert batch[:4] == [fast[0], slow[0], fast[1], slow[1]]
 
 
-def test_what_was_replayed_is_not_measured_again_because_it_was_fast_elsewhere(module):
-    traces = traces_of(module, 6)
-    pupil = ansor(module, 8)
+def test_what_was_replayed_is_not_measured_again_because_it_was_fast_elsewhere(new_engine, module):
+    traces = traces_of(new_engine, module, 6)
+    pupil = new_engine(module, 8)
     assert pupil.replay(traces[0], (1e-3,))
     assert len(pupil.begin_with([Known("other", trace, 1e-3) for trace in traces])) == 6
     proposed = [candidate.trace for _ in range(4) for candidate in pupil.propose(8)]
@@ -150,7 +171,7 @@ def test_what_was_replayed_is_not_measured_again_because_it_was_fast_elsewhere(m
 def test_what_was_fast_for_a_near_shape_is_refitted_and_tried_first():
     tensors = te_workload.matmul(128, 128, 96)
     near = tvm.IRModule({"main": tvm.te.create_prim_func(tensors).with_attr("global_symbol", "main")})
-    traces = traces_of(near, 8)
+    traces = traces_of(ansor, near, 8)
     known = [Known("here", trace, 1e-3 * (n + 1), workload="near") for n, trace in enumerate(traces)]
     pupil = ansor(workload("matmul"), 8)
     assert pupil.begin_with(known) == known
@@ -167,21 +188,21 @@ def test_what_was_fast_for_a_near_shape_is_refitted_and_tried_first():
 
 
 @pytest.mark.parametrize(("mine", "other"), [("matmul", "conv2d"), ("conv2d", "matmul")])
-def test_traces_that_do_not_apply_are_left_out(mine, other):
-    foreign, fits = traces_of(workload(other), 2), traces_of(workload(mine), 2)
-    pupil = ansor(workload(mine), 8)
+def test_traces_that_do_not_apply_are_left_out(new_engine, mine, other):
+    foreign, fits = traces_of(new_engine, workload(other), 2), traces_of(new_engine, workload(mine), 2)
+    pupil = new_engine(workload(mine), 8)
     known = [Known("other", trace, seconds) for trace, seconds in zip([*foreign, *fits], (1, 2, 3, 4), strict=True)]
     assert pupil.begin_with(known) == known[2:]
     assert [candidate.trace for candidate in pupil.propose(4)][:2] == fits
-    assert ansor(workload(mine), 8).begin_with([]) == []
+    assert new_engine(workload(mine), 8).begin_with([]) == []
 
 
-def test_seconds_of_another_class_are_none_of_this_one(module):
+def test_seconds_of_another_class_are_none_of_this_one(new_engine, module):
     """The cost model compares a class with itself: a machine a thousand times faster makes no schedule here bad."""
-    traces = traces_of(module, 24)
+    traces = traces_of(new_engine, module, 24)
     scores = []
     for factor in (1.0, 1e-3):
-        pupil = ansor(module, 8)
+        pupil = new_engine(module, 8)
         pupil.begin_with([Known("other", trace, factor * (n + 1)) for n, trace in enumerate(traces)])
         candidates = pupil.propose(8)
         pupil.report([Learned(candidate, (1.0 + n,)) for n, candidate in enumerate(candidates)])

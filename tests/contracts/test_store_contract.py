@@ -12,6 +12,7 @@ import pytest
 from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from protos.measurement import Artifact, Outcome, OutputTensor
 from tests.support.records import make_job, make_record, make_tasks
+from tests.support.workload_module import workload_module
 from tracker.domain import (
     Desk,
     Device,
@@ -224,7 +225,7 @@ def test_the_oldest_job_is_claimed_once(store: Store) -> None:
     first = store.claim_job("w1", 5.0)
     assert first is not None
     assert (first.id, first.state, first.worker_id, first.started_unix_s) == ("net-1", JobState.RUNNING, "w1", 5.0)
-    assert [task.id for task in first.tasks] == ["net-1/0", "net-1/1"]
+    assert [(task.id, task.space) for task in first.tasks] == [("net-1/0", "space 0"), ("net-1/1", "space 1")]
     second = store.claim_job("w2", 6.0)
     assert second is not None
     assert second.id == "net-2"
@@ -389,7 +390,12 @@ def test_counters(store: Store) -> None:
 def log(store: Store) -> Store:
     for n in range(2):
         store.add_job(make_job(f"net-{n}"), "")
-        store.add_tasks(f"net-{n}", make_tasks(f"net-{n}", 3))
+        tasks = make_tasks(f"net-{n}", 3)
+        shaped = [
+            replace(task, workload=replace(task.workload, module=workload_module([(7, place), (9, 9)])))
+            for place, task in enumerate(tasks)
+        ]
+        store.add_tasks(f"net-{n}", shaped)
     for n in range(12):
         store.add_records(
             [
@@ -406,6 +412,7 @@ def log(store: Store) -> Store:
                     device_id=f"d{n % 2}",
                     device_name=f"pi-{n % 2}",
                     target="a" if n < 3 else "b",
+                    user="ada" if n < 10 else "bob",
                     timeline=replace(make_record("").measurement.timeline, stored_s=float(n)),
                 )
             ]
@@ -429,6 +436,15 @@ def log(store: Store) -> Store:
         ({"outcome": Outcome.CRASH}, [0, 4, 8]),
         ({"since_unix_s": 9.0}, [9, 10, 11]),
         ({"target": "a"}, [0, 1, 2]),
+        ({"user": "bob"}, [10, 11]),
+        ({"shapes": ("7x0",)}, [0, 3, 6, 9]),
+        ({"shapes": ("7x0", "9x9")}, [0, 3, 6, 9]),
+        ({"shapes": ("9x9",)}, range(12)),
+        ({"shapes": ("7x0", "7x1")}, []),
+        ({"shapes": ("9x9",), "workload": "w1"}, [1, 4, 7, 10]),
+        ({"shapes": ("7x1",), "job_id": "net-0"}, [4, 10]),
+        ({"shapes": ("7x1",), "device_class": "pi5", "newest_first": True}, [10, 7]),
+        ({"workload": "w1", "newest_first": True}, [10, 7, 4, 1]),
         ({"job_id": "net-1", "workload": "w2", "outcome": Outcome.OK}, [5, 11]),
         ({"newest_first": True, "device_class": "pi4"}, [5, 4, 3, 2, 1, 0]),
     ],
@@ -442,6 +458,20 @@ def test_filters(log: Store, query: dict[str, Any], numbers: Any) -> None:
 def test_classes_narrow_a_query(log: Store) -> None:
     assert len(log.records(RecordFilter(), {"pi4", "x"}, 0, 100)[0]) == 6
     assert log.records(RecordFilter(), set(), 0, 100) == ([], 0)
+
+
+def test_records_by_their_numbers(log: Store) -> None:
+    assert [record.trial_id for record in log.records_numbered([12, 3, 99, 1])] == ["t11", "t02", "t00"]
+    assert log.records_numbered([]) == []
+
+
+def test_trials_by_the_start_of_their_ids(log: Store) -> None:
+    assert log.trial_ids_like("t1") == ["t10", "t11"]
+    assert log.trial_ids_like("t") == [f"t{n:02}" for n in range(10)]
+    assert log.trial_ids_like("t03") == ["t03"]
+    assert log.trial_ids_like("u") == []
+    log.add_records([make_record("t")])
+    assert log.trial_ids_like("t") == ["t"]
 
 
 def test_times_of_a_job(log: Store) -> None:

@@ -7,15 +7,17 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.records import make_job, make_record, make_tasks
-from tracker.domain import Outcome, RecordFilter, Timeline
+from tests.support.workload_module import workload_module
+from tracker.domain import Outcome, RecordFilter, RecordOrder, Timeline
 from tracker.domain.errors import StateFolderInUse, StateFolderUnusable, StoreFull, StoreTooNew
-from tracker.store import SqliteStore, StateFolder, schema
-from tracker.store.queries import best_query, classes_query, page_query
+from tracker.store import LogReader, SqliteStore, StateFolder, schema
+from tracker.store.queries import best_query, bound_query, classes_query, ordered_query, page_query
 
 
 @pytest.fixture
@@ -31,6 +33,12 @@ def plan(path: Path, sql: str, values: list[str | float]) -> str:
     return "; ".join(lines).replace("rowid", "number")
 
 
+def bound(query: RecordFilter) -> tuple[str, list[str | float]]:
+    asked = bound_query(query, None, 0, 50)
+    assert asked is not None
+    return asked
+
+
 @pytest.mark.parametrize(
     ("query", "index"),
     [
@@ -41,7 +49,28 @@ def plan(path: Path, sql: str, values: list[str | float]) -> str:
         ),
         (best_query("w", None, "", 1), "COVERING INDEX records_best (workload=?)"),
         (page_query(RecordFilter(job_id="j"), None, 0, 50), "INDEX records_of_job (job=?)"),
-        (page_query(RecordFilter(workload="w"), None, 0, 50), "INDEX records_best (workload=?)"),
+        (page_query(RecordFilter(workload="w"), None, 0, 50), "COVERING INDEX records_best (workload=?)"),
+        (
+            page_query(RecordFilter(workload="w", newest_first=True), {"c"}, 0, 50),
+            "COVERING INDEX records_best (workload=? AND device_class=?)",
+        ),
+        (page_query(RecordFilter(shapes=("1x2",)), None, 0, 50), "COVERING INDEX records_best (workload=?)"),
+        (page_query(RecordFilter(), {"c"}, 0, 50), "INDEX records_of_class (device_class=?)"),
+        (
+            page_query(RecordFilter(job_id="j", workload="w", device_class="c"), None, 0, 50),
+            "INDEX records_of_job (job=?)",
+        ),
+        (bound(RecordFilter(job_id="j")), "COVERING INDEX records_of_job (job=?)"),
+        (bound(RecordFilter(device_class="c", newest_first=True)), "COVERING INDEX records_of_class (device_class=?)"),
+        (
+            bound(RecordFilter(workload="w", device_class="c")),
+            "COVERING INDEX records_best (workload=? AND device_class=?)",
+        ),
+        (bound(RecordFilter(workload="w")), "COVERING INDEX records_best (workload=?)"),
+        (
+            ordered_query(RecordFilter(workload="w", device_class="c", order=RecordOrder.LATENCY), None),
+            "COVERING INDEX records_best (workload=? AND device_class=? AND median_s>?)",
+        ),
         (
             page_query(RecordFilter(job_id="j", newest_first=True), None, 900, 50),
             "INDEX records_of_job (job=? AND number<?)",
@@ -55,8 +84,9 @@ def test_frequent_questions_are_index_lookups(path: Path, query: tuple[str, list
     steps = plan(path, *query)
     assert f"SEARCH records USING {index}" in steps
     assert "SCAN records" not in steps
-    # What is sorted is sorted by the index, but for one workload's records of all classes or outcomes.
-    assert ("TEMP B-TREE" in steps) == index.endswith("records_best (workload=?)")
+    # Nothing is sorted but numbers of one workload's records, which its index alone tells.
+    if "TEMP B-TREE" in steps:
+        assert "COVERING INDEX records_best" in steps
 
 
 def test_classes_of_a_workload_are_skipped_through(path: Path) -> None:
@@ -125,7 +155,7 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest
     assert [r.trial_id for r in store.best_records(["w0", "w1"], None, "", 1)] == ["t2", "t4"]
     job = store.job("net-1")
     assert job is not None
-    assert [(task.trials, task.best_s) for task in job.tasks] == [(3, 0.09), (1, 0.4)]
+    assert [(task.trials, task.best_s, task.space) for task in job.tasks] == [(3, 0.09, ""), (1, 0.4, "")]
     assert (job.group, job.spec.device_class) == ("", "")
     assert [store.measured_classes(key) for key in ("w0", "w1")] == [["pi4"], ["pi5"]]
     # It goes on as if it had always been a new one: a known trial, a known trace, a new record.
@@ -139,6 +169,34 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest
     with caplog.at_level(logging.INFO):
         SqliteStore(path).close()
     assert not caplog.text
+
+
+def test_an_older_store_learns_the_shapes_of_its_workloads(path: Path) -> None:
+    store = SqliteStore(path)
+    store.add_job(make_job(), "")
+    tasks = make_tasks()
+    module = workload_module([(512, 256), (256, 128)])
+    store.add_tasks("net-1", [replace(tasks[0], workload=replace(tasks[0].workload, module=module)), tasks[1]])
+    store.add_records([make_record("t1", job_id="net-1", task_id="net-1/0"), make_record("t2", workload="w1")])
+    # As version 6 left it.
+    for statement in ("DROP VIEW best", "DROP VIEW log", "DROP TABLE shapes", "PRAGMA user_version = 6"):
+        store._db.execute(statement)
+    store._db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_shapes_and_views'")
+    store._db.conn.commit()
+    store.close()
+    store = SqliteStore(path)
+    found, _ = store.records(RecordFilter(shapes=("256x128",)), None, 0, 10)
+    assert [record.trial_id for record in found] == ["t1"]
+    assert store._db.execute("SELECT trial_id, shapes FROM log ORDER BY number").fetchall() == [
+        ("t1", "512x256 256x128"),
+        ("t2", None),
+    ]
+    # And it is committed.
+    assert LogReader(path).answer("SELECT workload, dims FROM shapes ORDER BY position", 0).rows == (
+        ("w0", "512x256"),
+        ("w0", "256x128"),
+    )
+    store.close()
 
 
 def _old_trace(first: int, last: int) -> str:
@@ -172,10 +230,38 @@ def test_a_record_of_an_unknown_job_is_refused_and_leaves_nothing(path: Path) ->
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("led", [{"device_class": "pi4"}, {"workload": "w0"}])
+def test_a_search_behind_an_index_is_made_in_steps_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool, led: dict[str, str]
+) -> None:
+    monkeypatch.setattr("tracker.store.queries.SCAN", 10)
+    store = SqliteStore(path)
+    elsewhere = {"device_class": "pi5", "workload": "w1"}
+    store.add_records(
+        [
+            make_record(f"t{n:03}", (0.1,) if n % 46 else (), **(elsewhere if n % 2 else {}))  # half are of neither
+            for n in range(100)
+        ]
+    )
+    query = RecordFilter(outcome=Outcome.CRASH, newest_first=newest_first, **led)
+    found, sizes, after = [], [], 0
+    while True:
+        page, after = store.records(query, None, after, 100)
+        found += [record.trial_id for record in page]
+        sizes.append(len(page))
+        if not after:
+            break
+    expected = ["t000", "t046", "t092"]
+    assert found == (expected[::-1] if newest_first else expected)
+    assert len(sizes) == 6  # ten of the fifty at a time, and a last look
+    store.close()
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
 def test_a_search_through_all_records_is_made_in_steps(
     path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    monkeypatch.setattr("tracker.store.records._SCAN", 10)
+    monkeypatch.setattr("tracker.store.queries.SCAN", 10)
     store = SqliteStore(path)
     store.add_records(
         [make_record(f"t{n:02}", (), signal=n) if n % 23 == 5 else make_record(f"t{n:02}") for n in range(55)]

@@ -16,7 +16,7 @@ from fcntl import ioctl
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["FarmTerminal", "farm", "farm_command"]
+__all__ = ["FarmTerminal", "environment", "farm", "farm_command"]
 
 _START = "import sys; sys.argv[0] = 'farm'; from tracker.cli import farm; farm()"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -27,7 +27,8 @@ def make_job(job_id: str = "net-1", **changes: Any) -> Job:
 
 def make_tasks(job_id: str = "net-1", count: int = 2) -> list[TaskPlan]:
     return [
-        TaskPlan(f"{job_id}/{n}", f"task{n}", n + 1, Workload(f"w{n}", f"task{n}", "{}", 2e6)) for n in range(count)
+        TaskPlan(f"{job_id}/{n}", f"task{n}", n + 1, Workload(f"w{n}", f"task{n}", "{}", 2e6), f"space {n}")
+        for n in range(count)
     ]
 
 

@@ -95,7 +95,7 @@ class Boards:
 
 
 def task(name: str, engine: CountingEngine, **known) -> TaskState:
-    return TaskState(f"j/{name}", name, 1, name, 1.0, f"untuned {name}", (), lambda: engine, **known)
+    return TaskState(f"j/{name}", name, 1, name, 1.0, f"untuned {name}", (), lambda: engine, "counting", **known)
 
 
 def run(tasks, boards=None, builders=None, trials: int = 0, seconds: float = 0.0) -> Boards:
@@ -105,7 +105,6 @@ def run(tasks, boards=None, builders=None, trials: int = 0, seconds: float = 0.0
         builders or Builders(),
         boards,
         Budget(trials, seconds),
-        engine_name="counting",
         target="{}",
         plan=TimingPlan(),
         batch=4,

@@ -138,7 +138,6 @@ class Job:
             Builders(),
             self,
             Budget(trials, 0.0),
-            engine_name="ansor",
             target="{}",
             plan=TimingPlan(),
             batch=8,
@@ -151,7 +150,15 @@ class Job:
 
     def _task(self, name: str, experience: Experience, number: int) -> TaskState:
         task = TaskState(
-            f"{self.id}/{number}", name, 1, name, 1e6, f"untuned {name}", (), lambda: engine(name, experience, number)
+            f"{self.id}/{number}",
+            name,
+            1,
+            name,
+            1e6,
+            f"untuned {name}",
+            (),
+            lambda: engine(name, experience, number),
+            "ansor",
         )
         if name == "matmul":
             task.known_elsewhere = self.known_elsewhere

@@ -89,7 +89,7 @@ class Boards:
 
 
 def task(untuned_s: float) -> TaskState:
-    return TaskState("j/0", "conv", 1, "w", 1.0, "untuned", (), lambda: None, untuned_s=untuned_s)
+    return TaskState("j/0", "conv", 1, "w", 1.0, "untuned", (), lambda: None, "ansor", untuned_s=untuned_s)
 
 
 def record(trace: str, seconds: float) -> Record:

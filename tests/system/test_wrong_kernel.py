@@ -17,13 +17,12 @@ pytest.importorskip("tvm")
 import tvm
 from tvm.s_tir import Schedule
 
-from protos.farm.v1 import control_pb2, measurement_pb2
-from tests.support.measure_client import MeasureClient, context
+from protos.farm.v1 import control_pb2
 from tests.support.networks import small_network
+from tests.support.put_on_record import put_on_record
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import Outcome, Record
-from tracker.tuning.building.builder import build_kernel
-from tracker.tuning.engines.space import apply_trace, trace_json
+from tracker.tuning.engines.space import trace_json
 from tracker.tuning.models.graph import ExtractedTask, lower, tasks_of
 from tracker.tuning.models.onnx import load_onnx
 
@@ -57,22 +56,6 @@ def schedule(task: ExtractedTask, *, wrong: bool) -> str:
     return trace_json(schedule.trace)
 
 
-def put_on_record(farm: WholeFarm, target: str, task: ExtractedTask, trial_id: str, trace: str) -> None:
-    """Measured by the board as any candidate is."""
-    library, _ = build_kernel(str(tvm.ir.save_json(apply_trace(task.module, trace).mod)), target)
-    buffers = tvm.s_tir.meta_schedule.arg_info.ArgInfo.from_entry_func(task.module, remove_preproc=False)
-    arguments = [
-        measurement_pb2.Argument(shape=list(map(int, buffer.shape)), dtype=str(buffer.dtype), fill_seed=seed)
-        for seed, buffer in enumerate(buffers)
-    ]
-    known = context(workload=task.workload.key, target=target, trace=trace)
-    client = MeasureClient(farm.tracker.address)
-    client.trial(trial_id, known, library=library, args=arguments)
-    [measured] = client.wait_for(trial_id)
-    client.close()
-    assert measured.outcome == measurement_pb2.OUTCOME_OK, measured.detail
-
-
 def record(farm: WholeFarm, trial_id: str) -> Record:
     [found] = [record for record in farm.records() if record.trial_id == trial_id]
     return found
@@ -94,8 +77,8 @@ def test_a_wrong_kernel_is_caught_not_shipped_and_never_proposed_again(farm: Who
     target = tvm.target.Target(json.loads(device.target))
     tasks = tasks_of(lower(load_onnx(MODEL, {}, "small").module, target), target)
     [task] = [task for task in tasks if task.name == "fused_conv2d1_add_relu"]
-    put_on_record(farm, device.target, task, "wrong", schedule(task, wrong=True))
-    put_on_record(farm, device.target, task, "wrong again", schedule(task, wrong=True))
+    put_on_record(farm.tracker.address, device.target, task.module, "wrong", schedule(task, wrong=True))
+    put_on_record(farm.tracker.address, device.target, task.module, "wrong again", schedule(task, wrong=True))
 
     done = farm.farm("compile", "small.onnx", "--pool", "x86_64", "-o", "first")
     said = " ".join(done.stdout.split())
@@ -113,7 +96,7 @@ def test_a_wrong_kernel_is_caught_not_shipped_and_never_proposed_again(farm: Who
         assert "to the untuned kernel's outputs on board" in measured.detail
     answers_as_onnx_runtime(farm.folder / "first")
 
-    put_on_record(farm, device.target, task, "right", schedule(task, wrong=False))
+    put_on_record(farm.tracker.address, device.target, task.module, "right", schedule(task, wrong=False))
     done = farm.farm("compile", "small.onnx", "--pool", "x86_64", "-o", "second")
     assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
     last = done.stdout.strip().splitlines()[-1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from tracker.client.errors import BadInput, FarmError, Interrupted
 if TYPE_CHECKING:
     from tracker.cli.package import Package
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Measurement, MeasureRequest
+    from tracker.domain import Artifact, Measurement, MeasureRequest, Program, TimingPlan
 
 __all__ = ["bench"]
 
@@ -90,19 +92,56 @@ def bench(
     device_class = "" if any_class else str(found.manifest.get("device_class", ""))
     with connection.open() as client:
         try:
-            request = _request(client, found, plan, timeout_s, seed)
-            measurement = _measure(client, request, pool, device_class, priority)
+            timed = [
+                _Timed(name, packaged, _measure(client, request, pool, device_class, priority))
+                for name, packaged, request in _requests(client, found, plan, timeout_s, seed)
+            ]
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted; the measurement is given up.") from None
-    _print(found, measurement, as_json)
+    _print(found, timed, as_json)
 
 
-def _request(client: FarmClient, package: Package, plan: Any, timeout_s: float, seed: int) -> MeasureRequest:
+@dataclass(frozen=True)
+class _Timed:
+    """What came of the model, or of one kernel of an operator. ``packaged``: its latency in the manifest."""
+
+    name: str
+    packaged: dict[str, Any]
+    measurement: Measurement
+
+
+def _requests(
+    client: FarmClient, package: Package, plan: TimingPlan, timeout_s: float, seed: int
+) -> Iterator[tuple[str, dict[str, Any], MeasureRequest]]:
+    """What is to be timed, one after another: its name, its latency in the manifest, the request."""
     import dataclasses
 
+    from tracker.domain import Limits, MeasureRequest
+
+    limits = dataclasses.replace(Limits(), run_timeout_s=timeout_s)
+    for described in package.kernels or (package.manifest,):
+        program = _kernel(client, package, described, seed) if package.kernels else _model(client, package, seed)
+        request = MeasureRequest(trial_id=f"bench-{uuid.uuid4().hex}", program=program, plan=plan, limits=limits)
+        yield described["name"] if package.kernels else package.model, described.get("latency") or {}, request
+
+
+def _kernel(client: FarmClient, package: Package, described: dict[str, Any], seed: int) -> Program:
+    from tracker.domain import Argument, Program, ProgramKind
+
+    try:
+        args = tuple(
+            Argument(shape=tuple(entry["shape"]), dtype=entry["dtype"], fill_seed=seed + position)
+            for position, entry in enumerate(described["arguments"])
+        )
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"The manifest of {package.folder} is damaged ({type(error).__name__}: {error}).") from None
+    library = _sent(client, package.folder / described["library"])
+    return Program(kind=ProgramKind.KERNEL, library=library, entry=described["entry"], args=args)
+
+
+def _model(client: FarmClient, package: Package, seed: int) -> Program:
     from tracker.cli.params_file import read_param_types
-    from tracker.client.farm_client import file_digest
-    from tracker.domain import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind
+    from tracker.domain import Argument, Program, ProgramKind
 
     manifest = package.manifest
     try:
@@ -116,33 +155,37 @@ def _request(client: FarmClient, package: Package, plan: Any, timeout_s: float, 
         raise BadInput(f"The manifest of {package.folder} is damaged ({type(error).__name__}: {error}).") from None
     except ValueError as error:
         raise BadInput(f"{package.params}: {error}.") from None
-    digest, size = file_digest(package.library)
-    if size <= _INLINE_BYTES:
-        library = Artifact(digest, size, inline=package.library.read_bytes())
-    else:
-        library = client.put_artifact(package.library)
-    program = Program(
+    return Program(
         kind=ProgramKind.MODEL,
-        library=library,
+        library=_sent(client, package.library),
         entry=manifest["entry"],
         args=tuple(args),
         params=client.put_artifact(package.params) if package.params else None,
     )
-    limits = dataclasses.replace(Limits(), run_timeout_s=timeout_s)
-    return MeasureRequest(trial_id=f"bench-{uuid.uuid4().hex}", program=program, plan=plan, limits=limits)
+
+
+def _sent(client: FarmClient, library: Path) -> Artifact:
+    from tracker.client.farm_client import file_digest
+    from tracker.domain import Artifact
+
+    digest, size = file_digest(library)
+    return (
+        Artifact(digest, size, inline=library.read_bytes()) if size <= _INLINE_BYTES else client.put_artifact(library)
+    )
 
 
 def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_class: str, priority: int) -> Measurement:
     from tracker.cli.tune import user_name
-    from tracker.domain import Capacity
+    from tracker.domain import Capacity, ProgramKind
 
     user = user_name()
+    whole_models = request.program.kind is ProgramKind.MODEL
     replies = client.measure(
         [request],
         client=f"farm bench by {user or 'someone'}",
         pool=pool,
         device_class=device_class,
-        whole_models=True,
+        whole_models=whole_models,
         user=user,
         priority=priority,
     )
@@ -151,55 +194,65 @@ def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_clas
             return reply
         if not reply.devices:
             of_class = f" of class {device_class}" if device_class else ""
+            able = "runs whole models (`farm devices show NAME`: runner in full mode) and " if whole_models else ""
             raise FarmError(
-                f"Pool {pool} has no connected device{of_class} that runs whole models (`farm devices show NAME`: "
-                "runner in full mode) and takes your work (`farm devices`: drained, or another's under lease)."
-                + (" Others may run it with --any-class." if device_class else "")
+                f"Pool {pool} has no connected device{of_class} that {able}takes your work (`farm devices`: drained, "
+                "or another's under lease)." + (" Others may run it with --any-class." if device_class else "")
             )
     raise FarmError("The tracker ended the measurement without an answer: its log may tell why.")
 
 
-def _print(package: Package, measurement: Measurement, as_json: bool) -> None:
-    from tracker.cli.formats import latency, plural, speedup
+def _print(package: Package, timed: Sequence[_Timed], as_json: bool) -> None:
     from tracker.cli.output import console, facts, print_json
     from tracker.domain import Outcome
 
-    if measurement.outcome is not Outcome.OK:
-        outcome = measurement.outcome.value if measurement.outcome else "no outcome"
-        where = f" on {measurement.device_name}" if measurement.device_name else ""
-        raise FarmError(f"{package.model} did not run{where}: {outcome}: {measurement.detail}")
-    times = sorted(measurement.run_secs)
-    median_s = statistics.median(times)
-    p90_s = times[min(len(times) - 1, round(0.9 * (len(times) - 1)))]
-    packaged = package.manifest.get("latency") or {}
+    for each in timed:
+        measurement = each.measurement
+        if measurement.outcome is not Outcome.OK:
+            outcome = measurement.outcome.value if measurement.outcome else "no outcome"
+            where = f" on {measurement.device_name}" if measurement.device_name else ""
+            raise FarmError(f"{each.name} did not run{where}: {outcome}: {measurement.detail}")
     if as_json:
-        print_json(
-            {
-                "model": package.model,
-                "device": measurement.device_name,
-                "device_class": measurement.device_class,
-                "min_s": times[0],
-                "median_s": median_s,
-                "p90_s": p90_s,
-                "run_secs": list(measurement.run_secs),
-                "packaged_s": packaged.get("tuned_s", 0.0),
-                "packaged_device": packaged.get("device", ""),
-            }
-        )
+        told = [_told(each) for each in timed]
+        print_json({"model": package.model, "kernels": told} if package.kernels else told[0])
         return
+    for each in timed:
+        console().print(facts(_rows(each, "kernel" if package.kernels else "model")))
+
+
+def _p90_s(times: Sequence[float]) -> float:
+    return times[min(len(times) - 1, round(0.9 * (len(times) - 1)))]
+
+
+def _told(timed: _Timed) -> dict[str, Any]:
+    times = sorted(timed.measurement.run_secs)
+    return {
+        "model": timed.name,
+        "device": timed.measurement.device_name,
+        "device_class": timed.measurement.device_class,
+        "min_s": times[0],
+        "median_s": statistics.median(times),
+        "p90_s": _p90_s(times),
+        "run_secs": list(timed.measurement.run_secs),
+        "packaged_s": timed.packaged.get("tuned_s", 0.0),
+        "packaged_device": timed.packaged.get("device", ""),
+    }
+
+
+def _rows(timed: _Timed, kind: str) -> list[tuple[str, str]]:
+    from tracker.cli.formats import latency, plural, speedup
+
+    times = sorted(timed.measurement.run_secs)
+    median_s = statistics.median(times)
     rows = [
-        ("model", package.model),
-        ("device", f"{measurement.device_name} ({measurement.device_class})"),
+        (kind, timed.name),
+        ("device", f"{timed.measurement.device_name} ({timed.measurement.device_class})"),
         ("median", f"{latency(median_s)} of {plural(len(times), 'timing')}"),
         ("min", latency(times[0])),
-        ("p90", latency(p90_s)),
+        ("p90", latency(_p90_s(times))),
     ]
-    if packaged.get("tuned_s"):
-        before_s = packaged["tuned_s"]
-        rows.append(
-            (
-                "packaged",
-                f"{latency(before_s)} on {packaged.get('device', '')} (now {speedup(median_s, before_s)} as long)",
-            )
-        )
-    console().print(facts(rows))
+    if timed.packaged.get("tuned_s"):
+        before_s = timed.packaged["tuned_s"]
+        there = f" on {timed.packaged['device']}" if timed.packaged.get("device") else ""
+        rows.append(("packaged", f"{latency(before_s)}{there} (now {speedup(median_s, before_s)} as long)"))
+    return rows

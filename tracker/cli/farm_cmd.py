@@ -21,6 +21,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
         "compile": "tracker.cli.tune:compile_model",
         "bench": "tracker.cli.bench:bench",
         "jobs": "tracker.cli.jobs:jobs",
+        "tasks": "tracker.cli.tasks:tasks",
         "devices": "tracker.cli.devices:devices",
         "lease": "tracker.cli.desk:lease",
         "drain": "tracker.cli.desk:drain",

@@ -103,7 +103,7 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
     """
     from tracker.cli.output import console, facts, print_json
     from tracker.cli.progress import by_time_share, task_table
-    from tracker.cli.results import closing_line, print_result
+    from tracker.cli.results import closing_line_of, print_result
     from tracker.cli.timeline import print_timeline
 
     with connection.open() as client:
@@ -128,16 +128,18 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
     if job.result is not None and job.state is not None and job.state.final:
         screen.print()
         print_result(screen, job)
-        click.echo(closing_line(job.spec.model_name, job.result))
+        click.echo(closing_line_of(job))
     elif job.tasks:
         screen.print()
         screen.print(task_table(by_time_share(job.tasks)))
 
 
 def _show_group(client: FarmClient, jobs: list[Job], as_json: bool) -> None:
+    from tracker.cli.estimates import print_estimates
     from tracker.cli.group_progress import group_table
     from tracker.cli.group_results import across, devices_by_class
     from tracker.cli.output import console, facts, print_json
+    from tracker.domain import JobKind
 
     if as_json:
         print_json({"group": jobs[0].group, "jobs": jobs})
@@ -149,6 +151,9 @@ def _show_group(client: FarmClient, jobs: list[Job], as_json: bool) -> None:
     told = f"{len(jobs)} jobs, one a class of device; {ended} of them ended"
     screen.print(facts([("group", jobs[0].group), ("asked", asked), ("jobs", told)]))
     screen.print()
+    if spec.kind is JobKind.ESTIMATE and ended:
+        print_estimates(jobs, as_json=False)
+        return
     screen.print(group_table(jobs))
     if ended:
         screen.print()
@@ -174,6 +179,8 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("tuner", f"{spec.engine}, seed {spec.seed}, limit {' or '.join(limits)}" if limits else ""),
         ("fresh", "nothing is answered from the log" if spec.fresh else ""),
         ("priority", f"{spec.priority:+d}" if spec.priority else ""),
+        ("operator", "  ".join([spec.operator, *(f"{p.name}={p.value}" for p in spec.parameters)]).strip()),
+        ("templates", "  ".join(file.name for file in spec.templates)),
         ("shapes", "  ".join(f"{shape.name}={','.join(map(str, shape.dims))}" for shape in spec.shapes)),
         ("submitted", clock(job.created_unix_s)),
         ("started", clock(job.started_unix_s)),
@@ -207,19 +214,28 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     Example:
       farm jobs watch squeezenet-ab2c -o resnet50-tuned
     """
+    from tracker.cli.estimates import print_estimates, watch_estimates
     from tracker.cli.group_results import conclude_group, finish_group
     from tracker.cli.package import check_destination
     from tracker.cli.tune import conclude, finish
+    from tracker.domain import JobKind
 
     if output is not None:
         check_destination(output, force)
     elif force:
         raise BadInput("--force says how to write a package: it needs -o DIR.")
     with connection.open() as client:
-        if group := client.group(job_id):
+        group = client.group(job_id)
+        job = group[0] if group else client.job(job_id)
+        if job.spec.kind is JobKind.ESTIMATE:
+            if output is not None:
+                raise BadInput(f"Job {job.id} looked things up and made no package: leave out -o.")
+            print_estimates(watch_estimates(client, job), as_json=as_json)
+            return
+        if group:
             conclude_group(finish_group(client, group, output, as_json=as_json), as_json=as_json)
             return
-        conclude(finish(client, client.job(job_id).id, output, force=force, as_json=as_json), as_json=as_json)
+        conclude(finish(client, job.id, output, force=force, as_json=as_json), as_json=as_json)
 
 
 @jobs.command("cancel")

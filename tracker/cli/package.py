@@ -104,12 +104,16 @@ def _inside(folder: Path, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Package:
-    """A package as its manifest describes it; ``library`` and ``params`` are files whose digests were right."""
+    """A package as its manifest describes it; ``library`` and ``params`` are files whose digests were right.
+
+    Of an operator ``kernels`` has the manifest's entries, and ``library`` is the first one's.
+    """
 
     folder: Path
     manifest: dict[str, Any]
     library: Path
     params: Path | None
+    kernels: tuple[dict[str, Any], ...] = ()
 
     @property
     def model(self) -> str:
@@ -135,13 +139,17 @@ def read_package(folder: Path, digest_of: Callable[[Path], tuple[str, int]]) -> 
                 raise BadInput(
                     f"{folder / name} is not the file that was packaged (its sha256 differs). Fetch it anew."
                 )
-        library, params = folder / manifest["library"], manifest.get("params")
-        for key in ("model", "entry", "inputs", "outputs", "param_names", "target"):
+        kernels = tuple(manifest["kernels"]) if manifest.get("kind") == "operator" else ()
+        library = folder / (kernels[0] if kernels else manifest)["library"]
+        params = manifest.get("params")
+        for key in ("model", "target", *(() if kernels else ("entry", "inputs", "outputs", "param_names"))):
             manifest[key]
+        for kernel in kernels:
+            _ = kernel["name"], kernel["entry"], kernel["library"], kernel["arguments"]
     except OSError as error:
         raise BadInput(f"Cannot read the package in {folder}: {error.filename}: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BadInput(
             f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}). Fetch the package anew."
         ) from error
-    return Package(folder, manifest, library, folder / params if params else None)
+    return Package(folder, manifest, library, folder / params if params else None, kernels)

@@ -10,21 +10,25 @@ import click
 
 from protos.address import parse_address
 from protos.labels import parse_label
-from tracker.domain.job import Shape
+from tracker.domain.job import Parameter, Shape
+from tracker.domain.workload_shapes import parse_dims
 
 __all__ = [
     "ADDRESS",
     "COUNT",
+    "DIMS",
     "DURATION",
     "LABEL",
     "LABEL_CHANGE",
     "MORE_COUNT",
     "MORE_DURATION",
+    "PARAMETER",
     "SEED",
     "SHAPE",
     "TARGET",
     "parse_duration",
     "parse_label_change",
+    "parse_parameter",
     "parse_shape",
     "parse_target",
 ]
@@ -60,6 +64,14 @@ def parse_shape(text: str) -> Shape:
     if any(number < 1 for number in numbers):
         raise ValueError(f"'{text}': every dimension is 1 or more; -1 and 0 leave it open")
     return Shape(name=name.strip(), dims=numbers)
+
+
+def parse_parameter(text: str) -> Parameter:
+    """ "M=1024" as a Parameter. Raises ValueError."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise ValueError(f"'{text}' sets no parameter: write NAME=VALUE, as in M=1024")
+    return Parameter(name.strip(), value.strip())
 
 
 def parse_label_change(text: str) -> tuple[str, str | None]:
@@ -112,6 +124,8 @@ DURATION = _Parsed("DURATION", parse_duration)
 # More than there was: the sign says so to a reader, and may be left out.
 MORE_COUNT = _Parsed("+N", lambda text: parse_whole(text, 1, 2**31 - 1))
 MORE_DURATION = _Parsed("+DURATION", lambda text: parse_duration(text.removeprefix("+")))
+PARAMETER = _Parsed("NAME=VALUE", parse_parameter)
+DIMS = _Parsed("DIMS", parse_dims)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)
 TARGET = _Parsed("JSON", parse_target)
 LABEL = _Parsed("KEY=VALUE", parse_label)

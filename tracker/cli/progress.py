@@ -125,7 +125,7 @@ class Progress:
             left = self.left_s(at_s)
             if left is not None:
                 parts.append(f"{duration(left)} left")
-        if job.state is JobState.RUNNING:
+        if job.state is JobState.RUNNING and job.spec.kind is not JobKind.ESTIMATE:
             if job.devices:
                 parts.append(f"{plural(job.devices, 'device')} {percent(job.utilisation)} busy")
             else:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from tracker.cli.estimates import estimate_line, print_estimate
 from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
 from tracker.cli.output import table
+from tracker.cli.tasks import without_template
 from tracker.domain import Job, JobKind, JobResult, TaskResult
 
-__all__ = ["closing_line", "model_latency", "print_result", "verified"]
+__all__ = ["closing_line", "closing_line_of", "model_latency", "print_result", "verified"]
+
+#: Operators without a template that are named.
+_NAMED = 3
 
 
 def model_latency(result: JobResult) -> tuple[float, float, bool]:
@@ -34,6 +39,14 @@ def closing_line(model_name: str, result: JobResult) -> str:
         return f"{model_name}: latency not measured, outputs not compared"
     line = f"{model_name}: {milliseconds(untuned_s)} -> {milliseconds(tuned_s)} ({speedup(untuned_s, tuned_s)})"
     return f"{line}, {verified(result)}"
+
+
+def closing_line_of(job: Job) -> str:
+    """Of a job with a result."""
+    assert job.result is not None
+    if job.spec.kind is JobKind.ESTIMATE:
+        return estimate_line(job)
+    return closing_line(job.spec.model_name, job.result)
 
 
 def verified(result: JobResult) -> str:
@@ -76,6 +89,9 @@ def print_result(screen: Console, job: Job) -> None:
     result = job.result
     if result is None:
         return
+    if job.spec.kind is JobKind.ESTIMATE:
+        print_estimate(screen, job)
+        return
     tasks = sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True)
     untuned_s, tuned_s, measured = model_latency(result)
     flops = sum(task.weight * task.flops for task in tasks)
@@ -88,23 +104,29 @@ def print_result(screen: Console, job: Job) -> None:
         gflops(flops, tuned_s),
         count(sum(task.trials for task in tasks)),
     ]
+    alone = bool(job.spec.operator) and len(tasks) == 1  # and its row is the operator's
     grid = table(
         ["task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials"],
-        [*map(_task_cells, tasks), model],
+        [*map(_task_cells, tasks), *([] if alone else [model])],
         ["dim" if task.kept_untuned else "" for task in tasks] + ["bold"],
     )
     screen.print(grid)
     screen.print()
     if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
         screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
+    if strangers := without_template(job):
+        names = ", ".join(task.name for task in strangers[:_NAMED]) + (", ..." if len(strangers) > _NAMED else "")
+        them = "it" if len(strangers) == 1 else "them"
+        screen.print(Text(f"No template matched {names}: ansor searched {them}.", "dim"))
     if kernels := _kernels(result):
         told = f"Each tuned kernel ran beside its untuned one on one device with the same random input: {kernels}, "
         screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
     if measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
+        what = "kernel" if job.spec.operator else "model"
         screen.print(
             Text(
-                f"Untuned and tuned model ran on {result.device_name or UNKNOWN} with the same random input: outputs "
+                f"Untuned and tuned {what} ran on {result.device_name or UNKNOWN} with the same random input: outputs "
                 f"{verdict}, max |diff| {difference(result.max_abs_diff)} "
                 f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})."
             )

@@ -1,9 +1,10 @@
-"""``farm tune`` and ``farm compile``: a model in, a faster one out."""
+"""``farm tune`` and ``farm compile``: a model or an operator in, a faster one out."""
 
 from __future__ import annotations
 
 import getpass
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,14 @@ import click
 
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import priority_option
-from tracker.cli.parsing import COUNT, DURATION, SEED, SHAPE, TARGET
+from tracker.cli.parsing import COUNT, DURATION, PARAMETER, SEED, SHAPE, TARGET
+from tracker.cli.subject import check_model, check_templates, subject_of
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.domain.job import ENGINES
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Job, JobSpec, Shape
+    from tracker.domain import Artifact, Job, JobSpec, Parameter, Shape
 
 __all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
@@ -34,6 +36,13 @@ _class = click.option(
 )
 _shape = click.option(
     "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
+)
+_with = click.option(
+    "--with",
+    "parameters",
+    type=PARAMETER,
+    multiple=True,
+    help="Set a parameter of an operator's function: M=1024, dtype=float16. [default: the function's own]",
 )
 _seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
 _target = click.option(
@@ -67,12 +76,23 @@ _json = click.option(
 @_model
 @_pool
 @_class
-@click.option("--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="The search.")
+@click.option(
+    "--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="What proposes schedules."
+)
+@click.option(
+    "--template",
+    "templates",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="A Python file with templates of your own, for the autotvm tuners; may be given several times.",
+)
 @click.option("--trials", type=COUNT, help="Stop after N measured candidates.")
 @click.option(
     "--budget", type=DURATION, help="Stop after this much tuning: 90s, 30m, 2h. [default: 10m without --trials]"
 )
 @_shape
+@_with
 @_seed
 @_target
 @_fresh
@@ -87,9 +107,11 @@ def tune(
     pool: str,
     device_class: str,
     tuner: str,
+    templates: tuple[Path, ...],
     trials: int | None,
     budget: float | None,
     shapes: tuple[Shape, ...],
+    parameters: tuple[Parameter, ...],
     seed: int,
     target: str,
     fresh: bool,
@@ -100,7 +122,7 @@ def tune(
     as_json: bool,
     connection: Connection,
 ) -> None:
-    """Tune MODEL, an ONNX file, on the devices of a pool.
+    """Tune MODEL on the devices of a pool: an ONNX file, or an operator in a Python file.
 
     Ends with a table of what each operator gained and a package: the compiled library, its
     parameters and a manifest. With both --trials and --budget, whichever is used up first ends it.
@@ -112,25 +134,32 @@ def tune(
     classes with most devices, and the classes take turns in that order: each begins with what was fast
     on those before it.
 
+    An operator is written FILE.py:NAME, a function that returns its TE tensors, a TVMScript function
+    or an IRModule. The package then holds each kernel as a library, its program and its schedule.
+
     \b
-    Example:
+    Examples:
       farm tune resnet50.onnx --pool arm64 --budget 30m -o resnet50-rpi4
+      farm tune op.py:my_matmul --pool arm64 --trials 200 --with M=1024
     """
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    check_model(model, shapes)
+    subject = subject_of(model, shapes, parameters)
+    check_templates(templates, tuner)
     notice = ""
     if trials is None and budget is None:
         budget, notice = DEFAULT_BUDGET_S, "Tuning for 10 minutes (choose with --budget or --trials)."
     spec = JobSpec(
         kind=JobKind.TUNE,
-        model_name=model.stem,
+        model_name=subject.name,
         model=Artifact("", 0),
         pool=pool,
         engine=tuner,
         max_trials=trials or 0,
         budget_s=budget or 0.0,
         shapes=shapes,
+        operator=subject.operator,
+        parameters=parameters,
         seed=seed,
         user=user_name(),
         priority=priority,
@@ -138,7 +167,17 @@ def tune(
         target=target,
         fresh=fresh,
     )
-    run(connection, model, spec, output, force=force, detach=detach, as_json=as_json, notice=notice)
+    run(
+        connection,
+        subject.path,
+        spec,
+        output,
+        force=force,
+        detach=detach,
+        as_json=as_json,
+        notice=notice,
+        templates=templates,
+    )
 
 
 @click.command("compile")
@@ -146,6 +185,7 @@ def tune(
 @_pool
 @_class
 @_shape
+@_with
 @_seed
 @_target
 @priority_option
@@ -159,6 +199,7 @@ def compile_model(
     pool: str,
     device_class: str,
     shapes: tuple[Shape, ...],
+    parameters: tuple[Parameter, ...],
     seed: int,
     target: str,
     priority: int,
@@ -170,26 +211,30 @@ def compile_model(
 ) -> None:
     """Compile MODEL with the best schedules the farm already knows; no tuning.
 
+    MODEL is an ONNX file or an operator, FILE.py:NAME, as for `farm tune`.
+
     \b
     Example:
       farm compile resnet50.onnx --pool arm64 -o resnet50-rpi4
     """
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    check_model(model, shapes)
+    subject = subject_of(model, shapes, parameters)
     spec = JobSpec(
         kind=JobKind.COMPILE,
-        model_name=model.stem,
+        model_name=subject.name,
         model=Artifact("", 0),
         pool=pool,
         shapes=shapes,
+        operator=subject.operator,
+        parameters=parameters,
         seed=seed,
         user=user_name(),
         priority=priority,
         device_class=device_class,
         target=target,
     )
-    run(connection, model, spec, output, force=force, detach=detach, as_json=as_json)
+    run(connection, subject.path, spec, output, force=force, detach=detach, as_json=as_json)
 
 
 def run(
@@ -202,16 +247,17 @@ def run(
     detach: bool,
     as_json: bool,
     notice: str = "",
+    templates: Sequence[Path] = (),
 ) -> None:
     """Submit, say ``notice``, watch, fetch, print. Ends the command with the job's exit code."""
     if detach and (output is not None or force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
-    folder = output or Path(f"{model.stem}-tuned")
+    folder = output or Path(f"{spec.model_name}-tuned")
     if not detach:
         check(folder, force)
     with connection.open() as client:
         try:
-            job = submit(client, model, spec)
+            job = submit(client, model, spec, templates)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:
@@ -254,24 +300,6 @@ def check(folder: Path, force: bool) -> None:
     check_destination(folder, force)
 
 
-def check_model(model: Path, shapes: tuple[Shape, ...]) -> None:
-    """Raises BadInput for what can be known of the file without reading the model in it."""
-    try:
-        if model.is_dir():
-            raise BadInput(f"{model} is a folder; name the ONNX file in it.")
-        with model.open("rb") as file:
-            if not file.read(1):
-                raise BadInput(f"{model} is empty.")
-    except FileNotFoundError:
-        raise BadInput(f"There is no file {model}.") from None
-    except OSError as error:
-        raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
-    names = [shape.name for shape in shapes]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise BadInput(f"--shape names {', '.join(sorted(twice))} twice.")
-
-
 def user_name() -> str:
     try:
         return getpass.getuser()
@@ -279,27 +307,34 @@ def user_name() -> str:
         return ""
 
 
-def submit(client: FarmClient, model: Path, spec: JobSpec) -> Job:
-    """Send the model and the job. A lost connection is retried once for each: a file sent twice is one
+def submit(client: FarmClient, model: Path, spec: JobSpec, templates: Sequence[Path] = ()) -> Job:
+    """Send the files and the job. A lost connection is retried once for each: a file sent twice is one
     artifact, and the request id keeps the job single.
     """
     import dataclasses
 
     from tracker.client.farm_client import ConnectionLost
+    from tracker.domain import TemplateFile
 
     request_id = uuid.uuid4().hex
-    try:
-        try:
-            content = client.put_artifact(model)
-        except ConnectionLost:
-            content = client.put_artifact(model)
-    except OSError as error:
-        raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
-    spec = dataclasses.replace(spec, model=content)
+    files = tuple(TemplateFile(path.name, _sent(client, path)) for path in templates)
+    spec = dataclasses.replace(spec, model=_sent(client, model), templates=files)
     try:
         return client.submit(spec, request_id)
     except ConnectionLost:
         return client.submit(spec, request_id)
+
+
+def _sent(client: FarmClient, path: Path) -> Artifact:
+    from tracker.client.farm_client import ConnectionLost
+
+    try:
+        try:
+            return client.put_artifact(path)
+        except ConnectionLost:
+            return client.put_artifact(path)
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {error.strerror}.") from None
 
 
 def finish(client: FarmClient, job_id: str, folder: Path | None, *, force: bool, as_json: bool) -> Job:
@@ -337,11 +372,11 @@ def finish(client: FarmClient, job_id: str, folder: Path | None, *, force: bool,
 
 def conclude(job: Job, *, as_json: bool = False) -> None:
     """Print the closing line, the last of the command; exit with 1 when the outputs differ."""
-    from tracker.cli.results import closing_line, model_latency
+    from tracker.cli.results import closing_line_of, model_latency
 
     assert job.result is not None, "finish() returns jobs with a result"
     if not as_json:
-        click.echo(closing_line(job.spec.model_name, job.result))
+        click.echo(closing_line_of(job))
     _, _, measured = model_latency(job.result)
     if not job.result.outputs_equal and (measured or job.result.kernels_compared):
         raise SystemExit(1)

@@ -18,9 +18,10 @@ import grpc
 from protos.channel import MESSAGE_OPTIONS, ping_options
 from protos.convert import from_message, to_message
 from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2, runtime_pb2
+from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, runtime_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
 from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
+from tracker.client.log_calls import LogCalls
 from tracker.client.measure_calls import MeasureCalls
 from tracker.client.search_calls import SearchCalls
 from tracker.domain import (
@@ -36,7 +37,6 @@ from tracker.domain import (
     OpenMeasure,
     Pool,
     Record,
-    RecordFilter,
     Runtime,
 )
 
@@ -88,7 +88,7 @@ def open_channel(address: str) -> grpc.Channel:
     return grpc.insecure_channel(address, options=[*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct])
 
 
-class FarmClient(SearchCalls):
+class FarmClient(LogCalls, SearchCalls):
     """A connection to one tracker. ``address`` is ``host:port``; nothing is sent before the first call."""
 
     def __init__(self, address: str) -> None:
@@ -220,15 +220,6 @@ class FarmClient(SearchCalls):
                 call.cancel()
 
     # -- the tuning log
-
-    def records(self, wanted: RecordFilter) -> Iterator[Record]:
-        with self._errors():
-            call = self._stub.QueryRecords(to_message(record_pb2.RecordFilter, wanted))
-            try:
-                for message in call:
-                    yield from_message(Record, message)
-            finally:
-                call.cancel()
 
     def best_records(
         self,

@@ -24,18 +24,21 @@ from tracker.domain.job import (
     JobSpec,
     JobState,
     PackageFile,
+    Parameter,
     Shape,
     Task,
     TaskPlan,
     TaskResult,
+    TemplateFile,
 )
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
 from tracker.domain.recall import RecallCandidate, RecallRequest
-from tracker.domain.record import Record, RecordContext, RecordFilter, Workload
+from tracker.domain.record import Record, RecordContext, RecordFilter, RecordOrder, SqlAnswer, Workload
 from tracker.domain.search import Lesson, PastSearch, SearchStep
 from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
 from tracker.domain.worker import JobFailure, JobProgress, WorkerHello
+from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims, shapes_of
 
 __all__ = [
     "BUILT_IN_POOLS",
@@ -69,6 +72,7 @@ __all__ = [
     "OutcomeCount",
     "OutputTensor",
     "PackageFile",
+    "Parameter",
     "PastSearch",
     "Pool",
     "Program",
@@ -78,6 +82,7 @@ __all__ = [
     "Record",
     "RecordContext",
     "RecordFilter",
+    "RecordOrder",
     "RunnerInfo",
     "RunnerMode",
     "Runtime",
@@ -86,12 +91,15 @@ __all__ = [
     "RuntimeRequest",
     "SearchStep",
     "Shape",
+    "ShapeKind",
+    "SqlAnswer",
     "Step",
     "StepTime",
     "Task",
     "TaskPlan",
     "TaskResult",
     "Telemetry",
+    "TemplateFile",
     "Timeline",
     "TimelineSums",
     "TimingPlan",
@@ -99,6 +107,9 @@ __all__ = [
     "TrialTimes",
     "WorkerHello",
     "Workload",
+    "WorkloadShape",
     "matches",
     "new_trial_id",
+    "parse_dims",
+    "shapes_of",
 ]

@@ -18,16 +18,19 @@ __all__ = [
     "JobSpec",
     "JobState",
     "PackageFile",
+    "Parameter",
     "Shape",
     "Task",
     "TaskPlan",
     "TaskResult",
+    "TemplateFile",
     "check_priority",
+    "takes_templates",
 ]
 
 
 #: Engines that a job may ask for.
-ENGINES = ("ansor",)
+ENGINES = ("ansor", "autotvm", "autotvm-xgb", "autotvm-ga", "autotvm-random", "autotvm-gridsearch")
 #: Priorities go from minus this to this.
 MAX_PRIORITY = 4
 
@@ -38,9 +41,17 @@ def check_priority(priority: int) -> None:
         raise InvalidRequest(f"there is no priority {priority}: it goes from {-MAX_PRIORITY} to {MAX_PRIORITY}")
 
 
+def takes_templates(engine: str) -> bool:
+    """Whether it searches spaces that templates span."""
+    return engine.partition("-")[0] == "autotvm"
+
+
 class JobKind(str, Enum):
+    """``ESTIMATE``: what the log says of each task. No trial, no device, no package."""
+
     TUNE = "tune"
     COMPILE = "compile"
+    ESTIMATE = "estimate"
 
 
 class JobState(str, Enum):
@@ -64,13 +75,30 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class TemplateFile:
+    """A Python file with templates of the person who tunes. ``name``: of the file, without its folder."""
+
+    name: str
+    content: Artifact
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """``value`` for a parameter of an operator's function: a Python literal; any other text is a string."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """What a person asked for. ``max_trials`` and ``budget_s`` (seconds of tuning): 0 is no limit of that kind.
 
     ``priority``: each step doubles the part of device time that it gets beside others. ``device_class``: of the pool
     this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
-    is different from the device's target, see ``target.overridden``. ``fresh``: nothing is answered from the log, and
-    nothing that its class has measured leads the search.
+    is different from the device's target, see ``target.overridden``. ``operator``: where ``model`` is a Python file,
+    "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's. ``templates``: see ``takes_templates``.
+    ``fresh``: nothing is answered from the log, and nothing that its class has measured leads the search.
     """
 
     kind: JobKind | None
@@ -87,22 +115,30 @@ class JobSpec:
     priority: int = 0
     device_class: str = ""
     target: str = ""
+    operator: str = ""
+    templates: tuple[TemplateFile, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
     fresh: bool = False
 
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """A task as the worker extracted it. ``weight``: how often the model calls it."""
+    """A task as the worker extracted it. ``weight``: how often the model calls it; ``space``: see Task."""
 
     id: str
     name: str
     weight: int
     workload: Workload
+    space: str = ""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task and how far it is. ``untuned_s`` and ``best_s`` are seconds a call, 0 until measured."""
+    """A task and how far it is. ``untuned_s`` and ``best_s`` are seconds a call, 0 until measured.
+
+    ``space``: JSON of the template that schedules it and its knobs, or of the engine that searches it in place of one
+    and why; "" where the engine has no knobs.
+    """
 
     id: str
     name: str
@@ -113,6 +149,7 @@ class Task:
     failed: int = 0
     untuned_s: float = 0.0
     best_s: float = 0.0
+    space: str = ""
 
 
 @dataclass(frozen=True)

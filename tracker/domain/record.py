@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 
 from protos.device import RunnerMode
 from protos.measurement import Measurement, Outcome, Timeline, TimingPlan
 
-__all__ = ["Record", "RecordContext", "RecordFilter", "Workload", "form_of"]
+__all__ = ["Record", "RecordContext", "RecordFilter", "RecordOrder", "SqlAnswer", "Workload", "form_of"]
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,21 @@ class Record:
     copied_from: str = ""
 
 
+class RecordOrder(str, Enum):
+    """Fastest, most operations a second, longest on the board first. What has no such figure is left out."""
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+    BOARD_TIME = "board-time"
+
+
 @dataclass(frozen=True)
 class RecordFilter:
-    """Every field that is set narrows the query. ``limit`` 0 means all."""
+    """Every field that is set narrows the query. ``limit`` 0 means all.
+
+    ``shapes``, as parse_dims writes them: of workloads that have each of them. Without ``order`` records come as they
+    were stored, or with ``newest_first`` the other way round; with it ``reverse`` turns it round.
+    """
 
     job_id: str = ""
     task_id: str = ""
@@ -95,3 +108,16 @@ class RecordFilter:
     limit: int = 0
     newest_first: bool = False
     target: str = ""
+    user: str = ""
+    shapes: tuple[str, ...] = ()
+    order: RecordOrder | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class SqlAnswer:
+    """Rows of a question in SQL. ``cut``: there would have been more."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[int | float | str | bytes | None, ...], ...]
+    cut: bool = False

@@ -1,8 +1,11 @@
-"""Which queued job a free worker takes: the most urgent, where ten minutes of waiting are worth a step of priority."""
+"""Which queued job a free worker takes: the most urgent, where ten minutes of waiting are worth a step of priority.
+
+An estimate takes seconds of a worker and no board: it goes before all others.
+"""
 
 from __future__ import annotations
 
-from tracker.domain import Job
+from tracker.domain import Job, JobKind
 
 __all__ = ["STEP_S", "turn_unix_s"]
 
@@ -12,4 +15,6 @@ STEP_S = 600.0
 
 def turn_unix_s(job: Job) -> float:
     """When ``job``, at priority 0, would have had to be submitted to stand where it stands. The least is next."""
+    if job.spec.kind is JobKind.ESTIMATE:
+        return float("-inf")
     return job.created_unix_s - STEP_S * job.spec.priority

@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from tracker.domain import Job, JobKind, JobSpec, JobState, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.job import ENGINES, check_priority
+from tracker.domain.job import ENGINES, check_priority, takes_templates
 from tracker.domain.job_life import WAITING, cancelled, resumed
+from tracker.domain.operator_file import parse_operator
 from tracker.domain.target import overridden
 from tracker.scheduling.budget_shares import shared
 from tracker.scheduling.tuned_classes import tuned_classes
@@ -71,7 +72,7 @@ class Jobs:
         for device, share in zip(devices, shared(spec, [d.device_class for d in devices]), strict=True):
             job = Job(
                 id=f"{name}.{len(jobs) + 1}" if group else name,
-                spec=replace(share, model=replace(spec.model, inline=b"")),
+                spec=_without_bytes(share),
                 phase=f"{WAITING}; its turn comes after {jobs[-1].id}" if jobs else WAITING,
                 created_unix_s=now,
                 target=overridden(device.target, spec.target),
@@ -96,6 +97,17 @@ class Jobs:
         if spec.budget_s < 0:
             raise InvalidRequest(f"the budget must be positive, not {spec.budget_s:g} s")
         check_priority(spec.priority)
+        if spec.operator and parse_operator(spec.operator) is None:
+            raise InvalidRequest(f"{spec.operator} names no operator: write FILE.py:NAME")
+        if spec.templates and (spec.kind is not JobKind.TUNE or not takes_templates(spec.engine)):
+            raise InvalidRequest(f"templates are for the autotvm engines, and '{spec.engine}' has no use for them")
+        for file in spec.templates:
+            if file.content.digest not in self._artifacts:
+                raise InvalidRequest(
+                    f"the templates {file.name} ({file.content.digest or 'no digest'}) were not uploaded"
+                )
+        if spec.parameters and not spec.operator:
+            raise InvalidRequest(f"the model {spec.model_name} takes no parameters: they are an operator's")
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):
             raise InvalidRequest("a tuning job needs a limit: a number of trials, a time, or both")
 
@@ -256,6 +268,12 @@ class Jobs:
         if workload is None:
             raise NotFound(f"there is no workload '{key}'")
         return workload
+
+
+def _without_bytes(spec: JobSpec) -> JobSpec:
+    """As it is kept: its files are artifacts."""
+    templates = tuple(replace(file, content=replace(file.content, inline=b"")) for file in spec.templates)
+    return replace(spec, model=replace(spec.model, inline=b""), templates=templates)
 
 
 def _ended(job: Job) -> bool:

@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 
-from tracker.domain import JobTimeline, Record, RecordFilter, TimelineSums
+from tracker.domain import JobTimeline, Outcome, Record, RecordFilter, RecordOrder, SqlAnswer, TimelineSums
 from tracker.domain.errors import InvalidRequest, NotFound
 from tracker.services.fleet import Fleet
+from tracker.services.questions import Questions
 from tracker.services.store_thread import StoreThread
 from tracker.store import Store
 
@@ -24,15 +25,23 @@ _NEAR = 8
 
 
 class Records:
-    def __init__(self, fleet: Fleet, store: StoreThread) -> None:
+    def __init__(self, fleet: Fleet, store: StoreThread, questions: Questions) -> None:
         self._fleet = fleet
         self._store = store
+        self._questions = questions
 
     def _classes(self, pool: str) -> set[str] | None:
         return {device.device_class for device in self._fleet.devices(pool)} if pool else None
 
     async def query(self, query: RecordFilter) -> AsyncIterator[Record]:
-        """Records in the order they were stored, or the reverse. Raises NotFound for an unknown pool."""
+        """Records in the order that ``query`` asks for.
+
+        Raises NotFound for an unknown pool, InvalidRequest for an order that contradicts the rest.
+        """
+        if query.order or query.reverse:
+            async for record in self._ordered(query):
+                yield record
+            return
         classes, after, left = self._classes(query.pool), 0, query.limit or None
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
@@ -42,6 +51,36 @@ class Records:
             if not after:
                 return
             left = None if left is None else left - len(page)
+
+    async def _ordered(self, query: RecordFilter) -> AsyncIterator[Record]:
+        if query.order is None or query.newest_first:
+            raise InvalidRequest(
+                "as they were stored, newest_first turns records round; in another order, reverse does"
+            )
+        timed = query.order in (RecordOrder.LATENCY, RecordOrder.THROUGHPUT)
+        if timed and query.outcome not in (None, Outcome.OK):
+            raise InvalidRequest(f"what ended as '{query.outcome.value}' has no {query.order.value} to be ordered by")
+        numbers = await self._questions.numbers(query, self._classes(query.pool))
+        for start in range(0, len(numbers), _PAGE):
+            some = numbers[start : start + _PAGE]
+            for record in await self._store.call(lambda s, n=some: s.records_numbered(n)):  # type: ignore[misc]
+                yield record
+
+    async def sql(self, sql: str, limit: int) -> SqlAnswer:
+        """What a person's SELECT says. Raises InvalidRequest."""
+        return await self._questions.answer(sql, limit)
+
+    async def record(self, start: str) -> Record:
+        """The record of the trial with this id, or of the only one whose id starts with it. Raises NotFound."""
+        if not start:
+            raise InvalidRequest("no trial was given")
+        ids = await self._store.call(lambda s: s.trial_ids_like(start))
+        if len(ids) > 1:
+            raise NotFound(f"'{start}' is the start of several trials: {', '.join(ids)}")
+        record = await self._store.call(lambda s: s.record(ids[0])) if ids else None
+        if record is None:
+            raise NotFound(f"there is no record of a trial '{start}'")
+        return record
 
     async def refute(self, trial_id: str, detail: str) -> int:
         """What was measured of this trial's kernel is a wrong result from now on; see Store.refute.

@@ -2,6 +2,7 @@
 
 from tracker.store.base import Store
 from tracker.store.lock import StateFolder
+from tracker.store.reader import LogReader
 from tracker.store.sqlite import SqliteStore
 
-__all__ = ["SqliteStore", "StateFolder", "Store"]
+__all__ = ["LogReader", "SqliteStore", "StateFolder", "Store"]

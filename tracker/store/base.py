@@ -143,6 +143,12 @@ class Store(Protocol):
         0 comes with the last one.
         """
 
+    def records_numbered(self, numbers: Sequence[int]) -> list[Record]:
+        """Those of ``numbers``, in their order, without what is not there. See LogReader.numbers."""
+
+    def trial_ids_like(self, start: str) -> list[str]:
+        """At most 10 trials with a record whose ids begin with ``start``; ``start`` itself alone where it is one."""
+
     def trial_times(self, job_id: str, after: int, limit: int) -> tuple[list[TrialTimes], int]:
         """A page of what the records of a job say of its time, in the order they were kept; paged as ``records``."""
 

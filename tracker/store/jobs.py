@@ -12,6 +12,7 @@ from tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Wo
 from tracker.domain.job_life import Losses, requeued, started
 from tracker.domain.record import form_of
 from tracker.store.encoding import decode, encode
+from tracker.store.schema import keep_shapes
 
 __all__ = ["JobTables"]
 
@@ -85,8 +86,8 @@ class JobTables:
 
     def _tasks(self, job_id: str) -> tuple[Task, ...]:
         rows = self._db.execute(
-            """SELECT t.id, t.name, t.workload, t.weight, w.flops, t.trials, t.failed, t.untuned_s, t.best_s
-            FROM tasks t JOIN workloads w ON w.key = t.workload WHERE t.job_id = ? ORDER BY t.position""",
+            """SELECT t.id, t.name, t.workload, t.weight, w.flops, t.trials, t.failed, t.untuned_s, t.best_s,
+            t.space FROM tasks t JOIN workloads w ON w.key = t.workload WHERE t.job_id = ? ORDER BY t.position""",
             [job_id],
         )
         return tuple(Task(*row) for row in rows)
@@ -180,15 +181,18 @@ class JobTables:
         with self._writing(), self._db.atomic():
             for position, plan in enumerate(plans):
                 workload = plan.workload
-                self._db.execute(
+                new = self._db.execute(
                     "INSERT INTO workloads VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
                     [workload.key, workload.name, workload.module, workload.flops, form_of(workload.name)],
-                )
+                ).rowcount
+                if new:
+                    keep_shapes(self._db, workload.key, workload.module)
                 self._db.execute(
-                    """INSERT INTO tasks (id, job_id, position, name, workload, weight) VALUES (?, ?, ?, ?, ?, ?)
+                    """INSERT INTO tasks (id, job_id, position, name, workload, weight, space)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
                     ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
-                    workload = excluded.workload, weight = excluded.weight""",
-                    [plan.id, job_id, position, plan.name, workload.key, plan.weight],
+                    workload = excluded.workload, weight = excluded.weight, space = excluded.space""",
+                    [plan.id, job_id, position, plan.name, workload.key, plan.weight, plan.space],
                 )
 
     def workload(self, key: str) -> Workload | None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence, Sized
 from dataclasses import fields
 
-from tracker.domain import RecordFilter, Timeline
+from tracker.domain import RecordFilter, RecordOrder, Timeline
 
-__all__ = ["COLUMNS", "STEPS", "best_query", "classes_query", "has_index", "page_query"]
+__all__ = [
+    "COLUMNS",
+    "SCAN",
+    "STEPS",
+    "best_query",
+    "bound_query",
+    "classes_query",
+    "numbered_query",
+    "ordered_query",
+    "page_query",
+]
 
 STEPS = tuple(field.name for field in fields(Timeline))
 COLUMNS = (
@@ -18,53 +28,161 @@ COLUMNS = (
 _WORD = "(SELECT number FROM words WHERE word = ?)"
 
 
-def has_index(query: RecordFilter, classes: Collection[str] | None) -> bool:
-    """Whether an index leads to the records in question; else they are looked for among all."""
-    return bool(query.job_id or query.task_id or query.workload or query.device_class or classes is not None)
+#: Records that are looked at for one page, whatever the question: at most about 50 ms.
+SCAN = 20_000
+
+_OF_SHAPE = "SELECT w.number FROM shapes s JOIN words w ON w.word = s.workload WHERE s.dims = ?"
+# Behind LIMIT it is computed once and not for each record: a workload's figures lie behind 50 KB of its module. CROSS:
+# records are read as they lie, or as their index leads, and not workload by workload.
+_FLOPS = """CROSS JOIN (SELECT w.number AS flops_of, flops FROM workloads JOIN words w ON w.word = key LIMIT -1)
+    ON flops_of = workload"""
+_ORDERS = {
+    RecordOrder.LATENCY: ("", "median_s IS NOT NULL", "median_s", "ASC"),
+    RecordOrder.THROUGHPUT: (_FLOPS, "median_s IS NOT NULL", "flops / median_s", "DESC"),
+    RecordOrder.BOARD_TIME: ("", "started_s > 0", "finished_s - started_s", "DESC"),
+}
+Values = list[str | float]
+
+
+class _Terms:
+    def __init__(self) -> None:
+        self.terms: list[str] = []
+        self.values: Values = []
+
+    def add(self, term: str, *values: str | float) -> None:
+        self.terms.append(term)
+        self.values += values
+
+    def extend(self, other: _Terms) -> _Terms:
+        self.terms += other.terms
+        self.values += other.values
+        return self
+
+    @property
+    def where(self) -> str:
+        return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
 
 
 def page_query(
     query: RecordFilter, classes: Collection[str] | None, after: int, limit: int, until: int | None = None
-) -> tuple[str, list[str | float]]:
+) -> tuple[str, Values]:
     """SQL and its values for a page: its first column is the record's number, the others are COLUMNS.
 
     ``until``: the last number that is looked at, in the direction of the query.
     """
-    terms: list[str] = []
-    values: list[str | float] = []
+    led, rest = _led(query, classes), _rest(query, classes)
+    if _by_workload(query):
+        # That index knows no order of numbers: they are sorted first, alone, and what was chosen is read.
+        window = led.extend(_window(query, after, until))
+        terms = _Terms()
+        terms.add(f"number IN (SELECT number FROM records {window.where})", *window.values)
+        terms.extend(rest)
+    else:
+        terms = led.extend(rest).extend(_window(query, after, until))
+    sql = f"SELECT number, {', '.join(COLUMNS)} FROM records {terms.where} ORDER BY number {_direction(query)} LIMIT ?"
+    return sql, [*terms.values, limit]
 
-    def where(term: str, *term_values: str | float) -> None:
-        terms.append(term)
-        values.extend(term_values)
 
+def bound_query(
+    query: RecordFilter, classes: Collection[str] | None, after: int, looked_at: int
+) -> tuple[str, Values] | None:
+    """SQL and its values for the number of the last of ``looked_at`` records, from the index that leads to them.
+
+    None where no index does: then all numbers are looked through.
+    """
+    terms = _led(query, classes)
+    if not terms.terms:
+        return None
+    terms.extend(_window(query, after, None))
+    # A plus: else the index of a class, which has this order, is taken for that of a workload in it, which is short.
+    number = "+number" if _by_workload(query) else "number"
+    sql = f"SELECT number FROM records {terms.where} ORDER BY {number} {_direction(query)} LIMIT 1 OFFSET ?"
+    return sql, [*terms.values, looked_at - 1]
+
+
+def ordered_query(query: RecordFilter, classes: Collection[str] | None) -> tuple[str, Values]:
+    """SQL and its values for the numbers of all records in the order that ``query`` asks for, at most its limit."""
+    assert query.order is not None
+    join, known, key, direction = _ORDERS[query.order]
+    if query.reverse:
+        direction = "ASC" if direction == "DESC" else "DESC"
+    terms = _led(query, classes).extend(_rest(query, classes))
+    terms.add(known)
+    sql = f"SELECT records.number FROM records {join} {terms.where} ORDER BY {key} {direction}, records.number LIMIT ?"
+    return sql, [*terms.values, query.limit or -1]
+
+
+def numbered_query(numbers: Sequence[int]) -> str:
+    """SQL for records by their numbers, in any order: the first column is the number, the others are COLUMNS."""
+    return f"SELECT number, {', '.join(COLUMNS)} FROM records WHERE number IN ({_marks(numbers)})"
+
+
+def _by_workload(query: RecordFilter) -> bool:
+    return bool(query.workload or query.shapes) and not (query.job_id or query.task_id)
+
+
+def _direction(query: RecordFilter) -> str:
+    return "DESC" if query.newest_first else "ASC"
+
+
+def _window(query: RecordFilter, after: int, until: int | None) -> _Terms:
+    terms = _Terms()
+    if after:
+        terms.add("number < ?" if query.newest_first else "number > ?", after)
+    if until is not None:
+        terms.add("number >= ?" if query.newest_first else "number <= ?", until)
+    return terms
+
+
+def _one_class(query: RecordFilter, classes: Collection[str] | None) -> str:
+    """The class that all records in question are of, as far as one index tells."""
+    return query.device_class or (next(iter(classes)) if classes is not None and len(classes) == 1 else "")
+
+
+def _led(query: RecordFilter, classes: Collection[str] | None) -> _Terms:
+    """What one index answers."""
+    terms = _Terms()
     if query.job_id:
-        where("job = (SELECT number FROM jobs WHERE id = ?)", query.job_id)
-    if query.task_id:
+        terms.add("job = (SELECT number FROM jobs WHERE id = ?)", query.job_id)
+    elif query.task_id:
         # An index of tasks would cost every insert; that of jobs leads close enough.
         job = "SELECT number FROM jobs WHERE id = (SELECT job_id FROM tasks WHERE id = ?)"
-        where(f"job = ({job}) AND task = {_WORD}", query.task_id, query.task_id)
-    words = {"workload": query.workload, "device_class": query.device_class}
-    for column, word in {**words, "engine": query.engine, "target": query.target}.items():
+        terms.add(f"job = ({job})", query.task_id)
+    elif _by_workload(query):
+        if query.workload:
+            terms.add(f"workload = {_WORD}", query.workload)
+        for shape in query.shapes:
+            terms.add(f"workload IN ({_OF_SHAPE})", shape)
+        if device_class := _one_class(query, classes):
+            terms.add(f"device_class = {_WORD}", device_class)
+    elif device_class := _one_class(query, classes):
+        terms.add(f"device_class = {_WORD}", device_class)
+    return terms
+
+
+def _rest(query: RecordFilter, classes: Collection[str] | None) -> _Terms:
+    """What is then asked of each record."""
+    terms = _Terms()
+    if query.task_id:
+        terms.add(f"task = {_WORD}", query.task_id)
+    # A plus keeps SQLite from another index than the one that leads.
+    words = {"+workload": query.workload, "+device_class": query.device_class, "engine": query.engine}
+    for column, word in {**words, "target": query.target, "user": query.user}.items():
         if word:
-            where(f"{column} = {_WORD}", word)
+            terms.add(f"{column} = {_WORD}", word)
+    for shape in query.shapes:
+        terms.add(f"+workload IN ({_OF_SHAPE})", shape)
     if query.device:
-        where(f"(device = {_WORD} OR device_name = {_WORD})", query.device, query.device)
+        terms.add(f"(device = {_WORD} OR device_name = {_WORD})", query.device, query.device)
     if query.outcome:
-        where("outcome = ?", query.outcome.value)
+        terms.add("outcome = ?", query.outcome.value)
     if query.since_unix_s:
-        where("stored_s >= ?", query.since_unix_s)
+        terms.add("stored_s >= ?", query.since_unix_s)
     if query.workload_name:
-        where("workload_name IN (SELECT number FROM words WHERE instr(word, ?) > 0)", query.workload_name)
+        terms.add("workload_name IN (SELECT number FROM words WHERE instr(word, ?) > 0)", query.workload_name)
     if classes is not None:
-        where(f"device_class IN (SELECT number FROM words WHERE word IN ({_marks(classes)}))", *sorted(classes))
-    if after:
-        where("number < ?" if query.newest_first else "number > ?", after)
-    if until is not None:
-        where("number >= ?" if query.newest_first else "number <= ?", until)
-    condition = f"WHERE {' AND '.join(terms)}" if terms else ""
-    order = "DESC" if query.newest_first else "ASC"
-    sql = f"SELECT number, {', '.join(COLUMNS)} FROM records {condition} ORDER BY number {order} LIMIT ?"
-    return sql, [*values, limit]
+        terms.add(f"+device_class IN (SELECT number FROM words WHERE word IN ({_marks(classes)}))", *sorted(classes))
+    return terms
 
 
 def best_query(workload: str, device_class: str | None, target: str, limit: int) -> tuple[str, list[str | int]]:
@@ -94,5 +212,5 @@ def classes_query(workload: str) -> tuple[str, list[str]]:
     return sql, [workload, workload]
 
 
-def _marks(values: Collection[str]) -> str:
+def _marks(values: Sized) -> str:
     return ", ".join("?" * len(values))

@@ -24,9 +24,18 @@ from tracker.domain import (
     TimingPlan,
     TrialTimes,
 )
+from tracker.store import queries
 from tracker.store.encoding import decode, encode
 from tracker.store.packing import pack_secs, unpack_secs
-from tracker.store.queries import COLUMNS, STEPS, best_query, classes_query, has_index, page_query
+from tracker.store.queries import (
+    COLUMNS,
+    STEPS,
+    best_query,
+    bound_query,
+    classes_query,
+    numbered_query,
+    page_query,
+)
 from tracker.store.together import flat, parts, places
 from tracker.store.traces import Traces, Words
 
@@ -46,8 +55,6 @@ _TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, copied_from
 _plan_text = functools.lru_cache(100)(encode)
 _steps = operator.attrgetter(*STEPS)
 _MEDIAN = COLUMNS.index("median_s")
-#: Records that are looked at for one page where no index helps: about 50 ms.
-_SCAN = 20_000
 # Skips from one workload to the next in the index instead of reading every record.
 _WORKLOADS = """WITH RECURSIVE w (k) AS (SELECT min(workload) FROM records UNION ALL
     SELECT (SELECT min(workload) FROM records WHERE workload > k) FROM w WHERE k IS NOT NULL)
@@ -135,17 +142,34 @@ class RecordTable:
     def records(
         self, query: RecordFilter, classes: Collection[str] | None, after: int, limit: int
     ) -> tuple[list[Record], int]:
-        until, rest = None, 0
-        if not has_index(query, classes):
-            newest = self._db.execute("SELECT max(number) FROM records").fetchone()[0] or 0
-            if query.newest_first:
-                until = rest = max(0, (after or newest + 1) - _SCAN)
-            else:
-                until = after + _SCAN
-                rest = until if until < newest else 0
+        until, rest = self._bound(query, classes, after)
         sql, values = page_query(query, classes, after, limit, until)
         rows = self._db.execute(sql, values).fetchall()
         return [self._record(row[1:]) for row in rows], rows[-1][0] if len(rows) == limit else rest
+
+    def _bound(self, query: RecordFilter, classes: Collection[str] | None, after: int) -> tuple[int | None, int]:
+        """The last number that is looked at for a page, None for all that is left, and where the next page begins."""
+        bound = bound_query(query, classes, after, queries.SCAN)
+        if bound is not None:
+            row = self._db.conn.execute(*bound).fetchone()
+            return (row[0], row[0]) if row else (None, 0)
+        newest = self._db.execute("SELECT max(number) FROM records").fetchone()[0] or 0
+        if query.newest_first:
+            until = max(0, (after or newest + 1) - queries.SCAN)
+            return until, until
+        until = after + queries.SCAN
+        return until, until if until < newest else 0
+
+    def records_numbered(self, numbers: Sequence[int]) -> list[Record]:
+        rows = self._db.conn.execute(numbered_query(numbers), numbers).fetchall()
+        found = {row[0]: self._record(row[1:]) for row in rows}
+        return [found[number] for number in numbers if number in found]
+
+    def trial_ids_like(self, start: str) -> list[str]:
+        if self._known([start]):
+            return [start]
+        sql = "SELECT trial_id FROM records WHERE trial_id >= ? AND trial_id < ? ORDER BY trial_id LIMIT 10"
+        return [row[0] for row in self._db.conn.execute(sql, [start, start + chr(0x10FFFF)])]
 
     def trial_times(self, job_id: str, after: int, limit: int) -> tuple[list[TrialTimes], int]:
         rows = self._db.conn.execute(_TIMES, [job_id, after, limit]).fetchall()

@@ -6,15 +6,17 @@ import json
 
 from sqlite_utils import Database, Migrations
 
+from tracker.domain import shapes_of
 from tracker.domain.record import form_of
 from tracker.store.packing import digest, pack, pack_secs, unpack
+from tracker.store.views import BEST, LOG
 
-__all__ = ["VERSION", "migrations"]
+__all__ = ["VERSION", "keep_shapes", "migrations"]
 
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 6
+VERSION = 8
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -50,9 +52,30 @@ def m005_groups(db: Database) -> None:
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
-def m006_searches_and_copies(db: Database) -> None:
+def m006_spaces(db: Database) -> None:
+    db.execute("ALTER TABLE tasks ADD COLUMN space TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m007_shapes_and_views(db: Database) -> None:
+    for statement in _M007:
+        db.execute(statement)
+    for key, module in db.execute("SELECT key, module FROM workloads").fetchall():
+        keep_shapes(db, key, module)
+
+
+def keep_shapes(db: Database, key: str, module: str) -> None:
+    """Of a workload that is kept; told twice they are kept once."""
+    rows = [
+        [key, position, shape.kind.value, shape.dims, shape.dtype] for position, shape in enumerate(shapes_of(module))
+    ]
+    db.conn.executemany("INSERT INTO shapes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m008_searches_and_copies(db: Database) -> None:
     db.conn.create_function("form_of", 1, form_of, deterministic=True)
-    for statement in _M006:
+    for statement in _M008:
         db.execute(statement)
 
 
@@ -152,7 +175,17 @@ _M003 = (
     "CREATE INDEX records_of_class ON records (device_class)",
 )
 
-_M006 = (
+# Apart from workloads: there they would lie behind the module, 50 KB that every search would have to read over.
+_M007 = (
+    """CREATE TABLE shapes (
+        workload TEXT NOT NULL REFERENCES workloads (key), position INTEGER NOT NULL, kind TEXT NOT NULL,
+        dims TEXT NOT NULL, dtype TEXT NOT NULL, PRIMARY KEY (workload, position)) WITHOUT ROWID""",
+    "CREATE INDEX shapes_by_dims ON shapes (dims, workload)",
+    LOG,
+    BEST,
+)
+
+_M008 = (
     # The trial whose record answered this one; NULL where it was measured.
     "ALTER TABLE records ADD COLUMN copied_from TEXT",
     "ALTER TABLE jobs ADD COLUMN recalled INTEGER NOT NULL DEFAULT 0",
@@ -170,4 +203,6 @@ _M006 = (
     "CREATE INDEX records_best ON records (workload, device_class, median_s, target, copied_from)",
     "CREATE INDEX records_of_trace ON records (trace) WHERE trace IS NOT NULL",
     "CREATE INDEX records_untuned ON records (workload, device_class) WHERE trace IS NULL",
+    "DROP VIEW best",
+    BEST,
 )

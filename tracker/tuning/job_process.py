@@ -19,6 +19,7 @@ from tracker.domain import Job
 from tracker.tuning.building.pool import BuilderPool
 from tracker.tuning.errors import InputError, SessionOver, TuningError
 from tracker.tuning.messages import Failed, Finished, Warm
+from tracker.tuning.operator_session import OperatorSession
 from tracker.tuning.rehearsal import rehearse
 from tracker.tuning.session import Session, first_line
 
@@ -59,7 +60,8 @@ def _run(address: str, job: Job, pool: BuilderPool, pipe: Connection, folder: Pa
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s job {job.id}: %(message)s", force=True)
     try:
         with FarmClient(address) as client:
-            result = Session(address, client, job, pool, pipe, folder).run()
+            kind = OperatorSession if job.spec.operator else Session
+            result = kind(address, client, job, pool, pipe, folder).run()
         pipe.send(Finished(result))
     except SessionOver as error:
         log.warning("%s", error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import tvm
 from tvm.s_tir import Schedule
@@ -19,10 +19,17 @@ from tracker.tuning.building.pool import BuilderPool, BuildRequest
 from tracker.tuning.finals import Winner, slowest_s
 from tracker.tuning.kernel_requests import kernel_request
 from tracker.tuning.measuring import MeasureStream
-from tracker.tuning.task_state import TaskState
+from tracker.tuning.task_state import TaskState, median
 from tracker.tuning.verification import compare, run_beside
 
-__all__ = ["KernelVerdict", "output_positions", "verify_kernels"]
+__all__ = [
+    "BuiltKernels",
+    "KernelVerdict",
+    "build_beside",
+    "compare_beside",
+    "output_positions",
+    "verify_kernels",
+]
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +39,23 @@ _NAMES = {"untuned": "the untuned kernel", "tuned": "it"}
 
 
 @dataclass(frozen=True)
+class BuiltKernels:
+    """Shared libraries of a winner and of its untuned kernel, empty where one was not built: ``fault`` says why, and
+    ``failed`` that it is the winner's.
+    """
+
+    untuned: bytes = field(default=b"", repr=False)
+    tuned: bytes = field(default=b"", repr=False)
+    fault: str = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True)
 class KernelVerdict:
     """What came of one winner. ``max_abs_diff`` is None where there was nothing to compare, and ``fault`` says why.
 
-    ``failed``: it was the winner that could not be built or run; else it was the untuned kernel.
+    ``failed``: it was the winner that could not be built or run; else it was the untuned kernel. ``untuned_s`` and
+    ``tuned_s``: seconds a call beside each other, 0 where they were not timed.
     """
 
     winner: Winner
@@ -46,6 +66,8 @@ class KernelVerdict:
     device_name: str = ""
     fault: str = ""
     failed: bool = False
+    untuned_s: float = 0.0
+    tuned_s: float = 0.0
 
     @property
     def wrong(self) -> bool:
@@ -59,10 +81,15 @@ class KernelVerdict:
 
     @property
     def shipped(self) -> Winner:
-        """What the package gets of this task: the untuned kernel where the winner is wrong or failed."""
-        if self.wrong or self.failed:
-            return replace(self.winner, trace="", tuned_s=self.winner.untuned_s)
-        return self.winner
+        """What the package gets of this task: the untuned kernel where the winner is wrong or failed, or was slower
+        where both were timed beside each other.
+        """
+        winner = self.winner
+        if self.untuned_s and self.tuned_s:
+            winner = replace(winner, untuned_s=self.untuned_s, tuned_s=self.tuned_s)
+        if self.wrong or self.failed or not winner.trace or self.tuned_s > self.untuned_s:
+            return replace(winner, trace="", tuned_s=winner.untuned_s)
+        return winner
 
 
 def verify_kernels(
@@ -81,46 +108,62 @@ def verify_kernels(
     """
     verdicts = []
     for winner in (winner for winner in winners if winner.trace):
-        verdict = _verify(winner, schedule(winner.task, winner.trace), builders, find_device, open_stream, target)
+        built = build_beside(winner, schedule(winner.task, winner.trace), builders, target)
+        verdict = compare_beside(winner, built, find_device, open_stream)
         log.info("%s beside its untuned kernel: %s", winner.task.name, verdict.fault or verdict.difference)
         verdicts.append(verdict)
     return verdicts
 
 
-def _verify(
+def build_beside(winner: Winner, scheduled: str | None, builders: BuilderPool, target: str) -> BuiltKernels:
+    """The libraries of a winner and of its untuned kernel, which is all that a winner without a trace has.
+
+    ``scheduled``: the winner's module, None where its trace does not apply any more.
+    """
+    requests = [BuildRequest("untuned", winner.task.module, target)]
+    if winner.trace and scheduled is not None:
+        requests.append(BuildRequest("tuned", scheduled, for_schedules(target)))
+    built = build_all(builders, requests)
+    libraries = {name: each.library for name, each in built.items() if each.outcome is Outcome.OK}
+    if not winner.trace:
+        libraries["tuned"] = libraries.get("untuned", b"")
+    fault, failed = "", False
+    if winner.trace and scheduled is None:
+        fault, failed = "its schedule does not apply any more", True
+    for name, kernel in built.items():
+        if kernel.outcome is not Outcome.OK and not fault:
+            fault, failed = (
+                f"{_NAMES[name]} was not built: {kernel.outcome.value} {kernel.detail}".strip(),
+                name == "tuned",
+            )
+    return BuiltKernels(**libraries, fault=fault, failed=failed)
+
+
+def compare_beside(
     winner: Winner,
-    scheduled: str | None,
-    builders: BuilderPool,
+    built: BuiltKernels,
     find_device: Callable[[], str],
     open_stream: Callable[[Callable[[object], None], str], MeasureStream],
-    target: str,
+    plan: TimingPlan | None = None,
 ) -> KernelVerdict:
+    """Both on one device with the same random input, timed where there is a ``plan``; else as ``verify_kernels``."""
+    if built.fault:
+        return KernelVerdict(winner, fault=built.fault, failed=built.failed)
     task = winner.task
-    if scheduled is None:
-        return KernelVerdict(winner, fault="its schedule does not apply any more", failed=True)
-    requests = [
-        BuildRequest("untuned", task.module, target),
-        BuildRequest("tuned", scheduled, for_schedules(target)),
-    ]
-    built = build_all(builders, requests)
-    for name in _NAMES:
-        kernel = built[name]
-        if kernel.outcome is not Outcome.OK:
-            fault = f"{_NAMES[name]} was not built: {kernel.outcome.value} {kernel.detail}".strip()
-            return KernelVerdict(winner, fault=fault, failed=name == "tuned")
     outputs = output_positions(tvm.ir.load_json(task.module))
     untuned, tuned = (
-        kernel_request("", built[name].library, task.arguments, _ONE_CALL, slowest_s(task), outputs=outputs)
-        for name in _NAMES
+        kernel_request("", library, task.arguments, plan or _ONE_CALL, slowest_s(task), outputs=outputs)
+        for library in (built.untuned, built.tuned)
     )
     answers = run_beside(untuned, tuned, find_device, open_stream)
     for name, answer in zip(_NAMES, answers, strict=True):
         if answer.outcome is not Outcome.OK:
             outcome = answer.outcome.value if answer.outcome else "no outcome"
             fault = f"{_NAMES[name]} failed on {answer.device_name}: {outcome} {answer.detail}".strip()
-            return KernelVerdict(winner, fault=fault, failed=name == "tuned")
+            return KernelVerdict(winner, fault=fault, failed=name == "tuned" and bool(winner.trace))
     difference, rtol, atol, equal = compare(answers[0].outputs, answers[1].outputs)
-    return KernelVerdict(winner, equal, difference, rtol, atol, answers[1].device_name)
+    untuned_s, tuned_s = (median(answer.run_secs) if plan else 0.0 for answer in answers)
+    return KernelVerdict(winner, equal, difference, rtol, atol, answers[1].device_name, "", False, untuned_s, tuned_s)
 
 
 def output_positions(module: tvm.ir.IRModule) -> list[int]:

@@ -94,7 +94,6 @@ class TuningLoop:
         open_stream: Callable[[Callable[[object], None]], MeasureStream],
         budget: Budget,
         *,
-        engine_name: str,
         target: str,
         plan: TimingPlan,
         batch: int,
@@ -107,7 +106,6 @@ class TuningLoop:
         self._tasks = tasks
         self._builders = builders
         self._budget = budget
-        self._engine_name = engine_name
         self._target = target
         self._schedules_target = for_schedules(target)
         self._plan = plan
@@ -351,7 +349,7 @@ class TuningLoop:
             workload=trial.task.workload,
             workload_name=trial.task.name,
             target=self._target,
-            engine=self._engine_name if trial.proposal else "untuned",
+            engine=trial.task.engine_name if trial.proposal else "untuned",
             trace=trial.proposal.candidate.trace if trial.proposal else "",
             searched_s=trial.searched_s,
             proposed_s=trial.proposed_s,

@@ -9,7 +9,7 @@ from tracker.tuning.finals import Winner
 from tracker.tuning.kernel_verification import KernelVerdict
 from tracker.tuning.verification import Verdict
 
-__all__ = ["job_result", "latency_of"]
+__all__ = ["job_result", "latency_of", "operator_result"]
 
 
 def latency_of(verdict: Verdict | str, kernels: Sequence[KernelVerdict] = ()) -> Mapping[str, object]:
@@ -68,6 +68,35 @@ def job_result(
         device_name=verdict.device_name,
         note="; ".join(notes),
         kept_untuned=keep_untuned,
+    )
+
+
+def operator_result(
+    kernels: Sequence[KernelVerdict], files: list[PackageFile], not_compared: str = "", notes: Sequence[str] = ()
+) -> JobResult:
+    """The result of an operator's job: ``kernels`` has a verdict on each of its tasks, those of its untuned ones too.
+
+    ``not_compared``: why no device could run any of them beside its untuned one, "" where some could.
+    """
+    told = [*notes, *([not_compared] if not_compared else filter(None, map(_note, kernels)))]
+    told += [
+        f"{k.winner.task.name} could not be searched ({k.winner.task.fault})" for k in kernels if k.winner.task.fault
+    ]
+    tasks = tuple(_task(kernel.shipped, False, kernel if kernel.winner.trace else None) for kernel in kernels)
+    if any(kernel.max_abs_diff is None for kernel in kernels):
+        return _sum_of_tasks(tasks, files, kernels, told)
+    return JobResult(
+        files=tuple(files),
+        tasks=tasks,
+        untuned_s=sum(task.untuned_s for task in tasks),
+        tuned_s=sum(task.tuned_s for task in tasks),
+        max_abs_diff=max(kernel.max_abs_diff or 0.0 for kernel in kernels),
+        rtol=max(kernel.rtol for kernel in kernels),
+        atol=max(kernel.atol for kernel in kernels),
+        outputs_equal=all(kernel.equal for kernel in kernels),
+        device_name=", ".join(sorted({kernel.device_name for kernel in kernels})),
+        note="; ".join(told),
+        kept_untuned=all(task.kept_untuned for task in tasks),
     )
 
 

@@ -206,7 +206,7 @@ class Search:
     def _teach(self, task: TaskState, engine: Engine, known: Sequence[Known]) -> None:
         applied = engine.begin_with(known) if known else []
         task.taught_by = frozenset(each.origin for each in applied)
-        if misfits := len(known) - len(applied):
+        if misfits := len([each for each in known if not each.workload and each not in applied]):
             log.warning("%s: %d of %d traces of others do not apply here", task.name, misfits, len(known))
 
     def _everything(self) -> list[Lesson]:

@@ -18,12 +18,10 @@ from typing import TypeVar
 import grpc
 import tvm
 import tvm_ffi
-from tvm.s_tir import meta_schedule as ms
 
 from tracker.client.errors import BadInput, TrackerFull
 from tracker.client.farm_client import ConnectionLost, FarmClient, open_channel
 from tracker.domain import (
-    Argument,
     Device,
     DeviceState,
     Job,
@@ -44,18 +42,20 @@ from tracker.domain import (
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.compiler_target import compiler_target
-from tracker.tuning.engines.ansor import AnsorEngine, Experience
+from tracker.tuning.engines.choice import Choice, Chooser
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError, SessionOver
+from tracker.tuning.estimate import estimate
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
 from tracker.tuning.loop import HOPELESS, Budget, TuningLoop
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Progress
-from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
+from tracker.tuning.models.graph import ExtractedTask, LoweredModel, arguments_of, lower, tasks_of, with_schedules
 from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
+from tracker.tuning.own_templates import check_used, own_templates
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.resumption import take_up
 from tracker.tuning.task_state import TaskState
@@ -112,10 +112,10 @@ class Session:
     def run(self) -> JobResult:
         """Raises InputError or another TuningError where the job fails, SessionOver where it must be started anew."""
         job = self._job
-        self._report("importing the model")
-        model = self._import()
-        lowered = self._lower(model)
-        tasks = self._tasks(lowered)
+        extracted = self._extracted()
+        if job.spec.kind is JobKind.ESTIMATE:
+            return estimate(extracted, job, lambda ask: self._patiently(lambda: ask(self._client)))
+        tasks = self._tasks(extracted)
         # Until here a person waits and a second of one core is at stake, which a busy host would stretch to a
         # minute. From here on this host may be timing what the search thinks of.
         yield_to_others()
@@ -127,11 +127,19 @@ class Session:
         winners = play_finals(
             tasks, self._best_records(tasks), self._scheduled, self._builders, self._open_stream, job.target
         )
-        kernels = self._verify_kernels(winners)
-        judged = {kernel.winner.task.id: kernel.shipped for kernel in kernels}
-        return self._package(model, lowered, [judged.get(w.task.id, w) for w in winners], kernels)
+        return self._result(winners)
 
     # -- model and tasks
+
+    def _extracted(self) -> list[ExtractedTask]:
+        """What there is to tune."""
+        self._report("importing the model")
+        self._model = self._import()
+        self._lowered = self._lower(self._model)
+        extracted = tasks_of(self._lowered, self._target)
+        if not extracted:
+            raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
+        return extracted
 
     def _import(self) -> ImportedModel:
         spec = self._job.spec
@@ -149,35 +157,29 @@ class Session:
                 f"{first_line(error)}"
             ) from error
 
-    def _tasks(self, lowered: LoweredModel) -> list[TaskState]:
-        extracted = tasks_of(lowered, self._target)
-        if not extracted:
-            raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
+    def _tasks(self, extracted: Sequence[ExtractedTask]) -> list[TaskState]:
         ids = [f"{self._job.id}/{number}" for number in range(len(extracted))]
+        spec = self._job.spec
+        own = own_templates(
+            spec.templates, self._folder, lambda *file: self._patiently(partial(self._client.get_artifact, *file))
+        )
+        chooser = Chooser(spec.engine, self._target, seed=spec.seed, templates=own)
+        choices = [chooser.choose(task.module, task.name) for task in extracted]
+        check_used(own, [choice.space for choice in choices])
         plans = tuple(
-            TaskPlan(task_id, task.name, task.weight, task.workload)
-            for task_id, task in zip(ids, extracted, strict=True)
+            TaskPlan(task_id, task.name, task.weight, task.workload, choice.space)
+            for task_id, task, choice in zip(ids, extracted, choices, strict=True)
         )
         self._pipe.send(Progress("finding tasks", self._tuned_for_s, plans))
-        experience = Experience(threads=1, seed=self._job.spec.seed)
         self._modules = {task_id: task.module for task_id, task in zip(ids, extracted, strict=True)}
         states = [
-            self._state(task_id, number, task, experience)
-            for number, (task_id, task) in enumerate(zip(ids, extracted, strict=True))
+            self._state(task_id, number, task, choice)
+            for number, (task_id, task, choice) in enumerate(zip(ids, extracted, choices, strict=True))
         ]
         self._take_up(states)
         return states
 
-    def _state(self, task_id: str, number: int, task: ExtractedTask, experience: Experience) -> TaskState:
-        def new_engine() -> AnsorEngine:
-            return AnsorEngine(
-                task.module,
-                self._target,
-                task.name,
-                experience,
-                seed=self._job.spec.seed * 1009 + number,
-            )
-
+    def _state(self, task_id: str, number: int, task: ExtractedTask, choice: Choice) -> TaskState:
         return TaskState(
             id=task_id,
             name=task.name,
@@ -185,8 +187,9 @@ class Session:
             workload=task.workload.key,
             flops=task.workload.flops,
             module=task.workload.module,
-            arguments=_arguments(task.module),
-            new_engine=new_engine,
+            arguments=arguments_of(task.module),
+            new_engine=partial(choice.new, self._job.spec.seed * 1009 + number),
+            engine_name=choice.engine,
             known_elsewhere=partial(self._patiently, partial(known_to, self._client, self._job, task.workload.key)),
         )
 
@@ -214,7 +217,6 @@ class Session:
             self._builders,
             self._open_stream,
             budget,
-            engine_name=self._job.spec.engine,
             target=self._job.target,
             plan=self._job.spec.plan or DEFAULT_PLAN,
             batch=BATCH,
@@ -258,6 +260,12 @@ class Session:
 
     # -- the result
 
+    def _result(self, winners: Sequence[Winner]) -> JobResult:
+        """The package, compared, timed and stored."""
+        kernels = self._verify_kernels(winners)
+        judged = {kernel.winner.task.id: kernel.shipped for kernel in kernels}
+        return self._package(self._model, self._lowered, [judged.get(w.task.id, w) for w in winners], kernels)
+
     def _verify_kernels(self, winners: Sequence[Winner]) -> list[KernelVerdict]:
         """Verdicts on the winners where no whole model can be compared; what is wrong is so in the log from then on."""
         if not self._devices(RunnerMode.MICRO):
@@ -272,10 +280,13 @@ class Session:
             lambda sink, device_id: open_stream(sink, device_id=device_id),
             self._job.target,
         )
+        self._refute_wrong(kernels)
+        return kernels
+
+    def _refute_wrong(self, kernels: Sequence[KernelVerdict]) -> None:
         for kernel in kernels:
             if kernel.wrong:
                 self._patiently(partial(self._client.refute, kernel.winner.trial_id, kernel.difference))
-        return kernels
 
     def _package(
         self, model: ImportedModel, lowered: LoweredModel, winners: Sequence[Winner], kernels: Sequence[KernelVerdict]
@@ -307,10 +318,14 @@ class Session:
             versions=self._versions,
             latency=latency_of(verdict, kernels),
         )
-        package = [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
-        taught = list(filter(None, (winner.task.taught_by - {self._job.device_class} for winner in winners)))
-        result = job_result(winners, verdict, package, kernels)
+        return self._with_teachers(job_result(winners, verdict, self._stored(files), kernels), winners)
+
+    def _with_teachers(self, result: JobResult, winners: Sequence[Winner]) -> JobResult:
+        taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]
         return replace(result, taught_by=tuple(sorted(frozenset().union(*taught))), taught_tasks=len(taught))
+
+    def _stored(self, files: Sequence[Path]) -> list[PackageFile]:
+        return [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
 
     def _verify(
         self, model: ImportedModel, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]
@@ -381,11 +396,3 @@ class Session:
         if phase != before or now - at >= _PROGRESS_EVERY_S:
             self._last_progress = (phase, now)
             self._pipe.send(Progress(phase, self._tuned_for_s))
-
-
-def _arguments(module: tvm.ir.IRModule) -> tuple[Argument, ...]:
-    """The buffers of a task's ``main``, inputs then outputs, filled at random on the board."""
-    return tuple(
-        Argument(tuple(int(size) for size in info.shape), str(info.dtype), fill_seed=number)
-        for number, info in enumerate(ms.arg_info.ArgInfo.from_entry_func(module, remove_preproc=False))
-    )

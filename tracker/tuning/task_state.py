@@ -38,6 +38,7 @@ class TaskState:
     module: str
     arguments: tuple[Argument, ...]
     new_engine: Callable[[], Engine]
+    engine_name: str
     untuned_s: float = 0.0
     history: list[float] = field(default_factory=list)
     replays: list[tuple[str, tuple[float, ...]]] = field(default_factory=list)

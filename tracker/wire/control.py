@@ -16,6 +16,7 @@ from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.records import Records
 from tracker.services.runtimes import Runtimes
+from tracker.wire.sql_answer import sql_answer
 from tracker.wire.streams import StreamServicer
 from tracker.wire.values import read
 
@@ -124,6 +125,13 @@ class ControlServicer(StreamServicer):
     async def QueryRecords(self, request: record_pb2.RecordFilter, context: Any) -> None:
         async for record in self._records.query(read(RecordFilter, request)):
             await context.write(to_message(record_pb2.Record, record))
+
+    async def GetRecord(self, request: control_pb2.GetRecordRequest, context: Any) -> record_pb2.Record:
+        return to_message(record_pb2.Record, await self._records.record(request.trial_id))
+
+    async def QuerySql(self, request: record_pb2.SqlQuery, context: Any) -> None:
+        for part in sql_answer(await self._records.sql(request.sql, request.limit)):
+            await context.write(part)
 
     async def BestRecords(
         self, request: control_pb2.BestRecordsRequest, context: Any

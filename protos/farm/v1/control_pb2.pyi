@@ -267,6 +267,12 @@ class GetWorkloadRequest(_message.Message):
     key: str
     def __init__(self, key: _Optional[str] = ...) -> None: ...
 
+class GetRecordRequest(_message.Message):
+    __slots__ = ("trial_id",)
+    TRIAL_ID_FIELD_NUMBER: _ClassVar[int]
+    trial_id: str
+    def __init__(self, trial_id: _Optional[str] = ...) -> None: ...
+
 class ArtifactUpload(_message.Message):
     __slots__ = ("data",)
     DATA_FIELD_NUMBER: _ClassVar[int]
@@ -456,16 +462,18 @@ class JobProgress(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., phase: _Optional[str] = ..., tuned_for_s: _Optional[float] = ..., tasks: _Optional[_Iterable[_Union[TaskPlan, _Mapping]]] = ...) -> None: ...
 
 class TaskPlan(_message.Message):
-    __slots__ = ("id", "name", "weight", "workload")
+    __slots__ = ("id", "name", "weight", "workload", "space")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     WORKLOAD_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     weight: int
     workload: _record_pb2.Workload
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., weight: _Optional[int] = ..., workload: _Optional[_Union[_record_pb2.Workload, _Mapping]] = ...) -> None: ...
+    space: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., weight: _Optional[int] = ..., workload: _Optional[_Union[_record_pb2.Workload, _Mapping]] = ..., space: _Optional[str] = ...) -> None: ...
 
 class JobFinished(_message.Message):
     __slots__ = ("job_id", "result", "failure")

@@ -155,6 +155,16 @@ class ControlStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetWorkloadRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.Workload.FromString,
                 _registered_method=True)
+        self.GetRecord = channel.unary_unary(
+                '/farm.v1.Control/GetRecord',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetRecordRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.Record.FromString,
+                _registered_method=True)
+        self.QuerySql = channel.unary_stream(
+                '/farm.v1.Control/QuerySql',
+                request_serializer=protos_dot_farm_dot_v1_dot_record__pb2.SqlQuery.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.SqlAnswer.FromString,
+                _registered_method=True)
         self.PutArtifact = channel.stream_unary(
                 '/farm.v1.Control/PutArtifact',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ArtifactUpload.SerializeToString,
@@ -338,6 +348,19 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRecord(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QuerySql(self, request, context):
+        """A person's own question: read only, for seconds, beside the thread that stores measurements.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutArtifact(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -494,6 +517,16 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.GetWorkload,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.GetWorkloadRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_record__pb2.Workload.SerializeToString,
+            ),
+            'GetRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecord,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.GetRecordRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_record__pb2.Record.SerializeToString,
+            ),
+            'QuerySql': grpc.unary_stream_rpc_method_handler(
+                    servicer.QuerySql,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.SqlQuery.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_record__pb2.SqlAnswer.SerializeToString,
             ),
             'PutArtifact': grpc.stream_unary_rpc_method_handler(
                     servicer.PutArtifact,
@@ -1148,6 +1181,60 @@ class Control(object):
             '/farm.v1.Control/GetWorkload',
             protos_dot_farm_dot_v1_dot_control__pb2.GetWorkloadRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_record__pb2.Workload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/GetRecord',
+            protos_dot_farm_dot_v1_dot_control__pb2.GetRecordRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_record__pb2.Record.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuerySql(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/farm.v1.Control/QuerySql',
+            protos_dot_farm_dot_v1_dot_record__pb2.SqlQuery.SerializeToString,
+            protos_dot_farm_dot_v1_dot_record__pb2.SqlAnswer.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,6 +13,7 @@ class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_KIND_UNSPECIFIED: _ClassVar[JobKind]
     JOB_KIND_TUNE: _ClassVar[JobKind]
     JOB_KIND_COMPILE: _ClassVar[JobKind]
+    JOB_KIND_ESTIMATE: _ClassVar[JobKind]
 
 class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -39,6 +40,7 @@ class TimelineStep(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 JOB_KIND_UNSPECIFIED: JobKind
 JOB_KIND_TUNE: JobKind
 JOB_KIND_COMPILE: JobKind
+JOB_KIND_ESTIMATE: JobKind
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_QUEUED: JobState
 JOB_STATE_RUNNING: JobState
@@ -65,8 +67,24 @@ class Shape(_message.Message):
     dims: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, name: _Optional[str] = ..., dims: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class Parameter(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class TemplateFile(_message.Message):
+    __slots__ = ("name", "content")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    content: _measurement_pb2.Artifact
+    def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh")
+    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh", "operator", "templates", "parameters")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +100,9 @@ class JobSpec(_message.Message):
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     FRESH_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     kind: JobKind
     model_name: str
     model: _measurement_pb2.Artifact
@@ -97,10 +118,13 @@ class JobSpec(_message.Message):
     device_class: str
     target: str
     fresh: bool
-    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ...) -> None: ...
+    operator: str
+    templates: _containers.RepeatedCompositeFieldContainer[TemplateFile]
+    parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
+    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s")
+    __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s", "space")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     WORKLOAD_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +134,7 @@ class Task(_message.Message):
     FAILED_FIELD_NUMBER: _ClassVar[int]
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
     BEST_S_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     workload: str
@@ -119,7 +144,8 @@ class Task(_message.Message):
     failed: int
     untuned_s: float
     best_s: float
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., workload: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., failed: _Optional[int] = ..., untuned_s: _Optional[float] = ..., best_s: _Optional[float] = ...) -> None: ...
+    space: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., workload: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., trials: _Optional[int] = ..., failed: _Optional[int] = ..., untuned_s: _Optional[float] = ..., best_s: _Optional[float] = ..., space: _Optional[str] = ...) -> None: ...
 
 class TaskResult(_message.Message):
     __slots__ = ("name", "weight", "flops", "trials", "untuned_s", "tuned_s", "kept_untuned", "max_abs_diff", "wrong_result")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import engines
 from benchmarks.result import Bound, Metric, Result
 from benchmarks.results_file import Results, as_summary, as_table, merged, with_table
 
@@ -62,25 +63,26 @@ def test_a_row_knows_whether_its_bound_is_met() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ran", "keep_others", "left"),
+    ("ran", "keep", "left"),
     [
-        (["tune"], True, ["measure", "tune", "log"]),
-        (["tune"], False, ["tune"]),
-        (["measure", "tune", "log"], False, ["tune"]),
+        (["tune"], ORDER, ["measure", "tune", "log", "log/part"]),
+        (["tune"], ["log"], ["tune", "log", "log/part"]),
+        (["tune"], [], ["tune"]),
+        (["measure", "tune", "log"], ORDER, ["tune"]),
     ],
 )
-def test_results_of_what_did_not_run_stay_only_with_a_run_by_name(
-    ran: list[str], keep_others: bool, left: list[str]
+def test_results_of_what_did_not_run_stay_where_they_are_to_be_kept(
+    ran: list[str], keep: Sequence[str], left: list[str]
 ) -> None:
-    old = [result("log"), result("measure"), result("tune", date="2025-12-31T00:00Z")]
+    old = [result("log"), result("log/part"), result("measure"), result("tune", date="2025-12-31T00:00Z")]
     new = [result("tune", date="2026-02-02T00:00Z")]
-    rows = merged(old, new, ran=ran, keep_others=keep_others, order=ORDER)
+    rows = merged(old, new, ran=ran, keep=keep, order=ORDER)
     assert [row.benchmark for row in rows] == left
     assert [row.date for row in rows if row.benchmark == "tune"] == ["2026-02-02T00:00Z"]
 
 
 def test_a_benchmark_that_broke_leaves_no_old_result() -> None:
-    rows = merged([result("log"), result("tune")], [], ran=["tune"], keep_others=True, order=ORDER)
+    rows = merged([result("log"), result("tune")], [], ran=["tune"], keep=ORDER, order=ORDER)
     assert [row.benchmark for row in rows] == ["log"]
 
 
@@ -96,7 +98,8 @@ def test_results_and_series_come_back_as_written(tmp_path: Path) -> None:
 
 
 def test_the_table_tells_missed_bounds_and_its_machine() -> None:
-    table = as_table([result("measure"), result("tune", farm=5.0)])
+    table = as_table([result("measure"), result("tune", farm=5.0), result("tune/part")])
+    assert "part" not in table
     assert "| measure | time | 10 ms | 2 ms | 5x | ratio >= 3: met |" in table
     assert "ratio >= 3: **missed**" in table
     assert "Machine: a machine." in table
@@ -111,13 +114,40 @@ def test_the_summary_has_one_row_a_benchmark() -> None:
 
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
     readme = "# Head\n\n<!-- results: written by `make bench` -->\nold\n<!-- end of results -->\ntail\n"
-    assert with_table(readme, "new\n") == readme.replace("old", "new")
-    with pytest.raises(ValueError, match="needs one line"):
-        with_table("no markers", "")
+    assert with_table(readme, "results", "new\n") == readme.replace("old", "new")
+    with pytest.raises(ValueError, match="needs one line '<!-- engines:"):
+        with_table(readme, "engines", "")
 
 
-@pytest.mark.parametrize(("path", "table"), [("README.md", as_summary), ("benchmarks/README.md", as_table)])
-def test_the_readmes_show_the_results_that_are_committed(path: str, table: Callable[[Sequence[Result]], str]) -> None:
+@pytest.mark.parametrize(
+    ("path", "title", "table"),
+    [
+        ("README.md", "results", as_summary),
+        ("benchmarks/README.md", "results", as_table),
+        ("benchmarks/README.md", "engines", engines.table),
+    ],
+)
+def test_the_readmes_show_the_results_that_are_committed(
+    path: str, title: str, table: Callable[[Sequence[Result]], str]
+) -> None:
     root = Path(__file__).parents[3]
     readme = (root / path).read_text(encoding="utf-8")
-    assert with_table(readme, table(Results(root / "benchmarks").read())) == readme
+    assert with_table(readme, title, table(Results(root / "benchmarks").read())) == readme
+
+
+def test_engines_are_told_by_workload_with_the_best_in_bold() -> None:
+    times = {("autotvm", 16): 4.0, ("ansor", 16): 3.0, ("autotvm-random", 16): 5.0}
+    rows = [
+        result(
+            f"engines/{workload.name}",
+            f"latency after {trials} trials, {engine}",
+            farm=times.get((engine, trials), 2.0),
+        )
+        for workload in engines.WORKLOADS
+        for trials in engines.AFTER
+        for engine in engines.ENGINES
+    ]
+    table = engines.table(rows)
+    assert "| GMM: matmul, 512x512x512 | 4 | **3** | 5 |" in table
+    assert engines.best_after([None, 2.0, 1.0], 2) == 2.0
+    assert engines.best_after([None], 1) == float("inf")

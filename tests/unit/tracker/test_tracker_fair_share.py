@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.records import make_job
-from tracker.domain import Job
+from tracker.domain import Job, JobKind
 from tracker.scheduling.fair_share import HALF_LIFE_S, PATIENCE_S, FairShare, aged, remembered, weight
 from tracker.scheduling.job_queue import STEP_S, turn_unix_s
 
@@ -232,6 +232,11 @@ def job(name: str, submitted_s: float, priority: int = 0) -> Job:
     return replace(made, spec=replace(made.spec, priority=priority))
 
 
+def estimate(name: str, submitted_s: float) -> Job:
+    made = job(name, submitted_s)
+    return replace(made, spec=replace(made.spec, kind=JobKind.ESTIMATE))
+
+
 @pytest.mark.parametrize(
     ("jobs", "order"),
     [
@@ -240,8 +245,16 @@ def job(name: str, submitted_s: float, priority: int = 0) -> Job:
         ([job("a", 0.0, -1), job("b", STEP_S - 1.0)], "ba"),
         ([job("a", 0.0, -1), job("b", STEP_S + 1.0)], "ab"),
         ([job("a", 0.0, -4), job("b", 8 * STEP_S + 1.0, 4)], "ab"),
+        ([job("a", 0.0, 4), estimate("b", 2.0), estimate("c", 1.0)], "bca"),
     ],
-    ids=["in their order", "urgent ones first", "not yet aged", "aged by a step", "nobody waits for ever"],
+    ids=[
+        "in their order",
+        "urgent ones first",
+        "not yet aged",
+        "aged by a step",
+        "nobody waits for ever",
+        "what takes seconds before all",
+    ],
 )
 def test_queued_jobs(jobs: list[Job], order: str) -> None:
     assert "".join(j.id for j in sorted(jobs, key=turn_unix_s)) == order

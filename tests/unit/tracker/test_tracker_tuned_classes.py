@@ -33,6 +33,17 @@ def device(
     )
 
 
+def test_what_was_measured_is_known_also_without_its_devices() -> None:
+    devices = [
+        device("a", "pi4", DeviceState.LOST),
+        replace(device("b", "pi5", DeviceState.DRAINING), drain=Drain("ada", 1.0)),
+        device("c", "pi6", pool="other"),
+    ]
+    with pytest.raises(NotPossible):
+        classes(devices)
+    assert classes(devices, replace(SPEC, kind=JobKind.ESTIMATE)) == ["pi4", "pi5"]
+
+
 def classes(devices: list[Device], spec: JobSpec = SPEC) -> list[str]:
     return [device.device_class for device in tuned_classes(spec, devices)]
 

@@ -12,12 +12,12 @@ import tvm
 from tvm import relax
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.domain import Workload
+from tracker.domain import Argument, Workload
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.models.blocked import block_channels
 from tracker.tuning.models.constants import fold_constants
 
-__all__ = ["ExtractedTask", "LoweredModel", "lower", "tasks_of", "with_schedules", "workload_key"]
+__all__ = ["ExtractedTask", "LoweredModel", "arguments_of", "lower", "tasks_of", "with_schedules", "workload_key"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,14 @@ def tasks_of(lowered: LoweredModel, target: tvm.target.Target) -> list[Extracted
         workload = Workload(workload_key(module), str(task.task_name), text, flops)
         found.append(ExtractedTask(str(task.task_name), int(task.weight), module, workload))
     return found
+
+
+def arguments_of(module: tvm.ir.IRModule) -> tuple[Argument, ...]:
+    """The buffers of a task's ``main``, inputs then outputs, filled at random on the board."""
+    return tuple(
+        Argument(tuple(int(size) for size in info.shape), str(info.dtype), fill_seed=number)
+        for number, info in enumerate(ms.arg_info.ArgInfo.from_entry_func(module, remove_preproc=False))
+    )
 
 
 def with_schedules(module: tvm.ir.IRModule, target: tvm.target.Target, traces: Mapping[str, str]) -> tvm.ir.IRModule:

@@ -13,7 +13,7 @@ import tvm
 
 from tracker.tuning.models.onnx import ImportedModel
 
-__all__ = ["LIBRARY", "MANIFEST", "PARAMS", "save_params", "write_package"]
+__all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "save_params", "write_package"]
 
 LIBRARY, PARAMS, MANIFEST = "model.so", "params.bin", "manifest.json"
 FORMAT = 1

@@ -1,0 +1,157 @@
+"""Templates of a person's own: how a file is loaded, what is said of one that is wrong, and the page's example."""
+
+import numpy as np
+import pytest
+
+tvm = pytest.importorskip("tvm")
+
+from tvm import te  # noqa: E402
+from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
+
+from tests.support.template_example import example  # noqa: E402
+from tracker.domain.job import ENGINES  # noqa: E402
+from tracker.tuning.engines.autotvm import NoTemplate, TemplateError, load_templates  # noqa: E402
+from tracker.tuning.engines.autotvm.engine import TUNERS, AutoTvmEngine, Experience  # noqa: E402
+from tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
+from tracker.tuning.engines.autotvm.template import registered  # noqa: E402
+from tracker.tuning.engines.base import Learned  # noqa: E402
+from tracker.tuning.engines.choice import Chooser  # noqa: E402
+from tracker.tuning.errors import InputError  # noqa: E402
+
+pytestmark = pytest.mark.system
+CPU = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2})
+
+
+def module(tensors):
+    return tvm.IRModule({"main": te.create_prim_func(list(tensors)).with_attr("global_symbol", "main")})
+
+
+MATMUL = module(te_workload.matmul(48, 64, 80))
+SOFTMAX = module(te_workload.softmax_mn(12, 40))
+
+
+def test_the_example_of_the_page_tunes_a_matmul():
+    mine = load_templates(example("mine.py"), "mine.py")
+    assert [(each.name, each.targets, each.file) for each in mine] == [("my_matmul", ("cpu",), "mine.py")]
+    engine = AutoTvmEngine(MATMUL, CPU, "matmul", Experience(1, 1), seed=1, templates=mine)
+    assert engine.space.template == "my_matmul"
+    rng = np.random.default_rng(1)
+    a, b = (rng.uniform(-1, 1, shape).astype("float32") for shape in ((48, 80), (80, 64)))
+    for _ in range(3):
+        candidates = engine.propose(4)
+        assert len(candidates) == 4
+        for candidate in candidates:
+            result = tvm.runtime.tensor(np.zeros((48, 64), "float32"))
+            scheduled = tvm.ir.load_json(candidate.module)
+            tvm.tirx.build(scheduled, target=CPU)["main"](tvm.runtime.tensor(a), tvm.runtime.tensor(b), result)
+            np.testing.assert_allclose(result.numpy(), a @ b, rtol=1e-4, atol=1e-5)
+        engine.report([Learned(candidate, (1e-3 + n,)) for n, candidate in enumerate(candidates)])
+
+
+def test_loading_a_file_leaves_the_farms_own_templates_as_they_are():
+    before = registered()
+    load_templates(example("mine.py"), "mine.py")
+    load_templates(example("mine.py"), "mine.py")
+    assert registered() == before
+
+
+HEAD = "from tracker.tuning.engines.autotvm import template\n"
+DECORATED = HEAD + '@template("t", matches="m k, k n -> m n")\ndef t(schedule, cfg):\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\n", "mine.py registers no template: decorate a function with @template(...)"),
+        ("def f(:\n", "mine.py:1: invalid syntax"),
+        ("x = 1\n\nx.y\n", "mine.py:3: AttributeError: 'int' object has no attribute 'y'"),
+        ("import no_such_module\n", "mine.py:1: ModuleNotFoundError: No module named 'no_such_module'"),
+        (
+            HEAD + '@template("t", matches="m k n")\ndef t(schedule, cfg): ...\n',
+            "mine.py:2: 'm k n' is no pattern: it looks like \"m k, k n -> m n\"",
+        ),
+        (
+            HEAD + '@template("a b", matches="m k, k n -> m n")\ndef t(schedule, cfg): ...\n',
+            "mine.py:2: 'a b' is no name for a template: it must not be empty or hold spaces, ; or =",
+        ),
+        (
+            HEAD + '@template("t", targets="cpu", matches="m k, k n -> m n")\ndef t(schedule, cfg): ...\n',
+            'mine.py:2: template t: targets is a list of names, such as ("cpu",)',
+        ),
+        (
+            DECORATED + "  pass\n" + DECORATED + "  pass\n",
+            "mine.py:6: there are two templates t: give one another name",
+        ),
+    ],
+    ids=["none", "no Python", "fails", "an import", "a pattern", "a name", "targets", "twice"],
+)
+def test_a_file_that_cannot_be_loaded(source, said):
+    with pytest.raises(TemplateError) as refused:
+        load_templates(source, "mine.py")
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("  cfg.axes('m q')\n", "mine.py:4: template t has no axis q; there are m, n, k"),
+        ("  cfg.split('a', 48, 2)\n  cfg.split('a', 48, 2)\n", "mine.py:5: template t names two knobs a"),
+        ("  cfg.split('a', 48, 2, where=lambda f: False)\n", "mine.py:4: template t: knob a has no option"),
+        ("  cfg.choice('a b', (1, 2))\n", "mine.py:4: template t: 'a b' is no name for a knob: letters, digits and _"),
+        (
+            "  cfg.split('a', 48, 2)\n  cfg.require('small', lambda b: b[0] < 4)\n",
+            "mine.py: template t: 'small' asks for the knob b; there are a",
+        ),
+        (
+            "  cfg.splat('a')\n",
+            "mine.py:4: template t failed: AttributeError: 'Config' object has no attribute 'splat'",
+        ),
+    ],
+    ids=["an axis", "twice", "no option", "a name", "an unknown knob", "a mistake"],
+)
+def test_a_template_with_a_mistake_in_it_is_told_by_its_line(body, said):
+    mine = load_templates(DECORATED + body, "mine.py")
+    with pytest.raises(TemplateError) as refused:
+        Programs(MATMUL, CPU, "matmul", [*registered(), *mine])
+    assert str(refused.value) == said
+
+
+def test_a_knob_that_only_some_points_ask_for_is_told():
+    body = "  if cfg.choice('a', ('x', 'y')) == 'y':\n    cfg.choice('b', (1, 2))\n"
+    programs = Programs(MATMUL, CPU, "matmul", load_templates(DECORATED + body, "mine.py"))
+    with pytest.raises(TemplateError, match=r"mine.py:5: template t asks for a knob b that its first run did not"):
+        programs.realize(programs.space.point(1))
+
+
+def test_a_template_without_a_valid_point_ends_its_task_with_the_reason():
+    body = "  a = cfg.choice('a', tuple(range(99)))\n  m, n, k = cfg.axes('m n k')\n  schedule.vectorize(k)\n"
+    mine = load_templates(DECORATED + body, "mine.py")
+    engine = AutoTvmEngine(MATMUL, CPU, "matmul", Experience(1, 1), seed=1, templates=mine)
+    with pytest.raises(TemplateError, match=r"^mine.py: template t yields no valid schedule of matmul: ScheduleError"):
+        engine.propose(8)
+
+
+def test_the_farms_template_stays_where_a_persons_own_asks_for_less():
+    source = HEAD + '@template("any", matches=lambda anchor: True, specificity=9)\ndef f(schedule, cfg):\n  pass\n'
+    mine = load_templates(source, "mine.py")
+    assert Programs(MATMUL, CPU, "matmul", [*registered(), *mine]).template.name == "matmul"
+    assert Programs(SOFTMAX, CPU, "softmax", [*registered(), *mine]).template.name == "any"
+
+
+def test_every_engine_of_a_job_is_there():
+    assert set(ENGINES) == {"ansor", "autotvm", *(f"autotvm-{tuner}" for tuner in TUNERS)}
+    for name in ENGINES:
+        choice = Chooser(name, CPU, seed=1).choose(MATMUL, "matmul")
+        assert choice.engine == name
+        assert len(choice.new(1).propose(2)) == 2
+        assert bool(choice.space) == (name != "ansor")
+    with pytest.raises(InputError, match=r"^there is no engine 'autotvm-magic': this farm has ansor, autotvm, "):
+        Chooser("autotvm-magic", CPU, seed=1)
+
+
+def test_a_task_without_a_template_is_searched_by_ansor():
+    mali = tvm.target.Target({"kind": "opencl", "device": "mali"})
+    with pytest.raises(NoTemplate):
+        Programs(SOFTMAX, mali, "softmax", registered())
+    choice = Chooser("autotvm", mali, seed=1).choose(SOFTMAX, "softmax")
+    assert (choice.engine, choice.space) == ("ansor", '{"engine": "ansor", "note": "no template matches softmax"}')

@@ -1,0 +1,18 @@
+"""Templates with named knobs, as AutoTVM had them, on TVM's schedules. See README.md beside this file."""
+
+from tracker.tuning.engines.autotvm.anchor import Anchor, Axis, Pattern
+from tracker.tuning.engines.autotvm.config import Config
+from tracker.tuning.engines.autotvm.errors import NoTemplate, TemplateError
+from tracker.tuning.engines.autotvm.template import Template, load_templates, template
+
+__all__ = [
+    "Anchor",
+    "Axis",
+    "Config",
+    "NoTemplate",
+    "Pattern",
+    "Template",
+    "TemplateError",
+    "load_templates",
+    "template",
+]

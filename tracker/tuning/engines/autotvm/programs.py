@@ -1,0 +1,175 @@
+"""The programs of one task: a template and a point of its space become a schedule, whose trace tells both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+
+import numpy as np
+import tvm
+from numpy.typing import NDArray
+from tvm.s_tir import Schedule
+from tvm.s_tir import meta_schedule as ms
+from tvm.s_tir.schedule import Trace
+
+from tracker.tuning.engines.autotvm.anchor import Anchor
+from tracker.tuning.engines.autotvm.config import Config
+from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point, Value
+from tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate, TemplateError
+from tracker.tuning.engines.autotvm.hardware import Hardware, kinds_of
+from tracker.tuning.engines.autotvm.template import Match, Template, best_match
+from tracker.tuning.engines.base import Candidate
+from tracker.tuning.engines.space import apply_trace, trace_json
+
+__all__ = ["CONFIG", "Program", "Programs"]
+
+#: The annotation that a trace sets on the anchor block and takes away again: the module does not change, and the point
+#: can be read from the trace.
+CONFIG = "tvm_farm.config"
+#: Points that are tried before a template counts as one that does not fit.
+_TRIED = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A schedule. ``key``: of what it compiles to; ``features``: of its stores, as ``CostModel`` takes them."""
+
+    key: str
+    trace: Trace
+    features: NDArray[np.float32]
+
+
+class Programs:
+    """Raises NoTemplate where no template matches, TemplateError where the one that does cannot be used."""
+
+    def __init__(
+        self, module: tvm.ir.IRModule, target: tvm.target.Target, name: str, templates: Sequence[Template]
+    ) -> None:
+        self._module = module
+        self._target = target
+        self._name = name
+        anchor = Anchor.of(module)
+        match = best_match(templates, anchor, target) if anchor is not None else None
+        if match is None:
+            raise NoTemplate(f"no template matches {name}")
+        self._match: Match = match
+        self._hardware = Hardware.of(target)
+        self._context = ms.TuneContext(mod=module, target=target, task_name=name, num_threads=1)
+        self._extractor = ms.feature_extractor.PerStoreFeature()
+        self.space = self._collect()
+
+    @property
+    def template(self) -> Template:
+        return self._match.template
+
+    def describe(self) -> str:
+        """The space as JSON, for people."""
+        return json.dumps({"engine": "autotvm", **self.space.describe()}, separators=(",", ":"))
+
+    def try_out(self) -> None:
+        """Raises TemplateError where none of a few points gives a schedule."""
+        rng, refused = Random(1), "its limits leave too little"
+        for _ in range(_TRIED):
+            point = self.space.sample(rng)
+            if point is None:
+                continue
+            try:
+                self.realize(point)
+            except InvalidPoint as error:
+                refused = str(error)
+            else:
+                return
+        raise self.without_schedules(refused)
+
+    def without_schedules(self, reason: object) -> TemplateError:
+        """What is said of a template whose points are refused."""
+        file = f"{self.template.file}: " if self.template.file else ""
+        return TemplateError(f"{file}template {self.template.name} yields no valid schedule of {self._name}: {reason}")
+
+    # -- from a point to a program
+
+    def _collect(self) -> ConfigSpace:
+        schedule = self._blank()
+        config = self._run(schedule, None)
+        try:
+            return ConfigSpace(self.template.name, list(config.knobs.values()), config.limits)
+        except TemplateError as error:
+            raise TemplateError(f"{self.template.file}: {error}" if self.template.file else str(error)) from error
+
+    def realize(self, point: Point) -> Program:
+        """Raises InvalidPoint where the schedule is refused, TemplateError where the template is at fault."""
+        schedule = self._blank()
+        block = schedule.get_sblock(self._match.anchor.block)
+        schedule.annotate(block, CONFIG, self.space.write(point))
+        schedule.unannotate(block, CONFIG)
+        try:
+            self._run(schedule, self.space.values(point))
+        except RuntimeError as error:
+            raise InvalidPoint(_last_line(error)) from error
+        return self._program(schedule)
+
+    def replayed(self, trace: str) -> tuple[Program, Point | None]:
+        """What a trace of any engine makes of this task, and the point that it names. Raises what TVM raises where it
+        does not apply."""
+        return self._program(apply_trace(self._module, trace)), self.point_of(trace)
+
+    def candidate(self, program: Program) -> Candidate:
+        trace = trace_json(program.trace)
+        return Candidate(program.key, trace, tvm.ir.save_json(apply_trace(self._module, trace).mod))
+
+    def point_of(self, trace: str) -> Point | None:
+        """The point that made ``trace``; None for traces of others."""
+        for kind, inputs, attributes, _ in json.loads(trace)[0]:
+            if kind == "Annotate" and list(attributes) == [CONFIG]:
+                return self.space.read(str(inputs[1]).strip('"'))
+        return None
+
+    # -- parts
+
+    def _blank(self) -> Schedule:
+        return Schedule(self._module, seed=1, debug_mask="none", error_render_level="fast")
+
+    def _run(self, schedule: Schedule, values: dict[str, Value] | None) -> Config:
+        template = self.template
+        config = Config(
+            template.name, schedule, self._target, self._match.anchor, self._match.axes, self._hardware, values
+        )
+        try:
+            template.apply(schedule, config)
+        except TemplateError as error:
+            raise TemplateError(f"{template.where(error)}: {error}" if template.file else str(error)) from error
+        except RuntimeError:
+            if values is not None:
+                raise
+            # The first options of all knobs need not go together; their names are what this run was for.
+            if not config.knobs:
+                raise
+        except Exception as error:
+            raise TemplateError(
+                f"{template.where(error)}: template {template.name} failed: {type(error).__name__}: {_last_line(error)}"
+            ) from error
+        return config
+
+    @cached_property
+    def _verify_gpu(self) -> ms.postproc.Postproc:
+        verify = ms.postproc.VerifyGPUCode()
+        verify._initialize_with_tune_context(self._context)
+        return verify
+
+    def _program(self, schedule: Schedule) -> Program:
+        if "gpu" in kinds_of(self._target) and not self._verify_gpu.apply(schedule):
+            raise InvalidPoint("it needs more threads, registers or shared memory than the device has")
+        candidate = ms.MeasureCandidate(schedule, [])
+        try:
+            [features] = self._extractor.extract_from(self._context, [candidate])
+        except RuntimeError as error:
+            raise InvalidPoint(_last_line(error)) from error
+        return Program(str(ms.utils.shash2hex(schedule.mod)), schedule.trace, features.numpy().astype(np.float32))
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
