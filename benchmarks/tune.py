@@ -104,6 +104,7 @@ def tune_farm(farm: Farm, model: Path, trials: int, plan: TimingPlan | None) -> 
         pool=farm.devices()[0].pools[0],
         max_trials=trials,
         plan=plan,
+        fresh=True,  # another round is no answer from the log
     )
     job = farm.client.submit(spec, uuid.uuid4().hex)
     for latest in farm.client.watch(job.id):

@@ -27,6 +27,7 @@ from tracker.services.jobs import Jobs
 from tracker.services.local_workers import LocalWorkers
 from tracker.services.measuring import Measuring
 from tracker.services.questions import Questions
+from tracker.services.recall import Recall
 from tracker.services.records import Records
 from tracker.services.runtimes import Runtimes
 from tracker.services.store_thread import StoreThread
@@ -135,6 +136,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         questions = Questions(LogReader(folder.path / "tracker.db"))
         stack.callback(questions.stop)
         records = Records(fleet, store, questions)
+        recall = Recall(fleet, store, jobs.changed)
         control = ControlServicer(
             settings.farm,
             release,
@@ -147,13 +149,14 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
             Exchange(store),
             measuring=measuring,
             workers=workers,
+            recall=recall,
         )
         boards = FleetServicer(settings.farm, release, fleet, measuring, artifacts, runtimes)
         server, port = await serve(settings.host, settings.port, boards, control)
         stack.push_async_callback(server.stop, _STOP_S)
         await workers.load()
         stack.push_async_callback(workers.stop)
-        snapshots = Snapshots(fleet, measuring, jobs, workers, store)
+        snapshots = Snapshots(fleet, measuring, recall, jobs, workers, store)
         metrics = MetricsEndpoint(settings.host, settings.metrics_port, snapshots, asyncio.get_running_loop())
         stack.push_async_callback(metrics.stop)
         ticking = asyncio.ensure_future(_tick(fleet, measuring))

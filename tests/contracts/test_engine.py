@@ -12,6 +12,7 @@ from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 from tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
 from tracker.tuning.engines.autotvm import engine as autotvm_engine  # noqa: E402
 from tracker.tuning.engines.base import Engine, Known, Learned  # noqa: E402
+from tracker.tuning.engines.sketch import Sketch, before_postprocessing  # noqa: E402
 from tracker.tuning.engines.space import apply_trace  # noqa: E402
 
 pytestmark = pytest.mark.system
@@ -107,6 +108,29 @@ def test_the_same_seed_proposes_the_same(new_engine, module):
     assert [c.key for c in new_engine(module, 5).propose(6)] == [c.key for c in new_engine(module, 5).propose(6)]
 
 
+def test_equal_calls_give_equal_proposals():
+    """What resuming a job relies on: also with a trained cost model, relatives, and lessons in parts."""
+
+    def searched() -> list[str]:
+        experience, traces = Experience(1, 3), []
+        engines = [AnsorEngine(workload(name), TARGET, name, experience, seed=3) for name in ("matmul", "conv2d")]
+        known = traces_of(ansor, workload("matmul"), 10)
+        engines[0].begin_with([Known("other", trace, 1e-3 * (n + 1)) for n, trace in enumerate(known)])
+        late = []
+        for _ in range(4):
+            for engine in engines:
+                candidates = engine.propose(6)
+                traces += [candidate.trace for candidate in candidates]
+                results = [Learned(c, (1e-6 * (1 + int(c.key, 16) % 977),), 0.01 * n) for n, c in enumerate(candidates)]
+                engine.report(late + results[:4])
+                late = results[4:] if engine is engines[0] else []
+        return traces
+
+    once = searched()
+    assert len(once) == len(set(once)) == 48
+    assert searched() == once
+
+
 def traces_of(new_engine: NewEngine, module: tvm.ir.IRModule, count: int) -> list[str]:
     return [candidate.trace for candidate in new_engine(module, 7).propose(count)]
 
@@ -154,6 +178,25 @@ def test_what_another_engine_has_measured_is_learned_from(new_engine, module):
         candidates = pupil.propose(8)
         assert len(candidates) == 8
         pupil.report([Learned(candidate, (1.0 + n,)) for n, candidate in enumerate(candidates)])
+
+
+def test_what_was_fast_for_a_near_shape_is_refitted_and_tried_first():
+    tensors = te_workload.matmul(128, 128, 96)
+    near = tvm.IRModule({"main": tvm.te.create_prim_func(tensors).with_attr("global_symbol", "main")})
+    traces = traces_of(ansor, near, 8)
+    known = [Known("here", trace, 1e-3 * (n + 1), workload="near") for n, trace in enumerate(traces)]
+    pupil = ansor(workload("matmul"), 8)
+    assert pupil.begin_with(known) == known
+    first = [Sketch.of(before_postprocessing(candidate.trace)) for candidate in pupil.propose(8)]
+    adopted = [
+        mine.decisions == mine.adopt(theirs)
+        for mine in first
+        for theirs in (Sketch.of(before_postprocessing(trace)) for trace in traces[:4])
+    ]
+    # Relatives keep four of a task.
+    assert sum(adopted) >= 2
+    untaught = [Sketch.of(before_postprocessing(c.trace)) for c in ansor(workload("matmul"), 8).propose(8)]
+    assert [sketch.decisions for sketch in untaught] != [sketch.decisions for sketch in first]
 
 
 @pytest.mark.parametrize(("mine", "other"), [("matmul", "conv2d"), ("conv2d", "matmul")])

@@ -227,3 +227,36 @@ def test_a_device_is_labelled_into_a_pool_and_out_of_it(tracker: TrackerProcess)
     assert "'arch' is set by the tracker" in refused(tracker, "devices", "label", "bench", "arch=z80")
     assert "given twice" in refused(tracker, "devices", "label", "bench", "a=1", "a-")
     assert "is not a label" in refused(tracker, "devices", "label", "bench", "a b=1")
+
+
+def test_a_cancelled_job_goes_on(tracker: TrackerProcess, model: Path) -> None:
+    job = ask(tracker, "tune", str(model), "--pool", "synthetic", "--trials", "8", "--fresh", "--detach")
+    assert job["spec"]["fresh"] is True
+    assert f"job {job['id']} is queued: it can go on once it has ended" in refused(
+        tracker, "jobs", "resume", job["id"]
+    ).lower().replace(job["id"].lower(), job["id"])
+    farm("jobs", "cancel", job["id"], "--tracker", tracker.address)
+    resumed = farm("jobs", "resume", job["id"], "--detach", "--tracker", tracker.address)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"Job {job['id']} goes on." in resumed.stdout
+    assert f"farm jobs watch {job['id']}" in resumed.stdout
+    farm("jobs", "cancel", job["id"], "--tracker", tracker.address)
+    more = ask(tracker, "jobs", "resume", job["id"], "--trials", "+500", "--budget", "+10m", "--detach")
+    assert (more["state"], more["spec"]["max_trials"], more["spec"]["budget_s"]) == ("queued", 500, 600.0)
+    assert "nothing is answered from the log" in farm("jobs", "show", job["id"], "--tracker", tracker.address).stdout
+    farm("jobs", "cancel", job["id"], "--tracker", tracker.address)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["nobody"], "no job 'nobody'"),
+        (["nobody", "--trials", "+0"], "not in 1.."),
+        (["nobody", "--trials", "many"], "not a whole number"),
+        (["nobody", "--budget", "+soon"], "not a duration"),
+        (["nobody", "--detach", "-o", "there"], "--detach returns before there is a package"),
+        (["nobody", "--force"], "it needs -o DIR"),
+    ],
+)
+def test_what_cannot_go_on(tracker: TrackerProcess, options: list[str], said: str) -> None:
+    assert said in refused(tracker, "jobs", "resume", *options)

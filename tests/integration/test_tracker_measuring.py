@@ -74,7 +74,7 @@ def test_three_agents_measure_and_the_records_say_which(tracker: TrackerProcess,
     stream = client()
     trials = [f"t{n}" for n in range(30)]
     for trial in trials:
-        stream.trial(trial, context(versions={"tvm": "0.27"}))
+        stream.trial(trial, context(trace=trial, versions={"tvm": "0.27"}))
     stream.wait_for(*trials)
     stored = records(tracker)
     assert sorted(r.trial_id for r in stored) == sorted(trials)

@@ -10,8 +10,9 @@ from tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
 from tracker.tuning.building.pool import Built, PoolEnded
 from tracker.tuning.engines.base import Candidate, Known
 from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.loop import Budget, TaskState, TuningLoop
+from tracker.tuning.loop import Budget, TuningLoop
 from tracker.tuning.measuring import StreamRefused
+from tracker.tuning.task_state import TaskState
 
 pytestmark = pytest.mark.system
 
@@ -228,7 +229,7 @@ def test_other_classes_are_asked_once_after_what_is_replayed(caplog):
     assert asked == [1]
     assert engine.began_with == [(1, "good"), (1, "misfit")]
     assert one.taught_by == {"pi4"}
-    assert "a: 1 of 2 traces of other classes do not apply here" in caplog.text
+    assert "a: 1 of 2 traces of others do not apply here" in caplog.text
 
 
 @pytest.mark.parametrize("known", [[], [Known("pi4", "misfit", 1.0)]], ids=["nothing known", "nothing applies"])

@@ -11,8 +11,8 @@ from tracker.tuning.building.pool import Built
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.kernel_verification import KernelVerdict, output_positions
-from tracker.tuning.loop import TaskState
 from tracker.tuning.result import job_result, latency_of
+from tracker.tuning.task_state import TaskState
 from tracker.tuning.verification import Verdict, compare, verify
 
 pytestmark = pytest.mark.system
@@ -89,7 +89,7 @@ class Boards:
 
 
 def task(untuned_s: float) -> TaskState:
-    return TaskState("j/0", "conv", 1, "w", 1.0, "untuned", (), lambda: None, untuned_s=untuned_s)
+    return TaskState("j/0", "conv", 1, "w", 1.0, "untuned", (), lambda: None, "ansor", untuned_s=untuned_s)
 
 
 def record(trace: str, seconds: float) -> Record:

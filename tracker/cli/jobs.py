@@ -11,6 +11,7 @@ import click
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.groups import ListingGroup
 from tracker.cli.options import json_option
+from tracker.cli.resume import resume_job
 from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ _STATES = ("queued", "running", "done", "failed", "cancelled")
 
 @click.group(cls=ListingGroup)
 def jobs() -> None:
-    """List jobs, show, watch or cancel one. An ID may be shortened.
+    """List jobs, show, watch, cancel or resume one. An ID may be shortened.
 
     A tune of several classes of device is a group of jobs, ID.1, ID.2 and so on: ID shows, watches or
     cancels all of them.
     """
+
+
+jobs.add_command(resume_job)
 
 
 @jobs.command("list")
@@ -121,7 +125,7 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
         return
     screen = console()
     screen.print(facts(_facts(job)))
-    if job.result is not None:
+    if job.result is not None and job.state is not None and job.state.final:
         screen.print()
         print_result(screen, job)
         click.echo(closing_line_of(job))
@@ -173,6 +177,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
             f"{spec.kind.value if spec.kind else ''} {spec.model_name} on pool {spec.pool} by {spec.user or 'someone'}",
         ),
         ("tuner", f"{spec.engine}, seed {spec.seed}, limit {' or '.join(limits)}" if limits else ""),
+        ("fresh", "nothing is answered from the log" if spec.fresh else ""),
         ("priority", f"{spec.priority:+d}" if spec.priority else ""),
         ("operator", "  ".join([spec.operator, *(f"{p.name}={p.value}" for p in spec.parameters)]).strip()),
         ("templates", "  ".join(file.name for file in spec.templates)),
@@ -183,6 +188,10 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         (
             "tuned for",
             f"{duration(job.tuned_for_s)}, {count(job.trials)} trials" if job.tuned_for_s or job.trials else "",
+        ),
+        (
+            "from the log",
+            f"{count(job.recalled)} of its trials: measured before, no board was asked" if job.recalled else "",
         ),
         ("class", job.device_class),
         ("target", job.target),

@@ -20,6 +20,8 @@ __all__ = [
     "DURATION",
     "LABEL",
     "LABEL_CHANGE",
+    "MORE_COUNT",
+    "MORE_DURATION",
     "PARAMETER",
     "SEED",
     "SHAPE",
@@ -119,6 +121,9 @@ ADDRESS = _Parsed("HOST:PORT", parse_address)
 COUNT = _Parsed("N", lambda text: parse_whole(text, 1, 2**32 - 1))
 SEED = _Parsed("N", lambda text: parse_whole(text, 0, 2**63 - 1))
 DURATION = _Parsed("DURATION", parse_duration)
+# More than there was: the sign says so to a reader, and may be left out.
+MORE_COUNT = _Parsed("+N", lambda text: parse_whole(text, 1, 2**31 - 1))
+MORE_DURATION = _Parsed("+DURATION", lambda text: parse_duration(text.removeprefix("+")))
 PARAMETER = _Parsed("NAME=VALUE", parse_parameter)
 DIMS = _Parsed("DIMS", parse_dims)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)

@@ -54,6 +54,7 @@ def _counts(job_id: str, times: JobTimeline) -> list[tuple[str, str]]:
         ("tuning", f"{plural(times.trials, 'trial')} in {duration(times.tuning_s)}{rate}"),
         ("baselines", count(times.baselines) if times.baselines else ""),
         ("outcomes", ", ".join(outcomes)),
+        ("from the log", f"{count(times.recalled)} of them: no builder, no board" if times.recalled else ""),
         ("cut short", f"{count(times.cut_short)} of them, as hopeless" if times.cut_short else ""),
     ]
 

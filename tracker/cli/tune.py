@@ -53,6 +53,9 @@ _target = click.option(
     help='Instead of what is derived for the board: {"mcpu": "cortex-a76"} changes that field, null leaves one out; '
     "`farm devices show` prints the whole.",
 )
+_fresh = click.option(
+    "--fresh", is_flag=True, help="Measure also what the log has measured on this class of device before."
+)
 _output = click.option(
     "-o",
     "--output",
@@ -92,6 +95,7 @@ _json = click.option(
 @_with
 @_seed
 @_target
+@_fresh
 @priority_option
 @_output
 @_force
@@ -110,6 +114,7 @@ def tune(
     parameters: tuple[Parameter, ...],
     seed: int,
     target: str,
+    fresh: bool,
     priority: int,
     output: Path | None,
     force: bool,
@@ -160,6 +165,7 @@ def tune(
         priority=priority,
         device_class=device_class,
         target=target,
+        fresh=fresh,
     )
     run(
         connection,

@@ -25,6 +25,7 @@ from tracker.client.exchange_calls import ExchangeCalls
 from tracker.client.log_calls import LogCalls
 from tracker.client.measure_calls import MeasureCalls
 from tracker.client.script_calls import ScriptCalls
+from tracker.client.search_calls import SearchCalls
 from tracker.domain import (
     Artifact,
     Capacity,
@@ -89,7 +90,7 @@ def open_channel(address: str) -> grpc.Channel:
     return grpc.insecure_channel(address, options=[*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct])
 
 
-class FarmClient(LogCalls, ScriptCalls, ExchangeCalls):
+class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
     """A connection to one tracker. ``address`` is ``host:port``; nothing is sent before the first call."""
 
     def __init__(self, address: str) -> None:

@@ -33,7 +33,9 @@ from tracker.domain.job import (
 )
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
+from tracker.domain.recall import RecallCandidate, RecallRequest
 from tracker.domain.record import Record, RecordContext, RecordFilter, RecordOrder, SqlAnswer, Workload
+from tracker.domain.search import Lesson, PastSearch, SearchStep
 from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
 from tracker.domain.worker import JobFailure, JobProgress, WorkerHello
 from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims, shapes_of
@@ -61,6 +63,7 @@ __all__ = [
     "JobTimeline",
     "Join",
     "Lease",
+    "Lesson",
     "Limits",
     "MeasureRequest",
     "Measurement",
@@ -70,9 +73,12 @@ __all__ = [
     "OutputTensor",
     "PackageFile",
     "Parameter",
+    "PastSearch",
     "Pool",
     "Program",
     "ProgramKind",
+    "RecallCandidate",
+    "RecallRequest",
     "Record",
     "RecordContext",
     "RecordFilter",
@@ -83,6 +89,7 @@ __all__ = [
     "RuntimeLibrary",
     "RuntimeOffer",
     "RuntimeRequest",
+    "SearchStep",
     "Shape",
     "ShapeKind",
     "SqlAnswer",

@@ -98,6 +98,7 @@ class JobSpec:
     this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
     is different from the device's target, see ``target.overridden``. ``operator``: where ``model`` is a Python file,
     "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's. ``templates``: see ``takes_templates``.
+    ``fresh``: nothing is answered from the log, and nothing that its class has measured leads the search.
     """
 
     kind: JobKind | None
@@ -117,6 +118,7 @@ class JobSpec:
     operator: str = ""
     templates: tuple[TemplateFile, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,8 @@ class Job:
     """One request, or of one for several device classes what it asks of one of them, and its state.
 
     ``tuned_for_s`` counts against ``spec.budget_s`` over every worker it had. ``group``: equal for the jobs of one
-    request, "" where there is but one. They run one after another, in the order in which they were kept.
+    request, "" where there is but one. They run one after another, in the order in which they were kept. ``recalled``:
+    how many of its ``trials`` were answered from the log.
     """
 
     id: str
@@ -230,3 +233,4 @@ class Job:
     utilisation: float = 0.0
     input_error: bool = False
     group: str = ""
+    recalled: int = 0

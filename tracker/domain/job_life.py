@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tracker.domain.errors import NotPossible
-from tracker.domain.job import Job, JobResult, JobState
+from tracker.domain.errors import InvalidRequest, NotPossible
+from tracker.domain.job import Job, JobKind, JobResult, JobState
 
-__all__ = ["MAX_WORKER_LOSSES", "WAITING", "Losses", "cancelled", "failed", "finished", "requeued", "started"]
+__all__ = [
+    "MAX_WORKER_LOSSES",
+    "WAITING",
+    "Losses",
+    "cancelled",
+    "failed",
+    "finished",
+    "requeued",
+    "resumed",
+    "started",
+]
 
 #: How the phase of a queued job begins.
 WAITING = "waiting for a worker"
@@ -77,3 +87,39 @@ def cancelled(job: Job, now: float) -> Job:
     if job.state is None or job.state.final:
         raise NotPossible(f"job {job.id} is {job.state and job.state.value} already: there is nothing to cancel")
     return replace(job, state=JobState.CANCELLED, phase="cancelled", worker_id="", finished_unix_s=now)
+
+
+def resumed(job: Job, trials: int, budget_s: float) -> Job:
+    """An ended job queued again, to go on from its records; what it had as result stays until it has another.
+
+    ``trials`` and ``budget_s`` are more than it had so far, and one that is 0 is no limit any more; both 0: its own
+    limits go on. Raises InvalidRequest for a job that does not tune or a negative time, NotPossible for one that has
+    not ended and where nothing of its limits is left.
+    """
+    if job.spec.kind is not JobKind.TUNE:
+        raise InvalidRequest(f"job {job.id} compiles with what is known: it has no trials to go on with")
+    if budget_s < 0:
+        raise InvalidRequest(f"the budget must be positive, not {budget_s:g} s")
+    if job.state is None or not job.state.final:
+        raise NotPossible(
+            f"job {job.id} is {job.state and job.state.value}: it can go on once it has ended, or cancel it first"
+        )
+    spec = job.spec
+    if trials or budget_s:
+        spec = replace(
+            spec,
+            max_trials=job.trials + trials if trials else 0,
+            budget_s=job.tuned_for_s + budget_s if budget_s else 0.0,
+        )
+    elif (spec.max_trials and job.trials >= spec.max_trials) or (spec.budget_s and job.tuned_for_s >= spec.budget_s):
+        raise NotPossible(f"job {job.id} has used up its budget: say how much more, with trials or a time")
+    return replace(
+        job,
+        spec=spec,
+        state=JobState.QUEUED,
+        phase=WAITING,
+        error="",
+        input_error=False,
+        worker_id="",
+        finished_unix_s=0.0,
+    )

@@ -31,13 +31,16 @@ class Step(str, Enum):
 
 @dataclass(frozen=True)
 class TrialTimes:
-    """What a record says of its trial's time. ``tuned``: it was a candidate, not a task's untuned baseline."""
+    """What a record says of its trial's time. ``tuned``: it was a candidate, not a task's untuned baseline.
+    ``recalled``: the log answered it.
+    """
 
     timeline: Timeline
     outcome: Outcome
     tuned: bool = True
     cut_short: bool = False
     device_name: str = ""
+    recalled: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class JobTimeline:
 
     ``wall_s``: from the first search or proposal, of baselines too, to the last stored record. ``tuning_s``: the same
     of candidates alone. ``builders``: the most that were seen at work at once; ``building_s``:
-    what they worked in all. ``outcomes`` and ``cut_short`` count candidates.
+    what they worked in all. ``outcomes``, ``cut_short`` and ``recalled``, those from the log, count candidates.
     """
 
     wall_s: float = 0.0
@@ -90,6 +93,7 @@ class JobTimeline:
     devices: tuple[DeviceTime, ...] = ()
     builders: int = 0
     building_s: float = 0.0
+    recalled: int = 0
 
 
 def spans(t: Timeline) -> Iterator[tuple[Step, float, float]]:
@@ -144,6 +148,7 @@ class TimelineSums:
         self._tuning: tuple[float, float] = (0.0, 0.0)
         self._baselines = 0
         self._cut_short = 0
+        self._recalled = 0
 
     def add(self, trials: Iterable[TrialTimes]) -> None:
         for trial in trials:
@@ -172,6 +177,7 @@ class TimelineSums:
             self._tuning = _wider(self._tuning, begin, t.stored_s)
             self._outcomes[trial.outcome] += 1
             self._cut_short += trial.cut_short
+            self._recalled += trial.recalled
         else:
             self._baselines += 1
 
@@ -189,6 +195,7 @@ class TimelineSums:
             devices=tuple(DeviceTime(name, int(n), s) for name, (n, s) in sorted(self._devices.items())),
             builders=_most_at_once(begins, ends),
             building_s=self._building_s,
+            recalled=self._recalled,
         )
 
     def _step(self, step: Step) -> StepTime:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 
 from protos.device import RunnerMode
 from protos.measurement import Measurement, Outcome, Timeline, TimingPlan
 
-__all__ = ["Record", "RecordContext", "RecordFilter", "RecordOrder", "SqlAnswer", "Workload"]
+__all__ = ["Record", "RecordContext", "RecordFilter", "RecordOrder", "SqlAnswer", "Workload", "form_of"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Workload:
     name: str
     module: str = field(repr=False)
     flops: float = 0.0
+
+
+def form_of(name: str) -> str:
+    """What the names of operators of one kind have in common, whatever their shapes: numbers behind a word go."""
+    return re.sub(r"(?<=[^\W\d_])\d+(?=_|$)", "", name)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Record:
     """One measured candidate. ``engine`` is "untuned" for a task's baseline, whose ``trace`` is empty.
 
     ``imported_from`` and ``imported_unix_s``: of one that another farm or program measured; "" and 0 of one of ours.
+    ``copied_from``: the trial whose record answered this one from the log; "" where it was measured.
     """
 
     trial_id: str
@@ -72,6 +79,7 @@ class Record:
     user: str = ""
     imported_from: str = ""
     imported_unix_s: float = 0.0
+    copied_from: str = ""
 
 
 class RecordOrder(str, Enum):

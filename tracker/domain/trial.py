@@ -23,7 +23,8 @@ def new_trial_id(now: float) -> str:
 class OpenMeasure:
     """Which devices a stream of trials measures on. ``device_class`` and ``device_id`` "" mean any of the pool.
 
-    ``user`` and ``priority`` are those of its job, where it has one.
+    ``user`` and ``priority`` are those of its job, where it has one. Outside a job trials that the log has are answered
+    from it, unless ``fresh``.
     """
 
     client: str
@@ -34,6 +35,7 @@ class OpenMeasure:
     device_id: str = ""
     user: str = ""
     priority: int = 0
+    fresh: bool = False
 
 
 @dataclass(frozen=True)

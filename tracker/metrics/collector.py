@@ -80,6 +80,9 @@ def _measuring(snapshot: Snapshot) -> Iterator[Metric]:
     for outcome in Outcome:
         answered.add_metric([outcome.value], snapshot.answered[outcome])
     yield answered
+    yield CounterMetricFamily(
+        "tvmfarm_trials_recalled", "Trials answered from the log, which no device measured.", value=snapshot.recalled
+    )
     yield GaugeMetricFamily("tvmfarm_queue_depth", "Trials that wait for a device.", value=snapshot.queued)
     buckets, total = [], 0
     for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), snapshot.waited.counts, strict=True):

@@ -9,6 +9,7 @@ from tracker.services.fleet import Fleet
 from tracker.services.histogram import Histogram
 from tracker.services.jobs import Jobs
 from tracker.services.measuring import Measuring
+from tracker.services.recall import Recall
 from tracker.services.store_thread import StoreThread, WriteTimes
 from tracker.services.workers import Workers
 
@@ -21,6 +22,7 @@ class Snapshot:
 
     devices: list[Device]
     answered: dict[Outcome, int]
+    recalled: int
     queued: int
     waited: Histogram
     jobs: dict[JobState, int]
@@ -32,9 +34,18 @@ class Snapshot:
 class Snapshots:
     """Takes snapshots; in the event loop."""
 
-    def __init__(self, fleet: Fleet, measuring: Measuring, jobs: Jobs, workers: Workers, store: StoreThread) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        measuring: Measuring,
+        recall: Recall,
+        jobs: Jobs,
+        workers: Workers,
+        store: StoreThread,
+    ) -> None:
         self._fleet = fleet
         self._measuring = measuring
+        self._recall = recall
         self._jobs = jobs
         self._workers = workers
         self._store = store
@@ -46,6 +57,7 @@ class Snapshots:
         return Snapshot(
             devices=self._fleet.devices(),
             answered=dict(self._measuring.answered),
+            recalled=self._recall.recalled,
             queued=self._measuring.queued,
             waited=Histogram(list(waited.counts), waited.total_s),
             jobs=counts,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from tracker.domain import Job, JobKind, JobSpec, JobState, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.job import ENGINES, check_priority, takes_templates
-from tracker.domain.job_life import WAITING, cancelled
+from tracker.domain.job_life import WAITING, cancelled, resumed
 from tracker.domain.operator_file import parse_operator
 from tracker.domain.target import overridden
 from tracker.scheduling.budget_shares import shared
@@ -174,6 +174,24 @@ class Jobs:
         self.on_cancelled(job_id)
         self.changed(job_id)
         return job
+
+    async def resume(self, start: str, trials: int, budget_s: float) -> Job:
+        """Let an ended job go on, see job_life.resumed. The jobs of a group go on one by one, each by its own id.
+
+        Raises NotFound, NotPossible, InvalidRequest.
+        """
+        jobs = await self._named(start) or [await self.get(start)]
+        if len(jobs) > 1:
+            raise InvalidRequest(f"{start} is a group: name the one that goes on, {' or '.join(j.id for j in jobs)}")
+        job_id = jobs[0].id
+        job = await self._store.call(lambda s: s.change_job(job_id, lambda j: resumed(j, trials, budget_s)))
+        if job is None:
+            raise NotFound(f"there is no job '{job_id}'")
+        await self._store.call(lambda s: s.checkpoint(), insist=True)
+        log.info("job %s goes on from its %d trials", job_id, job.trials)
+        self.changed(job_id)
+        self.on_queued()
+        return self.seen(job)
 
     async def watch(self, start: str) -> AsyncIterator[Job]:
         """A snapshot now and after changes, at most four a second; the last one is the job's end.

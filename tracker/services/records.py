@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 #: One call of the store is over in some ten milliseconds, so that measurements are stored meanwhile.
 _PAGE = 500
 _WORKLOADS = 50
+#: Workloads that are near to another.
+_NEAR = 8
 
 
 class Records:
@@ -127,6 +129,7 @@ class Records:
         target: str,
         per_workload: int,
         apart_from: str = "",
+        near: str = "",
     ) -> list[Record]:
         """The fastest OK records of each workload, tuned and untuned alike, fastest first within a workload.
 
@@ -134,9 +137,16 @@ class Records:
 
         ``pool`` and ``device_class`` narrow to classes, both together to what they share. With ``apart_from`` instead
         of ``device_class``: ``per_workload`` of each class but that one, those of one class together. Raises NotFound
-        for an unknown pool, InvalidRequest for both of a class and another one to leave out.
+        for an unknown pool, InvalidRequest for both of a class and another one to leave out. ``near``: instead of
+        ``workloads`` the few that are nearest to this one, see Store.near_workloads.
         """
         classes = self._classes(pool)
+        if near:
+            if workloads:
+                raise InvalidRequest("workloads and what is near to one are asked for: ask for either")
+            workloads = await self._store.call(lambda s: s.near_workloads(near, _NEAR))
+            if not workloads:
+                return []
         if apart_from:
             if device_class:
                 raise InvalidRequest("records of one class are asked for, and of every class but one: ask for either")

@@ -30,7 +30,7 @@ class SealedRequest:
 
     ``named`` are the digests of the files that a board fetches from here; ``carried`` files that are to be stored
     here before a board is asked, and to be fetched like those. A small library is neither: it goes with the payload.
-    ``memory_bytes``: what its tensors and files take on a board.
+    ``memory_bytes``: what its tensors and files take on a board. ``wants_outputs``: values of its run come back.
     """
 
     trial_id: str
@@ -42,3 +42,5 @@ class SealedRequest:
     named: tuple[str, ...] = ()
     carried: tuple[Artifact, ...] = ()
     memory_bytes: int = 0
+    hopeless_s: float = 0.0
+    wants_outputs: bool = False

@@ -10,7 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from tracker.domain import Desk, Device, Job, JobState, Pool, Record, RecordFilter, TaskPlan, TrialTimes, Workload
+from tracker.domain import (
+    Desk,
+    Device,
+    Job,
+    JobState,
+    Pool,
+    Record,
+    RecordFilter,
+    SearchStep,
+    TaskPlan,
+    TimingPlan,
+    TrialTimes,
+    Workload,
+)
 from tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 
 __all__ = ["Compactor", "Store"]
@@ -111,10 +124,14 @@ class Store(Protocol):
     def workload(self, key: str) -> Workload | None:
         """The workload with its module."""
 
+    def near_workloads(self, key: str, limit: int) -> list[str]:
+        """Keys of at most ``limit`` other workloads of the same form, those of the nearest work first."""
+
     def add_records(self, records: Sequence[Record]) -> list[Record]:
         """Keep records and count them in their tasks and jobs. The record as kept, one for each given.
 
-        A ``trial_id`` that was kept before is neither kept nor counted again: the earlier record is returned.
+        A ``trial_id`` that was kept before is neither kept nor counted again: the earlier record is returned. One with
+        ``copied_from`` counts as recalled besides.
         Measurement outputs are not kept. A record of engine "untuned" sets its task's baseline and is no trial.
         """
 
@@ -163,7 +180,25 @@ class Store(Protocol):
     ) -> list[Record]:
         """For each of ``workloads`` the ``per_workload`` OK records of the least median run time, fastest first.
 
-        ``classes`` None and ``target`` "" do not narrow.
+        Copies of other records are left out. ``classes`` None and ``target`` "" do not narrow.
+        """
+
+    def add_search(self, job_id: str, step: SearchStep) -> None:
+        """Keep a step of the job's search. One whose number was kept before is not kept again."""
+
+    def searches(self, job_id: str, after: int, limit: int) -> list[SearchStep]:
+        """At most ``limit`` steps of the job's search with a number above ``after``, in their order."""
+
+    def searched_alike(self, job: Job) -> str | None:
+        """Another tuning job that asked for the same (domain.search_key) on the same target and class, and has
+        searched; of several the one with most trials.
+        """
+
+    def alike(
+        self, workload: str, device_class: str, target: str, plan: TimingPlan, traces: Sequence[str]
+    ) -> list[list[Record]]:
+        """For each of ``traces`` the newest records of that candidate, newest first: of this workload, class, target
+        and plan. The trace "" stands for the untuned kernel.
         """
 
     def unknown_trials(self, trial_ids: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Workload
 from tracker.domain.job_life import Losses, requeued, started
+from tracker.domain.record import form_of
 from tracker.store.encoding import decode, encode
 from tracker.store.schema import keep_shapes
 
@@ -17,7 +18,7 @@ __all__ = ["JobTables"]
 
 _COLUMNS = (
     "id, spec, state, phase, error, input_error, created, started, finished, tuned_for_s, target, device_class, "
-    "worker_id, result, trials, group_id"
+    "worker_id, result, trials, group_id, recalled"
 )
 #: The oldest first. A job whose group has an earlier one that has not ended waits for that.
 _CLAIMABLE = f"""SELECT {_COLUMNS} FROM jobs j WHERE state = 'queued' AND NOT EXISTS (
@@ -123,6 +124,12 @@ class JobTables:
             after = change(before)
             if after != before:
                 self._update(after)
+            if before.state and before.state.final and after.state and not after.state.final:
+                # Asked for anew: earlier losses of its worker count no more.
+                self._db.execute(
+                    "UPDATE jobs SET spec = ?, losses = 0, trials_at_loss = 0 WHERE id = ?",
+                    [encode(after.spec), job_id],
+                )
             return after
 
     def _update(self, job: Job) -> None:
@@ -190,9 +197,10 @@ class JobTables:
     def _keep_workload(self, workload: Workload) -> None:
         new = self._db.execute(
             # One that was imported had no name of ours, and no flops.
-            """INSERT INTO workloads (key, name, module, flops) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
-            SET name = excluded.name, flops = excluded.flops WHERE workloads.flops = 0 AND excluded.flops > 0""",
-            [workload.key, workload.name, workload.module, workload.flops],
+            """INSERT INTO workloads (key, name, module, flops, form) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+            SET name = excluded.name, flops = excluded.flops, form = excluded.form
+            WHERE workloads.flops = 0 AND excluded.flops > 0""",
+            [workload.key, workload.name, workload.module, workload.flops, form_of(workload.name)],
         ).rowcount
         if new:
             keep_shapes(self._db, workload.key, workload.module)
@@ -200,6 +208,15 @@ class JobTables:
     def workload(self, key: str) -> Workload | None:
         row = self._db.execute("SELECT key, name, module, flops FROM workloads WHERE key = ?", [key]).fetchone()
         return Workload(*row) if row else None
+
+    def near_workloads(self, key: str, limit: int) -> list[str]:
+        rows = self._db.execute(
+            """SELECT n.key FROM workloads w JOIN workloads n ON n.form = w.form AND n.key <> w.key
+            WHERE w.key = ? AND w.flops > 0 AND n.flops > 0
+            ORDER BY max(n.flops / w.flops, w.flops / n.flops), n.key LIMIT ?""",
+            [key, limit],
+        )
+        return [row[0] for row in rows]
 
 
 def _job(row: Any, tasks: tuple[Task, ...]) -> Job:
@@ -221,4 +238,5 @@ def _job(row: Any, tasks: tuple[Task, ...]) -> Job:
         result=decode(JobResult, row[13]) if row[13] else None,
         trials=row[14],
         group=row[15],
+        recalled=row[16],
     )

@@ -23,7 +23,7 @@ STEPS = tuple(field.name for field in fields(Timeline))
 COLUMNS = (
     "trial_id", "job", "task", "workload", "workload_name", "target", "device_class", "device", "device_name",
     "runner_mode", "engine", "user", "plan", "versions", "outcome", "detail", "signal", "cut_short", "median_s",
-    "run_secs", "trace", "before", "after", *STEPS, "imported",
+    "run_secs", "trace", "before", "after", "copied_from", *STEPS, "imported",
 )  # fmt: skip
 _WORD = "(SELECT number FROM words WHERE word = ?)"
 
@@ -187,7 +187,8 @@ def _rest(query: RecordFilter, classes: Collection[str] | None) -> _Terms:
 
 def best_query(workload: str, device_class: str | None, target: str, limit: int) -> tuple[str, list[str | int]]:
     """SQL and its values for the fastest records of one workload, in any order: their columns are COLUMNS."""
-    terms, values = ["median_s IS NOT NULL", f"workload = {_WORD}"], [workload]
+    # What was copied from the log is in it already.
+    terms, values = ["median_s IS NOT NULL", "copied_from IS NULL", f"workload = {_WORD}"], [workload]
     if device_class is not None:
         terms.append(f"device_class = {_WORD}")
         values.append(device_class)

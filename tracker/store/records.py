@@ -51,8 +51,8 @@ _ALIKE = """SELECT r.number, r.job, r.task FROM records r JOIN records k ON k.tr
 _REFUTE = "UPDATE records SET outcome = ?, detail = ?, cut_short = 0, median_s = NULL, run_secs = ? WHERE number = ?"
 _COUNT_REFUTED = """UPDATE tasks SET failed = failed + ?, best_s = coalesce(
     (SELECT min(median_s) FROM records WHERE job = ? AND task = ? AND engine IS NOT ?), 0) WHERE id = ?"""
-_TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, {", ".join(STEPS)} FROM records
-    WHERE job = (SELECT number FROM jobs WHERE id = ?) AND number > ? ORDER BY number LIMIT ?"""
+_TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, copied_from IS NOT NULL, {", ".join(STEPS)}
+    FROM records WHERE job = (SELECT number FROM jobs WHERE id = ?) AND number > ? ORDER BY number LIMIT ?"""
 _plan_text = functools.lru_cache(100)(encode)
 _steps = operator.attrgetter(*STEPS)
 _MEDIAN = COLUMNS.index("median_s")
@@ -178,7 +178,9 @@ class RecordTable:
         rows = self._db.conn.execute(_TIMES, [job_id, after, limit]).fetchall()
         word = self._words.word
         times = [
-            TrialTimes(Timeline(*row[5:]), Outcome(row[1]), word(row[2]) != "untuned", bool(row[3]), word(row[4]))
+            TrialTimes(
+                Timeline(*row[6:]), Outcome(row[1]), word(row[2]) != "untuned", bool(row[3]), word(row[4]), bool(row[5])
+            )
             for row in rows
         ]
         return times, rows[-1][0] if len(rows) == limit else 0
@@ -231,6 +233,7 @@ class RecordTable:
             trace,
             encode(m.before) if m.before else None,
             encode(m.after) if m.after else None,
+            record.copied_from or None,
             *_steps(m.timeline),
             self._origins.kept(record.imported_from, record.imported_unix_s) if record.imported_from else None,
         ]
@@ -257,7 +260,7 @@ class RecordTable:
             device_class=word(row[6]),
             before=decode(Telemetry, row[21]) if row[21] else None,
             after=decode(Telemetry, row[22]) if row[22] else None,
-            timeline=Timeline(*row[23:-1]),
+            timeline=Timeline(*row[24:-1]),
         )
         imported_from, imported_s = self._origins.origin(row[-1]) if row[-1] else ("", 0.0)
         return Record(
@@ -276,6 +279,7 @@ class RecordTable:
             user=word(row[11]),
             imported_from=imported_from,
             imported_unix_s=imported_s,
+            copied_from=row[23] or "",
         )
 
 
@@ -284,7 +288,7 @@ class _Counts:
 
     def __init__(self) -> None:
         self._tasks: dict[str, list[Any]] = {}
-        self._jobs: dict[str, int] = {}
+        self._jobs: dict[str, tuple[int, int]] = {}
         self._untuned: dict[str, float] = {}
 
     def add(self, record: Record, median_s: float | None) -> None:
@@ -297,10 +301,12 @@ class _Counts:
         task[1] += record.measurement.outcome is not Outcome.OK
         if median_s is not None and (task[2] is None or median_s < task[2]):
             task[2] = median_s
-        self._jobs[record.job_id] = self._jobs.get(record.job_id, 0) + 1
+        trials, recalled = self._jobs.get(record.job_id, (0, 0))
+        self._jobs[record.job_id] = (trials + 1, recalled + bool(record.copied_from))
 
     def write(self, db: Database) -> None:
         for some in parts([(task, *counts) for task, counts in self._tasks.items()]):
             db.conn.execute(_COUNT_TASKS.format(places(some)), flat(some))
         db.conn.executemany("UPDATE tasks SET untuned_s = ? WHERE id = ?", [(s, t) for t, s in self._untuned.items()])
-        db.conn.executemany("UPDATE jobs SET trials = trials + ? WHERE id = ?", [(n, j) for j, n in self._jobs.items()])
+        counted = [(*counts, job) for job, counts in self._jobs.items()]
+        db.conn.executemany("UPDATE jobs SET trials = trials + ?, recalled = recalled + ? WHERE id = ?", counted)

@@ -7,6 +7,7 @@ import json
 from sqlite_utils import Database, Migrations
 
 from tracker.domain import shapes_of
+from tracker.domain.record import form_of
 from tracker.store.packing import digest, pack, pack_secs, unpack
 from tracker.store.views import BEST, LOG
 
@@ -15,7 +16,7 @@ __all__ = ["VERSION", "keep_shapes", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 8
+VERSION = 9
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -66,6 +67,13 @@ def m007_shapes_and_views(db: Database) -> None:
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
 def m008_imports(db: Database) -> None:
     for statement in _M008:
+        db.execute(statement)
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m009_searches_and_copies(db: Database) -> None:
+    db.conn.create_function("form_of", 1, form_of, deterministic=True)
+    for statement in _M009:
         db.execute(statement)
 
 
@@ -195,4 +203,26 @@ _M008 = (
         number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, format TEXT NOT NULL, task TEXT NOT NULL,
         target TEXT NOT NULL, device_class TEXT NOT NULL, cost_s REAL NOT NULL, error_no INTEGER NOT NULL,
         measured_s REAL NOT NULL, imported INTEGER NOT NULL REFERENCES imports (number), packed BLOB NOT NULL)""",
+)
+
+_M009 = (
+    # The trial whose record answered this one; NULL where it was measured.
+    "ALTER TABLE records ADD COLUMN copied_from TEXT",
+    "ALTER TABLE jobs ADD COLUMN recalled INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX jobs_of_model ON jobs (model_digest)",
+    # See domain.SearchStep, whose JSON a step is.
+    """CREATE TABLE searches (
+        job INTEGER NOT NULL REFERENCES jobs (number), number INTEGER NOT NULL, step TEXT NOT NULL,
+        PRIMARY KEY (job, number)) WITHOUT ROWID""",
+    # Operators of one kind with other shapes have the same.
+    "ALTER TABLE workloads ADD COLUMN form TEXT NOT NULL DEFAULT ''",
+    "UPDATE workloads SET form = form_of(name)",
+    "CREATE INDEX workloads_of_form ON workloads (form, flops, key)",
+    # Copies are no further measurements: the choice of the best leaves them out, by the index alone as before.
+    "DROP INDEX records_best",
+    "CREATE INDEX records_best ON records (workload, device_class, median_s, target, copied_from)",
+    "CREATE INDEX records_of_trace ON records (trace) WHERE trace IS NOT NULL",
+    "CREATE INDEX records_untuned ON records (workload, device_class) WHERE trace IS NULL",
+    "DROP VIEW best",
+    BEST,
 )

@@ -26,6 +26,7 @@ from tracker.store.imports import ImportTables
 from tracker.store.jobs import JobTables
 from tracker.store.origins import Origins
 from tracker.store.records import RecordTable
+from tracker.store.searches import SearchTable
 from tracker.store.together import STATEMENTS
 from tracker.store.traces import Traces, Words
 
@@ -40,7 +41,7 @@ _LOG_PAGES = 8192
 _CACHE_KIB = 32 << 10
 
 
-class SqliteStore(JobTables, RecordTable, ImportTables):
+class SqliteStore(JobTables, RecordTable, SearchTable, ImportTables):
     """See tracker.store.base.Store. Raises StoreTooNew, StateFolderUnusable or StoreFull when it cannot be opened.
 
     ``read_only``: a store of this version, which another process may be writing. ``lasting`` False: a copy that is

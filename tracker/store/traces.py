@@ -119,6 +119,12 @@ class Traces:
             self._insert([[numbers[key], *row] for key, row in rows.items()])
         return [numbers[key] for key in keys]
 
+    def numbers(self, traces: Sequence[tuple[int, str]]) -> list[int | None]:
+        """The number of each of ``traces``, as in ``kept``; None where no record ever had it."""
+        keys = [(workload, digest(text)) for workload, text in traces]
+        known = self._numbers(list(dict.fromkeys(keys)))
+        return [known.get(key) for key in keys]
+
     def _numbers(self, keys: list[tuple[int, bytes]]) -> dict[tuple[int, bytes], int]:
         """Those that have one."""
         numbers = {}

@@ -37,7 +37,7 @@ LOG = f"""CREATE VIEW log AS SELECT r.number, r.trial_id, datetime(r.stored_s, '
 BEST = """CREATE VIEW best AS SELECT workload_.word AS workload, name_.word AS operator, class_.word AS device_class,
     b.median_s, engine_.word AS engine, target_.word AS target, b.measured, r.trial_id
     FROM (SELECT workload, device_class, min(median_s) AS median_s, number, count(*) AS measured FROM records
-        WHERE median_s IS NOT NULL GROUP BY workload, device_class) b
+        WHERE median_s IS NOT NULL AND copied_from IS NULL GROUP BY workload, device_class) b
     JOIN records r ON r.number = b.number
     LEFT JOIN words AS workload_ ON workload_.number = r.workload
     LEFT JOIN words AS name_ ON name_.number = r.workload_name

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from tracker.client.farm_client import FarmClient
 from tracker.domain import Job, JobResult, Outcome, Record, RecordFilter, TaskResult
-from tracker.tuning.loop import median
 from tracker.tuning.models.graph import ExtractedTask
+from tracker.tuning.task_state import median
 
 __all__ = ["estimate"]
 

@@ -19,8 +19,8 @@ from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.pool import BuilderPool, BuildRequest
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.kernel_requests import kernel_request
-from tracker.tuning.loop import TaskState, median
 from tracker.tuning.measuring import MeasureStream, StreamRefused
+from tracker.tuning.task_state import TaskState, median
 
 __all__ = ["FINAL_PLAN", "Finalist", "Winner", "play_finals", "slowest_s"]
 

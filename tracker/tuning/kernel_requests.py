@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tracker.domain import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind, TimingPlan
 
-__all__ = ["kernel_request"]
+__all__ = ["kernel_request", "run_timeout_s"]
 
 #: What a kernel may allocate beside its arguments. Real workspaces are a few MB.
 _WORKSPACE_BYTES = 1 << 30
@@ -44,14 +44,18 @@ def kernel_request(
 
 
 def _limits(slowest_s: float, plan: TimingPlan, memory_bytes: int) -> Limits:
+    """``memory_bytes`` is what the kernel may take beyond the idle runner."""
+    return Limits(run_timeout_s=run_timeout_s(slowest_s, plan), memory_bytes=memory_bytes)
+
+
+def run_timeout_s(slowest_s: float, plan: TimingPlan) -> float:
     """Time for one kernel's whole run on a board, were a call to take ``slowest_s``.
 
-    A run is a warm-up call and ``repeat`` timings, each of at least ``min_repeat_ms``. ``memory_bytes``
-    is what the kernel may take beyond the idle runner.
+    A run is a warm-up call and ``repeat`` timings, each of at least ``min_repeat_ms``.
     """
     calls = 2 + plan.repeat * max(1, plan.number)
     planned = plan.repeat * (2 * plan.min_repeat_ms + plan.cooldown_ms) / 1e3
-    return Limits(run_timeout_s=2.0 + planned + 2 * calls * slowest_s, memory_bytes=memory_bytes)
+    return 2.0 + planned + 2 * calls * slowest_s
 
 
 def _bytes_of(arguments: Sequence[Argument]) -> int:

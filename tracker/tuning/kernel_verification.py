@@ -18,8 +18,8 @@ from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.pool import BuilderPool, BuildRequest
 from tracker.tuning.finals import Winner, slowest_s
 from tracker.tuning.kernel_requests import kernel_request
-from tracker.tuning.loop import TaskState, median
 from tracker.tuning.measuring import MeasureStream
+from tracker.tuning.task_state import TaskState, median
 from tracker.tuning.verification import compare, run_beside
 
 __all__ = [

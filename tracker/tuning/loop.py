@@ -13,29 +13,33 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from tracker.domain import (
-    Argument,
     Capacity,
     FailedBuild,
     Measurement,
     Outcome,
+    RecallCandidate,
     RecordContext,
+    SearchStep,
     TimingPlan,
     Trial,
     new_trial_id,
 )
-from tracker.scheduling.task_budget import TaskProgress, first_round_trials, next_task
+from tracker.scheduling.task_budget import first_round_trials, next_task
 from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
-from tracker.tuning.engines.base import Candidate, Engine, Known, Learned
+from tracker.tuning.engines.base import Learned
 from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.kernel_requests import kernel_request
+from tracker.tuning.kernel_requests import kernel_request, run_timeout_s
 from tracker.tuning.measuring import MeasureStream, StreamRefused
+from tracker.tuning.search import Proposal, Proposed, Retraced, Script, Search
+from tracker.tuning.task_state import TaskState, median
 
-__all__ = ["Budget", "TaskState", "TuningLoop", "median"]
+__all__ = ["HOPELESS", "Budget", "Recall", "TuningLoop"]
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +48,18 @@ _WAITING_A_BUILDER = 6
 #: An untuned convolution of a large network takes seconds a call on a small board: few calls, and patience.
 UNTUNED_PLAN = TimingPlan(number=1, repeat=2, min_repeat_ms=10)
 _SLOWEST_UNTUNED_S = 60.0
-#: What an untuned task computes, for the order of the first round before anything was measured.
-_UNTUNED_FLOPS_PER_S = 3e9
 #: A candidate's call where the untuned one could not be measured.
 _SLOWEST_UNMEASURED_S = 5.0
 #: Times the best so far: beyond, a candidate is taken for one that hangs.
 _OUT_OF_THE_RACE = 20.0
 #: Times the best so far: beyond, a short timing or two tell enough of a candidate.
-_HOPELESS = 1.06
+HOPELESS = 1.06
 #: Seconds past the budget in which trials on the boards may still be answered.
 _LAST_ANSWERS_S = 3.0
 _INFINITY = float("inf")
+
+#: What the log has of candidates with this plan, and keeps of the step that proposed them.
+Recall = Callable[[TimingPlan, Sequence[RecallCandidate], SearchStep | None], Sequence[Measurement]]
 
 
 @dataclass(frozen=True)
@@ -66,67 +71,17 @@ class Budget:
 
 
 @dataclass
-class TaskState:
-    """A task while it is tuned. ``history``: best seconds a call after each trial; see TaskProgress."""
-
-    id: str
-    name: str
-    weight: int
-    workload: str
-    flops: float
-    module: str
-    arguments: tuple[Argument, ...]
-    new_engine: Callable[[], Engine]
-    engine_name: str
-    untuned_s: float = 0.0
-    history: list[float] = field(default_factory=list)
-    replays: list[tuple[str, tuple[float, ...]]] = field(default_factory=list)
-    known_elsewhere: Callable[[], Sequence[Known]] = tuple
-    taught_by: frozenset[str] = frozenset()  # other classes of device whose records its search began with
-    pending: int = 0
-    exhausted: bool = False
-    untuned_done: bool = False
-    learned: deque[Learned] = field(default_factory=deque)
-    engine: Engine | None = None
-    fault: str = ""  # why its space could not be searched
-
-    def progress(self) -> TaskProgress:
-        guess_s = 0.0 if self.untuned_s else self.flops / _UNTUNED_FLOPS_PER_S
-        return TaskProgress(self.weight, self.untuned_s, tuple(self.history), self.pending, self.exhausted, guess_s)
-
-    def count(self, run_secs: tuple[float, ...]) -> None:
-        """Add one answered trial to the history."""
-        best = self.history[-1] if self.history else _INFINITY
-        self.history.append(min(best, median(run_secs)) if run_secs else best)
-
-
-@dataclass
 class _Trial:
-    """One candidate on its way. ``candidate`` is None for a task's untuned baseline."""
+    """One candidate on its way. ``proposal`` is None for a task's untuned baseline."""
 
     task: TaskState
-    candidate: Candidate | None
+    proposal: Proposal | None
     proposed_s: float
     searched_s: float = 0.0
     building_s: float = 0.0
     compiled_s: float = 0.0
     built_s: float = 0.0
     build_cpu_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Proposed:
-    """What a search of ``seconds`` found."""
-
-    task: TaskState
-    candidates: list[Candidate]
-    seconds: float
-
-
-def median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 class TuningLoop:
@@ -145,6 +100,8 @@ class TuningLoop:
         versions: dict[str, str],
         tuned_for_s: float = 0.0,
         on_progress: Callable[[str, float], None] = lambda phase, seconds: None,
+        recall: Recall = lambda plan, candidates, step: (),
+        script: Script | None = None,
     ) -> None:
         self._tasks = tasks
         self._builders = builders
@@ -156,8 +113,13 @@ class TuningLoop:
         self._versions = versions
         self._on_progress = on_progress
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._search: queue.SimpleQueue[tuple[TaskState, int] | None] = queue.SimpleQueue()
-        self._searching = False
+        self._recall = recall
+        self._search = Search(tasks, self._keep, script)
+        self._orders: queue.SimpleQueue[Callable[[], Proposed | Retraced] | None] = queue.SimpleQueue()
+        self._searching = self._retracing = False
+        #: Proposed, and not yet built: beyond the budget of their time.
+        self._reserve: deque[tuple[Proposal, float]] = deque()
+        self._room = 0  # trials that were left when the search under way began
         self._trials: dict[str, _Trial] = {}
         self._capacity = Capacity(0, 0)
         self._tuned_for_s = tuned_for_s
@@ -177,20 +139,16 @@ class TuningLoop:
         try:
             self._tune()
         finally:
-            self._search.put(None)
+            self._orders.put(None)
             self._stream.close()
 
     def _tune(self) -> None:
+        if self._search.retraces and self._trials_left() > 0 and not self._time_is_up():
+            self._retracing = True
+            self._order(self._search.retrace)
         while True:
-            while not self._searching and self._wants_more():
-                chosen = next_task([task.progress() for task in self._tasks])
-                if chosen is None:
-                    break
-                task = self._tasks[chosen]
-                first = not task.history and not task.pending
-                count = min(self._first_round if first else self._batch, self._trials_left())
-                self._searching = True
-                self._search.put((task, count))
+            if not self._searching and (order := self._next_search()) is not None:
+                self._order(order)
             if not self._searching:
                 self._build_untuned()
                 if not self._trials:
@@ -202,14 +160,49 @@ class TuningLoop:
                 if late or not self._measuring():
                     return
 
+    def _order(self, search: Callable[[], Proposed | Retraced]) -> None:
+        self._searching, self._room = True, self._trials_left()
+        self._orders.put(search)
+
+    def _next_search(self) -> Callable[[], Proposed] | None:
+        """None where nothing more is wanted for now, or what there is to search next is not known yet."""
+        self._build_reserve()
+        if not self._wants_more():
+            return None
+        if (past := self._search.ahead()) is not None:
+            if self._search.awaits(past):
+                return None
+            return partial(self._search.propose, self._tasks[past.step.task], past.step.count, past)
+        chosen = next_task([task.progress() for task in self._tasks])
+        if chosen is None:
+            return None
+        task = self._tasks[chosen]
+        first = not task.history and not task.pending
+        # A whole batch, also where the budget ends within it: a job that goes on later finds the rest proposed.
+        return partial(self._search.propose, task, self._first_round if first else self._batch)
+
+    def _build_reserve(self) -> None:
+        while self._reserve and self._trials_left() > 0 and not self._time_is_up():
+            proposal, search_s = self._reserve.popleft()
+            self._open(proposal, search_s)
+            self._build(proposal.trial_id)
+
     def _build_untuned(self) -> None:
         """What each task costs without tuning: the baseline of every comparison, and the weights of the first round.
 
         The first candidates go ahead of it, so that neither the boards nor a person wait for them.
         """
-        for task in self._without_baseline:
-            self._build(task, None)
-        self._without_baseline = []
+        tasks, self._without_baseline = self._without_baseline, []
+        now = time.time()
+        baselines = {new_trial_id(now): _Trial(task, None, now) for task in tasks}
+        self._trials.update(baselines)
+        limit_s = run_timeout_s(_SLOWEST_UNTUNED_S, UNTUNED_PLAN)
+        asked = [RecallCandidate(trial_id, self._context(trial), limit_s) for trial_id, trial in baselines.items()]
+        for known in self._recall(UNTUNED_PLAN, asked, None) if asked else ():
+            self._measured(known)
+            del baselines[known.trial_id]
+        for trial_id in baselines:
+            self._build(trial_id)
 
     def _step(self) -> None:
         before = time.monotonic()
@@ -223,6 +216,9 @@ class TuningLoop:
                 event = self._events.get_nowait()
             except queue.Empty:
                 event = None
+        if self._retracing:
+            self._on_progress("searching up to where it was", self._tuned_for_s)
+            return
         if self._capacity.devices or not self._measuring():
             self._tuned_for_s += time.monotonic() - before
         waits = not self._capacity.devices and self._measuring()
@@ -254,37 +250,53 @@ class TuningLoop:
     def _handle(self, event: object) -> None:
         if isinstance(event, Capacity):
             self._capacity = event
-        elif isinstance(event, _Proposed):
-            self._searching = False
-            event.task.exhausted = not event.candidates
-            for candidate in event.candidates:
-                self._build(event.task, candidate, event.seconds / len(event.candidates))
-            self._build_untuned()
+        elif isinstance(event, Proposed):
+            event.task.exhausted = not event.proposals
+            self._take(event.proposals, event.known, event.seconds / max(1, len(event.proposals)))
+        elif isinstance(event, Retraced):
+            self._retracing = False
+            self._take(event.unmeasured, event.known, 0.0)
         elif isinstance(event, Built):
             self._built(event)
         elif isinstance(event, Measurement):
             self._measured(event)
         elif isinstance(event, PoolEnded):
             raise SessionOver("the builders' parent process ended")
+        elif isinstance(event, Exception):
+            raise event
         elif isinstance(event, StreamRefused):
             raise FarmFailure(f"the tracker refused to measure: {event.reason}")
 
-    def _build(self, task: TaskState, candidate: Candidate | None, search_s: float = 0.0) -> None:
+    def _take(self, proposals: Sequence[Proposal], known: Mapping[str, Measurement], search_s: float) -> None:
+        """Count what is known of a search's proposals, and build the others."""
+        self._searching = False
+        for proposal in proposals:
+            if proposal.trial_id in known:
+                self._open(proposal, search_s)
+                self._measured(known[proposal.trial_id])
+            else:
+                self._reserve.append((proposal, search_s))
+        self._build_reserve()
+        self._build_untuned()
+
+    def _open(self, proposal: Proposal, search_s: float) -> None:
         now = time.time()
-        trial_id = new_trial_id(now)
-        self._trials[trial_id] = _Trial(task, candidate, now, now - search_s if candidate else 0.0)
-        if candidate is not None:
-            task.pending += 1
-        if candidate is None:
-            self._builders.submit(BuildRequest(trial_id, task.module, self._target))
+        proposal.task.pending += 1
+        self._trials[proposal.trial_id] = _Trial(proposal.task, proposal, now, now - search_s)
+
+    def _build(self, trial_id: str) -> None:
+        trial = self._trials[trial_id]
+        if trial.proposal is None:
+            self._builders.submit(BuildRequest(trial_id, trial.task.module, self._target))
         else:
-            self._builders.submit(BuildRequest(trial_id, candidate.module, self._schedules_target, task.id))
+            module = trial.proposal.candidate.module
+            self._builders.submit(BuildRequest(trial_id, module, self._schedules_target, trial.task.id))
 
     def _built(self, built: Built) -> None:
         trial = self._trials.get(built.id)
         if trial is None:
             return
-        if trial.candidate is not None and self._time_is_up():
+        if trial.proposal is not None and self._time_is_up():
             del self._trials[built.id]
             trial.task.pending -= 1
             return
@@ -294,7 +306,7 @@ class TuningLoop:
         if built.outcome is not Outcome.OK:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
             return
-        if trial.candidate is None:
+        if trial.proposal is None:
             request = kernel_request(built.id, built.library, trial.task.arguments, UNTUNED_PLAN, _SLOWEST_UNTUNED_S)
         else:
             slowest_s, hopeless_s = self._worth_waiting_s(trial.task), self._hopeless_s(trial.task)
@@ -308,7 +320,7 @@ class TuningLoop:
 
     def _hopeless_s(self, task: TaskState) -> float:
         """Seconds a call that no repetition can redeem; 0 while nothing is known."""
-        return _HOPELESS * task.history[-1] if task.history and task.history[-1] != _INFINITY else 0.0
+        return HOPELESS * task.history[-1] if task.history and task.history[-1] != _INFINITY else 0.0
 
     def _measured(self, measurement: Measurement) -> None:
         trial = self._trials.pop(measurement.trial_id, None)
@@ -318,7 +330,7 @@ class TuningLoop:
             # The tracker took the job from this worker; what it says of further trials is not recorded.
             raise SessionOver("the tracker cancelled this job's trials")
         run_secs = measurement.run_secs if measurement.outcome is Outcome.OK else ()
-        if trial.candidate is None:
+        if trial.proposal is None:
             trial.task.untuned_done = True
             trial.task.untuned_s = median(run_secs) if run_secs else 0.0
             if not run_secs:
@@ -327,8 +339,9 @@ class TuningLoop:
         trial.task.pending -= 1
         trial.task.count(run_secs)
         # Three lost boards say little about a schedule: it is recorded and not learned from.
-        if measurement.outcome is not Outcome.UNPLACEABLE:
-            trial.task.learned.append(Learned(trial.candidate, run_secs, trial.build_cpu_s))
+        lost = measurement.outcome is Outcome.UNPLACEABLE
+        learned = Learned(trial.proposal.candidate, run_secs, trial.build_cpu_s)
+        self._search.answered(trial.proposal, None if lost else learned)
 
     def _context(self, trial: _Trial) -> RecordContext:
         return RecordContext(
@@ -336,8 +349,8 @@ class TuningLoop:
             workload=trial.task.workload,
             workload_name=trial.task.name,
             target=self._target,
-            engine=trial.task.engine_name if trial.candidate else "untuned",
-            trace=trial.candidate.trace if trial.candidate else "",
+            engine=trial.task.engine_name if trial.proposal else "untuned",
+            trace=trial.proposal.candidate.trace if trial.proposal else "",
             searched_s=trial.searched_s,
             proposed_s=trial.proposed_s,
             building_s=trial.building_s,
@@ -346,44 +359,24 @@ class TuningLoop:
             versions=self._versions,
         )
 
-    # -- threads
+    # -- the search thread
 
     def _search_forever(self) -> None:
-        while (order := self._search.get()) is not None:
-            task, count = order
-            began = time.monotonic()
-            self._learn()
+        while (order := self._orders.get()) is not None:
             try:
-                candidates = self._engine_of(task).propose(count)
-            except Exception as error:
-                # One operator that MetaSchedule cannot search must not cost the job its other tasks.
-                log.exception("%s cannot be searched", task.name)
-                task.fault, candidates = f"{type(error).__name__}: {str(error).strip()[-300:]}", []
-            self._events.put(_Proposed(task, candidates, time.monotonic() - began))
+                self._events.put(order())
+            except Exception as error:  # noqa: BLE001 - raised by the loop
+                self._events.put(error)
 
-    def _engine_of(self, task: TaskState) -> Engine:
-        if task.engine is None:
-            task.engine = task.new_engine()
-            for trace, run_secs in task.replays:
-                if not task.engine.replay(trace, run_secs):
-                    log.warning("%s: a record's trace does not apply any more and is not learned from", task.name)
-            task.replays.clear()
-            if known := task.known_elsewhere():
-                self._teach(task, task.engine, known)
-        return task.engine
-
-    def _teach(self, task: TaskState, engine: Engine, known: Sequence[Known]) -> None:
-        applied = engine.begin_with(known)
-        task.taught_by = frozenset(each.origin for each in applied)
-        if misfits := len(known) - len(applied):
-            log.warning("%s: %d of %d traces of other classes do not apply here", task.name, misfits, len(known))
-
-    def _learn(self) -> None:
-        for task in self._tasks:
-            results = [task.learned.popleft() for _ in range(len(task.learned))]
-            if not results or task.engine is None:
-                continue
-            try:
-                task.engine.report(results)
-            except Exception:
-                log.exception("%s: %d results could not be learned from", task.name, len(results))
+    def _keep(self, step: SearchStep | None, proposals: Sequence[Proposal]) -> Mapping[str, Measurement]:
+        """The tracker has the step, and says what the log has of its proposals, as far as the budget goes."""
+        now = time.time()
+        candidates = tuple(
+            RecallCandidate(
+                proposal.trial_id,
+                self._context(_Trial(proposal.task, proposal, now)),
+                run_timeout_s(self._worth_waiting_s(proposal.task), self._plan),
+            )
+            for proposal in proposals[: self._room]
+        )
+        return {known.trial_id: known for known in self._recall(self._plan, candidates, step)}

@@ -19,6 +19,7 @@ import grpc
 import tvm
 import tvm_ffi
 
+from tracker.client.errors import BadInput
 from tracker.client.farm_client import FarmClient, open_channel
 from tracker.client.patience import patiently
 from tracker.domain import (
@@ -27,27 +28,29 @@ from tracker.domain import (
     Job,
     JobKind,
     JobResult,
+    Measurement,
     OpenMeasure,
-    Outcome,
     PackageFile,
+    RecallCandidate,
+    RecallRequest,
     Record,
     RecordFilter,
     RunnerMode,
+    SearchStep,
     TaskPlan,
     TimingPlan,
 )
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.compiler_target import compiler_target
-from tracker.tuning.engines.base import Known
 from tracker.tuning.engines.choice import Choice, Chooser
 from tracker.tuning.engines.space import apply_trace
-from tracker.tuning.errors import InputError
+from tracker.tuning.errors import InputError, SessionOver
 from tracker.tuning.estimate import estimate
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
-from tracker.tuning.loop import Budget, TaskState, TuningLoop, median
+from tracker.tuning.loop import HOPELESS, Budget, TuningLoop
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Progress
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, arguments_of, lower, tasks_of, with_schedules
@@ -55,7 +58,9 @@ from tracker.tuning.models.onnx import ImportedModel, load_onnx
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
 from tracker.tuning.own_templates import check_used, own_templates
 from tracker.tuning.result import job_result, latency_of
-from tracker.tuning.transfer import PER_CLASS, known_elsewhere
+from tracker.tuning.resumption import take_up
+from tracker.tuning.task_state import TaskState
+from tracker.tuning.transfer import known_to
 from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
 __all__ = ["Session", "first_line"]
@@ -186,32 +191,15 @@ class Session:
             arguments=arguments_of(task.module),
             new_engine=partial(choice.new, self._job.spec.seed * 1009 + number),
             engine_name=choice.engine,
-            known_elsewhere=partial(self._known_elsewhere, task.workload.key),
+            known_elsewhere=partial(self._patiently, partial(known_to, self._client, self._job, task.workload.key)),
         )
-
-    def _known_elsewhere(self, workload: str) -> list[Known]:
-        """Asked of the tracker when the task is searched for the first time, for other classes measure meanwhile."""
-        mine = self._job.device_class
-        records = self._patiently(
-            lambda: self._client.best_records([workload], apart_from=mine, per_workload=PER_CLASS)
-        )
-        return known_elsewhere(records, self._job.target)
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
-        by_id = {state.id: state for state in states}
-        for record in self._patiently(lambda: list(self._client.records(RecordFilter(job_id=self._job.id)))):
-            state = by_id.get(record.task_id)
-            if state is None:
-                continue
-            run_secs = record.measurement.run_secs if record.measurement.outcome is Outcome.OK else ()
-            if record.engine == "untuned":
-                state.untuned_done = True
-                state.untuned_s = median(run_secs) if run_secs else 0.0
-            else:
-                state.count(run_secs)
-                if record.trace:
-                    state.replays.append((record.trace, run_secs))
+        job_id = self._job.id
+        records = self._patiently(lambda: list(self._client.records(RecordFilter(job_id=job_id))))
+        past = self._patiently(lambda: list(self._client.searches(job_id)))
+        self._script = take_up(states, job_id, records, past)
 
     # -- tuning
 
@@ -236,9 +224,22 @@ class Session:
             versions=self._versions,
             tuned_for_s=self._tuned_for_s,
             on_progress=self._report,
+            recall=self._recall,
+            script=self._script if self._job.spec.kind is JobKind.TUNE else None,
         )
         loop.run()
         self._tuned_for_s = loop.tuned_for_s
+
+    def _recall(
+        self, plan: TimingPlan, candidates: Sequence[RecallCandidate], step: SearchStep | None
+    ) -> list[Measurement]:
+        """What the log has of ``candidates``; the tracker keeps ``step`` with the job."""
+        request = RecallRequest(self._job.id, "", plan, tuple(candidates), HOPELESS, step)
+        try:
+            return self._patiently(lambda: self._client.recall(request))
+        except BadInput as error:
+            # It was cancelled, or another worker ended it.
+            raise SessionOver(error.message) from error
 
     def _best_records(self, tasks: Sequence[TaskState]) -> dict[str, list[Record]]:
         keys = sorted({task.workload for task in tasks})

@@ -27,9 +27,9 @@ from tracker.domain import (
     Trial,
 )
 from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.loop import median
 from tracker.tuning.measuring import MeasureStream, StreamRefused
 from tracker.tuning.models.onnx import TensorInfo
+from tracker.tuning.task_state import median
 
 __all__ = [
     "TOLERANCES",

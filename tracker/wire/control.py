@@ -115,6 +115,9 @@ class ControlServicer(TuningLogServicer, StreamServicer):
     async def CancelJob(self, request: control_pb2.CancelJobRequest, context: Any) -> job_pb2.Job:
         return _job(await self._jobs.cancel(request.id))
 
+    async def ResumeJob(self, request: control_pb2.ResumeJobRequest, context: Any) -> job_pb2.Job:
+        return _job(await self._jobs.resume(request.id, request.trials, request.budget_s))
+
     async def GetJobTimeline(self, request: control_pb2.GetJobRequest, context: Any) -> job_pb2.JobTimeline:
         job = await self._jobs.get(request.id)
         return to_message(job_pb2.JobTimeline, await self._records.timeline(job.id))
@@ -144,6 +147,7 @@ class ControlServicer(TuningLogServicer, StreamServicer):
             request.target,
             request.per_workload,
             request.apart_from,
+            request.near,
         )
         return control_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, record) for record in best])
 

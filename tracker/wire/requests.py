@@ -88,4 +88,6 @@ def seal(message: measurement_pb2.MeasureRequest) -> SealedRequest:
         named=tuple([file.digest for file, size in zip(files, sizes, strict=True) if not size]),
         carried=tuple([from_message(Artifact, file) for file in files if file.inline]) if store_first else (),
         memory_bytes=_memory_bytes(program),
+        hopeless_s=message.limits.hopeless_s,
+        wants_outputs=bool(program.outputs),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import grpc.aio
 
 from protos.convert import to_message
-from protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2
+from protos.farm.v1 import control_pb2, job_pb2
 from tracker.domain import (
     FailedBuild,
     JobFailure,
@@ -19,18 +19,21 @@ from tracker.domain import (
 )
 from tracker.domain.errors import FarmError, InvalidRequest
 from tracker.services.measuring import Measuring
+from tracker.services.recall import Recall
 from tracker.services.trials import Stream
 from tracker.services.workers import SILENCE_S, CancelJob, FinishedSeen, Start, Workers, WorkerSession, WorkOrder
 from tracker.wire.exchange import OneByOne, Outbox, exchange
 from tracker.wire.outboxes import ReplyOutbox
 from tracker.wire.requests import seal
+from tracker.wire.searching import SearchServicer
 from tracker.wire.values import read
 
 __all__ = ["StreamServicer"]
 
 
-class StreamServicer(control_pb2_grpc.ControlServicer):
-    def __init__(self, measuring: Measuring, workers: Workers) -> None:
+class StreamServicer(SearchServicer):
+    def __init__(self, measuring: Measuring, workers: Workers, recall: Recall) -> None:
+        super().__init__(recall)
         self._measuring = measuring
         self._workers = workers
 
@@ -64,9 +67,14 @@ class StreamServicer(control_pb2_grpc.ControlServicer):
             self._measuring.cancel(stream, trial_id)
         for failed in message.failed_builds:
             await self._measuring.fail_build(stream, read(FailedBuild, failed))
-        for trial in message.trials:
-            context = read(RecordContext, trial.context) if trial.HasField("context") else None
-            await self._measuring.submit(stream, seal(trial.request), context)
+        trials = [
+            (seal(trial.request), read(RecordContext, trial.context) if trial.HasField("context") else None)
+            for trial in message.trials
+        ]
+        recalled = await self._recall.of_stream(stream, trials)
+        for request, context in trials:
+            if request.trial_id not in recalled:
+                await self._measuring.submit(stream, request, context)
 
     async def Work(self, requests: Any, context: Any) -> None:
         first = await context.read()

@@ -169,21 +169,77 @@ class CancelJobRequest(_message.Message):
     id: str
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
+class ResumeJobRequest(_message.Message):
+    __slots__ = ("id", "trials", "budget_s")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_S_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    trials: int
+    budget_s: float
+    def __init__(self, id: _Optional[str] = ..., trials: _Optional[int] = ..., budget_s: _Optional[float] = ...) -> None: ...
+
+class RecallRequest(_message.Message):
+    __slots__ = ("job_id", "device_class", "plan", "candidates", "hopeless", "step", "user")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    HOPELESS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    device_class: str
+    plan: _measurement_pb2.TimingPlan
+    candidates: _containers.RepeatedCompositeFieldContainer[RecallCandidate]
+    hopeless: float
+    step: _job_pb2.SearchStep
+    user: str
+    def __init__(self, job_id: _Optional[str] = ..., device_class: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., candidates: _Optional[_Iterable[_Union[RecallCandidate, _Mapping]]] = ..., hopeless: _Optional[float] = ..., step: _Optional[_Union[_job_pb2.SearchStep, _Mapping]] = ..., user: _Optional[str] = ...) -> None: ...
+
+class RecallCandidate(_message.Message):
+    __slots__ = ("trial_id", "context", "run_timeout_s")
+    TRIAL_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    RUN_TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
+    trial_id: str
+    context: RecordContext
+    run_timeout_s: float
+    def __init__(self, trial_id: _Optional[str] = ..., context: _Optional[_Union[RecordContext, _Mapping]] = ..., run_timeout_s: _Optional[float] = ...) -> None: ...
+
+class RecallResponse(_message.Message):
+    __slots__ = ("measurements",)
+    MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
+    measurements: _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]
+    def __init__(self, measurements: _Optional[_Iterable[_Union[_measurement_pb2.Measurement, _Mapping]]] = ...) -> None: ...
+
+class PastSearch(_message.Message):
+    __slots__ = ("job_id", "step", "taught")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    TAUGHT_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    step: _job_pb2.SearchStep
+    taught: _containers.RepeatedCompositeFieldContainer[_record_pb2.Record]
+    def __init__(self, job_id: _Optional[str] = ..., step: _Optional[_Union[_job_pb2.SearchStep, _Mapping]] = ..., taught: _Optional[_Iterable[_Union[_record_pb2.Record, _Mapping]]] = ...) -> None: ...
+
 class BestRecordsRequest(_message.Message):
-    __slots__ = ("workloads", "pool", "device_class", "target", "per_workload", "apart_from")
+    __slots__ = ("workloads", "pool", "device_class", "target", "per_workload", "apart_from", "near")
     WORKLOADS_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     PER_WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     APART_FROM_FIELD_NUMBER: _ClassVar[int]
+    NEAR_FIELD_NUMBER: _ClassVar[int]
     workloads: _containers.RepeatedScalarFieldContainer[str]
     pool: str
     device_class: str
     target: str
     per_workload: int
     apart_from: str
-    def __init__(self, workloads: _Optional[_Iterable[str]] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., per_workload: _Optional[int] = ..., apart_from: _Optional[str] = ...) -> None: ...
+    near: str
+    def __init__(self, workloads: _Optional[_Iterable[str]] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., per_workload: _Optional[int] = ..., apart_from: _Optional[str] = ..., near: _Optional[str] = ...) -> None: ...
 
 class BestRecordsResponse(_message.Message):
     __slots__ = ("records",)
@@ -334,7 +390,7 @@ class MeasureCall(_message.Message):
     def __init__(self, open: _Optional[_Union[OpenMeasure, _Mapping]] = ..., failed_builds: _Optional[_Iterable[_Union[FailedBuild, _Mapping]]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., cancelled: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OpenMeasure(_message.Message):
-    __slots__ = ("client", "job_id", "pool", "device_class", "whole_models", "device_id", "user", "priority")
+    __slots__ = ("client", "job_id", "pool", "device_class", "whole_models", "device_id", "user", "priority", "fresh")
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
@@ -343,6 +399,7 @@ class OpenMeasure(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
     client: str
     job_id: str
     pool: str
@@ -351,7 +408,8 @@ class OpenMeasure(_message.Message):
     device_id: str
     user: str
     priority: int
-    def __init__(self, client: _Optional[str] = ..., job_id: _Optional[str] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., whole_models: bool = ..., device_id: _Optional[str] = ..., user: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
+    fresh: bool
+    def __init__(self, client: _Optional[str] = ..., job_id: _Optional[str] = ..., pool: _Optional[str] = ..., device_class: _Optional[str] = ..., whole_models: bool = ..., device_id: _Optional[str] = ..., user: _Optional[str] = ..., priority: _Optional[int] = ..., fresh: bool = ...) -> None: ...
 
 class Trial(_message.Message):
     __slots__ = ("request", "context")

@@ -110,6 +110,11 @@ class ControlStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_job__pb2.Job.FromString,
                 _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/farm.v1.Control/ResumeJob',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_job__pb2.Job.FromString,
+                _registered_method=True)
         self.GetJobTimeline = channel.unary_unary(
                 '/farm.v1.Control/GetJobTimeline',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.SerializeToString,
@@ -134,6 +139,16 @@ class ControlStub(object):
                 '/farm.v1.Control/RefuteRecords',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsResponse.FromString,
+                _registered_method=True)
+        self.Recall = channel.unary_unary(
+                '/farm.v1.Control/Recall',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.RecallRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.RecallResponse.FromString,
+                _registered_method=True)
+        self.GetSearches = channel.unary_stream(
+                '/farm.v1.Control/GetSearches',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.PastSearch.FromString,
                 _registered_method=True)
         self.GetWorkload = channel.unary_unary(
                 '/farm.v1.Control/GetWorkload',
@@ -299,6 +314,13 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResumeJob(self, request, context):
+        """A job that has ended goes on from its records, with more to spend; see ResumeJobRequest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetJobTimeline(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -326,6 +348,20 @@ class ControlServicer(object):
 
     def RefuteRecords(self, request, context):
         """A kernel answers differently than the untuned one: what was measured of it is no timing of that workload.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Recall(self, request, context):
+        """Which of these candidates the log has measured already. Those are trials of the asking job from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSearches(self, request, context):
+        """The searches of a job in their order; of one that has made none yet, those of an earlier job that asked for the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -496,6 +532,11 @@ def add_ControlServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.CancelJobRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_job__pb2.Job.SerializeToString,
             ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.ResumeJobRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_job__pb2.Job.SerializeToString,
+            ),
             'GetJobTimeline': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJobTimeline,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.FromString,
@@ -520,6 +561,16 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.RefuteRecords,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsResponse.SerializeToString,
+            ),
+            'Recall': grpc.unary_unary_rpc_method_handler(
+                    servicer.Recall,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.RecallRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.RecallResponse.SerializeToString,
+            ),
+            'GetSearches': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetSearches,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.PastSearch.SerializeToString,
             ),
             'GetWorkload': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWorkload,
@@ -982,6 +1033,33 @@ class Control(object):
             _registered_method=True)
 
     @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/ResumeJob',
+            protos_dot_farm_dot_v1_dot_control__pb2.ResumeJobRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_job__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetJobTimeline(request,
             target,
             options=(),
@@ -1106,6 +1184,60 @@ class Control(object):
             '/farm.v1.Control/RefuteRecords',
             protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_control__pb2.RefuteRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Recall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/Recall',
+            protos_dot_farm_dot_v1_dot_control__pb2.RecallRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_control__pb2.RecallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSearches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/farm.v1.Control/GetSearches',
+            protos_dot_farm_dot_v1_dot_control__pb2.GetJobRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_control__pb2.PastSearch.FromString,
             options,
             channel_credentials,
             insecure,

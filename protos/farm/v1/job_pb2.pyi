@@ -84,7 +84,7 @@ class TemplateFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "operator", "templates", "parameters")
+    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh", "operator", "templates", "parameters")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +99,7 @@ class JobSpec(_message.Message):
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
@@ -116,10 +117,11 @@ class JobSpec(_message.Message):
     priority: int
     device_class: str
     target: str
+    fresh: bool
     operator: str
     templates: _containers.RepeatedCompositeFieldContainer[TemplateFile]
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
-    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s", "space")
@@ -210,7 +212,7 @@ class JobResult(_message.Message):
     def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error", "group")
+    __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error", "group", "recalled")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +232,7 @@ class Job(_message.Message):
     UTILISATION_FIELD_NUMBER: _ClassVar[int]
     INPUT_ERROR_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
+    RECALLED_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: JobSpec
     state: JobState
@@ -249,7 +252,32 @@ class Job(_message.Message):
     utilisation: float
     input_error: bool
     group: str
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., phase: _Optional[str] = ..., error: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., started_unix_s: _Optional[float] = ..., finished_unix_s: _Optional[float] = ..., tuned_for_s: _Optional[float] = ..., tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., result: _Optional[_Union[JobResult, _Mapping]] = ..., target: _Optional[str] = ..., device_class: _Optional[str] = ..., trials: _Optional[int] = ..., worker_id: _Optional[str] = ..., devices: _Optional[int] = ..., utilisation: _Optional[float] = ..., input_error: bool = ..., group: _Optional[str] = ...) -> None: ...
+    recalled: int
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., phase: _Optional[str] = ..., error: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., started_unix_s: _Optional[float] = ..., finished_unix_s: _Optional[float] = ..., tuned_for_s: _Optional[float] = ..., tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., result: _Optional[_Union[JobResult, _Mapping]] = ..., target: _Optional[str] = ..., device_class: _Optional[str] = ..., trials: _Optional[int] = ..., worker_id: _Optional[str] = ..., devices: _Optional[int] = ..., utilisation: _Optional[float] = ..., input_error: bool = ..., group: _Optional[str] = ..., recalled: _Optional[int] = ...) -> None: ...
+
+class SearchStep(_message.Message):
+    __slots__ = ("number", "task", "count", "learned", "proposed", "taught")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEARNED_FIELD_NUMBER: _ClassVar[int]
+    PROPOSED_FIELD_NUMBER: _ClassVar[int]
+    TAUGHT_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    task: int
+    count: int
+    learned: _containers.RepeatedCompositeFieldContainer[Lesson]
+    proposed: _containers.RepeatedScalarFieldContainer[str]
+    taught: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, number: _Optional[int] = ..., task: _Optional[int] = ..., count: _Optional[int] = ..., learned: _Optional[_Iterable[_Union[Lesson, _Mapping]]] = ..., proposed: _Optional[_Iterable[str]] = ..., taught: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Lesson(_message.Message):
+    __slots__ = ("candidate", "build_s")
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    BUILD_S_FIELD_NUMBER: _ClassVar[int]
+    candidate: int
+    build_s: float
+    def __init__(self, candidate: _Optional[int] = ..., build_s: _Optional[float] = ...) -> None: ...
 
 class StepTime(_message.Message):
     __slots__ = ("step", "trials", "total_s", "median_s", "p95_s", "wall_s")
@@ -286,12 +314,13 @@ class OutcomeCount(_message.Message):
     def __init__(self, outcome: _Optional[_Union[_measurement_pb2.Outcome, str]] = ..., trials: _Optional[int] = ...) -> None: ...
 
 class JobTimeline(_message.Message):
-    __slots__ = ("wall_s", "tuning_s", "trials", "baselines", "cut_short", "outcomes", "steps", "devices", "builders", "building_s")
+    __slots__ = ("wall_s", "tuning_s", "trials", "baselines", "cut_short", "recalled", "outcomes", "steps", "devices", "builders", "building_s")
     WALL_S_FIELD_NUMBER: _ClassVar[int]
     TUNING_S_FIELD_NUMBER: _ClassVar[int]
     TRIALS_FIELD_NUMBER: _ClassVar[int]
     BASELINES_FIELD_NUMBER: _ClassVar[int]
     CUT_SHORT_FIELD_NUMBER: _ClassVar[int]
+    RECALLED_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
@@ -302,9 +331,10 @@ class JobTimeline(_message.Message):
     trials: int
     baselines: int
     cut_short: int
+    recalled: int
     outcomes: _containers.RepeatedCompositeFieldContainer[OutcomeCount]
     steps: _containers.RepeatedCompositeFieldContainer[StepTime]
     devices: _containers.RepeatedCompositeFieldContainer[DeviceTime]
     builders: int
     building_s: float
-    def __init__(self, wall_s: _Optional[float] = ..., tuning_s: _Optional[float] = ..., trials: _Optional[int] = ..., baselines: _Optional[int] = ..., cut_short: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[StepTime, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceTime, _Mapping]]] = ..., builders: _Optional[int] = ..., building_s: _Optional[float] = ...) -> None: ...
+    def __init__(self, wall_s: _Optional[float] = ..., tuning_s: _Optional[float] = ..., trials: _Optional[int] = ..., baselines: _Optional[int] = ..., cut_short: _Optional[int] = ..., recalled: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[StepTime, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[DeviceTime, _Mapping]]] = ..., builders: _Optional[int] = ..., building_s: _Optional[float] = ...) -> None: ...

@@ -21,7 +21,7 @@ RECORD_ORDER_THROUGHPUT: RecordOrder
 RECORD_ORDER_BOARD_TIME: RecordOrder
 
 class Record(_message.Message):
-    __slots__ = ("trial_id", "job_id", "task_id", "workload", "workload_name", "target", "engine", "trace", "measurement", "plan", "versions", "runner_mode", "user", "imported_from", "imported_unix_s")
+    __slots__ = ("trial_id", "job_id", "task_id", "workload", "workload_name", "target", "engine", "trace", "measurement", "plan", "versions", "runner_mode", "user", "imported_from", "imported_unix_s", "copied_from")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class Record(_message.Message):
     USER_FIELD_NUMBER: _ClassVar[int]
     IMPORTED_FROM_FIELD_NUMBER: _ClassVar[int]
     IMPORTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FROM_FIELD_NUMBER: _ClassVar[int]
     trial_id: str
     job_id: str
     task_id: str
@@ -59,7 +60,8 @@ class Record(_message.Message):
     user: str
     imported_from: str
     imported_unix_s: float
-    def __init__(self, trial_id: _Optional[str] = ..., job_id: _Optional[str] = ..., task_id: _Optional[str] = ..., workload: _Optional[str] = ..., workload_name: _Optional[str] = ..., target: _Optional[str] = ..., engine: _Optional[str] = ..., trace: _Optional[str] = ..., measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., versions: _Optional[_Mapping[str, str]] = ..., runner_mode: _Optional[_Union[_device_pb2.RunnerMode, str]] = ..., user: _Optional[str] = ..., imported_from: _Optional[str] = ..., imported_unix_s: _Optional[float] = ...) -> None: ...
+    copied_from: str
+    def __init__(self, trial_id: _Optional[str] = ..., job_id: _Optional[str] = ..., task_id: _Optional[str] = ..., workload: _Optional[str] = ..., workload_name: _Optional[str] = ..., target: _Optional[str] = ..., engine: _Optional[str] = ..., trace: _Optional[str] = ..., measurement: _Optional[_Union[_measurement_pb2.Measurement, _Mapping]] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., versions: _Optional[_Mapping[str, str]] = ..., runner_mode: _Optional[_Union[_device_pb2.RunnerMode, str]] = ..., user: _Optional[str] = ..., imported_from: _Optional[str] = ..., imported_unix_s: _Optional[float] = ..., copied_from: _Optional[str] = ...) -> None: ...
 
 class RecordFilter(_message.Message):
     __slots__ = ("job_id", "task_id", "workload", "device_class", "device", "engine", "outcome", "since_unix_s", "pool", "workload_name", "limit", "newest_first", "target", "user", "shapes", "order", "reverse")

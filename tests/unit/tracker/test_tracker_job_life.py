@@ -8,8 +8,8 @@ import pytest
 
 from protos.measurement import Artifact
 from tracker.domain import Job, JobKind, JobResult, JobSpec, JobState
-from tracker.domain.errors import NotPossible
-from tracker.domain.job_life import MAX_WORKER_LOSSES, Losses, cancelled, failed, finished, requeued, started
+from tracker.domain.errors import InvalidRequest, NotPossible
+from tracker.domain.job_life import MAX_WORKER_LOSSES, Losses, cancelled, failed, finished, requeued, resumed, started
 
 JOB = Job("net-1", JobSpec(JobKind.TUNE, "net", Artifact("00", 1), "x86_64"), created_unix_s=1.0, tuned_for_s=7.0)
 RESULT = JobResult(tuned_s=0.5)
@@ -88,3 +88,44 @@ def test_losses_are_counted_from_the_last_new_record(trials: list[int], counts: 
         losses = losses.after_one_more(n)
         seen.append(losses.count)
     assert seen == counts
+
+
+@pytest.mark.parametrize("state", FINAL)
+@pytest.mark.parametrize(
+    ("more", "limits"),
+    [
+        ((500, 0.0), (540, 0.0)),
+        ((0, 60.0), (0, 67.0)),
+        ((500, 60.0), (540, 67.0)),
+        ((0, 0.0), (64, 30.0)),
+    ],
+)
+def test_what_has_ended_goes_on_with_more(state: JobState, more: tuple[int, float], limits: tuple[int, float]) -> None:
+    spec = replace(JOB.spec, max_trials=64, budget_s=30.0)
+    ended = replace(in_state(state), spec=spec, trials=40, error="no", input_error=True, finished_unix_s=9.0)
+    job = resumed(replace(ended, result=RESULT), *more)
+    assert (job.state, job.error, job.input_error, job.finished_unix_s) == (JobState.QUEUED, "", False, 0.0)
+    assert (job.spec.max_trials, job.spec.budget_s) == limits
+    # Until there is another, its package is the one that it had; its time and its begin count on.
+    assert (job.result, job.tuned_for_s, job.started_unix_s) == (RESULT, 7.0, 2.0)
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
+def test_what_has_not_ended_does_not_go_on(state: JobState) -> None:
+    with pytest.raises(NotPossible, match=f"net-1 is {state.value}: it can go on once it has ended"):
+        resumed(in_state(state), 500, 0.0)
+
+
+@pytest.mark.parametrize("used", [{"max_trials": 40}, {"budget_s": 7.0}, {"max_trials": 90, "budget_s": 6.0}])
+def test_a_budget_that_is_used_up_needs_another(used: dict[str, float]) -> None:
+    job = replace(in_state(JobState.DONE), trials=40, spec=replace(JOB.spec, **used))  # type: ignore[arg-type]
+    with pytest.raises(NotPossible, match="has used up its budget: say how much more"):
+        resumed(job, 0, 0.0)
+
+
+def test_what_cannot_go_on() -> None:
+    ended = in_state(JobState.DONE)
+    with pytest.raises(InvalidRequest, match="it has no trials to go on with"):
+        resumed(replace(ended, spec=replace(JOB.spec, kind=JobKind.COMPILE)), 500, 0.0)
+    with pytest.raises(InvalidRequest, match="the budget must be positive"):
+        resumed(ended, 0, -1.0)

@@ -11,8 +11,8 @@ pytest.importorskip("tvm")
 from tracker.domain import JobResult
 from tracker.tuning.finals import Winner
 from tracker.tuning.kernel_verification import KernelVerdict
-from tracker.tuning.loop import TaskState
 from tracker.tuning.result import operator_result
+from tracker.tuning.task_state import TaskState
 
 
 def verdict(name: str = "mine", trace: str = "[]", **changes: object) -> KernelVerdict:

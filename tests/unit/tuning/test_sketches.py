@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tracker.tuning.engines.sketch import Relatives, Sketch, refit
+from tracker.tuning.engines.sketch import Relatives, Sketch, before_postprocessing, refit
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,11 @@ def test_relatives_of_several_classes_keep_their_best_apart():
     found = relatives.of("self", Sketch.of(trace((1, 16))))
     assert {relative.sketch.decisions[1] for relative in found} == {(1, 32), (4, 8)}
     assert {relative.quality for relative in found} == {1.0}
+
+
+def test_a_trace_of_the_log_is_cut_where_postprocessing_begins():
+    instructions, decisions = json.loads(trace((2, 2), choice=1))
+    after = [["EnterPostproc", [], [], []], ["Unroll", ["l"], [], []], ["SampleCategorical", [], [], ["x"]]]
+    logged = json.dumps([instructions + after, [*decisions, [len(instructions) + 2, 0]]])
+    assert json.loads(before_postprocessing(logged)) == [instructions, decisions]
+    assert json.loads(before_postprocessing(trace((2, 2)))) == json.loads(trace((2, 2)))

@@ -44,6 +44,13 @@ def test_the_nearest_classes_teach_and_the_nearest_one_most() -> None:
     assert [sum(each.origin == name for each in known) for name in origins] == [9, 8, 8]
 
 
+def test_what_was_measured_here_comes_first_and_names_its_records() -> None:
+    records = [record(name, float(n)) for name in ("a", "here", "z") for n in range(1, 30)]
+    known = known_elsewhere(records, HERE, "here")
+    assert [each.origin for each in known] == ["here"] * 16 + ["a"] * 8 + ["z"] * 8
+    assert known[0].trial_id == "here 1.0"
+
+
 @pytest.mark.parametrize(
     "useless",
     [

@@ -26,7 +26,7 @@ from tvm.s_tir.schedule import Trace
 
 from tracker.tuning.engines.base import Candidate, Known, Learned
 from tracker.tuning.engines.cost_model import CostModel, Features
-from tracker.tuning.engines.sketch import Relatives, Sketch
+from tracker.tuning.engines.sketch import Relatives, Sketch, before_postprocessing
 from tracker.tuning.engines.space import Space, apply_trace, trace_json
 
 __all__ = ["AnsorEngine", "Experience"]
@@ -118,7 +118,7 @@ class AnsorEngine:
             schedule = apply_trace(self._module, trace)
         except Exception:  # noqa: BLE001 - a trace of another workload fails in whatever way its first misfit does
             return False
-        individual = self._meet(schedule)
+        individual = self._meet(schedule) or self._unmeasured(schedule)
         if individual is not None:
             individual.features = self._space.features([schedule])[0]
             individual.seconds = min(run_secs, default=math.inf)
@@ -130,6 +130,11 @@ class AnsorEngine:
         applied: list[Known] = []
         by_origin: dict[str, list[Schedule]] = {}
         for each in sorted(known, key=lambda each: each.seconds):
+            if each.workload:
+                trace = before_postprocessing(each.trace)
+                self._experience.relatives.add(each.workload, trace, each.seconds, each.origin)
+                applied.append(each)
+                continue
             try:
                 schedule = apply_trace(self._module, each.trace)
                 [features] = self._space.features([schedule])
@@ -222,6 +227,16 @@ class AnsorEngine:
             return None
         self._seen.add(key)
         return _Individual(key, schedule.trace, _NO_FEATURES)
+
+    def _unmeasured(self, schedule: Schedule) -> _Individual | None:
+        """The individual that ``schedule`` is, no more of the population; None where it was measured."""
+        key = str(ms.utils.shash2hex(schedule.mod))
+        self._population, met = (
+            [individual for individual in self._population if individual.key != key],
+            [individual for individual in self._population if individual.key == key],
+        )
+        proposed = self._proposed.get(key)
+        return met[0] if met else proposed if proposed is not None and proposed.seconds is None else None
 
     def _judge(self) -> None:
         """Order the population, the most promising first."""

@@ -37,15 +37,24 @@ class Learned:
 
 @dataclass(frozen=True)
 class Known:
-    """A schedule that ran in ``seconds`` a call on boards of class ``origin``: comparable within that class alone."""
+    """A schedule that ran in ``seconds`` a call on boards of class ``origin``: comparable within that class alone.
+
+    ``trial_id``: of the record that says so. ``workload``: key of another workload of the same kind, "" of this one.
+    """
 
     origin: str
     trace: str = field(repr=False)
     seconds: float
+    trial_id: str = ""
+    workload: str = ""
 
 
 class Engine(Protocol):
-    """One task's search, driven from outside as ask and tell. Used by one thread at a time."""
+    """One task's search, driven from outside as ask and tell. Used by one thread at a time.
+
+    What it proposes follows from its seed and the calls before, of all engines that share their experience: a job
+    goes on where it ended by making the same calls again.
+    """
 
     def propose(self, count: int) -> list[Candidate]:
         """Up to ``count`` candidates never proposed before; none when the space is exhausted."""
@@ -63,7 +72,9 @@ class Engine(Protocol):
         ...
 
     def begin_with(self, known: Sequence[Known]) -> list[Known]:
-        """Let what boards of other classes measured lead the way: the best is proposed first, to be measured here.
+        """Let what others measured lead the way: the best is proposed first, to be measured here.
+
+        What is of another workload says what to try here, refitted, where the engine can do that.
 
         To be called before the first proposal, after what is to be replayed: what this class has measured is not
         proposed again. Returns those whose traces apply to this task's module; the others are left out.

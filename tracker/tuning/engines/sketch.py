@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["Decisions", "Relative", "Relatives", "Sketch", "refit"]
+__all__ = ["Decisions", "Relative", "Relatives", "Sketch", "before_postprocessing", "refit"]
 
 #: By the number of the instruction: tile factors outer to inner, or the index of a choice.
 Decisions = Mapping[int, tuple[int, ...] | int]
@@ -24,6 +24,13 @@ _TILE = "SamplePerfectTile"
 #: How much a step of a factor counts, from the outermost loop to the innermost. The outermost takes up what the extents
 #: differ in; the inner ones decide registers and vectors.
 _OUTERMOST, _INNERMOST = 0.25, 2.0
+
+
+def before_postprocessing(trace: str) -> str:
+    """``trace``, JSON as the log has it, up to where postprocessing begins: as ``Trace.as_json(True)`` writes it."""
+    instructions, decisions = json.loads(trace)
+    end = next((at for at, (kind, *_) in enumerate(instructions) if kind == "EnterPostproc"), len(instructions))
+    return json.dumps([instructions[:end], [made for made in decisions if made[0] < end]], separators=(",", ":"))
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,8 @@ class AutoTvmEngine:
     def begin_with(self, known: Sequence[Known]) -> list[Known]:
         applied: list[Known] = []
         by_origin: dict[str, list[tuple[Program, Point | None]]] = {}
-        for each in sorted(known, key=lambda each: each.seconds):
+        # Knobs of another shape are no point of this space.
+        for each in sorted((each for each in known if not each.workload), key=lambda each: each.seconds):
             try:
                 program, point = self._programs.replayed(each.trace)
             except Exception:  # noqa: BLE001 - as in replay: what fits another target need not fit here
