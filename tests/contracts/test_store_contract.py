@@ -757,6 +757,7 @@ def test_the_best_of_each_task_are_kept(opened: Open) -> None:
         make_record("untuned", (8.0,), engine="untuned", trace=""),
         make_record("slower untuned", (8.5,), engine="untuned", trace=""),
         make_record("failed", ()),
+        make_record("copy", (0.1,), trace="[a0]", copied_from="a0"),
         make_record("wrong", (), outcome=Outcome.WRONG_RESULT, trace="[wrong]"),
         make_record("failed of a job that runs", (), job_id="runs", trace="[r]"),
         make_record("slow of a job that runs", (7.0,), job_id="runs", trace="[a2]"),
@@ -765,11 +766,11 @@ def test_the_best_of_each_task_are_kept(opened: Open) -> None:
     store.add_records(records)
     before = {record.trial_id: record for record in everything(store)}
     plan, end = compacted(store, 2)
-    assert (plan.records, plan.to_remove, plan.removed) == (16, 6, 0)
-    assert (end.removed, end.done) == (6, True)
+    assert (plan.records, plan.to_remove, plan.removed) == (17, 7, 0)
+    assert (end.removed, end.done) == (7, True)
     kept = everything(opened())
     # The newest stays whatever it is: its number is not given twice.
-    gone = {"a2", "a3", "b0", "b1", "slower untuned", "failed"}
+    gone = {"a2", "a3", "b0", "b1", "slower untuned", "failed", "copy"}
     assert {record.trial_id for record in kept} == set(before) - gone
     assert kept == [before[record.trial_id] for record in kept]
     job = opened().job("over")

@@ -21,7 +21,7 @@ __all__ = ["Compactor"]
 #: What one call aims to take: measurements are stored between two.
 _CALL_S = 0.02
 _UNFINISHED = "SELECT number FROM jobs WHERE state IN ('queued', 'running')"
-_LOOK = """SELECT number, workload, device_class, target, median_s, outcome, engine, job FROM records
+_LOOK = """SELECT number, workload, device_class, target, median_s, outcome, engine, job, copied_from FROM records
     WHERE number > ? ORDER BY number LIMIT ?"""
 # Every trace of a workload that is not its base has it for base.
 _LONELY_BASES = """SELECT number FROM traces b WHERE base IS NULL AND number > ? AND NOT EXISTS
@@ -77,12 +77,13 @@ class Compactor:
 
     def _weigh(
         self, unfinished: set[int], number: int, workload: int, device_class: int, target: int,
-        median_s: float | None, outcome: str, engine: int, job: int | None,
+        median_s: float | None, outcome: str, engine: int, job: int | None, copied_from: str | None,
     ) -> None:  # fmt: skip
         # That a kernel answers wrongly was dear to find out, and spares finding it again.
         if outcome == Outcome.WRONG_RESULT.value or job in unfinished:
             return
-        if median_s is None:
+        # A copy says nothing that the record it was copied from does not.
+        if median_s is None or copied_from is not None:
             self._doomed.append(number)
             return
         untuned = engine == self._untuned
