@@ -168,6 +168,18 @@ def test_what_was_replayed_is_not_measured_again_because_it_was_fast_elsewhere(n
     assert set(traces[1:]) <= set(proposed)
 
 
+def test_what_another_engine_has_measured_is_learned_from(new_engine, module):
+    other = autotvm("random") if new_engine is ansor else ansor
+    traces = traces_of(other, module, 16)
+    pupil = new_engine(module, 8)
+    assert pupil.replay(traces[0], (1.0,))
+    assert len(pupil.begin_with([Known("there", trace, 1.0 + n) for n, trace in enumerate(traces)])) == 16
+    for _ in range(4):
+        candidates = pupil.propose(8)
+        assert len(candidates) == 8
+        pupil.report([Learned(candidate, (1.0 + n,)) for n, candidate in enumerate(candidates)])
+
+
 def test_what_was_fast_for_a_near_shape_is_refitted_and_tried_first():
     tensors = te_workload.matmul(128, 128, 96)
     near = tvm.IRModule({"main": tvm.te.create_prim_func(tensors).with_attr("global_symbol", "main")})

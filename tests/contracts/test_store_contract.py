@@ -328,6 +328,17 @@ def test_tasks_told_twice_keep_their_counters(store: Store) -> None:
     assert store.workload("w9") is None
 
 
+def test_workloads_without_a_job_are_kept_once(store: Store) -> None:
+    first = Workload("w1", "matmul", "{}", 2e6)
+    store.add_workloads([first, Workload("w2", "conv", "[]")])
+    store.add_workloads([Workload("w1", "another name", "{}", 1.0)])
+    assert (store.workload("w1"), store.workload("w2")) == (first, Workload("w2", "conv", "[]", 0.0))
+    # A job that comes to it later finds it as it is.
+    store.add_job(make_job(), "")
+    store.add_tasks("net-1", make_tasks())
+    assert store.workload("w1") == first
+
+
 # Records.
 
 

@@ -19,7 +19,7 @@ def farm(tmp_path_factory):
     farm = WholeFarm(tmp_path_factory.mktemp("farm"), "board")
     try:
         (farm.folder / "small.onnx").write_bytes(small_network(seed=3))
-        done = farm.farm("tune", "small.onnx", "--pool", "x86_64", "--trials", "24", "-o", "tuned")
+        done = farm.farm("tune", "small.onnx", "--pool", "x86_64", "--trials", "8", "-o", "tuned")
         assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
         [agent] = farm.agents
         agent.stop()

@@ -79,11 +79,19 @@ DECORATED = HEAD + '@template("t", matches="m k, k n -> m n")\ndef t(schedule, c
             'mine.py:2: template t: targets is a list of names, such as ("cpu",)',
         ),
         (
+            HEAD + '@template("t", matches=bool, where=bool)\ndef t(schedule, cfg): ...\n',
+            "mine.py:2: template t: where is for patterns; its function can ask for more itself",
+        ),
+        (
+            HEAD + '@template("t", matches="k, k n -> n", specificity=2)\ndef t(schedule, cfg): ...\n',
+            "mine.py:2: template t: specificity is for functions; a pattern's is how much it asks for",
+        ),
+        (
             DECORATED + "  pass\n" + DECORATED + "  pass\n",
             "mine.py:6: there are two templates t: give one another name",
         ),
     ],
-    ids=["none", "no Python", "fails", "an import", "a pattern", "a name", "targets", "twice"],
+    ids=["none", "no Python", "fails", "an import", "a pattern", "a name", "targets", "where", "specificity", "twice"],
 )
 def test_a_file_that_cannot_be_loaded(source, said):
     with pytest.raises(TemplateError) as refused:
@@ -123,12 +131,35 @@ def test_a_knob_that_only_some_points_ask_for_is_told():
         programs.realize(programs.space.point(1))
 
 
+def test_an_annotation_is_a_knob():
+    body = "  m, n, k = cfg.axes('m n k')\n  cfg.apply_annotation(n, cfg.annotate('of_n'))\n"
+    programs = Programs(MATMUL, CPU, "matmul", load_templates(DECORATED + body, "mine.py"))
+    [knob] = programs.space.knobs
+    assert (knob.kind, knob.options) == ("annotate", ("none", "unroll", "vectorize", "parallel"))
+    traces = [str(programs.realize((option,)).trace) for option in range(4)]
+    found = [[name for name in ("unroll", "vectorize", "parallel") if f"sch.{name}(" in trace] for trace in traces]
+    assert found == [[], ["unroll"], ["vectorize"], ["parallel"]]
+
+
 def test_a_template_without_a_valid_point_ends_its_task_with_the_reason():
     body = "  a = cfg.choice('a', tuple(range(99)))\n  m, n, k = cfg.axes('m n k')\n  schedule.vectorize(k)\n"
     mine = load_templates(DECORATED + body, "mine.py")
     engine = AutoTvmEngine(MATMUL, CPU, "matmul", Experience(1, 1), seed=1, templates=mine)
-    with pytest.raises(TemplateError, match=r"^mine.py: template t yields no valid schedule of matmul: ScheduleError"):
+    said = r"^mine.py: template t yields no valid schedule of matmul: ScheduleError"
+    with pytest.raises(TemplateError, match=said):
         engine.propose(8)
+    with pytest.raises(TemplateError, match=said):
+        Chooser("autotvm", CPU, seed=1, templates=mine).choose(MATMUL, "matmul")
+
+
+def test_a_pattern_may_have_a_condition():
+    source = HEAD + '@template("wide", matches="m k, k n -> m n", where=lambda anchor: anchor.axes[1].extent > LEAST)\n'
+    for least, name in ((32, "wide"), (64, "matmul")):
+        mine = load_templates(f"LEAST = {least}\n{source}def wide(schedule, cfg):\n  pass\n", "mine.py")
+        assert Programs(MATMUL, CPU, "matmul", [*registered(), *mine]).template.name == name
+    [broken] = load_templates(f"{source}def wide(schedule, cfg):\n  pass\n", "mine.py")
+    with pytest.raises(TemplateError, match=r"^mine.py:2: the match of template wide failed: NameError: name 'LEAST'"):
+        Programs(MATMUL, CPU, "matmul", [broken])
 
 
 def test_the_farms_template_stays_where_a_persons_own_asks_for_less():

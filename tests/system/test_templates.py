@@ -1,6 +1,7 @@
 """The farm's templates on real workloads: what matches, and that random points compute what the workload does."""
 
 import json
+import re
 from random import Random
 
 import numpy as np
@@ -219,6 +220,31 @@ def test_points_for_gpus_are_kernels_within_limits(name, target):
             assert "__kernel" in source
             assert ("__local" in source) == (target is not MALI)
     assert valid >= 8
+
+
+def without_threads(scheduled):
+    """Loops in place of threads, one memory in place of three: what one thread after the other would compute. Nested
+    loops over the same threads stay nested, so that each fetches for itself what all of them share."""
+    text = re.sub(r'T\.thread_binding\((\d+), thread="[\w.]+"\)', r"T.serial(\1)", scheduled.script())
+    return tvm.script.from_source(re.sub(r', scope="(?:shared|local)"', "", text))
+
+
+@pytest.mark.parametrize("target", [CUDA, MALI], ids=["cuda", "mali"])
+@pytest.mark.parametrize("name", ON_GPUS)
+def test_points_for_gpus_compute_what_the_workload_does(name, target):
+    original = module_of(name)
+    programs = Programs(original, target, name, registered())
+    expected = run(original, original)
+    rng, judged = Random(4), 0
+    while judged < 2:
+        try:
+            program = programs.realize(programs.space.sample(rng))
+        except InvalidPoint:
+            continue
+        judged += 1
+        serial = without_threads(apply_trace(original, trace_json(program.trace)).mod)
+        assert "thread" not in str(serial)
+        np.testing.assert_allclose(run(serial, original), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("target", [CUDA, MALI], ids=["cuda", "mali"])

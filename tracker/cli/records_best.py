@@ -9,11 +9,12 @@ import click
 
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import json_option
-from tracker.cli.parsing import SHAPE, TARGET
+from tracker.cli.parsing import PARAMETER, SHAPE, TARGET
 from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tracker.domain import Shape
+    from tracker.cli.subject import Subject
+    from tracker.domain import Parameter, Shape
 
 __all__ = ["best"]
 
@@ -40,6 +41,7 @@ __all__ = ["best"]
 @click.option(
     "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that MODEL leaves open: data=1,3,224,224."
 )
+@click.option("--with", "parameters", type=PARAMETER, multiple=True, help="Set a parameter of an operator's function.")
 @json_option
 @connection_options()
 def best(
@@ -50,14 +52,15 @@ def best(
     target: str,
     per_workload: int | None,
     shapes: tuple[Shape, ...],
+    parameters: tuple[Parameter, ...],
     as_json: bool,
     connection: Connection,
 ) -> None:
     """Show the fastest known schedules, or a MODEL's gain.
 
-    With MODEL, an ONNX file, it is what that would gain now, without tuning: a tuning worker looks up each
-    of its operators in the log, for each class of the pool, and stops there. No board is used.
-    `farm compile` makes a package of what it finds.
+    With MODEL, an ONNX file or an operator FILE.py:NAME, it is what that would gain now, without tuning:
+    a tuning worker looks up each of its operators in the log, for each class of the pool, and stops there.
+    No board is used. `farm compile` makes a package of what it finds.
 
     \b
     Examples:
@@ -69,10 +72,15 @@ def best(
             raise BadInput("Of a MODEL the one fastest of each of its operators is shown: leave out --workload and -n.")
         if not pool:
             raise BadInput("Of a MODEL it must be known for which devices: name a pool with --pool, see `farm pools`.")
-        _of_model(model, pool, device_class, target, shapes, as_json=as_json, connection=connection)
+        from tracker.cli.subject import subject_of
+
+        subject = subject_of(model, shapes, parameters)
+        _of_model(subject, pool, device_class, target, shapes, parameters, as_json=as_json, connection=connection)
         return
     if shapes:
         raise BadInput("--shape fixes an input of a MODEL, and none is named; `farm records query` finds by shape.")
+    if parameters:
+        raise BadInput("--with sets a parameter of an operator, and none is named: write FILE.py:NAME.")
     from tracker.cli.records_table import print_records
 
     with connection.open() as client:
@@ -83,30 +91,32 @@ def best(
 
 
 def _of_model(
-    model: Path,
+    subject: Subject,
     pool: str,
     device_class: str,
     target: str,
     shapes: tuple[Shape, ...],
+    parameters: tuple[Parameter, ...],
     *,
     as_json: bool,
     connection: Connection,
 ) -> None:
     from tracker.cli.estimates import print_estimates, watch_estimates
-    from tracker.cli.tune import check_model, submit, user_name
+    from tracker.cli.tune import submit, user_name
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    check_model(model, shapes)
     spec = JobSpec(
         kind=JobKind.ESTIMATE,
-        model_name=model.stem,
+        model_name=subject.name,
         model=Artifact("", 0),
         pool=pool,
         shapes=shapes,
+        operator=subject.operator,
+        parameters=parameters,
         user=user_name(),
         device_class=device_class,
         target=target,
     )
     with connection.open() as client:
-        jobs = watch_estimates(client, submit(client, model, spec))
+        jobs = watch_estimates(client, submit(client, subject.path, spec))
     print_estimates(jobs, as_json=as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from tracker.cli.options import priority_option
 from tracker.cli.parsing import COUNT, DURATION, PARAMETER, SEED, SHAPE, TARGET
 from tracker.cli.subject import check_model, check_templates, subject_of
 from tracker.client.errors import BadInput, FarmError, Interrupted
+from tracker.client.user import user_name
 from tracker.domain.job import ENGINES
 
 if TYPE_CHECKING:
@@ -298,13 +298,6 @@ def check(folder: Path, force: bool) -> None:
     from tracker.cli.package import check_destination
 
     check_destination(folder, force)
-
-
-def user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return ""
 
 
 def submit(client: FarmClient, model: Path, spec: JobSpec, templates: Sequence[Path] = ()) -> Job:

@@ -23,6 +23,7 @@ from protos.farm.v1.control_pb2_grpc import ControlStub
 from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
 from tracker.client.log_calls import LogCalls
 from tracker.client.measure_calls import MeasureCalls
+from tracker.client.script_calls import ScriptCalls
 from tracker.client.search_calls import SearchCalls
 from tracker.domain import (
     Artifact,
@@ -88,7 +89,7 @@ def open_channel(address: str) -> grpc.Channel:
     return grpc.insecure_channel(address, options=[*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct])
 
 
-class FarmClient(LogCalls, SearchCalls):
+class FarmClient(LogCalls, SearchCalls, ScriptCalls):
     """A connection to one tracker. ``address`` is ``host:port``; nothing is sent before the first call."""
 
     def __init__(self, address: str) -> None:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 
-from tracker.domain import JobTimeline, Outcome, Record, RecordFilter, RecordOrder, SqlAnswer, TimelineSums
+from tracker.domain import (
+    JobTimeline,
+    Outcome,
+    Record,
+    RecordFilter,
+    RecordOrder,
+    SqlAnswer,
+    TimelineSums,
+    Workload,
+)
 from tracker.domain.errors import InvalidRequest, NotFound
+from tracker.services.added_records import completed
 from tracker.services.fleet import Fleet
 from tracker.services.questions import Questions
 from tracker.services.store_thread import StoreThread
@@ -93,6 +104,14 @@ class Records:
         log.warning("%d records of trial %s's kernel are wrong results: %s", refuted, trial_id, detail)
         return refuted
 
+    async def add(self, workloads: Sequence[Workload], records: Sequence[Record], farm_version: str) -> None:
+        """Keep what a program had measured outside a job. Returns when it is stored.
+
+        Raises InvalidRequest for a record that is none of a candidate which boards of this farm measured or could not.
+        """
+        whole = [completed(record, self._fleet, farm_version, time.time()) for record in records]
+        await self._store.call(lambda s: _add(s, workloads, whole))
+
     async def timeline(self, job_id: str) -> JobTimeline:
         """Where the time of the job's trials went, so far."""
         sums, after = TimelineSums(), 0
@@ -152,6 +171,15 @@ class Records:
                         lambda s, k=key, c=other: s.best_records([k], [c], target, per_workload)  # type: ignore[misc]
                     )
         return best
+
+
+def _add(store: Store, workloads: Sequence[Workload], records: Sequence[Record]) -> None:
+    unknown = {r.workload for r in records} - {w.key for w in workloads}
+    if missing := sorted(key for key in unknown if store.workload(key) is None):
+        raise InvalidRequest(f"a record is of the workload '{missing[0]}', which is not known here: send it along")
+    # A workload without records harms nobody; the other way round nobody could replay them.
+    store.add_workloads(workloads)
+    store.add_records(records)
 
 
 def _add_page(sums: TimelineSums, store: Store, job_id: str, after: int) -> int:

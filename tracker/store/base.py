@@ -104,6 +104,9 @@ class Store(Protocol):
     def add_tasks(self, job_id: str, plans: Sequence[TaskPlan]) -> None:
         """Keep tasks and their workloads. A task that is known keeps its counters, so twice is the same as once."""
 
+    def add_workloads(self, workloads: Sequence[Workload]) -> None:
+        """Keep them; one whose key is known stays as it is."""
+
     def workload(self, key: str) -> Workload | None:
         """The workload with its module."""
 

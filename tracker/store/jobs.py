@@ -179,21 +179,25 @@ class JobTables:
 
     def add_tasks(self, job_id: str, plans: Sequence[TaskPlan]) -> None:
         with self._writing(), self._db.atomic():
+            self.add_workloads([plan.workload for plan in plans])
             for position, plan in enumerate(plans):
-                workload = plan.workload
+                self._db.execute(
+                    """INSERT INTO tasks (id, job_id, position, name, workload, weight, space)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)
+                    ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
+                    workload = excluded.workload, weight = excluded.weight, space = excluded.space""",
+                    [plan.id, job_id, position, plan.name, plan.workload.key, plan.weight, plan.space],
+                )
+
+    def add_workloads(self, workloads: Sequence[Workload]) -> None:
+        with self._writing(), self._db.atomic():
+            for workload in workloads:
                 new = self._db.execute(
                     "INSERT INTO workloads VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
                     [workload.key, workload.name, workload.module, workload.flops, form_of(workload.name)],
                 ).rowcount
                 if new:
                     keep_shapes(self._db, workload.key, workload.module)
-                self._db.execute(
-                    """INSERT INTO tasks (id, job_id, position, name, workload, weight, space)
-                    VALUES (?, ?, ?, ?, ?, ?, ?)
-                    ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name,
-                    workload = excluded.workload, weight = excluded.weight, space = excluded.space""",
-                    [plan.id, job_id, position, plan.name, workload.key, plan.weight, plan.space],
-                )
 
     def workload(self, key: str) -> Workload | None:
         row = self._db.execute("SELECT key, name, module, flops FROM workloads WHERE key = ?", [key]).fetchone()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,8 @@ class MeasureStream:
         self._stub = ControlStub(channel)
         self._on_event = on_event
         self._opening = to_message(control_pb2.OpenMeasure, opening)
-        self._lock = threading.Lock()
+        # Whoever drops a trial may do so while garbage is collected, anywhere.
+        self._lock = threading.RLock()
         self._unanswered: dict[str, Any] = {}
         self._calls = MeasureCalls(self._opening)
         self._closed = threading.Event()
@@ -77,6 +78,13 @@ class MeasureStream:
         """Record a trial that never became a library. It is answered like any other."""
         message = to_message(control_pb2.FailedBuild, failed)
         self._send(failed.trial_id, control_pb2.MeasureCall(failed_builds=[message]))
+
+    def cancel(self, trial_ids: Iterable[str]) -> None:
+        """Give up those that are not answered yet: no event comes of them any more."""
+        with self._lock:
+            given_up = [trial_id for trial_id in trial_ids if self._unanswered.pop(trial_id, None) is not None]
+            if given_up:
+                self._calls.put(control_pb2.MeasureCall(cancelled=given_up))
 
     def close(self) -> None:
         """End the stream: the tracker drops what it did not answer."""

@@ -19,8 +19,9 @@ import grpc
 import tvm
 import tvm_ffi
 
-from tracker.client.errors import BadInput, TrackerFull
-from tracker.client.farm_client import ConnectionLost, FarmClient, open_channel
+from tracker.client.errors import BadInput
+from tracker.client.farm_client import FarmClient, open_channel
+from tracker.client.patience import patiently
 from tracker.domain import (
     Device,
     DeviceState,
@@ -378,15 +379,8 @@ class Session:
         return MeasureStream(self._channel, sink, opening)
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """``call`` until the tracker answers: it may be restarting or its disk full, and the job outlives both."""
-        delay = 0.2
-        while True:
-            try:
-                return call()
-            except (ConnectionLost, TrackerFull) as error:
-                log.warning("%s", error)
-                time.sleep(delay)
-                delay = min(5.0, 2 * delay)
+        """It may be restarting or its disk full, and the job outlives both."""
+        return patiently(call)
 
     def _report(self, phase: str, tuned_for_s: float | None = None) -> None:
         if tuned_for_s is not None:

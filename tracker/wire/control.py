@@ -8,7 +8,7 @@ from typing import Any
 from protos.convert import to_message
 from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2, runtime_pb2
-from tracker.domain import Artifact, Device, Job, JobSpec, JobState, RecordFilter, Runtime
+from tracker.domain import Artifact, Device, Job, JobSpec, JobState, Record, RecordFilter, Runtime, Workload
 from tracker.domain.errors import InvalidRequest
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.desk import FrontDesk
@@ -155,6 +155,12 @@ class ControlServicer(StreamServicer):
 
     async def GetWorkload(self, request: control_pb2.GetWorkloadRequest, context: Any) -> record_pb2.Workload:
         return to_message(record_pb2.Workload, await self._jobs.workload(request.key))
+
+    async def AddRecords(self, request: control_pb2.AddRecordsRequest, context: Any) -> control_pb2.AddRecordsResponse:
+        workloads = [read(Workload, workload) for workload in request.workloads]
+        records = [read(Record, record) for record in request.records]
+        await self._records.add(workloads, records, self._version)
+        return control_pb2.AddRecordsResponse()
 
     async def PutArtifact(
         self, requests: AsyncIterator[control_pb2.ArtifactUpload], context: Any

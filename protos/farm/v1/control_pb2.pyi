@@ -267,6 +267,18 @@ class GetWorkloadRequest(_message.Message):
     key: str
     def __init__(self, key: _Optional[str] = ...) -> None: ...
 
+class AddRecordsRequest(_message.Message):
+    __slots__ = ("workloads", "records")
+    WORKLOADS_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    workloads: _containers.RepeatedCompositeFieldContainer[_record_pb2.Workload]
+    records: _containers.RepeatedCompositeFieldContainer[_record_pb2.Record]
+    def __init__(self, workloads: _Optional[_Iterable[_Union[_record_pb2.Workload, _Mapping]]] = ..., records: _Optional[_Iterable[_Union[_record_pb2.Record, _Mapping]]] = ...) -> None: ...
+
+class AddRecordsResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class GetRecordRequest(_message.Message):
     __slots__ = ("trial_id",)
     TRIAL_ID_FIELD_NUMBER: _ClassVar[int]

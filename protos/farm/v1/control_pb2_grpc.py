@@ -155,6 +155,11 @@ class ControlStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetWorkloadRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_record__pb2.Workload.FromString,
                 _registered_method=True)
+        self.AddRecords = channel.unary_unary(
+                '/farm.v1.Control/AddRecords',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.AddRecordsRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.AddRecordsResponse.FromString,
+                _registered_method=True)
         self.GetRecord = channel.unary_unary(
                 '/farm.v1.Control/GetRecord',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.GetRecordRequest.SerializeToString,
@@ -348,6 +353,13 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddRecords(self, request, context):
+        """What a program had measured without a RecordContext and now knows the trace of. All of them or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRecord(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -517,6 +529,11 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.GetWorkload,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.GetWorkloadRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_record__pb2.Workload.SerializeToString,
+            ),
+            'AddRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddRecords,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.AddRecordsRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_control__pb2.AddRecordsResponse.SerializeToString,
             ),
             'GetRecord': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRecord,
@@ -1181,6 +1198,33 @@ class Control(object):
             '/farm.v1.Control/GetWorkload',
             protos_dot_farm_dot_v1_dot_control__pb2.GetWorkloadRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_record__pb2.Workload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/AddRecords',
+            protos_dot_farm_dot_v1_dot_control__pb2.AddRecordsRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_control__pb2.AddRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

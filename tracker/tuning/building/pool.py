@@ -23,13 +23,14 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import Protocol
 
 from protos.measurement import Outcome
 from tracker.tuning.building.builder import build_kernel, prepare_for
 from tracker.tuning.building.limits import BuildLimits
 from tracker.tuning.errors import SessionOver
 
-__all__ = ["BuildRequest", "BuilderPool", "Built", "PoolEnded", "yield_to_others"]
+__all__ = ["BuildRequest", "BuilderParent", "BuilderPool", "Built", "PoolEnded", "serve_builders", "yield_to_others"]
 
 #: Where a builder gets no CPU time at all, its candidate is given up after this many times its CPU limit.
 PATIENCE = 20
@@ -77,6 +78,16 @@ class PoolEnded:
     """No builder is left."""
 
 
+class BuilderParent(Protocol):
+    """The process that forks the builders, as multiprocessing's processes are used."""
+
+    def is_alive(self) -> bool: ...
+
+    def terminate(self) -> None: ...
+
+    def join(self) -> None: ...
+
+
 class BuilderPool:
     """``workers`` warm builders with at most ``timeout_s`` seconds of CPU time for a candidate.
 
@@ -88,14 +99,19 @@ class BuilderPool:
 
     def __init__(self, workers: int, timeout_s: float) -> None:
         self.workers = workers
-        self._pipe, theirs = _FORK.Pipe()
-        self._process = _FORK.Process(
-            target=_serve, args=(theirs, self._pipe, workers, timeout_s), name="builder-parent", daemon=False
-        )
-        self._process.start()
-        theirs.close()
+        self._pipe, self._process = self._started(workers, timeout_s)
         self._sink: Callable[[Built | PoolEnded], None] = lambda built: None
         self._reader: threading.Thread | None = None
+
+    def _started(self, workers: int, timeout_s: float) -> tuple[Connection, BuilderParent]:
+        """The builders' parent and the pipe to it."""
+        pipe, theirs = _FORK.Pipe()
+        process = _FORK.Process(
+            target=_serve_forked, args=(theirs, pipe, workers, timeout_s), name="builder-parent", daemon=False
+        )
+        process.start()
+        theirs.close()
+        return pipe, process
 
     def submit(self, request: BuildRequest) -> None:
         """Queue a candidate. Raises SessionOver when the builders' parent died."""
@@ -225,13 +241,20 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
         _limit_cpu_time(0)
 
 
-def _serve(pipe: Connection, other_end: Connection, workers: int, timeout_s: float) -> None:
-    """The parent's loop: hand out requests, take results, replace builders that are late or dead."""
+def _serve_forked(pipe: Connection, other_end: Connection, workers: int, timeout_s: float) -> None:
     _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     other_end.close()
     yield_to_others()
+    serve_builders(pipe, workers, timeout_s)
+
+
+def serve_builders(pipe: Connection, workers: int, timeout_s: float) -> None:
+    """The parent's loop: hand out requests, take results, replace builders that are late or dead.
+
+    Returns when the other end of ``pipe`` is gone.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     limits = BuildLimits(timeout_s)
     queue: deque[BuildRequest] = deque()
     builders = [_Builder([pipe]) for _ in range(workers)]

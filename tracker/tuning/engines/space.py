@@ -7,7 +7,6 @@ sketch with its decisions made, put through the target's postprocessors.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from random import Random
 
@@ -20,23 +19,12 @@ from tvm.s_tir.schedule import Trace
 
 from tracker.tuning.engines.sketch import Decisions, Sketch
 from tracker.tuning.intrinsics import register_intrinsics
+from tracker.tuning.traces import apply_trace, trace_json
 
 __all__ = ["Space", "apply_trace", "trace_json"]
 
 _SEEDS = 2**31 - 2
 register_intrinsics()
-
-
-def apply_trace(module: tvm.ir.IRModule, trace: str) -> Schedule:
-    """``module`` scheduled as ``trace`` says. Raises what TVM raises where it does not apply."""
-    schedule = Schedule(module, debug_mask="none")
-    Trace.apply_json_to_schedule(json.loads(trace), schedule)
-    return schedule
-
-
-def trace_json(trace: Trace, *, before_postprocessing: bool = False) -> str:
-    """``trace`` as the log keeps it."""
-    return json.dumps(trace.as_json(before_postprocessing), separators=(",", ":"), default=_plain)
 
 
 class Space:
@@ -110,14 +98,3 @@ class Space:
         except Exception:  # noqa: BLE001 - one point that breaks a postprocessor must not end its task's search
             return None
         return schedule if passed else None
-
-
-def _plain(value: object) -> int | float | str:
-    """TVM's own scalars as JSON's."""
-    if isinstance(value, tvm.tirx.IntImm):
-        return int(value)
-    if isinstance(value, tvm.tirx.FloatImm):
-        return float(value.value)
-    if isinstance(value, tvm.tirx.StringImm):
-        return str(value.value)
-    raise TypeError(f"a trace holds a {type(value).__name__}, which JSON cannot carry")

@@ -146,9 +146,12 @@ def _is_zero(factor: object) -> bool:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A nest of loops over products, as ``"b m k, b k n -> b m n"``; see the module."""
+    """A nest of loops over products, as ``"b m k, b k n -> b m n"``; see the module. Raises TemplateError."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        self._sides  # noqa: B018 - refused where it is written, not where it is first matched
 
     @cached_property
     def _sides(self) -> tuple[list[list[str]], list[str]]:

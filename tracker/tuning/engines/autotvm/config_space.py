@@ -28,7 +28,7 @@ Value = int | str | tuple[int, ...] | tuple[str, ...]
 #: The number of the option of each knob, in the order of the knobs.
 Point = tuple[int, ...]
 #: Combinations up to which a limit's part of a space is counted one by one.
-_COUNTED = 50_000
+_COUNTED = 10_000
 _DRAWS = 400
 #: Options of a knob that are shown.
 _SHOWN = 6
@@ -53,7 +53,8 @@ class Knob:
             places = [[order.index(name) for name in names] for order in self.options]  # type: ignore[union-attr,arg-type]
             return np.array(places, dtype=np.float32)
         rows = [option if isinstance(option, tuple) else (option,) for option in self.options]
-        return np.log2(1.0 + np.array(rows, dtype=np.float32)).astype(np.float32)
+        logs: NDArray[np.float32] = np.log2(1.0 + np.array(rows, dtype=np.float32))
+        return logs
 
 
 @dataclass(frozen=True)

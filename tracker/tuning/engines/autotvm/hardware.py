@@ -24,7 +24,6 @@ class Hardware:
     vector_registers: int
     threads: int = 0
     shared_bytes: int = 0
-    registers: int = 0
 
     def lanes(self, dtype: str) -> int:
         """Elements of a vector register."""
@@ -38,7 +37,7 @@ class Hardware:
             mali = "mali" in kinds_of(target)
             threads = int(attributes.get("max_num_threads", 256))
             shared = int(attributes.get("max_shared_memory_per_block", 0 if mali else 16384))
-            return Hardware(1, 128, 0, threads=threads, shared_bytes=0 if mali else shared, registers=256)
+            return Hardware(1, 128, 0, threads=threads, shared_bytes=0 if mali else shared)
         bits = 128
         if kind == "llvm":
             bits = max(128, int(tvm.get_global_func("target.llvm_get_vector_width")(target)))

@@ -99,10 +99,13 @@ def template(
         raise TemplateError(f"'{name}' is no name for a template: it must not be empty or hold spaces, ; or =")
     if isinstance(targets, str) or not targets:
         raise TemplateError(f'template {name}: targets is a list of names, such as ("cpu",)')
+    if callable(matches) and where is not None:
+        raise TemplateError(f"template {name}: where is for patterns; its function can ask for more itself")
+    if not callable(matches) and specificity:
+        raise TemplateError(f"template {name}: specificity is for functions; a pattern's is how much it asks for")
     patterns: tuple[Pattern, ...] = ()
     if not callable(matches):
         patterns = tuple(Pattern(text) for text in ([matches] if isinstance(matches, str) else matches))
-        assert all(pattern.specificity for pattern in patterns)
     accepts = matches if callable(matches) else where
     into, file = _loading.get(), _file.get()
 

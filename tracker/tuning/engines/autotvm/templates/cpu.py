@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
@@ -21,6 +22,8 @@ _STACK_BYTES = 1024
 _STATEMENTS = 400
 #: Elements in a row of the result from which it is worth a vector.
 _SHORTEST = 4
+#: The longest row of a convolution's kernel that may be unrolled.
+_WINDOW = 7
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,14 @@ def tile_registers(schedule: Schedule, cfg: Config, nest: Nest) -> None:
     lanes = cfg.hardware.lanes(cfg.anchor.dtype)
     tiled = (*nest.rows, nest.vector)
     factors = {name: _tile(cfg, name, lanes if name == nest.vector else 0) for name in tiled}
-    inner = nest.reduce[-1]
+    # An axis of one iteration, as those of a 1x1 kernel, is nothing to unroll.
+    reduce = sorted(nest.reduce, key=lambda name: cfg.extent(name) > 1)
+    inner = reduce[-1]
     steps = [step for step in (1, 2, 4, 8, 16) if cfg.extent(inner) % step == 0]
     if cfg.extent(inner) <= 16 and cfg.extent(inner) not in steps:
         steps.append(cfg.extent(inner))
     unrolled = cfg.unroll("unroll", steps)
-    kernel = nest.reduce[-2] if len(nest.reduce) > 2 and cfg.extent(nest.reduce[-2]) <= 7 else ""
+    kernel = reduce[-2] if len(reduce) > 2 and 1 < cfg.extent(reduce[-2]) <= _WINDOW else ""
     unroll_kernel = cfg.choice("unroll_kernel", ("no", "yes")) if kernel else "no"
     order = cfg.reorder("order", tiled if len(tiled) <= 3 else nest.rows)
     around = inline_around(schedule, cfg.block)
@@ -64,7 +69,7 @@ def tile_registers(schedule: Schedule, cfg: Config, nest: Nest) -> None:
     if pack == "yes":
         _pack(schedule, cfg, nest, factors[nest.vector][-1])
     result = around.epilogue if around.epilogue is not None else schedule.cache_write(block, 0, "global")
-    names = (*nest.outer, *tiled, *nest.reduce)
+    names = (*nest.outer, *tiled, *reduce)
     loops = dict(zip(names, cfg.axes(" ".join(names)), strict=True))
     parts = {name: list(schedule.split(loops[name], list(factors[name]))) for name in tiled}
     steps_of = list(schedule.split(loops[inner], [cfg.extent(inner) // unrolled, unrolled]))
@@ -73,7 +78,7 @@ def tile_registers(schedule: Schedule, cfg: Config, nest: Nest) -> None:
         *(loops[name] for name in nest.outer),
         *(parts[name][0] for name in tiled),
         *(parts[name][1] for name in middle),
-        *(loops[name] for name in nest.reduce[:-1]),
+        *(loops[name] for name in reduce[:-1]),
         *steps_of,
         *(parts[name][2] for name in tiled),
     )
@@ -87,7 +92,7 @@ def tile_registers(schedule: Schedule, cfg: Config, nest: Nest) -> None:
             _vectorize_last(schedule, each, lanes)
         else:
             spread(schedule, each, lanes)
-    first = loops[nest.reduce[0]] if len(nest.reduce) > 1 else steps_of[0]
+    first = loops[reduce[0]] if len(reduce) > 1 else steps_of[0]
     # In this order: what is left of a reduction without its start cannot be vectorized any more.
     _in_registers(schedule, block, len(tiled))
     schedule.unroll(steps_of[1])
@@ -138,10 +143,9 @@ def _limit(cfg: Config, nest: Nest, lanes: int, kernel: str) -> None:
     window = cfg.extent(kernel) if kernel else 1
     unrolled = ["unroll", *(["unroll_kernel"] if kernel else [])]
 
-    def statements(*values: object) -> bool:
-        tiles, (step, *whole) = values[: len(names)], values[len(names) :]
-        times = window if whole == ["yes"] else 1
-        return accumulators(*tiles) * int(step) * times <= _STATEMENTS  # type: ignore[arg-type,call-overload,no-any-return]
+    def statements(*values: Any) -> bool:
+        tiles, step, whole = values[: len(names)], values[len(names)], values[len(names) + 1 :]
+        return accumulators(*tiles) * int(step) * (window if "yes" in whole else 1) <= _STATEMENTS
 
     cfg.require(f"at most {_STATEMENTS} statements are unrolled", statements, knobs=[*names, *unrolled])
 

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-pytest.importorskip("tvm")
+pytest.importorskip("tvm")  # which what makes a program of a point needs, and this does without
 
 from tracker.tuning.engines.autotvm.boosted import BoostedSearch
 from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Knob, Limit, Point, factorizations
@@ -17,6 +17,8 @@ from tracker.tuning.engines.autotvm.genetic import GeneticSearch
 from tracker.tuning.engines.autotvm.programs import Program
 from tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
 from tracker.tuning.engines.autotvm.tuners import GridSearch, RandomSearch, Tuner
+
+pytestmark = pytest.mark.system
 
 
 def space(extent: int = 64) -> ConfigSpace:

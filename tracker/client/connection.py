@@ -1,0 +1,108 @@
+"""Which tracker a program talks to: a named address, else the one heard by mDNS."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from protos.address import is_ipv4, parse_address
+from tracker.client.errors import BadInput, TrackerUnreachable
+
+if TYPE_CHECKING:
+    from tracker.client.farm_client import FarmClient
+
+__all__ = ["Connection", "ScriptConnection"]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How the tracker is found. ``interface`` is an IP address of this host to listen for mDNS on.
+
+    ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences.
+    """
+
+    tracker: str | None = None
+    farm: str | None = None
+    interface: str | None = None
+
+    named: ClassVar[str] = "--tracker HOST:PORT"
+    chosen: ClassVar[str] = "--farm NAME"
+
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str] = os.environ) -> Connection:
+        return cls(*(environ.get(f"TVMFARM_{name}") for name in ("TRACKER", "FARM", "MDNS_INTERFACE")))
+
+    def over(self, outer: Connection) -> Connection:
+        """These settings, the missing and empty ones taken from ``outer``."""
+        return type(self)(
+            self.tracker or outer.tracker or None,
+            self.farm or outer.farm or None,
+            self.interface or outer.interface or None,
+        )
+
+    def address(self) -> str:
+        """``host:port``. Raises BadInput or TrackerUnreachable."""
+        from protos.discovery import browse
+
+        if self.tracker:
+            try:
+                return parse_address(self.tracker)
+            except ValueError as error:
+                raise BadInput(f"{re.split('[ =]', self.named)[0]}: {error}.") from None
+        if self.interface and not is_ipv4(self.interface):
+            raise BadInput(f"--mdns-interface: {self.interface!r} is not an IPv4 address of this host.")
+        try:
+            found = browse(farm=self.farm, interface=self.interface)
+        except OSError as error:
+            raise TrackerUnreachable(
+                f"Cannot listen for a tracker by mDNS here ({error}). Name it: {self.named}."
+            ) from None
+        named = [tracker for tracker in found if self.farm in (None, tracker.farm)]
+        if len(named) == 1:
+            return named[0].address
+        heard = ", ".join(f"{tracker.farm} at {tracker.address}" for tracker in named or found)
+        if named:
+            raise BadInput(f"Several farms answer here: {heard}. Choose one with {self.chosen} or {self.named}.")
+        if found:
+            raise TrackerUnreachable(f"No farm named {self.farm} answers; heard: {heard}.")
+        raise TrackerUnreachable(
+            "No tracker heard by mDNS within 3 s. Start one with `tracker start`, "
+            f"or name it with {self.named} (or TVMFARM_TRACKER) if it lives in another network."
+        )
+
+    def open(self) -> FarmClient:
+        """A client of a tracker that has answered, speaks our protocol and is the farm that was asked for."""
+        from tracker.client.farm_client import FarmClient
+
+        client = FarmClient(self.address())
+        try:
+            status = client.status()
+            if self.farm and status.farm != self.farm:
+                raise BadInput(f"The tracker at {client.address} is the farm {status.farm}, not {self.farm}.")
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+
+class ScriptConnection(Connection):
+    """As a person's own script names its tracker."""
+
+    named: ClassVar[str] = 'tracker="HOST:PORT"'
+    chosen: ClassVar[str] = 'tracker="NAME"'
+
+    @classmethod
+    def to(cls, tracker: str | None) -> ScriptConnection:
+        """``HOST:PORT``, a host by its name with a dot or its address, or the name of a farm that is heard by mDNS.
+
+        None and "" mean what the environment says, else the one farm that is heard.
+        """
+        outer = cls.of_environment()
+        if not tracker:
+            return cls().over(outer)  # type: ignore[return-value]
+        if tracker == "localhost" or any(mark in tracker for mark in ".:["):
+            return cls(tracker)
+        return cls(farm=tracker, interface=outer.interface)

@@ -1,0 +1,28 @@
+"""Calls that outlive a restart of the tracker and a full disk of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tracker.client.errors import TrackerFull
+from tracker.client.farm_client import ConnectionLost
+
+__all__ = ["patiently"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """``call`` until the tracker answers; each failed try is a warning in the log. Raises its other errors."""
+    delay = 0.2
+    while True:
+        try:
+            return call()
+        except (ConnectionLost, TrackerFull) as error:
+            log.warning("%s", error)
+            time.sleep(delay)
+            delay = min(5.0, 2 * delay)

@@ -1,0 +1,48 @@
+"""Records that programs hand in of what boards of this farm measured for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tracker.domain import Outcome, Record
+from tracker.domain.changed import changed
+from tracker.domain.errors import InvalidRequest, NotFound
+from tracker.services.fleet import Fleet
+from tracker.services.trials import sound
+
+__all__ = ["completed"]
+
+#: What may have come of a candidate that was on no board.
+_WITHOUT_DEVICE = {Outcome.BUILD_ERROR, Outcome.BUILD_TIMEOUT, Outcome.UNPLACEABLE}
+
+
+def completed(record: Record, fleet: Fleet, farm_version: str, now: float) -> Record:
+    """``record`` as the log keeps it, stored at ``now``, Unix seconds.
+
+    Raises InvalidRequest where it is of a job, whose records come by its own stream, is none of a candidate, or names
+    a device that this farm does not know.
+    """
+    measurement, trial = record.measurement, f"the record of trial '{record.trial_id}'"
+    if not record.trial_id or record.trial_id != measurement.trial_id:
+        raise InvalidRequest(f"{trial} holds the measurement of trial '{measurement.trial_id}'")
+    if record.job_id or record.task_id:
+        raise InvalidRequest(f"{trial} names a job: those are recorded when they are measured")
+    if not (record.trace and record.workload and record.target) or record.engine in ("", "untuned"):
+        raise InvalidRequest(f"{trial} lacks a trace, workload, target or engine: it is no candidate's")
+    if measurement.outcome in (None, Outcome.CANCELLED):
+        raise InvalidRequest(f"{trial} tells nothing of its candidate: it was not measured")
+    if not measurement.device_class:
+        raise InvalidRequest(f"{trial} names no class of device")
+    versions, mode = {**record.versions, "farm": farm_version}, None
+    if measurement.device_id:
+        try:
+            device = fleet.device(measurement.device_id)
+        except NotFound as error:
+            raise InvalidRequest(f"{trial}: {error}, so it was not measured here") from None
+        versions["agent"] = device.fingerprint.agent_version
+        mode = device.runner.mode if device.device_class == measurement.device_class else None
+    elif measurement.outcome not in _WITHOUT_DEVICE:
+        raise InvalidRequest(f"{trial} says '{measurement.outcome.value}' and names no device that it happened on")
+    measurement = replace(sound(measurement), outputs=())
+    stored = changed(measurement, timeline=changed(measurement.timeline, stored_s=now))
+    return changed(record, measurement=stored, versions=versions, runner_mode=mode)
