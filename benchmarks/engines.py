@@ -118,6 +118,7 @@ def _tuned(bench: Bench, farm: Farm, workload: Workload, engine: str, trials: in
         engine=engine,
         max_trials=trials,
         seed=_SEED,
+        fresh=True,
     )
     job: Job = farm.client.submit(spec, uuid.uuid4().hex)
     for latest in farm.client.watch(job.id):
