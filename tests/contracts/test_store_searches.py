@@ -11,6 +11,7 @@ import pytest
 from protos.measurement import TimingPlan
 from tests.support.records import make_job, make_record, make_tasks
 from tracker.domain import JobState, Lesson, RecordFilter, SearchStep, TaskPlan, Workload
+from tracker.domain.exchange import ImportPart
 from tracker.domain.job_life import cancelled, resumed, started
 from tracker.store import SqliteStore, Store
 
@@ -50,6 +51,16 @@ def test_what_is_alike_is_of_the_same_workload_class_target_plan_and_trace(store
     assert ids(store.alike("w2", "pi4", TARGET, PLAN, ["A"])) == [[]]
     assert ids(store.alike("w0", "nowhere", TARGET, PLAN, ["A"])) == [[]]
     assert ids(store.alike("w0", "pi4", TARGET, TimingPlan(repeat=9), ["A"])) == [[]]
+
+
+def test_what_another_farm_measured_is_alike_to_nothing_here(store: Store) -> None:
+    workload = Workload("w0", "matmul", "{}", 1.0)
+    store.import_part(
+        ImportPart("lab-b.db", "eve", workloads=(workload,), records=(make_record("a1", trace="A"),)), 50.0
+    )
+    assert ids(store.alike("w0", "pi4", TARGET, PLAN, ["A"])) == [[]]
+    store.add_records([make_record("a2", trace="A")])
+    assert ids(store.alike("w0", "pi4", TARGET, PLAN, ["A"])) == [["a2"]]
 
 
 def test_of_a_candidate_measured_often_the_newest_are_found(store: Store) -> None:

@@ -198,7 +198,7 @@ class Store(Protocol):
         self, workload: str, device_class: str, target: str, plan: TimingPlan, traces: Sequence[str]
     ) -> list[list[Record]]:
         """For each of ``traces`` the newest records of that candidate, newest first: of this workload, class, target
-        and plan. The trace "" stands for the untuned kernel.
+        and plan. The trace "" stands for the untuned kernel. What was imported is left out: no board here measured it.
         """
 
     def unknown_trials(self, trial_ids: Sequence[str]) -> list[str]:

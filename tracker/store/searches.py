@@ -21,7 +21,8 @@ _JOB = "(SELECT number FROM jobs WHERE id = ?)"
 _NEWEST = 16
 # By number the newest first, which the index on traces gives as it is; that on classes would be read whole.
 _ALIKE = f"""SELECT {", ".join(COLUMNS)} FROM records INDEXED BY {{}} WHERE {{}}
-    AND +device_class = ? AND +target = ? AND +plan = ? AND engine {{}} ? ORDER BY number DESC LIMIT {_NEWEST}"""
+    AND +device_class = ? AND +target = ? AND +plan = ? AND engine {{}} ? AND imported IS NULL
+    ORDER BY number DESC LIMIT {_NEWEST}"""
 _OF_TRACE = _ALIKE.format("records_of_trace", "trace = ?", "IS NOT")
 _UNTUNED = _ALIKE.format("records_untuned", "trace IS NULL AND workload = ?", "IS")
 _ALREADY = f"""SELECT id, spec FROM jobs j WHERE model_digest = ? AND device_class = ? AND target = ? AND id <> ?
