@@ -247,6 +247,9 @@ def _added(message: fleet_pb2.AgentMessage, item: FromAgent | None) -> bool:
     elif isinstance(item, GiveBack):
         message.given_back.append(to_message(fleet_pb2.GiveBack, item))
     elif isinstance(item, Heartbeat):
+        if message.HasField("heartbeat"):
+            # Each reading tells what happened since the one before.
+            return False
         message.heartbeat.SetInParent()
         message.heartbeat.CopyFrom(to_message(fleet_pb2.Heartbeat, item))
     else:
