@@ -1,11 +1,21 @@
-"""In CI everything that a system test needs can be installed, so one that is skipped has not been run by anybody."""
+"""What holds for every run.
+
+In CI everything that a system test needs can be installed, so one that is skipped has not been run by anybody.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
+
+
+def pytest_configure() -> None:
+    # A shell's background job, and all that it starts, ignores Ctrl-C, which many a test presses.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
