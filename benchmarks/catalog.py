@@ -42,7 +42,7 @@ NAMES = (
     "log",
     "engines",
 )
-#: They run when they are named, not with all: this one takes twenty minutes and compares nothing with stock TVM.
+#: They run when they are named, not with all: this one has thirty jobs and compares nothing with stock TVM.
 BY_NAME_ONLY = ("engines",)
 
 

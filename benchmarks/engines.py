@@ -6,8 +6,8 @@ points drawn at random) one job with the same number of trials, the farm's defau
 after another on one device of this machine, in one farm that answers nothing from its log. What is told is the best
 median of the first 16, 64 and 256 candidates, in the order in which their records were stored; failed candidates count.
 
-Stock TVM has no part in it: it has neither templates any more nor another engine. Takes about twenty minutes and so
-runs when it is named only: ``make bench NAMES=engines``.
+Stock TVM has no part in it: it has neither templates any more nor another engine. Thirty jobs of 256 trials, so it runs
+when it is named only: ``make bench NAMES=engines``.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def _tuned(bench: Bench, farm: Farm, workload: Workload, engine: str, trials: in
 
 def table(results: Sequence[Result]) -> str:
     """The rows of this benchmark as Markdown: a line for each workload, the best of each number of trials in bold."""
-    rows = {(r.benchmark.removeprefix("engines/"), r.metric): r.farm for r in results if "/" in r.benchmark}
+    rows = {
+        (r.benchmark.removeprefix("engines/"), r.metric): r.farm for r in results if r.benchmark.startswith("engines/")
+    }
     if not rows:
         return "No full run yet: `make bench NAMES=engines`.\n"
     columns = [f"{engine}, {trials}" for trials in AFTER for engine in ENGINES]
