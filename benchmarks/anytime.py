@@ -68,13 +68,14 @@ SHAPE = (1, 3, 224, 224)
 TOLERANCE = 1e-4
 #: What stock TVM measures in about 300 s: 0.8 a second, in rounds of 64.
 STOCK_TRIALS = 256
+QUICK_REPEATS = 5
 
 
 def run(bench: Bench) -> list[Result]:
     from benchmarks.anytime_farm import FarmSide
     from benchmarks.anytime_stock import StockSide
     from benchmarks.matmul import SIZE, onnx_matmul
-    from benchmarks.model_timing import time_models
+    from benchmarks.model_timing import REPEATS, time_models
     from benchmarks.stock_runs import QUICK_TRIALS, run_stock, run_stock_once
     from tracker.tuning.models.light import light_network
 
@@ -101,7 +102,7 @@ def run(bench: Bench) -> list[Result]:
         models = [*farm.models(points), *stock.models(points)]
     with bench.step("time the models"):
         x = np.random.default_rng(0).random(shape, dtype=np.float32)
-        timed = time_models(model, models, x, bench.folder, threads())
+        timed = time_models(model, models, x, bench.folder, threads(), QUICK_REPEATS if bench.quick else REPEATS)
     wrong = {name: each.difference for name, each in timed.items() if not each.difference <= TOLERANCE}
     if wrong:
         raise RuntimeError(f"these models do not answer as ONNX Runtime does: {wrong}")

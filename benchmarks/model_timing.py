@@ -2,7 +2,7 @@
 
 ONNX Runtime is asked first, in a process of its own, and writes its output, which is what all others must give.
 TVM's models are timed by TVM's own timer through its virtual machine, each of their threads bound to a CPU,
-ONNX Runtime's by the clock around its call; both: median of REPEATS after a warm-up. The answer maps a name to
+ONNX Runtime's by the clock around its call; both: median of some calls after a warm-up. The answer maps a name to
 ``seconds`` a call and to ``difference``, the largest from ONNX Runtime's output.
 """
 
@@ -45,7 +45,12 @@ class ModelTime:
 
 
 def time_models(
-    onnx: Path, models: Sequence[TimedModel], x: np.ndarray[Any, Any], folder: Path, threads: int
+    onnx: Path,
+    models: Sequence[TimedModel],
+    x: np.ndarray[Any, Any],
+    folder: Path,
+    threads: int,
+    repeats: int = REPEATS,
 ) -> dict[str, ModelTime]:
     """Time ONNX Runtime (as ``"ONNX Runtime"``) and ``models`` on input ``x`` with ``threads`` threads.
 
@@ -53,7 +58,7 @@ def time_models(
     """
     data, expected = folder / "input.npy", folder / "expected.npy"
     np.save(data, x)
-    files = {"input": str(data), "expected": str(expected)}
+    files = {"input": str(data), "expected": str(expected), "repeats": repeats}
     timed = _ask({**files, "onnx": str(onnx), "threads": threads}, folder / "time-onnx", threads)
     return timed | _ask({**files, "models": [asdict(model) for model in models]}, folder / "time-models", threads)
 
@@ -68,7 +73,9 @@ def _ask(order: dict[str, Any], path: Path, threads: int) -> dict[str, ModelTime
     return {name: ModelTime(**timed) for name, timed in json.loads(answer.read_text(encoding="utf-8")).items()}
 
 
-def _time_tvm(models: list[dict[str, Any]], x: np.ndarray[Any, Any], expected: Path) -> dict[str, ModelTime]:
+def _time_tvm(
+    models: list[dict[str, Any]], x: np.ndarray[Any, Any], expected: Path, repeats: int
+) -> dict[str, ModelTime]:
     import tvm
     from tvm import relax
 
@@ -85,12 +92,12 @@ def _time_tvm(models: list[dict[str, Any]], x: np.ndarray[Any, Any], expected: P
         output = machine["main"](*arguments)
         output = output if hasattr(output, "numpy") else output[0]
         difference = float(np.abs(output.numpy() - wanted).max())
-        timer = machine.time_evaluator("main", device, number=1, repeat=REPEATS)
+        timer = machine.time_evaluator("main", device, number=1, repeat=repeats)
         answers[model["name"]] = ModelTime(statistics.median(timer(*arguments).results), difference)
     return answers
 
 
-def _time_onnx(path: str, x: np.ndarray[Any, Any], expected: Path, threads: int) -> dict[str, ModelTime]:
+def _time_onnx(path: str, x: np.ndarray[Any, Any], expected: Path, threads: int, repeats: int) -> dict[str, ModelTime]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -99,7 +106,7 @@ def _time_onnx(path: str, x: np.ndarray[Any, Any], expected: Path, threads: int)
     feed = {session.get_inputs()[0].name: x}
     np.save(expected, session.run(None, feed)[0])
     seconds = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         begun_s = time.perf_counter()
         session.run(None, feed)
         seconds.append(time.perf_counter() - begun_s)
@@ -107,11 +114,11 @@ def _time_onnx(path: str, x: np.ndarray[Any, Any], expected: Path, threads: int)
 
 
 def main(order: dict[str, Any]) -> None:
-    x, expected = np.load(order["input"]), Path(order["expected"])
+    x, expected, repeats = np.load(order["input"]), Path(order["expected"]), order["repeats"]
     if "onnx" in order:
-        timed = _time_onnx(order["onnx"], x, expected, order["threads"])
+        timed = _time_onnx(order["onnx"], x, expected, order["threads"], repeats)
     else:
-        timed = _time_tvm(order["models"], x, expected)
+        timed = _time_tvm(order["models"], x, expected, repeats)
     answer = {name: asdict(each) for name, each in timed.items()}
     Path(order["answer"]).write_text(json.dumps(answer), encoding="utf-8")
 

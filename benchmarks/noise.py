@@ -64,10 +64,11 @@ def run(bench: Bench) -> list[Result]:
     from tracker.tuning.building.pool import BuilderPool
     from tracker.tuning.job_process import BUILD_TIMEOUT_S
 
-    count = 6 if bench.quick else TIMINGS
+    # Of a quick run stock TVM's timings beside its builders, seconds each, are the longest part.
+    count = 3 if bench.quick else TIMINGS
     proposed = sample_candidates(matmul(), host_target(), 64)
     with bench.step("compile some candidates"):
-        candidates = build_candidates(proposed, host_target(), bench.folder, 12 if bench.quick else 32)
+        candidates = build_candidates(proposed, host_target(), bench.folder, 6 if bench.quick else 32)
     modules = [candidate.module for candidate in candidates]
     # Before there is a gRPC channel: it forks. Until candidates come, it waits for them.
     pool = BuilderPool(threads(), BUILD_TIMEOUT_S)
