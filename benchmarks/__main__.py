@@ -24,6 +24,7 @@ from benchmarks.engines import table as engines_table
 from benchmarks.process import BenchmarkFailed, adopt_orphans, run_apart
 from benchmarks.result import Bound, Result
 from benchmarks.results_file import Results, as_summary, as_table, merged, quantity, times, with_table
+from benchmarks.transfer import table as transfer_table
 from tracker.cli.signals import raised_as_interrupt
 
 __all__ = ["main"]
@@ -45,7 +46,7 @@ def main(names: tuple[str, ...], quick: bool, only_plots: bool) -> None:
 
     \b
     Names: measure tune anytime first_result footprint noise boards crowd log
-    By name only: engines
+    By name only: engines transfer
     """
     wanted = [name for name in NAMES if name in names] or [name for name in NAMES if name not in BY_NAME_ONLY]
     results = Results(QUICK_FOLDER if quick else HERE)
@@ -128,7 +129,8 @@ def _publish(results: Results, names: Sequence[str], quick: bool) -> list[str]:
     if not quick:
         readme, main_readme = HERE / "README.md", HERE.parent / "README.md"
         tables = ((readme, "results", as_table(rows)), (main_readme, "results", as_summary(rows)))
-        for page, title, table in (*tables, (readme, "engines", engines_table(rows))):
+        own = ((readme, "engines", engines_table(rows)), (readme, "transfer", transfer_table(rows)))
+        for page, title, table in (*tables, *own):
             page.write_text(with_table(page.read_text(encoding="utf-8"), title, table), encoding="utf-8")
     return failures
 

@@ -41,9 +41,10 @@ NAMES = (
     "crowd",
     "log",
     "engines",
+    "transfer",
 )
-#: They run when they are named, not with all: this one has thirty jobs and compares nothing with stock TVM.
-BY_NAME_ONLY = ("engines",)
+#: They run when they are named, not with all: these have dozens of jobs and compare nothing with stock TVM.
+BY_NAME_ONLY = ("engines", "transfer")
 
 
 class Benchmark(Protocol):

@@ -48,17 +48,18 @@ class Workload:
     words: str
 
 
+#: Of each the shape that takes longer than it takes to wake a second thread.
 WORKLOADS = (
-    Workload("C1D", 0, "conv1d, 256x64x128, 3, stride 2"),
+    Workload("C1D", 3, "conv1d, 32x512x512, 3"),
     Workload("C2D", 2, "conv2d NHWC, 14x14x256x256, 3x3"),
     Workload("C3D", 1, "conv3d, 16x56x56x64x64, 1x1"),
-    Workload("DEP", 2, "depthwise conv2d, 14x14x512, 3x3, stride 2"),
+    Workload("DEP", 0, "depthwise conv2d, 112x112x32, 3x3"),
     Workload("DIL", 2, "conv2d, dilation 2, 14x14x256x256, 3x3"),
     Workload("GMM", 2, "matmul, 512x512x512"),
     Workload("GRP", 2, "conv2d, 4 groups, 14x14x256x256, 3x3"),
     Workload("CBR", 0, "conv2d, batch norm and relu, 224x224x3x64, 7x7"),
     Workload("TBG", 0, "transposed batch matmul, 128x64x12"),
-    Workload("SFM", 1, "softmax, 512x512"),
+    Workload("T2D", 1, "transposed conv2d, 8x8x256x128, 4x4, stride 2"),
 )
 
 

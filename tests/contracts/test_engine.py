@@ -199,6 +199,31 @@ def test_what_was_fast_for_a_near_shape_is_refitted_and_tried_first():
     assert [sketch.decisions for sketch in untaught] != [sketch.decisions for sketch in first]
 
 
+def test_a_templates_knobs_are_refitted_to_a_near_shape_and_tried_first():
+    tensors = te_workload.matmul(128, 96, 96)
+    near = tvm.IRModule({"main": tvm.te.create_prim_func(tensors).with_attr("global_symbol", "main")})
+    new = autotvm("xgb")
+    traces = traces_of(new, near, 8)
+    known = [Known("here", trace, 1e-3 * (n + 1), workload="near") for n, trace in enumerate(traces)]
+    known.append(Known("here", traces_of(ansor, near, 1)[0], 1.0, workload="near"))
+    pupil = new(workload("matmul"), 8)
+    assert pupil.begin_with(known) == known[:8], "rules' decisions are nothing for a template"
+    inner = [[knobs[name].split("x")[1:] for name in ("tile_m", "tile_n")] for knobs in map(knobs_of, traces)]
+    fits = [factors for factors in inner if all(64 % (int(a) * int(b)) == 0 for a, b in factors)]
+    assert fits
+    candidates = [knobs_of(candidate.trace) for candidate in pupil.propose(8)]
+    tried = [[knobs[name].split("x")[1:] for name in ("tile_m", "tile_n")] for knobs in candidates]
+    assert all(factors in tried[:6] for factors in fits[:4])
+    # Nothing of it counts as measured here: a batch later all is as ever.
+    assert len(pupil.propose(8)) == 8
+
+
+def knobs_of(trace: str) -> dict[str, str]:
+    steps = json.loads(trace)[0]
+    written = next(inputs[1] for kind, inputs, names, _ in steps if (kind, names) == ("Annotate", ["tvm_farm.config"]))
+    return dict(part.split("=") for part in written.strip('"').split(";")[1:])
+
+
 @pytest.mark.parametrize(("mine", "other"), [("matmul", "conv2d"), ("conv2d", "matmul")])
 def test_traces_that_do_not_apply_are_left_out(new_engine, mine, other):
     foreign, fits = traces_of(new_engine, workload(other), 2), traces_of(new_engine, workload(mine), 2)

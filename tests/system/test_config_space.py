@@ -52,6 +52,34 @@ def test_a_split_has_every_factorization_once(extent: int, parts: int, count: in
     assert all(math.prod(factors) == extent for factors in found)
 
 
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        # The inner factors stay; how many tiles there are follows from the shape.
+        ("made_up;tile_m=2x8x4;tile_n=16x1x8;unroll=4;order=n,m;pack=yes", "tile_m=2x8x4;tile_n=8x1x8;unroll=4"),
+        # 3 and 6 divide nothing here.
+        ("made_up;tile_m=9x3x4;tile_n=1x6x8;unroll=5;order=n,m;pack=yes", "tile_m=4x4x4;tile_n=1x8x8;unroll=4"),
+        # The nearest that its limit allows.
+        ("made_up;tile_m=1x1x8;tile_n=1x1x8;unroll=4;order=n,m;pack=yes", None),
+        # A knob that the other one did not have, and an option that this one does not have.
+        ("made_up;tile_m=2x8x4;tile_n=16x1x8;unroll=4;order=k,n;pack=yes;gone=1", "tile_m=2x8x4;tile_n=8x1x8;unroll=4"),
+    ],
+)
+def test_what_another_shapes_space_wrote_is_refitted(written: str, found: str | None) -> None:
+    here = space()
+    point = here.nearest(written)
+    assert point is not None
+    assert here.valid(point)
+    text = here.write(point)
+    if found is None:
+        inner = [values[-1] for name, values in here.values(point).items() if name.startswith("tile")]
+        assert inner in ([4, 8], [8, 4])
+    else:
+        assert text.startswith(f"made_up;{found};")
+    assert text.endswith("pack=yes")
+    assert here.nearest(written.replace("made_up", "other")) is None
+
+
 def test_limits_leave_out_points_and_are_counted() -> None:
     whole = space()
     assert whole.size == 28 * 28 * 3 * 2 * 2

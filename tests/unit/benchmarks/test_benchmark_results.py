@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import engines
+from benchmarks import engines, transfer
 from benchmarks.result import Bound, Metric, Result
 from benchmarks.results_file import Results, as_summary, as_table, merged, with_table
 
@@ -125,6 +125,7 @@ def test_only_what_stands_between_the_markers_is_replaced() -> None:
         ("README.md", "results", as_summary),
         ("benchmarks/README.md", "results", as_table),
         ("benchmarks/README.md", "engines", engines.table),
+        ("benchmarks/README.md", "transfer", transfer.table),
     ],
 )
 def test_the_readmes_show_the_results_that_are_committed(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.transfer import LEVELS, best_so_far, median_curve, savings, trials_until
+from benchmarks import transfer
+from benchmarks.result import Result
+from benchmarks.transfer import best_so_far, median_curve, trials_until
 
 WEIGHTS = {"conv": 2, "pool": 1}
 UNTUNED_S = {"conv": 10.0, "pool": 1.0}
@@ -20,12 +22,16 @@ def test_trials_until_a_latency(seconds: float, trials: int | None) -> None:
     assert trials_until([21.0, 11.0, 11.0], seconds) == trials
 
 
-def test_savings_are_told_at_multiples_of_what_the_cold_search_ends_with() -> None:
-    cold = [100.0, 50.0, 19.0, 12.0, 10.0]
-    warm = [100.0, 11.0, 10.5, 10.5, 10.5]
-    assert {level: (a, b) for level, a, b in savings(cold, warm)} == {1.25: (3, 1), 2.0: (2, 1), 1.0: (4, None)}
-    assert LEVELS[0] == 1.25
-
-
 def test_the_median_curve_is_taken_trial_by_trial() -> None:
     assert median_curve([[3.0, 1.0], [9.0, 2.0], [4.0, 9.0]]) == [4.0, 2.0]
+
+
+def test_the_table_has_a_line_for_each_engine() -> None:
+    reached = {("cold", "ansor"): 150, ("class", "ansor"): 40, ("shape", "ansor"): 60}
+    rows = [
+        Result.of(f"transfer/{case}", metric, farm=reached.get((case, engine), 161), stock=None, machine="m", date="d")
+        for engine, metric in zip(transfer.ENGINES, transfer.METRICS, strict=True)
+        for case in transfer.CASES
+    ]
+    assert transfer.table(rows).splitlines()[2:] == ["| ansor | 150 | 40 | 60 |", "| autotvm | 161 | 161 | 161 |"]
+    assert "make bench NAMES=transfer" in transfer.table([])

@@ -15,7 +15,7 @@ from tracker.tuning.engines.autotvm.tuners import Lookup, RandomSearch
 __all__ = ["BoostedSearch"]
 
 #: Walkers, their steps and the temperature they start at, in scores of the model.
-_WALKERS, _STEPS, _HOT = 64, 40, 1.0
+_WALKERS, _STEPS, _HOT = 64, 40, 0.3
 #: Programs that are made, a point of the batch, for the model of programs to choose from.
 _PLANNED = 3
 #: Share of a batch that is drawn at random.

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from heapq import heappop, heappush
 from itertools import product
 from random import Random
 from typing import Any
@@ -30,6 +31,8 @@ Point = tuple[int, ...]
 #: Combinations up to which a limit's part of a space is counted one by one.
 _COUNTED = 10_000
 _DRAWS = 400
+#: Combinations that are looked at for one that is like another shape's.
+_NEAR = 2_000
 #: Options of a knob that are shown.
 _SHOWN = 6
 
@@ -182,6 +185,33 @@ class ConfigSpace:
             point.append(texts.index(written[knob.name]))
         return tuple(point) if self.valid(tuple(point)) else None
 
+    def nearest(self, text: str) -> Point | None:
+        """The valid point most like ``text``, which this template's space of another shape wrote.
+
+        Of tiles the inner factors count, which the machine sees; how many there are follows from the shape. None where
+        it is of another template, or nothing valid is near.
+        """
+        template, *parts = text.split(";")
+        if template != self.template:
+            return None
+        written = dict(part.split("=", 1) for part in parts if "=" in part)
+        steps = [_by_distance(knob, written.get(knob.name)) for knob in self.knobs]
+        first = tuple(0 for _ in steps)
+        queue, met = [(0.0, first)], {first}
+        for _ in range(_NEAR):
+            if not queue:
+                break
+            _, at = heappop(queue)
+            point = tuple(ranked[place][1] for ranked, place in zip(steps, at, strict=True))
+            if self.valid(point):
+                return point
+            for n, ranked in enumerate(steps):
+                further = (*at[:n], at[n] + 1, *at[n + 1 :])
+                if further[n] < len(ranked) and further not in met:
+                    met.add(further)
+                    heappush(queue, (sum(each[place][0] for each, place in zip(steps, further, strict=True)), further))
+        return None
+
     def describe(self) -> Mapping[str, Any]:
         """For people and for JSON: of knobs with many options the first and the last stand for all."""
         knobs = []
@@ -205,6 +235,23 @@ def _text(value: Value) -> str:
         if isinstance(value, tuple)
         else str(value)
     )
+
+
+def _by_distance(knob: Knob, written: str | None) -> list[tuple[float, int]]:
+    """The knob's options with how far each is from ``written``, the nearest first; all alike where it is None."""
+    return sorted((0.0 if written is None else _distance(option, written), n) for n, option in enumerate(knob.options))
+
+
+def _distance(option: Value, written: str) -> float:
+    """In doublings of inner factors and of numbers; 1 between words."""
+    if _text(option) == written:
+        return 0.0
+    ours = _text(option).split("x")
+    theirs = written.split("x")
+    if len(ours) != len(theirs) or not all(text.isdigit() for text in (*ours, *theirs)):
+        return 1.0
+    pairs = list(zip(ours, theirs, strict=True))[len(ours) > 1 :]
+    return sum(abs(math.log2((1 + int(mine)) / (1 + int(other)))) for mine, other in pairs)
 
 
 @lru_cache(maxsize=512)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from random import Random
 
+import numpy as np
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
@@ -20,7 +21,7 @@ from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
 from tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate, TemplateError
 from tracker.tuning.engines.autotvm.genetic import GeneticSearch
 from tracker.tuning.engines.autotvm.programs import Program, Programs
-from tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
+from tracker.tuning.engines.autotvm.rank_model import RankModel, Rows, Sample
 from tracker.tuning.engines.autotvm.template import Template, registered
 from tracker.tuning.engines.autotvm.tuners import GridSearch, Lookup, RandomSearch, Tuner
 from tracker.tuning.engines.base import Candidate, Known, Learned
@@ -31,6 +32,8 @@ __all__ = ["TUNERS", "AutoTvmEngine", "Experience", "describe"]
 _FOREIGN, _FOREIGN_SHARE = 8, 0.75
 #: Points in a row without a valid program after which a template counts as broken.
 _REFUSED = 64
+#: Of a program that was never made here.
+_UNKNOWN: Rows = np.zeros((0, 0), dtype=np.float32)
 
 
 class Experience:
@@ -133,18 +136,28 @@ class AutoTvmEngine:
 
     def begin_with(self, known: Sequence[Known]) -> list[Known]:
         applied: list[Known] = []
-        by_origin: dict[str, list[tuple[Program, Point | None]]] = {}
-        # Knobs of another shape are no point of this space.
-        for each in sorted((each for each in known if not each.workload), key=lambda each: each.seconds):
-            try:
-                program, point = self._programs.replayed(each.trace)
-            except Exception:  # noqa: BLE001 - as in replay: what fits another target need not fit here
-                continue
+        by_origin: dict[tuple[str, str], list[tuple[Program, Point | None]]] = {}
+        for each in sorted(known, key=lambda each: each.seconds):
+            # A group of its own: another machine's seconds, or another shape's, say how its schedules compare, nothing
+            # of this one's.
+            group = f"{each.workload or self._task} on {each.origin}"
+            if each.workload:
+                point = self._programs.point_like(each.trace)
+                if point is None:
+                    continue
+                self._model.learn(group, [self._sample(None, point)], [each.seconds])
+                program = self._program(point)
+            else:
+                try:
+                    program, point = self._programs.replayed(each.trace)
+                except Exception:  # noqa: BLE001 - as in replay: what fits another target need not fit here
+                    continue
+                self._model.learn(group, [self._sample(program, point)], [each.seconds])
             applied.append(each)
-            by_origin.setdefault(each.origin, []).append((program, point))
-            # A group of its own: another machine's seconds say how its schedules compare, nothing of this one's.
-            self._model.learn(f"{self._task} on {each.origin}", [self._sample(program, point)], [each.seconds])
-        ranks = zip_longest(*(programs[:_FOREIGN] for programs in by_origin.values()))
+            if program is not None:
+                by_origin.setdefault((each.workload, each.origin), []).append((program, point))
+        # Those of this workload first, then of each origin the best, then the second best of each.
+        ranks = zip_longest(*(programs[:_FOREIGN] for _, programs in sorted(by_origin.items(), key=_of_another)))
         for program, point in [pair for rank in ranks for pair in rank if pair is not None]:
             if program.key not in self._seen and len(self._foreign) < _FOREIGN:
                 self._seen.add(program.key)
@@ -158,9 +171,11 @@ class AutoTvmEngine:
         if point is not None:
             self._tuner.tell([point], [seconds])
 
-    def _sample(self, program: Program, point: Point | None) -> Sample:
+    def _sample(self, program: Program | None, point: Point | None) -> Sample:
+        """``program``: None where only its knobs are known."""
         knobs = self.space.features([] if point is None else [point])
-        return Sample(() if point is None else self.space.columns, knobs[:1].reshape(-1), program.features)
+        stores = _UNKNOWN if program is None else program.features
+        return Sample(() if point is None else self.space.columns, knobs[:1].reshape(-1), stores)
 
     def _program(self, point: Point) -> Program | None:
         """None where the point's schedule is refused, or was seen before. Raises TemplateError where every one is."""
@@ -174,3 +189,9 @@ class AutoTvmEngine:
                 return None
         program = self._made[point]
         return None if program.key in self._seen else program
+
+
+def _of_another(origin: tuple[tuple[str, str], object]) -> bool:
+    """Whether this is what another workload taught."""
+    (workload, _), _ = origin
+    return bool(workload)

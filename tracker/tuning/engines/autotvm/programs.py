@@ -122,10 +122,13 @@ class Programs:
 
     def point_of(self, trace: str) -> Point | None:
         """The point that made ``trace``; None for traces of others."""
-        for kind, inputs, attributes, _ in json.loads(trace)[0]:
-            if kind == "Annotate" and list(attributes) == [CONFIG]:
-                return self.space.read(str(inputs[1]).strip('"'))
-        return None
+        written = _config(trace)
+        return None if written is None else self.space.read(written)
+
+    def point_like(self, trace: str) -> Point | None:
+        """The point most like the one that made ``trace`` of another shape; None where no such point is near."""
+        written = _config(trace)
+        return None if written is None else self.space.nearest(written)
 
     # -- parts
 
@@ -168,6 +171,14 @@ class Programs:
         except RuntimeError as error:
             raise InvalidPoint(_last_line(error)) from error
         return Program(str(ms.utils.shash2hex(schedule.mod)), schedule.trace, features.numpy().astype(np.float32))
+
+
+def _config(trace: str) -> str | None:
+    """What a trace says of the point that made it."""
+    for kind, inputs, attributes, _ in json.loads(trace)[0]:
+        if kind == "Annotate" and list(attributes) == [CONFIG]:
+            return str(inputs[1]).strip('"')
+    return None
 
 
 def _last_line(error: BaseException) -> str:

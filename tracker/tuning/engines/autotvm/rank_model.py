@@ -18,7 +18,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-__all__ = ["RankModel", "Sample"]
+__all__ = ["RankModel", "Rows", "Sample"]
 
 Rows = NDArray[np.float32]
 _FIRST_TRAINING = 12
