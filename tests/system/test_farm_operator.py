@@ -129,7 +129,7 @@ def test_a_file_at_fault_is_one_sentence_with_its_line_and_exit_code_2(lab):
     done = lab.farm("tune", "op.py:fails", "--pool", "x86_64", "--trials", "4", "-o", "none")
     assert done.returncode == 2, done.stdout + done.stderr
     assert (
-        f"op.py, line {line_of('return 1 // 0')}: ZeroDivisionError: integer division or modulo by zero." in done.stderr
+        f"op.py:{line_of('return 1 // 0')}: ZeroDivisionError: integer division or modulo by zero." in done.stderr
     )
     assert not (lab.folder / "none").exists()
 

@@ -54,7 +54,7 @@ def definitions(source: bytes, file: str) -> dict[str, Definition] | None:
     try:
         tree = ast.parse(source, file)
     except SyntaxError as error:
-        line = f", line {error.lineno}" if error.lineno else ""
+        line = f":{error.lineno}" if error.lineno else ""
         raise InvalidRequest(f"{file}{line}: {error.msg}") from None
     except ValueError as error:  # a zero byte
         raise InvalidRequest(f"{file} is no Python file: {error}") from None

@@ -50,7 +50,7 @@ def test_what_is_sent(folder: Path, text: str, name: str, operator: str) -> None
         ("op.py:", (), (), r"op\.py: names no operator: write .*op\.py:NAME, the name of a function in "),
         ("op.py:two words", (), (), r"names no operator"),
         ("none.py:f", (), (), r"There is no file .*none\.py\."),
-        ("broken.py:my_matmul", (), (), r"broken\.py, line 2: '\[' was never closed\."),
+        ("broken.py:my_matmul", (), (), r"broken\.py:2: '\[' was never closed\."),
         (
             "op.py:matmul_bias",
             (Shape("N", (1,)),),
@@ -77,7 +77,7 @@ def test_what_is_refused(
             r"--template is for the autotvm tuners, and ansor has no use for it: add --tuner",
         ),
         (["none.py"], "autotvm", r"There is no file .*none\.py\."),
-        (["broken.py"], "autotvm-ga", r"broken\.py, line 2: '\[' was never closed\."),
+        (["broken.py"], "autotvm-ga", r"broken\.py:2: '\[' was never closed\."),
         (["op.py", "op.py"], "autotvm", r"--template names op\.py twice\."),
     ],
 )

@@ -85,7 +85,7 @@ def test_what_is_at_fault_is_told_with_its_line(
     with pytest.raises(InputError) as caught:
         load_operator(file, name, parameters)
     sentence = str(caught.value)
-    assert sentence.startswith(f"op.py, line {line_of(line)}: "), sentence
+    assert sentence.startswith(f"op.py:{line_of(line)}: "), sentence
     assert said in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
@@ -99,9 +99,9 @@ def test_a_name_that_is_not_there_names_those_that_are(file: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("def f(:\n", "op.py, line 1: invalid syntax"),
-        ("x = 1\nraise ValueError('first\\nlast')\n", "op.py, line 2: ValueError: last."),
-        ("import tvm\ntvm.no_such_thing\n", "op.py, line 2: AttributeError: "),
+        ("def f(:\n", "op.py:1: invalid syntax"),
+        ("x = 1\nraise ValueError('first\\nlast')\n", "op.py:2: ValueError: last."),
+        ("import tvm\ntvm.no_such_thing\n", "op.py:2: AttributeError: "),
     ],
 )
 def test_a_file_that_cannot_be_executed(tmp_path: Path, source: str, said: str) -> None:

@@ -138,9 +138,9 @@ class _Loader:
         """What happened and on which line, without where TVM or Python were then."""
         file, lines = self._path.name, [line.strip() for line in str(error).splitlines() if line.strip()]
         if script := re.match(rf"error: (.*?)\n\s*--> {re.escape(str(self._path))}:(\d+)", str(error), re.DOTALL):
-            return f"{file}, line {script[2]}: {' '.join(script[1].split())}."
+            return f"{file}:{script[2]}: {' '.join(script[1].split())}."
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(self._path)]
-        where = f"{file}, line {frames[-1].lineno}" if frames else file
+        where = f"{file}:{frames[-1].lineno}" if frames else file
         said = f"{type(error).__name__}: {lines[-1].rstrip('.')}" if lines else type(error).__name__
         alone = " (the file travels alone, to a worker that has TVM and numpy)"
         return f"{where}: {said}{alone if isinstance(error, ImportError) else ''}."
@@ -203,7 +203,7 @@ class _Loader:
 
     def _error(self, said: str) -> InputError:
         definition = self._definitions.get(self._name)
-        return InputError(f"{self._path.name}{f', line {definition.line}' if definition else ''}: {said}.")
+        return InputError(f"{self._path.name}{f':{definition.line}' if definition else ''}: {said}.")
 
 
 def _value(text: str) -> Any:
