@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.catalog import BY_NAME_ONLY
 from benchmarks.result import Result
 
 __all__ = ["Results", "as_summary", "as_table", "merged", "quantity", "times", "with_table"]
@@ -72,7 +73,6 @@ def as_table(results: Sequence[Result]) -> str:
         "| benchmark | metric | stock | farm | ratio | must | date |",
         "|---|---|---:|---:|---:|---|---|",
     ]
-    machines = sorted({result.machine for result in results})
     for result in results:
         verdict = "" if result.must is None else {True: "met", False: "**missed**", None: "not compared"}[result.met]
         lines.append(
@@ -80,12 +80,22 @@ def as_table(results: Sequence[Result]) -> str:
             f"| {quantity(result.farm, result.unit)} | {times(result.ratio)} "
             f"| {f'{result.must}: {verdict}' if result.must else ''} | {result.date} |"
         )
-    return "\n".join([*lines, "", *(f"Machine: {machine}." for machine in machines)]) + "\n"
+    return "\n".join([*lines, "", *_machines(results)]) + "\n"
+
+
+def _machines(results: Sequence[Result]) -> list[str]:
+    """A line for each machine that they come from; with the benchmarks where there are several."""
+    by_machine: dict[str, dict[str, None]] = {}
+    for result in results:
+        by_machine.setdefault(result.machine, {})[result.benchmark] = None
+    if len(by_machine) == 1:
+        return [f"Machine: {machine}." for machine in by_machine]
+    return [f"- Machine of {', '.join(names)}: {machine}." for machine, names in by_machine.items()]
 
 
 def as_summary(results: Sequence[Result]) -> str:
-    """The first result of each benchmark as Markdown: the table of the main README."""
-    results = [result for result in results if "/" not in result.benchmark]
+    """The first result of each benchmark of ``make bench`` as Markdown: the table of the main README."""
+    results = [r for r in results if "/" not in r.benchmark and r.benchmark not in BY_NAME_ONLY]
     if not results:
         return "No full run yet: `make bench`.\n"
     first: dict[str, Result] = {}
@@ -95,8 +105,7 @@ def as_summary(results: Sequence[Result]) -> str:
     for name, result in first.items():
         sides = f"{quantity(result.stock, result.unit)} | {quantity(result.farm, result.unit)}"
         lines.append(f"| {name} | {result.metric} | {sides} | {times(result.ratio)} |")
-    machines = sorted({result.machine for result in first.values()})
-    return "\n".join([*lines, "", *(f"Machine: {machine}." for machine in machines)]) + "\n"
+    return "\n".join([*lines, "", *_machines(list(first.values()))]) + "\n"
 
 
 def times(ratio: float | None) -> str:

@@ -213,8 +213,8 @@ def test_a_templates_knobs_are_refitted_to_a_near_shape_and_tried_first():
     assert fits
     candidates = [knobs_of(candidate.trace) for candidate in pupil.propose(8)]
     tried = [[knobs[name].split("x")[1:] for name in ("tile_m", "tile_n")] for knobs in candidates]
-    assert all(factors in tried[:6] for factors in fits[:4])
-    # Nothing of it counts as measured here: a batch later all is as ever.
+    # Half a batch; the rest is drawn as ever, and nothing of theirs counts as measured here.
+    assert all(factors in tried[:4] for factors in inner[:4] if factors in fits)
     assert len(pupil.propose(8)) == 8
 
 

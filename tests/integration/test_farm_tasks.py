@@ -104,4 +104,19 @@ def test_a_job_that_no_worker_has_read_yet(control: StandInControl) -> None:
 def test_the_result_names_what_no_template_matched() -> None:
     screen = Console(file=io.StringIO(), width=200)
     print_result(screen, replace(JOB, state=JobState.DONE, result=JobResult()))
-    assert "No template matched softmax: ansor searched it." in screen.file.getvalue()  # type: ignore[attr-defined]
+    told = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "No template matched softmax: ansor searched it." in told
+    assert "it finds more there" not in told
+
+
+def test_what_auto_leaves_to_rules_is_not_said_to_have_no_template(control: StandInControl) -> None:
+    space = {"engine": "ansor", "note": "the template rows finds less", "passed_over": "rows"}
+    job = replace(JOB, tasks=(replace(TASKS[1], space=json.dumps(space)),))
+    screen = Console(file=io.StringIO(), width=200)
+    print_result(screen, replace(job, state=JobState.DONE, result=JobResult()))
+    told = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "ansor searched softmax: it finds more there than the template that matches." in told
+    assert "No template matched" not in told
+    control.put_job(job)
+    assert "not rows but ansor" in show(control, "net-ab2cde").output
+    assert "the template rows finds less, ansor searches it" in show(control, "net-ab2cde/0").output

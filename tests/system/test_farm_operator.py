@@ -128,9 +128,7 @@ def test_each_function_of_a_module_is_a_task(lab):
 def test_a_file_at_fault_is_one_sentence_with_its_line_and_exit_code_2(lab):
     done = lab.farm("tune", "op.py:fails", "--pool", "x86_64", "--trials", "4", "-o", "none")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert (
-        f"op.py:{line_of('return 1 // 0')}: ZeroDivisionError: integer division or modulo by zero." in done.stderr
-    )
+    assert f"op.py:{line_of('return 1 // 0')}: ZeroDivisionError: integer division or modulo by zero." in done.stderr
     assert not (lab.folder / "none").exists()
 
 

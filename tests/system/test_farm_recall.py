@@ -87,3 +87,13 @@ def test_a_job_goes_on_from_its_records(farm, first):
     refused = farm.farm("jobs", "resume", first.id)
     assert refused.returncode == 2
     assert f"Job {first.id} has used up its budget: say how much more" in refused.stderr
+
+
+def test_what_a_compaction_removed_is_not_measured_again_by_a_job_that_goes_on(farm, first):
+    before = farm.job(first.id)
+    run(farm, "records", "compact", "--keep", "1", "--yes")
+    left = {record.trial_id for record in tuned(farm, before)}
+    assert len(left) < before.trials
+    run(farm, "jobs", "resume", first.id, "--trials", "+8", "--force", "-o", "resumed")
+    assert farm.job(first.id).trials == before.trials + 8
+    assert len({record.trial_id for record in tuned(farm, before)} - left) == 8

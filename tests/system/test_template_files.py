@@ -1,5 +1,7 @@
 """Templates of a person's own: how a file is loaded, what is said of one that is wrong, and the page's example."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -9,13 +11,16 @@ from tvm import te  # noqa: E402
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tests.support.template_example import example  # noqa: E402
+from tracker.domain import Artifact, JobKind, JobSpec  # noqa: E402
 from tracker.domain.job import ENGINES  # noqa: E402
+from tracker.tuning import foreign_code  # noqa: E402
 from tracker.tuning.engines.autotvm import NoTemplate, TemplateError, load_templates  # noqa: E402
 from tracker.tuning.engines.autotvm.engine import TUNERS, AutoTvmEngine, Experience  # noqa: E402
 from tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
 from tracker.tuning.engines.autotvm.template import registered  # noqa: E402
 from tracker.tuning.engines.base import Learned  # noqa: E402
-from tracker.tuning.engines.choice import Chooser  # noqa: E402
+from tracker.tuning.engines.choice import Chooser, trials_a_task  # noqa: E402
+from tracker.tuning.engines.space import trace_json  # noqa: E402
 from tracker.tuning.errors import InputError  # noqa: E402
 
 pytestmark = pytest.mark.system
@@ -114,14 +119,74 @@ def test_a_file_that_cannot_be_loaded(source, said):
             "  cfg.splat('a')\n",
             "mine.py:4: template t failed: AttributeError: 'Config' object has no attribute 'splat'",
         ),
+        (
+            "  cfg.split('a', 48, 2)\n  cfg.require('even', lambda: True)\n",
+            "mine.py: template t: 'even' depends on no knob: give it as where= of the template",
+        ),
+        (
+            "  cfg.split('a', 48, 2)\n  cfg.require('small', lambda a: a[2] < 4)\n",
+            "mine.py:5: whether 'small' cannot be told of a=1x48: IndexError: tuple index out of range",
+        ),
+        (
+            "  schedule.vectorize(cfg.axes('k')[0])\n  cfg.choice('a', (1, 2))\n",
+            "mine.py:4: template t failed before its first knob: ",
+        ),
     ],
-    ids=["an axis", "twice", "no option", "a name", "an unknown knob", "a mistake"],
-)
+    ids=[
+        "an axis", "twice", "no option", "a name", "an unknown knob", "a mistake", "no knob", "a limit", "no schedule",
+    ],
+)  # fmt: skip
 def test_a_template_with_a_mistake_in_it_is_told_by_its_line(body, said):
     mine = load_templates(DECORATED + body, "mine.py")
     with pytest.raises(TemplateError) as refused:
         Programs(MATMUL, CPU, "matmul", [*registered(), *mine])
-    assert str(refused.value) == said
+    assert str(refused.value) == said if not said.endswith(": ") else str(refused.value).startswith(said)
+
+
+def test_a_file_may_have_dataclasses():
+    source = HEAD + "from dataclasses import dataclass\n\n@dataclass\nclass Nest:\n  vector: str\n\n"
+    for future in ("", "from __future__ import annotations\n"):
+        [mine] = load_templates(f"{future}{source}{DECORATED}  Nest('n')\n  cfg.choice('a', (1, 2))\n", "mine.py")
+        assert Programs(MATMUL, CPU, "matmul", [mine]).space.size == 2
+
+
+@pytest.mark.parametrize("within", ["f", "where", "holds"])
+def test_a_template_that_never_ends_is_told(monkeypatch, within):
+    monkeypatch.setattr(foreign_code, "LIMIT_S", 0.5)
+    source = HEAD + "def endless(*_):\n  while True: pass\n\n"
+    source += f'@template("t", matches="m k, k n -> m n"{", where=endless" * (within == "where")})\n'
+    source += "def t(schedule, cfg):\n  cfg.split('a', 48, 2)\n"
+    source += {"f": "  endless()\n", "where": "", "holds": "  cfg.require('small', lambda a: endless())\n"}[within]
+    mine = load_templates(source, "mine.py")
+    with pytest.raises(TemplateError, match=r"^mine\.py:3: .*TimeoutError: still running after 0\.5 s"):
+        Chooser("autotvm", CPU, seed=1, templates=mine).choose(MATMUL, "matmul")
+
+
+def test_where_the_first_run_stopped_is_told_of_a_knob_that_comes_later():
+    body = "  a = cfg.choice('a', ('k', 'm'))\n  schedule.vectorize(cfg.axes(a)[0])\n  cfg.choice('b', (1, 2))\n"
+    programs = Programs(MATMUL, CPU, "matmul", load_templates(DECORATED + body, "mine.py"))
+    with pytest.raises(TemplateError, match=r"mine.py:6: .* knob b .* \(its first run stopped there: mine.py:5: "):
+        programs.realize(programs.space.point(1))
+
+
+def test_what_an_edited_template_no_longer_makes_is_none_of_its_points():
+    body = "  a = cfg.split('a', 48, 2)\n  m, n, k = cfg.axes('m n k')\n  schedule.split(m, a)\n"
+    was, same = (load_templates(DECORATED + body, "mine.py") for _ in range(2))
+    is_now = load_templates(DECORATED + body + "  schedule.parallel(n)\n", "mine.py")
+    old = Programs(MATMUL, CPU, "matmul", was)
+    trace = trace_json(old.realize(old.space.point(3)).trace)
+    assert Programs(MATMUL, CPU, "matmul", same).replayed(trace)[1] == old.space.point(3)
+    program, point = Programs(MATMUL, CPU, "matmul", is_now).replayed(trace)
+    assert (program.key, point) == (old.realize(old.space.point(3)).key, None)
+
+
+def test_a_task_with_two_results_is_searched_by_ansor():
+    a = te.placeholder((16, 32), name="a")
+    both = te.compute((16, 32), lambda i, j: a[i, j] * 2.0, name="b"), te.compute((16, 32), lambda i, j: a[i, j] + 1.0)
+    choice = Chooser("autotvm", CPU, seed=1).choose(module([a, *both]), "split")
+    assert choice.engine == "ansor"
+    assert json.loads(choice.space)["note"].startswith("template elementwise failed: ")
+    assert choice.new(1).propose(1)
 
 
 def test_a_knob_that_only_some_points_ask_for_is_told():
@@ -170,13 +235,13 @@ def test_the_farms_template_stays_where_a_persons_own_asks_for_less():
 
 
 def test_every_engine_of_a_job_is_there():
-    assert set(ENGINES) == {"ansor", "autotvm", *(f"autotvm-{tuner}" for tuner in TUNERS)}
+    assert set(ENGINES) == {"auto", "ansor", "autotvm", *(f"autotvm-{tuner}" for tuner in TUNERS)}
     for name in ENGINES:
         choice = Chooser(name, CPU, seed=1).choose(MATMUL, "matmul")
-        assert choice.engine == name
+        assert choice.engine == ("autotvm" if name == "auto" else name)
         assert len(choice.new(1).propose(2)) == 2
         assert bool(choice.space) == (name != "ansor")
-    with pytest.raises(InputError, match=r"^there is no engine 'autotvm-magic': this farm has ansor, autotvm, "):
+    with pytest.raises(InputError, match=r"^there is no engine 'autotvm-magic': this farm has auto, ansor, autotvm, "):
         Chooser("autotvm-magic", CPU, seed=1)
 
 
@@ -186,3 +251,54 @@ def test_a_task_without_a_template_is_searched_by_ansor():
         Programs(SOFTMAX, mali, "softmax", registered())
     choice = Chooser("autotvm", mali, seed=1).choose(SOFTMAX, "softmax")
     assert (choice.engine, choice.space) == ("ansor", '{"engine": "ansor", "note": "no template matches softmax"}')
+
+
+GENERIC = module(te_workload.conv3d_ndhwc(1, 4, 8, 8, 16, 16, 1, 1, 0))
+MANY, FEW = 500.0, 12.0
+
+
+@pytest.mark.parametrize(
+    ("workload", "trials", "engine", "said"),
+    [
+        (MATMUL, FEW, "autotvm", None),
+        (MATMUL, float("inf"), "autotvm", None),
+        (GENERIC, FEW, "autotvm", None),
+        (GENERIC, MANY, "ansor", "the template reduction finds less from 128 trials on"),
+        (SOFTMAX, FEW, "ansor", "the template rows finds less"),
+    ],
+    ids=["matmul, few", "matmul, no limit", "generic, few", "generic, many", "rows"],
+)
+def test_auto_takes_a_tasks_engine_by_template_and_trials(workload, trials, engine, said):
+    choice = Chooser("auto", CPU, seed=1, trials=trials).choose(workload, "task")
+    assert choice.engine == engine
+    if said is None:
+        assert json.loads(choice.space)["template"]
+    else:
+        passed_over = said.split()[2]
+        assert json.loads(choice.space) == {"engine": "ansor", "note": said, "passed_over": passed_over}
+    assert len(choice.new(1).propose(2)) == 2
+
+
+@pytest.mark.parametrize(("began", "goes_on"), [(FEW, MANY), (MANY, FEW)])
+def test_auto_goes_on_with_the_engine_that_a_task_began_with(began, goes_on):
+    first = Chooser("auto", CPU, seed=1, trials=began).choose(GENERIC, "task")
+    then = Chooser("auto", CPU, seed=1, trials=goes_on).choose(GENERIC, "task", first.space)
+    assert (then.engine, then.space) == (first.engine, first.space)
+    assert then.engine != Chooser("auto", CPU, seed=1, trials=goes_on).choose(GENERIC, "task").engine
+
+
+def test_auto_searches_a_persons_own_template_whatever_it_is_called():
+    source = HEAD + '@template("reduction", matches=lambda anchor: True, specificity=9)\ndef f(schedule, cfg):\n'
+    mine = load_templates(source + '  cfg.choice("which", ("one", "other"))\n', "mine.py")
+    choice = Chooser("auto", CPU, seed=1, templates=mine, trials=MANY).choose(GENERIC, "task")
+    assert choice.engine == "autotvm"
+    assert json.loads(choice.space)["knobs"][0]["name"] == "which"
+
+
+@pytest.mark.parametrize(
+    ("max_trials", "budget_s", "tasks", "each"),
+    [(0, 0.0, 4, float("inf")), (100, 0.0, 4, 25.0), (0, 60.0, 3, 100.0), (100, 60.0, 4, 25.0), (1000, 8.0, 4, 10.0)],
+)
+def test_a_budget_comes_to_so_many_trials_a_task(max_trials, budget_s, tasks, each):
+    spec = JobSpec(JobKind.TUNE, "m", Artifact("d", 1), "pool", engine="auto", max_trials=max_trials, budget_s=budget_s)
+    assert trials_a_task(spec, tasks) == each

@@ -119,7 +119,7 @@ WORKLOADS = {
     "pool": ("reduction", pool_of_blocks),
     "mean": ("reduction", mean_of_blocks),
     "softmax": ("rows", lambda: te_workload.softmax_mn(12, 40)),
-    "norm": ("rows", lambda: te_workload.norm_bmn(2, 24, 32)),
+    "norm": ("reduction", lambda: te_workload.norm_bmn(8, 12, 32)),
     "concatenate": ("elementwise", concatenated),
     "chain": ("elementwise", chain),
 }
@@ -161,6 +161,11 @@ def test_random_points_compute_what_the_workload_does(name):
         np.testing.assert_allclose(run(replayed, original), expected, rtol=1e-4, atol=1e-4)
         keys.add(program.key)
     assert len(keys) > 1
+
+
+def test_a_sum_of_everything_is_left_to_rules():
+    with pytest.raises(NoTemplate, match="no template matches norm"):
+        Programs(module(te_workload.norm_bmn(1, 64, 64)), CPU, "norm", registered())
 
 
 def test_a_point_of_a_matmul_computes_what_numpy_does():

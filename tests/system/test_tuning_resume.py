@@ -20,6 +20,7 @@ from tracker.tuning.engines.base import Known  # noqa: E402
 from tracker.tuning.errors import SessionOver  # noqa: E402
 from tracker.tuning.loop import Budget, TuningLoop  # noqa: E402
 from tracker.tuning.resumption import take_up  # noqa: E402
+from tracker.tuning.search import Script  # noqa: E402
 from tracker.tuning.task_state import TaskState  # noqa: E402
 
 pytestmark = pytest.mark.system
@@ -105,7 +106,8 @@ class Job:
             context = candidate.context
             if (context.workload, context.trace) in known:
                 measurement = replace(known[context.workload, context.trace], trial_id=candidate.trial_id)
-                record = make_record(candidate.trial_id, measurement.run_secs, task_id=context.task_id)
+                known_as = {"task_id": context.task_id, "workload": context.workload}
+                record = make_record(candidate.trial_id, measurement.run_secs, **known_as)
                 self.records.append(replace(record, trace=context.trace, engine=context.engine, job_id=self.id))
                 found.append(measurement)
         return found
@@ -132,7 +134,7 @@ class Job:
         self.ends_after = ends_after
         experience = Experience(1, 1)
         tasks = [self._task(name, experience, number) for number, name in enumerate(MODULES)]
-        script = take_up(tasks, self.id, self.records, list(self.past()))
+        script = take_up(tasks, self.id, self.records, list(self.past()), [task.workload for task in tasks])
         loop = TuningLoop(
             tasks,
             Builders(),
@@ -269,3 +271,27 @@ def test_a_search_that_is_not_as_it_was_learns_from_the_records_as_they_are(whol
     assert numbers == list(range(len(numbers)))
     tuned = [record.trace for record in job.records if record.trace]
     assert len(set(tuned)) == ENOUGH
+
+
+def test_what_another_tvm_found_in_the_model_leads_nowhere(caplog):
+    job = Job()
+    job.run(24)
+    names = list(MODULES)
+
+    def taken_up(workloads: list[str]) -> tuple[Script, list[TaskState]]:
+        tasks = [job._task(name, Experience(1, 1), number) for number, name in enumerate(names)]
+        for task, workload in zip(tasks, workloads, strict=True):
+            task.workload = workload
+        return take_up(tasks, job.id, job.records, list(job.past()), names), tasks
+
+    script, tasks = taken_up(names)
+    assert script.own
+    assert sum(len(task.history) for task in tasks) == 24
+    # One operator is another one now: what is on record of the others counts, and no step is made again.
+    script, tasks = taken_up([names[0], "another", *names[2:]])
+    assert script == Script()
+    assert not tasks[1].history
+    assert not tasks[1].untuned_done
+    kept = [record for record in job.records if record.trace and record.workload == names[0]]
+    assert len(tasks[0].history) == len(tasks[0].replays) == len(kept) > 0
+    assert "had other operators" in caplog.text

@@ -212,7 +212,7 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
 
     \b
     Example:
-      farm jobs watch squeezenet-ab2c -o resnet50-tuned
+      farm jobs watch squeezenet-ab2c -o squeezenet-tuned
     """
     from tracker.cli.estimates import print_estimates, watch_estimates
     from tracker.cli.group_results import conclude_group, finish_group

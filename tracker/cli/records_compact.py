@@ -25,8 +25,9 @@ __all__ = ["compact"]
 def compact(keep: int, yes: bool, connection: Connection) -> None:
     """Remove all but the best records of each task, and give their room back to the disk.
 
-    Beside the best N stay the untuned baselines, kernels known to answer wrongly, and everything of jobs that have not
-    ended. Before anything is removed it says what that comes to, and asks. The farm measures on meanwhile.
+    Beside the best N stay the fastest untuned baseline, kernels known to answer wrongly, and everything of jobs that
+    have not ended. Other failures go, and would be measured again. Before anything is removed it says what that comes
+    to, and asks. The farm measures on meanwhile.
 
     \b
     Example:

@@ -32,10 +32,12 @@ __all__ = ["export"]
 )
 @click.option("--job", "job_id", default="", metavar="ID", help="Records of this job.")
 @click.option("--workload", default="", metavar="KEY", help="Of this workload.")
-@click.option("--name", "workload_name", default="", metavar="TEXT", help="Part of the workload's name.")
+@click.option("--operator", "--name", "workload_name", default="", metavar="TEXT", help="Part of the operator's name.")
 @click.option("--pool", default="", help="Measured on device classes of this pool.")
 @click.option("--device", default="", metavar="NAME", help="Measured on this device.")
-@click.option("--device-class", default="", metavar="CLASS", help="Measured on this class of device.")
+@click.option(
+    "--class", "--device-class", "device_class", default="", metavar="CLASS", help="Measured on this class of device."
+)
 @click.option("--target", default="", metavar="JSON", help="Built for exactly this target.")
 @click.option("--engine", default="", help="Proposed by this engine.")
 @click.option("--since", "since_s", type=DURATION, metavar="TIME", help="Stored since then, as 90m or 2h.")
@@ -57,11 +59,11 @@ def export(
     """Write records to a new FOLDER that stock TVM opens.
 
     Only what ran, has a schedule, and is of one device class and target: the folder has no place to tell times of two
-    boards apart.
+    boards apart. Choose one with --job or --class.
 
     \b
     Example:
-      farm records export resnet50-log --pool arm64 --name conv2d
+      farm records export resnet50-log --job resnet50-ab2c --operator conv2d
     """
     from tracker.cli.devices import one_device
     from tracker.domain import Outcome, RecordFilter
@@ -107,10 +109,15 @@ def _write(client: FarmClient, wanted: RecordFilter, writer: FolderWriter) -> in
     targets: set[str] = set()
     written = unreadable = 0
     missing: set[str] = set()
+    seen: set[str] = set()
     with counting("exporting", None) as counted:
         for record in client.records(wanted):
             if not record.trace or not record.measurement.run_secs or record.workload in missing:
                 continue
+            # A copy and what it was copied from are one measurement.
+            if (source := record.copied_from or record.trial_id) in seen:
+                continue
+            seen.add(source)
             classes.add(record.measurement.device_class)
             targets.add(record.target)
             if len(classes) > 1 or len(targets) > 1:

@@ -31,22 +31,25 @@ _NAMED = 20
 @click.command("import")
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option(
+    "--class",
     "--device-class",
+    "device_class",
     default="",
     metavar="CLASS",
-    help="The log was measured on this class of device. Default: on a machine that the farm does not know.",
+    help="The log was measured on this class of device, see `farm devices show`. Default: on a machine that the farm "
+    "does not know.",
 )
 @connection_options()
 def import_log(log: Path, device_class: str, connection: Connection) -> None:
     """Take over a log that another program wrote: a file or folder LOG.
 
-    A folder of MetaSchedule's JSONDatabase becomes records: searches begin with them, and with --device-class
+    A folder of MetaSchedule's JSONDatabase becomes records: searches begin with them, and with --class
     `farm compile` uses them as measurements of that class. Lines of AutoTVM (v0.2) and Ansor (v0.6), gzip-ed or not,
     are kept as history: see `farm records history`. What is known is not doubled.
 
     \b
-    Example: a folder that stock TVM's tune_tir or tune_relax worked in, measured on a board like ours
-      farm records import tune_tmp --device-class raspberry-pi-4-4xa72-full
+    Example: a folder of tune_tir or tune_relax, measured on a board like ours
+      farm records import tune_tmp --class CLASS
     """
     if not log.exists():
         raise BadInput(f"There is no file or folder {log}.")

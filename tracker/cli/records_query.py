@@ -53,7 +53,7 @@ _WITH_SQL = {"sql", "limit", "as_csv", "as_json", "tracker", "farm_name", "mdns_
 @click.option("--class", "--device-class", "device_class", default="", metavar="CLASS", help="Measured on this class.")
 @click.option("--target", default="", metavar="JSON", help="Built for exactly this target.")
 @click.option("--engine", default="", help='Proposed by this engine; "untuned" for baselines.')
-@click.option("--user", default="", help="In a job of this user.")
+@click.option("--user", default="", help="Measured for this user, by a job or a script.")
 @click.option("--outcome", metavar="OUTCOME", help='"ok", "run timeout", "crash", …')
 @click.option("--since", "since_s", type=DURATION, help="Of the last 30m, 2h, 7d.")
 @click.option(
@@ -111,9 +111,9 @@ def query(
 
     \b
     Examples:
-      farm records query --job squeezenet-ab2c --outcome "run timeout" --limit 0 --json
+      farm records query --job squeezenet-ab2c --outcome "run timeout" --json
       farm records query --operator conv2d --shape 1x64x56x56 --order latency
-      farm records query --sql "SELECT operator, min(median_s), count(*) FROM log GROUP BY operator"
+      farm records query --sql "SELECT operator, min(median_s) FROM log GROUP BY 1"
     """
     from tracker.cli.records_table import print_records, write_csv
     from tracker.domain import Outcome, RecordFilter, RecordOrder

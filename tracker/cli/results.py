@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.text import Text
 
 from tracker.cli.estimates import estimate_line, print_estimate
 from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
 from tracker.cli.output import table
-from tracker.cli.tasks import without_template
-from tracker.domain import Job, JobKind, JobResult, TaskResult
+from tracker.cli.tasks import by_rules
+from tracker.domain import Job, JobKind, JobResult, Task, TaskResult
 
 __all__ = ["closing_line", "closing_line_of", "model_latency", "print_result", "verified"]
 
@@ -66,6 +68,10 @@ def _kernels(result: JobResult) -> str:
     return f"{equal}{others} (max |diff| {difference(result.max_abs_diff)})"
 
 
+def _names(tasks: Sequence[Task]) -> str:
+    return ", ".join(task.name for task in tasks[:_NAMED]) + (", ..." if len(tasks) > _NAMED else "")
+
+
 def _task_cells(task: TaskResult) -> list[str]:
     return [
         task.name,
@@ -114,10 +120,13 @@ def print_result(screen: Console, job: Job) -> None:
     screen.print()
     if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
         screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
-    if strangers := without_template(job):
-        names = ", ".join(task.name for task in strangers[:_NAMED]) + (", ..." if len(strangers) > _NAMED else "")
+    strangers, passed_over = by_rules(job)
+    if strangers:
         them = "it" if len(strangers) == 1 else "them"
-        screen.print(Text(f"No template matched {names}: ansor searched {them}.", "dim"))
+        screen.print(Text(f"No template matched {_names(strangers)}: ansor searched {them}.", "dim"))
+    if passed_over:
+        names = _names(passed_over)
+        screen.print(Text(f"ansor searched {names}: it finds more there than the template that matches.", "dim"))
     if kernels := _kernels(result):
         told = f"Each tuned kernel ran beside its untuned one on one device with the same random input: {kernels}, "
         screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))

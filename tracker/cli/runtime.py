@@ -53,7 +53,7 @@ def add(arch: str, wheels: tuple[Path, ...], connection: Connection) -> None:
     \b
     Examples:
       tracker runtime add aarch64
-      tracker runtime add aarch64 --wheel apache_tvm-….whl --wheel apache_tvm_ffi-….whl
+      tracker runtime add aarch64 --wheel apache_tvm-….whl --wheel …ffi-….whl
     """
     from tracker.cli.signals import raised_as_interrupt
     from tracker.cli.wheels import PINNED, download, unpack

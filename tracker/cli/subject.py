@@ -47,7 +47,9 @@ def subject_of(model: Path, shapes: Sequence[Shape], parameters: Sequence[Parame
 def check_templates(files: Sequence[Path], engine: str) -> None:
     """Raises BadInput where ``engine`` takes none, or one of ``files`` is no Python file that can be read."""
     if files and not takes_templates(engine):
-        raise BadInput(f"--template is for the autotvm tuners, and {engine} has no use for it: add --tuner autotvm.")
+        raise BadInput(
+            f"--template is for auto and the autotvm tuners, and {engine} has no use for it: add --tuner autotvm."
+        )
     _once("--template", [file.name for file in files])
     for file in files:
         check_model(file, ())
@@ -76,7 +78,7 @@ def check_model(model: Path, shapes: Sequence[Shape]) -> None:
     """Raises BadInput for what can be known of the file without reading the model in it."""
     try:
         if model.is_dir():
-            raise BadInput(f"{model} is a folder; name the ONNX file in it.")
+            raise BadInput(f"{model} is a folder; name the file in it.")
         with model.open("rb") as file:
             if not file.read(1):
                 raise BadInput(f"{model} is empty.")

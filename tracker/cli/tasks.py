@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tracker.domain import Job, Task
 
-__all__ = ["space_of", "tasks", "without_template"]
+__all__ = ["by_rules", "space_of", "tasks"]
 
 
 @click.group()
@@ -66,9 +66,11 @@ def space_of(task: Task) -> dict[str, Any]:
     return dict(json.loads(task.space)) if task.space else {}
 
 
-def without_template(job: Job) -> list[Task]:
-    """The tasks that no template matched, of a job that asked for templates."""
-    return [task for task in job.tasks if (space := space_of(task)) and "template" not in space]
+def by_rules(job: Job) -> tuple[list[Task], list[Task]]:
+    """Of a job that takes templates: the tasks that none matched, and those where rules were thought the better."""
+    spaces = [(task, space) for task in job.tasks if (space := space_of(task)) and "template" not in space]
+    strangers = [task for task, space in spaces if "passed_over" not in space]
+    return strangers, [task for task, space in spaces if "passed_over" in space]
 
 
 def _with_space(task: Task) -> dict[str, Any]:
@@ -87,7 +89,9 @@ def _print_all(screen: Console, job: Job) -> None:
     rows = []
     for task in job.tasks:
         space = space_of(task)
-        template = space.get("template") or (f"none, {space['engine']}" if space else f"none, {job.spec.engine}")
+        template = space.get("template") or f"none, {space.get('engine', job.spec.engine)}"
+        if "passed_over" in space:
+            template = f"not {space['passed_over']} but {space['engine']}"
         points = _points(space)
         knobs = count(len(space["knobs"])) if "knobs" in space else ""
         rows.append((task.id, task.name, count(task.weight), template, knobs, points, count(task.trials)))

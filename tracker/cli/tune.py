@@ -77,7 +77,12 @@ _json = click.option(
 @_pool
 @_class
 @click.option(
-    "--tuner", type=click.Choice(ENGINES), default="ansor", show_default=True, help="What proposes schedules."
+    "--tuner",
+    type=click.Choice(ENGINES),
+    default="ansor",
+    show_default=True,
+    help="What proposes schedules: ansor by rules, autotvm by templates with knobs, auto for each operator the one "
+    "that finds more in its share of the trials.",
 )
 @click.option(
     "--template",
@@ -85,7 +90,7 @@ _json = click.option(
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="A Python file with templates of your own, for the autotvm tuners; may be given several times.",
+    help="A Python file with templates of your own, for auto and the autotvm tuners; may be given several times.",
 )
 @click.option("--trials", type=COUNT, help="Stop after N measured candidates.")
 @click.option(

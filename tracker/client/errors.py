@@ -8,7 +8,7 @@ __all__ = ["EXIT_CODES", "BadInput", "FarmError", "Interrupted", "TrackerFull", 
 
 EXIT_CODES = {
     0: "it worked",
-    1: "the job or the farm failed, or the tuned model's outputs differ",
+    1: "the job or the farm failed, or outputs of the tuned model or of a kernel differ",
     2: "bad input: an option, a file, a name that does not exist",
     3: "no tracker found, or the tracker does not answer",
     130: "interrupted; a job that was already submitted goes on",

@@ -10,6 +10,7 @@ from tracker.domain.errors import InvalidRequest
 from tracker.domain.record import Workload
 
 __all__ = [
+    "AUTO",
     "ENGINES",
     "MAX_PRIORITY",
     "Job",
@@ -29,8 +30,9 @@ __all__ = [
 ]
 
 
-#: Engines that a job may ask for.
-ENGINES = ("ansor", "autotvm", "autotvm-xgb", "autotvm-ga", "autotvm-random", "autotvm-gridsearch")
+#: Engines that a job may ask for. ``auto`` chooses one for each task.
+AUTO = "auto"
+ENGINES = (AUTO, "ansor", "autotvm", "autotvm-xgb", "autotvm-ga", "autotvm-random", "autotvm-gridsearch")
 #: Priorities go from minus this to this.
 MAX_PRIORITY = 4
 
@@ -43,7 +45,7 @@ def check_priority(priority: int) -> None:
 
 def takes_templates(engine: str) -> bool:
     """Whether it searches spaces that templates span."""
-    return engine.partition("-")[0] == "autotvm"
+    return engine == AUTO or engine.partition("-")[0] == "autotvm"
 
 
 class JobKind(str, Enum):

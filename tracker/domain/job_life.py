@@ -97,7 +97,7 @@ def resumed(job: Job, trials: int, budget_s: float) -> Job:
     not ended and where nothing of its limits is left.
     """
     if job.spec.kind is not JobKind.TUNE:
-        raise InvalidRequest(f"job {job.id} compiles with what is known: it has no trials to go on with")
+        raise InvalidRequest(f"job {job.id} does not tune: only a job of `farm tune` can go on")
     if budget_s < 0:
         raise InvalidRequest(f"the budget must be positive, not {budget_s:g} s")
     if job.state is None or not job.state.final:
@@ -112,7 +112,9 @@ def resumed(job: Job, trials: int, budget_s: float) -> Job:
             budget_s=job.tuned_for_s + budget_s if budget_s else 0.0,
         )
     elif (spec.max_trials and job.trials >= spec.max_trials) or (spec.budget_s and job.tuned_for_s >= spec.budget_s):
-        raise NotPossible(f"job {job.id} has used up its budget: say how much more, with trials or a time")
+        raise NotPossible(
+            f"job {job.id} has used up its budget: say how much more, with --trials +500 or --budget +10m"
+        )
     return replace(
         job,
         spec=spec,

@@ -10,8 +10,10 @@ from protos.measurement import Outcome, Timeline, TimingPlan
 from tracker.domain.record import Record, RecordContext
 from tracker.domain.search import SearchStep
 
-__all__ = ["RecallCandidate", "RecallRequest", "answer_among", "answers", "copied"]
+__all__ = ["HOST_FAULT", "RecallCandidate", "RecallRequest", "answer_among", "answers", "copied"]
 
+#: How the detail of a failed build begins where its host is to blame: a full disk, a killed process.
+HOST_FAULT = "the builder's host: "
 #: What a candidate is itself to blame for, whichever board of its class has it.
 _OWN_FAULT = (Outcome.BUILD_ERROR, Outcome.BUILD_TIMEOUT, Outcome.CRASH, Outcome.WRONG_RESULT)
 #: Limits follow from timings, which differ from one time to the next.
@@ -45,8 +47,8 @@ def answers(record: Record, versions: Mapping[str, str], run_timeout_s: float, h
 
     ``versions``: of what compiles the candidate; without any nothing is known to be equal. One whose plan was cut
     short answers where it would be again: its last timing is above ``hopeless_s`` seconds a call (0: none is). A run
-    timeout answers where the run had as long as ``run_timeout_s``. A lost board, a full memory or what the runtime
-    complained of may be over.
+    timeout answers where the run had as long as ``run_timeout_s``. A lost board, a full memory, a host that could not
+    build or what the runtime complained of may be over.
     """
     measurement = record.measurement
     if not versions or any(record.versions.get(name) != version for name, version in versions.items()):
@@ -59,7 +61,7 @@ def answers(record: Record, versions: Mapping[str, str], run_timeout_s: float, h
         return 0 < run_timeout_s <= _LIMIT_SLACK * ran_s
     # A system short of memory kills whoever is there.
     killed = measurement.outcome is Outcome.CRASH and measurement.signal == signal.SIGKILL
-    return measurement.outcome in _OWN_FAULT and not killed
+    return measurement.outcome in _OWN_FAULT and not killed and not measurement.detail.startswith(HOST_FAULT)
 
 
 def answer_among(

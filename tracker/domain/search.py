@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tracker.domain.job import JobSpec
+from tracker.domain.job import AUTO, JobSpec
 from tracker.domain.record import Record
 
 __all__ = ["Lesson", "PastSearch", "SearchStep", "search_key"]
@@ -46,6 +46,6 @@ class PastSearch:
 
 def search_key(spec: JobSpec) -> JobSpec:
     """Equal for jobs whose searches propose the same, given the same target, class and results."""
-    return replace(
-        spec, max_trials=0, budget_s=0.0, user="", priority=0, pool="", model_name="", device_class="", fresh=False
-    )
+    same = replace(spec, user="", priority=0, pool="", model_name="", device_class="", fresh=False)
+    # With ``auto`` the budget decides which engines search.
+    return same if spec.engine == AUTO else replace(same, max_trials=0, budget_s=0.0)

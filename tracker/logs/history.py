@@ -69,6 +69,8 @@ def _ansor(fields: dict[str, Any], line: str, device_class: str) -> HistoryLine:
 def _line(format: str, task: str, target: str, result: Sequence[Any], device_class: str, line: str) -> HistoryLine:
     costs, error_no, _, at = result
     seconds = [float(cost) for cost in costs]
+    if not 0 <= int(error_no) < 1 << 32 or not math.isfinite(float(at)):
+        raise BadLine("its error number or its time is none")
     measured = not error_no and seconds and all(0 < s < _NOT_MEASURED_S and math.isfinite(s) for s in seconds)
     return HistoryLine(
         format=format,

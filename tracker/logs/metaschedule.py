@@ -81,9 +81,10 @@ def _workload(fields: Any) -> FolderWorkload:
         (length,) = struct.unpack_from("<Q", data)
         text = data[8 : 8 + length].decode()
         graph = ModuleGraph(text)
-    except (ValueError, struct.error, RecursionError) as error:
-        raise BadLine(f"its module is not of a TVM that the farm understands: {error}") from None
-    return FolderWorkload(Workload(key, graph.name(), text, 0.0), graph.tvm_version)
+        name = graph.name()
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, RecursionError) as error:
+        raise BadLine(f"its module is not of a TVM that the farm understands: {error!r}") from None
+    return FolderWorkload(Workload(key, name, text, 0.0), graph.tvm_version)
 
 
 def read_records(

@@ -100,7 +100,9 @@ class Jobs:
         if spec.operator and parse_operator(spec.operator) is None:
             raise InvalidRequest(f"{spec.operator} names no operator: write FILE.py:NAME")
         if spec.templates and (spec.kind is not JobKind.TUNE or not takes_templates(spec.engine)):
-            raise InvalidRequest(f"templates are for the autotvm engines, and '{spec.engine}' has no use for them")
+            raise InvalidRequest(
+                f"templates are for auto and the autotvm engines, and '{spec.engine}' has no use for them"
+            )
         for file in spec.templates:
             if file.content.digest not in self._artifacts:
                 raise InvalidRequest(
@@ -183,7 +185,12 @@ class Jobs:
         jobs = await self._named(start) or [await self.get(start)]
         if len(jobs) > 1:
             raise InvalidRequest(f"{start} is a group: name the one that goes on, {' or '.join(j.id for j in jobs)}")
-        job_id = jobs[0].id
+        job_id, spec = jobs[0].id, jobs[0].spec
+        if any(file.digest not in self._artifacts for file in (spec.model, *(each.content for each in spec.templates))):
+            raise NotPossible(
+                f"job {job_id} was merged from another farm, without its files: tune {spec.model_name} anew, which "
+                "begins with its records"
+            )
         job = await self._store.call(lambda s: s.change_job(job_id, lambda j: resumed(j, trials, budget_s)))
         if job is None:
             raise NotFound(f"there is no job '{job_id}'")

@@ -27,7 +27,7 @@ from tracker.store import Store
 __all__ = ["Recall"]
 
 #: Steps of a search that the store reads in one call.
-_PAGE = 200
+_PAGE = 16
 
 #: A candidate, its plan, and the seconds a call above which the rest of that plan is not worth a board's time.
 _Asked = tuple[RecallCandidate, TimingPlan, float]
@@ -86,7 +86,7 @@ class Recall:
         if not asked:
             return set()
         asker = _Asker("", stream.user, device_class)
-        found = await self._store.call(lambda s: _copies(s, asker, asked, self._clock()))
+        found = await self._store.call(lambda s: _copies(s, asker, asked, self._clock()), insist=True)
         self._count("", found)
         for record in found:
             stream.answer(record.measurement)

@@ -24,7 +24,7 @@ _UNFINISHED = "SELECT number FROM jobs WHERE state IN ('queued', 'running')"
 _LOOK = """SELECT number, workload, device_class, target, median_s, outcome, engine, job, copied_from FROM records
     WHERE number > ? ORDER BY number LIMIT ?"""
 # Every trace of a workload that is not its base has it for base.
-_LONELY_BASES = """SELECT number FROM traces b WHERE base IS NULL AND number > ? AND NOT EXISTS
+_LONELY_BASES = """SELECT number FROM traces b INDEXED BY traces_bases WHERE base IS NULL AND number > ? AND NOT EXISTS
     (SELECT 1 FROM traces d WHERE d.workload = b.workload AND d.base IS NOT NULL) ORDER BY number LIMIT ?"""
 
 

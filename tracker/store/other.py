@@ -36,7 +36,10 @@ def other_store(path: Path) -> Iterator[SqliteStore]:
     except sqlite3.Error as error:
         raise InvalidRequest(f"{file} cannot be read as a tracker's store: {error}") from error
     if version > schema.VERSION:
-        raise InvalidRequest(f"{file} has schema version {version}, and this farm knows {schema.VERSION}: upgrade it")
+        raise InvalidRequest(
+            f"{file} has schema version {version}, and this farm knows {schema.VERSION}: upgrade tvm-farm, here and "
+            "where the tracker runs"
+        )
     if version == schema.VERSION:
         with closing(SqliteStore(file, read_only=True)) as store:
             yield store

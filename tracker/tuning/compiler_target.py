@@ -21,8 +21,10 @@ def compiler_target(target_json: str) -> tvm.target.Target:
         return target
     mcpu, triple = str(target.attrs.get("mcpu", "")), str(target.attrs.get("mtriple", ""))
     if mcpu and mcpu not in map(str, codegen.llvm_get_cpu_archlist(target)):
-        raise InputError(f"the target's mcpu {mcpu} is none that LLVM knows for {triple}")
+        raise InputError(f"the target's mcpu {mcpu} is none that LLVM knows for {triple}: name another with --target")
     for attribute in map(str, target.attrs.get("mattr", ())):
         if attribute.startswith("+") and not codegen.llvm_cpu_has_features(attribute[1:], target):
-            raise InputError(f"the target's mattr {attribute} is none that LLVM knows for {triple}")
+            raise InputError(
+                f"the target's mattr {attribute} is none that LLVM knows for {triple}: leave it out of --target"
+            )
     return target

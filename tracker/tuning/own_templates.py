@@ -21,7 +21,10 @@ def own_templates(
     for number, file in enumerate(files):
         path = folder / f"templates-{number}.py"
         fetch(file.content, path)
-        found += load_templates(importlib.util.decode_source(path.read_bytes()), file.name)
+        for template in load_templates(importlib.util.decode_source(path.read_bytes()), file.name):
+            if twin := next((each for each in found if each.name == template.name), None):
+                raise TemplateError(f"{twin.file} and {file.name} both have a template {template.name}: rename one.")
+            found.append(template)
     return found
 
 
@@ -29,7 +32,6 @@ def check_used(own: Sequence[Template], spaces: Sequence[str]) -> None:
     """``spaces``: of a job's tasks, as engines describe them. Raises TemplateError where none is of ``own``: whoever
     sends templates wants them searched.
     """
-    chosen = {json.loads(space).get("template") for space in spaces if space}
-    if own and chosen.isdisjoint(template.name for template in own):
+    if own and not any("file" in json.loads(space) for space in spaces if space):
         names = ", ".join(template.name for template in own)
         raise TemplateError(f"{own[0].file}: none of its templates matches an operator of this job: {names}.")

@@ -40,10 +40,10 @@ from tracker.domain import (
     TaskPlan,
     TimingPlan,
 )
-from tracker.tuning.building.builder import build_model, for_schedules
+from tracker.tuning.building.builder import RECIPE, build_model, for_schedules
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.compiler_target import compiler_target
-from tracker.tuning.engines.choice import Choice, Chooser
+from tracker.tuning.engines.choice import Choice, Chooser, trials_a_task
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.errors import InputError, SessionOver
 from tracker.tuning.estimate import estimate
@@ -164,8 +164,13 @@ class Session:
         own = own_templates(
             spec.templates, self._folder, lambda *file: self._patiently(partial(self._client.get_artifact, *file))
         )
-        chooser = Chooser(spec.engine, self._target, seed=spec.seed, templates=own)
-        choices = [chooser.choose(task.module, task.name) for task in extracted]
+        trials = trials_a_task(spec, len(extracted))
+        chooser = Chooser(spec.engine, self._target, seed=spec.seed, templates=own, trials=trials)
+        before = {task.id: task.space for task in self._job.tasks}
+        choices = [
+            chooser.choose(task.module, task.name, before.get(task_id, ""))
+            for task_id, task in zip(ids, extracted, strict=True)
+        ]
         check_used(own, [choice.space for choice in choices])
         plans = tuple(
             TaskPlan(task_id, task.name, task.weight, task.workload, choice.space)
@@ -199,13 +204,17 @@ class Session:
         job_id = self._job.id
         records = self._patiently(lambda: list(self._client.records(RecordFilter(job_id=job_id))))
         past = self._patiently(lambda: list(self._client.searches(job_id)))
-        self._script = take_up(states, job_id, records, past)
+        theirs = past[0].job_id if past else job_id
+        whose = self._job if theirs == job_id else self._patiently(lambda: self._client.job(theirs))
+        self._script = take_up(states, job_id, records, past, [task.workload for task in whose.tasks])
 
     # -- tuning
 
     def _tune(self, tasks: list[TaskState]) -> None:
         spec = self._job.spec
-        self._loop(tasks, Budget(spec.max_trials, spec.budget_s))
+        # Of a job that ended, a compaction may have removed records, which counted when it was told how far to go.
+        gone = max(0, self._job.trials - sum(len(task.history) for task in tasks))
+        self._loop(tasks, Budget(max(1, spec.max_trials - gone) if spec.max_trials else 0, spec.budget_s))
 
     def _measure_untuned(self, tasks: list[TaskState]) -> None:
         for task in tasks:
@@ -221,7 +230,7 @@ class Session:
             target=self._job.target,
             plan=self._job.spec.plan or DEFAULT_PLAN,
             batch=BATCH,
-            versions=self._versions,
+            versions={**self._versions, "build": RECIPE},
             tuned_for_s=self._tuned_for_s,
             on_progress=self._report,
             recall=self._recall,

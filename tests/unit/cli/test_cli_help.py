@@ -50,7 +50,7 @@ def test_examples(path: str, command: click.Command, monkeypatch: pytest.MonkeyP
 
 def test_job_ids_in_examples_look_like_job_ids() -> None:
     ids = [word for _, command in ALL for e in examples(command) for word in re.findall(r"\w+-ab2c\w*", e)]
-    assert len(ids) == 9
+    assert len(ids) == 10
     for job_id in ids:
         stem, _, letters = job_id.rpartition("-")
         assert jobs._new_id(stem).startswith(f"{stem}-")

@@ -74,7 +74,7 @@ def test_what_is_refused(
         (
             ["op.py"],
             "ansor",
-            r"--template is for the autotvm tuners, and ansor has no use for it: add --tuner",
+            r"--template is for auto and the autotvm tuners, and ansor has no use for it: add --tuner",
         ),
         (["none.py"], "autotvm", r"There is no file .*none\.py\."),
         (["broken.py"], "autotvm-ga", r"broken\.py:2: '\[' was never closed\."),

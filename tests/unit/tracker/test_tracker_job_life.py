@@ -125,7 +125,7 @@ def test_a_budget_that_is_used_up_needs_another(used: dict[str, float]) -> None:
 
 def test_what_cannot_go_on() -> None:
     ended = in_state(JobState.DONE)
-    with pytest.raises(InvalidRequest, match="it has no trials to go on with"):
+    with pytest.raises(InvalidRequest, match="does not tune: only a job of `farm tune` can go on"):
         resumed(replace(ended, spec=replace(JOB.spec, kind=JobKind.COMPILE)), 500, 0.0)
     with pytest.raises(InvalidRequest, match="the budget must be positive"):
         resumed(ended, 0, -1.0)

@@ -10,10 +10,11 @@ import pytest
 from protos.measurement import Outcome, Timeline, TimingPlan
 from tests.support.records import make_job, make_record
 from tracker.domain import JobKind, RecordContext
-from tracker.domain.recall import answer_among, answers, copied
+from tracker.domain.recall import HOST_FAULT, answer_among, answers, copied
 from tracker.domain.search import search_key
 
 VERSIONS = {"tvm": "0.27"}
+FULL = f"{HOST_FAULT}OSError: [Errno 28] No space left on device"
 
 
 def timeout(ran_s: float) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def timeout(ran_s: float) -> dict[str, Any]:
         pytest.param((), {"signal": 9}, 0.0, 0.0, False, id="killed, perhaps for a full memory"),
         pytest.param((), {"outcome": Outcome.BUILD_ERROR}, 0.0, 0.0, True, id="a build error"),
         pytest.param((), {"outcome": Outcome.BUILD_TIMEOUT}, 0.0, 0.0, True, id="a build timeout"),
+        pytest.param((), {"outcome": Outcome.BUILD_ERROR, "detail": FULL}, 0.0, 0.0, False, id="a full disk"),
         pytest.param((), {"outcome": Outcome.WRONG_RESULT}, 0.0, 0.0, True, id="a wrong result"),
         pytest.param((), timeout(4.0), 4.2, 0.0, True, id="a timeout after as long a run"),
         pytest.param((), timeout(4.0), 8.0, 0.0, False, id="a timeout of a shorter run"),
@@ -94,3 +96,10 @@ def test_a_copy_names_what_was_measured_and_has_no_times_of_a_board() -> None:
 def test_which_jobs_search_the_same(change, same) -> None:
     spec = make_job().spec
     assert (search_key(replace(spec, **change)) == search_key(spec)) is same
+
+
+def test_what_auto_searches_depends_on_the_budget() -> None:
+    spec = replace(make_job().spec, engine="auto")
+    assert search_key(replace(spec, user="bob")) == search_key(spec)
+    assert search_key(replace(spec, max_trials=7)) != search_key(spec)
+    assert search_key(replace(spec, budget_s=60.0)) != search_key(spec)

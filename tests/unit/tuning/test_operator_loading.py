@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("tvm")
 
 from tests.support.operators import OPERATORS, line_of
+from tracker.tuning import foreign_code
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.operator import load_operator
 
@@ -89,6 +91,17 @@ def test_what_is_at_fault_is_told_with_its_line(
     assert said in sentence
     assert sentence.endswith(".")
     assert "\n" not in sentence
+
+
+def test_a_function_that_never_returns_ends_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign_code, "LIMIT_S", 0.2)
+    # What swallows the first meets the next.
+    (tmp_path / "op.py").write_text(
+        "from time import sleep\n\ndef f():\n  try:\n    sleep(99)\n  except TimeoutError:\n    sleep(99)\n"
+    )
+    with pytest.raises(InputError, match=r"^op\.py:7: TimeoutError: still running after 0\.2 s\.$"):
+        load_operator(tmp_path / "op.py", "f", {})
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_name_that_is_not_there_names_those_that_are(file: Path) -> None:

@@ -13,12 +13,15 @@ from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
 from tracker.tuning.building.toolchain import link
 from tracker.tuning.intrinsics import register_intrinsics
 
-__all__ = ["build_kernel", "build_model", "for_schedules", "prepare_for"]
+__all__ = ["RECIPE", "build_kernel", "build_model", "for_schedules", "prepare_for"]
 
 #: LLVM's search for scalar code that could be vector code takes a third of a candidate's compilation, unrolled as that
 #: is, and finds next to nothing: a schedule vectorizes by itself. Of 36 random schedules of convolutions one ran slower
 #: without it, 1.65 times; a search meets others. The untuned code that tuning is compared with keeps it.
 _FOR_SCHEDULES = ["-vectorize-slp:bool=0"]
+#: Another one for each change by which one schedule gives another kernel, or no error any more: records of another
+#: recipe answer no candidate.
+RECIPE = "1"
 
 
 def for_schedules(target_json: str) -> str:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Protocol
 
 from protos.measurement import Outcome
+from tracker.domain.recall import HOST_FAULT
 from tracker.tuning.building.builder import build_kernel, prepare_for
 from tracker.tuning.building.limits import BuildLimits
 from tracker.tuning.errors import SessionOver
@@ -236,7 +237,8 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
             library, compiled_s = build_kernel(module, target)
             answer: tuple[bytes, float, float, str] = (library, compiled_s, time.process_time() - began_s, "")
         except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
-            answer = (b"", 0.0, 0.0, f"{type(error).__name__}: {str(error).strip()[-2000:]}")
+            whose = HOST_FAULT if isinstance(error, OSError | MemoryError) else ""
+            answer = (b"", 0.0, 0.0, f"{whose}{type(error).__name__}: {str(error).strip()[-2000:]}")
         pipe.send(answer)
         _limit_cpu_time(0)
 
@@ -299,7 +301,8 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
                 detail = f"still compiling after {builder.limit_s:.2g} s of CPU time{others}"
                 return _late(request, builder.began_s, pipe, detail, builder.limit_s)
             cause = f"signal {-code}" if code < 0 else f"exit status {code}"
-            detail = f"the builder died of {cause} while compiling this candidate"
+            whose = HOST_FAULT if code == -signal.SIGKILL else ""
+            detail = f"{whose}the builder died of {cause} while compiling this candidate"
             pipe.send(_failed(request, Outcome.BUILD_ERROR, detail, builder.began_s))
             return _Builder([pipe])
         outcome = Outcome.BUILD_ERROR if error else Outcome.OK
@@ -314,7 +317,7 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
         return _Builder([pipe])
     builder.end()
     limit_s, waited_s = limits.longest_s, PATIENCE * limits.longest_s
-    waited = f"its builder did not get {limit_s:g} s of CPU time in {waited_s:g} s: its host is too busy"
+    waited = f"{HOST_FAULT}it had not {limit_s:g} s of CPU time to spare in {waited_s:g} s"
     return _late(request, builder.began_s, pipe, waited, 0.0)
 
 

@@ -25,9 +25,11 @@ def link(library: Path, objects: Sequence[Path]) -> None:
     """Write the shared ``library`` from ``objects``, which name their architecture themselves.
 
     Undefined symbols stay undefined: whoever loads the library (TVM's runtime, the runner)
-    provides them. Raises LinkError.
+    provides them. Raises LinkError, and OSError where it is this host that cannot link.
     """
     command = [_ZIG, "ld.lld", "-shared", "--strip-debug", "-o", library, *objects]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    if done.returncode < 0:
+        raise OSError(f"the linker died of signal {-done.returncode}")
     if done.returncode != 0:
         raise LinkError(f"linking {library.name} failed: {done.stderr.strip() or f'exit status {done.returncode}'}")

@@ -6,6 +6,7 @@ import importlib
 import logging
 import weakref
 from collections.abc import Iterator
+from itertools import islice
 
 import tvm
 import tvm_ffi
@@ -16,6 +17,7 @@ from tracker.client.errors import BadInput
 from tracker.client.patience import patiently
 from tracker.domain import Outcome, Record, RecordFilter, Workload
 from tracker.domain.changed import changed
+from tracker.tuning.building.builder import RECIPE
 from tracker.tuning.metaschedule.ledger import LEDGER, Entry
 from tracker.tuning.metaschedule.place import Place
 from tracker.tuning.traces import apply_trace, trace_json
@@ -55,7 +57,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
         self._known: set[str] = set()  # to the farm
         self._records: dict[str, ms.database.TuningRecord] = {}
         self._misfits: set[str] = set()
-        self._versions = {"tvm": tvm.__version__, "tvm_ffi": tvm_ffi.__version__}
+        self._versions = {"tvm": tvm.__version__, "tvm_ffi": tvm_ffi.__version__, "build": RECIPE}
 
     @property
     def device_class(self) -> str:
@@ -115,10 +117,10 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
                     [key], device_class=self.device_class, per_workload=count
                 )
             )
-            tuned = [record for record in found if record.trace][:top_k]
-            if len(tuned) == top_k or len(found) < asked:
-                fitting = [self._tuning_record(record, workload) for record in tuned]
-                return [record for record in fitting if record is not None]
+            made = (self._tuning_record(record, workload) for record in found if record.trace)
+            fitting = list(islice((record for record in made if record is not None), top_k))
+            if len(fitting) == top_k or len(found) < asked:
+                return fitting
             asked *= 2
 
     def get_all_tuning_records(self) -> list[ms.database.TuningRecord]:

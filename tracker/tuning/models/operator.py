@@ -25,6 +25,7 @@ from tvm.tirx.buffer import BufferType
 from tracker.domain.errors import InvalidRequest
 from tracker.domain.operator_file import definitions
 from tracker.tuning.errors import InputError
+from tracker.tuning.foreign_code import ends_in_time
 from tracker.tuning.kernel_verification import output_positions
 from tracker.tuning.models.onnx import TensorInfo
 
@@ -129,7 +130,8 @@ class _Loader:
 
     def _run(self, call: Callable[[], Any]) -> Any:
         try:
-            return call()
+            with ends_in_time():
+                return call()
         # What a person's code raises may be anything, and sys.exit() must not end the job without a word.
         except (Exception, SystemExit) as error:
             raise InputError(self._told(error)) from error

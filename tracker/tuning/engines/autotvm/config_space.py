@@ -72,6 +72,16 @@ class Limit:
     def of(reason: str, holds: Callable[..., bool]) -> Limit:
         return Limit(reason, holds, tuple(inspect.signature(holds).parameters))
 
+    def checked(self, *values: Value) -> bool:
+        """Whether it holds. Raises TemplateError where it cannot tell."""
+        try:
+            return bool(self.holds(*values))
+        except Exception as error:
+            given = ", ".join(f"{name}={_text(value)}" for name, value in zip(self.knobs, values, strict=False))
+            raise TemplateError(
+                f"whether '{self.reason}' cannot be told of {given}: {type(error).__name__}: {error}"
+            ) from error
+
 
 class ConfigSpace:
     """Raises TemplateError where no point is left."""
@@ -88,7 +98,11 @@ class ConfigSpace:
                     f"template {template}: '{limit.reason}' asks for the knob {unknown[0]}; "
                     f"there are {', '.join(names) or 'none'}"
                 )
-        self._limits = [(limit.holds, [names[name] for name in limit.knobs]) for limit in self.limits]
+            if not limit.knobs:
+                raise TemplateError(
+                    f"template {template}: '{limit.reason}' depends on no knob: give it as where= of the template"
+                )
+        self._limits = [(limit.checked, [names[name] for name in limit.knobs]) for limit in self.limits]
         if self.valid_size == 0:
             reasons = " and ".join(f"'{limit.reason}'" for limit in self.limits)
             raise TemplateError(f"template {template}: no point of its space satisfies {reasons}")

@@ -12,16 +12,15 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from random import Random
 
-import numpy as np
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
 from tracker.tuning.engines.autotvm.boosted import BoostedSearch
 from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
-from tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate, TemplateError
+from tracker.tuning.engines.autotvm.errors import InvalidPoint
 from tracker.tuning.engines.autotvm.genetic import GeneticSearch
 from tracker.tuning.engines.autotvm.programs import Program, Programs
-from tracker.tuning.engines.autotvm.rank_model import RankModel, Rows, Sample
+from tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
 from tracker.tuning.engines.autotvm.template import Template, registered
 from tracker.tuning.engines.autotvm.tuners import GridSearch, Lookup, RandomSearch, Tuner
 from tracker.tuning.engines.base import Candidate, Known, Learned
@@ -30,10 +29,10 @@ __all__ = ["TUNERS", "AutoTvmEngine", "Experience", "describe"]
 
 #: Schedules of other classes of device that are measured before others, and how many of the first batch at most.
 _FOREIGN, _FOREIGN_SHARE = 8, 0.75
+#: Of these refitted ones of other shapes.
+_NEAR = 4
 #: Points in a row without a valid program after which a template counts as broken.
 _REFUSED = 64
-#: Of a program that was never made here.
-_UNKNOWN: Rows = np.zeros((0, 0), dtype=np.float32)
 
 
 class Experience:
@@ -59,12 +58,7 @@ def describe(module: tvm.ir.IRModule, target: tvm.target.Target, name: str, temp
     taken for one that does not match.
     """
     programs = Programs(module, target, name, [*registered(), *templates])
-    try:
-        programs.try_out()
-    except TemplateError as error:
-        if programs.template.file:
-            raise
-        raise NoTemplate(str(error)) from error
+    programs.try_out()
     return programs.describe()
 
 
@@ -136,33 +130,37 @@ class AutoTvmEngine:
 
     def begin_with(self, known: Sequence[Known]) -> list[Known]:
         applied: list[Known] = []
-        by_origin: dict[tuple[str, str], list[tuple[Program, Point | None]]] = {}
+        by_origin: dict[str, list[tuple[Program, Point | None]]] = {}
+        near: list[tuple[Program, Point | None]] = []
         for each in sorted(known, key=lambda each: each.seconds):
-            # A group of its own: another machine's seconds, or another shape's, say how its schedules compare, nothing
-            # of this one's.
-            group = f"{each.workload or self._task} on {each.origin}"
             if each.workload:
+                # Of another shape the best alone are known: they say where to begin, and a model that learned from
+                # them takes every point for a good one.
                 point = self._programs.point_like(each.trace)
-                if point is None:
-                    continue
-                self._model.learn(group, [self._sample(None, point)], [each.seconds])
-                program = self._program(point)
-            else:
-                try:
-                    program, point = self._programs.replayed(each.trace)
-                except Exception:  # noqa: BLE001 - as in replay: what fits another target need not fit here
-                    continue
-                self._model.learn(group, [self._sample(program, point)], [each.seconds])
+                if point is not None:
+                    applied.append(each)
+                    program = self._program(point)
+                    near += [(program, point)] if program is not None else []
+                continue
+            try:
+                program, point = self._programs.replayed(each.trace)
+            except Exception:  # noqa: BLE001 - as in replay: what fits another target need not fit here
+                continue
             applied.append(each)
-            if program is not None:
-                by_origin.setdefault((each.workload, each.origin), []).append((program, point))
-        # Those of this workload first, then of each origin the best, then the second best of each.
-        ranks = zip_longest(*(programs[:_FOREIGN] for _, programs in sorted(by_origin.items(), key=_of_another)))
-        for program, point in [pair for rank in ranks for pair in rank if pair is not None]:
-            if program.key not in self._seen and len(self._foreign) < _FOREIGN:
-                self._seen.add(program.key)
-                self._foreign.append((program, point))
+            by_origin.setdefault(each.origin, []).append((program, point))
+            # A group of its own: another machine's seconds say how its schedules compare, nothing of this one's.
+            self._model.learn(f"{self._task} on {each.origin}", [self._sample(program, point)], [each.seconds])
+        ranks = zip_longest(*(programs[:_FOREIGN] for programs in by_origin.values()))
+        self._lead([pair for rank in ranks for pair in rank if pair is not None], _FOREIGN)
+        self._lead(near, _NEAR)
         return applied
+
+    def _lead(self, programs: Sequence[tuple[Program, Point | None]], most: int) -> None:
+        """Measure those of ``programs`` first that are new, ``most`` of them."""
+        fresh = {program.key: (program, point) for program, point in programs if program.key not in self._seen}
+        chosen = dict(list(fresh.items())[: max(0, min(most, _FOREIGN - len(self._foreign)))])
+        self._seen.update(chosen)
+        self._foreign += chosen.values()
 
     # -- parts
 
@@ -171,11 +169,9 @@ class AutoTvmEngine:
         if point is not None:
             self._tuner.tell([point], [seconds])
 
-    def _sample(self, program: Program | None, point: Point | None) -> Sample:
-        """``program``: None where only its knobs are known."""
+    def _sample(self, program: Program, point: Point | None) -> Sample:
         knobs = self.space.features([] if point is None else [point])
-        stores = _UNKNOWN if program is None else program.features
-        return Sample(() if point is None else self.space.columns, knobs[:1].reshape(-1), stores)
+        return Sample(() if point is None else self.space.columns, knobs[:1].reshape(-1), program.features)
 
     def _program(self, point: Point) -> Program | None:
         """None where the point's schedule is refused, or was seen before. Raises TemplateError where every one is."""
@@ -189,9 +185,3 @@ class AutoTvmEngine:
                 return None
         program = self._made[point]
         return None if program.key in self._seen else program
-
-
-def _of_another(origin: tuple[tuple[str, str], object]) -> bool:
-    """Whether this is what another workload taught."""
-    (workload, _), _ = origin
-    return bool(workload)

@@ -23,6 +23,7 @@ from tracker.tuning.engines.autotvm.hardware import Hardware, kinds_of
 from tracker.tuning.engines.autotvm.template import Match, Template, best_match
 from tracker.tuning.engines.base import Candidate
 from tracker.tuning.engines.space import apply_trace, trace_json
+from tracker.tuning.errors import InputError
 
 __all__ = ["CONFIG", "Program", "Programs"]
 
@@ -43,7 +44,8 @@ class Program:
 
 
 class Programs:
-    """Raises NoTemplate where no template matches, TemplateError where the one that does cannot be used."""
+    """Raises NoTemplate where no template matches, or one of the farm's that cannot be used; TemplateError where that
+    is a person's own."""
 
     def __init__(
         self, module: tvm.ir.IRModule, target: tvm.target.Target, name: str, templates: Sequence[Template]
@@ -59,30 +61,38 @@ class Programs:
         self._hardware = Hardware.of(target)
         self._context = ms.TuneContext(mod=module, target=target, task_name=name, num_threads=1)
         self._extractor = ms.feature_extractor.PerStoreFeature()
-        self.space = self._collect()
+        self._stopped = ""
+        try:
+            self.space = self._collect()
+        except TemplateError as error:
+            raise self._of_template(error) from error
 
     @property
     def template(self) -> Template:
         return self._match.template
 
     def describe(self) -> str:
-        """The space as JSON, for people."""
-        return json.dumps({"engine": "autotvm", **self.space.describe()}, separators=(",", ":"))
+        """The space as JSON, for people. ``file``: of a person's own template."""
+        file = {"file": self.template.file} if self.template.file else {}
+        return json.dumps({"engine": "autotvm", **file, **self.space.describe()}, separators=(",", ":"))
 
     def try_out(self) -> None:
         """Raises TemplateError where none of a few points gives a schedule."""
         rng, refused = Random(1), "its limits leave too little"
-        for _ in range(_TRIED):
-            point = self.space.sample(rng)
-            if point is None:
-                continue
-            try:
-                self.realize(point)
-            except InvalidPoint as error:
-                refused = str(error)
-            else:
-                return
-        raise self.without_schedules(refused)
+        try:
+            for _ in range(_TRIED):
+                point = self.space.sample(rng)
+                if point is None:
+                    continue
+                try:
+                    self.realize(point)
+                except InvalidPoint as error:
+                    refused = str(error)
+                else:
+                    return
+            raise self.without_schedules(refused)
+        except TemplateError as error:
+            raise self._of_template(error) from error
 
     def without_schedules(self, reason: object) -> TemplateError:
         """What is said of a template whose points are refused."""
@@ -94,10 +104,15 @@ class Programs:
     def _collect(self) -> ConfigSpace:
         schedule = self._blank()
         config = self._run(schedule, None)
-        try:
-            return ConfigSpace(self.template.name, list(config.knobs.values()), config.limits)
-        except TemplateError as error:
-            raise TemplateError(f"{self.template.file}: {error}" if self.template.file else str(error)) from error
+        return ConfigSpace(self.template.name, list(config.knobs.values()), config.limits)
+
+    def _of_template(self, error: TemplateError) -> InputError:
+        """``error`` with file and line of a person's own template; one of the farm's that fails does not match."""
+        if not self.template.file:
+            return NoTemplate(str(error))
+        if str(error).startswith(self.template.file):
+            return error
+        return TemplateError(f"{self._at(error.__cause__ or error)}{error}")
 
     def realize(self, point: Point) -> Program:
         """Raises InvalidPoint where the schedule is refused, TemplateError where the template is at fault."""
@@ -112,9 +127,17 @@ class Programs:
         return self._program(schedule)
 
     def replayed(self, trace: str) -> tuple[Program, Point | None]:
-        """What a trace of any engine makes of this task, and the point that it names. Raises what TVM raises where it
+        """What a trace of any engine makes of this task, and the point that made it. Raises what TVM raises where it
         does not apply."""
-        return self._program(apply_trace(self._module, trace)), self.point_of(trace)
+        program, point = self._program(apply_trace(self._module, trace)), self.point_of(trace)
+        return program, point if point is not None and self._makes(point, program) else None
+
+    def _makes(self, point: Point, program: Program) -> bool:
+        """Whether it does so today: a person who edits a template keeps the names of its knobs."""
+        try:
+            return self.realize(point).key == program.key
+        except InvalidPoint:
+            return False
 
     def candidate(self, program: Program) -> Candidate:
         trace = trace_json(program.trace)
@@ -143,18 +166,26 @@ class Programs:
         try:
             template.apply(schedule, config)
         except TemplateError as error:
-            raise TemplateError(f"{template.where(error)}: {error}" if template.file else str(error)) from error
-        except RuntimeError:
+            stopped = f" (its first run stopped there: {self._stopped})" if self._stopped else ""
+            raise TemplateError(f"{self._at(error)}{error}{stopped}") from error
+        except RuntimeError as error:
             if values is not None:
                 raise
             # The first options of all knobs need not go together; their names are what this run was for.
             if not config.knobs:
-                raise
+                raise TemplateError(
+                    f"{self._at(error)}template {template.name} failed before its first knob: {_last_line(error)}"
+                ) from error
+            self._stopped = f"{self._at(error)}{_last_line(error)}"
         except Exception as error:
             raise TemplateError(
-                f"{template.where(error)}: template {template.name} failed: {type(error).__name__}: {_last_line(error)}"
+                f"{self._at(error)}template {template.name} failed: {type(error).__name__}: {_last_line(error)}"
             ) from error
         return config
+
+    def _at(self, error: BaseException) -> str:
+        """Where in a person's file it happened."""
+        return f"{self.template.where(error)}: " if self.template.file else ""
 
     @cached_property
     def _verify_gpu(self) -> ms.postproc.Postproc:

@@ -18,7 +18,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-__all__ = ["RankModel", "Rows", "Sample"]
+__all__ = ["RankModel", "Sample"]
 
 Rows = NDArray[np.float32]
 _FIRST_TRAINING = 12

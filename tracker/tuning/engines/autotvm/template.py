@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from tracker.tuning.engines.autotvm.anchor import Anchor, Axis, Pattern
 from tracker.tuning.engines.autotvm.config import Config
 from tracker.tuning.engines.autotvm.errors import TemplateError, line_of
 from tracker.tuning.engines.autotvm.hardware import kinds_of
+from tracker.tuning.foreign_code import ends_in_time
 
 __all__ = ["Apply", "Match", "Template", "best_match", "load_templates", "registered", "template"]
 
@@ -137,12 +139,15 @@ def load_templates(source: str, name: str) -> list[Template]:
     Runs it. Raises TemplateError, one sentence with the file and the line, where it is no Python, fails, or registers
     none.
     """
-    module = ModuleType("templates_of_a_file")
+    # Dataclasses look their module up there.
+    module = ModuleType(f"templates_of_{name}")
     module.__file__ = name
+    sys.modules[module.__name__] = module
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     with _collecting(name) as found:
         try:
-            exec(compile(source, name, "exec"), module.__dict__)
+            with ends_in_time():
+                exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
         except SyntaxError as error:
             raise TemplateError(f"{error.filename}:{error.lineno}: {error.msg}") from error
         except TemplateError as error:

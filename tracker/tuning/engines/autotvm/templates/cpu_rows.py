@@ -15,8 +15,15 @@ from tracker.tuning.engines.autotvm.templates.surroundings import conditional, e
 
 __all__: list[str] = []
 
+_ROWS = 8
 
-@template("rows", targets=("cpu",), matches=lambda anchor: bool(anchor.reduction), specificity=1)
+
+def _in_rows(anchor: Anchor) -> bool:
+    """Whether it adds up along rows of which there are some: a sum of everything gives cores nothing to share."""
+    return bool(anchor.reduction) and math.prod(axis.extent for axis in anchor.spatial) >= _ROWS
+
+
+@template("rows", targets=("cpu",), matches=_in_rows, specificity=1)
 def rows(schedule: Schedule, cfg: Config) -> None:
     """Everything that a row of the result needs is computed in one piece, its sums in as many parts as a vector has
     lanes, added up at the end."""
