@@ -48,12 +48,13 @@ BEFORE, LAST = 5, 7
 #: Pixels of the images' sides. Where the part is, they are 13 and 17.
 SIDE, OTHER_SIDE = 224, 288
 _NEAR_THE_BEST = 1 / 0.95
+TRIALS = 160
 
 _Curves = dict[str, list[float]]
 
 
 def run(bench: Bench) -> list[Result]:
-    trials, seeds = (16, (1,)) if bench.quick else (160, (1, 2))
+    trials, seeds = (16, (1,)) if bench.quick else (TRIALS, (1, 2))
     runs = [_run(bench, engine, seed, trials) for seed in seeds for engine in ENGINES]
     bench.series.update(trials=trials, runs=runs)
     return [
@@ -184,9 +185,13 @@ def table(results: Sequence[Result]) -> str:
         "|---|---:|---:|---:|",
     ]
     for engine, metric in zip(ENGINES, METRICS, strict=True):
-        cells = [f"{rows['transfer/' + case, metric.name]:.0f}" for case in CASES]
+        cells = [_told(rows[f"transfer/{case}", metric.name]) for case in CASES]
         lines.append(f"| {engine} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _told(trials: float) -> str:
+    return f"more than {TRIALS}" if trials > TRIALS else f"{trials:.0f}"
 
 
 def plot(figure: Figure, results: Sequence[Result], series: Any) -> None:
@@ -200,7 +205,7 @@ def plot(figure: Figure, results: Sequence[Result], series: Any) -> None:
             for curve in curves:
                 axes.step(range(len(curve)), curve, where="post", color=colour, alpha=0.25, linewidth=0.8)
             middle = median_curve(curves)
-            label = f"{WORDS[case]}: {reached[case]:.0f} trials"
+            label = f"{WORDS[case]}: {_told(reached[case])} trials"
             axes.step(range(len(middle)), middle, where="post", color=colour, linewidth=2.0, label=label)
         axes.set_title(engine, fontsize=10)
         axes.set_yscale("log")

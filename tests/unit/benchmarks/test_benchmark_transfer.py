@@ -33,5 +33,8 @@ def test_the_table_has_a_line_for_each_engine() -> None:
         for engine, metric in zip(transfer.ENGINES, transfer.METRICS, strict=True)
         for case in transfer.CASES
     ]
-    assert transfer.table(rows).splitlines()[2:] == ["| ansor | 150 | 40 | 60 |", "| autotvm | 161 | 161 | 161 |"]
+    assert transfer.table(rows).splitlines()[2:] == [
+        "| ansor | 150 | 40 | 60 |",
+        f"| autotvm |{' more than 160 |' * 3}",
+    ]
     assert "make bench NAMES=transfer" in transfer.table([])
