@@ -31,9 +31,8 @@ demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx 
 	$(if $(filter-out arm64,$(POOL)),$(error POOL=$(POOL): the demo emulates boards of POOL=arm64; without it, it tunes for this machine))
 	@$(if $(POOL),$(VENV)/bin/python -m emulation,$(VENV)/bin/farm demo) $(if $(MODEL),--model "$(MODEL)") --budget "$(BUDGET)" -o "$(OUTPUT)"
 
-# Most tests wait more than they compute; a file's share what they set up.
-test: $(VENV)/.dev ## the whole test suite, files side by side [TESTS="tests/unit -x"; one after another: TESTS="-n0"]
-	@$(VENV)/bin/python -m pytest -n auto --maxprocesses=4 --dist=loadfile $(TESTS)
+test: $(VENV)/.dev ## the whole test suite [TESTS="tests/unit -x"]
+	@$(VENV)/bin/python -m pytest $(TESTS)
 
 bench: $(VENV)/.bench ## stock TVM and the farm side by side, 45 minutes [NAMES="measure tune"]; needs a C compiler for stock TVM
 	@$(VENV)/bin/python -m benchmarks $(NAMES)
