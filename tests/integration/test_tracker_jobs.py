@@ -132,7 +132,7 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
     [
         ({"pool": "attic"}, grpc.StatusCode.NOT_FOUND, "this farm has arm64, armv7, riscv64, synthetic, x86_64"),
         ({"pool": "arm64"}, grpc.StatusCode.FAILED_PRECONDITION, "board is in x86_64"),
-        ({"engine": "tea-leaves"}, grpc.StatusCode.INVALID_ARGUMENT, "no engine 'tea-leaves': this farm has ansor"),
+        ({"engine": "tea-leaves"}, grpc.StatusCode.INVALID_ARGUMENT, "no engine 'tea-leaves': this farm has auto"),
         ({"kind": 0}, grpc.StatusCode.INVALID_ARGUMENT, "no kind"),
         ({"kind": 99}, grpc.StatusCode.INVALID_ARGUMENT, "upgrade the tracker"),
         ({"max_trials": 0}, grpc.StatusCode.INVALID_ARGUMENT, "needs a limit"),
@@ -141,7 +141,7 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
         (
             {"templates": [job_pb2.TemplateFile(name="mine.py")]},
             grpc.StatusCode.INVALID_ARGUMENT,
-            "templates are for the autotvm engines, and 'ansor' has no use for them",
+            "templates are for auto and the autotvm engines, and 'ansor' has no use for them",
         ),
         (
             {"templates": [job_pb2.TemplateFile(name="mine.py")], "engine": "autotvm"},
