@@ -11,7 +11,7 @@ from tvm import te  # noqa: E402
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tests.support.template_example import example  # noqa: E402
-from tracker.domain import Artifact, JobKind, JobSpec  # noqa: E402
+from tracker.domain import Artifact, JobKind, JobSpec, TemplateFile  # noqa: E402
 from tracker.domain.job import ENGINES  # noqa: E402
 from tracker.tuning import foreign_code  # noqa: E402
 from tracker.tuning.engines.autotvm import NoTemplate, TemplateError, load_templates  # noqa: E402
@@ -22,6 +22,7 @@ from tracker.tuning.engines.base import Learned  # noqa: E402
 from tracker.tuning.engines.choice import Chooser, trials_a_task  # noqa: E402
 from tracker.tuning.engines.space import trace_json  # noqa: E402
 from tracker.tuning.errors import InputError  # noqa: E402
+from tracker.tuning.own_templates import own_templates  # noqa: E402
 
 pytestmark = pytest.mark.system
 CPU = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2})
@@ -302,3 +303,14 @@ def test_auto_searches_a_persons_own_template_whatever_it_is_called():
 def test_a_budget_comes_to_so_many_trials_a_task(max_trials, budget_s, tasks, each):
     spec = JobSpec(JobKind.TUNE, "m", Artifact("d", 1), "pool", engine="auto", max_trials=max_trials, budget_s=budget_s)
     assert trials_a_task(spec, tasks) == each
+
+
+def test_two_files_with_one_template_are_told(tmp_path):
+    files = [TemplateFile(name, Artifact(name, 1)) for name in ("mine.py", "yours.py")]
+
+    def fetch(artifact, path):
+        path.write_text(DECORATED + "  pass\n")
+
+    with pytest.raises(TemplateError, match=r"^mine\.py and yours\.py both have a template t: rename one\.$"):
+        own_templates(files, tmp_path, fetch)
+    assert [each.file for each in own_templates(files[:1], tmp_path, fetch)] == ["mine.py"]

@@ -70,6 +70,12 @@ def test_what_is_no_line_is_said_in_a_clause(line: str, words: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("result", [[[1e-3], -1, 10.0, 5.0], [[1e-3], 0, 10.0, float("nan")]], ids=["error", "time"])
+def test_a_number_that_no_store_takes_is_a_bad_line(result: list[object]) -> None:
+    with pytest.raises(BadLine, match="its error number or its time is none"):
+        read_history(changed(ANSOR_LINE, r=result))
+
+
 def test_lines_have_their_numbers_and_a_bad_one_costs_no_other(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"one\r\n\n\xff\xfe\nfour")
