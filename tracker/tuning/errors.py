@@ -1,6 +1,6 @@
 """What can stop a tuning job. Each message is one sentence for the person who started it."""
 
-__all__ = ["FarmFailure", "InputError", "SessionOver", "TuningError"]
+__all__ = ["FarmFailure", "InputError", "JudgeError", "SessionOver", "TuningError"]
 
 
 class TuningError(Exception):
@@ -13,6 +13,10 @@ class InputError(TuningError):
 
 class FarmFailure(TuningError):
     """The farm is at fault: no device answered, a measurement could not be placed."""
+
+
+class JudgeError(TuningError):
+    """The reference implementation of a format cannot run the original file."""
 
 
 class SessionOver(Exception):

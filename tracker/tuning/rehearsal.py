@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import queue
+import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import tvm
@@ -17,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from protos.measurement import Outcome
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
 from tracker.tuning.models.graph import lower, tasks_of
-from tracker.tuning.models.onnx import load_onnx
+from tracker.tuning.models.importers import load_model
 from tracker.tuning.priority import give_way
 
 __all__ = ["rehearse"]
@@ -49,7 +51,10 @@ def rehearse(pool: BuilderPool) -> bool:
 
 def _rehearsed(pool: BuilderPool) -> bool:
     target = tvm.target.Target(_TARGET)
-    task = tasks_of(lower(load_onnx(_one_convolution(), {}, "the rehearsal's model").module, target), target)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rehearsal.onnx"
+        path.write_bytes(_one_convolution())
+        task = tasks_of(lower(load_model(path, {}, "the rehearsal's model").module, target), target)[0]
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     pool.deliver_to(events.put)
     for number in range(pool.workers):

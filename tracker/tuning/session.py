@@ -54,7 +54,7 @@ from tracker.tuning.loop import HOPELESS, Budget, TuningLoop
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Progress
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, arguments_of, lower, tasks_of, with_schedules
-from tracker.tuning.models.onnx import ImportedModel, load_onnx
+from tracker.tuning.models.importers import ImportedModel, load_model
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
 from tracker.tuning.own_templates import check_used, own_templates
 from tracker.tuning.result import job_result, latency_of
@@ -146,7 +146,7 @@ class Session:
         spec = self._job.spec
         path = self._folder / "model.onnx"
         self._patiently(lambda: self._client.get_artifact(spec.model, path))
-        return load_onnx(path.read_bytes(), {s.name: s.dims for s in spec.shapes}, spec.model_name)
+        return load_model(path, {s.name: s.dims for s in spec.shapes}, spec.model_name)
 
     def _lower(self, model: ImportedModel) -> LoweredModel:
         self._report("finding tasks")

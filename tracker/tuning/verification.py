@@ -28,7 +28,7 @@ from tracker.domain import (
 )
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.measuring import MeasureStream, StreamRefused
-from tracker.tuning.models.onnx import TensorInfo
+from tracker.tuning.models.importers import TensorInfo
 from tracker.tuning.task_state import median
 
 __all__ = [

@@ -27,7 +27,7 @@ from tracker.domain.operator_file import definitions
 from tracker.tuning.errors import InputError
 from tracker.tuning.foreign_code import ends_in_time
 from tracker.tuning.kernel_verification import output_positions
-from tracker.tuning.models.onnx import TensorInfo
+from tracker.tuning.models.importers import TensorInfo
 
 __all__ = ["Kernel", "Operator", "load_operator"]
 

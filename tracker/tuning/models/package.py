@@ -11,7 +11,7 @@ from typing import Any
 
 import tvm
 
-from tracker.tuning.models.onnx import ImportedModel
+from tracker.tuning.models.importers import ImportedModel
 
 __all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "save_params", "write_package"]
 

@@ -1,0 +1,21 @@
+"""ONNX files. ``load_onnx`` tells how one becomes a Relax module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tracker.tuning.models.importers.base import ImportedModel
+from tracker.tuning.models.importers.onnx.load import load_onnx
+
+__all__ = ["OnnxImporter", "load_onnx"]
+
+
+class OnnxImporter:
+    """See ``Importer``. An ONNX file is a bare protobuf message and bears no mark: this one takes what others leave."""
+
+    def recognises(self, head: bytes) -> bool:
+        return True
+
+    def load(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
+        return load_onnx(path, shapes, name)

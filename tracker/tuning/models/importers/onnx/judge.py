@@ -1,0 +1,73 @@
+"""ONNX Runtime runs the original file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from tracker.tuning.errors import JudgeError
+
+__all__ = ["OnnxJudge", "dtype_free", "session_options"]
+
+
+def session_options(threads: int = 1) -> onnxruntime.SessionOptions:
+    """Quiet, without optimizations: what the file says, operator by operator."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    return options
+
+
+def dtype_free(array: np.ndarray) -> bool:
+    """Whether ONNX Runtime takes ``array`` as it is: it knows numpy's own dtypes alone."""
+    return array.dtype.isbuiltin == 1
+
+
+class OnnxJudge:
+    """See ``Judge``. ``path``: the original file, its external data beside it. ``inputs``: names, in order."""
+
+    name = f"ONNX Runtime {onnxruntime.__version__}"
+
+    def __init__(self, path: Path, inputs: Sequence[str]) -> None:
+        self._path = path
+        self._inputs = tuple(inputs)
+
+    def answers(self, inputs: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+        """See ``Judge``."""
+        try:
+            session = onnxruntime.InferenceSession(
+                self._source(names), session_options(), providers=["CPUExecutionProvider"]
+            )
+            feed = {name: _fed(value) for name, value in zip(self._inputs, inputs, strict=True)}
+            return [_array(value) for value in session.run_with_ort_values(list(names), feed)]
+        except Exception as error:  # ONNX Runtime raises a dozen kinds of its own
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise JudgeError(f"{self.name} cannot run it: {lines[0] if lines else type(error).__name__}") from error
+
+    def _source(self, names: Sequence[str]) -> str:
+        """Path of the file, or of a twin beside it that has ``names`` among its outputs as well."""
+        model = onnx.load(self._path, load_external_data=False)
+        missing = [name for name in names if name not in {output.name for output in model.graph.output}]
+        if not missing:
+            return str(self._path)
+        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in missing)
+        twin = self._path.with_name(f"{self._path.stem}.judged.onnx")
+        onnx.save(model, twin)
+        return str(twin)
+
+
+def _fed(array: np.ndarray) -> onnxruntime.OrtValue:
+    if dtype_free(array):
+        return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+    kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+    return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(f"u{array.itemsize}"), kind)
+
+
+def _array(value: onnxruntime.OrtValue) -> np.ndarray:
+    return np.asarray(value.numpy())

@@ -1,0 +1,99 @@
+"""TVM's own converters, watched: none may overlook an attribute that the file sets.
+
+The importer of TVM 0.27 drops what it does not know (``antialias`` of Resize, ``output_shape`` of ConvTranspose). Here
+an attribute that a converter never asked for refuses the node, unless it has the value that leaving it out means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+import tvm
+from onnx import defs
+from tvm import relax
+from tvm.relax.frontend.onnx import onnx_frontend
+
+from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression
+
+__all__ = ["convert", "has_converter"]
+
+_MAP: Mapping[str, Any] = onnx_frontend._get_convert_map()
+#: Of com.microsoft those that TVM's importer means by these names.
+_MICROSOFT = {"FastGelu", "BiasGelu", "SkipLayerNormalization", "EmbedLayerNormalization", "MatMulInteger16"}
+#: Wrong in TVM 0.27 whatever the attributes, and without a converter of the farm's own: refused or expanded.
+DISTRUSTED: set[str] = set()
+#: Attributes without any bearing on the answer.
+_MEANINGLESS = {"consumed_inputs", "doc_string"}
+
+
+def has_converter(domain: str, operator: str) -> bool:
+    """Whether TVM's importer has one that may be trusted."""
+    if domain == "com.microsoft":
+        return operator in _MICROSOFT
+    return domain == "" and operator in _MAP and operator not in DISTRUSTED and operator not in _MICROSOFT
+
+
+def convert(node: Node) -> list[Value]:
+    """Outputs of ``node`` by TVM's converter. Raises Refused, and whatever TVM raises."""
+    attributes = _Watched(onnx_frontend.ONNXGraphImporter({}, {})._parse_attr(node.proto.attribute))
+    attributes.update(tvm_custom={"name": node.proto.name, "num_outputs": len(node.proto.output)})
+    inputs = onnx_frontend.onnx_input()
+    inputs.extend(None if value is None else as_expression(value) for value in node.inputs)
+    run = _MAP[node.op].get_converter(node.opset)
+    result = run(node.builder, inputs, attributes, [{}, {}])
+    if (overlooked := _overlooked(node, attributes)) is not None:
+        raise Refused(f"TVM {tvm.__version__} overlooks its attribute {overlooked}")
+    if not isinstance(result, relax.Expr):
+        raise Refused(f"TVM {tvm.__version__} makes no tensor of it")
+    result = node.builder.normalize(result)
+    if isinstance(result, relax.Tuple):
+        return [_bound(node, field) for field in result.fields]
+    if isinstance(result.ty, relax.TupleType):
+        whole = node.emit(result)
+        return [node.emit(relax.TupleGetItem(whole, at)) for at in range(len(result.ty.fields))]
+    return [_bound(node, result)]
+
+
+class _Watched(dict[str, Any]):
+    """A dictionary that knows which of its keys were asked for."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self.asked.add(str(key))
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        self.asked.add(key)
+        return super().pop(key, *default)
+
+
+def _overlooked(node: Node, attributes: _Watched) -> str | None:
+    known = defs.get_schema(node.op, node.opset, node.proto.domain).attributes
+    for attribute in node.proto.attribute:
+        if attribute.name in attributes.asked or attribute.name in _MEANINGLESS:
+            continue
+        default = known[attribute.name].default_value if attribute.name in known else onnx.AttributeProto()
+        if default.name and onnx.helper.get_attribute_value(default) == onnx.helper.get_attribute_value(attribute):
+            continue
+        return str(attribute.name)
+    return None
+
+
+def _bound(node: Node, value: relax.Expr) -> Value:
+    """A variable, or a constant as it is known."""
+    if isinstance(value, tvm.ir.GenericConst):
+        return value.value.numpy()
+    return value if isinstance(value, relax.Var) else node.emit(value)

@@ -1,0 +1,250 @@
+"""The graph is walked once, node by node, and computed as far as it is known.
+
+Every value is either known (an array) or an expression of static shape. What is known is computed at once; the rest is
+converted: by the farm's own converters, else by TVM's, else as the function that ONNX's schema writes. So shape
+arithmetic, conditions and trip counts that are constant vanish wherever they stand, and each conversion is held
+against the types that ONNX infers for it.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping, Sequence
+from functools import partial
+
+import numpy as np
+import onnx
+import tvm
+from onnx import defs, helper, numpy_helper, shape_inference
+from tvm import relax
+
+from tracker.tuning.errors import InputError
+from tracker.tuning.models.importers.onnx import stock
+from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate, tensor_kind
+from tracker.tuning.models.importers.onnx.functions import body_of
+from tracker.tuning.models.importers.onnx.node import (
+    CONVERTERS,
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    dtype_of,
+    shape_of,
+)
+from tracker.tuning.models.importers.onnx.wording import sentence
+
+__all__ = ["Walk"]
+
+Scope = MutableMapping[str, Value]
+#: Known inputs up to this size take part in ONNX's type inference: axes, shapes, pads.
+_MAX_INFERRED_BYTES = 4096
+
+
+class Walk:
+    """One import. ``name``: of the model, for messages. ``builder`` is inside the function that it makes."""
+
+    def __init__(self, builder: relax.BlockBuilder, name: str) -> None:
+        self._builder = builder
+        self._name = name
+        #: Values that the model computes, in order, each with its operator: those of the main graph alone.
+        self.trail: list[tuple[str, str]] = []
+
+    def main(self, model: onnx.ModelProto, inputs: Mapping[str, relax.Var]) -> dict[str, Value]:
+        """All values of the main graph by name. Raises InputError, which names the node that stopped it."""
+        values: Scope = dict(inputs)
+        opsets = {each.domain: each for each in model.opset_import}
+        self._graph(model.graph, values, opsets, self.trail)
+        return dict(values)
+
+    def _graph(
+        self,
+        graph: onnx.GraphProto,
+        scope: Scope,
+        opsets: Mapping[str, onnx.OperatorSetIdProto],
+        trail: list[tuple[str, str]] | None = None,
+    ) -> None:
+        for tensor in graph.initializer:
+            scope[tensor.name] = numpy_helper.to_array(tensor)
+        for sparse in graph.sparse_initializer:
+            scope[sparse.values.name] = _dense(sparse)
+        for number, node in enumerate(graph.node):
+            for name, value in zip(node.output, self._outputs(node, number, scope, opsets), strict=False):
+                if name:
+                    scope[name] = value
+                    if trail is not None and not isinstance(value, np.ndarray):
+                        trail.append((name, node.op_type))
+
+    def _outputs(
+        self, node: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
+    ) -> Sequence[Value]:
+        try:
+            return self._convert(node, scope, opsets)
+        except InputError:  # of a node further in
+            raise
+        except Refused as error:
+            raise InputError(f"{self._name}: {_where(node, number)}: {error}.") from error
+        except Exception as error:  # TVM's converters and passes raise whatever they meet
+            reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
+            raise InputError(f"{self._name}: {_where(node, number)}: {reason}.") from error
+
+    def _convert(
+        self, proto: onnx.NodeProto, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
+    ) -> Sequence[Value]:
+        domain = "" if proto.domain == "ai.onnx" else proto.domain
+        version = _opset(opsets, domain)
+        inputs = tuple(self._input(name, scope) for name in proto.input)
+        node = Node(proto, version, inputs, self._builder, partial(self._subgraph, scope, opsets))
+        known = [value for value in inputs if isinstance(value, np.ndarray)]
+        given = sum(value is not None for value in inputs)
+        inner = any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in proto.attribute)
+        if len(known) == given and not inner and proto.op_type not in RANDOM:
+            arrays = [value if isinstance(value, np.ndarray) else None for value in inputs]
+            if (values := evaluate(proto, arrays, list(opsets.values()))) is not None:
+                return values
+        if own := CONVERTERS.get((domain, proto.op_type)):
+            result = own(node)
+            values = [result] if isinstance(result, np.ndarray | relax.Expr) else list(result)
+        elif stock.has_converter(domain, proto.op_type):
+            values = stock.convert(node)
+        elif body := body_of(proto, version, [_type(value) for value in inputs]):
+            return self._function(proto, *body, inputs)
+        else:
+            raise Refused(_unknown(proto, domain, version))
+        wanted = max((at + 1 for at, name in enumerate(proto.output) if name), default=0)
+        if len(values) < wanted:
+            raise Refused(f"TVM {tvm.__version__} gives {len(values)} of its {wanted} outputs")
+        return [self._checked(value, kind) for value, kind in zip(values, _declared(node, opsets), strict=False)]
+
+    def _input(self, name: str, scope: Scope) -> Value | None:
+        if not name:
+            return None
+        if name not in scope:
+            raise Refused(f"nothing gives its input {name}")
+        return scope[name]
+
+    def _subgraph(
+        self,
+        scope: Scope,
+        opsets: Mapping[str, onnx.OperatorSetIdProto],
+        graph: onnx.GraphProto,
+        inputs: Sequence[Value] = (),
+    ) -> list[Value]:
+        """Outputs of a branch or a body: ``inputs`` are given to its own in order, other names come from outside."""
+        inner: Scope = ChainMap({}, scope)
+        inner.update(zip((value.name for value in graph.input), inputs, strict=False))
+        self._graph(graph, inner, opsets)
+        return [inner[output.name] for output in graph.output]
+
+    def _function(
+        self,
+        proto: onnx.NodeProto,
+        function: onnx.FunctionProto,
+        nodes: Sequence[onnx.NodeProto],
+        inputs: Sequence[Value | None],
+    ) -> list[Value]:
+        scope: Scope = {name: value for name, value in zip(function.input, inputs, strict=False) if value is not None}
+        graph = onnx.GraphProto(node=[_without(node, set(function.input) - set(scope)) for node in nodes])
+        self._graph(graph, scope, {each.domain: each for each in function.opset_import})
+        return [scope[name] for name in function.output[: len(proto.output)]]
+
+    def _checked(self, value: Value, declared: onnx.TypeProto | None) -> Value:
+        """``value`` as ONNX wants it. Raises Refused where its shape is open or not what ONNX infers."""
+        if not isinstance(value, np.ndarray) and not isinstance(value.ty, relax.TensorType):
+            raise Refused("its output is no tensor")
+        try:
+            shape = shape_of(value)
+        except (TypeError, AttributeError):
+            raise Refused("the shape of its output hangs on the values of the model's inputs") from None
+        if declared is None or not declared.tensor_type.elem_type:
+            return value
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(declared.tensor_type.elem_type)).name
+        if dtype_of(value) != dtype:
+            if {dtype, dtype_of(value)} != {"int32", "int64"}:
+                raise Refused(f"TVM {tvm.__version__} gives {dtype_of(value)} where ONNX says {dtype}")
+            value = self._builder.emit(relax.op.astype(as_expression(value), dtype))
+        if declared.tensor_type.HasField("shape"):
+            wanted = [dim.dim_value if dim.HasField("dim_value") else None for dim in declared.tensor_type.shape.dim]
+            if len(wanted) != len(shape) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
+                told = ",".join("?" if size is None else str(size) for size in wanted)
+                raise Refused(f"TVM {tvm.__version__} gives shape {shape} where ONNX says ({told})")
+        return value
+
+
+def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list[onnx.TypeProto | None]:
+    """What ONNX infers for each output, None where it says nothing."""
+    silent: list[onnx.TypeProto | None] = [None] * max(1, len(node.proto.output))
+    try:
+        schema = defs.get_schema(node.op, node.opset, node.proto.domain)
+        names = [name for name, value in zip(node.proto.input, node.inputs, strict=True) if value is not None]
+        given = [value for value in node.inputs if value is not None]
+        small = {
+            name: numpy_helper.from_array(value, name)
+            for name, value in zip(names, given, strict=True)
+            if isinstance(value, np.ndarray) and value.nbytes <= _MAX_INFERRED_BYTES
+        }
+        types = {name: _type(value) for name, value in zip(names, given, strict=True)}
+        found = shape_inference.infer_node_outputs(
+            schema, node.proto, types, small, opset_imports=list(opsets.values()), ir_version=10
+        )
+    except Exception:  # noqa: BLE001 - an operator without schema, an inference stricter than the runtime
+        return silent
+    return [found.get(name) for name in node.proto.output]
+
+
+def _type(value: Value | None) -> onnx.TypeProto | None:
+    if value is None:
+        return None
+    if isinstance(value, np.ndarray):
+        return helper.make_tensor_type_proto(tensor_kind(value), value.shape)
+    kind = helper.np_dtype_to_tensor_dtype(_numpy(dtype_of(value)))
+    return helper.make_tensor_type_proto(kind, shape_of(value))
+
+
+def _numpy(dtype: str) -> np.dtype:
+    import ml_dtypes  # noqa: F401 - teaches numpy names such as bfloat16
+
+    return np.dtype(dtype)
+
+
+def _opset(opsets: Mapping[str, onnx.OperatorSetIdProto], domain: str) -> int:
+    found = opsets.get(domain) or (opsets.get("ai.onnx") if not domain else None)
+    return int(found.version) if found is not None else 1
+
+
+def _without(node: onnx.NodeProto, absent: set[str]) -> onnx.NodeProto:
+    """``node`` with inputs left out that its function was not given."""
+    if not absent & set(node.input):
+        return node
+    left = onnx.NodeProto()
+    left.CopyFrom(node)
+    del left.input[:]
+    left.input.extend("" if name in absent else name for name in node.input)
+    return left
+
+
+def _dense(sparse: onnx.SparseTensorProto) -> np.ndarray:
+    values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    array = np.zeros(tuple(sparse.dims), values.dtype)
+    if indices.ndim == 1:
+        array.reshape(-1)[indices] = values
+    else:
+        array[tuple(indices.T)] = values
+    return array
+
+
+def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:
+    if domain in ("", "ai.onnx.ml", "ai.onnx.preview.training"):
+        try:
+            defs.get_schema(proto.op_type, version, domain)
+        except defs.SchemaError:
+            return f"this operator does not exist in ONNX operator set {version}"
+    if domain == "ai.onnx.ml":
+        return "operators of classical machine learning (ai.onnx.ml) are not tensor programs that the farm tunes"
+    if "training" in domain:
+        return "operators that train are not tuned"
+    return "neither the farm nor TVM can import this operator" + (f" of domain {domain}" if domain else "")
+
+
+def _where(node: onnx.NodeProto, number: int) -> str:
+    operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
+    return f"node {node.name or f'number {number}'} ({operator})"

@@ -1,0 +1,17 @@
+"""What TVM says, in one line."""
+
+from __future__ import annotations
+
+__all__ = ["sentence"]
+
+_MOST = 300
+
+
+def sentence(error: BaseException) -> str:
+    """The line of ``error`` that tells what is wrong: TVM puts where it was raised before, and notes behind."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("#", "File ", "[", "at ", "Traceback", "note:"))]
+    chosen = (telling or lines or [""])[-1]
+    named = type(error).__name__ if isinstance(error, KeyError | IndexError | TypeError | AttributeError) else ""
+    text = ": ".join(part for part in (named, chosen) if part) or type(error).__name__
+    return text[:_MOST].rstrip(". ")
