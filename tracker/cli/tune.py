@@ -322,8 +322,8 @@ def check(folder: Path, force: bool) -> None:
 def submit(
     client: FarmClient, model: Path, spec: JobSpec, templates: Sequence[Path] = (), inputs: Path | None = None
 ) -> Job:
-    """Send the files, those that the model keeps its weights in too, and the job. A lost connection is retried once for each: a file sent twice is one
-    artifact, and the request id keeps the job single.
+    """Send the files, those in which the model keeps its weights too, and the job. A lost connection is retried once
+    for each: a file sent twice is one artifact, and the request id keeps the job single.
     """
     import dataclasses
 
