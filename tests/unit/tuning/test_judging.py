@@ -110,8 +110,16 @@ PADDING = {"inputs": {"x": [0]}, "outputs": {"y": [{"axis": 0, "input": "x", "in
 
 @pytest.mark.parametrize(
     ("shape", "padding", "chosen"),
-    [((4, 4), None, 4), ((8, 4), PADDING, 8), ((5, 4), PADDING, 8), ((1, 4), PADDING, 4), ((5, 4), None, 0)]
-    + [((9, 4), PADDING, 0), ((4, 3), PADDING, 0), ((4,), PADDING, 0)],
+    [
+        ((4, 4), None, 4),
+        ((8, 4), PADDING, 8),
+        ((5, 4), PADDING, 8),
+        ((1, 4), PADDING, 4),
+        ((5, 4), None, 0),
+        ((9, 4), PADDING, 0),
+        ((4, 3), PADDING, 0),
+        ((4,), PADDING, 0),
+    ],
 )
 def test_the_smallest_variant_that_fits(shape, padding, chosen):
     variants = [variant(4), variant(8)]
