@@ -125,7 +125,8 @@ class _Transposed:
         return front, max(0, count - 1 + self.reach - self.given - front)
 
 
-@converter("ConvTranspose")
+# ONNX infers too few axes from some output shapes.
+@converter("ConvTranspose", own_shapes=True)
 def transposed(node: Node) -> Value:
     groups = int(node.attribute("group", 1))
     outputs = node.shape(1)[1] * groups
@@ -160,15 +161,15 @@ def _transposed_axes(node: Node) -> list[_Transposed]:
     pads = list(node.attribute("pads") or [0] * (2 * len(space)))
     auto = node.attribute("auto_pad", "NOTSET")
     asked = node.attribute("output_shape")
-    if asked is None and auto.startswith("SAME"):
-        asked = [size * stride for size, stride in zip(space, strides, strict=True)]
     if len(pads) != 2 * len(space) or (asked is not None and len(asked) < len(space)) or min(pads) < 0:
         raise Refused("its pads or its output shape do not fit its axes of space")
     found = []
     for axis, given in enumerate(space):
         full = (given - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1 + extra[axis]
-        if asked is not None:
-            wanted = int(list(asked)[-len(space) :][axis])
+        if asked is not None or auto.startswith("SAME"):
+            # ONNX Runtime and ONNX's inference cut to so many strides, but do not fill up to them.
+            same = min(given * strides[axis], full)
+            wanted = same if asked is None else int(list(asked)[-len(space) :][axis])
             total = max(0, full - wanted)
             before = total // 2 if auto == "SAME_UPPER" else total - total // 2
         else:
@@ -184,17 +185,19 @@ def _packing(shape: tuple[int, ...], axes: Sequence[_Transposed], groups: int) -
     """Weights [C, M / groups, k...] as those of a plain convolution [M * phases, C / groups, taps...]: the flat
     position of each, -1 where there is none."""
     inner, outputs, kernel = shape[0] // groups, shape[1], shape[2:]
-    flat = np.arange(prod(shape)).reshape(groups, inner, outputs, *kernel)
+    flat = np.arange(prod(shape)).reshape(groups, inner, outputs, prod(kernel))
     strides = [axis.stride for axis in axes]
     packed = np.full((groups, outputs, *strides, inner, *(axis.taps for axis in axes)), -1, np.int64)
-    for where in product(*(range(size) for size in kernel)):
+    for number, where in enumerate(product(*(range(size) for size in kernel))):
         remainders, taps = [], []
         for axis, k in zip(axes, where, strict=True):
             step = k if axis.stride == 1 else k * axis.dilation
             tap, remainder = (step, 0) if axis.stride == 1 else divmod(step, axis.stride)
             remainders.append(remainder)
             taps.append(axis.taps - 1 - tap)
-        packed[(slice(None), slice(None), *remainders, slice(None), *taps)] = flat[(..., *where)].transpose(0, 2, 1)
+        packed[(slice(None), slice(None), *remainders, slice(None), *taps)] = flat[
+            (slice(None), slice(None), slice(None), *where)
+        ].transpose(0, 2, 1)
     return packed.reshape(groups * outputs * prod(strides), inner, *(axis.taps for axis in axes))
 
 

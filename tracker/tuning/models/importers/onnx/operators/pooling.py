@@ -19,7 +19,9 @@ _SHORT = ("float16", "bfloat16")
 _RELAX_AXES = 3
 
 
-@converter("MaxPool")
+# A window of ``ceil_mode`` that would start behind the padding is none: ONNX's reference and ONNX Runtime leave it
+# out, its inference does not always.
+@converter("MaxPool", own_shapes=True)
 def max_pool(node: Node) -> list[Value]:
     windows, wanted = _windows(node)
     if 0 in wanted:
@@ -34,7 +36,7 @@ def max_pool(node: Node) -> list[Value]:
     return [node.te(lambda data: _over_windows(data, windows, te.max, lambda x: x, low), node.tensor(0))]
 
 
-@converter("AveragePool")
+@converter("AveragePool", own_shapes=True)
 def average_pool(node: Node) -> Value:
     windows, wanted = _windows(node)
     if 0 in wanted:
@@ -59,7 +61,7 @@ def average_pool(node: Node) -> Value:
     return _back(node, node.te(average, data, *(count.astype(str(data.ty.dtype)) for count in counts)))
 
 
-@converter("LpPool")
+@converter("LpPool", own_shapes=True)
 def lp_pool(node: Node) -> Value:
     windows, wanted = _windows(node)
     if 0 in wanted:

@@ -61,7 +61,7 @@ def window_of(node: Node, kernel: Sequence[int] | None = None) -> list[Window]:
         else:
             before, after = (0, 0) if auto == "VALID" else (pads[axis], pads[axis + len(space)])
             room = given + before + after - reach
-            ceil = bool(node.attribute("ceil_mode", 0)) and auto != "VALID"
+            ceil = bool(node.attribute("ceil_mode", 0))
             wanted = (-(-room // stride) if ceil else room // stride) + 1
             if ceil and (wanted - 1) * stride >= given + before:
                 wanted -= 1
