@@ -188,7 +188,7 @@ def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list
         )
     except Exception:  # noqa: BLE001 - an operator without schema, an inference stricter than the runtime
         return silent
-    return [found.get(name) for name in node.proto.output]
+    return [found.get(name) if name else None for name in node.proto.output]
 
 
 def _type(value: Value | None) -> onnx.TypeProto | None:
