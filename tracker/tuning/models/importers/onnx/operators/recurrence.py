@@ -20,12 +20,14 @@ from tvm import te, tirx
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
-__all__ = ["Cell", "Layer", "Phase", "Row", "lanes", "recurrence"]
+__all__ = ["Cell", "Layer", "Phase", "Row", "recurrence"]
 
 Expr = tvm.ir.Expr
-#: Sums that are held at a time: half the vector registers of AVX2 and of NEON, for two rows of the batch all of them.
-_SUMS = 64
-_MOST_ROWS = 2
+#: Rows of the batch that share a reading of the weights, at most.
+_MOST_ROWS = 4
+#: Sums of one row that are held at a time, alone and beside others: half the vector registers of AVX2 and of NEON, and
+#: all of them. Weights that do not fit into a cache gain more from the rows than they lose.
+_SUMS_ALONE, _SUMS = 64, 32
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,12 @@ class Layer:
 
     @property
     def rows(self) -> int:
-        """Rows of the batch that share a reading of the weights."""
+        """Rows of a block of the batch."""
         return next(rows for rows in range(_MOST_ROWS, 0, -1) if self.batch % rows == 0)
+
+    def lanes(self, gates: int) -> int:
+        """Units that a tile of ``gates`` sums has: a whole vector of them even for three."""
+        return min(self.hidden, (_SUMS_ALONE if self.rows == 1 else _SUMS) // (4 if gates == 3 else gates))
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an output: ``Y``, ``Y_h`` or ``Y_c``."""
@@ -65,18 +71,13 @@ class Layer:
         return (row, direction) if self.batch_first else (direction, row)
 
 
-def lanes(gates: int, hidden: int) -> int:
-    """Units that a tile of ``gates`` sums has."""
-    return min(hidden, _SUMS // (4 if gates == 3 else gates))
-
-
 @dataclass(frozen=True)
 class Phase:
     """One pass over the units of a step."""
 
     #: Positions of the gates that it sums, among those of the projected input.
     gates: tuple[int, ...]
-    #: Name of its weights among the kernel's inputs: (direction, tile, hidden, gate, ``lanes``).
+    #: Name of its weights among the kernel's inputs: (direction, tile, hidden, gate, ``layer.lanes``).
     weights: str
     #: Name of the state that they are multiplied with.
     source: str
@@ -205,7 +206,11 @@ class _Kernel:
         for name in (*self.kept, *self.cell.passing):
             shape = (2 if name == "h" else 1, layer.rows, layer.hidden)
             self.states[name] = T.alloc_buffer(shape, layer.dtype)
-        self._each(lambda name, r, u: T.buffer_store(self.states[name], self._initial(name, direction, first + r, u), [0, r, u]))
+        self._each(
+            lambda name, r, u: T.buffer_store(
+                self.states[name], self._initial(name, direction, first + r, u), [0, r, u]
+            )
+        )
         with T.serial(0, layer.steps) as step:
             for phase in self.cell.phases:
                 self._phase(phase, direction, first, step)
@@ -229,7 +234,7 @@ class _Kernel:
             T.buffer_store(output, self.states[name][half, place, unit], [*self.layer.state(direction, row), unit])
 
     def _phase(self, phase: Phase, direction: Expr, first: Expr, step: Expr) -> None:
-        width = lanes(len(phase.gates), self.layer.hidden)
+        width = self.layer.lanes(len(phase.gates))
         whole, rest = divmod(self.layer.hidden, width)
         if whole:
             with T.serial(0, whole) as tile:

@@ -21,7 +21,7 @@ from tracker.tuning.models.importers.onnx.node import (
     shape_of,
 )
 from tracker.tuning.models.importers.onnx.operators.activations import Activation, activations, clipped, const
-from tracker.tuning.models.importers.onnx.operators.recurrence import Cell, Gates, Layer, Phase, Row, lanes, recurrence
+from tracker.tuning.models.importers.onnx.operators.recurrence import Cell, Gates, Layer, Phase, Row, recurrence
 
 Expr = tvm.ir.Expr
 #: Short floats are computed in this one, and rounded once at the end.
@@ -58,7 +58,9 @@ def gru(node: Node) -> list[Value]:
 @converter("RNN")
 def rnn(node: Node) -> list[Value]:
     read = _Read(node, gates=1, functions=("Tanh",))
-    return _layer(node, read, _Rnn(read.functions, read.clip), read.bias(added=1), {"initial_h": read.state(5)}, ("Y", "Y_h"))
+    return _layer(
+        node, read, _Rnn(read.functions, read.clip), read.bias(added=1), {"initial_h": read.state(5)}, ("Y", "Y_h")
+    )
 
 
 class _Read:
@@ -122,7 +124,9 @@ class _Read:
         if self._node.shape(4) != (self.batch,):
             raise Refused(f"its sequence_lens have shape {self._node.shape(4)} for a batch of {self.batch}")
         if known is not None and np.any((known < 0) | (known > self.steps)):
-            raise Refused(f"its sequence_lens {known.tolist()} are not all between 0 and {self.steps}, the steps of its X")
+            raise Refused(
+                f"its sequence_lens {known.tolist()} are not all between 0 and {self.steps}, the steps of its X"
+            )
         if known is not None and np.all(known == self.steps):
             return None
         return self._node.value(4)
@@ -164,14 +168,12 @@ def _layer(
 ) -> list[Value]:
     """Outputs of ``node`` in order. Those that nobody wants are not computed."""
     wanted = [name for name, file in zip(outputs, node.outputs, strict=False) if file]
-    layer = Layer(
-        read.steps, read.batch, read.hidden, read.directions, read.wide_dtype, read.reverse, read.batch_first
-    )
+    layer = Layer(read.steps, read.batch, read.hidden, read.directions, read.wide_dtype, read.reverse, read.batch_first)
     if not all((layer.steps, layer.batch, layer.hidden, read.size)):
         raise Refused(f"its X of shape {node.shape(0)} or its hidden state is empty")
     given: dict[str, Value | None] = {"X": read.projected(bias)}
     for phase in cell.phases:
-        given[phase.weights] = _packed(node, read, phase)
+        given[phase.weights] = _packed(node, read, phase, layer.lanes(len(phase.gates)))
     given |= {"lengths": read.lengths(), **extra}
     inputs = {name: value for name, value in given.items() if value is not None}
     kernel = recurrence(
@@ -196,10 +198,9 @@ def _layer(
     return [computed.get(name, np.zeros(0, np.float32)) for name in outputs]
 
 
-def _packed(node: Node, read: _Read, phase: Phase) -> Value:
+def _packed(node: Node, read: _Read, phase: Phase, width: int) -> Value:
     """R of the gates of ``phase``: (direction, tile, hidden, gate, lane). What is beyond the last unit is never read."""
     hidden, count = read.hidden, len(phase.gates)
-    width = lanes(count, hidden)
     matrix = read.wide(2, (read.directions, read.gates * hidden, hidden))
     first = phase.gates[0]
     assert phase.gates == tuple(range(first, first + count))
