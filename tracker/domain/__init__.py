@@ -18,6 +18,9 @@ from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
+    BucketResult,
+    DataFile,
+    Dims,
     Job,
     JobKind,
     JobResult,
@@ -44,12 +47,15 @@ __all__ = [
     "BUILT_IN_POOLS",
     "Argument",
     "Artifact",
+    "BucketResult",
     "Capacity",
     "CpuCluster",
+    "DataFile",
     "Desk",
     "Device",
     "DeviceState",
     "DeviceTime",
+    "Dims",
     "Drain",
     "FailedBuild",
     "Fingerprint",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -13,6 +14,10 @@ __all__ = [
     "AUTO",
     "ENGINES",
     "MAX_PRIORITY",
+    "MAX_SHAPES",
+    "BucketResult",
+    "DataFile",
+    "Dims",
     "Job",
     "JobKind",
     "JobResult",
@@ -26,6 +31,7 @@ __all__ = [
     "TaskResult",
     "TemplateFile",
     "check_priority",
+    "shape_sets",
     "takes_templates",
 ]
 
@@ -33,6 +39,8 @@ __all__ = [
 #: Engines that a job may ask for. ``auto`` chooses one for each task.
 AUTO = "auto"
 ENGINES = (AUTO, "ansor", "autotvm", "autotvm-xgb", "autotvm-ga", "autotvm-random", "autotvm-gridsearch")
+#: A package takes inputs of so many shapes.
+MAX_SHAPES = 16
 #: Priorities go from minus this to this.
 MAX_PRIORITY = 4
 
@@ -69,11 +77,57 @@ class JobState(str, Enum):
 
 
 @dataclass(frozen=True)
+class Dims:
+    """Sizes of the dimensions of one input, or the one size of a dimension that has a name."""
+
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Shape:
-    """A fixed shape for a model input that the file leaves open."""
+    """A fixed shape for a model input that the file leaves open, or a size for a dimension that it names.
+
+    ``others``: further shapes, which the package is to take as well.
+    """
 
     name: str
     dims: tuple[int, ...]
+    others: tuple[Dims, ...] = ()
+
+    @property
+    def alternatives(self) -> tuple[tuple[int, ...], ...]:
+        return (self.dims, *(other.sizes for other in self.others))
+
+    def __str__(self) -> str:
+        """As a person writes it: ``x=1,3,48,{160,320}``."""
+        columns = [dict.fromkeys(column) for column in zip(*self.alternatives, strict=True)]
+        told = [str(*sizes) if len(sizes) == 1 else f"{{{','.join(map(str, sizes))}}}" for sizes in columns]
+        return f"{self.name}={','.join(told)}"
+
+
+def shape_sets(shapes: Sequence[Shape]) -> tuple[dict[str, tuple[int, ...]], ...]:
+    """Each set of shapes that a package is to take, by name: alternatives of several inputs go together, in order.
+
+    Raises InvalidRequest where inputs have unlike numbers of them.
+    """
+    counts = {len(shape.alternatives) for shape in shapes} - {1}
+    if len(counts) > 1:
+        told = " and ".join(f"{len(s.alternatives)} of {s.name}" for s in shapes if s.others)
+        raise InvalidRequest(f"shapes in braces go together, one of each: there are {told}")
+    number = counts.pop() if counts else 1
+    if number > MAX_SHAPES:
+        raise InvalidRequest(f"a package takes {MAX_SHAPES} shapes at most, not {number}")
+    return tuple({s.name: s.alternatives[at if s.others else 0] for s in shapes} for at in range(number))
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file that belongs to a model, weights that it keeps outside of itself. ``name``: relative to the model's
+    folder, as the model names it.
+    """
+
+    name: str
+    content: Artifact
 
 
 @dataclass(frozen=True)
@@ -100,7 +154,8 @@ class JobSpec:
     this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
     is different from the device's target, see ``target.overridden``. ``operator``: where ``model`` is a Python file,
     "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's. ``templates``: see ``takes_templates``.
-    ``fresh``: nothing is answered from the log, and nothing that its class has measured leads the search.
+    ``fresh``: nothing is answered from the log, and nothing that its class has measured leads the search. ``inputs``:
+    an NPZ file with the arrays on which answers are compared, None for random ones. ``data``: files beside ``model``.
     """
 
     kind: JobKind | None
@@ -121,6 +176,15 @@ class JobSpec:
     templates: tuple[TemplateFile, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     fresh: bool = False
+    inputs: Artifact | None = None
+    data: tuple[DataFile, ...] = ()
+
+    @property
+    def files(self) -> tuple[Artifact, ...]:
+        """All that must have been uploaded before it is submitted."""
+        inputs = (self.inputs,) if self.inputs is not None else ()
+        templates, data = (file.content for file in self.templates), (file.content for file in self.data)
+        return (self.model, *templates, *data, *inputs)
 
 
 @dataclass(frozen=True)
@@ -180,6 +244,21 @@ class PackageFile:
 
 
 @dataclass(frozen=True)
+class BucketResult:
+    """One of several shapes that a package takes. ``shapes``: in words, "x=1,3,48,160". ``serves``: which inputs it
+    answers. Latencies in seconds, 0 where no device ran it whole.
+    """
+
+    shapes: str
+    serves: str
+    untuned_s: float = 0.0
+    tuned_s: float = 0.0
+    max_abs_diff: float = 0.0
+    outputs_equal: bool = False
+    kept_untuned: bool = False
+
+
+@dataclass(frozen=True)
 class JobResult:
     """The package's files and what was measured.
 
@@ -187,7 +266,10 @@ class JobResult:
     its tasks, where no device could run whole models (``note`` says why). The search of ``taught_tasks`` tasks began
     with records of the device classes ``taught_by``. There each winner was compared with its
     untuned kernel: ``kernels_compared`` of them, of which ``kernels_equal`` were; ``max_abs_diff``, the tolerances
-    and ``outputs_equal`` are of all of them.
+    and ``outputs_equal`` are of all of them. ``judge``: who ran the original file and gave the answers that the
+    untuned import and the package were compared with, "" where nobody did. ``inputs_from``: what they ran on.
+    ``proven``: the finished package was loaded by its own ``run.py`` in a clean process. ``buckets``: of a package that
+    takes several shapes each, smallest first; the other figures are then those of the largest.
     """
 
     files: tuple[PackageFile, ...] = ()
@@ -205,6 +287,10 @@ class JobResult:
     taught_tasks: int = 0
     kernels_compared: int = 0
     kernels_equal: int = 0
+    judge: str = ""
+    inputs_from: str = ""
+    proven: bool = False
+    buckets: tuple[BucketResult, ...] = ()
 
 
 @dataclass(frozen=True)
