@@ -1,5 +1,5 @@
 """The farm's own converters, a module a family; importing one registers what it has."""
 
-from tracker.tuning.models.importers.onnx.operators import control, structure
+from tracker.tuning.models.importers.onnx.operators import activations, arithmetic, control, structure
 
-__all__ = ["control", "structure"]
+__all__ = ["activations", "arithmetic", "control", "structure"]
