@@ -1,8 +1,8 @@
 """Streams that end with their client, whoever still holds them.
 
 A command that ends early raises out of a loop over a stream, and the error's traceback holds the iterator until the
-interpreter goes down. By then gRPC's daemon threads stand still, one of them perhaps inside the call's lock: an iterator
-that cancels its call there waits for ever, and the command with it.
+interpreter goes down. By then gRPC's daemon threads stand still, one of them perhaps inside the call's lock: an
+iterator that cancels its call there waits for ever, and the command with it.
 """
 
 from __future__ import annotations
