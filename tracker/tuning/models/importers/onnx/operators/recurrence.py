@@ -17,12 +17,12 @@ from typing import Any
 
 import tvm
 from tvm import te, tirx
+from tvm.ir import Expr
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 __all__ = ["Cell", "Layer", "Phase", "Row", "recurrence"]
 
-Expr = tvm.ir.Expr
 #: Rows of the batch that share a reading of the weights, at most.
 _MOST_ROWS = 4
 #: Sums of one row that are held at a time, alone and beside others: half the vector registers of AVX2 and of NEON, and
