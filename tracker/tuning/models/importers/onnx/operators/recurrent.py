@@ -20,8 +20,8 @@ from tracker.tuning.models.importers.onnx.node import (
     dtype_of,
     shape_of,
 )
-from tracker.tuning.models.importers.onnx.operators.activations import Activation, activations, clipped, const
 from tracker.tuning.models.importers.onnx.operators.recurrence import Cell, Gates, Layer, Phase, Row, recurrence
+from tracker.tuning.models.importers.onnx.recurrent_activations import Activation, activations, clipped, const
 
 #: Short floats are computed in this one, and rounded once at the end.
 _WIDE = "float32"
