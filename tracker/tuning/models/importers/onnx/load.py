@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
+from tracker.tuning.models.importers.onnx.fixed import fix_values
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import Value, as_expression, dtype_of, shape_of
 from tracker.tuning.models.importers.onnx.walk import Walk
@@ -26,13 +28,16 @@ __all__ = ["load_onnx"]
 _ = operators  # their import fills the table of converters
 
 
-def load_onnx(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
+def load_onnx(
+    path: Path, shapes: Mapping[str, Sequence[int]], name: str, fixed: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> ImportedModel:
     """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them."""
     model = _parse(path, name)
+    values = fix_values(model, fixed, shapes, name)
     inputs = _fix_inputs(model, shapes, name)
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    return _imported(model, inputs, OnnxJudge(path, [info.name for info in inputs]), name, None)
+    return _imported(model, inputs, OnnxJudge(path, [info.name for info in inputs], values), name, None)
 
 
 def _imported(
@@ -57,6 +62,7 @@ def _imported(
         inputs=inputs,
         outputs=tuple(TensorInfo(n, shape_of(v), dtype_of(v)) for n, v in zip(names, found, strict=True)),
         judge=judge,
+        notes=tuple(walk.notes),
         values=tuple(walk.trail),
         bounds=index_bounds(model.graph, values, list(parameters)),
         with_outputs=lambda others: _imported(model, inputs, judge, name, others),

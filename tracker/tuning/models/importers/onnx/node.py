@@ -12,14 +12,35 @@ import tvm
 from onnx import helper
 from tvm import relax
 
-__all__ = ["CONVERTERS", "OWN_SHAPES", "Converter", "Node", "Refused", "Value", "converter", "dtype_of", "shape_of"]
+__all__ = [
+    "CONVERTERS",
+    "MOST_REPEATED",
+    "OWN_SHAPES",
+    "Converter",
+    "Node",
+    "Refused",
+    "Value",
+    "converter",
+    "dtype_of",
+    "shape_of",
+]
+
+#: Nodes that loops may become. Each takes milliseconds to import, and again to compile.
+MOST_REPEATED = 5000
 
 #: A value of the graph: known while importing, or computed by the model, then with a static shape.
 Value: TypeAlias = "np.ndarray | relax.Expr"
 
 
 class Refused(Exception):
-    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends."""
+    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends.
+
+    ``by``: the value that it hangs on, where a person who fixes the model's inputs can help it.
+    """
+
+    def __init__(self, why: str, by: relax.Expr | None = None) -> None:
+        super().__init__(why)
+        self.by = by
 
 
 def shape_of(value: Value) -> tuple[int, ...]:
@@ -42,8 +63,12 @@ class Node:
     opset: int
     inputs: tuple[Value | None, ...]
     builder: relax.BlockBuilder
-    #: Outputs of a graph among the attributes, whose own inputs get the values given in order.
+    #: Outputs of a graph among the attributes, whose own inputs get the values given in order. ``repeated``: one more
+    #: time of several; it raises Refused beyond ``MOST_REPEATED`` nodes of a model.
     subgraph: Callable[..., list[Value]]
+    #: Tells whoever uses the model a sentence about this node, which begins where 'node N (Op): ' ends. The expression
+    #: is one that it hangs on, as in ``Refused``.
+    note: Callable[[str, relax.Expr | None], None]
 
     @property
     def op(self) -> str:
@@ -82,7 +107,7 @@ class Node:
         """Input at ``position``, which must be known. Raises Refused, where ``what`` names it: "its axes"."""
         value = self.value(position)
         if not isinstance(value, np.ndarray):
-            raise Refused(f"{what} hang on the values of the model's inputs")
+            raise Refused(f"{what} hang on the values of the model's inputs", value)
         return value
 
     def tensor(self, position: int) -> relax.Expr:

@@ -21,9 +21,11 @@ from tvm import relax
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx import stock
 from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate, tensor_kind
+from tracker.tuning.models.importers.onnx.fixed import OPTION
 from tracker.tuning.models.importers.onnx.functions import body_of
 from tracker.tuning.models.importers.onnx.node import (
     CONVERTERS,
+    MOST_REPEATED,
     OWN_SHAPES,
     Node,
     Refused,
@@ -39,6 +41,8 @@ __all__ = ["Walk"]
 Scope = MutableMapping[str, Value]
 #: Known inputs up to this size take part in ONNX's type inference: axes, shapes, pads.
 _MAX_INFERRED_BYTES = 4096
+#: Inputs of more elements than this are data, which nobody fixes.
+_MAX_FIXED = 16
 
 
 class Walk:
@@ -49,10 +53,15 @@ class Walk:
         self._name = name
         #: Values that the model computes, in order, each with its operator: those of the main graph alone.
         self.trail: list[tuple[str, str]] = []
+        #: Sentences for whoever uses the model.
+        self.notes: list[str] = []
+        self._names: dict[relax.Var, str] = {}
+        self._repeated = 0
 
     def main(self, model: onnx.ModelProto, inputs: Mapping[str, relax.Var]) -> dict[str, Value]:
         """All values of the main graph by name. Raises InputError, which names the node that stopped it."""
         values: Scope = dict(inputs)
+        self._names = {variable: name for name, variable in inputs.items()}
         opsets = {each.domain: each for each in model.opset_import}
         self._graph(model.graph, values, opsets, self.trail)
         return dict(values)
@@ -79,22 +88,23 @@ class Walk:
         self, node: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
     ) -> Sequence[Value]:
         try:
-            return self._convert(node, scope, opsets)
+            return self._convert(node, number, scope, opsets)
         except InputError:  # of a node further in
             raise
         except Refused as error:
-            raise InputError(f"{self._name}: {_where(node, number)}: {error}.") from error
+            raise InputError(f"{self._name}: {_where(node, number)}: {error}{self._remedy(error.by)}.") from error
         except Exception as error:  # TVM's converters and passes raise whatever they meet
             reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
             raise InputError(f"{self._name}: {_where(node, number)}: {reason}.") from error
 
     def _convert(
-        self, proto: onnx.NodeProto, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
+        self, proto: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
     ) -> Sequence[Value]:
         domain = "" if proto.domain == "ai.onnx" else proto.domain
         version = _opset(opsets, domain)
         inputs = tuple(self._input(name, scope) for name in proto.input)
-        node = Node(proto, version, inputs, self._builder, partial(self._subgraph, scope, opsets))
+        subgraph = partial(self._subgraph, scope, opsets)
+        node = Node(proto, version, inputs, self._builder, subgraph, partial(self._note, _where(proto, number)))
         known = [value for value in inputs if isinstance(value, np.ndarray)]
         given = sum(value is not None for value in inputs)
         inner = any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in proto.attribute)
@@ -116,6 +126,31 @@ class Walk:
             raise Refused(f"TVM {tvm.__version__} gives {len(values)} of its {wanted} outputs")
         return [self._checked(value, kind) for value, kind in zip(values, _declared(node, opsets), strict=False)]
 
+    def _note(self, where: str, text: str, by: relax.Expr | None) -> None:
+        sentence = f"{where}: {text}{self._remedy(by)}."
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def _remedy(self, by: relax.Expr | None) -> str:
+        """How a person can help what hangs on ``by``: by fixing inputs that it comes from, where they are few numbers."""
+        names = set() if by is None else self._origins(by)
+        sizes = [np.prod(shape_of(variable), dtype=int) for variable, name in self._names.items() if name in names]
+        if not names or max(sizes) > _MAX_FIXED:
+            return ""
+        return f" ({' '.join(OPTION.format(name) for name in sorted(names))} fixes them)"
+
+    def _origins(self, value: relax.Expr) -> set[str]:
+        """Inputs of the model that ``value`` is computed from."""
+        found, seen, left = set(), set(), [value]
+        while left:
+            for variable in relax.analysis.free_vars(left.pop()):
+                if variable in self._names:
+                    found.add(self._names[variable])
+                elif variable not in seen and (bound := self._builder.lookup_binding(variable)) is not None:
+                    left.append(bound)
+                seen.add(variable)
+        return found
+
     def _input(self, name: str, scope: Scope) -> Value | None:
         if not name:
             return None
@@ -129,8 +164,13 @@ class Walk:
         opsets: Mapping[str, onnx.OperatorSetIdProto],
         graph: onnx.GraphProto,
         inputs: Sequence[Value] = (),
+        *,
+        repeated: bool = False,
     ) -> list[Value]:
         """Outputs of a branch or a body: ``inputs`` are given to its own in order, other names come from outside."""
+        self._repeated += len(graph.node) if repeated else 0
+        if self._repeated > MOST_REPEATED:
+            raise Refused(f"written out, its iterations and those of other loops are more than {MOST_REPEATED} nodes")
         inner: Scope = ChainMap({}, scope)
         inner.update(zip((value.name for value in graph.input), inputs, strict=False))
         self._graph(graph, inner, opsets)
