@@ -1,5 +1,15 @@
 """The farm's own converters, a module a family; importing one registers what it has."""
 
-from tracker.tuning.models.importers.onnx.operators import control, convolution, pooling, resize, structure
+from tracker.tuning.models.importers.onnx.operators import (
+    control,
+    convolution,
+    padding,
+    pooling,
+    regions,
+    resize,
+    sampling,
+    space,
+    structure,
+)
 
-__all__ = ["control", "convolution", "pooling", "resize", "structure"]
+__all__ = ["control", "convolution", "padding", "pooling", "regions", "resize", "sampling", "space", "structure"]
