@@ -36,9 +36,10 @@ def roi_align(node: Node) -> Value:
                 _Axis(regions, r, axis, bins, size, scale, half == "half_pixel", ratio, dtype)
                 for axis, bins, size in ((1, height, rows), (0, width, columns))
             ]
-            steps = [te.reduce_axis((0, axis.samples), f"k{number}") for number, axis in enumerate(axes)]
+            steps = [_steps(axis.samples, f"k{number}") for number, axis in enumerate(axes)]
             y, x = (axis.sample(i, step) for axis, i, step in zip(axes, at, steps, strict=True))
-            inside = tirx.all(y >= -1, y <= rows, x >= -1, x <= columns)
+            real = tirx.all(*(step < axis.samples for axis, step in zip(axes, steps, strict=True)))
+            inside = tirx.all(real, y >= -1, y <= rows, x >= -1, x <= columns)
             corners = [
                 wy * wx * data(image, c, iy, ix)
                 for iy, wy in _corners(y, rows, dtype)
@@ -52,14 +53,7 @@ def roi_align(node: Node) -> Value:
             largest = tirx.max(tirx.max(corners[0], corners[1]), tirx.max(corners[2], corners[3]))
             return te.max(tirx.if_then_else(inside, largest, zero), axis=steps)
 
-        found = te.compute(wanted, element, name="aligned")
-        if mode == "avg":
-            return found
-        # A region without a sample is 0.
-        low = tirx.min_value(dtype)
-        return te.compute(
-            wanted, lambda *at: tirx.Select(found(*at) == low, tirx.const(0, dtype), found(*at)), name="filled"
-        )
+        return te.compute(wanted, element, name="aligned")
 
     return node.te(aligned, node.tensor(0), node.tensor(1), node.tensor(2))
 
@@ -102,6 +96,11 @@ def _corners(position: Any, size: int, dtype: str) -> list[tuple[Any, Any]]:
     return [(index, tirx.const(1, dtype) - part), (tirx.min(index + 1, size - 1), part)]
 
 
+def _steps(count: Any, name: str) -> Any:
+    """A reduction over ``count`` and at least one: TVM writes nothing at all where there is nothing to reduce."""
+    return te.reduce_axis((0, tirx.max(count, 1)), name)
+
+
 def _within(image: Any, count: int) -> Any:
     """Kept within the batch: whoever measures the kernel fills its indices with anything."""
     return tirx.max(tirx.min(image.astype("int64"), count - 1), 0)
@@ -131,18 +130,12 @@ def max_roi_pool(node: Node) -> Value:
 
         def element(r: Any, c: Any, i: Any, j: Any) -> Any:
             (top, bottom), (left, right) = bounds(r, i, 1, height, rows), bounds(r, j, 0, width, columns)
-            steps = [
-                te.reduce_axis((0, tirx.max(stop - start, 0)), name)
-                for name, start, stop in (("kh", top, bottom), ("kw", left, right))
-            ]
-            image = _within(regions(r, 0), count)
-            return te.max(data(image, c, top + steps[0], left + steps[1]), axis=steps)
+            down, across = _steps(bottom - top, "kh"), _steps(right - left, "kw")
+            full = tirx.all(bottom > top, right > left)
+            value = data(_within(regions(r, 0), count), c, top + down, left + across)
+            return te.max(tirx.if_then_else(full, value, tirx.const(0, dtype)), axis=[down, across])
 
-        found = te.compute(wanted, element, name="pooled")
-        low = tirx.min_value(dtype)
-        return te.compute(
-            wanted, lambda *at: tirx.Select(found(*at) == low, tirx.const(0, dtype), found(*at)), name="filled"
-        )
+        return te.compute(wanted, element, name="pooled")
 
     return node.te(pooled, node.tensor(0), node.tensor(1))
 
