@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from tracker.cli.estimates import estimate_line, print_estimate
@@ -82,6 +83,21 @@ def _kernels(result: JobResult) -> str:
     return f"{equal}{others} (max |diff| {difference(result.max_abs_diff)})"
 
 
+def _buckets(result: JobResult) -> Table:
+    """Each shape that the package takes, smallest first. Whatever is smaller takes as long."""
+    rows = [
+        [
+            bucket.shapes,
+            latency(bucket.untuned_s),
+            latency(bucket.tuned_s),
+            "kept" if bucket.kept_untuned else speedup(bucket.untuned_s, bucket.tuned_s),
+            bucket.serves,
+        ]
+        for bucket in result.buckets
+    ]
+    return table(["shape*", ">untuned", ">tuned", ">speed-up", "answers"], rows)
+
+
 def _inputs(result: JobResult) -> str:
     return result.inputs_from or "the same random input"
 
@@ -154,6 +170,9 @@ def print_result(screen: Console, job: Job) -> None:
     )
     screen.print(grid)
     screen.print()
+    if result.buckets:
+        screen.print(_buckets(result))
+        screen.print()
     if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
         screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
     strangers, passed_over = by_rules(job)

@@ -35,7 +35,12 @@ _class = click.option(
     help="Of a pool with unlike devices this class alone, see `farm devices`. [default: each that is there]",
 )
 _shape = click.option(
-    "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
+    "--shape",
+    "shapes",
+    type=SHAPE,
+    multiple=True,
+    help="Fix an input that the file leaves open, data=1,3,224,224, or a dimension that it names, batch=4. Several "
+    "sizes in braces and quotes, 'x=1,3,48,{160,320}' or 'batch={1,4}', give one package that takes each.",
 )
 _with = click.option(
     "--with",
@@ -274,6 +279,8 @@ def run(
         check(folder, force)
     if inputs is not None:
         check_model(inputs, ())
+        if any(shape.others for shape in spec.shapes):
+            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
     with connection.open() as client:
         try:
             job = submit(client, model, spec, templates, inputs)

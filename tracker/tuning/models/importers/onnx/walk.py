@@ -192,7 +192,7 @@ def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list
     if ("", node.op) in OWN_SHAPES:
         for kind in found.values():
             kind.tensor_type.ClearField("shape")
-    return [found.get(name) for name in node.proto.output]
+    return [found.get(name) if name else None for name in node.proto.output]
 
 
 def _type(value: Value | None) -> onnx.TypeProto | None:
