@@ -23,7 +23,7 @@ _MAP: Mapping[str, Any] = onnx_frontend._get_convert_map()
 #: Of com.microsoft those that TVM's importer means by these names.
 _MICROSOFT = {"FastGelu", "BiasGelu", "SkipLayerNormalization", "EmbedLayerNormalization", "MatMulInteger16"}
 #: Wrong in TVM 0.27 whatever the attributes, and without a converter of the farm's own: refused or expanded.
-DISTRUSTED: set[str] = set()
+DISTRUSTED: set[str] = {"NonMaxSuppression"}
 #: Attributes without any bearing on the answer.
 _MEANINGLESS = {"consumed_inputs", "doc_string"}
 

@@ -20,6 +20,7 @@ from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx import stock
+from tracker.tuning.models.importers.onnx.cut import hangs_on_values, uses
 from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate, tensor_kind
 from tracker.tuning.models.importers.onnx.fixed import OPTION
 from tracker.tuning.models.importers.onnx.functions import body_of
@@ -34,7 +35,7 @@ from tracker.tuning.models.importers.onnx.node import (
     dtype_of,
     shape_of,
 )
-from tracker.tuning.models.importers.onnx.wording import sentence
+from tracker.tuning.models.importers.onnx.wording import sentence, where
 
 __all__ = ["Walk"]
 
@@ -43,6 +44,10 @@ Scope = MutableMapping[str, Value]
 _MAX_INFERRED_BYTES = 4096
 #: Inputs of more elements than this are data, which nobody fixes.
 _MAX_FIXED = 16
+
+
+class _Unconverted(Exception):
+    """A node has no outputs: the whole sentence."""
 
 
 class Walk:
@@ -57,9 +62,14 @@ class Walk:
         self.notes: list[str] = []
         self._names: dict[relax.Var, str] = {}
         self._repeated = 0
+        #: Values of the main graph without a static shape, each with the node from which on it has none.
+        self.opened: dict[str, str] = {}
 
     def main(self, model: onnx.ModelProto, inputs: Mapping[str, relax.Var]) -> dict[str, Value]:
-        """All values of the main graph by name. Raises InputError, which names the node that stopped it."""
+        """All values of the main graph by name, but those in ``opened``.
+
+        Raises InputError, which names the node that stopped it.
+        """
         values: Scope = dict(inputs)
         self._names = {variable: name for name, variable in inputs.items()}
         opsets = {each.domain: each for each in model.opset_import}
@@ -78,11 +88,29 @@ class Walk:
         for sparse in graph.sparse_initializer:
             scope[sparse.values.name] = _dense(sparse)
         for number, node in enumerate(graph.node):
-            for name, value in zip(node.output, self._outputs(node, number, scope, opsets), strict=False):
+            if trail is not None and (origin := self._origin(node)):
+                self.opened.update(dict.fromkeys(node.output, origin))
+                continue
+            try:
+                values = self._outputs(node, number, scope, opsets)
+            except _Unconverted as error:
+                if trail is None or not hangs_on_values(node, scope):
+                    raise InputError(str(error)) from error
+                self.opened.update(dict.fromkeys(node.output, where(node, number)))
+                continue
+            for name, value in zip(node.output, values, strict=False):
                 if name:
                     scope[name] = value
                     if trail is not None and not isinstance(value, np.ndarray):
                         trail.append((name, node.op_type))
+
+    def _origin(self, node: onnx.NodeProto) -> str | None:
+        """The node from which on what ``node`` takes has no static shape, if there is one."""
+        return (
+            next((self.opened[name] for name in sorted(uses(node)) if name in self.opened), None)
+            if self.opened
+            else None
+        )
 
     def _outputs(
         self, node: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
@@ -92,10 +120,11 @@ class Walk:
         except InputError:  # of a node further in
             raise
         except Refused as error:
-            raise InputError(f"{self._name}: {_where(node, number)}: {error}{self._remedy(error.by)}.") from error
+            reason = f"{error}{self._remedy(error.by)}"
+            raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
         except Exception as error:  # TVM's converters and passes raise whatever they meet
             reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
-            raise InputError(f"{self._name}: {_where(node, number)}: {reason}.") from error
+            raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
 
     def _convert(
         self, proto: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
@@ -104,7 +133,7 @@ class Walk:
         version = _opset(opsets, domain)
         inputs = tuple(self._input(name, scope) for name in proto.input)
         subgraph = partial(self._subgraph, scope, opsets)
-        node = Node(proto, version, inputs, self._builder, subgraph, partial(self._note, _where(proto, number)))
+        node = Node(proto, version, inputs, self._builder, subgraph, partial(self._note, where(proto, number)))
         known = [value for value in inputs if isinstance(value, np.ndarray)]
         given = sum(value is not None for value in inputs)
         inner = any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in proto.attribute)
@@ -287,8 +316,3 @@ def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:
     if "training" in domain:
         return "operators that train are not tuned"
     return "neither the farm nor TVM can import this operator" + (f" of domain {domain}" if domain else "")
-
-
-def _where(node: onnx.NodeProto, number: int) -> str:
-    operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    return f"node {node.name or f'number {number}'} ({operator})"
