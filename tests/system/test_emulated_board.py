@@ -122,7 +122,9 @@ def test_a_network_tuned_from_x86_answers_on_the_board_as_onnx_runtime_does(benc
     package = board.home / "tuned"
     tuned = farm.farm("tune", "squeezenet.onnx", "--pool", "arm64", "--trials", str(TRIALS), "-o", str(package))
     assert tuned.returncode == 0, tuned.stdout + tuned.stderr + farm.worker_log() + bench.agent_log.read_text()
-    assert "ran on arm with the same random input: outputs equal" in " ".join(tuned.stdout.split())
+    assert "ran on arm with random inputs, seed 0: every output equal to what ONNX Runtime" in " ".join(
+        tuned.stdout.split()
+    )
 
     [job] = farm.jobs()
     assert (job.state, job.trials) == (JobState.DONE, TRIALS)
@@ -164,7 +166,7 @@ def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path:
     assert shown.returncode == 0, shown.stdout + shown.stderr
     *_, remark, closing = shown.stdout.splitlines()
     assert "its times tell nothing" in remark
-    line = r"tiny: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), outputs equal \(max \|diff\| (0|\de-\d\d)\)"
+    line = r"tiny: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), equal to ONNX Runtime \(max \|diff\| (0|\de-\d\d)\)"
     assert re.fullmatch(line, closing), shown.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "tiny.onnx", "tmp"]
     assert list((tmp_path / "tmp").glob("tvm-farm-*")) == []

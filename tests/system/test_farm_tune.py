@@ -48,7 +48,9 @@ def run_onnx(model: bytes, x: np.ndarray) -> np.ndarray:
 
 def closing_line(done: subprocess.CompletedProcess[str]) -> re.Match[str]:
     line = done.stdout.strip().splitlines()[-1]
-    match = re.fullmatch(r"(\w+): ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+)x\), outputs equal \(max \|diff\| \S+\)", line)
+    match = re.fullmatch(
+        r"(\w+): ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+)x\), equal to ONNX Runtime \(max \|diff\| \S+\)", line
+    )
     assert match, f"the last line is {line!r}"
     return match
 

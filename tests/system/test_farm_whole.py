@@ -17,7 +17,7 @@ from tracker.cli.child import Child
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-CLOSING = re.compile(r"tiny: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), outputs equal \(max \|diff\| (0|\de-\d\d)\)")
+CLOSING = re.compile(r"tiny: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), equal to ONNX Runtime \(max \|diff\| (0|\de-\d\d)\)")
 
 
 @pytest.fixture

@@ -65,7 +65,8 @@ def test_each_class_gets_its_package_and_the_second_begins_with_what_the_first_f
             rf"small on {re.escape(first.device_class)}: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), estimated .*", closing[0]
         )
         assert re.fullmatch(
-            rf"small on {re.escape(second.device_class)}: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), outputs equal \(.*\)",
+            rf"small on {re.escape(second.device_class)}: [\d.]+ ms -> [\d.]+ ms "
+            r"\([\d.]+x\), equal to ONNX Runtime \(.*\)",
             closing[1],
         )
         [row] = re.findall(r"^full-2t\S* .*$", done.stdout, re.MULTILINE)
