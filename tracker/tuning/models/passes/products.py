@@ -16,11 +16,11 @@ from tvm import relax
 
 from tracker.tuning.models.passes.quantized import Operand, cast, constant
 
-__all__ = ["Window", "convolution", "matrix_product"]
+__all__ = ["Sliding", "convolution", "matrix_product"]
 
 
 @dataclass(frozen=True)
-class Window:
+class Sliding:
     """Attributes of a convolution. ``pads``: before each axis, then after each, as ONNX and Relax have it."""
 
     strides: tuple[int, ...]
@@ -60,7 +60,7 @@ def convolution(
     zero: Operand | None,
     weight: Operand,
     weight_zero: Operand | None,
-    window: Window,
+    window: Sliding,
 ) -> relax.Expr:
     """Convolution of ``data - zero`` [n, c, ...] with ``weight - weight_zero`` [o, i, ...] in int32, padded with zeros.
 
@@ -87,7 +87,7 @@ def convolution(
 _CONVOLUTIONS: dict[int, Callable[..., Any]] = {1: relax.op.nn.conv1d, 2: relax.op.nn.conv2d, 3: relax.op.nn.conv3d}
 
 
-def _convolved(builder: relax.BlockBuilder, data: relax.Expr, weight: Operand, window: Window) -> relax.Expr:
+def _convolved(builder: relax.BlockBuilder, data: relax.Expr, weight: Operand, window: Sliding) -> relax.Expr:
     convolve = _CONVOLUTIONS[len(data.ty.shape) - 2]
     return builder.emit(
         convolve(
@@ -108,7 +108,7 @@ def _widened(
     zero: Operand | None,
     weight: Operand,
     weight_zero: Operand | None,
-    window: Window,
+    window: Sliding,
 ) -> relax.Expr:
     """In int16: for weights that the model computes, or that differ from their zeros by more than int8 holds."""
     narrow = _difference(builder, data, zero)
@@ -130,7 +130,7 @@ def _sums(weight: np.ndarray) -> np.ndarray:
     return np.asarray(sums.reshape(-1, *[1] * (weight.ndim - 2)))
 
 
-def _padded(builder: relax.BlockBuilder, data: relax.Expr, window: Window, value: int) -> relax.Expr:
+def _padded(builder: relax.BlockBuilder, data: relax.Expr, window: Sliding, value: int) -> relax.Expr:
     if not any(window.pads):
         return data
     half = len(window.pads) // 2

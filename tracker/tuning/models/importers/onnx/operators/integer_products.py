@@ -9,7 +9,8 @@ from tvm import relax
 
 from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
 from tracker.tuning.models.importers.onnx.operators.quantize import along, dynamically_quantized
-from tracker.tuning.models.passes.products import Window, convolution, matrix_product
+from tracker.tuning.models.importers.onnx.operators.window import window_of
+from tracker.tuning.models.passes.products import Sliding, convolution, matrix_product
 from tracker.tuning.models.passes.quantized import cast, constant, requantized
 
 _BYTES = {"int8", "uint8"}
@@ -77,32 +78,21 @@ def _convolution(node: Node, data: int, weight: int, zero: Value | None, weight_
     _check_bytes(node, data, weight)
     shape, kernel = node.shape(data), node.shape(weight)
     if not 3 <= len(shape) <= 5:
-        raise Refused(f"it has {len(shape) - 2} spatial axes, and TVM convolves over 1 to 3")
-    if node.attribute("kernel_shape", kernel[2:]) != kernel[2:]:
-        raise Refused(f"its kernel_shape {node.attribute('kernel_shape')} is not that of its weights {kernel[2:]}")
-    window = _window(node, shape[2:], kernel[2:])
+        raise Refused(f"TVM has no convolution over {len(shape) - 2} axes of space")
+    if len(kernel) != len(shape) or node.attribute("kernel_shape", kernel[2:]) != kernel[2:]:
+        raise Refused(f"its kernel_shape is not that of its weights {list(kernel)}, or these do not fit {list(shape)}")
+    axes = window_of(node, kernel[2:])
+    window = Sliding(
+        strides=tuple(axis.stride for axis in axes),
+        pads=tuple(axis.before for axis in axes) + tuple(axis.after for axis in axes),
+        dilations=tuple(axis.dilation for axis in axes),
+        groups=int(node.attribute("group", 1)),
+    )
     if zero is not None and math.prod(shape_of(zero)) != 1:
         raise Refused("the zero point of its input is more than one number")
     if zero is not None and not isinstance(zero, np.ndarray):
         zero = node.emit(relax.op.reshape(zero, []))
     return convolution(node.builder, node.tensor(data), zero, node.value(weight), weight_zero, window)
-
-
-def _window(node: Node, sizes: tuple[int, ...], kernel: tuple[int, ...]) -> Window:
-    count = len(sizes)
-    strides = tuple(node.attribute("strides") or (1,) * count)
-    dilations = tuple(node.attribute("dilations") or (1,) * count)
-    pads = tuple(node.attribute("pads") or (0,) * 2 * count)
-    mode = node.attribute("auto_pad", "NOTSET")
-    if mode == "VALID":
-        pads = (0,) * 2 * count
-    elif mode in ("SAME_UPPER", "SAME_LOWER"):
-        reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-        steps = zip(sizes, strides, reach, strict=True)
-        missing = [max((-(-size // stride) - 1) * stride + r - size, 0) for size, stride, r in steps]
-        small, large = [each // 2 for each in missing], [each - each // 2 for each in missing]
-        pads = tuple(small + large if mode == "SAME_UPPER" else large + small)
-    return Window(strides, pads, dilations, int(node.attribute("group", 1)))
 
 
 def _product(node: Node, a: Value, b: Value, a_zero: Value | None, b_zero: Value | None) -> relax.Expr:
