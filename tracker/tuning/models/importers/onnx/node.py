@@ -12,7 +12,7 @@ import tvm
 from onnx import helper
 from tvm import relax
 
-__all__ = ["CONVERTERS", "Converter", "Node", "Refused", "Value", "converter", "dtype_of", "shape_of"]
+__all__ = ["CONVERTERS", "PACKED", "Converter", "Node", "Refused", "Value", "converter", "dtype_of", "shape_of", "whole_bytes"]
 
 #: A value of the graph: known while importing, or computed by the model, then with a static shape.
 Value: TypeAlias = "np.ndarray | relax.Expr"
@@ -107,6 +107,8 @@ class Node:
         return self.builder.emit_te(function, *given, primfunc_name_hint=name or self.op.lower())
 
 
+#: Dtypes of which several values share a byte.
+PACKED = ("int4", "uint4", "int2", "uint2", "float4_e2m1fn")
 Converter: TypeAlias = "Callable[[Node], Value | Sequence[Value]]"
 #: By domain ("" is ONNX's own) and operator. They come before TVM's own converters.
 CONVERTERS: dict[tuple[str, str], Converter] = {}
@@ -131,7 +133,14 @@ def as_expression(value: Value) -> relax.Expr:
     """``value`` as Relax has it."""
     if not isinstance(value, np.ndarray):
         return value
+    whole_bytes(value.dtype.name)
     return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
+
+
+def whole_bytes(dtype: str) -> None:
+    """Raises Refused where several values of ``dtype`` share a byte: those can be constants and nothing else."""
+    if dtype in PACKED:
+        raise Refused(f"it computes {dtype} values, which share bytes: TVM {tvm.__version__} has no kernels for them")
 
 
 def _python(attribute: onnx.AttributeProto) -> Any:

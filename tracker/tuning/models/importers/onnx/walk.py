@@ -30,6 +30,7 @@ from tracker.tuning.models.importers.onnx.node import (
     as_expression,
     dtype_of,
     shape_of,
+    whole_bytes,
 )
 from tracker.tuning.models.importers.onnx.wording import sentence
 
@@ -51,7 +52,7 @@ class Walk:
 
     def main(self, model: onnx.ModelProto, inputs: Mapping[str, relax.Var]) -> dict[str, Value]:
         """All values of the main graph by name. Raises InputError, which names the node that stopped it."""
-        values: Scope = dict(inputs)
+        values: Scope = {name: _empty(value) for name, value in inputs.items()}
         opsets = {each.domain: each for each in model.opset_import}
         self._graph(model.graph, values, opsets, self.trail)
         return dict(values)
@@ -107,7 +108,7 @@ class Walk:
         elif stock.has_converter(domain, proto.op_type):
             values = stock.convert(node)
         elif body := body_of(proto, version, [_type(value) for value in inputs]):
-            return self._function(proto, *body, inputs)
+            return self._function(proto, *body, inputs, opsets)
         else:
             raise Refused(_unknown(proto, domain, version))
         wanted = max((at + 1 for at, name in enumerate(proto.output) if name), default=0)
@@ -141,11 +142,15 @@ class Walk:
         function: onnx.FunctionProto,
         nodes: Sequence[onnx.NodeProto],
         inputs: Sequence[Value | None],
+        opsets: Mapping[str, onnx.OperatorSetIdProto],
     ) -> list[Value]:
         scope: Scope = {name: value for name, value in zip(function.input, inputs, strict=False) if value is not None}
         graph = onnx.GraphProto(node=[_without(node, set(function.input) - set(scope)) for node in nodes])
-        self._graph(graph, scope, {each.domain: each for each in function.opset_import})
-        return [scope[name] for name in function.output[: len(proto.output)]]
+        # A function may leave out a domain that it uses: then it means what the model means.
+        self._graph(graph, scope, {**opsets, **{each.domain: each for each in function.opset_import}})
+        nothing = np.zeros(0, np.float32)  # a body leaves out what nobody asks for
+        pairs = zip(function.output, proto.output, strict=False)
+        return [scope[inner] if outer else nothing for inner, outer in pairs]
 
     def _checked(self, value: Value, declared: onnx.TypeProto | None) -> Value:
         """``value`` as ONNX wants it. Raises Refused where its shape is open or not what ONNX infers."""
@@ -155,8 +160,10 @@ class Walk:
             shape = shape_of(value)
         except (TypeError, AttributeError):
             raise Refused("the shape of its output hangs on the values of the model's inputs") from None
+        if not isinstance(value, np.ndarray):
+            whole_bytes(dtype_of(value))
         if declared is None or not declared.tensor_type.elem_type:
-            return value
+            return _empty(value)
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(declared.tensor_type.elem_type)).name
         if dtype_of(value) != dtype:
             if {dtype, dtype_of(value)} != {"int32", "int64"}:
@@ -167,7 +174,12 @@ class Walk:
             if len(wanted) != len(shape) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
                 told = ",".join("?" if size is None else str(size) for size in wanted)
                 raise Refused(f"TVM {tvm.__version__} gives shape {shape} where ONNX says ({told})")
-        return value
+        return _empty(value)
+
+
+def _empty(value: Value) -> Value:
+    """``value``, which is known where it has no elements: nothing is left to compute."""
+    return np.zeros(shape_of(value), _numpy(dtype_of(value))) if 0 in shape_of(value) else value
 
 
 def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list[onnx.TypeProto | None]:
@@ -238,6 +250,8 @@ def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:
             defs.get_schema(proto.op_type, version, domain)
         except defs.SchemaError:
             return f"this operator does not exist in ONNX operator set {version}"
+    if not domain and proto.op_type in stock.SEQUENCES:
+        return "sequences and optional values are no tensors, which is all that the farm tunes"
     if domain == "ai.onnx.ml":
         return "operators of classical machine learning (ai.onnx.ml) are not tensor programs that the farm tunes"
     if "training" in domain:
