@@ -75,7 +75,9 @@ def _check_dtype(dtype: str, where: str) -> None:
     if dtype.startswith(("object", "str")):
         raise InputError(f"{where} holds strings; the farm tunes what computes with numbers.")
     if dtype in PACKED:
-        raise InputError(f"{where} holds {dtype}, values which share bytes; TVM {tvm.__version__} has no kernels for them.")
+        raise InputError(
+            f"{where} holds {dtype}, values which share bytes; TVM {tvm.__version__} has no kernels for them."
+        )
 
 
 def _parse(path: Path, name: str) -> onnx.ModelProto:

@@ -12,7 +12,18 @@ import tvm
 from onnx import helper
 from tvm import relax
 
-__all__ = ["CONVERTERS", "PACKED", "Converter", "Node", "Refused", "Value", "converter", "dtype_of", "shape_of", "whole_bytes"]
+__all__ = [
+    "CONVERTERS",
+    "PACKED",
+    "Converter",
+    "Node",
+    "Refused",
+    "Value",
+    "converter",
+    "dtype_of",
+    "shape_of",
+    "whole_bytes",
+]
 
 #: A value of the graph: known while importing, or computed by the model, then with a static shape.
 Value: TypeAlias = "np.ndarray | relax.Expr"

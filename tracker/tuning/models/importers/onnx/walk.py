@@ -196,11 +196,23 @@ def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list
         }
         types = {name: _type(value) for name, value in zip(names, given, strict=True)}
         found = shape_inference.infer_node_outputs(
-            schema, node.proto, types, small, opset_imports=list(opsets.values()), ir_version=10
+            schema, _whole(node.proto, schema), types, small, opset_imports=list(opsets.values()), ir_version=10
         )
     except Exception:  # noqa: BLE001 - an operator without schema, an inference stricter than the runtime
         return silent
     return [found.get(name) for name in node.proto.output]
+
+
+def _whole(proto: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto:
+    """``proto`` with its defaults written out: ONNX's inference has some of its own (onesided of STFT)."""
+    named = {attribute.name for attribute in proto.attribute}
+    absent = [a.default_value for name, a in schema.attributes.items() if name not in named and a.default_value.name]
+    if not absent:
+        return proto
+    whole = onnx.NodeProto()
+    whole.CopyFrom(proto)
+    whole.attribute.extend(absent)
+    return whole
 
 
 def _type(value: Value | None) -> onnx.TypeProto | None:

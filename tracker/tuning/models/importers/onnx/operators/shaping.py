@@ -29,7 +29,8 @@ def split(node: Node) -> list[Value]:
         raise Refused(f"parts of sizes {sizes} do not make up dimension {axis} of {shape[axis]}")
     ends = np.cumsum(sizes)
     return [
-        sliced(node, node.value(0), {axis: range(end - size, end)}) for size, end in zip(sizes, ends.tolist(), strict=True)
+        sliced(node, node.value(0), {axis: range(end - size, end)})
+        for size, end in zip(sizes, ends.tolist(), strict=True)
     ]
 
 
