@@ -60,8 +60,11 @@ def parse_shape(text: str) -> Shape:
     name, equals, dims = text.rpartition("=")
     if not equals or not name.strip():
         raise ValueError(f"'{text}' is not a shape: write INPUT=1,3,224,224")
+    dims = "".join(dims.split())
     parts = _DIMENSION.findall(dims)
-    if ",".join(parts) != dims:
+    if not parts or ",".join(parts) != dims:
+        if "-" in dims:
+            raise ValueError(f"'{text}': no dimension is negative; leave the option out to leave it open")
         raise ValueError(f"'{dims}' is no list of whole numbers: write {name}=1,3,224,224 or '{name}=1,{{160,320}}'")
     choices = [tuple(int(size) for size in part.strip("{}").split(",")) for part in parts]
     counts = {len(choice) for choice in choices if len(choice) > 1}

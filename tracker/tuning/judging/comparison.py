@@ -84,7 +84,8 @@ def compare(
         with np.errstate(all="ignore"):
             apart = np.where(both, np.abs(left - right), 0.0)
         largest = max(largest, float(np.max(apart, initial=0.0)))
-        same = np.isclose(right, left, relative, absolute, equal_nan=True)
+        exact = not relative and not absolute  # numpy would compare integers as doubles
+        same = left == right if exact else np.isclose(right, left, relative, absolute, equal_nan=True)
         if not same.all() and not wrong:
             wrong = f"{name}{_worst(apart, same, left, right)}"
     return Comparison(largest, rtol, atol, not wrong, finite, wrong)

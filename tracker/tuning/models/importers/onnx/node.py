@@ -14,6 +14,7 @@ from tvm import relax
 
 __all__ = [
     "CONVERTERS",
+    "OWN_SHAPES",
     "PACKED",
     "Converter",
     "Node",
@@ -123,11 +124,14 @@ PACKED = ("int4", "uint4", "int2", "uint2", "float4_e2m1fn")
 Converter: TypeAlias = "Callable[[Node], Value | Sequence[Value]]"
 #: By domain ("" is ONNX's own) and operator. They come before TVM's own converters.
 CONVERTERS: dict[tuple[str, str], Converter] = {}
+#: Operators for whose shapes ONNX's inference errs: only the dtype that it infers is held against a converter.
+OWN_SHAPES: set[tuple[str, str]] = set()
 
 
-def converter(*operators: str, domain: str = "") -> Callable[[Converter], Converter]:
+def converter(*operators: str, domain: str = "", own_shapes: bool = False) -> Callable[[Converter], Converter]:
     """Registers a function for ``operators`` of ``domain``, of every version: ``node.opset`` tells which.
 
+    ``own_shapes``: see ``OWN_SHAPES``.
     It returns the node's outputs in order, as many as the node names or more.
     """
 
@@ -135,6 +139,8 @@ def converter(*operators: str, domain: str = "") -> Callable[[Converter], Conver
         for operator in operators:
             assert (domain, operator) not in CONVERTERS, f"{operator} has two converters"
             CONVERTERS[domain, operator] = function
+            if own_shapes:
+                OWN_SHAPES.add((domain, operator))
         return function
 
     return register

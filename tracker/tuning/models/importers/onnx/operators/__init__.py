@@ -1,29 +1,7 @@
-"""The farm's own converters, a module a family; importing one registers what it has."""
+"""The farm's own converters, a module a family. Each registers what it has when it is imported, and all are."""
 
-from tracker.tuning.models.importers.onnx.operators import (
-    activations,
-    arithmetic,
-    casting,
-    control,
-    normalizing,
-    products,
-    reductions,
-    shaping,
-    softmax,
-    spectra,
-    structure,
-)
+import importlib
+import pkgutil
 
-__all__ = [
-    "activations",
-    "arithmetic",
-    "casting",
-    "control",
-    "normalizing",
-    "products",
-    "reductions",
-    "shaping",
-    "softmax",
-    "spectra",
-    "structure",
-]
+for _family in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_family.name}")
