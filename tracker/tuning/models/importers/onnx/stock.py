@@ -41,9 +41,7 @@ SEQUENCES = {
 DISTRUSTED = {
     # The attention of com.microsoft, asked for ONNX's.
     "Attention",
-    # One output of three, computed in the dtype of the input.
-    "LayerNormalization",
-    "RMSNormalization",
+    "NonMaxSuppression",
     *SEQUENCES,
 }
 #: Attributes without any bearing on the answer.

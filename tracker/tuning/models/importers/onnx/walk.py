@@ -20,6 +20,7 @@ from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx import stock
+from tracker.tuning.models.importers.onnx.cut import hangs_on_values, uses
 from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate, tensor_kind
 from tracker.tuning.models.importers.onnx.functions import body_of
 from tracker.tuning.models.importers.onnx.node import (
@@ -33,13 +34,17 @@ from tracker.tuning.models.importers.onnx.node import (
     shape_of,
     whole_bytes,
 )
-from tracker.tuning.models.importers.onnx.wording import sentence
+from tracker.tuning.models.importers.onnx.wording import sentence, where
 
 __all__ = ["Walk"]
 
 Scope = MutableMapping[str, Value]
 #: Known inputs up to this size take part in ONNX's type inference: axes, shapes, pads.
 _MAX_INFERRED_BYTES = 4096
+
+
+class _Unconverted(Exception):
+    """A node has no outputs: the whole sentence."""
 
 
 class Walk:
@@ -50,9 +55,14 @@ class Walk:
         self._name = name
         #: Values that the model computes, in order, each with its operator: those of the main graph alone.
         self.trail: list[tuple[str, str]] = []
+        #: Values of the main graph without a static shape, each with the node from which on it has none.
+        self.opened: dict[str, str] = {}
 
     def main(self, model: onnx.ModelProto, inputs: Mapping[str, relax.Var]) -> dict[str, Value]:
-        """All values of the main graph by name. Raises InputError, which names the node that stopped it."""
+        """All values of the main graph by name, but those in ``opened``.
+
+        Raises InputError, which names the node that stopped it.
+        """
         values: Scope = {name: _empty(value) for name, value in inputs.items()}
         opsets = {each.domain: each for each in model.opset_import}
         self._graph(model.graph, values, opsets, self.trail)
@@ -70,11 +80,29 @@ class Walk:
         for sparse in graph.sparse_initializer:
             scope[sparse.values.name] = _dense(sparse)
         for number, node in enumerate(graph.node):
-            for name, value in zip(node.output, self._outputs(node, number, scope, opsets), strict=False):
+            if trail is not None and (origin := self._origin(node)):
+                self.opened.update(dict.fromkeys(node.output, origin))
+                continue
+            try:
+                values = self._outputs(node, number, scope, opsets)
+            except _Unconverted as error:
+                if trail is None or not hangs_on_values(node, scope):
+                    raise InputError(str(error)) from error
+                self.opened.update(dict.fromkeys(node.output, where(node, number)))
+                continue
+            for name, value in zip(node.output, values, strict=False):
                 if name:
                     scope[name] = value
                     if trail is not None and not isinstance(value, np.ndarray):
                         trail.append((name, node.op_type))
+
+    def _origin(self, node: onnx.NodeProto) -> str | None:
+        """The node from which on what ``node`` takes has no static shape, if there is one."""
+        return (
+            next((self.opened[name] for name in sorted(uses(node)) if name in self.opened), None)
+            if self.opened
+            else None
+        )
 
     def _outputs(
         self, node: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
@@ -84,10 +112,10 @@ class Walk:
         except InputError:  # of a node further in
             raise
         except Refused as error:
-            raise InputError(f"{self._name}: {_where(node, number)}: {error}.") from error
+            raise _Unconverted(f"{self._name}: {where(node, number)}: {error}.") from error
         except Exception as error:  # TVM's converters and passes raise whatever they meet
             reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
-            raise InputError(f"{self._name}: {_where(node, number)}: {reason}.") from error
+            raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
 
     def _convert(
         self, proto: onnx.NodeProto, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
@@ -273,8 +301,3 @@ def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:
     if "training" in domain:
         return "operators that train are not tuned"
     return "neither the farm nor TVM can import this operator" + (f" of domain {domain}" if domain else "")
-
-
-def _where(node: onnx.NodeProto, number: int) -> str:
-    operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    return f"node {node.name or f'number {number}'} ({operator})"
