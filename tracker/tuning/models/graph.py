@@ -16,6 +16,7 @@ from tracker.domain import Argument, Workload
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.models.blocked import block_channels
 from tracker.tuning.models.constants import fold_constants
+from tracker.tuning.models.passes.integers import in_integers
 
 __all__ = ["ExtractedTask", "LoweredModel", "arguments_of", "lower", "tasks_of", "with_schedules", "workload_key"]
 
@@ -47,6 +48,7 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
     """
     with target, tvm.transform.PassContext(opt_level=3):
         for apply in (
+            in_integers,
             relax.transform.FoldBatchnormToConv2D(),
             relax.transform.DecomposeOpsForInference(),
             fold_constants,

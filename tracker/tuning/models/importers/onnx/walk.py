@@ -21,6 +21,7 @@ from tvm import relax
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx import stock
 from tracker.tuning.models.importers.onnx.cut import hangs_on_values, uses
+from tracker.tuning.models.importers.onnx.dequantized import remembered, with_integers
 from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate, tensor_kind
 from tracker.tuning.models.importers.onnx.functions import body_of
 from tracker.tuning.models.importers.onnx.node import (
@@ -130,7 +131,8 @@ class Walk:
         if len(known) == given and not inner and proto.op_type not in RANDOM:
             arrays = [value if isinstance(value, np.ndarray) else None for value in inputs]
             if (values := evaluate(proto, arrays, list(opsets.values()))) is not None:
-                return values
+                return remembered(node, values)
+        node = with_integers(node)
         if own := CONVERTERS.get((domain, proto.op_type)):
             result = own(node)
             values = [result] if isinstance(result, np.ndarray | relax.Expr) else list(result)
