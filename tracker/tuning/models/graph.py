@@ -64,10 +64,15 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
 
 
 def tasks_of(lowered: LoweredModel, target: tvm.target.Target) -> list[ExtractedTask]:
-    """The distinct workloads that ``main`` calls, in TVM's own order, which does not change between runs."""
+    """The distinct workloads that ``main`` calls, in TVM's own order, which does not change between runs.
+
+    A kernel that is written as it has to run (``tirx.is_scheduled``) leaves nothing to search and is none of them.
+    """
     found = []
     for task in ms.relax_integration.extract_tasks(lowered.module, target):
         module = task.dispatched[0]
+        if (module["main"].attrs or {}).get("tirx.is_scheduled", False):
+            continue
         text = tvm.ir.save_json(module)
         flops = float(tvm.s_tir.analysis.estimate_tir_flops(module))
         workload = Workload(workload_key(module), str(task.task_name), text, flops)

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-import tvm
 from tvm import tirx
+from tvm.ir import Expr
 from tvm.script.ir_builder import tirx as T
 
 from tracker.tuning.models.importers.onnx.node import Refused
 
 __all__ = ["Activation", "activations", "clipped", "const", "sigmoid", "tanh"]
-
-Expr = tvm.ir.Expr
 
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
 _LN2_HIGH, _LN2_LOW, _LOG2_E = 0.693359375, -2.12194440e-4, 1.44269504088896341
