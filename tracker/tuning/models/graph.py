@@ -123,9 +123,11 @@ class _ConstantLifter(relax.PyExprMutator):  # type: ignore[misc]
 
     def visit_generic_const_(self, op: tvm.ir.GenericConst) -> relax.Expr:
         value = op.value
-        # TVM's own loader takes no file with an empty parameter.
-        if len(value.shape) == 0 or 0 in value.shape:
+        if len(value.shape) == 0:
             return op
+        if 0 in value.shape:
+            # TVM's loaders take no empty tensor, neither as a parameter nor as an executable's constant.
+            return relax.op.builtin.alloc_tensor(relax.ShapeExpr(value.shape), str(value.dtype), 0)
         array = value.numpy()
         content = hashlib.sha256(
             f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 import onnx.inliner
+import tvm
 from onnx import helper
 from tvm import relax
 
@@ -19,7 +20,7 @@ from tracker.tuning.models.importers.onnx.bounds import index_bounds
 from tracker.tuning.models.importers.onnx.cut import Tail, tail_of
 from tracker.tuning.models.importers.onnx.fixed import fix_values
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
-from tracker.tuning.models.importers.onnx.node import Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
 from tracker.tuning.models.importers.onnx.walk import Walk
 from tracker.tuning.models.importers.onnx.wording import sentence
 from tracker.tuning.models.importers.shapes import fixed_shape
@@ -120,7 +121,17 @@ def _listed(noun: str, names: Sequence[str]) -> str:
 def _output(values: Mapping[str, Value], output: str, name: str) -> Value:
     if output not in values:
         raise InputError(f"{name}: nothing computes its output {output}.")
+    _check_dtype(dtype_of(values[output]), f"{name}: output {output}")
     return values[output]
+
+
+def _check_dtype(dtype: str, where: str) -> None:
+    if dtype.startswith(("object", "str")):
+        raise InputError(f"{where} holds strings; the farm tunes what computes with numbers.")
+    if dtype in PACKED:
+        raise InputError(
+            f"{where} holds {dtype}, values which share bytes; TVM {tvm.__version__} has no kernels for them."
+        )
 
 
 def _parse(path: Path, name: str) -> onnx.ModelProto:
@@ -152,12 +163,11 @@ def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], nam
         if not value.type.HasField("tensor_type"):
             raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
         tensor = value.type.tensor_type
-        if tensor.elem_type == onnx.TensorProto.STRING:
-            raise InputError(f"{name}: input {value.name} holds strings; the farm tunes what computes with numbers.")
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+        _check_dtype(dtype, f"{name}: input {value.name}")
         declared = None
         if tensor.HasField("shape"):
             declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
         shape = fixed_shape(name, value.name, declared, shapes)
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
         found.append(TensorInfo(value.name, shape, dtype))
     return tuple(found)

@@ -16,6 +16,7 @@ __all__ = [
     "CONVERTERS",
     "MOST_REPEATED",
     "OWN_SHAPES",
+    "PACKED",
     "Converter",
     "Node",
     "Refused",
@@ -23,6 +24,7 @@ __all__ = [
     "converter",
     "dtype_of",
     "shape_of",
+    "whole_bytes",
 ]
 
 #: Nodes that loops may become. Each takes milliseconds to import, and again to compile.
@@ -132,6 +134,8 @@ class Node:
         return self.builder.emit_te(function, *given, primfunc_name_hint=name or self.op.lower())
 
 
+#: Dtypes of which several values share a byte.
+PACKED = ("int4", "uint4", "int2", "uint2", "float4_e2m1fn")
 Converter: TypeAlias = "Callable[[Node], Value | Sequence[Value]]"
 #: By domain ("" is ONNX's own) and operator. They come before TVM's own converters.
 CONVERTERS: dict[tuple[str, str], Converter] = {}
@@ -161,7 +165,14 @@ def as_expression(value: Value) -> relax.Expr:
     """``value`` as Relax has it."""
     if not isinstance(value, np.ndarray):
         return value
+    whole_bytes(value.dtype.name)
     return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
+
+
+def whole_bytes(dtype: str) -> None:
+    """Raises Refused where several values of ``dtype`` share a byte: those can be constants and nothing else."""
+    if dtype in PACKED:
+        raise Refused(f"it computes {dtype} values, which share bytes: TVM {tvm.__version__} has no kernels for them")
 
 
 def _python(attribute: onnx.AttributeProto) -> Any:

@@ -35,6 +35,7 @@ from tracker.tuning.models.importers.onnx.node import (
     as_expression,
     dtype_of,
     shape_of,
+    whole_bytes,
 )
 from tracker.tuning.models.importers.onnx.wording import sentence, where
 
@@ -71,7 +72,7 @@ class Walk:
 
         Raises InputError, which names the node that stopped it.
         """
-        values: Scope = dict(inputs)
+        values: Scope = {name: _empty(value) for name, value in inputs.items()}
         self._names = {variable: name for name, variable in inputs.items()}
         opsets = {each.domain: each for each in model.opset_import}
         self._graph(model.graph, values, opsets, self.trail)
@@ -149,7 +150,7 @@ class Walk:
         elif stock.has_converter(domain, proto.op_type):
             values = stock.convert(node)
         elif body := body_of(proto, version, [_type(value) for value in inputs]):
-            return self._function(proto, *body, inputs)
+            return self._function(proto, *body, inputs, opsets)
         else:
             raise Refused(_unknown(proto, domain, version))
         wanted = max((at + 1 for at, name in enumerate(proto.output) if name), default=0)
@@ -213,11 +214,15 @@ class Walk:
         function: onnx.FunctionProto,
         nodes: Sequence[onnx.NodeProto],
         inputs: Sequence[Value | None],
+        opsets: Mapping[str, onnx.OperatorSetIdProto],
     ) -> list[Value]:
         scope: Scope = {name: value for name, value in zip(function.input, inputs, strict=False) if value is not None}
         graph = onnx.GraphProto(node=[_without(node, set(function.input) - set(scope)) for node in nodes])
-        self._graph(graph, scope, {each.domain: each for each in function.opset_import})
-        return [scope[name] for name in function.output[: len(proto.output)]]
+        # A function may leave out a domain that it uses: then it means what the model means.
+        self._graph(graph, scope, {**opsets, **{each.domain: each for each in function.opset_import}})
+        nothing = np.zeros(0, np.float32)  # a body leaves out what nobody asks for
+        pairs = zip(function.output, proto.output, strict=False)
+        return [scope[inner] if outer else nothing for inner, outer in pairs]
 
     def _checked(self, value: Value, declared: onnx.TypeProto | None) -> Value:
         """``value`` as ONNX wants it. Raises Refused where its shape is open or not what ONNX infers."""
@@ -227,8 +232,10 @@ class Walk:
             shape = shape_of(value)
         except (TypeError, AttributeError):
             raise Refused("the shape of its output hangs on the values of the model's inputs") from None
+        if not isinstance(value, np.ndarray):
+            whole_bytes(dtype_of(value))
         if declared is None or not declared.tensor_type.elem_type:
-            return value
+            return _empty(value)
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(declared.tensor_type.elem_type)).name
         if dtype_of(value) != dtype:
             if {dtype, dtype_of(value)} != {"int32", "int64"}:
@@ -239,7 +246,12 @@ class Walk:
             if len(wanted) != len(shape) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
                 told = ",".join("?" if size is None else str(size) for size in wanted)
                 raise Refused(f"TVM {tvm.__version__} gives shape {shape} where ONNX says ({told})")
-        return value
+        return _empty(value)
+
+
+def _empty(value: Value) -> Value:
+    """``value``, which is known where it has no elements: nothing is left to compute."""
+    return np.zeros(shape_of(value), _numpy(dtype_of(value))) if 0 in shape_of(value) else value
 
 
 def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list[onnx.TypeProto | None]:
@@ -256,7 +268,7 @@ def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list
         }
         types = {name: _type(value) for name, value in zip(names, given, strict=True)}
         found = shape_inference.infer_node_outputs(
-            schema, node.proto, types, small, opset_imports=list(opsets.values()), ir_version=10
+            schema, _whole(node.proto, schema), types, small, opset_imports=list(opsets.values()), ir_version=10
         )
     except Exception:  # noqa: BLE001 - an operator without schema, an inference stricter than the runtime
         return silent
@@ -264,6 +276,18 @@ def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list
         for kind in found.values():
             kind.tensor_type.ClearField("shape")
     return [found.get(name) if name else None for name in node.proto.output]
+
+
+def _whole(proto: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto:
+    """``proto`` with its defaults written out: ONNX's inference has some of its own (onesided of STFT)."""
+    named = {attribute.name for attribute in proto.attribute}
+    absent = [a.default_value for name, a in schema.attributes.items() if name not in named and a.default_value.name]
+    if not absent:
+        return proto
+    whole = onnx.NodeProto()
+    whole.CopyFrom(proto)
+    whole.attribute.extend(absent)
+    return whole
 
 
 def _type(value: Value | None) -> onnx.TypeProto | None:
@@ -313,6 +337,8 @@ def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:
             defs.get_schema(proto.op_type, version, domain)
         except defs.SchemaError:
             return f"this operator does not exist in ONNX operator set {version}"
+    if not domain and proto.op_type in stock.SEQUENCES:
+        return "sequences and optional values are no tensors, which is all that the farm tunes"
     if domain == "ai.onnx.ml":
         return "operators of classical machine learning (ai.onnx.ml) are not tensor programs that the farm tunes"
     if "training" in domain:
