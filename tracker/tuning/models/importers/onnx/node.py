@@ -8,30 +8,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-import tvm
 from onnx import helper
 from tvm import relax
 
-__all__ = ["CONVERTERS", "Converter", "Node", "Refused", "Value", "converter", "dtype_of", "shape_of"]
+from tracker.tuning.models.importers.values import Refused, Value, as_expression, dtype_of, shape_of
 
-#: A value of the graph: known while importing, or computed by the model, then with a static shape.
-Value: TypeAlias = "np.ndarray | relax.Expr"
-
-
-class Refused(Exception):
-    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends."""
-
-
-def shape_of(value: Value) -> tuple[int, ...]:
-    """Static shape of ``value``."""
-    if isinstance(value, np.ndarray):
-        return value.shape
-    return tuple(int(size) for size in value.ty.shape)
-
-
-def dtype_of(value: Value) -> str:
-    """Name of the dtype of ``value``, as numpy with ``ml_dtypes`` and TVM call it."""
-    return value.dtype.name if isinstance(value, np.ndarray) else str(value.ty.dtype)
+__all__ = [
+    "CONVERTERS", "Converter", "Node", "Refused", "Value", "as_expression", "converter", "dtype_of", "shape_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,13 +109,6 @@ def converter(*operators: str, domain: str = "") -> Callable[[Converter], Conver
         return function
 
     return register
-
-
-def as_expression(value: Value) -> relax.Expr:
-    """``value`` as Relax has it."""
-    if not isinstance(value, np.ndarray):
-        return value
-    return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
 
 
 def _python(attribute: onnx.AttributeProto) -> Any:

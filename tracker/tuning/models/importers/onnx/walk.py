@@ -31,7 +31,7 @@ from tracker.tuning.models.importers.onnx.node import (
     dtype_of,
     shape_of,
 )
-from tracker.tuning.models.importers.onnx.wording import sentence
+from tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["Walk"]
 

@@ -1,0 +1,37 @@
+"""Values of a graph while it is imported: arrays where they are known, else expressions of static shape."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import tvm
+from tvm import relax
+
+__all__ = ["Refused", "Value", "as_expression", "dtype_of", "shape_of"]
+
+#: A value of the graph: known while importing, or computed by the model, then with a static shape.
+Value: TypeAlias = "np.ndarray | relax.Expr"
+
+
+class Refused(Exception):
+    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends."""
+
+
+def shape_of(value: Value) -> tuple[int, ...]:
+    """Static shape of ``value``."""
+    if isinstance(value, np.ndarray):
+        return value.shape
+    return tuple(int(size) for size in value.ty.shape)
+
+
+def dtype_of(value: Value) -> str:
+    """Name of the dtype of ``value``, as numpy with ``ml_dtypes`` and TVM call it."""
+    return value.dtype.name if isinstance(value, np.ndarray) else str(value.ty.dtype)
+
+
+def as_expression(value: Value) -> relax.Expr:
+    """``value`` as Relax has it."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
