@@ -18,6 +18,7 @@ from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
+    DataFile,
     Job,
     JobKind,
     JobResult,
@@ -46,6 +47,7 @@ __all__ = [
     "Artifact",
     "Capacity",
     "CpuCluster",
+    "DataFile",
     "Desk",
     "Device",
     "DeviceState",
