@@ -59,6 +59,7 @@ class TfliteModel:
         dtype: str | Sequence[str] = "float32",
         quantized: Quantized | None = None,
         custom: str = "",
+        version: int = 1,
     ) -> Any:
         """Number of its output, a list of them where ``dtype`` is one. ``options``: an ``…OptionsT`` of the schema."""
         kinds = [dtype] if isinstance(dtype, str) else list(dtype)
@@ -66,7 +67,7 @@ class TfliteModel:
         code = getattr(schema.BuiltinOperator, operator)
         self.model.operatorCodes.append(
             schema.OperatorCodeT(
-                builtinCode=code, deprecatedBuiltinCode=min(code, 127), customCode=custom or None, version=1
+                builtinCode=code, deprecatedBuiltinCode=min(code, 127), customCode=custom or None, version=version
             )
         )
         chosen = type(options).__name__.removesuffix("T") if options is not None else "NONE"

@@ -26,7 +26,7 @@ def _gelu(node: Node, x: relax.Expr) -> relax.Expr:
 
 
 def _elu(node: Node, x: relax.Expr) -> relax.Expr:
-    low = relax.op.minimum(x, _number(0, x))
+    low = node.emit(relax.op.minimum(x, _number(0, x)))
     return relax.op.where(relax.op.less(x, _number(0, x)), node.te(_exponential_less_one, low), x)
 
 
@@ -123,13 +123,9 @@ def floor_div(node: Node) -> relax.Expr:
 
 @converter("FLOOR_MOD")
 def floor_mod(node: Node) -> relax.Expr:
-    return _each(node, _floor_fmod if _floating(node) else tirx.floormod)
-
-
-def _floor_fmod(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
-    rest = tirx.fmod(x, y)
-    zero = tirx.const(0, x.dtype)
-    return tirx.Select(tirx.all(rest != zero, (rest < zero) != (y < zero)), rest + y, rest)
+    if _floating(node):
+        raise Refused("remainders are computed of integers alone")
+    return _each(node, tirx.floormod)
 
 
 @converter("POW")

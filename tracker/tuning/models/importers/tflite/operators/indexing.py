@@ -63,7 +63,7 @@ def one_hot(node: Node) -> relax.Expr:
     def hot(numbers: te.Tensor, on: te.Tensor, off: te.Tensor) -> te.Tensor:
         def at(*place: tirx.Var) -> tirx.Expr:
             found = numbers(*place[:axis], *place[axis + 1 :])
-            return tirx.Select(found == place[axis].astype(found.dtype), on(), off())
+            return tirx.Select(found == place[axis].astype(numbers.dtype), on(), off())
 
         return te.compute(node.outputs[0].shape, at)
 

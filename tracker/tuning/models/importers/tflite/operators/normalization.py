@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tvm import relax, te, tirx
+from tvm import relax
 
 from tracker.tuning.models.importers.tflite.node import Node, converter
 from tracker.tuning.models.importers.tflite.operators.activation import activated
@@ -30,28 +30,3 @@ def l2_normalization(node: Node) -> relax.Expr:
     length = relax.op.sqrt(node.emit(relax.op.sum(relax.op.multiply(x, x), axis=-1, keepdims=True)))
     length = relax.op.maximum(node.emit(length), relax.const(1e-6, node.source(0).dtype))
     return activated(node, node.emit(relax.op.divide(x, length)))
-
-
-@converter("LOCAL_RESPONSE_NORMALIZATION")
-def local_response_normalization(node: Node) -> relax.Expr:
-    """``x / (bias + alpha * s) ** beta``, where ``s`` sums the squares of ``radius`` channels to either side."""
-    radius, shape = int(node.option("radius")), node.source(0).shape
-    bias, alpha, beta = (float(node.option(name)) for name in ("bias", "alpha", "beta"))
-
-    def normalized(x: te.Tensor) -> te.Tensor:
-        around = te.reduce_axis((0, 2 * radius + 1), "around")
-
-        def square(*place: tirx.Var) -> tirx.Expr:
-            channel = place[-1] + around - radius
-            inside = tirx.all(channel >= 0, channel < shape[-1])
-            element = tirx.if_then_else(inside, x(*place[:-1], channel), tirx.const(0, x.dtype))
-            return te.sum(element * element, axis=around)
-
-        squares = te.compute(shape, square)
-        return te.compute(
-            shape,
-            lambda *at: x(*at) / te.power(tirx.const(bias, x.dtype) + tirx.const(alpha, x.dtype) * squares(*at),
-                                          tirx.const(beta, x.dtype)),
-        )  # fmt: skip
-
-    return node.te(normalized, node.tensor(0))
