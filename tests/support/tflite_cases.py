@@ -224,5 +224,24 @@ def windows() -> None:
     case("BATCH_MATMUL", [x(2, 4, 3), x(5, 4)], schema.BatchMatMulOptionsT(adjX=True, adjY=True), "turned")
 
 
-for _family in (elementwise, pairs, moving, looking_up, weighing, windows):
+def by_tvm() -> None:
+    """What TVM's own converters are trusted with."""
+    for name, padding, kind, change in (
+        ("same", SAME, 0, {}),
+        ("valid", VALID, RELU, {"strideH": 2}),
+        ("dilated", VALID, 0, {"dilationHFactor": 2, "dilationWFactor": 2}),
+    ):
+        shape = {"strideD": 1, "strideH": 1, "strideW": 1, "dilationDFactor": 1, "dilationHFactor": 1,
+                 "dilationWFactor": 1}  # fmt: skip
+        options = schema.Conv3DOptionsT(padding=padding, **{ACT: kind}, **(shape | change))
+        case("CONV_3D", [x(1, 5, 6, 7, 3), normal(2, 3, 3, 3, 4), normal(4)], options, name)
+    case("RIGHT_SHIFT", [In(whole(-99, 99, 12)), In(whole(0, 5, 12))], dtype="int32")
+    case("SEGMENT_SUM", [x(5, 3), ints(0, 0, 1, 2, 2)], schema.SegmentSumOptionsT())
+    for kind in ("SUM", "MAX", "MIN", "PROD"):
+        case(f"UNSORTED_SEGMENT_{kind}", [x(5, 3), ints(0, 2, 1, 2, 0), ints(3)[0]])
+    case("FAKE_QUANT", [x(6, 5)], schema.FakeQuantOptionsT(min=-2, max=3.1, numBits=8))
+    case("DILATE", [x(3, 3), ints(2, 3), np.float32(0.5)])
+
+
+for _family in (elementwise, pairs, moving, looking_up, weighing, windows, by_tvm):
     _family()

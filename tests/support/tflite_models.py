@@ -13,7 +13,7 @@ import numpy as np
 __all__ = ["Quantized", "TfliteModel"]
 
 TYPES = {np.dtype(kind).name: getattr(schema.TensorType, kind.upper()) for kind in (
-    "float16", "float32", "int8", "int16", "int32", "int64", "uint8", "bool", "uint32", "float64",
+    "float16", "float32", "int8", "int16", "int32", "int64", "uint8", "bool", "uint32", "float64", "complex64",
 )}  # fmt: skip
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 
