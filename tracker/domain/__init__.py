@@ -18,7 +18,9 @@ from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
+    BucketResult,
     DataFile,
+    Dims,
     Job,
     JobKind,
     JobResult,
@@ -45,6 +47,7 @@ __all__ = [
     "BUILT_IN_POOLS",
     "Argument",
     "Artifact",
+    "BucketResult",
     "Capacity",
     "CpuCluster",
     "DataFile",
@@ -52,6 +55,7 @@ __all__ = [
     "Device",
     "DeviceState",
     "DeviceTime",
+    "Dims",
     "Drain",
     "FailedBuild",
     "Fingerprint",
