@@ -38,6 +38,14 @@ def quantized_elementwise() -> None:
         case(operator, [q(0.05, 3, 2, 40)], dtype="int8", quantized=Quantized(scale, zero))
     leaky = schema.LeakyReluOptionsT(alpha=0.1)
     case("LEAKY_RELU", [q(0.05, 3, 2, 40)], leaky, dtype="int8", quantized=Quantized(0.03, -7))
+    case("RELU_0_TO_1", [q(0.05, 3, 2, 40)], dtype="int8", quantized=Quantized(1 / 255, -128))
+    case("ELU", [q(0.05, 3, 2, 40)], dtype="int8", quantized=Quantized(0.04, -100))
+    case("EXP", [q(0.02, 3, 2, 40)], dtype="int8", quantized=Quantized(0.05, -128), version=2)
+    case("GELU", [q(0.05, 3, 2, 40)], schema.GeluOptionsT(), dtype="int8", quantized=Quantized(0.04, -100), version=2)
+    for operator, version in (("LOG", 2), ("RSQRT", 2)):
+        positive = q(0.05, -128, 2, 40)
+        positive.values[positive.values == -128] = 5
+        case(operator, [positive], dtype="int8", quantized=Quantized(0.03, -20), version=version)
     case("LOGISTIC", [q(0.05, 120, 2, 40, dtype="uint8")], name="uint8", dtype="uint8", quantized=Quantized(1 / 256, 0))
     case("QUANTIZE", [x(3, 50)], dtype="int8", quantized=Quantized(0.037, 5))
     halves = In(np.float32([0.25, -0.25, 0.75, -0.75, 1e9, -1e9, 0.24999999]))
@@ -113,6 +121,7 @@ def quantized_rest() -> None:
     """What is moved keeps its meaning; resized images and means are computed anew."""
     same = {"dtype": "int8", "quantized": Quantized(0.05, 3)}
     x8 = lambda *shape: q(0.05, 3, *shape)  # noqa: E731
+    both = same | {"dtype": ["int8"] * 2}
     case("RESHAPE", [x8(2, 6), ints(3, 4)], **same)
     case("TRANSPOSE", [x8(2, 3, 4), ints(2, 0, 1)], **same, version=2)
     case("CONCATENATION", [x8(2, 3), x8(2, 5)], schema.ConcatenationOptionsT(axis=1), **same, version=2)
@@ -140,6 +149,19 @@ def quantized_rest() -> None:
     case("PACK", [x8(2, 3), x8(2, 3)], schema.PackOptionsT(axis=1, valuesCount=2), **same, version=2)
     case("SPACE_TO_BATCH_ND", [x8(1, 4, 4, 2), ints(2, 2), np.array([[1, 1], [0, 0]], np.int32)], **same, version=2)
     case("BATCH_TO_SPACE_ND", [x8(4, 2, 2, 2), ints(2, 2), np.array([[1, 1], [0, 0]], np.int32)], **same, version=2)
+    case("SQUEEZE", [x8(2, 1, 3)], schema.SqueezeOptionsT(), **same, version=2)
+    case("EXPAND_DIMS", [x8(2, 3), ints(1)], **same)
+    case("UNPACK", [x8(2, 3)], schema.UnpackOptionsT(axis=0, num=2), **both, version=2)
+    case("SPLIT_V", [x8(2, 6), ints(1, 5), ints(1)], schema.SplitVOptionsT(numSplits=2), **both, version=2)
+    case("TILE", [x8(2, 3), ints(2, 1)], **same, version=3)
+    case("BROADCAST_TO", [x8(3, 1), ints(2, 3, 4)], **same, version=2)
+    case("FILL", [ints(2, 3), x8()], **same, version=3)
+    case("REVERSE_V2", [x8(2, 3), ints(1)], **same, version=2)
+    case("GATHER_ND", [x8(3, 4), In(whole(0, 3, 5, 2))], **same, version=2)
+    case("REDUCE_MIN", [x8(2, 3, 4), ints(2)], schema.ReducerOptionsT(keepDims=True), **same, version=2)
+    to_int64 = schema.ArgMinOptionsT(outputType=schema.TensorType.INT64)
+    case("ARG_MIN", [x8(2, 9), ints(1)[0]], to_int64, "int8", dtype="int64", version=2)
+    case("SPACE_TO_DEPTH", [x8(1, 4, 6, 2)], schema.SpaceToDepthOptionsT(blockSize=2), **same)
     case("DEPTH_TO_SPACE", [x8(1, 2, 3, 8)], schema.DepthToSpaceOptionsT(blockSize=2), **same)
     case("GATHER", [x8(5, 4), In(whole(0, 5, 3))], schema.GatherOptionsT(axis=0), **same, version=2)
     case("REDUCE_MAX", [x8(2, 3, 4), ints(1)], schema.ReducerOptionsT(), **same, version=2)

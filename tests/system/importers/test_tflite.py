@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flatbuffers import flexbuffers
 
 pytest.importorskip("tvm")
 pytest.importorskip("ai_edge_litert")
@@ -151,8 +152,17 @@ def test_what_cannot_be_imported_is_refused_by_its_operator(tmp_path):
         return refused(made.build(build(made)), tmp_path)
 
     own = told(lambda made: made.add("CUSTOM", [made.input("x", (3,))], custom="Whatever"))
-    assert own == "model.tflite: Whatever is an operator of its author's own, which no one else can run."
-    where = told(lambda made: made.add("WHERE", [made.input("x", (3,), "bool")], dtype="int64"))
+    assert own == "model.tflite: Whatever is an operator of its author's own, which is not in TFLite."
+    where = told(
+        lambda made: made.add(
+            "FULLY_CONNECTED",
+            [
+                made.add("CAST", [made.add("WHERE", [made.input("x", (3,), "bool")], dtype="int64")]),
+                made.constant(np.ones((2, 1), np.float32)),
+            ],
+            schema.FullyConnectedOptionsT(),
+        )
+    )
     assert where.endswith("(WHERE, giving t1): the shape of its output hangs on the values of the model's inputs.")
     uniform = told(lambda made: made.add("RANDOM_UNIFORM", [made.constant(np.int32([3]))], schema.RandomOptionsT()))
     assert "(RANDOM_UNIFORM, giving t1): it draws random numbers, so that nothing can judge" in uniform
@@ -182,3 +192,30 @@ def test_a_damaged_file_is_refused(damage, tmp_path):
         "of another version": file[:8] + bytes(len(file) - 8),
     }[damage]
     assert refused(broken, tmp_path).startswith("model.tflite is not a TFLite file that LiteRT reads:")
+
+
+def test_a_detector_is_cut_before_it_picks(tmp_path):
+    """The outputs are then what the last operator would have taken, less what is constant; it is said."""
+    made = TfliteModel()
+    boxes = made.add("NEG", [made.input("boxes", (1, 6, 4))])
+    scores = made.add("LOGISTIC", [made.input("scores", (1, 6, 3))])
+    anchors = made.constant(np.ones((6, 4), np.float32))
+    settings = flexbuffers.Builder()
+    with settings.Map():
+        for key in ("y_scale", "x_scale", "h_scale", "w_scale", "nms_score_threshold", "nms_iou_threshold"):
+            settings.Float(key, 0.5)
+        for key in ("max_detections", "max_classes_per_detection", "detections_per_class", "num_classes"):
+            settings.Int(key, 2)
+    chosen = made.add("CUSTOM", [boxes, scores, anchors], None, ["float32"] * 4, custom="TFLite_Detection_PostProcess")
+    made.graph.operators[-1].customOptions = list(settings.Finish())
+    model = imported(made.build(*chosen), tmp_path)
+    assert [info.name for info in model.outputs] == ["t1", "t3"]
+    assert model.notes == (
+        "model.tflite is cut before TFLite_Detection_PostProcess, which is not compiled: "
+        "the outputs are what that picks from.",
+    )
+    random = np.random.default_rng(0)
+    inputs = tuple(random.random(info.shape, dtype=np.float32) for info in model.inputs)
+    expected, given = judged(model, inputs)
+    for a, b in zip(expected, given, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-6)

@@ -16,6 +16,7 @@ import numpy as np
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.shapes import fixed_shape
+from tracker.tuning.models.importers.tflite.cut import BY_VALUE, tail_of
 from tracker.tuning.models.importers.tflite.judge import opened, prepared
 from tracker.tuning.models.importers.wording import sentence
 
@@ -70,6 +71,8 @@ class Graph:
     known: Mapping[int, np.ndarray]
     #: How many ways to call it the file declares.
     signatures: int
+    #: Operators cut off its end: what they took is among the outputs then.
+    cut: tuple[str, ...] = ()
 
 
 def read_graph(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> Graph:
@@ -77,34 +80,32 @@ def read_graph(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> Gr
     try:
         opened(path)
     except (ValueError, RuntimeError) as error:
-        if (custom := _custom(error)) is not None:
-            raise InputError(
-                f"{name}: {custom} is an operator of its author's own, which nobody else can run."
-            ) from error
         raise InputError(f"{name} is not a TFLite file that LiteRT reads: {sentence(error)}.") from error
     file = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     graph = file.subgraphs[0]
     names = _names(graph)
     fixed = _fix_inputs(graph, names, shapes, name)
+    operators = [_operator(file, each) for each in graph.operators or []]
+    if custom := next(
+        (each.op for each in operators if each.op not in _OPERATORS.values() and each.op not in BY_VALUE), ""
+    ):
+        raise InputError(f"{name}: {custom} is an operator of its author's own, which is not in TFLite.")
     interpreter = _run(path, graph, fixed, name)
     tensors = tuple(_tensors(interpreter, graph, names))
-    operators = [_operator(file, each) for each in graph.operators or []]
-    known, left = _parted(operators, tensors, file, graph)
-    used = {number for each in left for number in each.inputs} | set(_list(graph.outputs))
+    known, computed = _parted(operators, tensors, file, graph)
+    tail = tail_of(computed)
+    outputs = _outputs_before(tail, known, _list(graph.outputs))
+    left = _wanted([each for each in computed if each not in tail], outputs)
+    used = {number for each in left for number in each.inputs} | set(outputs)
     return Graph(
         tensors,
         tuple(_list(graph.inputs)),
-        tuple(_list(graph.outputs)),
+        tuple(outputs),
         tuple(left),
         {number: np.array(interpreter.get_tensor(number)) for number in sorted(used & known)},
         len(file.signatureDefs or ()),
+        tuple(each.op for each in tail),
     )
-
-
-def _custom(error: BaseException) -> str | None:
-    """Name of the operator that LiteRT does not know, out of its message."""
-    _, told, rest = str(error).partition("unresolved custom op: ")
-    return rest.split(".")[0].split("\n")[0] if told else None
 
 
 def _list(numbers: Any) -> list[int]:
@@ -197,8 +198,8 @@ def _operator(file: Any, proto: Any) -> Operator:
 def _parted(
     operators: Sequence[Operator], tensors: Sequence[Tensor], file: Any, graph: Any
 ) -> tuple[set[int], list[Operator]]:
-    """Numbers of the tensors whose values no input changes, and the operators whose answers are wanted beyond those."""
-    changing = set(_list(graph.inputs))
+    """Numbers of the tensors whose values no input changes, and the operators that compute the others."""
+    changing = set(_list(graph.inputs)) | {number for each in operators for number in each.outputs}
     known = {
         number
         for number, tensor in enumerate(graph.tensors)
@@ -212,13 +213,24 @@ def _parted(
             known.update(each.outputs)
         else:
             computed.append(each)
-    wanted = set(_list(graph.outputs))
-    left = []
-    for each in reversed(computed):
+    return known, computed
+
+
+def _outputs_before(tail: Sequence[Operator], known: set[int], outputs: Sequence[int]) -> list[int]:
+    """Numbers of the outputs once ``tail`` is cut off: what it took stands in the place of what it gave."""
+    gone = {number for each in tail for number in each.outputs}
+    taken = [number for each in tail for number in each.inputs if number >= 0 and number not in known | gone]
+    return list(dict.fromkeys([number for number in outputs if number not in gone] + taken)) if tail else list(outputs)
+
+
+def _wanted(operators: Sequence[Operator], outputs: Sequence[int]) -> list[Operator]:
+    """``operators`` without those whose answers nobody needs."""
+    wanted, left = set(outputs), []
+    for each in reversed(operators):
         if not each.outputs or wanted & set(each.outputs):
             left.append(each)
             wanted.update(each.inputs)
-    return known, left[::-1]
+    return left[::-1]
 
 
 def _has_data(buffer: Any, tensor: Tensor) -> bool:

@@ -43,7 +43,12 @@ def _imported(graph: Graph, judge: LiteRtJudge, name: str, outputs: Sequence[str
             found = [as_expression(values[numbers[output]]) for output in outputs]
             result = builder.emit_output(found[0] if len(found) == 1 else relax.Tuple(found))
         builder.emit_func_output(result)
-    several = f"{name} can be called in {graph.signatures} ways; the first is tuned."
+    notes = []
+    if graph.signatures > 1:
+        notes.append(f"{name} can be called in {graph.signatures} ways; the first is tuned.")
+    if graph.cut:
+        told = ", ".join(dict.fromkeys(graph.cut))
+        notes.append(f"{name} is cut before {told}, which is not compiled: the outputs are what that picks from.")
     return ImportedModel(
         module=builder.finalize(),
         inputs=tuple(inputs),
@@ -51,7 +56,7 @@ def _imported(graph: Graph, judge: LiteRtJudge, name: str, outputs: Sequence[str
         judge=judge,
         values=tuple(walk.trail),
         with_outputs=lambda others: _imported(graph, judge, name, others),
-        notes=(several,) if graph.signatures > 1 else (),
+        notes=tuple(notes),
         quantized=any(tensor.scale is not None and tensor.dtype != "int32" for tensor in graph.tensors),
         bounds=_bounds(graph),
     )

@@ -13,6 +13,7 @@ import tvm
 from tvm import relax
 
 from tracker.tuning.errors import InputError
+from tracker.tuning.models.importers.tflite.cut import BY_VALUE
 from tracker.tuning.models.importers.tflite.graph import Graph, Operator, Tensor
 from tracker.tuning.models.importers.tflite.node import CONVERTERS, QUANTIZED, Node
 from tracker.tuning.models.importers.tflite.stock import TRUSTED, Stock
@@ -24,7 +25,6 @@ __all__ = ["Walk"]
 _STATEFUL = {"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"}
 _CONTROL = {"CALL", "IF", "STABLEHLO_WHILE", "WHILE"}
 _RANDOM = {"MULTINOMIAL", "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"}
-_BY_VALUE = {"NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5", "UNIQUE", "WHERE"}
 
 
 class Walk:
@@ -96,7 +96,7 @@ def _check(operator: Operator, given: Sequence[Tensor]) -> None:
         raise Refused("what the model computes hangs on the values of its inputs")
     if operator.op in _RANDOM:
         raise Refused("it draws random numbers, so that nothing can judge the answers")
-    if operator.op in _BY_VALUE:
+    if operator.op in BY_VALUE:
         raise Refused("the shape of its output hangs on the values of the model's inputs")
     if any(tensor.sparse for tensor in given):
         raise Refused("it computes with sparse weights as they are; the farm takes them where DENSIFY unpacks them")

@@ -211,8 +211,7 @@ def multiply(node: Node) -> relax.Expr:
 
 @converter("MAXIMUM", "MINIMUM", quantized=True)
 def extreme(node: Node) -> relax.Expr:
-    scales = [(tensor.scale, tensor.zero) for tensor in (*node.given, *node.outputs) if tensor is not None]
-    if any(zero != scales[0][1] or not np.array_equal(scale, scales[0][0]) for scale, zero in scales):
+    if len({(scale_of(each), each.zero) for each in (node.source(0), node.source(1), *node.outputs)}) > 1:
         raise Refused("its inputs and its output are not quantized alike")
     compute = relax.op.maximum if node.op == "MAXIMUM" else relax.op.minimum
     return compute(node.tensor(0), node.tensor(1))

@@ -83,8 +83,9 @@ def quantized_bilinear(node: Node) -> relax.Expr:
 
 def _scale(node: Node, given: int, wanted: int) -> np.float32:
     if node.option("alignCorners", False) and wanted > 1:
-        return np.float32(given - 1) / np.float32(wanted - 1)
-    return np.float32(given) / np.float32(wanted)
+        given, wanted = given - 1, wanted - 1
+    scale: np.float32 = np.float32(given) / np.float32(wanted)
+    return scale
 
 
 def _taps(node: Node, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -53,7 +53,8 @@ def scale_of(tensor: Tensor) -> np.float32:
     """The one scale of ``tensor``. Raises Refused where it has none or several."""
     if tensor.scale is None or len(tensor.scale) != 1:
         raise Refused(f"{tensor.name} is not quantized by one scale")
-    return np.float32(tensor.scale[0])
+    scale: np.float32 = tensor.scale.astype(np.float32)[0]
+    return scale
 
 
 def clamp_of(node: Node) -> Clamp:
