@@ -255,7 +255,10 @@ class _Walk:
             return replace(total, offset=np.asarray(total.offset + bias))
         quanta = bias.astype(np.float64) / total.factor
         whole = np.rint(quanta)
-        if np.all(np.abs(quanta - whole) <= _NEARLY_WHOLE + 1e-6 * np.abs(whole)) and np.abs(whole).max() < _LARGEST_BIAS:
+        if (
+            np.all(np.abs(quanta - whole) <= _NEARLY_WHOLE + 1e-6 * np.abs(whole))
+            and np.abs(whole).max() < _LARGEST_BIAS
+        ):
             return _Sum(self.builder.emit(relax.op.add(total.total, constant(whole.astype(np.int32)))), total.factor)
         return replace(total, offset=bias)
 

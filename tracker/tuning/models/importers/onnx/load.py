@@ -22,8 +22,8 @@ from tracker.tuning.models.importers.onnx.fixed import fix_values
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
 from tracker.tuning.models.importers.onnx.walk import Walk
-from tracker.tuning.models.importers.onnx.wording import sentence
 from tracker.tuning.models.importers.shapes import fixed_shape
+from tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["load_onnx"]
 

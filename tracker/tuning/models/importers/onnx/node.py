@@ -8,9 +8,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-import tvm
 from onnx import helper
 from tvm import relax
+
+from tracker.tuning.models.importers.values import (
+    PACKED,
+    Refused,
+    Value,
+    as_expression,
+    dtype_of,
+    shape_of,
+    whole_bytes,
+)
 
 __all__ = [
     "CONVERTERS",
@@ -21,6 +30,7 @@ __all__ = [
     "Node",
     "Refused",
     "Value",
+    "as_expression",
     "converter",
     "dtype_of",
     "shape_of",
@@ -29,32 +39,6 @@ __all__ = [
 
 #: Nodes that loops may become. Each takes milliseconds to import, and again to compile.
 MOST_REPEATED = 5000
-
-#: A value of the graph: known while importing, or computed by the model, then with a static shape.
-Value: TypeAlias = "np.ndarray | relax.Expr"
-
-
-class Refused(Exception):
-    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends.
-
-    ``by``: the value that it hangs on, where a person who fixes the model's inputs can help it.
-    """
-
-    def __init__(self, why: str, by: relax.Expr | None = None) -> None:
-        super().__init__(why)
-        self.by = by
-
-
-def shape_of(value: Value) -> tuple[int, ...]:
-    """Static shape of ``value``."""
-    if isinstance(value, np.ndarray):
-        return value.shape
-    return tuple(int(size) for size in value.ty.shape)
-
-
-def dtype_of(value: Value) -> str:
-    """Name of the dtype of ``value``, as numpy with ``ml_dtypes`` and TVM call it."""
-    return value.dtype.name if isinstance(value, np.ndarray) else str(value.ty.dtype)
 
 
 @dataclass(frozen=True)
@@ -134,8 +118,6 @@ class Node:
         return self.builder.emit_te(function, *given, primfunc_name_hint=name or self.op.lower())
 
 
-#: Dtypes of which several values share a byte.
-PACKED = ("int4", "uint4", "int2", "uint2", "float4_e2m1fn")
 Converter: TypeAlias = "Callable[[Node], Value | Sequence[Value]]"
 #: By domain ("" is ONNX's own) and operator. They come before TVM's own converters.
 CONVERTERS: dict[tuple[str, str], Converter] = {}
@@ -159,20 +141,6 @@ def converter(*operators: str, domain: str = "", own_shapes: bool = False) -> Ca
         return function
 
     return register
-
-
-def as_expression(value: Value) -> relax.Expr:
-    """``value`` as Relax has it."""
-    if not isinstance(value, np.ndarray):
-        return value
-    whole_bytes(value.dtype.name)
-    return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
-
-
-def whole_bytes(dtype: str) -> None:
-    """Raises Refused where several values of ``dtype`` share a byte: those can be constants and nothing else."""
-    if dtype in PACKED:
-        raise Refused(f"it computes {dtype} values, which share bytes: TVM {tvm.__version__} has no kernels for them")
 
 
 def _python(attribute: onnx.AttributeProto) -> Any:

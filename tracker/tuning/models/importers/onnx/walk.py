@@ -37,7 +37,7 @@ from tracker.tuning.models.importers.onnx.node import (
     shape_of,
     whole_bytes,
 )
-from tracker.tuning.models.importers.onnx.wording import sentence, where
+from tracker.tuning.models.importers.wording import sentence, where
 
 __all__ = ["Walk"]
 

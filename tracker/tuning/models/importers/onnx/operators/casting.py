@@ -10,8 +10,16 @@ import numpy as np
 from onnx import helper
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.node import whole_bytes
+from tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+    whole_bytes,
+)
 from tracker.tuning.models.importers.onnx.operators.pointwise import pointwise
 
 __all__ = ["cast_to"]
