@@ -19,14 +19,26 @@ from tracker.tuning.models import shipped
 from tracker.tuning.models.importers import ImportedModel
 from tracker.tuning.models.shipped.run import save_arrays
 
-__all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "RUN", "Variant", "save_params", "write_package"]
+__all__ = [
+    "ANSWERS",
+    "FORMAT",
+    "INPUTS",
+    "LIBRARY",
+    "MANIFEST",
+    "MAX_EXAMPLE_BYTES",
+    "PARAMS",
+    "RUN",
+    "Variant",
+    "save_params",
+    "write_package",
+]
 
 LIBRARY, PARAMS, MANIFEST, RUN = "model.so", "params.bin", "manifest.json", "run.py"
 #: What the judge was asked and what it answered.
 INPUTS, ANSWERS = "inputs.npz", "answers.npz"
 FORMAT = 1
 #: Larger ones stay out of the package.
-_MAX_EXAMPLE_BYTES = 16 << 20
+MAX_EXAMPLE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ def _write_example(folder: Path, variant: Variant) -> list[str]:
     reference, model = variant.reference, variant.model
     if reference is None or reference.expected is None:
         return []
-    if sum(array.nbytes for array in (*reference.inputs, *reference.expected)) > _MAX_EXAMPLE_BYTES:
+    if sum(array.nbytes for array in (*reference.inputs, *reference.expected)) > MAX_EXAMPLE_BYTES:
         return []
     for file, infos, arrays in (
         (INPUTS, model.inputs, reference.inputs),
