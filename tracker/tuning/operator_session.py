@@ -18,12 +18,12 @@ from tracker.tuning.errors import InputError, TuningError
 from tracker.tuning.finals import FINAL_PLAN, Winner
 from tracker.tuning.judging.inputs import read_arrays
 from tracker.tuning.kernel_verification import BuiltKernels, KernelVerdict, build_beside, compare_beside
-from tracker.tuning.models.graph import ExtractedTask, workload_key
-from tracker.tuning.models.operator import Operator, load_operator
+from tracker.tuning.models.graph import ExtractedTask, flops_of, workload_key
+from tracker.tuning.models.operator import Kernel, Operator, load_operator
 from tracker.tuning.models.operator_inputs import arrays_of_kernels
 from tracker.tuning.models.operator_package import PackagedKernel, write_operator_package
 from tracker.tuning.result import operator_result
-from tracker.tuning.session import Session, first_line
+from tracker.tuning.session import Session
 
 __all__ = ["OperatorSession"]
 
@@ -51,10 +51,7 @@ class OperatorSession(Session):
         path = folder / PurePosixPath(named.path).name
         self._patiently(lambda: self._client.get_artifact(spec.model, path))
         self._operator = load_operator(path, named.name, {p.name: p.value for p in spec.parameters})
-        return [
-            ExtractedTask(kernel.name, 1, kernel.module, _workload(kernel.name, kernel.module))
-            for kernel in self._operator.kernels
-        ]
+        return [ExtractedTask(kernel.name, 1, kernel.module, _workload(kernel)) for kernel in self._operator.kernels]
 
     def _judge(self) -> None:
         """Nobody knows what an operator should compute; but on what it runs is known before a board is asked for."""
@@ -147,13 +144,9 @@ class OperatorSession(Session):
         )
 
 
-def _workload(name: str, module: tvm.ir.IRModule) -> Workload:
-    try:
-        flops = float(tvm.s_tir.analysis.estimate_tir_flops(module))
-    except Exception as error:  # noqa: BLE001 - it counts what it knows, and raises TVM's InternalError at the rest
-        log.info("the operations of %s cannot be counted: %s", name, first_line(error))
-        flops = 0.0
-    return Workload(workload_key(module), name, tvm.ir.save_json(module), flops)
+def _workload(kernel: Kernel) -> Workload:
+    module = kernel.module
+    return Workload(workload_key(module), kernel.name, tvm.ir.save_json(module), flops_of(module))
 
 
 def _latency(verdict: KernelVerdict) -> dict[str, object]:

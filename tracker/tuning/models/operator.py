@@ -217,7 +217,11 @@ class _Loader:
         inputs = [tensor for tensor in tensors if isinstance(tensor.op, te.PlaceholderOp)]
         if len(inputs) == len(tensors):
             raise self._error(f"{self._name} returned inputs alone: {_RETURNED}")
-        missing = [t for t in _placeholders(tensors) if not any(t.same_as(each) for each in inputs)]
+        behind = list(_behind(tensors))
+        if any(isinstance(tensor.op, te.ScanOp) for tensor in behind):
+            raise self._error(f"{self._name} uses te.scan, of which TVM {tvm.__version__} makes no kernel")
+        placeholders = [tensor for tensor in behind if isinstance(tensor.op, te.PlaceholderOp)]
+        missing = [t for t in placeholders if not any(t.same_as(each) for each in inputs)]
         if missing:
             names = ", ".join(sorted(str(tensor.op.name) for tensor in missing))
             raise self._error(f"{self._name} computes from {names}, which is not among the tensors that it returned")
@@ -328,8 +332,8 @@ def _flat(returned: Any) -> list[te.Tensor] | None:
     return list(returned) if all(isinstance(tensor, te.Tensor) for tensor in returned) else None
 
 
-def _placeholders(tensors: Sequence[te.Tensor]) -> Iterator[te.Tensor]:
-    """The inputs that ``tensors`` are computed from, each once."""
+def _behind(tensors: Sequence[te.Tensor]) -> Iterator[te.Tensor]:
+    """``tensors`` and all that they are computed from, each once."""
     seen: list[te.Tensor] = []
     waiting = list(tensors)
     while waiting:
@@ -337,6 +341,5 @@ def _placeholders(tensors: Sequence[te.Tensor]) -> Iterator[te.Tensor]:
         if any(tensor.same_as(each) for each in seen):
             continue
         seen.append(tensor)
-        if isinstance(tensor.op, te.PlaceholderOp):
-            yield tensor
+        yield tensor
         waiting.extend(tensor.op.input_tensors)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import tvm
 
-from tracker.tuning.judging.reference import Reference
+from tracker.tuning.judging.comparison import compare
+from tracker.tuning.judging.reference import Reference, tolerance_of
 from tracker.tuning.models import shipped
 from tracker.tuning.models.importers import ImportedModel
 from tracker.tuning.models.shipped.run import save_arrays
@@ -110,7 +111,19 @@ def _described(library: str, variant: Variant, params: list[str]) -> dict[str, A
         "outputs": [{"name": o.name, "shape": list(o.shape), "dtype": o.dtype} for o in model.outputs],
         "param_names": params,
         "latency": dict(variant.latency),
+        **_judged(variant),
     }
+
+
+def _judged(variant: Variant) -> dict[str, Any]:
+    """Who gave the answers that the package was held against, on what, and how far apart they may be."""
+    reference, latency = variant.reference, variant.latency
+    if reference is None or reference.expected is None:
+        return {}
+    limits = compare(reference.expected, reference.expected, tolerance_of(variant.model))
+    apart = latency.get("max_abs_diff") if latency.get("outputs_equal") else None
+    told = {"by": reference.judge, "inputs": reference.inputs_from, "max_abs_diff": apart}
+    return {"judged": {**told, "rtol": limits.rtol, "atol": limits.atol}}
 
 
 def _shared(
