@@ -203,7 +203,7 @@ class ModelSession(Session):
         """What a person must know besides."""
         reference, model = self._references[-1], self._buckets[-1].model
         unjudged = [] if reference.judge else [f"nobody could judge the import: {reference.why}"]
-        return [*model.notes, *unjudged, *([note] if note else [])]
+        return [*model.notes, *unjudged, *self._unproven(), *([note] if note else [])]
 
     def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
         if len(verdicts) == 1:

@@ -14,19 +14,32 @@ from typing import Any
 import numpy as np
 import tvm
 
-from tracker.tuning.judging.reference import Reference
+from tracker.tuning.judging.comparison import compare
+from tracker.tuning.judging.reference import Reference, tolerance_of
 from tracker.tuning.models import shipped
 from tracker.tuning.models.importers import ImportedModel
 from tracker.tuning.models.shipped.run import save_arrays
 
-__all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "RUN", "Variant", "save_params", "write_package"]
+__all__ = [
+    "ANSWERS",
+    "FORMAT",
+    "INPUTS",
+    "LIBRARY",
+    "MANIFEST",
+    "MAX_EXAMPLE_BYTES",
+    "PARAMS",
+    "RUN",
+    "Variant",
+    "save_params",
+    "write_package",
+]
 
 LIBRARY, PARAMS, MANIFEST, RUN = "model.so", "params.bin", "manifest.json", "run.py"
 #: What the judge was asked and what it answered.
 INPUTS, ANSWERS = "inputs.npz", "answers.npz"
 FORMAT = 1
 #: Larger ones stay out of the package.
-_MAX_EXAMPLE_BYTES = 16 << 20
+MAX_EXAMPLE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,19 @@ def _described(library: str, variant: Variant, params: list[str]) -> dict[str, A
         "outputs": [{"name": o.name, "shape": list(o.shape), "dtype": o.dtype} for o in model.outputs],
         "param_names": params,
         "latency": dict(variant.latency),
+        **_judged(variant),
     }
+
+
+def _judged(variant: Variant) -> dict[str, Any]:
+    """Who gave the answers that the package was held against, on what, and how far apart they may be."""
+    reference, latency = variant.reference, variant.latency
+    if reference is None or reference.expected is None:
+        return {}
+    limits = compare(reference.expected, reference.expected, tolerance_of(variant.model))
+    apart = latency.get("max_abs_diff") if latency.get("outputs_equal") else None
+    told = {"by": reference.judge, "inputs": reference.inputs_from, "max_abs_diff": apart}
+    return {"judged": {**told, "rtol": limits.rtol, "atol": limits.atol}}
 
 
 def _shared(
@@ -127,7 +152,7 @@ def _write_example(folder: Path, variant: Variant) -> list[str]:
     reference, model = variant.reference, variant.model
     if reference is None or reference.expected is None:
         return []
-    if sum(array.nbytes for array in (*reference.inputs, *reference.expected)) > _MAX_EXAMPLE_BYTES:
+    if sum(array.nbytes for array in (*reference.inputs, *reference.expected)) > MAX_EXAMPLE_BYTES:
         return []
     for file, infos, arrays in (
         (INPUTS, model.inputs, reference.inputs),
