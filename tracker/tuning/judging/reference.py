@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 #: How often the judge is asked again with inputs a step away, how many such steps an implementation may be off, since
 #: it rounds in every operator, and the share of the largest value beyond which a difference always counts.
-_SHAKEN, _STEPS, _MOST_MOVED = 2, 64, 0.05
+_SHAKEN, _MOST_MOVED = 2, 0.05
+_STEPS = {"float32": 64, "float64": 64, "float16": 4, "bfloat16": 4}
 #: Values that are compared in one run while a wrong one is sought, and their bytes.
 _PROBES, _PROBED_BYTES = 64, 256 << 20
 
@@ -71,12 +72,14 @@ def _floors(
     for _ in range(_SHAKEN):
         answers = model.judge.answers([_shaken(array, random) for array in inputs], names)
         for number, (before, after) in enumerate(zip(expected, answers, strict=True)):
-            if before.dtype.kind in "fc" and before.shape == after.shape:
+            if before.dtype.name in _STEPS and before.shape == after.shape:
                 with np.errstate(all="ignore"):
                     apart = np.abs(after.astype(np.float64) - before.astype(np.float64))
                 finite = apart[np.isfinite(apart)]
                 most = _MOST_MOVED * float(np.max(np.abs(before[np.isfinite(before)]), initial=0.0))
-                moved[number] = max(moved[number], min(_STEPS * float(np.max(finite, initial=0.0)), most))
+                moved[number] = max(
+                    moved[number], min(_STEPS.get(before.dtype.name, 0) * float(np.max(finite, initial=0.0)), most)
+                )
     return moved
 
 

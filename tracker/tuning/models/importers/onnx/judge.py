@@ -55,7 +55,7 @@ class OnnxJudge:
         given = self._fixed | dict(zip(self._inputs, inputs, strict=True))
         try:
             found = self._by_runtime(given, names)
-        except Exception as error:  # ONNX Runtime raises a dozen kinds of its own
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime raises a dozen kinds of its own
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             refused = JudgeError(f"{_RUNTIME} cannot run it: {lines[0] if lines else type(error).__name__}")
             try:
