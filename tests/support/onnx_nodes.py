@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
