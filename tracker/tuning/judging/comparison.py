@@ -21,6 +21,7 @@ TOLERANCES = {
     "float16": (1e-2, 2e-3),
     "bfloat16": (5e-2, 1e-2),
 }
+_BYTES = ("int8", "uint8")
 #: Rounding errors of a chain of operators add up like steps at random, by the root of their number; beyond this depth
 #: normalizations keep them from growing.
 _DEEPEST = 100
@@ -38,10 +39,12 @@ class Tolerance:
     quantum: float = 0.0
 
     def of(self, dtype: str) -> tuple[float, float]:
-        """(relative, absolute as a share of the largest value). Integers and booleans are to be the same."""
+        """(relative, absolute as a share of the largest value). Booleans and integers are to be the same, but for bytes
+        where the model computes in them.
+        """
         relative, absolute = TOLERANCES.get(dtype, (0.0, 0.0))
         grown = math.sqrt(min(max(self.depth, 1), _DEEPEST)) if self.depth > 1 else 1.0
-        return relative * grown, max(absolute * grown, self.quantum if relative else 0.0)
+        return relative * grown, max(absolute * grown, self.quantum if relative or dtype in _BYTES else 0.0)
 
 
 @dataclass(frozen=True)
