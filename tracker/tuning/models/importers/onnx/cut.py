@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx.node import Value, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.wording import where
+from tracker.tuning.models.importers.wording import where
 
 __all__ = ["Tail", "hangs_on_values", "tail_of", "uses"]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
 import onnx.inliner
+import tvm
 from onnx import helper
 from tvm import relax
 
@@ -16,25 +18,32 @@ from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
 from tracker.tuning.models.importers.onnx.cut import Tail, tail_of
+from tracker.tuning.models.importers.onnx.fixed import fix_values
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
-from tracker.tuning.models.importers.onnx.node import Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
 from tracker.tuning.models.importers.onnx.walk import Walk
-from tracker.tuning.models.importers.onnx.wording import sentence
 from tracker.tuning.models.importers.shapes import fixed_shape
+from tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["load_onnx"]
 
 _ = operators  # their import fills the table of converters
+#: Operators that round to bytes, beside those whose names begin with QLinear.
+_ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "QuantizeLinear"}
 
 
-def load_onnx(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
+def load_onnx(
+    path: Path, shapes: Mapping[str, Sequence[int]], name: str, fixed: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> ImportedModel:
     """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them."""
     model = _parse(path, name)
+    values = fix_values(model, fixed, shapes, name)
     inputs = _fix_inputs(model, shapes, name)
     told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    return _imported(model, inputs, OnnxJudge(path, [info.name for info in inputs]), name, told, None)
+    judge = OnnxJudge(path, [info.name for info in inputs], values)
+    return _imported(model, inputs, judge, name, told, None)
 
 
 def _imported(
@@ -68,9 +77,10 @@ def _imported(
         outputs=tuple(TensorInfo(n, shape_of(v), dtype_of(v)) for n, v in zip(names, found, strict=True)),
         judge=judge,
         values=tuple(walk.trail),
+        quantized=any(operator in _ROUNDING or operator.startswith("QLinear") for _, operator in walk.trail),
         bounds=index_bounds(model.graph, values, list(parameters)),
         with_outputs=lambda others: _imported(model, inputs, judge, name, told, others),
-        notes=(_note(tail, names),) if tail is not None else (),
+        notes=(*walk.notes, *([_note(tail, names)] if tail is not None else [])),
         tail=tail.model if tail is not None else b"",
     )
 
@@ -114,7 +124,17 @@ def _listed(noun: str, names: Sequence[str]) -> str:
 def _output(values: Mapping[str, Value], output: str, name: str) -> Value:
     if output not in values:
         raise InputError(f"{name}: nothing computes its output {output}.")
+    _check_dtype(dtype_of(values[output]), f"{name}: output {output}")
     return values[output]
+
+
+def _check_dtype(dtype: str, where: str) -> None:
+    if dtype.startswith(("object", "str")):
+        raise InputError(f"{where} holds strings; the farm tunes what computes with numbers.")
+    if dtype in PACKED:
+        raise InputError(
+            f"{where} holds {dtype}, values which share bytes; TVM {tvm.__version__} has no kernels for them."
+        )
 
 
 def _parse(path: Path, name: str) -> onnx.ModelProto:
@@ -146,12 +166,11 @@ def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], nam
         if not value.type.HasField("tensor_type"):
             raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
         tensor = value.type.tensor_type
-        if tensor.elem_type == onnx.TensorProto.STRING:
-            raise InputError(f"{name}: input {value.name} holds strings; the farm tunes what computes with numbers.")
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+        _check_dtype(dtype, f"{name}: input {value.name}")
         declared = None
         if tensor.HasField("shape"):
             declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
         shape = fixed_shape(name, value.name, declared, shapes)
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
         found.append(TensorInfo(value.name, shape, dtype))
     return tuple(found)
