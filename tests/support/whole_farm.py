@@ -13,6 +13,7 @@ import psutil
 
 from protos.convert import from_message
 from protos.farm.v1 import control_pb2, record_pb2
+from tests.support.cable import Cable
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tracker.domain import Job, Record, RecordFilter
 
@@ -60,11 +61,16 @@ class AgentOfFarm:
 
 
 class WholeFarm:
-    """Tracker and agents under ``folder``. Everything it started has ended after ``close``."""
+    """Tracker and agents under ``folder``. Everything it started has ended after ``close``.
 
-    def __init__(self, folder: Path, *agents: str, workers: int = 1, interface: str = "") -> None:
+    ``before``: a folder whose modules the tracker and its workers find before the project's.
+    """
+
+    def __init__(
+        self, folder: Path, *agents: str, workers: int = 1, cable: Cable | None = None, before: str = ""
+    ) -> None:
         self.folder = folder
-        self.tracker = TrackerProcess(folder / "tracker", workers=workers, interface=interface)
+        self.tracker = TrackerProcess(folder / "tracker", workers=workers, cable=cable, before=before)
         self.agents: list[AgentOfFarm] = []
         for name in agents:
             self.add_agent(name)

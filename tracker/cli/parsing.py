@@ -18,6 +18,7 @@ __all__ = [
     "COUNT",
     "DIMS",
     "DURATION",
+    "FIXED",
     "LABEL",
     "LABEL_CHANGE",
     "MORE_COUNT",
@@ -27,6 +28,7 @@ __all__ = [
     "SHAPE",
     "TARGET",
     "parse_duration",
+    "parse_fixed",
     "parse_label_change",
     "parse_parameter",
     "parse_shape",
@@ -60,8 +62,11 @@ def parse_shape(text: str) -> Shape:
     name, equals, dims = text.rpartition("=")
     if not equals or not name.strip():
         raise ValueError(f"'{text}' is not a shape: write INPUT=1,3,224,224")
+    dims = "".join(dims.split())
     parts = _DIMENSION.findall(dims)
-    if ",".join(parts) != dims:
+    if not parts or ",".join(parts) != dims:
+        if "-" in dims:
+            raise ValueError(f"'{text}': no dimension is negative; leave the option out to leave it open")
         raise ValueError(f"'{dims}' is no list of whole numbers: write {name}=1,3,224,224 or '{name}=1,{{160,320}}'")
     choices = [tuple(int(size) for size in part.strip("{}").split(",")) for part in parts]
     counts = {len(choice) for choice in choices if len(choice) > 1}
@@ -80,6 +85,22 @@ def parse_parameter(text: str) -> Parameter:
     if not equals or not name.strip().isidentifier():
         raise ValueError(f"'{text}' sets no parameter: write NAME=VALUE, as in M=1024")
     return Parameter(name.strip(), value.strip())
+
+
+def parse_fixed(text: str) -> Parameter:
+    """ "sr=16000" or "mask=[1,1,0]" as a Parameter whose value is JSON. Raises ValueError. A name may hold "="."""
+    name, equals, value = text.rpartition("=")
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not equals or not name.strip() or not _numbers(found):
+        raise ValueError(f"'{text}' fixes no input: write INPUT=NUMBER, INPUT=true or INPUT=[1,2,3]")
+    return Parameter(name.strip(), json.dumps(found))
+
+
+def _numbers(value: object) -> bool:
+    return all(map(_numbers, value)) if isinstance(value, list) else isinstance(value, int | float)
 
 
 def parse_label_change(text: str) -> tuple[str, str | None]:
@@ -134,6 +155,7 @@ MORE_COUNT = _Parsed("+N", lambda text: parse_whole(text, 1, 2**31 - 1))
 MORE_DURATION = _Parsed("+DURATION", lambda text: parse_duration(text.removeprefix("+")))
 PARAMETER = _Parsed("NAME=VALUE", parse_parameter)
 DIMS = _Parsed("DIMS", parse_dims)
+FIXED = _Parsed("INPUT=VALUE", parse_fixed)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)
 TARGET = _Parsed("JSON", parse_target)
 LABEL = _Parsed("KEY=VALUE", parse_label)

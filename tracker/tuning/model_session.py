@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tvm
 
 from tracker.domain import BucketResult, JobResult, RunnerMode, TimingPlan
@@ -90,7 +92,8 @@ class ModelSession(Session):
         return path
 
     def _bucket(self, path: Path, shapes: Mapping[str, Sequence[int]]) -> _Bucket:
-        model = load_model(path, shapes, self._job.spec.model_name)
+        fixed = {each.name: np.array(json.loads(each.value)) for each in self._job.spec.fixed}
+        model = load_model(path, shapes, self._job.spec.model_name, fixed)
         self._report("finding tasks")
         try:
             lowered = lower(model.module, self._target)
@@ -162,6 +165,7 @@ class ModelSession(Session):
             device_class=job.device_class,
             versions=self._versions,
             padding=self._padding,
+            fixed={each.name: json.loads(each.value) for each in job.spec.fixed},
         )
         note = self._prove(folder)
         verdicts = [verdict for _, verdict in shipped]
@@ -203,7 +207,8 @@ class ModelSession(Session):
         """What a person must know besides."""
         reference, model = self._references[-1], self._buckets[-1].model
         unjudged = [] if reference.judge else [f"nobody could judge the import: {reference.why}"]
-        return [*model.notes, *unjudged, *self._unproven(), *([note] if note else [])]
+        fixed = [f"input {each.name} is {each.value} for good" for each in self._job.spec.fixed]
+        return [*fixed, *model.notes, *unjudged, *self._unproven(), *([note] if note else [])]
 
     def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
         if len(verdicts) == 1:
@@ -239,7 +244,7 @@ class ModelSession(Session):
             if reference.expected is None:
                 continue
             names = [output.name for output in model.outputs]
-            found = compare(reference.expected, answers, tolerance_of(model), names)
+            found = compare(reference.expected, answers, tolerance_of(model), names, reference.floors)
             if not found.equal:
                 raise PackageFault(f"the package answers differently than {reference.judge}: {found.wrong}")
         return ""

@@ -37,6 +37,8 @@ __all__ = [
 LIBRARY, PARAMS, MANIFEST, RUN = "model.so", "params.bin", "manifest.json", "run.py"
 #: What the judge was asked and what it answered.
 INPUTS, ANSWERS = "inputs.npz", "answers.npz"
+#: What was cut off the model's end, for ONNX Runtime.
+TAIL = "tail.onnx"
 FORMAT = 1
 #: Larger ones stay out of the package.
 MAX_EXAMPLE_BYTES = 16 << 20
@@ -69,11 +71,13 @@ def write_package(
     device_class: str,
     versions: Mapping[str, str],
     padding: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write the package into ``folder`` and return its files.
 
     ``variants``: smallest first; the last one is the model where a reader knows of one alone, and its example goes
-    along. Equal parameters of several are kept once. ``padding``: see ``judging.padding``.
+    along. Equal parameters of several are kept once. ``padding``: see ``judging.padding``. ``fixed``: inputs that
+    the file takes and the package does not, with their value.
     """
     libraries = [*(f"model-{number}.so" for number in range(1, len(variants))), LIBRARY]
     for file, variant in zip(libraries, variants, strict=True):
@@ -82,6 +86,9 @@ def write_package(
     save_params(params, folder / PARAMS)
     shutil.copyfile(shipped.RUN, folder / RUN)
     files = [*libraries, PARAMS, RUN, *_write_example(folder, variants[-1])]
+    if variants[-1].model.tail:
+        (folder / TAIL).write_bytes(variants[-1].model.tail)
+        files.append(TAIL)
     digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
     described = [_described(*each) for each in zip(libraries, variants, names, strict=True)]
     manifest = {
@@ -93,6 +100,7 @@ def write_package(
         "device_class": device_class,
         "versions": dict(versions),
         "digests": digests,
+        "fixed": dict(fixed or {}),
         "notes": list(variants[-1].model.notes),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tracker.tuning.models.importers.base import ImportedModel
 from tracker.tuning.models.importers.onnx.load import load_onnx
 
@@ -17,5 +19,11 @@ class OnnxImporter:
     def recognises(self, head: bytes) -> bool:
         return True
 
-    def load(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
-        return load_onnx(path, shapes, name)
+    def load(
+        self,
+        path: Path,
+        shapes: Mapping[str, Sequence[int]],
+        name: str,
+        fixed: Mapping[str, np.ndarray] | None = None,
+    ) -> ImportedModel:
+        return load_onnx(path, shapes, name, fixed or {})
