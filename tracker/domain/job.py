@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from protos.measurement import Artifact, TimingPlan
+from tracker.domain.check import CheckReport
 from tracker.domain.errors import InvalidRequest
 from tracker.domain.record import Workload
 
@@ -49,11 +50,21 @@ def takes_templates(engine: str) -> bool:
 
 
 class JobKind(str, Enum):
-    """``ESTIMATE``: what the log says of each task. No trial, no device, no package."""
+    """``ESTIMATE``: what the log says of each task. No trial, no device, no package.
+
+    ``CHECK``: what would be tuned, or what is in the way. The same; it may do without a pool, and with one measures the
+    peaks of a device class that the log does not have.
+    """
 
     TUNE = "tune"
     COMPILE = "compile"
     ESTIMATE = "estimate"
+    CHECK = "check"
+
+    @property
+    def answers_only(self) -> bool:
+        """Whether such a job ends with an answer and without a package, in seconds."""
+        return self in (JobKind.ESTIMATE, JobKind.CHECK)
 
 
 class JobState(str, Enum):
@@ -187,7 +198,7 @@ class JobResult:
     its tasks, where no device could run whole models (``note`` says why). The search of ``taught_tasks`` tasks began
     with records of the device classes ``taught_by``. There each winner was compared with its
     untuned kernel: ``kernels_compared`` of them, of which ``kernels_equal`` were; ``max_abs_diff``, the tolerances
-    and ``outputs_equal`` are of all of them.
+    and ``outputs_equal`` are of all of them. ``check``: of a job of that kind, which has nothing else.
     """
 
     files: tuple[PackageFile, ...] = ()
@@ -205,6 +216,7 @@ class JobResult:
     taught_tasks: int = 0
     kernels_compared: int = 0
     kernels_equal: int = 0
+    check: CheckReport | None = None
 
 
 @dataclass(frozen=True)

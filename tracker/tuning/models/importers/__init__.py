@@ -11,8 +11,9 @@ from pathlib import Path
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, Importer, Judge, TensorInfo
 from tracker.tuning.models.importers.onnx import OnnxImporter
+from tracker.tuning.models.importers.survey import Survey, survey_of
 
-__all__ = ["ImportedModel", "Judge", "TensorInfo", "load_model"]
+__all__ = ["ImportedModel", "Judge", "Survey", "TensorInfo", "load_model", "survey_model"]
 
 #: Asked in this order; the last one takes whatever no other knows.
 _IMPORTERS: tuple[Importer, ...] = (OnnxImporter(),)
@@ -24,10 +25,25 @@ def load_model(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> Im
     Raises InputError: not a model file, a dimension left open (named), a shape for an input that does not exist or
     contradicts the file, an operator that cannot be imported (its node is named).
     """
+    return _importer_of(path, name).load(path, shapes, name)
+
+
+def survey_model(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> tuple[Survey, ImportedModel | None]:
+    """What is in the file, and the model, or None where the survey has obstacles: all that are in the way.
+
+    Raises InputError as ``load_model`` where the file cannot be surveyed past what that names.
+    """
+    importer = _importer_of(path, name)
+    if isinstance(importer, OnnxImporter):
+        return importer.survey(path, shapes, name)
+    model = importer.load(path, shapes, name)
+    return survey_of(model), model
+
+
+def _importer_of(path: Path, name: str) -> Importer:
     try:
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror}.") from error
-    importer = next((each for each in _IMPORTERS if each.recognises(head)), _IMPORTERS[-1])
-    return importer.load(path, shapes, name)
+    return next((each for each in _IMPORTERS if each.recognises(head)), _IMPORTERS[-1])

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel
 from tracker.tuning.models.importers.onnx.load import load_onnx
+from tracker.tuning.models.importers.onnx.survey import GraphSurvey
+from tracker.tuning.models.importers.survey import Survey
 
 __all__ = ["OnnxImporter", "load_onnx"]
 
@@ -19,3 +22,13 @@ class OnnxImporter:
 
     def load(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
         return load_onnx(path, shapes, name)
+
+    def survey(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> tuple[Survey, ImportedModel | None]:
+        """See ``survey_model``."""
+        survey = GraphSurvey(name)
+        try:
+            return survey, load_onnx(path, shapes, name, survey)
+        except InputError:
+            if not survey.obstacles:
+                raise
+            return survey, None

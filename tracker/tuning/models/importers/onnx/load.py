@@ -16,26 +16,43 @@ from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.survey import GraphSurvey
 from tracker.tuning.models.importers.onnx.walk import Walk
 from tracker.tuning.models.importers.onnx.wording import sentence
 from tracker.tuning.models.importers.shapes import fixed_shape
+from tracker.tuning.models.importers.survey import outline_of
 
 __all__ = ["load_onnx"]
 
 _ = operators  # their import fills the table of converters
 
 
-def load_onnx(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
-    """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them."""
+def load_onnx(
+    path: Path, shapes: Mapping[str, Sequence[int]], name: str, survey: GraphSurvey | None = None
+) -> ImportedModel:
+    """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them.
+
+    ``survey``, a new one, gets all that is in the way before the first of it is raised.
+    """
     model = _parse(path, name)
-    inputs = _fix_inputs(model, shapes, name)
+    inputs = _fix_inputs(model, shapes, name, survey)
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    return _imported(model, inputs, OnnxJudge(path, [info.name for info in inputs]), name, None)
+    if survey is not None:
+        survey.begin(model)
+        if survey.obstacles:
+            survey.nothing_known(model)
+            survey.stop()
+    return _imported(model, inputs, OnnxJudge(path, [info.name for info in inputs]), name, None, survey)
 
 
 def _imported(
-    model: onnx.ModelProto, inputs: tuple[TensorInfo, ...], judge: OnnxJudge, name: str, wanted: Sequence[str] | None
+    model: onnx.ModelProto,
+    inputs: tuple[TensorInfo, ...],
+    judge: OnnxJudge,
+    name: str,
+    wanted: Sequence[str] | None,
+    survey: GraphSurvey | None = None,
 ) -> ImportedModel:
     names = list(wanted) if wanted is not None else [output.name for output in model.graph.output]
     parameters = {
@@ -43,10 +60,12 @@ def _imported(
         for number, info in enumerate(inputs)
     }
     builder = relax.BlockBuilder()
-    walk = Walk(builder, name)
+    walk = Walk(builder, name, survey)
     with builder.function("main", params=list(parameters.values()), attrs={"num_input": len(inputs)}):
         with builder.dataflow():
             values = walk.main(model, parameters)
+            if survey is not None:
+                survey.gave(values)
             found = [_output(values, output, name) for output in names]
             outputs = [as_expression(value) for value in found]
             result = builder.emit_output(outputs[0] if len(outputs) == 1 else relax.Tuple(outputs))
@@ -81,7 +100,9 @@ def _parse(path: Path, name: str) -> onnx.ModelProto:
     return model
 
 
-def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], name: str) -> tuple[TensorInfo, ...]:
+def _fix_inputs(
+    model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], name: str, survey: GraphSurvey | None
+) -> tuple[TensorInfo, ...]:
     constants = {tensor.name for tensor in model.graph.initializer}
     constants |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     real = [value for value in model.graph.input if value.name not in constants]
@@ -93,15 +114,27 @@ def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], nam
         raise InputError(f"{name} has no input named {unknown[0]}; its inputs are: {known}{open_ones}.")
     found = []
     for value in real:
-        if not value.type.HasField("tensor_type"):
-            raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
-        tensor = value.type.tensor_type
-        if tensor.elem_type == onnx.TensorProto.STRING:
-            raise InputError(f"{name}: input {value.name} holds strings; the farm tunes what computes with numbers.")
-        declared = None
-        if tensor.HasField("shape"):
-            declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
-        shape = fixed_shape(name, value.name, declared, shapes)
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
-        found.append(TensorInfo(value.name, shape, dtype))
+        try:
+            found.append(_fixed(value, shapes, name))
+        except InputError as error:
+            if survey is None:
+                raise
+            survey.input_refused(value, error)
+        else:
+            if survey is not None:
+                survey.inputs += (outline_of(found[-1]),)
     return tuple(found)
+
+
+def _fixed(value: onnx.ValueInfoProto, shapes: Mapping[str, Sequence[int]], name: str) -> TensorInfo:
+    if not value.type.HasField("tensor_type"):
+        raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
+    tensor = value.type.tensor_type
+    if tensor.elem_type == onnx.TensorProto.STRING:
+        raise InputError(f"{name}: input {value.name} holds strings; the farm tunes what computes with numbers.")
+    declared = None
+    if tensor.HasField("shape"):
+        declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
+    shape = fixed_shape(name, value.name, declared, shapes)
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    return TensorInfo(value.name, shape, dtype)

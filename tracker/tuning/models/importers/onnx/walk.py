@@ -31,7 +31,9 @@ from tracker.tuning.models.importers.onnx.node import (
     dtype_of,
     shape_of,
 )
-from tracker.tuning.models.importers.onnx.wording import sentence
+from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey, Unjudged
+from tracker.tuning.models.importers.onnx.wording import operator_name, sentence
+from tracker.tuning.models.importers.survey import Fate
 
 __all__ = ["Walk"]
 
@@ -41,11 +43,16 @@ _MAX_INFERRED_BYTES = 4096
 
 
 class Walk:
-    """One import. ``name``: of the model, for messages. ``builder`` is inside the function that it makes."""
+    """One import. ``name``: of the model, for messages. ``builder`` is inside the function that it makes.
 
-    def __init__(self, builder: relax.BlockBuilder, name: str) -> None:
+    With a ``survey`` it goes on past a node that it refuses, as if that gave what ONNX infers; what is made then is no
+    model, and values may be UNKNOWN.
+    """
+
+    def __init__(self, builder: relax.BlockBuilder, name: str, survey: GraphSurvey | None = None) -> None:
         self._builder = builder
         self._name = name
+        self._survey = survey
         #: Values that the model computes, in order, each with its operator: those of the main graph alone.
         self.trail: list[tuple[str, str]] = []
 
@@ -78,19 +85,42 @@ class Walk:
         self, node: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
     ) -> Sequence[Value]:
         try:
-            return self._convert(node, scope, opsets)
-        except InputError:  # of a node further in
-            raise
-        except Refused as error:
-            raise InputError(f"{self._name}: {_where(node, number)}: {error}.") from error
-        except Exception as error:  # TVM's converters and passes raise whatever they meet
-            reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
-            raise InputError(f"{self._name}: {_where(node, number)}: {reason}.") from error
+            fate, values = self._convert(node, scope, opsets)
+        except (Unjudged, InputError) as error:  # of a node further in
+            if self._survey is None:
+                raise
+            if isinstance(error, Unjudged):
+                return self._survey.unjudged(node)
+            within = str(error).removeprefix(f"{self._name}: ")
+            return self._past(node, number, f"the function that it stands for fails at {within}", scope, opsets)
+        except Exception as error:  # Refused, and TVM's converters and passes raise whatever they meet
+            told = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
+            reason = str(error) if isinstance(error, Refused) else told
+            if self._survey is None:
+                raise InputError(f"{self._name}: {_where(node, number)}: {reason}.") from error
+            return self._past(node, number, reason, scope, opsets)
+        if self._survey is not None:
+            self._survey.converted(node, fate, values)
+        return values
+
+    def _past(
+        self,
+        node: onnx.NodeProto,
+        number: int,
+        reason: str,
+        scope: Scope,
+        opsets: Mapping[str, onnx.OperatorSetIdProto],
+    ) -> Sequence[Value]:
+        """What stands for the outputs of a refused node."""
+        assert self._survey is not None
+        inputs = tuple(scope.get(name) if name else None for name in node.input)
+        inferred = _declared(Node(node, _opset(opsets, _domain(node)), inputs, self._builder, list), opsets)
+        return self._survey.refused(node, number, reason, inputs, inferred)
 
     def _convert(
         self, proto: onnx.NodeProto, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
-    ) -> Sequence[Value]:
-        domain = "" if proto.domain == "ai.onnx" else proto.domain
+    ) -> tuple[Fate, Sequence[Value]]:
+        domain = _domain(proto)
         version = _opset(opsets, domain)
         inputs = tuple(self._input(name, scope) for name in proto.input)
         node = Node(proto, version, inputs, self._builder, partial(self._subgraph, scope, opsets))
@@ -100,27 +130,28 @@ class Walk:
         if len(known) == given and not inner and proto.op_type not in RANDOM:
             arrays = [value if isinstance(value, np.ndarray) else None for value in inputs]
             if (values := evaluate(proto, arrays, list(opsets.values()))) is not None:
-                return values
+                return Fate.FOLDED, values
         if own := CONVERTERS.get((domain, proto.op_type)):
             result = own(node)
             values = [result] if isinstance(result, np.ndarray | relax.Expr) else list(result)
+            fate = Fate.BY_FARM
         elif stock.has_converter(domain, proto.op_type):
-            values = stock.convert(node)
+            values, fate = stock.convert(node), Fate.BY_TVM
         elif body := body_of(proto, version, [_type(value) for value in inputs]):
-            return self._function(proto, *body, inputs)
+            return Fate.EXPANDED, self._function(proto, *body, inputs)
         else:
             raise Refused(_unknown(proto, domain, version))
         wanted = max((at + 1 for at, name in enumerate(proto.output) if name), default=0)
         if len(values) < wanted:
             raise Refused(f"TVM {tvm.__version__} gives {len(values)} of its {wanted} outputs")
-        return [self._checked(value, kind) for value, kind in zip(values, _declared(node, opsets), strict=False)]
+        return fate, [self._checked(value, kind) for value, kind in zip(values, _declared(node, opsets), strict=False)]
 
     def _input(self, name: str, scope: Scope) -> Value | None:
         if not name:
             return None
         if name not in scope:
             raise Refused(f"nothing gives its input {name}")
-        return scope[name]
+        return _known(scope[name])
 
     def _subgraph(
         self,
@@ -133,7 +164,7 @@ class Walk:
         inner: Scope = ChainMap({}, scope)
         inner.update(zip((value.name for value in graph.input), inputs, strict=False))
         self._graph(graph, inner, opsets)
-        return [inner[output.name] for output in graph.output]
+        return [_known(inner[output.name]) for output in graph.output]
 
     def _function(
         self,
@@ -144,7 +175,12 @@ class Walk:
     ) -> list[Value]:
         scope: Scope = {name: value for name, value in zip(function.input, inputs, strict=False) if value is not None}
         graph = onnx.GraphProto(node=[_without(node, set(function.input) - set(scope)) for node in nodes])
-        self._graph(graph, scope, {each.domain: each for each in function.opset_import})
+        # Its nodes are no nodes of the file.
+        survey, self._survey = self._survey, None
+        try:
+            self._graph(graph, scope, {each.domain: each for each in function.opset_import})
+        finally:
+            self._survey = survey
         return [scope[name] for name in function.output[: len(proto.output)]]
 
     def _checked(self, value: Value, declared: onnx.TypeProto | None) -> Value:
@@ -206,6 +242,16 @@ def _numpy(dtype: str) -> np.dtype:
     return np.dtype(dtype)
 
 
+def _known(value: Value) -> Value:
+    if value is UNKNOWN:
+        raise Unjudged
+    return value
+
+
+def _domain(node: onnx.NodeProto) -> str:
+    return "" if node.domain == "ai.onnx" else str(node.domain)
+
+
 def _opset(opsets: Mapping[str, onnx.OperatorSetIdProto], domain: str) -> int:
     found = opsets.get(domain) or (opsets.get("ai.onnx") if not domain else None)
     return int(found.version) if found is not None else 1
@@ -246,5 +292,4 @@ def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:
 
 
 def _where(node: onnx.NodeProto, number: int) -> str:
-    operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    return f"node {node.name or f'number {number}'} ({operator})"
+    return f"node {node.name or f'number {number}'} ({operator_name(node)})"
