@@ -18,7 +18,7 @@ from tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
 from tracker.domain.job_timeline import Step
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.models.graph import lower, with_schedules
-from tracker.tuning.models.onnx import load_onnx
+from tracker.tuning.models.importers import load_model
 from tracker.tuning.models.package import LIBRARY, MANIFEST, PARAMS, save_params
 
 __all__ = ["FarmSide"]
@@ -75,7 +75,7 @@ class FarmSide:
         """``farm 0`` (untuned), ``farm 30``, … compiled from the trials answered by then, and ``package``."""
         target = tvm.target.Target(host_target())
         schedules_target = tvm.target.Target(for_schedules(host_target()))
-        module = load_onnx(self._model.read_bytes(), {}, "squeezenet").module
+        module = load_model(self._model, {}, "squeezenet").module
         written, lowered = lower(module, target, as_written=True), lower(module, target)
         params, written_params = self._folder / "farm-params.bin", self._folder / "farm-0-params.bin"
         save_params(lowered.params, params)

@@ -19,7 +19,7 @@ from benchmarks.machine import host_target, threads
 from protos.measurement import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind, TimingPlan
 from tracker.tuning.building.toolchain import link
 from tracker.tuning.models.graph import lower, tasks_of
-from tracker.tuning.models.onnx import load_onnx
+from tracker.tuning.models.importers import load_model
 
 __all__ = ["Candidate", "build_candidates", "matmul", "onnx_matmul", "request", "sample_candidates", "task_module"]
 
@@ -69,7 +69,7 @@ def onnx_matmul(path: Path, size: int = SIZE, *, weight: bool = False) -> None:
 
 def task_module(path: Path) -> tvm.ir.IRModule:
     """The tensor program of the one task that the farm finds in the model at ``path``."""
-    model = load_onnx(path.read_bytes(), {}, path.stem)
+    model = load_model(path, {}, path.stem)
     target = tvm.target.Target(host_target())
     (task,) = tasks_of(lower(model.module, target), target)
     return task.module

@@ -146,7 +146,7 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
         (
             {"templates": [job_pb2.TemplateFile(name="mine.py")], "engine": "autotvm"},
             grpc.StatusCode.INVALID_ARGUMENT,
-            "the templates mine.py (no digest) were not uploaded",
+            "the templates mine.py (no digest): not uploaded",
         ),
         ({"operator": "op.py"}, grpc.StatusCode.INVALID_ARGUMENT, "op.py names no operator: write FILE.py:NAME"),
         ({"operator": "op.py:a b"}, grpc.StatusCode.INVALID_ARGUMENT, "op.py:a b names no operator"),

@@ -9,8 +9,8 @@ tvm = pytest.importorskip("tvm")
 
 from tvm import relax  # noqa: E402
 
+from tests.support.onnx_bytes import load_onnx  # noqa: E402
 from tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
-from tracker.tuning.models.onnx import load_onnx  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2}

@@ -19,12 +19,12 @@ from tvm.s_tir import Schedule
 
 from protos.farm.v1 import control_pb2
 from tests.support.networks import small_network
+from tests.support.onnx_bytes import load_onnx
 from tests.support.put_on_record import put_on_record
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import Outcome, Record
 from tracker.tuning.engines.space import trace_json
 from tracker.tuning.models.graph import ExtractedTask, lower, tasks_of
-from tracker.tuning.models.onnx import load_onnx
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -61,8 +61,8 @@ def parse_shape(text: str) -> Shape:
         numbers = tuple(int(part) for part in dims.split(","))
     except ValueError:
         raise ValueError(f"'{dims}' is not a list of whole numbers: write {name}=1,3,224,224") from None
-    if any(number < 1 for number in numbers):
-        raise ValueError(f"'{text}': every dimension is 1 or more; -1 and 0 leave it open")
+    if any(number < 0 for number in numbers):
+        raise ValueError(f"'{text}': no dimension is negative; 0 is an empty tensor's")
     return Shape(name=name.strip(), dims=numbers)
 
 

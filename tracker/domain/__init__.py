@@ -19,6 +19,7 @@ from tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, Task
 from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
+    DataFile,
     Job,
     JobKind,
     JobResult,
@@ -48,6 +49,7 @@ __all__ = [
     "Capacity",
     "CheckReport",
     "CpuCluster",
+    "DataFile",
     "Desk",
     "Device",
     "DeviceState",

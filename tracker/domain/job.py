@@ -14,6 +14,7 @@ __all__ = [
     "AUTO",
     "ENGINES",
     "MAX_PRIORITY",
+    "DataFile",
     "Job",
     "JobKind",
     "JobResult",
@@ -88,6 +89,16 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class DataFile:
+    """A file that belongs to a model, weights that it keeps outside of itself. ``name``: relative to the model's
+    folder, as the model names it.
+    """
+
+    name: str
+    content: Artifact
+
+
+@dataclass(frozen=True)
 class TemplateFile:
     """A Python file with templates of the person who tunes. ``name``: of the file, without its folder."""
 
@@ -111,7 +122,8 @@ class JobSpec:
     this class alone, "" for each that it has; of a job that is kept always its own, like the limits. ``target``: what
     is different from the device's target, see ``target.overridden``. ``operator``: where ``model`` is a Python file,
     "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's. ``templates``: see ``takes_templates``.
-    ``fresh``: nothing is answered from the log, and nothing that its class has measured leads the search.
+    ``fresh``: nothing is answered from the log, and nothing that its class has measured leads the search. ``inputs``:
+    an NPZ file with the arrays on which answers are compared, None for random ones. ``data``: files beside ``model``.
     """
 
     kind: JobKind | None
@@ -132,6 +144,15 @@ class JobSpec:
     templates: tuple[TemplateFile, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     fresh: bool = False
+    inputs: Artifact | None = None
+    data: tuple[DataFile, ...] = ()
+
+    @property
+    def files(self) -> tuple[Artifact, ...]:
+        """All that must have been uploaded before it is submitted."""
+        inputs = (self.inputs,) if self.inputs is not None else ()
+        templates, data = (file.content for file in self.templates), (file.content for file in self.data)
+        return (self.model, *templates, *data, *inputs)
 
 
 @dataclass(frozen=True)
@@ -198,7 +219,10 @@ class JobResult:
     its tasks, where no device could run whole models (``note`` says why). The search of ``taught_tasks`` tasks began
     with records of the device classes ``taught_by``. There each winner was compared with its
     untuned kernel: ``kernels_compared`` of them, of which ``kernels_equal`` were; ``max_abs_diff``, the tolerances
-    and ``outputs_equal`` are of all of them. ``check``: of a job of that kind, which has nothing else.
+    and ``outputs_equal`` are of all of them. ``judge``: who ran the original file and gave the answers that the
+    untuned import and the package were compared with, "" where nobody did. ``inputs_from``: what they ran on.
+    ``proven``: the finished package was loaded by its own ``run.py`` in a clean process. ``check``: of a
+    job of that kind, which has nothing else.
     """
 
     files: tuple[PackageFile, ...] = ()
@@ -216,6 +240,9 @@ class JobResult:
     taught_tasks: int = 0
     kernels_compared: int = 0
     kernels_equal: int = 0
+    judge: str = ""
+    inputs_from: str = ""
+    proven: bool = False
     check: CheckReport | None = None
 
 

@@ -120,11 +120,12 @@ class Jobs:
             raise InvalidRequest(
                 f"templates are for auto and the autotvm engines, and '{spec.engine}' has no use for them"
             )
-        for file in spec.templates:
-            if file.content.digest not in self._artifacts:
-                raise InvalidRequest(
-                    f"the templates {file.name} ({file.content.digest or 'no digest'}) were not uploaded"
-                )
+        sent = [(f"the templates {file.name}", file.content) for file in spec.templates]
+        sent += [(f"the data file {file.name}", file.content) for file in spec.data]
+        sent += [("the inputs", spec.inputs)] if spec.inputs is not None else []
+        for what, content in sent:
+            if content.digest not in self._artifacts:
+                raise InvalidRequest(f"{what} ({content.digest or 'no digest'}): not uploaded")
         if spec.parameters and not spec.operator:
             raise InvalidRequest(f"the model {spec.model_name} takes no parameters: they are an operator's")
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):
@@ -203,7 +204,7 @@ class Jobs:
         if len(jobs) > 1:
             raise InvalidRequest(f"{start} is a group: name the one that goes on, {' or '.join(j.id for j in jobs)}")
         job_id, spec = jobs[0].id, jobs[0].spec
-        if any(file.digest not in self._artifacts for file in (spec.model, *(each.content for each in spec.templates))):
+        if any(file.digest not in self._artifacts for file in spec.files):
             raise NotPossible(
                 f"job {job_id} was merged from another farm, without its files: tune {spec.model_name} anew, which "
                 "begins with its records"
@@ -297,7 +298,9 @@ class Jobs:
 def _without_bytes(spec: JobSpec) -> JobSpec:
     """As it is kept: its files are artifacts."""
     templates = tuple(replace(file, content=replace(file.content, inline=b"")) for file in spec.templates)
-    return replace(spec, model=replace(spec.model, inline=b""), templates=templates)
+    data = tuple(replace(file, content=replace(file.content, inline=b"")) for file in spec.data)
+    inputs = None if spec.inputs is None else replace(spec.inputs, inline=b"")
+    return replace(spec, model=replace(spec.model, inline=b""), templates=templates, data=data, inputs=inputs)
 
 
 def _ended(job: Job) -> bool:

@@ -19,9 +19,10 @@ from tracker.domain import Job
 from tracker.tuning.building.pool import BuilderPool
 from tracker.tuning.errors import InputError, SessionOver, TuningError
 from tracker.tuning.messages import Failed, Finished, Warm
+from tracker.tuning.model_session import ModelSession
 from tracker.tuning.operator_session import OperatorSession
 from tracker.tuning.rehearsal import rehearse
-from tracker.tuning.session import Session, first_line
+from tracker.tuning.session import first_line
 
 __all__ = ["BUILD_TIMEOUT_S", "stand_by"]
 
@@ -60,7 +61,7 @@ def _run(address: str, job: Job, pool: BuilderPool, pipe: Connection, folder: Pa
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s job {job.id}: %(message)s", force=True)
     try:
         with FarmClient(address) as client:
-            kind = OperatorSession if job.spec.operator else Session
+            kind = OperatorSession if job.spec.operator else ModelSession
             result = kind(address, client, job, pool, pipe, folder).run()
         pipe.send(Finished(result))
     except SessionOver as error:

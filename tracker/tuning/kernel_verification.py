@@ -17,10 +17,11 @@ from tracker.tuning.building.batch import build_all
 from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.pool import BuilderPool, BuildRequest
 from tracker.tuning.finals import Winner, slowest_s
+from tracker.tuning.judging.comparison import arrays_of, compare
 from tracker.tuning.kernel_requests import kernel_request
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.task_state import TaskState, median
-from tracker.tuning.verification import compare, run_beside
+from tracker.tuning.verification import run_beside
 
 __all__ = [
     "BuiltKernels",
@@ -55,7 +56,7 @@ class KernelVerdict:
     """What came of one winner. ``max_abs_diff`` is None where there was nothing to compare, and ``fault`` says why.
 
     ``failed``: it was the winner that could not be built or run; else it was the untuned kernel. ``untuned_s`` and
-    ``tuned_s``: seconds a call beside each other, 0 where they were not timed.
+    ``tuned_s``: seconds a call beside each other, 0 where they were not timed. ``compared``: some value was finite.
     """
 
     winner: Winner
@@ -68,6 +69,7 @@ class KernelVerdict:
     failed: bool = False
     untuned_s: float = 0.0
     tuned_s: float = 0.0
+    compared: bool = True
 
     @property
     def wrong(self) -> bool:
@@ -161,9 +163,19 @@ def compare_beside(
             outcome = answer.outcome.value if answer.outcome else "no outcome"
             fault = f"{_NAMES[name]} failed on {answer.device_name}: {outcome} {answer.detail}".strip()
             return KernelVerdict(winner, fault=fault, failed=name == "tuned" and bool(winner.trace))
-    difference, rtol, atol, equal = compare(answers[0].outputs, answers[1].outputs)
+    found = compare(arrays_of(answers[0].outputs), arrays_of(answers[1].outputs))
     untuned_s, tuned_s = (median(answer.run_secs) if plan else 0.0 for answer in answers)
-    return KernelVerdict(winner, equal, difference, rtol, atol, answers[1].device_name, "", False, untuned_s, tuned_s)
+    return KernelVerdict(
+        winner=winner,
+        equal=found.equal,
+        max_abs_diff=found.max_abs_diff,
+        rtol=found.rtol,
+        atol=found.atol,
+        device_name=answers[1].device_name,
+        untuned_s=untuned_s,
+        tuned_s=tuned_s,
+        compared=found.finite,
+    )
 
 
 def output_positions(module: tvm.ir.IRModule) -> list[int]:

@@ -9,6 +9,11 @@ from tracker.tuning.finals import Winner
 from tracker.tuning.kernel_verification import KernelVerdict
 from tracker.tuning.verification import Verdict
 
+#: Of a model or a kernel whose answers prove nothing.
+_NOTHING_FINITE = (
+    "no value of the answers is finite on random inputs, so nothing was compared: give real ones with --inputs"
+)
+
 __all__ = ["job_result", "latency_of", "operator_result"]
 
 
@@ -40,21 +45,24 @@ def job_result(
     verdict: Verdict | str,
     files: list[PackageFile],
     kernels: Sequence[KernelVerdict] = (),
+    told: Sequence[str] = (),
 ) -> JobResult:
     """The result that the job is stored with; what a person must know besides stands in its note.
 
     ``winners`` are those in the package. ``kernels``: verdicts on winners one by one, where ``verdict`` says why there
-    is none on the whole model.
+    is none on the whole model. ``told``: notes that stand whatever came of it.
     """
     keep_untuned = isinstance(verdict, Verdict) and verdict.keep_untuned
     compared = {kernel.winner.task.id: kernel for kernel in kernels}
     tasks = tuple(_task(winner, keep_untuned, compared.get(winner.task.id)) for winner in winners)
-    notes = [f"{w.task.name} could not be searched ({w.task.fault})" for w in winners if w.task.fault]
+    notes = [*told, *(f"{w.task.name} could not be searched ({w.task.fault})" for w in winners if w.task.fault)]
+    if isinstance(verdict, Verdict) and not verdict.compared:
+        notes.insert(0, _NOTHING_FINITE)
     if isinstance(verdict, str):
         notes.insert(0, f"not run as a whole: {verdict}; the latency is the weighted sum of its tasks")
         return _sum_of_tasks(tasks, files, kernels, [*notes, *filter(None, map(_note, kernels))])
     if keep_untuned:
-        why = "was not faster as a whole" if verdict.equal else "gave other answers than the untuned one"
+        why = "was not faster as a whole" if verdict.equal else "gave other answers than it should"
         notes.insert(0, f"the tuned model {why}, so the package holds the untuned one")
     return JobResult(
         files=tuple(files),
@@ -144,4 +152,6 @@ def _note(kernel: KernelVerdict) -> str:
         )
     if kernel.failed:
         return f"the fastest kernel of {name} was dropped for the untuned one: {kernel.fault}"
-    return f"{name} could not be compared with its untuned kernel: {kernel.fault}" if kernel.fault else ""
+    if kernel.fault:
+        return f"{name} could not be compared with its untuned kernel: {kernel.fault}"
+    return "" if kernel.compared else f"{name}: {_NOTHING_FINITE}"

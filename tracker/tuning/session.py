@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,28 +40,24 @@ from tracker.domain import (
     TaskPlan,
     TimingPlan,
 )
-from tracker.tuning.building.builder import RECIPE, build_model, for_schedules
+from tracker.tuning.building.builder import RECIPE
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
 from tracker.tuning.compiler_target import compiler_target
 from tracker.tuning.engines.choice import Choice, Chooser, trials_a_task
 from tracker.tuning.engines.space import apply_trace
-from tracker.tuning.errors import InputError, SessionOver
+from tracker.tuning.errors import SessionOver
 from tracker.tuning.estimate import estimate
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
-from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
+from tracker.tuning.kernel_verification import KernelVerdict
 from tracker.tuning.loop import HOPELESS, Budget, TuningLoop
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Progress
-from tracker.tuning.models.graph import ExtractedTask, LoweredModel, arguments_of, lower, tasks_of, with_schedules
-from tracker.tuning.models.importers import ImportedModel, load_model
-from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
+from tracker.tuning.models.graph import ExtractedTask, arguments_of
 from tracker.tuning.own_templates import check_used, own_templates
-from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.resumption import take_up
 from tracker.tuning.task_state import TaskState
 from tracker.tuning.transfer import known_to
-from tracker.tuning.verification import Verdict, artifact_of, model_request, random_inputs, verify
 
 __all__ = ["Session", "first_line"]
 
@@ -81,15 +77,6 @@ def first_line(error: BaseException) -> str:
     """The last line of what ``error`` says: TVM's own first lines are where it was raised."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else ""
-
-
-@dataclass(frozen=True)
-class _Contender:
-    """A whole model as it could be shipped: ``params`` names the file of its parameters in the job's folder."""
-
-    library: bytes
-    lowered: LoweredModel
-    params: str
 
 
 class Session:
@@ -116,6 +103,7 @@ class Session:
         extracted = self._extracted()
         if job.spec.kind is JobKind.ESTIMATE:
             return estimate(extracted, job, lambda ask: self._patiently(lambda: ask(self._client)))
+        self._judge()
         tasks = self._tasks(extracted)
         # Until here a person waits and a second of one core is at stake, which a busy host would stretch to a
         # minute. From here on this host may be timing what the search thinks of.
@@ -130,33 +118,14 @@ class Session:
         )
         return self._result(winners)
 
-    # -- model and tasks
+    # -- tasks
 
     def _extracted(self) -> list[ExtractedTask]:
         """What there is to tune."""
-        self._report("importing the model")
-        self._model = self._import()
-        self._lowered = self._lower(self._model)
-        extracted = tasks_of(self._lowered, self._target)
-        if not extracted:
-            raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
-        return extracted
+        raise NotImplementedError
 
-    def _import(self) -> ImportedModel:
-        spec = self._job.spec
-        path = self._folder / "model.onnx"
-        self._patiently(lambda: self._client.get_artifact(spec.model, path))
-        return load_model(path, {s.name: s.dims for s in spec.shapes}, spec.model_name)
-
-    def _lower(self, model: ImportedModel) -> LoweredModel:
-        self._report("finding tasks")
-        try:
-            return lower(model.module, self._target)
-        except Exception as error:
-            raise InputError(
-                f"{self._job.spec.model_name} cannot be compiled by TVM {tvm.__version__} for this target: "
-                f"{first_line(error)}"
-            ) from error
+    def _judge(self) -> None:
+        """Hold what was read against what it should compute, before a board is asked for. Raises InputError."""
 
     def _tasks(self, extracted: Sequence[ExtractedTask]) -> list[TaskState]:
         ids = [f"{self._job.id}/{number}" for number in range(len(extracted))]
@@ -268,67 +237,16 @@ class Session:
             log.exception("a trace of %s does not apply", task.name)
             return None
 
-    # -- the result
-
     def _result(self, winners: Sequence[Winner]) -> JobResult:
         """The package, compared, timed and stored."""
-        kernels = self._verify_kernels(winners)
-        judged = {kernel.winner.task.id: kernel.shipped for kernel in kernels}
-        return self._package(self._model, self._lowered, [judged.get(w.task.id, w) for w in winners], kernels)
+        raise NotImplementedError
 
-    def _verify_kernels(self, winners: Sequence[Winner]) -> list[KernelVerdict]:
-        """Verdicts on the winners where no whole model can be compared; what is wrong is so in the log from then on."""
-        if not self._devices(RunnerMode.MICRO):
-            return []
-        self._report("verifying")
-        open_stream = self._open_stream
-        kernels = verify_kernels(
-            winners,
-            self._scheduled,
-            self._builders,
-            partial(self._idlest_device, RunnerMode.MICRO),
-            lambda sink, device_id: open_stream(sink, device_id=device_id),
-            self._job.target,
-        )
-        self._refute_wrong(kernels)
-        return kernels
+    # -- the result
 
     def _refute_wrong(self, kernels: Sequence[KernelVerdict]) -> None:
         for kernel in kernels:
             if kernel.wrong:
                 self._patiently(partial(self._client.refute, kernel.winner.trial_id, kernel.difference))
-
-    def _package(
-        self, model: ImportedModel, lowered: LoweredModel, winners: Sequence[Winner], kernels: Sequence[KernelVerdict]
-    ) -> JobResult:
-        job = self._job
-        self._report("packaging")
-        schedules = {winner.task.workload: winner.trace for winner in winners if winner.trace}
-        # The model as it was written and as TVM compiles it untuned: what tuning is worth is told against that, and
-        # comparing answers with it judges the change of layout as well.
-        reference = lower(model.module, self._target, as_written=True)
-        untuned = _Contender(build_model(reference.module, self._target), reference, UNTUNED_PARAMS)
-        scheduled = with_schedules(lowered.module, self._target, schedules)
-        tuned = _Contender(build_model(scheduled, tvm.target.Target(for_schedules(job.target))), lowered, PARAMS)
-        for contender in (untuned, tuned):
-            save_params(contender.lowered.params, self._folder / contender.params)
-            self._patiently(partial(self._client.put_artifact, self._folder / contender.params))
-        self._report("verifying")
-        verdict = self._verify(model, untuned, tuned, winners)
-        shipped = untuned if isinstance(verdict, Verdict) and verdict.keep_untuned else tuned
-        save_params(shipped.lowered.params, self._folder / PARAMS)
-        files = write_package(
-            self._folder,
-            shipped.library,
-            name=job.spec.model_name,
-            model=model,
-            params=list(shipped.lowered.params),
-            target=job.target,
-            device_class=job.device_class,
-            versions=self._versions,
-            latency=latency_of(verdict, kernels),
-        )
-        return self._with_teachers(job_result(winners, verdict, self._stored(files), kernels), winners)
 
     def _with_teachers(self, result: JobResult, winners: Sequence[Winner]) -> JobResult:
         taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]
@@ -336,25 +254,6 @@ class Session:
 
     def _stored(self, files: Sequence[Path]) -> list[PackageFile]:
         return [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
-
-    def _verify(
-        self, model: ImportedModel, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]
-    ) -> Verdict | str:
-        """The verdict, or why none is possible on this class of device."""
-        if not self._devices(RunnerMode.FULL):
-            return "no device of this class has TVM's runtime, which whole models need"
-        inputs = random_inputs(model.inputs, self._job.spec.seed)
-        requests = []
-        for contender, latencies in ((untuned, [w.untuned_s for w in winners]), (tuned, [w.tuned_s for w in winners])):
-            path = self._folder / LIBRARY
-            path.write_bytes(contender.library)
-            params = artifact_of(self._folder / contender.params, inline=False)
-            values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in contender.lowered.params.items()}
-            expected_s = sum(w.task.weight * s for w, s in zip(winners, latencies, strict=True))
-            repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
-            plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
-            requests.append(model_request(artifact_of(path, inline=True), params, values, inputs, plan, expected_s))
-        return verify(requests[0], requests[1], partial(self._idlest_device, RunnerMode.FULL), self._open_model_stream)
 
     def _devices(self, mode: RunnerMode) -> list[Device]:
         """Of this job's class, connected or not."""
@@ -370,9 +269,6 @@ class Session:
         return min(connected, key=lambda device: (bool(device.ailing), device.held)).id if connected else ""
 
     # -- the tracker
-
-    def _open_model_stream(self, sink: Callable[[object], None], device_id: str) -> MeasureStream:
-        return self._open_stream(sink, whole_models=True, device_id=device_id)
 
     def _open_stream(
         self, sink: Callable[[object], None], whole_models: bool = False, device_id: str = ""

@@ -20,46 +20,40 @@ from tracker.domain import (
     Measurement,
     MeasureRequest,
     Outcome,
-    OutputTensor,
     Program,
     ProgramKind,
     TimingPlan,
     Trial,
 )
 from tracker.tuning.errors import FarmFailure, SessionOver
+from tracker.tuning.judging.comparison import Tolerance, arrays_of, compare
+from tracker.tuning.judging.reference import Reference
 from tracker.tuning.measuring import MeasureStream, StreamRefused
-from tracker.tuning.models.importers import TensorInfo
 from tracker.tuning.task_state import median
 
 __all__ = [
-    "TOLERANCES",
+    "LARGEST_INLINE_BYTES",
     "Verdict",
     "artifact_of",
-    "compare",
     "model_request",
-    "random_inputs",
     "run_beside",
     "verify",
 ]
 
 #: A device that takes no work for so long is given up and another one sought.
 _AWAY_S = 20.0
-#: Larger inputs are filled on the board: a request is one message.
-_LARGEST_INLINE_BYTES = 8 << 20
+#: Larger inputs travel among the parameters: a request is one message.
+LARGEST_INLINE_BYTES = 8 << 20
 #: Beyond what the tasks' own timings let expect: what a task takes may be unknown.
 _PATIENCE_S = 600.0
-#: Relative tolerance, and absolute tolerance as a share of the largest value of the reference, by dtype.
-TOLERANCES = {
-    "float64": (1e-8, 1e-10),
-    "float32": (1e-4, 1e-5),
-    "float16": (1e-2, 2e-3),
-    "bfloat16": (5e-2, 1e-2),
-}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the device said. Latencies in seconds; ``rtol`` and ``atol`` are the loosest that were applied."""
+    """What the device said. Latencies in seconds; ``rtol`` and ``atol`` are the loosest that were applied.
+
+    ``compared``: the reference had a finite value, so that something was.
+    """
 
     untuned_s: float
     tuned_s: float
@@ -68,6 +62,7 @@ class Verdict:
     atol: float
     equal: bool
     device_name: str
+    compared: bool = True
 
     @property
     def keep_untuned(self) -> bool:
@@ -77,18 +72,6 @@ class Verdict:
     @property
     def shipped_s(self) -> float:
         return self.untuned_s if self.keep_untuned else self.tuned_s
-
-
-def random_inputs(inputs: Sequence[TensorInfo], seed: int) -> list[np.ndarray]:
-    """One array an input: floats uniform in [0, 1), integers 0 or 1 (they are often indices), booleans."""
-    random = np.random.default_rng(seed)
-    arrays = []
-    for info in inputs:
-        if np.issubdtype(np.dtype(info.dtype), np.floating):
-            arrays.append(random.random(info.shape).astype(info.dtype))
-        else:
-            arrays.append(random.integers(0, 2, info.shape).astype(info.dtype))
-    return arrays
 
 
 def model_request(
@@ -102,13 +85,15 @@ def model_request(
     """A request that runs a whole model.
 
     ``values``: shape and dtype of each parameter by its name, in the order in which ``main`` takes
-    them after ``inputs``. ``expected_s``: about what one run takes; the time limit follows from it.
+    them after ``inputs``. ``expected_s``: about what one run takes; the time limit follows from it. An input
+    of more than LARGEST_INLINE_BYTES lies among ``params``, as ``input N``.
     """
     arguments = []
     for number, x in enumerate(inputs):
-        large = x.nbytes > _LARGEST_INLINE_BYTES
-        content = None if large else np.ascontiguousarray(x).tobytes()
-        arguments.append(Argument(tuple(x.shape), x.dtype.name, fill_seed=number if large else None, data=content))
+        if x.nbytes > LARGEST_INLINE_BYTES:
+            arguments.append(Argument(tuple(x.shape), x.dtype.name, param=f"input {number}"))
+        else:
+            arguments.append(Argument(tuple(x.shape), x.dtype.name, data=x.tobytes()))
     arguments += [Argument(shape, dtype, param=name) for name, (shape, dtype) in values.items()]
     return MeasureRequest(
         trial_id=uuid.uuid4().hex,
@@ -123,12 +108,16 @@ def verify(
     tuned: MeasureRequest,
     find_device: Callable[[], str],
     open_stream: Callable[[Callable[[object], None], str], MeasureStream],
+    reference: Reference,
+    tolerance: Tolerance,
+    names: Sequence[str] = (),
 ) -> Verdict:
     """Runs ``untuned``, then ``tuned`` on one device; waits for one as long as it takes.
 
-    ``find_device`` gives the id of a connected one, "" while there is none. ``open_stream`` takes
-    what receives the events, and that id. Raises FarmFailure when the tracker refuses or a model
-    failed on the device, saying how.
+    Both are held against ``reference``; where nobody could judge, the tuned one against the untuned one. ``names``: of
+    the outputs. ``find_device`` gives the id of a connected one, "" while there is none. ``open_stream`` takes
+    what receives the events, and that id. Raises FarmFailure when the tracker refuses, a model
+    failed on the device, or the untuned one answers differently there than the judge, saying how.
     """
     first, second = run_beside(untuned, tuned, find_device, open_stream)
     for name, answer in (("untuned", first), ("tuned", second)):
@@ -137,8 +126,22 @@ def verify(
             if answer.outcome is Outcome.UNPLACEABLE:
                 raise FarmFailure(f"the {name} model could not be run: {answer.detail}")
             raise FarmFailure(f"the {name} model failed on {answer.device_name}: {outcome} {answer.detail}".strip())
-    difference, rtol, atol, equal = compare(first.outputs, second.outputs)
-    return Verdict(median(first.run_secs), median(second.run_secs), difference, rtol, atol, equal, second.device_name)
+    expected, given = reference.expected, arrays_of(first.outputs)
+    if expected is not None and not (before := compare(expected, given, tolerance, names)).equal:
+        raise FarmFailure(
+            f"the untuned model answers differently on {first.device_name} than {reference.judge}: {before.wrong}"
+        )
+    found = compare(given if expected is None else expected, arrays_of(second.outputs), tolerance, names)
+    return Verdict(
+        untuned_s=median(first.run_secs),
+        tuned_s=median(second.run_secs),
+        max_abs_diff=found.max_abs_diff,
+        rtol=found.rtol,
+        atol=found.atol,
+        equal=found.equal,
+        device_name=second.device_name,
+        compared=found.finite,
+    )
 
 
 def run_beside(
@@ -195,34 +198,6 @@ def _answer_to(trial_id: str, events: queue.SimpleQueue[object]) -> Measurement 
                 raise SessionOver("the tracker cancelled this job's trials")
             return event
     return None
-
-
-def compare(reference: Sequence[OutputTensor], other: Sequence[OutputTensor]) -> tuple[float, float, float, bool]:
-    """Largest absolute difference, the tolerances that applied (the loosest of all outputs), and whether all hold.
-
-    Non-finite values must stand in the same places; outputs without any finite value prove nothing
-    and are not equal. Raises FarmFailure when the number of outputs differs.
-    """
-    if len(reference) != len(other) or not reference:
-        raise FarmFailure(f"the untuned model gave {len(reference)} outputs and the tuned one {len(other)}")
-    largest, rtol, atol, equal = 0.0, 0.0, 0.0, True
-    for a, b in zip(reference, other, strict=True):
-        left, right = _array(a), _array(b)
-        finite = np.isfinite(left)
-        relative, absolute = TOLERANCES.get(a.dtype, (0.0, 0.0))
-        absolute *= float(np.max(np.abs(left[finite]), initial=0.0)) or 1.0
-        rtol, atol = max(rtol, relative), max(atol, absolute)
-        same = left.shape == right.shape and bool(np.allclose(right, left, relative, absolute, equal_nan=True))
-        equal = equal and same and (bool(finite.any()) or not left.size)
-        if left.shape == right.shape:
-            largest = max(largest, float(np.max(np.abs(left - right)[finite & np.isfinite(right)], initial=0.0)))
-    return largest, rtol, atol, equal
-
-
-def _array(tensor: OutputTensor) -> np.ndarray:
-    import ml_dtypes  # noqa: F401 - teaches numpy the name bfloat16
-
-    return np.frombuffer(tensor.data, dtype=np.dtype(tensor.dtype)).reshape(tensor.shape).astype(np.float64)
 
 
 def artifact_of(path: Path, *, inline: bool) -> Artifact:

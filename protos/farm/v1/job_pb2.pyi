@@ -77,6 +77,14 @@ class Parameter(_message.Message):
     value: str
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
+class DataFile(_message.Message):
+    __slots__ = ("name", "content")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    content: _measurement_pb2.Artifact
+    def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
+
 class TemplateFile(_message.Message):
     __slots__ = ("name", "content")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -86,7 +94,7 @@ class TemplateFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh", "operator", "templates", "parameters")
+    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh", "operator", "templates", "inputs", "data", "parameters")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +112,8 @@ class JobSpec(_message.Message):
     FRESH_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     kind: JobKind
     model_name: str
@@ -122,8 +132,10 @@ class JobSpec(_message.Message):
     fresh: bool
     operator: str
     templates: _containers.RepeatedCompositeFieldContainer[TemplateFile]
+    inputs: _measurement_pb2.Artifact
+    data: _containers.RepeatedCompositeFieldContainer[DataFile]
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
-    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., inputs: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., data: _Optional[_Iterable[_Union[DataFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s", "space")
@@ -180,7 +192,7 @@ class PackageFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
 class JobResult(_message.Message):
-    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal", "check")
+    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal", "judge", "inputs_from", "proven", "check")
     FILES_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
@@ -196,6 +208,9 @@ class JobResult(_message.Message):
     TAUGHT_TASKS_FIELD_NUMBER: _ClassVar[int]
     KERNELS_COMPARED_FIELD_NUMBER: _ClassVar[int]
     KERNELS_EQUAL_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FROM_FIELD_NUMBER: _ClassVar[int]
+    PROVEN_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[PackageFile]
     tasks: _containers.RepeatedCompositeFieldContainer[TaskResult]
@@ -212,8 +227,11 @@ class JobResult(_message.Message):
     taught_tasks: int
     kernels_compared: int
     kernels_equal: int
+    judge: str
+    inputs_from: str
+    proven: bool
     check: CheckReport
-    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ..., check: _Optional[_Union[CheckReport, _Mapping]] = ...) -> None: ...
+    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ..., judge: _Optional[str] = ..., inputs_from: _Optional[str] = ..., proven: bool = ..., check: _Optional[_Union[CheckReport, _Mapping]] = ...) -> None: ...
 
 class TensorOutline(_message.Message):
     __slots__ = ("name", "dims", "dtype")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,11 +12,18 @@ from typing import Any
 
 import tvm
 
+from tracker.tuning.judging.reference import Reference
+from tracker.tuning.models import shipped
 from tracker.tuning.models.importers import ImportedModel
+from tracker.tuning.models.shipped.run import save_arrays
 
-__all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "save_params", "write_package"]
+__all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "RUN", "save_params", "write_package"]
 
-LIBRARY, PARAMS, MANIFEST = "model.so", "params.bin", "manifest.json"
+LIBRARY, PARAMS, MANIFEST, RUN = "model.so", "params.bin", "manifest.json", "run.py"
+#: What the judge was asked and what it answered.
+INPUTS, ANSWERS = "inputs.npz", "answers.npz"
+#: Larger ones stay out of the package.
+_MAX_EXAMPLE_BYTES = 16 << 20
 FORMAT = 1
 
 
@@ -35,13 +43,17 @@ def write_package(
     device_class: str,
     versions: Mapping[str, str],
     latency: Mapping[str, Any],
+    reference: Reference | None = None,
 ) -> list[Path]:
-    """Write library and manifest beside the parameters, which ``save_params`` put there; returns all three files.
+    """Write library, manifest and ``run.py`` beside the parameters, which ``save_params`` put there; returns all files.
 
-    ``params`` are the names in the order in which ``main`` takes them, after the inputs.
+    ``params`` are the names in the order in which ``main`` takes them, after the inputs. ``reference``: what the
+    package was judged by, which goes along.
     """
     (folder / LIBRARY).write_bytes(library)
-    digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in (LIBRARY, PARAMS)}
+    shutil.copyfile(shipped.RUN, folder / RUN)
+    files = [LIBRARY, PARAMS, RUN, *_write_example(folder, model, reference)]
+    digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
     manifest = {
         "format": FORMAT,
         "model": name,
@@ -56,7 +68,22 @@ def write_package(
         "versions": dict(versions),
         "digests": digests,
         "latency": dict(latency),
+        "notes": list(model.notes),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
-    return [folder / file for file in (LIBRARY, PARAMS, MANIFEST)]
+    return [folder / file for file in (*files, MANIFEST)]
+
+
+def _write_example(folder: Path, model: ImportedModel, reference: Reference | None) -> list[str]:
+    """Files with the inputs of the comparison and the judge's answers; none where they are large or nobody judged."""
+    if reference is None or reference.expected is None:
+        return []
+    if sum(array.nbytes for array in (*reference.inputs, *reference.expected)) > _MAX_EXAMPLE_BYTES:
+        return []
+    for file, infos, arrays in (
+        (INPUTS, model.inputs, reference.inputs),
+        (ANSWERS, model.outputs, reference.expected),
+    ):
+        save_arrays(folder / file, {info.name: array for info, array in zip(infos, arrays, strict=True)})
+    return [INPUTS, ANSWERS]

@@ -53,6 +53,8 @@ class ImportedModel:
     notes: tuple[str, ...] = ()
     #: Outputs whose values are random by the model's own wish, so that nothing can judge them.
     random_outputs: tuple[str, ...] = ()
+    #: It computes with integers of 8 bits, so that rounding may move values by steps of theirs.
+    quantized: bool = False
     #: For inputs that index something: the highest sensible value, exclusive.
     bounds: Mapping[str, int] = field(default_factory=dict)
 

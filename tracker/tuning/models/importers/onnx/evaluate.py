@@ -21,8 +21,16 @@ __all__ = ["MAX_FOLDED_BYTES", "RANDOM", "evaluate", "tensor_kind"]
 
 #: Results larger than this stay computed in the graph: folding would only move the cost into memory.
 MAX_FOLDED_BYTES = 1 << 30
-#: Operators whose answers differ from run to run.
-RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+#: Operators whose answers differ from run to run: Dropout where it trains, which its converter tells.
+RANDOM = {
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+    "Dropout",
+}
 
 
 def tensor_kind(array: np.ndarray) -> int:

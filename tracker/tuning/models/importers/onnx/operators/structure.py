@@ -31,7 +31,8 @@ def dropout(node: Node) -> list[Value]:
     training = node.has(2) and bool(node.constant(2, "its training mode"))
     if training and not (node.has(1) and node.known(1) is not None and not node.known(1)):
         raise Refused("it is in training mode")
-    return [node.value(0), np.ones(node.shape(0), bool)]
+    mask = np.dtype(bool) if node.opset >= 10 else np.dtype(node.dtype(0))
+    return [node.value(0), np.ones(node.shape(0), mask)]
 
 
 @converter("Sum")

@@ -1,0 +1,65 @@
+"""On what answers are compared: a person's own inputs, or random ones that suit the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import ml_dtypes  # noqa: F401 - teaches numpy names such as bfloat16
+import numpy as np
+
+from tracker.tuning.errors import InputError
+from tracker.tuning.models.importers.base import TensorInfo
+
+__all__ = ["given_inputs", "random_inputs"]
+
+
+def random_inputs(inputs: Sequence[TensorInfo], seed: int, bounds: Mapping[str, int] | None = None) -> list[np.ndarray]:
+    """One array an input. Floats are uniform in [0, 1), as probabilities and images are; booleans and integers are 0 or
+    1, as masks are. Bytes without sign are 0 to 255, as images are. ``bounds``: by name, the end of what an input
+    indexes, exclusive.
+    """
+    random = np.random.default_rng(seed)
+    arrays = []
+    for info in inputs:
+        dtype = np.dtype(info.dtype)
+        if dtype.kind in "iub":
+            end = (bounds or {}).get(info.name, 256 if info.dtype == "uint8" else 2)
+            highest = 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
+            arrays.append(random.integers(0, min(end, highest + 1), info.shape).astype(dtype))
+        elif dtype.kind == "c":
+            arrays.append((random.random(info.shape) + 1j * random.random(info.shape)).astype(dtype))
+        else:
+            arrays.append(np.asarray(random.random(info.shape)).astype(dtype))
+    return arrays
+
+
+def given_inputs(path: Path, inputs: Sequence[TensorInfo], label: str) -> list[np.ndarray]:
+    """The arrays of an NPZ file, by the inputs' names. ``label``: the file, for messages.
+
+    Raises InputError: no NPZ file, an array missing, of another shape, or whose values another dtype cannot hold.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib and numpy each raise their own at foreign bytes
+        raise InputError(f"{label} is no NPZ file that numpy reads ({type(error).__name__}).") from error
+    missing = [info.name for info in inputs if info.name not in found]
+    if missing:
+        there = ", ".join(sorted(found)) or "nothing"
+        raise InputError(f"{label} has no array {missing[0]!r}; it has {there}. Save one by each input's name.")
+    return [_fitting(found[info.name], info, label) for info in inputs]
+
+
+def _fitting(array: np.ndarray, info: TensorInfo, label: str) -> np.ndarray:
+    dtype = np.dtype(info.dtype)
+    if array.shape != info.shape:
+        raise InputError(f"{label}: {info.name} has shape {array.shape}; the model takes {info.shape}.")
+    if array.dtype.kind == "V" and array.itemsize == dtype.itemsize:  # numpy keeps dtypes that it lacks as bytes
+        return array.view(dtype)
+    converted = array.astype(dtype)
+    if array.dtype.kind in "iub" and dtype.kind in "iub" and not np.array_equal(converted, array):
+        raise InputError(f"{label}: {info.name} holds {array.dtype.name} values that {info.dtype} cannot hold.")
+    if array.dtype.kind == "f" and dtype.kind in "iub":
+        raise InputError(f"{label}: {info.name} is {array.dtype.name}; the model takes {info.dtype}.")
+    return converted

@@ -1,0 +1,129 @@
+"""What the original file answers, and whether the import does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tracker.tuning.errors import InputError, JudgeError
+from tracker.tuning.judging.comparison import Comparison, Tolerance, compare
+from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+
+__all__ = ["Reference", "check_import", "reference_of", "tolerance_of"]
+
+log = logging.getLogger(__name__)
+
+#: Values that are compared in one run while a wrong one is sought, and their bytes.
+_PROBES, _PROBED_BYTES = 64, 256 << 20
+
+
+@dataclass(frozen=True)
+class Reference:
+    """``inputs`` and what the judge answers to them. ``expected`` is None where nobody can judge: ``why`` says why."""
+
+    judge: str
+    inputs: list[np.ndarray] = field(repr=False)
+    expected: list[np.ndarray] | None = field(default=None, repr=False)
+    why: str = ""
+    inputs_from: str = ""
+
+
+def reference_of(model: ImportedModel, inputs: list[np.ndarray], inputs_from: str) -> Reference:
+    """The original file's answers to ``inputs``, every output in order."""
+    try:
+        expected = model.judge.answers(inputs, [output.name for output in model.outputs])
+    except JudgeError as error:
+        log.warning("nobody judges: %s", error)
+        return Reference("", inputs, None, str(error), inputs_from)
+    wrong = [
+        f"{output.name} is {answer.dtype.name}{list(answer.shape)} in {model.judge.name} and {output.dtype}"
+        f"{list(output.shape)} in the import"
+        for output, answer in zip(model.outputs, expected, strict=True)
+        if (answer.shape, answer.dtype.name) != (output.shape, output.dtype)
+    ]
+    if wrong:
+        raise InputError(f"The import is not the model: {wrong[0]}.")
+    return Reference(model.judge.name, inputs, expected, "", inputs_from)
+
+
+def tolerance_of(model: ImportedModel) -> Tolerance:
+    """How far answers may be apart, by what lies between inputs and outputs."""
+    return Tolerance(len(model.values), 3 / 127 if model.quantized else 0.0)
+
+
+def check_import(
+    model: ImportedModel,
+    reference: Reference,
+    run: Callable[[ImportedModel, Sequence[np.ndarray]], list[np.ndarray]],
+    name: str,
+) -> Comparison | None:
+    """The untuned import held against ``reference``, None where nobody judges. ``run`` gives a model's answers.
+
+    Raises InputError, which names the first node whose value differs.
+    """
+    if reference.expected is None:
+        return None
+    names = [output.name for output in model.outputs]
+    tolerance = tolerance_of(model)
+    found = compare(reference.expected, run(model, reference.inputs), tolerance, names)
+    if found.equal:
+        return found
+    first = _first_wrong(model, reference, run, tolerance)
+    raise InputError(
+        f"{name} is not tuned: TVM's import of it answers differently than {reference.judge}. "
+        + (f"The first value that differs is {first}." if first else f"{found.wrong}.")
+    )
+
+
+def _first_wrong(
+    model: ImportedModel,
+    reference: Reference,
+    run: Callable[[ImportedModel, Sequence[np.ndarray]], list[np.ndarray]],
+    tolerance: Tolerance,
+) -> str:
+    """The first node whose value differs, with both values; "" where none inside does or none can be looked at.
+
+    By bisection, many probes at a time: each run cuts the stretch in which the fault lies to a 64th.
+    """
+    if model.with_outputs is None:
+        return ""
+    first, last = 0, len(model.values) - 1
+    told = ""
+    while first <= last:
+        step = max(1, -(-(last - first + 1) // _PROBES))
+        places = sorted({*range(first + step - 1, last + 1, step), last})
+        try:
+            probe = model.with_outputs([model.values[place][0] for place in places])
+            places, probe = _small(probe, places, model)
+            names = [output.name for output in probe.outputs]
+            expected = model.judge.answers(reference.inputs, names)
+            given = run(probe, reference.inputs)
+        except (JudgeError, InputError) as error:
+            log.warning("the first wrong node cannot be sought: %s", error)
+            return told
+        pairs = zip(expected, given, strict=True)
+        wrong = next((at for at, (a, b) in enumerate(pairs) if not compare([a], [b], tolerance).equal), None)
+        if wrong is None:
+            return told
+        value, operator = model.values[places[wrong]]
+        difference = compare([expected[wrong]], [given[wrong]], tolerance, [value]).wrong
+        told = f"that of a {operator} node: {difference}"
+        last = places[wrong] - 1
+        first = places[wrong - 1] + 1 if wrong else first
+    return told
+
+
+def _small(probe: ImportedModel, places: list[int], model: ImportedModel) -> tuple[list[int], ImportedModel]:
+    """As many of the probes as memory is meant for: every other one is left out until they fit, never the last."""
+    while len(places) > 1 and sum(map(_bytes, probe.outputs)) > _PROBED_BYTES:
+        places = places[::-2][::-1]
+        assert model.with_outputs is not None
+        probe = model.with_outputs([model.values[place][0] for place in places])
+    return places, probe
+
+
+def _bytes(info: TensorInfo) -> int:
+    return int(np.prod(info.shape, dtype=np.int64)) * np.dtype(info.dtype).itemsize
