@@ -80,7 +80,8 @@ class CheckReport:
 
     ``parameters`` and their bytes are of the package, or ``in_file`` of the file, where nothing was made of it.
     ``activation_bytes``: the most that inputs and computed values take at one time, at the call of ``activation_at``.
-    ``notes``: sentences. ``peaks``: None where no pool was named, or a note says why.
+    ``judge``: who confirmed on the original file that the import answers the same, "" where nobody could; ``notes``:
+    sentences. ``peaks``: None where no pool was named, or a note says why.
     """
 
     inputs: tuple[TensorOutline, ...] = ()
@@ -96,3 +97,4 @@ class CheckReport:
     tasks: tuple[TaskOutlook, ...] = ()
     peaks: Peaks | None = None
     notes: tuple[str, ...] = ()
+    judge: str = ""

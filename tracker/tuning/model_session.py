@@ -10,8 +10,9 @@ from pathlib import Path
 
 import tvm
 
-from tracker.domain import JobResult, RunnerMode, TimingPlan
+from tracker.domain import CheckReport, JobResult, Obstacle, RunnerMode, TimingPlan
 from tracker.tuning.building.builder import build_model, for_schedules
+from tracker.tuning.checking.report import model_report, surveyed
 from tracker.tuning.errors import InputError
 from tracker.tuning.finals import Winner
 from tracker.tuning.judging.comparison import compare
@@ -22,7 +23,7 @@ from tracker.tuning.judging.untuned import answers_on_host, is_host
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
-from tracker.tuning.models.importers import ImportedModel, load_model
+from tracker.tuning.models.importers import ImportedModel, load_model, survey_model
 from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.session import Session, first_line
@@ -54,14 +55,19 @@ class ModelSession(Session):
 
     def _extracted(self) -> list[ExtractedTask]:
         self._report("importing the model")
-        self._model = self._import()
+        path, spec = self._fetched(), self._job.spec
+        self._model = load_model(path, {s.name: s.dims for s in spec.shapes}, spec.model_name)
+        return self._tasks_of_model()
+
+    def _tasks_of_model(self) -> list[ExtractedTask]:
         self._lowered = self._lower(self._model)
         extracted = tasks_of(self._lowered, self._target)
         if not extracted:
             raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
         return extracted
 
-    def _import(self) -> ImportedModel:
+    def _fetched(self) -> Path:
+        """The model's file, those that belong to it beside it."""
         spec = self._job.spec
         # A folder of its own: a model names the files beside it as it likes.
         folder = self._folder / "model"
@@ -70,7 +76,7 @@ class ModelSession(Session):
         self._patiently(lambda: self._client.get_artifact(spec.model, path))
         for file in spec.data:
             self._patiently(partial(self._client.get_artifact, file.content, _inside(folder, file.name)))
-        return load_model(path, {s.name: s.dims for s in spec.shapes}, spec.model_name)
+        return path
 
     def _lower(self, model: ImportedModel) -> LoweredModel:
         self._report("finding tasks")
@@ -81,6 +87,20 @@ class ModelSession(Session):
                 f"{self._job.spec.model_name} cannot be compiled by TVM {tvm.__version__} for this target: "
                 f"{first_line(error)}"
             ) from error
+
+    def _checked(self) -> CheckReport:
+        self._report("importing the model")
+        path, spec = self._fetched(), self._job.spec
+        survey, model = survey_model(path, {s.name: s.dims for s in spec.shapes}, spec.model_name)
+        if model is None:
+            return surveyed(survey, survey.obstacles)
+        self._model = model
+        try:
+            tasks = self._tasks_of_model()
+            self._judge()
+        except InputError as error:
+            return surveyed(survey, [Obstacle("", "", str(error).rstrip("."))])
+        return model_report(survey, self._lowered, tasks, self._reference.judge)
 
     # -- the judge
 

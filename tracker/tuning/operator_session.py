@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 import tvm
 
-from tracker.domain import JobResult, RunnerMode, Workload
+from tracker.domain import CheckReport, JobResult, RunnerMode, Workload
 from tracker.domain.operator_file import parse_operator
+from tracker.tuning.checking.report import operator_report
 from tracker.tuning.errors import InputError, TuningError
 from tracker.tuning.finals import FINAL_PLAN, Winner
 from tracker.tuning.kernel_verification import BuiltKernels, KernelVerdict, build_beside, compare_beside
@@ -46,6 +47,10 @@ class OperatorSession(Session):
             ExtractedTask(kernel.name, 1, kernel.module, _workload(kernel.name, kernel.module))
             for kernel in self._operator.kernels
         ]
+
+    def _checked(self) -> CheckReport:
+        tasks = self._extracted()
+        return operator_report(self._operator, tasks)
 
     def _result(self, winners: Sequence[Winner]) -> JobResult:
         # Either kind runs kernels; in full mode it is TVM's own thread pool that does, as for whoever uses the package.

@@ -300,7 +300,7 @@ class Peaks(_message.Message):
     def __init__(self, flops_per_s: _Optional[float] = ..., bytes_per_s: _Optional[float] = ..., device_name: _Optional[str] = ..., from_log: bool = ...) -> None: ...
 
 class CheckReport(_message.Message):
-    __slots__ = ("inputs", "outputs", "operators", "obstacles", "parameters", "parameter_bytes", "in_file", "flops", "activation_bytes", "activation_at", "tasks", "peaks", "notes")
+    __slots__ = ("inputs", "outputs", "operators", "obstacles", "parameters", "parameter_bytes", "in_file", "flops", "activation_bytes", "activation_at", "tasks", "peaks", "notes", "judge")
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     OPERATORS_FIELD_NUMBER: _ClassVar[int]
@@ -314,6 +314,7 @@ class CheckReport(_message.Message):
     TASKS_FIELD_NUMBER: _ClassVar[int]
     PEAKS_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_FIELD_NUMBER: _ClassVar[int]
     inputs: _containers.RepeatedCompositeFieldContainer[TensorOutline]
     outputs: _containers.RepeatedCompositeFieldContainer[TensorOutline]
     operators: _containers.RepeatedCompositeFieldContainer[OperatorUse]
@@ -327,7 +328,8 @@ class CheckReport(_message.Message):
     tasks: _containers.RepeatedCompositeFieldContainer[TaskOutlook]
     peaks: Peaks
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, inputs: _Optional[_Iterable[_Union[TensorOutline, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorOutline, _Mapping]]] = ..., operators: _Optional[_Iterable[_Union[OperatorUse, _Mapping]]] = ..., obstacles: _Optional[_Iterable[_Union[Obstacle, _Mapping]]] = ..., parameters: _Optional[int] = ..., parameter_bytes: _Optional[int] = ..., in_file: bool = ..., flops: _Optional[float] = ..., activation_bytes: _Optional[int] = ..., activation_at: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[TaskOutlook, _Mapping]]] = ..., peaks: _Optional[_Union[Peaks, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    judge: str
+    def __init__(self, inputs: _Optional[_Iterable[_Union[TensorOutline, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorOutline, _Mapping]]] = ..., operators: _Optional[_Iterable[_Union[OperatorUse, _Mapping]]] = ..., obstacles: _Optional[_Iterable[_Union[Obstacle, _Mapping]]] = ..., parameters: _Optional[int] = ..., parameter_bytes: _Optional[int] = ..., in_file: bool = ..., flops: _Optional[float] = ..., activation_bytes: _Optional[int] = ..., activation_at: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[TaskOutlook, _Mapping]]] = ..., peaks: _Optional[_Union[Peaks, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., judge: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error", "group", "recalled")

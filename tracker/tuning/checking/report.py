@@ -1,0 +1,72 @@
+"""The report of a check, out of what the importer met and what the model was lowered to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from tracker.domain import CheckReport, Obstacle, TaskOutlook, TensorOutline
+from tracker.tuning.checking.activations import activation_peak
+from tracker.tuning.checking.sizes import tensor_bytes
+from tracker.tuning.checking.traffic import bytes_touched, largest_dtype
+from tracker.tuning.models.graph import ExtractedTask, LoweredModel
+from tracker.tuning.models.importers import Survey
+from tracker.tuning.models.importers.survey import outline_of
+from tracker.tuning.models.operator import Operator
+
+__all__ = ["model_report", "operator_report", "surveyed"]
+
+
+def surveyed(survey: Survey, obstacles: Sequence[Obstacle]) -> CheckReport:
+    """Of a model that will not be tuned: what is in its file."""
+    return CheckReport(
+        inputs=survey.inputs,
+        outputs=survey.outputs,
+        operators=survey.operators,
+        obstacles=tuple(obstacles),
+        parameters=survey.parameters,
+        parameter_bytes=survey.parameter_bytes,
+        in_file=True,
+    )
+
+
+def model_report(survey: Survey, lowered: LoweredModel, tasks: Sequence[ExtractedTask], judge: str) -> CheckReport:
+    """Of a model that will be tuned. ``judge``: who confirmed its import, "" where nobody could."""
+    peak = activation_peak(lowered)
+    outlooks = tuple(map(_outlook, tasks))
+    return CheckReport(
+        inputs=survey.inputs,
+        outputs=survey.outputs,
+        operators=survey.operators,
+        parameters=sum(math.prod(map(int, value.shape)) for value in lowered.params.values()),
+        parameter_bytes=sum(value.numpy().nbytes for value in lowered.params.values()),
+        flops=sum(task.weight * task.flops for task in outlooks),
+        activation_bytes=peak.bytes_alive,
+        activation_at=peak.at,
+        tasks=outlooks,
+        judge=judge,
+    )
+
+
+def operator_report(operator: Operator, tasks: Sequence[ExtractedTask]) -> CheckReport:
+    """Of a person's own kernels: nothing is imported, and what they are called with is all that there is."""
+    outlooks = tuple(map(_outlook, tasks))
+    inputs: list[TensorOutline] = []
+    outputs: list[TensorOutline] = []
+    for kernel in operator.kernels:
+        for at, info in enumerate(kernel.arguments):
+            (outputs if at in kernel.outputs else inputs).append(outline_of(info))
+    return CheckReport(
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        flops=sum(task.flops for task in outlooks),
+        activation_bytes=max(
+            sum(tensor_bytes(info.shape, info.dtype) for info in kernel.arguments) for kernel in operator.kernels
+        ),
+        tasks=outlooks,
+        notes=tuple(f"{name} has no blocks and is left out." for name in operator.left_out),
+    )
+
+
+def _outlook(task: ExtractedTask) -> TaskOutlook:
+    return TaskOutlook(task.name, task.weight, task.workload.flops, bytes_touched(task), largest_dtype(task))
