@@ -26,6 +26,7 @@ __all__ = ["check"]
     "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
 )
 @click.option("--with", "parameters", type=PARAMETER, multiple=True, help="Set a parameter of an operator's function.")
+@click.option("--fresh", is_flag=True, help="Measure the peaks again; the better ones count.")
 @json_option
 @connection_options()
 def check(
@@ -34,6 +35,7 @@ def check(
     device_class: str,
     shapes: tuple[Shape, ...],
     parameters: tuple[Parameter, ...],
+    fresh: bool,
     as_json: bool,
     connection: Connection,
 ) -> None:
@@ -45,7 +47,7 @@ def check(
 
     With --pool each task is held against the peaks of each class of device: is it bound by memory or by compute, and
     how long does it take at least? Two small kernels measure the peaks on a device of the class once; after that the
-    log knows them.
+    log knows them, and no board is asked.
 
     Exits with 0 if it will be tuned, with 2 if something is in the way.
 
@@ -55,6 +57,8 @@ def check(
       farm check resnet50.onnx --shape data=1,3,224,224 --pool arm64
       farm check resnet50.onnx --json > check.json
     """
+    if fresh and not pool:
+        raise BadInput("--fresh measures a pool's peaks again: name the pool with --pool as well.")
     if device_class and not pool:
         raise BadInput("--class chooses one of a pool's classes: name the pool with --pool as well.")
     from tracker.cli.check_report import print_checks
@@ -74,6 +78,7 @@ def check(
         parameters=parameters,
         user=user_name(),
         device_class=device_class,
+        fresh=fresh,
     )
     with connection.open() as client:
         jobs = watch_estimates(client, submit(client, subject.path, spec))

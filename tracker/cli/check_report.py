@@ -29,7 +29,7 @@ _MEANT = {
     "folded": "folded: computed while importing",
     "by_farm": "farm, TVM: whose converter imports it",
     "expanded": "expanded: as the function that ONNX writes it as",
-    "unknown": "unknown: behind a refused node",
+    "unknown": "unknown: nothing is known of an input",
 }
 _FLOAT32 = "float32"
 
@@ -43,7 +43,7 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
 
     done = [job for job in jobs if _report(job) is not None]
     if as_json:
-        print_json(_plain(jobs[0], done))
+        print_json(_plain(jobs, done))
     elif done:
         print_check(console(), done)
         for job in done:
@@ -56,20 +56,17 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
 
 
 def check_line(job: Job) -> str:
-    """``resnet50: will be tuned, 26 tasks, 8.21 GFLOP; on rpi4 it takes 412.3 ms at least``."""
+    """``resnet50: will be tuned, 26 tasks, 8.21 GFLOP, 412.3 ms at least``."""
     report = _report(job)
     assert report is not None
-    name = job.spec.model_name
+    name = job.spec.model_name + (f" on {job.device_class}" if job.group else "")
     if report.obstacles:
         number = len(report.obstacles)
-        where = f" on {job.device_class}" if job.group else ""
-        return (
-            f"{name}: will not be tuned{where}, {plural(number, 'thing')} {'is' if number == 1 else 'are'} in the way"
-        )
-    line = f"{name}: will be tuned, {plural(len(report.tasks), 'task')}, {amount(report.flops)}FLOP"
+        return f"{name}: will not be tuned, {plural(number, 'thing')} {'is' if number == 1 else 'are'} in the way"
+    line = f"{name}: will be tuned, {plural(len(report.tasks), 'task')}, {_flops(report.flops)}"
     if report.peaks is None:
-        return line + (f" on {job.device_class}" if job.device_class else "")
-    return f"{line}; on {job.device_class} it takes {latency(model_attainable_s(report.tasks, report.peaks))} at least"
+        return line
+    return f"{line}, {latency(model_attainable_s(report.tasks, report.peaks))} at least"
 
 
 def print_check(screen: Console, jobs: Sequence[Job]) -> None:
@@ -112,23 +109,26 @@ def _tensors(tensors: Sequence[TensorOutline]) -> str:
 
 def _figures(job: Job, report: CheckReport) -> list[tuple[str, str]]:
     where = " in the file" if report.in_file else ""
-    at = f", at most, in {report.activation_at}" if report.activation_at else ""
+    at = f" at most, in {report.activation_at}" if report.activation_at else ""
+    parameters = f"{count(report.parameters)}{where}, {size(report.parameter_bytes)}"
     rows = [
-        (
-            "parameters",
-            f"{count(report.parameters)}{where}, {size(report.parameter_bytes)}" if report.parameters else "",
-        ),
-        ("arithmetic", f"{amount(report.flops)}FLOP" if report.flops else ""),
+        ("parameters", parameters if report.parameters else ""),
+        ("arithmetic", _flops(report.flops) if report.flops else ""),
         ("activations", f"{size(report.activation_bytes)}{at}" if report.activation_bytes else ""),
         ("import", f"answers as {report.judge} on the original, random inputs" if report.judge else ""),
         ("tasks for", "" if job.device_class or not report.tasks else f"any CPU ({short_target(job.target)})"),
     ]
     if report.peaks is not None:
         peaks = report.peaks
-        measured = f"measured on {peaks.device_name}" + (" before" if peaks.from_log else "")
-        figures = f"{amount(peaks.flops_per_s)}FLOP/s (float32), {amount(peaks.bytes_per_s)}B/s of memory"
-        rows.append(("peaks", f"{figures}, {measured}"))
+        figures = f"{_flops(peaks.flops_per_s)}/s of {_FLOAT32}, {amount(peaks.bytes_per_s)}B/s of memory"
+        rows.append(("peaks", f"{figures}, measured on {peaks.device_name}{' before' if peaks.from_log else ''}"))
     return rows
+
+
+def _flops(number: float) -> str:
+    """ "8.21 GFLOP"."""
+    figure = amount(number)
+    return f"{figure}FLOP" if figure[-1].isalpha() else f"{figure} FLOP"
 
 
 def _print_operators(screen: Console, operators: Sequence[OperatorUse]) -> None:
@@ -186,13 +186,13 @@ def _bound(task: TaskOutlook, by: Bound) -> str:
     return by.value + ("*" if by is Bound.COMPUTE and _odd(task) else "")
 
 
-def _plain(first: Job, done: Sequence[Job]) -> dict[str, object]:
+def _plain(jobs: Sequence[Job], done: Sequence[Job]) -> dict[str, object]:
     reports = [report for job in done if (report := _report(job)) is not None]
     whole = next((report for report in reports if not report.obstacles), reports[0] if reports else CheckReport())
     return {
-        "model": first.spec.model_name,
-        "pool": first.spec.pool,
-        "will_be_tuned": bool(reports) and not any(report.obstacles for report in reports),
+        "model": jobs[0].spec.model_name,
+        "pool": jobs[0].spec.pool,
+        "will_be_tuned": len(done) == len(jobs) and not any(report.obstacles for report in reports),
         "inputs": [*map(_plain_tensor, whole.inputs)],
         "outputs": [*map(_plain_tensor, whole.outputs)],
         "operators": whole.operators,

@@ -17,7 +17,6 @@ from tracker.domain import (
     Outcome,
     Peaks,
     RecordContext,
-    RecordFilter,
     TimingPlan,
     Trial,
     new_trial_id,
@@ -61,32 +60,23 @@ def class_peaks(
             f"The peaks of a device of kind {target.kind.name} are not measured: both kernels are for CPUs."
         )
     kernels = (arithmetic_kernel(target), memory_kernel(target))
-    keys = [kernel.workload.key for kernel in kernels]
-    measured = {key: known for key in keys if (known := _known(client, job, key)) is not None}
-    missing = [kernel for kernel in kernels if kernel.workload.key not in measured]
-    if missing:
+    known = _known(client, job, [kernel.workload.key for kernel in kernels])
+    wanted = [kernel for kernel in kernels if job.spec.fresh or kernel.workload.key not in known]
+    if wanted:
         if open_stream is None:
             raise PeaksUnknown("No device of this class takes work now, so its peaks were not measured.")
-        patiently(lambda: client.add_records((), [kernel.workload for kernel in missing]))
-        libraries = _built(missing, job.target, builders)
-        measured.update(_measured(missing, libraries, job.target, open_stream, versions))
-    # What it can do at most: of several timings the shortest.
-    computed, moved = (kernel.work / min(measured[kernel.workload.key].run_secs) for kernel in kernels)
-    return Peaks(computed, moved, measured[keys[0]].device_name, from_log=not missing)
+        patiently(lambda: client.add_records((), [kernel.workload for kernel in wanted]))
+        _measure(wanted, _built(wanted, job.target, builders), job.target, open_stream, versions)
+        known = _known(client, job, [kernel.workload.key for kernel in kernels])
+    fastest = [known[kernel.workload.key] for kernel in kernels]
+    rates = [kernel.work / min(found.run_secs) for kernel, found in zip(kernels, fastest, strict=True)]
+    return Peaks(rates[0], rates[1], fastest[0].device_name, from_log=not wanted)
 
 
-def _known(client: FarmClient, job: Job, workload: str) -> Measurement | None:
-    wanted = RecordFilter(
-        workload=workload,
-        device_class=job.device_class,
-        target=job.target,
-        engine=_ENGINE,
-        outcome=Outcome.OK,
-        newest_first=True,
-        limit=1,
-    )
-    found = patiently(lambda: list(client.records(wanted)))
-    return found[0].measurement if found else None
+def _known(client: FarmClient, job: Job, workloads: Sequence[str]) -> dict[str, Measurement]:
+    """By the workload's key the fastest that the log has: a busy board never shows a peak that is too high."""
+    found = patiently(lambda: client.best_records(workloads, device_class=job.device_class, target=job.target))
+    return {record.workload: record.measurement for record in found}
 
 
 def _built(kernels: Sequence[PeakKernel], target: str, builders: BuilderPool) -> dict[str, Built]:
@@ -99,27 +89,24 @@ def _built(kernels: Sequence[PeakKernel], target: str, builders: BuilderPool) ->
     return built
 
 
-def _measured(
+def _measure(
     kernels: Sequence[PeakKernel],
     built: Mapping[str, Built],
     target: str,
     open_stream: OpenStream,
     versions: Mapping[str, str],
-) -> dict[str, Measurement]:
-    """By the workload's key. One after another: two at once on one board's memory would be half each."""
+) -> None:
+    """Each is in the log then. One after another: two at once on one board's memory would be half each."""
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     stream = open_stream(events.put)
-    measured = {}
     try:
         for kernel in kernels:
-            key = kernel.workload.key
-            stream.measure(_trial(kernel, built[key], target, versions))
-            measured[key] = _answer(events)
-            if measured[key].outcome is not Outcome.OK:
-                raise PeaksUnknown(_failed(measured[key]))
+            stream.measure(_trial(kernel, built[kernel.workload.key], target, versions))
+            answer = _answer(events)
+            if answer.outcome is not Outcome.OK:
+                raise PeaksUnknown(_failed(answer))
     finally:
         stream.close()
-    return measured
 
 
 def _trial(kernel: PeakKernel, built: Built, target: str, versions: Mapping[str, str]) -> Trial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,9 @@ class GraphSurvey(Survey):
     def begin(self, model: onnx.ModelProto) -> None:
         """What is known before any node is looked at."""
         graph = model.graph
-        self._declared = {value.name: value.type for value in (*graph.value_info, *graph.output)}
+        self._declared = {
+            value.name: value.type for each in _graphs(graph) for value in (*each.value_info, *each.output)
+        }
         self.outputs = tuple(TensorOutline(value.name, *_outline(value.type)) for value in graph.output)
         for tensor in (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)):
             if tensor.data_type != onnx.TensorProto.STRING:
@@ -103,6 +105,15 @@ class GraphSurvey(Survey):
         told = Obstacle(node, operator, reason.removeprefix(f"{self._name}: ").rstrip("."))
         if told not in self.obstacles:  # of a loop's body, unrolled
             self.obstacles.append(told)
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """It and those of its branches and bodies."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _graphs(inner)
 
 
 def _key(node: onnx.NodeProto) -> tuple[object, ...]:
