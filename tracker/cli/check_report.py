@@ -90,6 +90,9 @@ def print_check(screen: Console, jobs: Sequence[Job]) -> None:
             screen.print(Text(note, "yellow"))
         if report.obstacles or report.notes:
             screen.print()
+    if meaning := _meaning([report for _, report in reports]):
+        screen.print(Text(meaning, "dim"))
+        screen.print()
 
 
 def _report(job: Job) -> CheckReport | None:
@@ -165,13 +168,19 @@ def _print_tasks(screen: Console, job: Job, report: CheckReport) -> None:
         styles = [*([""] * len(rows)), "bold"]
         screen.print(table([*columns, "bound by", ">at least"], [*rows, whole], styles))
     screen.print()
-    notes = ["FLOP and bytes are of one call; of its arguments what it touches, once."]
-    if peaks is not None:
-        notes.append("At least: with all of that from memory; what a cache still holds comes faster.")
-        if any(_odd(task) and bound(task, peaks) is Bound.COMPUTE for task in tasks):
-            notes.append(f"*: the peak is of {_FLOAT32}; in numbers of another type it may be higher.")
-    screen.print(Text(" ".join(notes), "dim"))
-    screen.print()
+
+
+def _meaning(reports: Sequence[CheckReport]) -> str:
+    """What the figures of the tasks are, "" where there are none."""
+    if not any(report.tasks for report in reports):
+        return ""
+    told = ["FLOP and bytes are of one call; of its arguments what it touches, once."]
+    held = [(task, report.peaks) for report in reports if report.peaks for task in report.tasks]
+    if held:
+        told.append("At least: with all of that from memory; what a cache still holds comes faster.")
+    if any(_odd(task) and bound(task, peaks) is Bound.COMPUTE for task, peaks in held):
+        told.append(f"*: the peak is of {_FLOAT32}; in numbers of another type it may be higher.")
+    return " ".join(told)
 
 
 def _figures_of(task: TaskOutlook) -> list[str]:
