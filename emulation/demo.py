@@ -16,6 +16,7 @@ from tracker.cli.child import Child
 from tracker.cli.demo import demonstrate, model_option, output_option
 from tracker.cli.package import check_destination
 from tracker.cli.parsing import DURATION
+from tracker.cli.program import Program
 from tracker.cli.signals import raised_as_interrupt
 from tracker.cli.tune import check_model, conclude
 from tracker.client.errors import FarmError, Interrupted
@@ -25,7 +26,7 @@ __all__ = ["main"]
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @model_option
 @click.option("--budget", type=DURATION, default="1m", show_default=True, help="Time to tune for.")
 @output_option

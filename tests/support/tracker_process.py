@@ -39,10 +39,11 @@ class TrackerProcess:
     Reached by this host alone, and announced to nobody; with ``interface``, one of its addresses, by who is there.
     """
 
-    def __init__(self, state: Path, *options: str, workers: int = 0, interface: str = "") -> None:
+    def __init__(self, state: Path, *options: str, workers: int = 0, interface: str = "", before: str = "") -> None:
         self.state = state
         reached = ["--mdns-interface", interface] if interface else ["--no-mdns", "--host", "127.0.0.1"]
         self.options = [*reached, "--workers", str(workers), *options]
+        self.path = os.pathsep.join(filter(None, [before, str(Path(__file__).parents[2])]))
         self.port = 0
         self.metrics_port = 0
         self.start()
@@ -56,7 +57,7 @@ class TrackerProcess:
             [*command, "--state", str(self.state), *ports, *self.options],
             stdout=self.log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": self.path},
         )
         wait_until(self._serves, "serving tracker")
         self.address: str = self.endpoint["address"]

@@ -60,11 +60,14 @@ class AgentOfFarm:
 
 
 class WholeFarm:
-    """Tracker and agents under ``folder``. Everything it started has ended after ``close``."""
+    """Tracker and agents under ``folder``. Everything it started has ended after ``close``.
 
-    def __init__(self, folder: Path, *agents: str, workers: int = 1, interface: str = "") -> None:
+    ``before``: a folder whose modules the tracker and its workers find before the project's.
+    """
+
+    def __init__(self, folder: Path, *agents: str, workers: int = 1, interface: str = "", before: str = "") -> None:
         self.folder = folder
-        self.tracker = TrackerProcess(folder / "tracker", workers=workers, interface=interface)
+        self.tracker = TrackerProcess(folder / "tracker", workers=workers, interface=interface, before=before)
         self.agents: list[AgentOfFarm] = []
         for name in agents:
             self.add_agent(name)

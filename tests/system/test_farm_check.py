@@ -115,6 +115,15 @@ def test_an_open_input_is_in_the_way_until_it_is_fixed(farm):
     assert fixed["outputs"] == [{"name": "y", "shape": [2, 10], "dtype": "float32"}]
 
 
+def test_several_shapes_are_looked_at_together(farm):
+    told = checked(farm, "open.onnx", "--shape", "batch={2,4}")
+    assert told["inputs"] == [{"name": "x", "shape": [4, 32], "dtype": "float32"}]
+    [one] = told["classes"]
+    # A product of 48 -> 10 for each shape.
+    assert {960.0 * rows for rows in (2, 4)} <= {task["flops"] for task in one["tasks"]}
+    assert "x=2,32; x=4,32" in one["notes"][0]
+
+
 def test_an_operator_is_told_by_its_tasks(farm):
     told = checked(farm, "op.py:add", "--with", "N=1000")
     [one] = told["classes"]

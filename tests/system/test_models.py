@@ -191,8 +191,9 @@ def branching_model() -> bytes:
 def test_of_an_unknown_condition_both_branches_are_computed_and_one_is_chosen(tmp_path):
     x = np.array([[1.0, -2.0, 3.0, -4.0]], dtype=np.float32)
     for condition in (True, False):
-        inputs = [x, np.array(condition)]
-        np.testing.assert_array_equal(run_tvm(branching_model(), inputs, tmp_path), run_onnx(branching_model(), inputs))
+        inputs, folder = [x, np.array(condition)], tmp_path / str(condition)
+        folder.mkdir()  # a library that is loaded must not be overwritten
+        np.testing.assert_array_equal(run_tvm(branching_model(), inputs, folder), run_onnx(branching_model(), inputs))
 
 
 def test_another_domains_identity_is_not_taken_for_onnxs():

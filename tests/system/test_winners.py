@@ -10,10 +10,12 @@ from tracker.domain import Capacity, Measurement, Outcome, Record, TimingPlan
 from tracker.tuning.building.pool import Built
 from tracker.tuning.errors import FarmFailure, SessionOver
 from tracker.tuning.finals import Winner, play_finals
+from tracker.tuning.judging.comparison import Tolerance, arrays_of, compare
+from tracker.tuning.judging.reference import Reference
 from tracker.tuning.kernel_verification import KernelVerdict, output_positions
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.task_state import TaskState
-from tracker.tuning.verification import Verdict, compare, verify
+from tracker.tuning.verification import Verdict, verify
 
 pytestmark = pytest.mark.system
 
@@ -36,20 +38,24 @@ def output(*values: float, dtype: str = "float32") -> OutputTensor:
         pytest.param([output(1)], [output(1, 1)], False, 0.0, id="another shape"),
         pytest.param([output(1, np.nan)], [output(1, np.nan)], True, 0.0, id="NaN in the same place"),
         pytest.param([output(1, np.nan)], [output(np.nan, 1)], False, 0.0, id="NaN elsewhere"),
-        pytest.param([output(np.nan)], [output(np.nan)], False, 0.0, id="nothing but NaN proves nothing"),
+        pytest.param(
+            [output(np.nan)], [output(np.nan)], True, 0.0, id="nothing but NaN is equal, and compares nothing"
+        ),
         pytest.param([output(3, dtype="int64")], [output(4, dtype="int64")], False, 1.0, id="integers are exact"),
         pytest.param([output(1), output(5)], [output(1), output(6)], False, 1.0, id="every output counts"),
     ],
 )
 def test_compare(reference, other, equal, largest):
-    difference, _, _, verdict = compare(reference, other)
-    assert verdict is equal
-    assert difference == pytest.approx(largest, rel=1e-2, abs=1e-9)
+    found = compare(arrays_of(reference), arrays_of(other))
+    assert found.equal is equal
+    assert bool(found.wrong) is not equal
+    assert found.max_abs_diff == pytest.approx(largest, rel=1e-2, abs=1e-9)
+    assert found.finite is any(np.isfinite(array).any() for array in arrays_of(reference))
 
 
 def test_another_number_of_outputs_is_a_failure():
-    with pytest.raises(FarmFailure, match="1 outputs and the tuned one 2"):
-        compare([output(1)], [output(1), output(1)])
+    with pytest.raises(FarmFailure, match="1 outputs and the other 2"):
+        compare(arrays_of([output(1)]), arrays_of([output(1), output(1)]))
 
 
 class Builders:
@@ -130,6 +136,9 @@ def test_cancelled_finals_end_the_session():
         play_finals([task(9.0)], {"w": [record("a", 1.0)]}, lambda _, trace: trace, Builders(), boards, "{}")
 
 
+UNJUDGED = Reference("", [])
+
+
 def model_trial() -> MeasureRequest:
     return MeasureRequest("m", Program(ProgramKind.MODEL, Artifact("d", 0), "main", ()))
 
@@ -158,14 +167,25 @@ class ModelBoards:
 
 def test_both_models_run_on_one_device():
     boards, devices = ModelBoards(), iter(["left", "right"])
-    assert verify(model_trial(), model_trial(), lambda: next(devices), boards).equal
+    assert verify(model_trial(), model_trial(), lambda: next(devices), boards, UNJUDGED, Tolerance()).equal
     assert boards.ran == ["left", "left"]
+
+
+def test_the_judge_decides_and_not_the_untuned_model():
+    def judged(*values: float) -> Reference:
+        return Reference("a judge", [], [np.array(values, np.float32)])
+
+    devices = iter(["left", "right"])
+    verdict = verify(model_trial(), model_trial(), lambda: next(devices), ModelBoards(), judged(1), Tolerance())
+    assert (verdict.equal, verdict.max_abs_diff) == (True, 0.0)
+    with pytest.raises(FarmFailure, match=r"differently on \S* than a judge: y\[0\] is 1 where 2 is expected"):
+        verify(model_trial(), model_trial(), lambda: next(devices), ModelBoards(), judged(2), Tolerance(), ["y"])
 
 
 def test_a_device_that_stays_away_is_replaced(monkeypatch):
     monkeypatch.setattr("tracker.tuning.verification._AWAY_S", 0.0)
     boards, devices = ModelBoards("left"), iter(["left", "right"])
-    assert verify(model_trial(), model_trial(), lambda: next(devices), boards).equal
+    assert verify(model_trial(), model_trial(), lambda: next(devices), boards, UNJUDGED, Tolerance()).equal
     assert boards.ran == ["left", "right", "right"]
 
 

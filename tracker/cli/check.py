@@ -23,9 +23,20 @@ __all__ = ["check"]
 @click.option("--pool", default="", help="Hold its tasks against what the device classes of this pool can do.")
 @click.option("--class", "device_class", default="", metavar="CLASS", help="Of the pool this class alone.")
 @click.option(
-    "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
+    "--shape",
+    "shapes",
+    type=SHAPE,
+    multiple=True,
+    help="Fix an input that the file leaves open, data=1,3,224,224, or a dimension that it names, batch=4, also to "
+    "several sizes, as for `farm tune`.",
 )
 @click.option("--with", "parameters", type=PARAMETER, multiple=True, help="Set a parameter of an operator's function.")
+@click.option(
+    "--inputs",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Arrays by the inputs' names, on which the import is compared. [default: random ones that suit the model]",
+)
 @click.option("--fresh", is_flag=True, help="Measure the peaks again; the better ones count.")
 @json_option
 @connection_options()
@@ -35,6 +46,7 @@ def check(
     device_class: str,
     shapes: tuple[Shape, ...],
     parameters: tuple[Parameter, ...],
+    inputs: Path | None,
     fresh: bool,
     as_json: bool,
     connection: Connection,
@@ -64,10 +76,13 @@ def check(
     from tracker.cli.check_report import print_checks
     from tracker.cli.estimates import watch_estimates
     from tracker.cli.subject import subject_of
-    from tracker.cli.tune import submit, user_name
+    from tracker.cli.tune import check_inputs, submit, user_name
     from tracker.domain import Artifact, JobKind, JobSpec
 
     subject = subject_of(model, shapes, parameters)
+    check_inputs(inputs, shapes)
+    if inputs is not None and subject.operator:
+        raise BadInput("--inputs is for a model, whose import is compared with the original: an operator has no other.")
     spec = JobSpec(
         kind=JobKind.CHECK,
         model_name=subject.name,
@@ -81,5 +96,5 @@ def check(
         fresh=fresh,
     )
     with connection.open() as client:
-        jobs = watch_estimates(client, submit(client, subject.path, spec))
+        jobs = watch_estimates(client, submit(client, subject.path, spec, inputs=inputs))
     print_checks(jobs, as_json=as_json)

@@ -118,7 +118,7 @@ def _figures(job: Job, report: CheckReport) -> list[tuple[str, str]]:
         ("parameters", parameters if report.parameters else ""),
         ("arithmetic", _flops(report.flops) if report.flops else ""),
         ("activations", f"{size(report.activation_bytes)}{at}" if report.activation_bytes else ""),
-        ("import", f"answers as {report.judge} on the original, random inputs" if report.judge else ""),
+        ("import", f"answers as {report.judge} does on the original" if report.judge else ""),
         ("tasks for", "" if job.device_class or not report.tasks else f"any CPU ({short_target(job.target)})"),
     ]
     if report.peaks is not None:

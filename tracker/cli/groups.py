@@ -6,12 +6,13 @@ from importlib import import_module
 
 import click
 
+from tracker.cli.program import ProgramGroup
 from tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["LazyGroup", "ListingGroup"]
 
 
-class LazyGroup(click.Group):
+class LazyGroup(ProgramGroup):
     """A group whose commands are named as "module:attribute" and imported when asked for, in the order given."""
 
     def __init__(self, *args: object, lazy: dict[str, str], **kwargs: object) -> None:

@@ -186,7 +186,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("priority", f"{spec.priority:+d}" if spec.priority else ""),
         ("operator", "  ".join([spec.operator, *(f"{p.name}={p.value}" for p in spec.parameters)]).strip()),
         ("templates", "  ".join(file.name for file in spec.templates)),
-        ("shapes", "  ".join(f"{shape.name}={','.join(map(str, shape.dims))}" for shape in spec.shapes)),
+        ("shapes", "  ".join(map(str, spec.shapes))),
         ("submitted", clock(job.created_unix_s)),
         ("started", clock(job.started_unix_s)),
         ("finished", clock(job.finished_unix_s)),

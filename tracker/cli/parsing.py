@@ -10,7 +10,7 @@ import click
 
 from protos.address import parse_address
 from protos.labels import parse_label
-from tracker.domain.job import Parameter, Shape
+from tracker.domain.job import Dims, Parameter, Shape
 from tracker.domain.workload_shapes import parse_dims
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DIMENSION = re.compile(r"\d+|\{\d+(?:,\d+)*\}")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))")
 
 
@@ -53,17 +54,27 @@ def parse_duration(text: str) -> float:
 
 
 def parse_shape(text: str) -> Shape:
-    """ "data=1,3,224,224" as a Shape. Raises ValueError. A name may itself hold "="."""
+    """ "data=1,3,224,224" as a Shape, or "x=1,3,48,{160,320}" with alternatives. Raises ValueError. A name may itself
+    hold "=".
+    """
     name, equals, dims = text.rpartition("=")
     if not equals or not name.strip():
         raise ValueError(f"'{text}' is not a shape: write INPUT=1,3,224,224")
-    try:
-        numbers = tuple(int(part) for part in dims.split(","))
-    except ValueError:
-        raise ValueError(f"'{dims}' is not a list of whole numbers: write {name}=1,3,224,224") from None
-    if any(number < 0 for number in numbers):
-        raise ValueError(f"'{text}': no dimension is negative; 0 is an empty tensor's")
-    return Shape(name=name.strip(), dims=numbers)
+    dims = "".join(dims.split())
+    parts = _DIMENSION.findall(dims)
+    if not parts or ",".join(parts) != dims:
+        if "-" in dims:
+            raise ValueError(f"'{text}': no dimension is negative; leave the option out to leave it open")
+        raise ValueError(f"'{dims}' is no list of whole numbers: write {name}=1,3,224,224 or '{name}=1,{{160,320}}'")
+    choices = [tuple(int(size) for size in part.strip("{}").split(",")) for part in parts]
+    counts = {len(choice) for choice in choices if len(choice) > 1}
+    if len(counts) > 1:
+        raise ValueError(f"'{text}': braces go together and hold equally many sizes")
+    number = counts.pop() if counts else 1
+    first, *others = (tuple(c[at if len(c) > 1 else 0] for c in choices) for at in range(number))
+    if len({first, *others}) < number:
+        raise ValueError(f"'{text}' names one shape twice")
+    return Shape(name=name.strip(), dims=first, others=tuple(Dims(sizes) for sizes in others))
 
 
 def parse_parameter(text: str) -> Parameter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from tracker.cli.check_report import check_line, print_check
@@ -16,6 +17,8 @@ from tracker.domain import Job, JobKind, JobResult, Task, TaskResult
 
 __all__ = ["closing_line", "closing_line_of", "model_latency", "print_result", "verified"]
 
+#: A model that takes so many times what its kernels take is told about.
+_CALLS_TOLD = 1.5
 #: Operators without a template that are named.
 _NAMED = 3
 
@@ -36,7 +39,7 @@ def difference(value: float) -> str:
 
 
 def closing_line(model_name: str, result: JobResult) -> str:
-    """``squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)``."""
+    """``squeezenet: 241.3 ms -> 12.1 ms (19.9x), equal to ONNX Runtime (max |diff| 3e-07)``."""
     untuned_s, tuned_s, _ = model_latency(result)
     if not tuned_s:
         return f"{model_name}: latency not measured, outputs not compared"
@@ -57,8 +60,20 @@ def closing_line_of(job: Job) -> str:
 def verified(result: JobResult) -> str:
     """What is known of the answers, and of the latency where it is no measured one."""
     if not model_latency(result)[2]:
-        return f"estimated from its tasks, {_kernels(result) or 'outputs not compared'}"
-    return f"outputs {'equal' if result.outputs_equal else 'DIFFER'} (max |diff| {difference(result.max_abs_diff)})"
+        judged = f", untuned equal to {judge_of(result)}" if result.judge else ""
+        return f"estimated from its tasks, {_kernels(result) or 'outputs not compared'}{judged}"
+    if result.judge:
+        equal = "equal to" if result.outputs_equal else "DIFFERENT from"
+        verdict = f"{equal} {judge_of(result)}"
+    else:
+        verdict = f"outputs {'equal' if result.outputs_equal else 'DIFFER'}"
+    return f"{verdict} (max |diff| {difference(result.max_abs_diff)})"
+
+
+def judge_of(result: JobResult) -> str:
+    """The judge's name without its version."""
+    name, _, version = result.judge.rpartition(" ")
+    return name if version[:1].isdigit() else result.judge
 
 
 def _kernels(result: JobResult) -> str:
@@ -69,6 +84,43 @@ def _kernels(result: JobResult) -> str:
     others = f", {differ} {'DIFFERS' if differ == 1 else 'DIFFER'}" if differ else ""
     equal = f"{result.kernels_equal} of {result.kernels_compared} kernels equal"
     return f"{equal}{others} (max |diff| {difference(result.max_abs_diff)})"
+
+
+def _buckets(result: JobResult) -> Table:
+    """Each shape that the package takes, smallest first. Whatever is smaller takes as long."""
+    rows = [
+        [
+            bucket.shapes,
+            latency(bucket.untuned_s),
+            latency(bucket.tuned_s),
+            "kept" if bucket.kept_untuned else speedup(bucket.untuned_s, bucket.tuned_s),
+            bucket.serves,
+        ]
+        for bucket in result.buckets
+    ]
+    return table(["shape*", ">untuned", ">tuned", ">speed-up", "answers"], rows)
+
+
+def _inputs(result: JobResult) -> str:
+    return result.inputs_from or "the same random input"
+
+
+def _told(result: JobResult, verdict: str) -> str:
+    if not result.judge:
+        return f"outputs {verdict}"
+    preposition = "to" if result.outputs_equal else "from"
+    return f"every output {verdict} {preposition} what {result.judge} gives for the original file"
+
+
+def _calls(result: JobResult) -> str:
+    """How much of a small model's time its kernels do not explain, "" of a larger one."""
+    kernels_s = sum(task.weight * task.tuned_s for task in result.tasks)
+    if not result.device_name or result.tuned_s < _CALLS_TOLD * kernels_s or not kernels_s:
+        return ""
+    return (
+        f"Of {latency(result.tuned_s)}, {latency(kernels_s)} are the tuned kernels'; the rest is the calls between "
+        "them and what is not tuned."
+    )
 
 
 def _names(tasks: Sequence[Task]) -> str:
@@ -124,6 +176,9 @@ def print_result(screen: Console, job: Job) -> None:
     )
     screen.print(grid)
     screen.print()
+    if result.buckets:
+        screen.print(_buckets(result))
+        screen.print()
     if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
         screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
     strangers, passed_over = by_rules(job)
@@ -141,11 +196,13 @@ def print_result(screen: Console, job: Job) -> None:
         what = "kernel" if job.spec.operator else "model"
         screen.print(
             Text(
-                f"Untuned and tuned {what} ran on {result.device_name or UNKNOWN} with the same random input: outputs "
-                f"{verdict}, max |diff| {difference(result.max_abs_diff)} "
+                f"Untuned and tuned {what} ran on {result.device_name or UNKNOWN} with {_inputs(result)}: "
+                f"{_told(result, verdict)}, max |diff| {difference(result.max_abs_diff)} "
                 f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})."
             )
         )
+    if calls := _calls(result):
+        screen.print(Text(calls, "dim"))
     if result.taught_tasks:
         told = f"{result.taught_tasks} of {len(result.tasks)} tasks began with what was fast on "
         screen.print(Text(told + ", ".join(result.taught_by) + ".", "dim"))

@@ -13,6 +13,7 @@ import platformdirs
 
 from protos.discovery import DEFAULT_PORT
 from tracker.cli.parsing import ADDRESS
+from tracker.cli.program import ProgramGroup
 from tracker.cli.runtime import runtime
 from tracker.cli.status import status
 
@@ -21,7 +22,7 @@ __all__ = ["tracker"]
 _FOLDER = platformdirs.user_state_path("tvm-farm") / "tracker"
 
 
-@click.group(context_settings={"auto_envvar_prefix": "TVMFARM_TRACKER", "show_default": True})
+@click.group(cls=ProgramGroup, context_settings={"auto_envvar_prefix": "TVMFARM_TRACKER", "show_default": True})
 def tracker() -> None:
     """Run the centre of a farm.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
     from tracker.domain import Artifact, Job, JobSpec, Parameter, Shape
 
-__all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
+__all__ = ["check_inputs", "check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
 DEFAULT_BUDGET_S = 600.0
 
@@ -35,7 +35,12 @@ _class = click.option(
     help="Of a pool with unlike devices this class alone, see `farm devices`. [default: each that is there]",
 )
 _shape = click.option(
-    "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that the file leaves open: data=1,3,224,224."
+    "--shape",
+    "shapes",
+    type=SHAPE,
+    multiple=True,
+    help="Fix an input that the file leaves open, data=1,3,224,224, or a dimension that it names, batch=4. Several "
+    "sizes in braces and quotes, 'x=1,3,48,{160,320}' or 'batch={1,4}', give one package that takes each.",
 )
 _with = click.option(
     "--with",
@@ -43,6 +48,12 @@ _with = click.option(
     type=PARAMETER,
     multiple=True,
     help="Set a parameter of an operator's function: M=1024, dtype=float16. [default: the function's own]",
+)
+_inputs = click.option(
+    "--inputs",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npz",
+    help="Arrays by the inputs' names, on which answers are compared. [default: random ones that suit the model]",
 )
 _seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
 _target = click.option(
@@ -98,6 +109,7 @@ _json = click.option(
 )
 @_shape
 @_with
+@_inputs
 @_seed
 @_target
 @_fresh
@@ -117,6 +129,7 @@ def tune(
     budget: float | None,
     shapes: tuple[Shape, ...],
     parameters: tuple[Parameter, ...],
+    inputs: Path | None,
     seed: int,
     target: str,
     fresh: bool,
@@ -182,6 +195,7 @@ def tune(
         as_json=as_json,
         notice=notice,
         templates=templates,
+        inputs=inputs,
     )
 
 
@@ -191,6 +205,7 @@ def tune(
 @_class
 @_shape
 @_with
+@_inputs
 @_seed
 @_target
 @priority_option
@@ -205,6 +220,7 @@ def compile_model(
     device_class: str,
     shapes: tuple[Shape, ...],
     parameters: tuple[Parameter, ...],
+    inputs: Path | None,
     seed: int,
     target: str,
     priority: int,
@@ -239,7 +255,7 @@ def compile_model(
         device_class=device_class,
         target=target,
     )
-    run(connection, subject.path, spec, output, force=force, detach=detach, as_json=as_json)
+    run(connection, subject.path, spec, output, force=force, detach=detach, as_json=as_json, inputs=inputs)
 
 
 def run(
@@ -253,6 +269,7 @@ def run(
     as_json: bool,
     notice: str = "",
     templates: Sequence[Path] = (),
+    inputs: Path | None = None,
 ) -> None:
     """Submit, say ``notice``, watch, fetch, print. Ends the command with the job's exit code."""
     if detach and (output is not None or force):
@@ -260,9 +277,10 @@ def run(
     folder = output or Path(f"{spec.model_name}-tuned")
     if not detach:
         check(folder, force)
+    check_inputs(inputs, spec.shapes)
     with connection.open() as client:
         try:
-            job = submit(client, model, spec, templates)
+            job = submit(client, model, spec, templates, inputs)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:
@@ -280,6 +298,14 @@ def run(
                 click.echo(f"Package:    farm jobs watch {job.id} -o DIR")
         else:
             conclude(finish(client, job.id, folder, force=force, as_json=as_json), as_json=as_json)
+
+
+def check_inputs(inputs: Path | None, shapes: Sequence[Shape]) -> None:
+    """Raises BadInput for a file of --inputs that cannot be read, or is to fit several shapes."""
+    if inputs is not None:
+        check_model(inputs, ())
+        if any(shape.others for shape in shapes):
+            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
 
 
 def run_group(client: FarmClient, group: str, folder: Path, *, detach: bool, as_json: bool) -> None:
@@ -305,18 +331,24 @@ def check(folder: Path, force: bool) -> None:
     check_destination(folder, force)
 
 
-def submit(client: FarmClient, model: Path, spec: JobSpec, templates: Sequence[Path] = ()) -> Job:
-    """Send the files and the job. A lost connection is retried once for each: a file sent twice is one
-    artifact, and the request id keeps the job single.
+def submit(
+    client: FarmClient, model: Path, spec: JobSpec, templates: Sequence[Path] = (), inputs: Path | None = None
+) -> Job:
+    """Send the files, those in which the model keeps its weights too, and the job. A lost connection is retried once
+    for each: a file sent twice is one artifact, and the request id keeps the job single.
     """
     import dataclasses
 
+    from tracker.cli.external_data import external_files
     from tracker.client.farm_client import ConnectionLost
-    from tracker.domain import TemplateFile
+    from tracker.domain import DataFile, TemplateFile
 
     request_id = uuid.uuid4().hex
     files = tuple(TemplateFile(path.name, _sent(client, path)) for path in templates)
-    spec = dataclasses.replace(spec, model=_sent(client, model), templates=files)
+    beside = () if spec.operator else external_files(model)
+    data = tuple(DataFile(name, _sent(client, model.parent / name)) for name in beside)
+    sent = None if inputs is None else _sent(client, inputs)
+    spec = dataclasses.replace(spec, model=_sent(client, model), templates=files, data=data, inputs=sent)
     try:
         return client.submit(spec, request_id)
     except ConnectionLost:

@@ -9,6 +9,7 @@ from typing import Any
 from protos.convert import from_message, to_message
 from protos.farm.v1 import control_pb2, record_pb2
 from tracker.client.errors import BadInput
+from tracker.client.streams import Streams, stream
 from tracker.domain import Workload
 from tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 
@@ -17,7 +18,7 @@ __all__ = ["ExchangeCalls"]
 _TIMEOUT_S = 60.0
 
 
-class ExchangeCalls:
+class ExchangeCalls(Streams):
     """A part of FarmClient."""
 
     _stub: Any
@@ -50,13 +51,17 @@ class ExchangeCalls:
             kept(report)
             return total.plus(report)
 
-        for part in parts:
+        try:
+            for part in parts:
+                if under_way is not None:
+                    total = finish()
+                opening = control_pb2.ImportPart(source=source, user=user, imported_unix_s=total.imported_unix_s)
+                message = to_message(control_pb2.ImportPart, part)
+                under_way = self._stub.ImportRecords.future(iter([opening, message]), timeout=_TIMEOUT_S)
+            return finish() if under_way is not None else total
+        finally:
             if under_way is not None:
-                total = finish()
-            opening = control_pb2.ImportPart(source=source, user=user, imported_unix_s=total.imported_unix_s)
-            message = to_message(control_pb2.ImportPart, part)
-            under_way = self._stub.ImportRecords.future(iter([opening, message]), timeout=_TIMEOUT_S)
-        return finish() if under_way is not None else total
+                under_way.cancel()
 
     def unknown_trials(self, trial_ids: Iterable[str]) -> list[str]:
         """Those that the farm has no record of, in their order."""
@@ -64,6 +69,7 @@ class ExchangeCalls:
             answer = self._stub.FindUnknownTrials(control_pb2.TrialIds(trial_ids=trial_ids), timeout=_TIMEOUT_S)
         return list(answer.trial_ids)
 
+    @stream
     def history(self, wanted: HistoryFilter) -> Iterator[HistoryLine]:
         """The ones that were imported last come first."""
         with self._errors():
@@ -74,6 +80,7 @@ class ExchangeCalls:
             finally:
                 call.cancel()
 
+    @stream
     def compact(self, keep: int, dry_run: bool) -> Iterator[Compaction]:
         """How far it is; leaving the iterator ends it there."""
         with self._errors():

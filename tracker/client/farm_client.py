@@ -26,6 +26,7 @@ from tracker.client.log_calls import LogCalls
 from tracker.client.measure_calls import MeasureCalls
 from tracker.client.script_calls import ScriptCalls
 from tracker.client.search_calls import SearchCalls
+from tracker.client.streams import stream
 from tracker.domain import (
     Artifact,
     Capacity,
@@ -94,6 +95,7 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
     """A connection to one tracker. ``address`` is ``host:port``; nothing is sent before the first call."""
 
     def __init__(self, address: str) -> None:
+        super().__init__()
         self.address = address
         self._channel = open_channel(address)
         self._stub = ControlStub(self._channel)
@@ -107,6 +109,8 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
         self.close()
 
     def close(self) -> None:
+        """Ends what streams are still open, then the connection."""
+        self.end_streams()
         self._channel.close()
 
     # -- the farm
@@ -211,6 +215,7 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
             request = control_pb2.CancelJobRequest(id=job_id)
             return from_message(Job, self._stub.CancelJob(request, timeout=CALL_TIMEOUT_S))
 
+    @stream
     def watch(self, job_id: str) -> Iterator[Job]:
         """A snapshot whenever the job, or one of the group, changed, to the end. Raises ConnectionLost on the way."""
         with self._errors():
@@ -282,6 +287,7 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
         if digest.hexdigest() != content.digest:
             raise FarmError(f"{path.name} arrived damaged (sha256 is not {content.digest[:12]}…). Fetch it again.")
 
+    @stream
     def _download(self, digest: str) -> Iterator[bytes]:
         call = self._stub.GetArtifact(control_pb2.GetArtifactRequest(digest=digest))
         try:
@@ -306,6 +312,7 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
 
     # -- measuring
 
+    @stream
     def measure(
         self,
         requests: Iterable[MeasureRequest],

@@ -8,6 +8,7 @@ from typing import Any
 
 from protos.convert import from_message, to_message
 from protos.farm.v1 import control_pb2, record_pb2
+from tracker.client.streams import Streams, stream
 from tracker.domain import Record, RecordFilter, SqlAnswer, Workload
 
 __all__ = ["LogCalls"]
@@ -17,7 +18,7 @@ _TIMEOUT_S = 30.0
 _SQL_TIMEOUT_S = 100.0
 
 
-class LogCalls:
+class LogCalls(Streams):
     """The part of FarmClient about single records and SQL."""
 
     _stub: Any
@@ -25,6 +26,7 @@ class LogCalls:
     def _errors(self) -> AbstractContextManager[None]:
         raise NotImplementedError
 
+    @stream
     def records(self, wanted: RecordFilter) -> Iterator[Record]:
         with self._errors():
             call = self._stub.QueryRecords(to_message(record_pb2.RecordFilter, wanted))

@@ -8,6 +8,7 @@ from typing import Any
 
 from protos.convert import from_message, to_message
 from protos.farm.v1 import control_pb2
+from tracker.client.streams import Streams, stream
 from tracker.domain import Job, Measurement, PastSearch, RecallRequest, Record
 
 __all__ = ["SearchCalls"]
@@ -15,7 +16,7 @@ __all__ = ["SearchCalls"]
 _TIMEOUT_S = 60.0
 
 
-class SearchCalls:
+class SearchCalls(Streams):
     """The part of FarmClient about searches."""
 
     _stub: Any
@@ -30,6 +31,7 @@ class SearchCalls:
             answer = self._stub.Recall(message, timeout=_TIMEOUT_S)
         return [from_message(Measurement, measurement) for measurement in answer.measurements]
 
+    @stream
     def searches(self, job_id: str) -> Iterator[PastSearch]:
         """The steps of this job's search in their order, or of an earlier one that asked for the same."""
         with self._errors():

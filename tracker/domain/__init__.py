@@ -19,7 +19,9 @@ from tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, Task
 from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
+    BucketResult,
     DataFile,
+    Dims,
     Job,
     JobKind,
     JobResult,
@@ -46,6 +48,7 @@ __all__ = [
     "BUILT_IN_POOLS",
     "Argument",
     "Artifact",
+    "BucketResult",
     "Capacity",
     "CheckReport",
     "CpuCluster",
@@ -54,6 +57,7 @@ __all__ = [
     "Device",
     "DeviceState",
     "DeviceTime",
+    "Dims",
     "Drain",
     "FailedBuild",
     "Fingerprint",

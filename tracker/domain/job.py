@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,7 +15,10 @@ __all__ = [
     "AUTO",
     "ENGINES",
     "MAX_PRIORITY",
+    "MAX_SHAPES",
+    "BucketResult",
     "DataFile",
+    "Dims",
     "Job",
     "JobKind",
     "JobResult",
@@ -28,6 +32,7 @@ __all__ = [
     "TaskResult",
     "TemplateFile",
     "check_priority",
+    "shape_sets",
     "takes_templates",
 ]
 
@@ -35,6 +40,8 @@ __all__ = [
 #: Engines that a job may ask for. ``auto`` chooses one for each task.
 AUTO = "auto"
 ENGINES = (AUTO, "ansor", "autotvm", "autotvm-xgb", "autotvm-ga", "autotvm-random", "autotvm-gridsearch")
+#: A package takes inputs of so many shapes.
+MAX_SHAPES = 16
 #: Priorities go from minus this to this.
 MAX_PRIORITY = 4
 
@@ -81,11 +88,47 @@ class JobState(str, Enum):
 
 
 @dataclass(frozen=True)
+class Dims:
+    """Sizes of the dimensions of one input, or the one size of a dimension that has a name."""
+
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Shape:
-    """A fixed shape for a model input that the file leaves open."""
+    """A fixed shape for a model input that the file leaves open, or a size for a dimension that it names.
+
+    ``others``: further shapes, which the package is to take as well.
+    """
 
     name: str
     dims: tuple[int, ...]
+    others: tuple[Dims, ...] = ()
+
+    @property
+    def alternatives(self) -> tuple[tuple[int, ...], ...]:
+        return (self.dims, *(other.sizes for other in self.others))
+
+    def __str__(self) -> str:
+        """As a person writes it: ``x=1,3,48,{160,320}``."""
+        columns = [dict.fromkeys(column) for column in zip(*self.alternatives, strict=True)]
+        told = [str(*sizes) if len(sizes) == 1 else f"{{{','.join(map(str, sizes))}}}" for sizes in columns]
+        return f"{self.name}={','.join(told)}"
+
+
+def shape_sets(shapes: Sequence[Shape]) -> tuple[dict[str, tuple[int, ...]], ...]:
+    """Each set of shapes that a package is to take, by name: alternatives of several inputs go together, in order.
+
+    Raises InvalidRequest where inputs have unlike numbers of them.
+    """
+    counts = {len(shape.alternatives) for shape in shapes} - {1}
+    if len(counts) > 1:
+        told = " and ".join(f"{len(s.alternatives)} of {s.name}" for s in shapes if s.others)
+        raise InvalidRequest(f"shapes in braces go together, one of each: there are {told}")
+    number = counts.pop() if counts else 1
+    if number > MAX_SHAPES:
+        raise InvalidRequest(f"a package takes {MAX_SHAPES} shapes at most, not {number}")
+    return tuple({s.name: s.alternatives[at if s.others else 0] for s in shapes} for at in range(number))
 
 
 @dataclass(frozen=True)
@@ -212,6 +255,21 @@ class PackageFile:
 
 
 @dataclass(frozen=True)
+class BucketResult:
+    """One of several shapes that a package takes. ``shapes``: in words, "x=1,3,48,160". ``serves``: which inputs it
+    answers. Latencies in seconds, 0 where no device ran it whole.
+    """
+
+    shapes: str
+    serves: str
+    untuned_s: float = 0.0
+    tuned_s: float = 0.0
+    max_abs_diff: float = 0.0
+    outputs_equal: bool = False
+    kept_untuned: bool = False
+
+
+@dataclass(frozen=True)
 class JobResult:
     """The package's files and what was measured.
 
@@ -221,8 +279,9 @@ class JobResult:
     untuned kernel: ``kernels_compared`` of them, of which ``kernels_equal`` were; ``max_abs_diff``, the tolerances
     and ``outputs_equal`` are of all of them. ``judge``: who ran the original file and gave the answers that the
     untuned import and the package were compared with, "" where nobody did. ``inputs_from``: what they ran on.
-    ``proven``: the finished package was loaded by its own ``run.py`` in a clean process. ``check``: of a
-    job of that kind, which has nothing else.
+    ``proven``: the finished package was loaded by its own ``run.py`` in a clean process. ``buckets``: of a package that
+    takes several shapes each, smallest first; the other figures are then those of the largest. ``check``: of a job of
+    that kind, which has nothing else.
     """
 
     files: tuple[PackageFile, ...] = ()
@@ -243,6 +302,7 @@ class JobResult:
     judge: str = ""
     inputs_from: str = ""
     proven: bool = False
+    buckets: tuple[BucketResult, ...] = ()
     check: CheckReport | None = None
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from tracker.domain import Job, JobKind, JobSpec, JobState, Workload
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.job import ENGINES, check_priority, takes_templates
+from tracker.domain.job import ENGINES, check_priority, shape_sets, takes_templates
 from tracker.domain.job_life import WAITING, cancelled, resumed
 from tracker.domain.operator_file import parse_operator
 from tracker.domain.target import ANY_CPU, overridden
@@ -114,6 +114,7 @@ class Jobs:
         if spec.budget_s < 0:
             raise InvalidRequest(f"the budget must be positive, not {spec.budget_s:g} s")
         check_priority(spec.priority)
+        shape_sets(spec.shapes)
         if spec.operator and parse_operator(spec.operator) is None:
             raise InvalidRequest(f"{spec.operator} names no operator: write FILE.py:NAME")
         if spec.templates and (spec.kind is not JobKind.TUNE or not takes_templates(spec.engine)):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import tvm
 
-from tracker.domain import CheckReport, JobResult, Obstacle, RunnerMode, TimingPlan
+from tracker.domain import BucketResult, CheckReport, JobResult, RunnerMode, TimingPlan
+from tracker.domain.job import shape_sets
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.checking.report import model_report, surveyed
 from tracker.tuning.errors import InputError
@@ -18,23 +21,34 @@ from tracker.tuning.finals import Winner
 from tracker.tuning.judging.comparison import compare
 from tracker.tuning.judging.inputs import given_inputs, random_inputs
 from tracker.tuning.judging.package_run import PackageFault, check_package, run_package
+from tracker.tuning.judging.padding import padding_of
 from tracker.tuning.judging.reference import Reference, check_import, reference_of, tolerance_of
 from tracker.tuning.judging.untuned import answers_on_host, is_host
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
 from tracker.tuning.models.importers import ImportedModel, load_model, survey_model
-from tracker.tuning.models.package import LIBRARY, PARAMS, save_params, write_package
+from tracker.tuning.models.package import LIBRARY, Variant, save_params, write_package
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.session import Session, first_line
 from tracker.tuning.verification import LARGEST_INLINE_BYTES, Verdict, artifact_of, model_request, verify
 
 __all__ = ["ModelSession"]
 
-#: Parameters of the two contenders as a device gets them; PARAMS is the package's.
+#: Parameters of the two contenders as a device gets them.
 UNTUNED_PARAMS, TUNED_PARAMS = "untuned-params.bin", "tuned-params.bin"
 #: Seconds that timing a whole model may take, whatever its latency.
 MODEL_TIMING_S = 4.0
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """One of the shapes that the package takes, in words, and the model for it."""
+
+    shapes: str
+    model: ImportedModel
+    lowered: LoweredModel
+    tasks: tuple[ExtractedTask, ...]
 
 
 @dataclass(frozen=True)
@@ -47,21 +61,23 @@ class _Contender:
 
 
 class ModelSession(Session):
-    """As ``Session``: the tasks are a model's, and the package is the model."""
+    """As ``Session``: the tasks are a model's, and the package is the model, for each shape that was asked for."""
 
-    _model: ImportedModel
-    _lowered: LoweredModel
-    _reference: Reference
+    _buckets: list[_Bucket]
+    _references: list[Reference]
+    _padding: dict[str, Any] | None = None
 
     def _extracted(self) -> list[ExtractedTask]:
         self._report("importing the model")
         path, spec = self._fetched(), self._job.spec
-        self._model = load_model(path, {s.name: s.dims for s in spec.shapes}, spec.model_name)
-        return self._tasks_of_model()
+        return self._tasks_of([load_model(path, shapes, spec.model_name) for shapes in shape_sets(spec.shapes)])
 
-    def _tasks_of_model(self) -> list[ExtractedTask]:
-        self._lowered = self._lower(self._model)
-        extracted = tasks_of(self._lowered, self._target)
+    def _tasks_of(self, models: Sequence[ImportedModel]) -> list[ExtractedTask]:
+        """``models``: one for each shape."""
+        self._report("finding tasks")
+        buckets = map(self._bucket, models)
+        self._buckets = sorted(buckets, key=lambda bucket: sum(math.prod(info.shape) for info in bucket.model.inputs))
+        extracted = _merged(task for bucket in self._buckets for task in bucket.tasks)
         if not extracted:
             raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
         return extracted
@@ -78,43 +94,57 @@ class ModelSession(Session):
             self._patiently(partial(self._client.get_artifact, file.content, _inside(folder, file.name)))
         return path
 
-    def _lower(self, model: ImportedModel) -> LoweredModel:
-        self._report("finding tasks")
+    def _bucket(self, model: ImportedModel) -> _Bucket:
         try:
-            return lower(model.module, self._target)
+            lowered = lower(model.module, self._target)
         except Exception as error:
             raise InputError(
                 f"{self._job.spec.model_name} cannot be compiled by TVM {tvm.__version__} for this target: "
                 f"{first_line(error)}"
             ) from error
+        told = " ".join(f"{info.name}={','.join(map(str, info.shape))}" for info in model.inputs)
+        return _Bucket(told, model, lowered, tuple(tasks_of(lowered, self._target)))
 
     def _checked(self) -> CheckReport:
         self._report("importing the model")
         path, spec = self._fetched(), self._job.spec
-        survey, model = survey_model(path, {s.name: s.dims for s in spec.shapes}, spec.model_name)
-        if model is None:
-            return surveyed(survey, survey.obstacles)
-        self._model = model
+        looked = [survey_model(path, shapes, spec.model_name) for shapes in shape_sets(spec.shapes)]
+        surveys, models = [survey for survey, _ in looked], [model for _, model in looked if model is not None]
+        if len(models) < len(looked):
+            return surveyed(surveys)
         try:
-            tasks = self._tasks_of_model()
+            tasks = self._tasks_of(models)
             self._judge()
         except InputError as error:
-            return surveyed(survey, [Obstacle("", "", str(error).rstrip("."))])
-        return model_report(survey, self._lowered, tasks, self._reference.judge)
+            return surveyed(surveys, str(error))
+        largest = self._buckets[-1]
+        survey = next(survey for survey, model in looked if model is largest.model)
+        report = model_report(survey, largest.lowered, tasks, self._references[-1].judge)
+        if len(models) == 1:
+            return report
+        all_shapes = "; ".join(bucket.shapes for bucket in self._buckets)
+        note = f"Tasks, calls and arithmetic are of all shapes, each once: {all_shapes}. All else is of the largest."
+        return replace(report, notes=(note,))
 
     # -- the judge
 
     def _judge(self) -> None:
-        spec, model = self._job.spec, self._model
         self._report("checking the import")
+        self._references = [self._reference_of(bucket.model) for bucket in self._buckets]
+        for bucket, reference in zip(self._buckets, self._references, strict=True):
+            check_import(bucket.model, reference, answers_on_host, self._job.spec.model_name)
+        models = [bucket.model for bucket in self._buckets]
+        if len(models) > 1 and all(reference.judge for reference in self._references):
+            self._padding = padding_of(models, answers_on_host, self._job.spec.seed)
+
+    def _reference_of(self, model: ImportedModel) -> Reference:
+        spec = self._job.spec
         if spec.inputs is not None:
             path = self._folder / "inputs.npz"
             self._patiently(partial(self._client.get_artifact, spec.inputs, path))
-            inputs, told = given_inputs(path, model.inputs, "the file of --inputs"), "the inputs given"
-        else:
-            inputs, told = random_inputs(model.inputs, spec.seed, model.bounds), f"random inputs, seed {spec.seed}"
-        self._reference = reference_of(model, inputs, told)
-        check_import(model, self._reference, answers_on_host, spec.model_name)
+            return reference_of(model, given_inputs(path, model.inputs, "the file of --inputs"), "the inputs given")
+        inputs = random_inputs(model.inputs, spec.seed, model.bounds)
+        return reference_of(model, inputs, f"random inputs, seed {spec.seed}")
 
     # -- the result
 
@@ -141,42 +171,82 @@ class ModelSession(Session):
         return kernels
 
     def _package(self, winners: Sequence[Winner], kernels: Sequence[KernelVerdict]) -> JobResult:
-        job, model = self._job, self._model
-        self._report("packaging")
+        job = self._job
         schedules = {winner.task.workload: winner.trace for winner in winners if winner.trace}
-        # The model as it was written and as TVM compiles it untuned: what tuning is worth is told against that, and
-        # comparing answers with it judges the change of layout as well.
-        reference = lower(model.module, self._target, as_written=True)
-        untuned = _Contender(build_model(reference.module, self._target), reference, UNTUNED_PARAMS)
-        scheduled = with_schedules(self._lowered.module, self._target, schedules)
-        target = tvm.target.Target(for_schedules(job.target))
-        tuned = _Contender(build_model(scheduled, target), self._lowered, TUNED_PARAMS)
-        self._report("verifying")
-        verdict = self._verify(untuned, tuned, winners)
-        shipped = untuned if isinstance(verdict, Verdict) and verdict.keep_untuned else tuned
+        shipped = [
+            self._shipped(bucket, reference, schedules, winners, kernels)
+            for bucket, reference in zip(self._buckets, self._references, strict=True)
+        ]
         folder = Path(tempfile.mkdtemp(prefix="package-", dir=self._folder))
-        save_params(shipped.lowered.params, folder / PARAMS)
         files = write_package(
             folder,
-            shipped.library,
+            [variant for variant, _ in shipped],
             name=job.spec.model_name,
-            model=model,
-            params=list(shipped.lowered.params),
             target=job.target,
             device_class=job.device_class,
             versions=self._versions,
-            latency=latency_of(verdict, kernels),
-            reference=self._reference,
+            padding=self._padding,
         )
         note = self._prove(folder)
-        result = job_result(winners, verdict, self._stored(files), kernels, self._told(note))
-        judged = replace(result, judge=self._reference.judge, inputs_from=self._reference.inputs_from, proven=not note)
+        verdicts = [verdict for _, verdict in shipped]
+        reference = self._references[-1]
+        result = job_result(winners, verdicts[-1], self._stored(files), kernels, self._told(note))
+        judged = replace(
+            result,
+            judge=reference.judge,
+            inputs_from=reference.inputs_from,
+            proven=not note,
+            buckets=self._told_apart(verdicts),
+        )
         return self._with_teachers(judged, winners)
+
+    def _shipped(
+        self,
+        bucket: _Bucket,
+        reference: Reference,
+        schedules: Mapping[str, str],
+        winners: Sequence[Winner],
+        kernels: Sequence[KernelVerdict],
+    ) -> tuple[Variant, Verdict | str]:
+        """The model for one shape as it goes into the package."""
+        self._report("packaging")
+        # The model as it was written and as TVM compiles it untuned: what tuning is worth is told against that, and
+        # comparing answers with it judges the change of layout as well.
+        written = lower(bucket.model.module, self._target, as_written=True)
+        untuned = _Contender(build_model(written.module, self._target), written, UNTUNED_PARAMS)
+        scheduled = with_schedules(bucket.lowered.module, self._target, schedules)
+        target = tvm.target.Target(for_schedules(self._job.target))
+        tuned = _Contender(build_model(scheduled, target), bucket.lowered, TUNED_PARAMS)
+        self._report("verifying")
+        verdict = self._verify(bucket, reference, untuned, tuned, winners)
+        shipped = untuned if isinstance(verdict, Verdict) and verdict.keep_untuned else tuned
+        latency = latency_of(verdict, kernels)
+        return Variant(shipped.library, shipped.lowered.params, bucket.model, latency, reference), verdict
 
     def _told(self, note: str) -> list[str]:
         """What a person must know besides."""
-        unjudged = [] if self._reference.judge else [f"nobody could judge the import: {self._reference.why}"]
-        return [*self._model.notes, *unjudged, *([note] if note else [])]
+        reference, model = self._references[-1], self._buckets[-1].model
+        unjudged = [] if reference.judge else [f"nobody could judge the import: {reference.why}"]
+        return [*model.notes, *unjudged, *([note] if note else [])]
+
+    def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
+        if len(verdicts) == 1:
+            return ()
+        serves = "smaller ones too, padded and cropped" if self._padding else "these alone"
+        return tuple(
+            BucketResult(bucket.shapes, serves)
+            if isinstance(verdict, str)
+            else BucketResult(
+                bucket.shapes,
+                serves,
+                verdict.untuned_s,
+                verdict.shipped_s,
+                verdict.max_abs_diff,
+                verdict.equal,
+                verdict.keep_untuned,
+            )
+            for bucket, verdict in zip(self._buckets, verdicts, strict=True)
+        )
 
     def _prove(self, folder: Path) -> str:
         """The package as a person will use it. Returns why it was not run whole, "" where it was.
@@ -187,49 +257,64 @@ class ModelSession(Session):
         if not is_host(self._job.target):
             check_package(folder)
             return "the package was not run on the tuning worker, which is no such machine: its files load"
-        model, reference = self._model, self._reference
-        answers = run_package(folder, reference.inputs, [info.name for info in model.inputs], model.outputs)
-        if reference.expected is not None:
+        for bucket, reference in zip(self._buckets, self._references, strict=True):
+            model = bucket.model
+            answers = run_package(folder, reference.inputs, [info.name for info in model.inputs], model.outputs)
+            if reference.expected is None:
+                continue
             names = [output.name for output in model.outputs]
             found = compare(reference.expected, answers, tolerance_of(model), names)
             if not found.equal:
                 raise PackageFault(f"the package answers differently than {reference.judge}: {found.wrong}")
         return ""
 
-    def _verify(self, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]) -> Verdict | str:
+    def _verify(
+        self, bucket: _Bucket, reference: Reference, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]
+    ) -> Verdict | str:
         """The verdict, or why none is possible on this class of device."""
         if not self._devices(RunnerMode.FULL):
             return "no device of this class has TVM's runtime, which whole models need"
-        inputs = self._reference.inputs
         large = {
             f"input {number}": tvm.runtime.tensor(array)
-            for number, array in enumerate(inputs)
+            for number, array in enumerate(reference.inputs)
             if array.nbytes > LARGEST_INLINE_BYTES
         }
+        by_workload = {winner.task.workload: winner for winner in winners}
+        mine = [(task.weight, by_workload[task.workload.key]) for task in bucket.tasks]
+        untuned_s, tuned_s = (sum(n * w.untuned_s for n, w in mine), sum(n * w.tuned_s for n, w in mine))
         requests = []
-        for contender, latencies in ((untuned, [w.untuned_s for w in winners]), (tuned, [w.tuned_s for w in winners])):
+        for contender, expected_s in ((untuned, untuned_s), (tuned, tuned_s)):
             path = self._folder / LIBRARY
             path.write_bytes(contender.library)
             save_params({**contender.lowered.params, **large}, self._folder / contender.params)
             self._patiently(partial(self._client.put_artifact, self._folder / contender.params))
             params = artifact_of(self._folder / contender.params, inline=False)
             values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in contender.lowered.params.items()}
-            expected_s = sum(w.task.weight * s for w, s in zip(winners, latencies, strict=True))
             repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
             plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
-            requests.append(model_request(artifact_of(path, inline=True), params, values, inputs, plan, expected_s))
+            library = artifact_of(path, inline=True)
+            requests.append(model_request(library, params, values, reference.inputs, plan, expected_s))
         return verify(
             requests[0],
             requests[1],
             partial(self._idlest_device, RunnerMode.FULL),
             self._open_model_stream,
-            self._reference,
-            tolerance_of(self._model),
-            [output.name for output in self._model.outputs],
+            reference,
+            tolerance_of(bucket.model),
+            [output.name for output in bucket.model.outputs],
         )
 
     def _open_model_stream(self, sink: Callable[[object], None], device_id: str) -> MeasureStream:
         return self._open_stream(sink, whole_models=True, device_id=device_id)
+
+
+def _merged(tasks: Iterable[ExtractedTask]) -> list[ExtractedTask]:
+    """Each workload once, its weights over all shapes added."""
+    found: dict[str, ExtractedTask] = {}
+    for task in tasks:
+        before = found.get(task.workload.key)
+        found[task.workload.key] = task if before is None else replace(before, weight=before.weight + task.weight)
+    return list(found.values())
 
 
 def _inside(folder: Path, name: str) -> Path:

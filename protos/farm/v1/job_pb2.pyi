@@ -61,13 +61,21 @@ TIMELINE_STEP_AWAIT_BOARD: TimelineStep
 TIMELINE_STEP_DEVICE: TimelineStep
 TIMELINE_STEP_STORE: TimelineStep
 
+class Dims(_message.Message):
+    __slots__ = ("sizes",)
+    SIZES_FIELD_NUMBER: _ClassVar[int]
+    sizes: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, sizes: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class Shape(_message.Message):
-    __slots__ = ("name", "dims")
+    __slots__ = ("name", "dims", "others")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIMS_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     dims: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, name: _Optional[str] = ..., dims: _Optional[_Iterable[int]] = ...) -> None: ...
+    others: _containers.RepeatedCompositeFieldContainer[Dims]
+    def __init__(self, name: _Optional[str] = ..., dims: _Optional[_Iterable[int]] = ..., others: _Optional[_Iterable[_Union[Dims, _Mapping]]] = ...) -> None: ...
 
 class Parameter(_message.Message):
     __slots__ = ("name", "value")
@@ -191,8 +199,26 @@ class PackageFile(_message.Message):
     content: _measurement_pb2.Artifact
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
+class BucketResult(_message.Message):
+    __slots__ = ("shapes", "serves", "untuned_s", "tuned_s", "max_abs_diff", "outputs_equal", "kept_untuned")
+    SHAPES_FIELD_NUMBER: _ClassVar[int]
+    SERVES_FIELD_NUMBER: _ClassVar[int]
+    UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
+    TUNED_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_ABS_DIFF_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_EQUAL_FIELD_NUMBER: _ClassVar[int]
+    KEPT_UNTUNED_FIELD_NUMBER: _ClassVar[int]
+    shapes: str
+    serves: str
+    untuned_s: float
+    tuned_s: float
+    max_abs_diff: float
+    outputs_equal: bool
+    kept_untuned: bool
+    def __init__(self, shapes: _Optional[str] = ..., serves: _Optional[str] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., outputs_equal: bool = ..., kept_untuned: bool = ...) -> None: ...
+
 class JobResult(_message.Message):
-    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal", "judge", "inputs_from", "proven", "check")
+    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal", "judge", "inputs_from", "buckets", "proven", "check")
     FILES_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +236,7 @@ class JobResult(_message.Message):
     KERNELS_EQUAL_FIELD_NUMBER: _ClassVar[int]
     JUDGE_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FROM_FIELD_NUMBER: _ClassVar[int]
+    BUCKETS_FIELD_NUMBER: _ClassVar[int]
     PROVEN_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[PackageFile]
@@ -229,9 +256,10 @@ class JobResult(_message.Message):
     kernels_equal: int
     judge: str
     inputs_from: str
+    buckets: _containers.RepeatedCompositeFieldContainer[BucketResult]
     proven: bool
     check: CheckReport
-    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ..., judge: _Optional[str] = ..., inputs_from: _Optional[str] = ..., proven: bool = ..., check: _Optional[_Union[CheckReport, _Mapping]] = ...) -> None: ...
+    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ..., judge: _Optional[str] = ..., inputs_from: _Optional[str] = ..., buckets: _Optional[_Iterable[_Union[BucketResult, _Mapping]]] = ..., proven: bool = ..., check: _Optional[_Union[CheckReport, _Mapping]] = ...) -> None: ...
 
 class TensorOutline(_message.Message):
     __slots__ = ("name", "dims", "dtype")

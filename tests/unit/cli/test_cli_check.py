@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -176,6 +177,13 @@ def test_a_file_that_is_no_model_is_an_error(capsys: pytest.CaptureFixture[str])
     with pytest.raises(BadInput, match="no ONNX file"):
         print_checks([broken], as_json=True)
     assert json.loads(capsys.readouterr().out)["will_be_tuned"] is False
+
+
+def test_an_operator_is_compared_with_nothing(tmp_path: Path) -> None:
+    (tmp_path / "op.py").write_text("def mm():\n    return []\n")
+    (tmp_path / "in.npz").write_bytes(b"x")
+    refused = CliRunner().invoke(farm, ["check", f"{tmp_path}/op.py:mm", "--inputs", f"{tmp_path}/in.npz"])
+    assert (refused.exit_code, "an operator has no other" in refused.output) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tracker.cli.parsing import parse_duration, parse_label_change, parse_shape, parse_whole
-from tracker.domain import Shape
+from tracker.domain import Dims, Shape
+from tracker.domain.errors import InvalidRequest
+from tracker.domain.job import shape_sets
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,10 @@ def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shape"),
     [
+        ("x=1,{160,320}", Shape("x", (1, 160), (Dims((1, 320)),))),
+        ("x={1,2},{3,4}", Shape("x", (1, 3), (Dims((2, 4)),))),
+        ("batch={1,4,8}", Shape("batch", (1,), (Dims((4,)), Dims((8,))))),
+        ("past=1,0,8", Shape("past", (1, 0, 8))),
         ("data=1,3,224,224", Shape("data", (1, 3, 224, 224))),
         ("x=7", Shape("x", (7,))),
         ("a=b=2,3", Shape("a=b", (2, 3))),
@@ -54,8 +60,10 @@ def test_shapes(text: str, shape: Shape) -> None:
         ("data=", "whole numbers"),
         ("data=1,,3", "whole numbers"),
         ("data=1x3", "whole numbers"),
-        ("data=1,-1", "1 or more"),
-        ("data=0,3", "1 or more"),
+        ("data=1,-1", "no dimension is negative"),
+        ("x=1,{160,320},{1,2,3}", "braces go together"),
+        ("x=1,{160,320", "whole numbers"),
+        ("x={4,4}", "names one shape twice"),
     ],
 )
 def test_what_is_no_shape_is_refused_with_how_to_write_one(text: str, said: str) -> None:
@@ -82,3 +90,14 @@ def test_label_changes(text: str, change: tuple[str, str | None]) -> None:
 def test_what_is_no_label_change(text: str) -> None:
     with pytest.raises(ValueError, match="is not a label"):
         parse_label_change(text)
+
+
+def test_alternatives_of_several_inputs_go_together():
+    both = [parse_shape("x=1,{2,3}"), parse_shape("y={4,5}"), parse_shape("z=6")]
+    assert shape_sets(both) == ({"x": (1, 2), "y": (4,), "z": (6,)}, {"x": (1, 3), "y": (5,), "z": (6,)})
+    assert shape_sets([]) == ({},)
+    assert str(both[0]) == "x=1,{2,3}"
+    with pytest.raises(InvalidRequest, match="2 of x and 3 of y"):
+        shape_sets([both[0], parse_shape("y={1,2,3}")])
+    with pytest.raises(InvalidRequest, match="16 shapes at most, not 17"):
+        shape_sets([parse_shape(f"x={{{','.join(map(str, range(17)))}}}")])

@@ -17,8 +17,16 @@ from tracker.tuning.models.operator import Operator
 __all__ = ["model_report", "operator_report", "surveyed"]
 
 
-def surveyed(survey: Survey, obstacles: Sequence[Obstacle]) -> CheckReport:
-    """Of a model that will not be tuned: what is in its file."""
+def surveyed(surveys: Sequence[Survey], reason: str = "") -> CheckReport:
+    """Of a model that will not be tuned: what is in its file, and all that is in the way. ``surveys``: one a shape.
+
+    ``reason``: what the surveys do not know.
+    """
+    # Shapes of one file mostly have the same in their way.
+    obstacles = list(dict.fromkeys(obstacle for survey in surveys for obstacle in survey.obstacles))
+    if reason:
+        obstacles.append(Obstacle("", "", reason.rstrip(".")))
+    survey = next((survey for survey in surveys if survey.obstacles), surveys[-1])
     return CheckReport(
         inputs=survey.inputs,
         outputs=survey.outputs,

@@ -71,19 +71,21 @@ def compare(
     for number, (expected, given) in enumerate(zip(reference, other, strict=True)):
         name = names[number] if number < len(names) else f"output {number}"
         relative, share = tolerance.of(expected.dtype.name)
+        left = _comparable(expected)
+        there = np.isfinite(left)
+        finite = finite or bool(there.any()) or not left.size
         if expected.shape != given.shape or expected.dtype != given.dtype:
             wrong = wrong or f"{name} is {_told(given)} where {_told(expected)} is expected"
             continue
-        left, right = _comparable(expected), _comparable(given)
-        there = np.isfinite(left)
+        right = _comparable(given)
         absolute = share * (float(np.max(np.abs(left[there]), initial=0.0)) or 1.0)
         rtol, atol = max(rtol, relative), max(atol, absolute)
-        finite = finite or bool(there.any()) or not left.size
         both = there & np.isfinite(right)
         with np.errstate(all="ignore"):
             apart = np.where(both, np.abs(left - right), 0.0)
         largest = max(largest, float(np.max(apart, initial=0.0)))
-        same = np.isclose(right, left, relative, absolute, equal_nan=True)
+        exact = not relative and not absolute  # numpy would compare integers as doubles
+        same = left == right if exact else np.isclose(right, left, relative, absolute, equal_nan=True)
         if not same.all() and not wrong:
             wrong = f"{name}{_worst(apart, same, left, right)}"
     return Comparison(largest, rtol, atol, not wrong, finite, wrong)

@@ -15,7 +15,7 @@ from tracker.tuning.building.builder import build_model
 from tracker.tuning.judging.package_run import run_package
 from tracker.tuning.models.graph import lower
 from tracker.tuning.models.importers.base import ImportedModel
-from tracker.tuning.models.package import PARAMS, save_params, write_package
+from tracker.tuning.models.package import Variant, write_package
 
 __all__ = ["answers_on_host", "host_target", "is_host"]
 
@@ -38,16 +38,6 @@ def answers_on_host(model: ImportedModel, inputs: Sequence[np.ndarray]) -> list[
     lowered = lower(model.module, target, as_written=True)
     with tempfile.TemporaryDirectory(prefix="tvm-farm-import-") as place:
         folder = Path(place)
-        save_params(lowered.params, folder / PARAMS)
-        write_package(
-            folder,
-            build_model(lowered.module, target),
-            name="import",
-            model=model,
-            params=list(lowered.params),
-            target=str(target),
-            device_class="",
-            versions={},
-            latency={},
-        )
+        variant = Variant(build_model(lowered.module, target), lowered.params, model)
+        write_package(folder, [variant], name="import", target=str(target), device_class="", versions={})
         return run_package(folder, inputs, [info.name for info in model.inputs], model.outputs)

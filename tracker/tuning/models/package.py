@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tvm
 
 from tracker.tuning.judging.reference import Reference
@@ -17,14 +19,27 @@ from tracker.tuning.models import shipped
 from tracker.tuning.models.importers import ImportedModel
 from tracker.tuning.models.shipped.run import save_arrays
 
-__all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "RUN", "save_params", "write_package"]
+__all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "RUN", "Variant", "save_params", "write_package"]
 
 LIBRARY, PARAMS, MANIFEST, RUN = "model.so", "params.bin", "manifest.json", "run.py"
 #: What the judge was asked and what it answered.
 INPUTS, ANSWERS = "inputs.npz", "answers.npz"
+FORMAT = 1
 #: Larger ones stay out of the package.
 _MAX_EXAMPLE_BYTES = 16 << 20
-FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The model for one set of shapes. ``params``: by their names in the order in which ``main`` takes them, after the
+    inputs. ``reference``: what it was judged by.
+    """
+
+    library: bytes
+    params: Mapping[str, tvm.runtime.Tensor]
+    model: ImportedModel
+    latency: Mapping[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
 
 
 def save_params(params: Mapping[str, tvm.runtime.Tensor], path: Path) -> None:
@@ -34,49 +49,82 @@ def save_params(params: Mapping[str, tvm.runtime.Tensor], path: Path) -> None:
 
 def write_package(
     folder: Path,
-    library: bytes,
+    variants: Sequence[Variant],
     *,
     name: str,
-    model: ImportedModel,
-    params: list[str],
     target: str,
     device_class: str,
     versions: Mapping[str, str],
-    latency: Mapping[str, Any],
-    reference: Reference | None = None,
+    padding: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write library, manifest and ``run.py`` beside the parameters, which ``save_params`` put there; returns all files.
+    """Write the package into ``folder`` and return its files.
 
-    ``params`` are the names in the order in which ``main`` takes them, after the inputs. ``reference``: what the
-    package was judged by, which goes along.
+    ``variants``: smallest first; the last one is the model where a reader knows of one alone, and its example goes
+    along. Equal parameters of several are kept once. ``padding``: see ``judging.padding``.
     """
-    (folder / LIBRARY).write_bytes(library)
+    libraries = [*(f"model-{number}.so" for number in range(1, len(variants))), LIBRARY]
+    for file, variant in zip(libraries, variants, strict=True):
+        (folder / file).write_bytes(variant.library)
+    params, names = _shared([variant.params for variant in variants])
+    save_params(params, folder / PARAMS)
     shutil.copyfile(shipped.RUN, folder / RUN)
-    files = [LIBRARY, PARAMS, RUN, *_write_example(folder, model, reference)]
+    files = [*libraries, PARAMS, RUN, *_write_example(folder, variants[-1])]
     digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
+    described = [_described(*each) for each in zip(libraries, variants, names, strict=True)]
     manifest = {
         "format": FORMAT,
         "model": name,
-        "entry": "main",
-        "library": LIBRARY,
+        **described[-1],
         "params": PARAMS,
-        "inputs": [{"name": i.name, "shape": list(i.shape), "dtype": i.dtype} for i in model.inputs],
-        "outputs": [{"name": o.name, "shape": list(o.shape), "dtype": o.dtype} for o in model.outputs],
-        "param_names": params,
         "target": target,
         "device_class": device_class,
         "versions": dict(versions),
         "digests": digests,
-        "latency": dict(latency),
-        "notes": list(model.notes),
+        "notes": list(variants[-1].model.notes),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+    if len(variants) > 1:
+        manifest.update(variants=described, padding=padding)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return [folder / file for file in (*files, MANIFEST)]
 
 
-def _write_example(folder: Path, model: ImportedModel, reference: Reference | None) -> list[str]:
+def _described(library: str, variant: Variant, params: list[str]) -> dict[str, Any]:
+    model = variant.model
+    return {
+        "entry": "main",
+        "library": library,
+        "inputs": [{"name": i.name, "shape": list(i.shape), "dtype": i.dtype} for i in model.inputs],
+        "outputs": [{"name": o.name, "shape": list(o.shape), "dtype": o.dtype} for o in model.outputs],
+        "param_names": params,
+        "latency": dict(variant.latency),
+    }
+
+
+def _shared(
+    each: Sequence[Mapping[str, tvm.runtime.Tensor]],
+) -> tuple[dict[str, tvm.runtime.Tensor], list[list[str]]]:
+    """All parameters by new names, equal ones once; and those names for each variant, in its order."""
+    if len(each) == 1:
+        return dict(each[0]), [list(each[0])]
+    params: dict[str, tvm.runtime.Tensor] = {}
+    by_content: dict[str, str] = {}
+    names: list[list[str]] = []
+    for variant in each:
+        names.append([])
+        for tensor in variant.values():
+            array = tensor.numpy()
+            kind = f"{tensor.dtype}{array.shape}".encode()
+            content = hashlib.sha256(kind + np.ascontiguousarray(array).tobytes()).hexdigest()
+            name = by_content.setdefault(content, f"p{len(by_content)}")
+            params[name] = tensor
+            names[-1].append(name)
+    return params, names
+
+
+def _write_example(folder: Path, variant: Variant) -> list[str]:
     """Files with the inputs of the comparison and the judge's answers; none where they are large or nobody judged."""
+    reference, model = variant.reference, variant.model
     if reference is None or reference.expected is None:
         return []
     if sum(array.nbytes for array in (*reference.inputs, *reference.expected)) > _MAX_EXAMPLE_BYTES:

@@ -27,43 +27,99 @@ import tvm_ffi
 
 
 class Model:
-    """The model of a package: call it with its inputs, in order or by name, and it returns a list of arrays."""
+    """The model of a package: call it with its inputs, in order or by name, and it returns a list of arrays.
+
+    Of a package that takes several shapes the smallest one that fits answers. Where the manifest allows it, inputs
+    between them are padded with zeros and outputs cropped.
+    """
 
     def __init__(self, folder: str | Path = Path(__file__).parent, runtime: str | Path | None = None) -> None:
         self._folder = Path(folder)
         self.manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_text(encoding="utf-8"))
         ctypes.CDLL(str(runtime or _runtime()), ctypes.RTLD_GLOBAL)
         load_params = tvm_ffi.get_global_func("runtime.LoadParamsFromFile")
-        params = load_params(str(self._folder / self.manifest["params"]))
-        self._params = [params[name] for name in self.manifest["param_names"]]
+        self._params = load_params(str(self._folder / self.manifest["params"]))
         self._allocate = tvm_ffi.get_global_func("runtime.TVMTensorAllocWithScope")
-        self._main: Any = None
+        self._variants: list[dict[str, Any]] = self.manifest.get("variants") or [self.manifest]
+        self._loaded: dict[str, Any] = {}
 
     def __call__(self, *inputs: Any, **named: Any) -> list[np.ndarray]:
-        infos = self.manifest["inputs"]
-        given = list(inputs) if not named else [named[info["name"]] for info in infos]
-        if len(given) != len(infos):
-            raise ValueError(f"the model takes {len(infos)} inputs, not {len(given)}")
-        if self._main is None:
-            library = tvm_ffi.load_module(str(self._folder / self.manifest["library"]))["vm_load_executable"]()
+        names = [info["name"] for info in self.manifest["inputs"]]
+        if named and (inputs or set(named) != set(names)):
+            raise ValueError(f"the model takes {', '.join(names)}")
+        given = [np.asarray(array) for array in (inputs or [named[name] for name in names if named])]
+        if len(given) != len(names):
+            raise ValueError(f"the model takes {len(names)} inputs, not {len(given)}")
+        shapes = [array.shape for array in given]
+        variant = fitting(self._variants, shapes, self.manifest.get("padding"))
+        tensors = [self._tensor(padded(x, i["shape"]), i) for x, i in zip(given, variant["inputs"], strict=True)]
+        found = self._main(variant)(*tensors, *[self._params[name] for name in variant["param_names"]])
+        answers = [_array(x) for x in ([found] if isinstance(found, tvm_ffi.Tensor) else found)]
+        if [list(shape) for shape in shapes] == [info["shape"] for info in variant["inputs"]]:
+            return answers
+        return cropped(answers, shapes, variant, self.manifest["padding"])
+
+    def _main(self, variant: dict[str, Any]) -> Any:
+        """The function of a variant. Its library stays loaded: the code must live as long as the function."""
+        file = variant["library"]
+        if file not in self._loaded:
+            library = tvm_ffi.load_module(str(self._folder / file))["vm_load_executable"]()
             library["vm_initialization"](1, 0, 2)  # the CPU, its memory pooled
-            # The module keeps its code in memory: it must live as long as its function.
-            self._library, self._main = library, library[self.manifest["entry"]]
-        tensors = [self._tensor(np.asarray(array), info) for array, info in zip(given, infos, strict=True)]
-        found = self._main(*tensors, *self._params)
-        answers = [found] if isinstance(found, tvm_ffi.Tensor) else list(found)
-        return [_array(tensor) for tensor in answers]
+            self._loaded[file] = library, library[variant["entry"]]
+        return self._loaded[file][1]
 
     def _tensor(self, array: np.ndarray, info: dict[str, Any]) -> Any:
         """A tensor of the runtime's own, aligned as kernels expect it."""
-        if list(array.shape) != info["shape"]:
-            raise ValueError(f"{info['name']} has shape {list(array.shape)}; the model takes {info['shape']}")
         bare = array.dtype.kind == "V"  # how numpy keeps dtypes that it lacks
         whole = np.array(array, order="C") if bare else np.array(array, _dtype(info["dtype"]), order="C")
         shape, dtype, device = tvm_ffi.Shape(whole.shape), tvm_ffi.dtype(info["dtype"]), tvm_ffi.device("cpu", 0)
         tensor = self._allocate(shape, dtype, device, None)
         ctypes.memmove(tensor.data_ptr(), whole.ctypes.data, whole.nbytes)
         return tensor
+
+
+def fitting(variants: list[dict[str, Any]], shapes: list[Any], padding: dict[str, Any] | None) -> dict[str, Any]:
+    """The first of ``variants`` that takes inputs of ``shapes``, padded where ``padding`` allows it."""
+    for exact in (True, False):
+        for variant in variants if exact or padding else ():
+            wanted = [info["shape"] for info in variant["inputs"]]
+            axes = [() if exact or not padding else padding["inputs"].get(i["name"], ()) for i in variant["inputs"]]
+            if all(_fits(*each) for each in zip(shapes, wanted, axes, strict=True)):
+                return variant
+    taken = " or ".join(str([info["shape"] for info in variant["inputs"]]) for variant in variants)
+    up_to = "up to " if padding else ""
+    raise ValueError(f"inputs have shapes {[list(shape) for shape in shapes]}; the model takes {up_to}{taken}")
+
+
+def _fits(shape: Any, wanted: list[int], axes: Any) -> bool:
+    return len(shape) == len(wanted) and all(
+        size == most or (axis in axes and size < most)
+        for axis, (size, most) in enumerate(zip(shape, wanted, strict=True))
+    )
+
+
+def padded(array: np.ndarray, shape: list[int]) -> np.ndarray:
+    """``array`` with zeros behind, so that it has ``shape``."""
+    if list(array.shape) == list(shape):
+        return array
+    return np.pad(array, [(0, wanted - size) for size, wanted in zip(array.shape, shape, strict=True)])
+
+
+def cropped(
+    answers: list[np.ndarray], shapes: list[Any], variant: dict[str, Any], padding: dict[str, Any]
+) -> list[np.ndarray]:
+    """The part of ``answers`` that inputs of ``shapes`` have made: an output's size follows one of an input's."""
+    places = {info["name"]: number for number, info in enumerate(variant["inputs"])}
+    found = []
+    for answer, info in zip(answers, variant["outputs"], strict=True):
+        for crop in padding["outputs"].get(info["name"], ()):
+            place = places[crop["input"]]
+            given, whole = shapes[place][crop["input_axis"]], variant["inputs"][place]["shape"][crop["input_axis"]]
+            exact = given * info["shape"][crop["axis"]]
+            size = -(-exact // whole) if crop["round"] == "up" else exact // whole
+            answer = answer.take(range(size), crop["axis"])
+        found.append(answer)
+    return found
 
 
 def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
@@ -124,10 +180,11 @@ def _main() -> None:
             _check(model, Path(__file__).parent)
             return
         with np.load(options.source, allow_pickle=False) as archive:
-            missing = [info["name"] for info in model.manifest["inputs"] if info["name"] not in archive.files]
+            wanted = [info["name"] for info in model.manifest["inputs"]]
+            missing = [name for name in wanted if name not in archive.files]
             if missing:
                 raise ValueError(f"{options.source} has no array {missing[0]!r}")
-            inputs = [archive[info["name"]] for info in model.manifest["inputs"]]
+            inputs = [archive[name] for name in wanted]
         names = [info["name"] for info in model.manifest["outputs"]]
         save_arrays(options.destination, dict(zip(names, model(*inputs), strict=True)))
     except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -14,6 +14,7 @@ from tvm import relax
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.onnx import operators
+from tracker.tuning.models.importers.onnx.bounds import index_bounds
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import Value, as_expression, dtype_of, shape_of
 from tracker.tuning.models.importers.onnx.survey import GraphSurvey
@@ -76,6 +77,7 @@ def _imported(
         outputs=tuple(TensorInfo(n, shape_of(v), dtype_of(v)) for n, v in zip(names, found, strict=True)),
         judge=judge,
         values=tuple(walk.trail),
+        bounds=index_bounds(model.graph, values, list(parameters)),
         with_outputs=lambda others: _imported(model, inputs, judge, name, others),
     )
 

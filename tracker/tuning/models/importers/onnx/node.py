@@ -12,7 +12,7 @@ import tvm
 from onnx import helper
 from tvm import relax
 
-__all__ = ["CONVERTERS", "Converter", "Node", "Refused", "Value", "converter", "dtype_of", "shape_of"]
+__all__ = ["CONVERTERS", "OWN_SHAPES", "Converter", "Node", "Refused", "Value", "converter", "dtype_of", "shape_of"]
 
 #: A value of the graph: known while importing, or computed by the model, then with a static shape.
 Value: TypeAlias = "np.ndarray | relax.Expr"
@@ -110,11 +110,14 @@ class Node:
 Converter: TypeAlias = "Callable[[Node], Value | Sequence[Value]]"
 #: By domain ("" is ONNX's own) and operator. They come before TVM's own converters.
 CONVERTERS: dict[tuple[str, str], Converter] = {}
+#: Operators for whose shapes ONNX's inference errs: only the dtype that it infers is held against a converter.
+OWN_SHAPES: set[tuple[str, str]] = set()
 
 
-def converter(*operators: str, domain: str = "") -> Callable[[Converter], Converter]:
+def converter(*operators: str, domain: str = "", own_shapes: bool = False) -> Callable[[Converter], Converter]:
     """Registers a function for ``operators`` of ``domain``, of every version: ``node.opset`` tells which.
 
+    ``own_shapes``: see ``OWN_SHAPES``.
     It returns the node's outputs in order, as many as the node names or more.
     """
 
@@ -122,6 +125,8 @@ def converter(*operators: str, domain: str = "") -> Callable[[Converter], Conver
         for operator in operators:
             assert (domain, operator) not in CONVERTERS, f"{operator} has two converters"
             CONVERTERS[domain, operator] = function
+            if own_shapes:
+                OWN_SHAPES.add((domain, operator))
         return function
 
     return register

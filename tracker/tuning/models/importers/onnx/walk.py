@@ -24,6 +24,7 @@ from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate, tens
 from tracker.tuning.models.importers.onnx.functions import body_of
 from tracker.tuning.models.importers.onnx.node import (
     CONVERTERS,
+    OWN_SHAPES,
     Node,
     Refused,
     Value,
@@ -224,7 +225,10 @@ def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list
         )
     except Exception:  # noqa: BLE001 - an operator without schema, an inference stricter than the runtime
         return silent
-    return [found.get(name) for name in node.proto.output]
+    if ("", node.op) in OWN_SHAPES:
+        for kind in found.values():
+            kind.tensor_type.ClearField("shape")
+    return [found.get(name) if name else None for name in node.proto.output]
 
 
 def _type(value: Value | None) -> onnx.TypeProto | None:

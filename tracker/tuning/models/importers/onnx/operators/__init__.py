@@ -1,5 +1,7 @@
-"""The farm's own converters, a module a family; importing one registers what it has."""
+"""The farm's own converters, a module a family. Each registers what it has when it is imported, and all are."""
 
-from tracker.tuning.models.importers.onnx.operators import control, structure
+import importlib
+import pkgutil
 
-__all__ = ["control", "structure"]
+for _family in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_family.name}")

@@ -1,11 +1,8 @@
-"""What costs nothing once shapes are static: constants, names, shapes, sums."""
+"""What costs nothing once shapes are static: constants, names, shapes."""
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
-from tvm import relax
 
 from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
 
@@ -33,9 +30,3 @@ def dropout(node: Node) -> list[Value]:
         raise Refused("it is in training mode")
     mask = np.dtype(bool) if node.opset >= 10 else np.dtype(node.dtype(0))
     return [node.value(0), np.ones(node.shape(0), mask)]
-
-
-@converter("Sum")
-def total(node: Node) -> Value:
-    # TVM 0.27 stacks the terms and reduces the stack.
-    return reduce(lambda a, b: node.emit(relax.op.add(a, b)), (node.tensor(i) for i in range(len(node.inputs))))

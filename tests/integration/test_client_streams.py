@@ -1,0 +1,76 @@
+"""A client's streams end with it, though an error's traceback, say, still holds them.
+
+Once the interpreter goes down, gRPC's threads stand still, maybe with the lock that a stream's end would take.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.support.records import make_job, make_record
+from tests.support.stand_in_control import StandInControl
+from tracker.client.farm_client import FarmClient
+from tracker.domain import (
+    Artifact,
+    JobState,
+    MeasureRequest,
+    Program,
+    ProgramKind,
+    RecordFilter,
+)
+
+JOB = "squeezenet-ab2cde"
+PROGRAM = Program(ProgramKind.KERNEL, Artifact("", 0, inline=b"library"), "main", ())
+
+
+@pytest.fixture
+def control() -> Iterator[StandInControl]:
+    with StandInControl() as control:
+        control.put_job(make_job(JOB, state=JobState.RUNNING))
+        control.records = [make_record(f"t{number}") for number in range(2000)]
+        control.put_file("", b"weights" * 1_000_000)
+        yield control
+
+
+def measured(client: FarmClient, control: StandInControl) -> Iterator[Any]:
+    return client.measure([MeasureRequest("t", PROGRAM)], client="test", pool="arm64")
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda client, control: client.watch(JOB),
+        lambda client, control: client.records(RecordFilter()),
+        lambda client, control: client._download(*control.artifacts),
+        measured,
+    ],
+    ids=["watch", "records", "artifact", "measure"],
+)
+def test_a_stream_that_was_left_is_at_its_end_when_its_client_is_closed(
+    control: StandInControl, begin: Callable[[FarmClient, StandInControl], Iterator[Any]]
+) -> None:
+    with FarmClient(control.address) as client:
+        left = begin(client, control)
+        next(left)
+    assert inspect.getgeneratorstate(left) == inspect.GEN_CLOSED
+
+
+def test_a_stream_that_another_thread_reads_ends_with_an_error_there(control: StandInControl) -> None:
+    client = FarmClient(control.address)
+    watched = client.watch(JOB)
+    next(watched)
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(next, watched)
+        client.close()
+        assert "No tracker answers" in str(reading.exception(20))
+
+
+def test_no_stream_of_the_client_is_missed() -> None:
+    methods = inspect.getmembers(FarmClient, inspect.isfunction)
+    assert [name for name, method in methods if inspect.isgeneratorfunction(method)] == []
+    assert sum(inspect.isgeneratorfunction(inspect.unwrap(method)) for _, method in methods) > 5

@@ -1,0 +1,51 @@
+"""Which files beside a model hold its weights, read without ``onnx``."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tracker.cli.external_data import external_files
+from tracker.client.errors import BadInput
+
+
+def save(folder, location: str, *, inner: bool = False) -> None:
+    weights = numpy_helper.from_array(np.zeros((8, 8), np.float32), "w")
+    value = helper.make_tensor_value_info("y", TensorProto.FLOAT, [8, 8])
+    if inner:
+        constant = helper.make_node("Constant", [], ["y"], value=weights)
+        branch = helper.make_graph([constant], "branch", [], [value])
+        flag = helper.make_tensor_value_info("c", TensorProto.BOOL, [])
+        node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+        graph = helper.make_graph([node], "g", [flag], [value])
+        tensors = [n.attribute[0].t for a in graph.node[0].attribute for n in a.g.node]
+    else:
+        graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [value], [weights])
+        tensors = list(graph.initializer)
+    for tensor in tensors:
+        onnx.external_data_helper.set_external_data(tensor, location, offset=0, length=256)
+        tensor.ClearField("raw_data")
+    (folder / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_weights_outside_are_named_and_must_be_there(tmp_path, inner):
+    save(tmp_path, "sub/weights.bin", inner=inner)
+    with pytest.raises(BadInput, match=r"keeps weights in .*sub/weights\.bin, and there is no such file"):
+        external_files(tmp_path / "m.onnx")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "weights.bin").write_bytes(bytes(256))
+    assert external_files(tmp_path / "m.onnx") == ("sub/weights.bin",)
+
+
+@pytest.mark.parametrize("location", ["../w.bin", "/etc/passwd", "a/../../w.bin"])
+def test_nothing_outside_of_the_models_folder_is_read(tmp_path, location):
+    save(tmp_path, location)
+    with pytest.raises(BadInput, match="outside of its folder"):
+        external_files(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("content", [b"x", b"\x00" * 100, b"\xff" * 100, b"TFL3" * 40, b"PK\x03\x04" + bytes(50)])
+def test_what_is_no_onnx_file_has_none(tmp_path, content):
+    (tmp_path / "m").write_bytes(content)
+    assert external_files(tmp_path / "m") == ()
