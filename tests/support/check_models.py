@@ -46,7 +46,7 @@ def hindered() -> onnx.ModelProto:
         helper.make_node("Shape", ["w"], ["s"], "shape"),  # known, though Wobble is refused: its shape is declared
         helper.make_node("Wobble", ["w"], ["w2"], "again", domain="my.own"),
         helper.make_node("If", ["yes"], ["i"], "if", then_branch=then, else_branch=other),
-        helper.make_node("Unique", ["f"], ["u"], "unique"),
+        helper.make_node("Shapeless", ["f"], ["u"], "shapeless", domain="my.own"),
         helper.make_node("Neg", ["u"], ["n"], "behind"),
         helper.make_node("Abs", ["n"], ["b"], "further"),
     ]

@@ -9,7 +9,7 @@ import click
 
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import json_option
-from tracker.cli.parsing import PARAMETER, SHAPE
+from tracker.cli.parsing import FIXED, PARAMETER, SHAPE
 from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ __all__ = ["check"]
     help="Fix an input that the file leaves open, data=1,3,224,224, or a dimension that it names, batch=4, also to "
     "several sizes, as for `farm tune`.",
 )
+@click.option(
+    "--fix",
+    "fixed",
+    type=FIXED,
+    multiple=True,
+    help="Give an input of the model one value for good, as for `farm tune`: sr=16000, flag=true.",
+)
 @click.option("--with", "parameters", type=PARAMETER, multiple=True, help="Set a parameter of an operator's function.")
 @click.option(
     "--inputs",
@@ -45,6 +52,7 @@ def check(
     pool: str,
     device_class: str,
     shapes: tuple[Shape, ...],
+    fixed: tuple[Parameter, ...],
     parameters: tuple[Parameter, ...],
     inputs: Path | None,
     fresh: bool,
@@ -79,7 +87,7 @@ def check(
     from tracker.cli.tune import check_inputs, submit, user_name
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    subject = subject_of(model, shapes, parameters)
+    subject = subject_of(model, shapes, parameters, fixed)
     check_inputs(inputs, shapes)
     if inputs is not None and subject.operator:
         raise BadInput("--inputs is for a model, whose import is compared with the original: an operator has no other.")
@@ -89,6 +97,7 @@ def check(
         model=Artifact("", 0),
         pool=pool,
         shapes=shapes,
+        fixed=fixed,
         operator=subject.operator,
         parameters=parameters,
         user=user_name(),

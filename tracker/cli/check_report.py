@@ -21,6 +21,7 @@ _FATES = {
     "by_farm": "farm",
     "by_tvm": "TVM",
     "expanded": "expanded",
+    "cut": "cut",
     "refused": "refused",
     "unknown": "unknown",
 }
@@ -29,6 +30,7 @@ _MEANT = {
     "folded": "folded: computed while importing",
     "by_farm": "farm, TVM: whose converter imports it",
     "expanded": "expanded: as the function that ONNX writes it as",
+    "cut": "cut: left to ONNX Runtime at the model's end",
     "unknown": "unknown: nothing is known of an input",
 }
 _FLOAT32 = "float32"
@@ -100,7 +102,7 @@ def _report(job: Job) -> CheckReport | None:
 
 
 def _sentence(obstacle: Obstacle) -> str:
-    where = f"node {obstacle.node} ({obstacle.operator}): " if obstacle.operator else ""
+    where = f"{obstacle.node}: " if obstacle.node else ""
     return f"{where}{obstacle.reason}."
 
 

@@ -189,7 +189,7 @@ def print_result(screen: Console, job: Job) -> None:
         names = _names(passed_over)
         screen.print(Text(f"ansor searched {names}: it finds more there than the template that matches.", "dim"))
     if kernels := _kernels(result):
-        told = f"Each tuned kernel ran beside its untuned one on one device with the same random input: {kernels}, "
+        told = f"Each tuned kernel ran beside its untuned one on one device with {_inputs(result)}: {kernels}, "
         screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
     if measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"

@@ -24,7 +24,8 @@ class OperatorUse:
     """One operator and what became of its ``nodes``, which the other counts add up to.
 
     ``folded``: computed while importing. ``by_farm`` or ``by_tvm``: converted; ``expanded``: as the function of simpler
-    operators that its schema gives. ``unknown``: behind a refused node, without which nothing can be said of it.
+    operators that its schema gives. ``cut``: off the model's end, left to ONNX Runtime. ``unknown``: behind a refused
+    node, without which nothing can be said of it.
     """
 
     name: str
@@ -33,13 +34,16 @@ class OperatorUse:
     by_farm: int = 0
     by_tvm: int = 0
     expanded: int = 0
+    cut: int = 0
     refused: int = 0
     unknown: int = 0
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why the model will not be tuned: a sentence without its end. ``node`` and ``operator``: "" where it is none's."""
+    """Why the model will not be tuned: a sentence without its end. ``node`` ("node conv1 (Conv)") and ``operator``
+    are "" where it is none's.
+    """
 
     node: str
     operator: str

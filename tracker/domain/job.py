@@ -167,6 +167,7 @@ class JobSpec:
     "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's. ``templates``: see ``takes_templates``.
     ``fresh``: nothing is answered from the log, and nothing that its class has measured leads the search. ``inputs``:
     an NPZ file with the arrays on which answers are compared, None for random ones. ``data``: files beside ``model``.
+    ``fixed``: inputs of a model that always have one value, JSON, and that the package does not take.
     """
 
     kind: JobKind | None
@@ -189,6 +190,7 @@ class JobSpec:
     fresh: bool = False
     inputs: Artifact | None = None
     data: tuple[DataFile, ...] = ()
+    fixed: tuple[Parameter, ...] = ()
 
     @property
     def files(self) -> tuple[Artifact, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import re
 import secrets
@@ -127,6 +128,13 @@ class Jobs:
         for what, content in sent:
             if content.digest not in self._artifacts:
                 raise InvalidRequest(f"{what} ({content.digest or 'no digest'}): not uploaded")
+        if spec.fixed and spec.operator:
+            raise InvalidRequest(f"{spec.operator} is an operator: inputs are fixed for models alone")
+        for each in spec.fixed:
+            try:
+                json.loads(each.value)
+            except ValueError:
+                raise InvalidRequest(f"input {each.name} is fixed to {each.value[:80]!r}, which is no JSON") from None
         if spec.parameters and not spec.operator:
             raise InvalidRequest(f"the model {spec.model_name} takes no parameters: they are an operator's")
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):

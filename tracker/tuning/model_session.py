@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tvm
 
 from tracker.domain import BucketResult, CheckReport, JobResult, RunnerMode, TimingPlan
@@ -28,6 +30,7 @@ from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
 from tracker.tuning.models.importers import ImportedModel, load_model, survey_model
+from tracker.tuning.models.importers.survey import outlines_of
 from tracker.tuning.models.package import LIBRARY, Variant, save_params, write_package
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.session import Session, first_line
@@ -70,7 +73,12 @@ class ModelSession(Session):
     def _extracted(self) -> list[ExtractedTask]:
         self._report("importing the model")
         path, spec = self._fetched(), self._job.spec
-        return self._tasks_of([load_model(path, shapes, spec.model_name) for shapes in shape_sets(spec.shapes)])
+        fixed = self._fixed()
+        return self._tasks_of([load_model(path, shapes, spec.model_name, fixed) for shapes in shape_sets(spec.shapes)])
+
+    def _fixed(self) -> dict[str, np.ndarray]:
+        """Values of inputs that a person fixed."""
+        return {each.name: np.array(json.loads(each.value)) for each in self._job.spec.fixed}
 
     def _tasks_of(self, models: Sequence[ImportedModel]) -> list[ExtractedTask]:
         """``models``: one for each shape."""
@@ -108,7 +116,7 @@ class ModelSession(Session):
     def _checked(self) -> CheckReport:
         self._report("importing the model")
         path, spec = self._fetched(), self._job.spec
-        looked = [survey_model(path, shapes, spec.model_name) for shapes in shape_sets(spec.shapes)]
+        looked = [survey_model(path, shapes, spec.model_name, self._fixed()) for shapes in shape_sets(spec.shapes)]
         surveys, models = [survey for survey, _ in looked], [model for _, model in looked if model is not None]
         if len(models) < len(looked):
             return surveyed(surveys)
@@ -119,12 +127,14 @@ class ModelSession(Session):
             return surveyed(surveys, str(error))
         largest = self._buckets[-1]
         survey = next(survey for survey, model in looked if model is largest.model)
+        survey.outputs = outlines_of(largest.model.outputs)  # some may be cut off
         report = model_report(survey, largest.lowered, tasks, self._references[-1].judge)
-        if len(models) == 1:
-            return report
-        all_shapes = "; ".join(bucket.shapes for bucket in self._buckets)
-        note = f"Tasks, calls and arithmetic are of all shapes, each once: {all_shapes}. All else is of the largest."
-        return replace(report, notes=(note,))
+        notes = list(largest.model.notes)
+        if len(models) > 1:
+            all_shapes = "; ".join(bucket.shapes for bucket in self._buckets)
+            notes.append(f"Tasks, calls and arithmetic are of all shapes, each once: {all_shapes}.")
+            notes.append("All else is of the largest.")
+        return replace(report, notes=tuple(notes))
 
     # -- the judge
 
@@ -186,6 +196,7 @@ class ModelSession(Session):
             device_class=job.device_class,
             versions=self._versions,
             padding=self._padding,
+            fixed={each.name: json.loads(each.value) for each in job.spec.fixed},
         )
         note = self._prove(folder)
         verdicts = [verdict for _, verdict in shipped]
@@ -227,7 +238,8 @@ class ModelSession(Session):
         """What a person must know besides."""
         reference, model = self._references[-1], self._buckets[-1].model
         unjudged = [] if reference.judge else [f"nobody could judge the import: {reference.why}"]
-        return [*model.notes, *unjudged, *([note] if note else [])]
+        fixed = [f"input {each.name} is {each.value} for good" for each in self._job.spec.fixed]
+        return [*fixed, *model.notes, *unjudged, *self._unproven(), *([note] if note else [])]
 
     def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
         if len(verdicts) == 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import grpc
+import numpy as np
 import tvm
 import tvm_ffi
 
@@ -23,6 +24,7 @@ from tracker.client.errors import BadInput
 from tracker.client.farm_client import FarmClient, open_channel
 from tracker.client.patience import patiently
 from tracker.domain import (
+    Artifact,
     CheckReport,
     Device,
     DeviceState,
@@ -51,11 +53,14 @@ from tracker.tuning.errors import SessionOver
 from tracker.tuning.estimate import estimate
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
+from tracker.tuning.kernel_inputs import KernelInputs, kernel_inputs
 from tracker.tuning.kernel_verification import KernelVerdict
 from tracker.tuning.loop import HOPELESS, Budget, TuningLoop
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Progress
-from tracker.tuning.models.graph import ExtractedTask, arguments_of
+from tracker.tuning.models.graph import ExtractedTask
+from tracker.tuning.models.index_ranges import FILLED_BELOW
+from tracker.tuning.models.package import save_params
 from tracker.tuning.own_templates import check_used, own_templates
 from tracker.tuning.resumption import take_up
 from tracker.tuning.task_state import TaskState
@@ -166,7 +171,9 @@ class Session:
             for task_id, task, choice in zip(ids, extracted, choices, strict=True)
         )
         self._pipe.send(Progress("finding tasks", self._tuned_for_s, plans))
+        self._names = {task_id: task.name for task_id, task in zip(ids, extracted, strict=True)}
         self._modules = {task_id: task.module for task_id, task in zip(ids, extracted, strict=True)}
+        self._inputs = [kernel_inputs(task.module, self._given(task.name)) for task in extracted]
         states = [
             self._state(task_id, number, task, choice)
             for number, (task_id, task, choice) in enumerate(zip(ids, extracted, choices, strict=True))
@@ -175,6 +182,7 @@ class Session:
         return states
 
     def _state(self, task_id: str, number: int, task: ExtractedTask, choice: Choice) -> TaskState:
+        inputs = self._inputs[number]
         return TaskState(
             id=task_id,
             name=task.name,
@@ -182,11 +190,25 @@ class Session:
             workload=task.workload.key,
             flops=task.workload.flops,
             module=task.workload.module,
-            arguments=arguments_of(task.module),
+            arguments=inputs.arguments,
+            params=self._params(inputs, number),
+            inputs=inputs.digest,
             new_engine=partial(choice.new, self._job.spec.seed * 1009 + number),
             engine_name=choice.engine,
             known_elsewhere=partial(self._patiently, partial(known_to, self._client, self._job, task.workload.key)),
         )
+
+    def _given(self, name: str) -> Mapping[int, np.ndarray]:
+        """What a person gave for arguments of this task, by position."""
+        return {}
+
+    def _params(self, inputs: KernelInputs, number: int) -> Artifact | None:
+        """The file with the large ones of a task's inputs, sent; None where there are none."""
+        if not (params := inputs.params):
+            return None
+        path = self._folder / f"inputs-{number}.bin"
+        save_params(params, path)
+        return self._patiently(lambda: self._client.put_artifact(path))
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
@@ -265,8 +287,21 @@ class Session:
 
     def _refute_wrong(self, kernels: Sequence[KernelVerdict]) -> None:
         for kernel in kernels:
-            if kernel.wrong:
+            # An untuned kernel has no record that a search would learn from.
+            if kernel.wrong and kernel.winner.trial_id:
                 self._patiently(partial(self._client.refute, kernel.winner.trial_id, kernel.difference))
+
+    def _unproven(self) -> list[str]:
+        """What must be said of integers that index something, where nobody knows how far."""
+        named = [
+            (name, self._modules[task_id]["main"].params[at].name)
+            for (task_id, name), inputs in zip(self._names.items(), self._inputs, strict=True)
+            for at in inputs.unproven
+        ]
+        return [
+            f"what {argument} of {name} may be could not be derived: its values were 0 to {FILLED_BELOW - 1}"
+            for name, argument in named
+        ]
 
     def _with_teachers(self, result: JobResult, winners: Sequence[Winner]) -> JobResult:
         taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]

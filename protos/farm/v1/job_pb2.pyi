@@ -102,7 +102,7 @@ class TemplateFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh", "operator", "templates", "inputs", "data", "parameters")
+    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh", "operator", "templates", "inputs", "fixed", "data", "parameters")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +121,7 @@ class JobSpec(_message.Message):
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
+    FIXED_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     kind: JobKind
@@ -141,9 +142,10 @@ class JobSpec(_message.Message):
     operator: str
     templates: _containers.RepeatedCompositeFieldContainer[TemplateFile]
     inputs: _measurement_pb2.Artifact
+    fixed: _containers.RepeatedCompositeFieldContainer[Parameter]
     data: _containers.RepeatedCompositeFieldContainer[DataFile]
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
-    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., inputs: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., data: _Optional[_Iterable[_Union[DataFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., inputs: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., fixed: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., data: _Optional[_Iterable[_Union[DataFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s", "space")
@@ -272,7 +274,7 @@ class TensorOutline(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dims: _Optional[_Iterable[str]] = ..., dtype: _Optional[str] = ...) -> None: ...
 
 class OperatorUse(_message.Message):
-    __slots__ = ("name", "nodes", "folded", "by_farm", "by_tvm", "expanded", "refused", "unknown")
+    __slots__ = ("name", "nodes", "folded", "by_farm", "by_tvm", "expanded", "refused", "cut", "unknown")
     NAME_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     FOLDED_FIELD_NUMBER: _ClassVar[int]
@@ -280,6 +282,7 @@ class OperatorUse(_message.Message):
     BY_TVM_FIELD_NUMBER: _ClassVar[int]
     EXPANDED_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    CUT_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     name: str
     nodes: int
@@ -288,8 +291,9 @@ class OperatorUse(_message.Message):
     by_tvm: int
     expanded: int
     refused: int
+    cut: int
     unknown: int
-    def __init__(self, name: _Optional[str] = ..., nodes: _Optional[int] = ..., folded: _Optional[int] = ..., by_farm: _Optional[int] = ..., by_tvm: _Optional[int] = ..., expanded: _Optional[int] = ..., refused: _Optional[int] = ..., unknown: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., nodes: _Optional[int] = ..., folded: _Optional[int] = ..., by_farm: _Optional[int] = ..., by_tvm: _Optional[int] = ..., expanded: _Optional[int] = ..., refused: _Optional[int] = ..., cut: _Optional[int] = ..., unknown: _Optional[int] = ...) -> None: ...
 
 class Obstacle(_message.Message):
     __slots__ = ("node", "operator", "reason")

@@ -46,7 +46,7 @@ BAD = replace(
     GOOD,
     operators=(OperatorUse("Conv", 3, by_tvm=1, unknown=2), OperatorUse("my.Wobble", 1, refused=1)),
     obstacles=(
-        Obstacle("wobble", "my.Wobble", "nobody can import it"),
+        Obstacle("node wobble (my.Wobble)", "my.Wobble", "nobody can import it"),
         Obstacle("", "", "input data has open dimensions (?,3); fix it with --shape data=…"),
     ),
     in_file=True,
@@ -139,7 +139,7 @@ def test_json_has_what_is_derived_and_null_for_what_is_unknown(capsys: pytest.Ca
         {"name": "sr", "shape": [], "dtype": "int64"},
     ]
     assert told["operators"][1] == {
-        "name": "Conv", "nodes": 26, "folded": 0, "by_farm": 0, "by_tvm": 26, "expanded": 0, "refused": 0, "unknown": 0
+        "name": "Conv", "nodes": 26, "folded": 0, "by_farm": 0, "by_tvm": 26, "expanded": 0, "cut": 0, "refused": 0, "unknown": 0
     }  # fmt: skip
     [one] = told["classes"]
     assert [(t["bound"], t["attainable_s"]) for t in one["tasks"]] == [("memory", 0.001), ("compute", 0.01)]
@@ -159,7 +159,10 @@ def test_open_dimensions_stay_as_they_are_called(capsys: pytest.CaptureFixture[s
         None,
         None,
     )
-    assert [(o["node"], o["operator"]) for o in told["classes"][0]["obstacles"]] == [("wobble", "my.Wobble"), ("", "")]
+    assert [(o["node"], o["operator"]) for o in told["classes"][0]["obstacles"]] == [
+        ("node wobble (my.Wobble)", "my.Wobble"),
+        ("", ""),
+    ]
 
 
 def test_one_class_in_the_way_is_enough(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tracker.domain import CheckReport, Obstacle, TaskOutlook, TensorOutline
+from tracker.domain import CheckReport, Obstacle, TaskOutlook
 from tracker.tuning.checking.activations import activation_peak
 from tracker.tuning.checking.sizes import tensor_bytes
 from tracker.tuning.checking.traffic import bytes_touched, largest_dtype
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel
 from tracker.tuning.models.importers import Survey
-from tracker.tuning.models.importers.survey import outline_of
+from tracker.tuning.models.importers.survey import outlines_of
 from tracker.tuning.models.operator import Operator
 
 __all__ = ["model_report", "operator_report", "surveyed"]
@@ -59,14 +59,10 @@ def model_report(survey: Survey, lowered: LoweredModel, tasks: Sequence[Extracte
 def operator_report(operator: Operator, tasks: Sequence[ExtractedTask]) -> CheckReport:
     """Of a person's own kernels: nothing is imported, and what they are called with is all that there is."""
     outlooks = tuple(map(_outlook, tasks))
-    inputs: list[TensorOutline] = []
-    outputs: list[TensorOutline] = []
-    for kernel in operator.kernels:
-        for at, info in enumerate(kernel.arguments):
-            (outputs if at in kernel.outputs else inputs).append(outline_of(info))
+    arguments = [(at in each.outputs, info) for each in operator.kernels for at, info in enumerate(each.arguments)]
     return CheckReport(
-        inputs=tuple(inputs),
-        outputs=tuple(outputs),
+        inputs=outlines_of([info for output, info in arguments if not output]),
+        outputs=outlines_of([info for output, info in arguments if output]),
         flops=sum(task.flops for task in outlooks),
         activation_bytes=max(
             sum(tensor_bytes(info.shape, info.dtype) for info in kernel.arguments) for kernel in operator.kernels

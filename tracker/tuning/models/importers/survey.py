@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from enum import IntEnum
 
 from tracker.domain import Obstacle, OperatorUse, TensorOutline
+from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 
-__all__ = ["Fate", "Survey", "outline_of", "survey_of"]
+__all__ = ["Fate", "Survey", "outlines_of", "survey_of"]
 
 
 class Fate(IntEnum):
@@ -19,14 +20,16 @@ class Fate(IntEnum):
     BY_FARM = 1
     BY_TVM = 2
     EXPANDED = 3
-    UNKNOWN = 4
-    REFUSED = 5
+    CUT = 4
+    UNKNOWN = 5
+    REFUSED = 6
 
 
 class Survey:
-    """One import. ``parameters`` and ``parameter_bytes`` are of the file's constants."""
+    """One import of the model ``name``. ``parameters`` and ``parameter_bytes`` are of the file's constants."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.inputs: tuple[TensorOutline, ...] = ()
         self.outputs: tuple[TensorOutline, ...] = ()
         self.obstacles: list[Obstacle] = []
@@ -39,6 +42,26 @@ class Survey:
         _, before = self._fates.get(node, (operator, Fate.FOLDED))
         self._fates[node] = (operator, max(fate, before))
 
+    def obstacle(self, node: str, operator: str, reason: str) -> None:
+        """``reason``: a sentence, its end and the model's name may be there or not."""
+        told = Obstacle(node, operator, reason.removeprefix(f"{self.name}: ").rstrip("."))
+        if told not in self.obstacles:  # of a loop's body, unrolled
+            self.obstacles.append(told)
+
+    def stop(self) -> None:
+        """Raises InputError where something is in the way."""
+        if self.obstacles:
+            first = self.obstacles[0]
+            where = f"{first.node}: " if first.node else ""
+            raise InputError(f"{self.name}: {where}{first.reason}.")
+
+    def ended(self, error: InputError) -> None:
+        """The import ended so. Raises ``error`` where no node was looked at and nothing else is known either."""
+        if not self.obstacles:
+            if not self._fates:
+                raise error
+            self.obstacle("", "", str(error))
+
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
         """By name."""
@@ -47,23 +70,19 @@ class Survey:
         return tuple(_use(name, {fate: counts[name, fate] for fate in Fate}) for name in names)
 
 
-def _use(name: str, counts: dict[Fate, int]) -> OperatorUse:
+def _use(name: str, counts: Mapping[Fate, int]) -> OperatorUse:
     by_name = {fate.name.lower(): count for fate, count in counts.items()}
     return OperatorUse(name, sum(counts.values()), **by_name)
 
 
-def outline_of(info: TensorInfo) -> TensorOutline:
-    return TensorOutline(info.name, tuple(map(str, info.shape)), info.dtype)
+def outlines_of(infos: Sequence[TensorInfo]) -> tuple[TensorOutline, ...]:
+    return tuple(TensorOutline(info.name, tuple(map(str, info.shape)), info.dtype) for info in infos)
 
 
-def survey_of(model: ImportedModel) -> Survey:
+def survey_of(model: ImportedModel, name: str) -> Survey:
     """Of a format whose importer keeps none: what the whole import tells. Its operators came through TVM's frontend."""
-    survey = Survey()
-    survey.inputs, survey.outputs = _outlines(model.inputs), _outlines(model.outputs)
-    for name, operator in model.values:
-        survey.met(name, operator, Fate.BY_TVM)
+    survey = Survey(name)
+    survey.inputs, survey.outputs = outlines_of(model.inputs), outlines_of(model.outputs)
+    for value, operator in model.values:
+        survey.met(value, operator, Fate.BY_TVM)
     return survey
-
-
-def _outlines(infos: Sequence[TensorInfo]) -> tuple[TensorOutline, ...]:
-    return tuple(map(outline_of, infos))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel
 from tracker.tuning.models.importers.onnx.load import load_onnx
@@ -20,15 +22,22 @@ class OnnxImporter:
     def recognises(self, head: bytes) -> bool:
         return True
 
-    def load(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
-        return load_onnx(path, shapes, name)
+    def load(
+        self,
+        path: Path,
+        shapes: Mapping[str, Sequence[int]],
+        name: str,
+        fixed: Mapping[str, np.ndarray] | None = None,
+    ) -> ImportedModel:
+        return load_onnx(path, shapes, name, fixed or {})
 
-    def survey(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> tuple[Survey, ImportedModel | None]:
+    def survey(
+        self, path: Path, shapes: Mapping[str, Sequence[int]], name: str, fixed: Mapping[str, np.ndarray]
+    ) -> tuple[Survey, ImportedModel | None]:
         """See ``survey_model``."""
         survey = GraphSurvey(name)
         try:
-            return survey, load_onnx(path, shapes, name, survey)
-        except InputError:
-            if not survey.obstacles:
-                raise
+            return survey, load_onnx(path, shapes, name, fixed, survey)
+        except InputError as error:
+            survey.ended(error)
             return survey, None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -30,13 +31,19 @@ def dtype_free(array: np.ndarray) -> bool:
 
 
 class OnnxJudge:
-    """See ``Judge``. ``path``: the original file, its external data beside it. ``inputs``: names, in order."""
+    """See ``Judge``. ``path``: the original file, its external data beside it. ``inputs``: names, in order.
+
+    ``fixed``: values of its other inputs.
+    """
 
     name = f"ONNX Runtime {onnxruntime.__version__}"
 
-    def __init__(self, path: Path, inputs: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, inputs: Sequence[str], fixed: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> None:
         self._path = path
         self._inputs = tuple(inputs)
+        self._fixed = dict(fixed)
 
     def answers(self, inputs: Sequence[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
         """See ``Judge``."""
@@ -44,7 +51,8 @@ class OnnxJudge:
             session = onnxruntime.InferenceSession(
                 self._source(names), session_options(), providers=["CPUExecutionProvider"]
             )
-            feed = {name: _fed(value) for name, value in zip(self._inputs, inputs, strict=True)}
+            given = self._fixed | dict(zip(self._inputs, inputs, strict=True))
+            feed = {name: _fed(value) for name, value in given.items()}
             return [_array(value) for value in session.run_with_ort_values(list(names), feed)]
         except Exception as error:  # ONNX Runtime raises a dozen kinds of its own
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]

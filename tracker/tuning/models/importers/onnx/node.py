@@ -8,30 +8,37 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-import tvm
 from onnx import helper
 from tvm import relax
 
-__all__ = ["CONVERTERS", "OWN_SHAPES", "Converter", "Node", "Refused", "Value", "converter", "dtype_of", "shape_of"]
+from tracker.tuning.models.importers.values import (
+    PACKED,
+    Refused,
+    Value,
+    as_expression,
+    dtype_of,
+    shape_of,
+    whole_bytes,
+)
 
-#: A value of the graph: known while importing, or computed by the model, then with a static shape.
-Value: TypeAlias = "np.ndarray | relax.Expr"
+__all__ = [
+    "CONVERTERS",
+    "MOST_REPEATED",
+    "OWN_SHAPES",
+    "PACKED",
+    "Converter",
+    "Node",
+    "Refused",
+    "Value",
+    "as_expression",
+    "converter",
+    "dtype_of",
+    "shape_of",
+    "whole_bytes",
+]
 
-
-class Refused(Exception):
-    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends."""
-
-
-def shape_of(value: Value) -> tuple[int, ...]:
-    """Static shape of ``value``."""
-    if isinstance(value, np.ndarray):
-        return value.shape
-    return tuple(int(size) for size in value.ty.shape)
-
-
-def dtype_of(value: Value) -> str:
-    """Name of the dtype of ``value``, as numpy with ``ml_dtypes`` and TVM call it."""
-    return value.dtype.name if isinstance(value, np.ndarray) else str(value.ty.dtype)
+#: Nodes that loops may become. Each takes milliseconds to import, and again to compile.
+MOST_REPEATED = 5000
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,12 @@ class Node:
     opset: int
     inputs: tuple[Value | None, ...]
     builder: relax.BlockBuilder
-    #: Outputs of a graph among the attributes, whose own inputs get the values given in order.
+    #: Outputs of a graph among the attributes, whose own inputs get the values given in order. ``repeated``: one more
+    #: time of several; it raises Refused beyond ``MOST_REPEATED`` nodes of a model.
     subgraph: Callable[..., list[Value]]
+    #: Tells whoever uses the model a sentence about this node, which begins where 'node N (Op): ' ends. The expression
+    #: is one that it hangs on, as in ``Refused``.
+    note: Callable[[str, relax.Expr | None], None]
 
     @property
     def op(self) -> str:
@@ -82,7 +93,7 @@ class Node:
         """Input at ``position``, which must be known. Raises Refused, where ``what`` names it: "its axes"."""
         value = self.value(position)
         if not isinstance(value, np.ndarray):
-            raise Refused(f"{what} hang on the values of the model's inputs")
+            raise Refused(f"{what} hang on the values of the model's inputs", value)
         return value
 
     def tensor(self, position: int) -> relax.Expr:
@@ -130,13 +141,6 @@ def converter(*operators: str, domain: str = "", own_shapes: bool = False) -> Ca
         return function
 
     return register
-
-
-def as_expression(value: Value) -> relax.Expr:
-    """``value`` as Relax has it."""
-    if not isinstance(value, np.ndarray):
-        return value
-    return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
 
 
 def _python(attribute: onnx.AttributeProto) -> Any:

@@ -10,11 +10,11 @@ import onnx
 from onnx import helper, numpy_helper
 from tvm import relax
 
-from tracker.domain import Obstacle, TensorOutline
+from tracker.domain import TensorOutline
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx.node import Value, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.wording import operator_name
 from tracker.tuning.models.importers.survey import Fate, Survey
+from tracker.tuning.models.importers.wording import operator_name, where
 
 __all__ = ["UNKNOWN", "GraphSurvey", "Unjudged"]
 
@@ -27,15 +27,14 @@ class Unjudged(Exception):
 
 
 class GraphSurvey(Survey):
-    """Survey of ``model``, named ``name``: its functions are inlined, its inputs may be open."""
+    """Survey of an ONNX file."""
 
     def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
+        super().__init__(name)
         self._declared: dict[str, onnx.TypeProto] = {}
 
     def begin(self, model: onnx.ModelProto) -> None:
-        """What is known before any node is looked at."""
+        """What is known before any node is looked at. The functions of ``model`` are inlined."""
         graph = model.graph
         self._declared = {
             value.name: value.type for each in _graphs(graph) for value in (*each.value_info, *each.output)
@@ -46,17 +45,16 @@ class GraphSurvey(Survey):
                 array = numpy_helper.to_array(tensor)
                 self.parameters += array.size
                 self.parameter_bytes += array.nbytes
+        if self.obstacles:  # an input is open
+            for node in graph.node:
+                self.unjudged(node)
+            self.stop()
 
     def input_refused(self, value: onnx.ValueInfoProto, error: InputError) -> None:
         self.inputs += (TensorOutline(value.name, *_outline(value.type)),)
-        self._obstacle("", "", str(error))
+        self.obstacle("", "", str(error))
 
-    def nothing_known(self, model: onnx.ModelProto) -> None:
-        """Of no node, since an input is open."""
-        for node in model.graph.node:
-            self.unjudged(node)
-
-    def converted(self, node: onnx.NodeProto, fate: Fate, values: Sequence[Value]) -> None:
+    def converted(self, node: onnx.NodeProto, fate: Fate, values: Sequence[Value] = ()) -> None:
         known = bool(values) and all(isinstance(value, np.ndarray) for value in values)
         self.met(_key(node), operator_name(node), Fate.FOLDED if known else fate)
 
@@ -75,7 +73,7 @@ class GraphSurvey(Survey):
     ) -> list[Value]:
         """Values in place of its outputs, ``inferred`` by ONNX. ``number``: its place in its graph."""
         self.met(_key(node), operator_name(node), Fate.REFUSED)
-        self._obstacle(node.name or f"number {number}", operator_name(node), reason)
+        self.obstacle(where(node, number), operator_name(node), reason.removeprefix(f"{where(node, number)}: "))
         if not any(isinstance(value, relax.Expr) for value in inputs):
             # It would have been computed, and others may need the numbers.
             return [UNKNOWN] * len(node.output)
@@ -94,18 +92,6 @@ class GraphSurvey(Survey):
         )
         self.stop()
 
-    def stop(self) -> None:
-        """Raises InputError where something is in the way."""
-        if self.obstacles:
-            first = self.obstacles[0]
-            where = f"node {first.node} ({first.operator}): " if first.operator else ""
-            raise InputError(f"{self._name}: {where}{first.reason}.")
-
-    def _obstacle(self, node: str, operator: str, reason: str) -> None:
-        told = Obstacle(node, operator, reason.removeprefix(f"{self._name}: ").rstrip("."))
-        if told not in self.obstacles:  # of a loop's body, unrolled
-            self.obstacles.append(told)
-
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """It and those of its branches and bodies."""
@@ -122,7 +108,7 @@ def _key(node: onnx.NodeProto) -> tuple[object, ...]:
 
 def _placeholder(name: str, kind: onnx.TypeProto | None) -> Value:
     dims, dtype = _outline(kind) if kind is not None else ((), "")
-    if kind is None or not dtype or not all(size.isdigit() for size in dims):
+    if not dtype or dtype == "string" or not all(size.isdigit() for size in dims):
         return UNKNOWN
     return relax.Var(name or "left_out", relax.TensorType([int(size) for size in dims], dtype))
 
@@ -132,9 +118,8 @@ def _outline(kind: onnx.TypeProto) -> tuple[tuple[str, ...], str]:
     tensor = kind.tensor_type
     if not tensor.elem_type:
         return ("...",), ""
-    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
-    if tensor.elem_type == onnx.TensorProto.STRING:
-        dtype = "string"
+    strings = tensor.elem_type == onnx.TensorProto.STRING
+    dtype = "string" if strings else np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
     if not tensor.HasField("shape"):
         return ("...",), dtype
     sizes = (str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in tensor.shape.dim)

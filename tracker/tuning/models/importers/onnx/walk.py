@@ -20,10 +20,14 @@ from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx import stock
+from tracker.tuning.models.importers.onnx.cut import hangs_on_values, uses
+from tracker.tuning.models.importers.onnx.dequantized import remembered, with_integers
 from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate, tensor_kind
+from tracker.tuning.models.importers.onnx.fixed import OPTION
 from tracker.tuning.models.importers.onnx.functions import body_of
 from tracker.tuning.models.importers.onnx.node import (
     CONVERTERS,
+    MOST_REPEATED,
     OWN_SHAPES,
     Node,
     Refused,
@@ -31,16 +35,23 @@ from tracker.tuning.models.importers.onnx.node import (
     as_expression,
     dtype_of,
     shape_of,
+    whole_bytes,
 )
 from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey, Unjudged
-from tracker.tuning.models.importers.onnx.wording import operator_name, sentence
 from tracker.tuning.models.importers.survey import Fate
+from tracker.tuning.models.importers.wording import sentence, where
 
 __all__ = ["Walk"]
 
 Scope = MutableMapping[str, Value]
 #: Known inputs up to this size take part in ONNX's type inference: axes, shapes, pads.
 _MAX_INFERRED_BYTES = 4096
+#: Inputs of more elements than this are data, which nobody fixes.
+_MAX_FIXED = 16
+
+
+class _Unconverted(Exception):
+    """A node has no outputs: the whole sentence."""
 
 
 class Walk:
@@ -56,10 +67,20 @@ class Walk:
         self._survey = survey
         #: Values that the model computes, in order, each with its operator: those of the main graph alone.
         self.trail: list[tuple[str, str]] = []
+        #: Sentences for whoever uses the model.
+        self.notes: list[str] = []
+        self._names: dict[relax.Var, str] = {}
+        self._repeated = 0
+        #: Values of the main graph without a static shape, each with the node from which on it has none.
+        self.opened: dict[str, str] = {}
 
     def main(self, model: onnx.ModelProto, inputs: Mapping[str, relax.Var]) -> dict[str, Value]:
-        """All values of the main graph by name. Raises InputError, which names the node that stopped it."""
-        values: Scope = dict(inputs)
+        """All values of the main graph by name, but those in ``opened``.
+
+        Raises InputError, which names the node that stopped it.
+        """
+        values: Scope = {name: _empty(value) for name, value in inputs.items()}
+        self._names = {variable: name for name, variable in inputs.items()}
         opsets = {each.domain: each for each in model.opset_import}
         self._graph(model.graph, values, opsets, self.trail)
         return dict(values)
@@ -76,30 +97,57 @@ class Walk:
         for sparse in graph.sparse_initializer:
             scope[sparse.values.name] = _dense(sparse)
         for number, node in enumerate(graph.node):
-            for name, value in zip(node.output, self._outputs(node, number, scope, opsets), strict=False):
+            if trail is not None and (origin := self._origin(node)):
+                self._cut(node, origin)
+                continue
+            try:
+                values = self._outputs(node, number, scope, opsets)
+            except _Unconverted as error:
+                if trail is not None and hangs_on_values(node, scope):
+                    self._cut(node, where(node, number))
+                    continue
+                if self._survey is None:
+                    raise InputError(str(error)) from error
+                values = self._past(node, number, str(error), scope, opsets)
+            for name, value in zip(node.output, values, strict=False):
                 if name:
                     scope[name] = value
                     if trail is not None and not isinstance(value, np.ndarray):
                         trail.append((name, node.op_type))
 
+    def _cut(self, node: onnx.NodeProto, origin: str) -> None:
+        self.opened.update(dict.fromkeys(node.output, origin))
+        if self._survey is not None:
+            self._survey.converted(node, Fate.CUT)
+
+    def _origin(self, node: onnx.NodeProto) -> str | None:
+        """The node from which on what ``node`` takes has no static shape, if there is one."""
+        return (
+            next((self.opened[name] for name in sorted(uses(node)) if name in self.opened), None)
+            if self.opened
+            else None
+        )
+
     def _outputs(
         self, node: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
     ) -> Sequence[Value]:
         try:
-            fate, values = self._convert(node, scope, opsets)
-        except (Unjudged, InputError) as error:  # of a node further in
+            fate, values = self._convert(node, number, scope, opsets)
+        except Unjudged:
+            if self._survey is None:  # within a function
+                raise
+            return self._survey.unjudged(node)
+        except InputError as error:  # of a node further in
             if self._survey is None:
                 raise
-            if isinstance(error, Unjudged):
-                return self._survey.unjudged(node)
             within = str(error).removeprefix(f"{self._name}: ")
             return self._past(node, number, f"the function that it stands for fails at {within}", scope, opsets)
-        except Exception as error:  # Refused, and TVM's converters and passes raise whatever they meet
-            told = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
-            reason = str(error) if isinstance(error, Refused) else told
-            if self._survey is None:
-                raise InputError(f"{self._name}: {_where(node, number)}: {reason}.") from error
-            return self._past(node, number, reason, scope, opsets)
+        except Refused as error:
+            reason = f"{error}{self._remedy(error.by)}"
+            raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
+        except Exception as error:  # TVM's converters and passes raise whatever they meet
+            reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
+            raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
         if self._survey is not None:
             self._survey.converted(node, fate, values)
         return values
@@ -115,23 +163,27 @@ class Walk:
         """What stands for the outputs of a refused node."""
         assert self._survey is not None
         inputs = tuple(scope.get(name) if name else None for name in node.input)
-        inferred = _declared(Node(node, _opset(opsets, _domain(node)), inputs, self._builder, list), opsets)
-        return self._survey.refused(node, number, reason, inputs, inferred)
+        inferred = _declared(
+            Node(node, _opset(opsets, _domain(node)), inputs, self._builder, list, lambda *_: None), opsets
+        )
+        return self._survey.refused(node, number, reason.removeprefix(f"{self._name}: "), inputs, inferred)
 
     def _convert(
-        self, proto: onnx.NodeProto, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
+        self, proto: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
     ) -> tuple[Fate, Sequence[Value]]:
         domain = _domain(proto)
         version = _opset(opsets, domain)
         inputs = tuple(self._input(name, scope) for name in proto.input)
-        node = Node(proto, version, inputs, self._builder, partial(self._subgraph, scope, opsets))
+        subgraph = partial(self._subgraph, scope, opsets)
+        node = Node(proto, version, inputs, self._builder, subgraph, partial(self._note, where(proto, number)))
         known = [value for value in inputs if isinstance(value, np.ndarray)]
         given = sum(value is not None for value in inputs)
         inner = any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in proto.attribute)
         if len(known) == given and not inner and proto.op_type not in RANDOM:
             arrays = [value if isinstance(value, np.ndarray) else None for value in inputs]
             if (values := evaluate(proto, arrays, list(opsets.values()))) is not None:
-                return Fate.FOLDED, values
+                return Fate.FOLDED, remembered(node, values)
+        node = with_integers(node)
         if own := CONVERTERS.get((domain, proto.op_type)):
             result = own(node)
             values = [result] if isinstance(result, np.ndarray | relax.Expr) else list(result)
@@ -139,13 +191,38 @@ class Walk:
         elif stock.has_converter(domain, proto.op_type):
             values, fate = stock.convert(node), Fate.BY_TVM
         elif body := body_of(proto, version, [_type(value) for value in inputs]):
-            return Fate.EXPANDED, self._function(proto, *body, inputs)
+            return Fate.EXPANDED, self._function(proto, *body, inputs, opsets)
         else:
             raise Refused(_unknown(proto, domain, version))
         wanted = max((at + 1 for at, name in enumerate(proto.output) if name), default=0)
         if len(values) < wanted:
             raise Refused(f"TVM {tvm.__version__} gives {len(values)} of its {wanted} outputs")
         return fate, [self._checked(value, kind) for value, kind in zip(values, _declared(node, opsets), strict=False)]
+
+    def _note(self, where: str, text: str, by: relax.Expr | None) -> None:
+        sentence = f"{where}: {text}{self._remedy(by)}."
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def _remedy(self, by: relax.Expr | None) -> str:
+        """How a person can help what hangs on ``by``: by fixing the inputs that it comes from, if they are small."""
+        names = set() if by is None else self._origins(by)
+        sizes = [np.prod(shape_of(variable), dtype=int) for variable, name in self._names.items() if name in names]
+        if not names or max(sizes) > _MAX_FIXED:
+            return ""
+        return f" ({' '.join(OPTION.format(name) for name in sorted(names))} fixes them)"
+
+    def _origins(self, value: relax.Expr) -> set[str]:
+        """Inputs of the model that ``value`` is computed from."""
+        found, seen, left = set(), set(), [value]
+        while left:
+            for variable in relax.analysis.free_vars(left.pop()):
+                if variable in self._names:
+                    found.add(self._names[variable])
+                elif variable not in seen and (bound := self._builder.lookup_binding(variable)) is not None:
+                    left.append(bound)
+                seen.add(variable)
+        return found
 
     def _input(self, name: str, scope: Scope) -> Value | None:
         if not name:
@@ -160,8 +237,13 @@ class Walk:
         opsets: Mapping[str, onnx.OperatorSetIdProto],
         graph: onnx.GraphProto,
         inputs: Sequence[Value] = (),
+        *,
+        repeated: bool = False,
     ) -> list[Value]:
         """Outputs of a branch or a body: ``inputs`` are given to its own in order, other names come from outside."""
+        self._repeated += len(graph.node) if repeated else 0
+        if self._repeated > MOST_REPEATED:
+            raise Refused(f"written out, its iterations and those of other loops are more than {MOST_REPEATED} nodes")
         inner: Scope = ChainMap({}, scope)
         inner.update(zip((value.name for value in graph.input), inputs, strict=False))
         self._graph(graph, inner, opsets)
@@ -173,16 +255,19 @@ class Walk:
         function: onnx.FunctionProto,
         nodes: Sequence[onnx.NodeProto],
         inputs: Sequence[Value | None],
+        opsets: Mapping[str, onnx.OperatorSetIdProto],
     ) -> list[Value]:
         scope: Scope = {name: value for name, value in zip(function.input, inputs, strict=False) if value is not None}
         graph = onnx.GraphProto(node=[_without(node, set(function.input) - set(scope)) for node in nodes])
-        # Its nodes are no nodes of the file.
-        survey, self._survey = self._survey, None
+        # A function may leave out a domain that it uses: then it means what the model means.
+        survey, self._survey = self._survey, None  # its nodes are no nodes of the file
         try:
-            self._graph(graph, scope, {each.domain: each for each in function.opset_import})
+            self._graph(graph, scope, {**opsets, **{each.domain: each for each in function.opset_import}})
         finally:
             self._survey = survey
-        return [scope[name] for name in function.output[: len(proto.output)]]
+        nothing = np.zeros(0, np.float32)  # a body leaves out what nobody asks for
+        pairs = zip(function.output, proto.output, strict=False)
+        return [scope[inner] if outer else nothing for inner, outer in pairs]
 
     def _checked(self, value: Value, declared: onnx.TypeProto | None) -> Value:
         """``value`` as ONNX wants it. Raises Refused where its shape is open or not what ONNX infers."""
@@ -192,8 +277,10 @@ class Walk:
             shape = shape_of(value)
         except (TypeError, AttributeError):
             raise Refused("the shape of its output hangs on the values of the model's inputs") from None
+        if not isinstance(value, np.ndarray):
+            whole_bytes(dtype_of(value))
         if declared is None or not declared.tensor_type.elem_type:
-            return value
+            return _empty(value)
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(declared.tensor_type.elem_type)).name
         if dtype_of(value) != dtype:
             if {dtype, dtype_of(value)} != {"int32", "int64"}:
@@ -204,7 +291,12 @@ class Walk:
             if len(wanted) != len(shape) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
                 told = ",".join("?" if size is None else str(size) for size in wanted)
                 raise Refused(f"TVM {tvm.__version__} gives shape {shape} where ONNX says ({told})")
-        return value
+        return _empty(value)
+
+
+def _empty(value: Value) -> Value:
+    """``value``, which is known where it has no elements: nothing is left to compute."""
+    return np.zeros(shape_of(value), _numpy(dtype_of(value))) if 0 in shape_of(value) else value
 
 
 def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list[onnx.TypeProto | None]:
@@ -221,7 +313,7 @@ def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list
         }
         types = {name: _type(value) for name, value in zip(names, given, strict=True)}
         found = shape_inference.infer_node_outputs(
-            schema, node.proto, types, small, opset_imports=list(opsets.values()), ir_version=10
+            schema, _whole(node.proto, schema), types, small, opset_imports=list(opsets.values()), ir_version=10
         )
     except Exception:  # noqa: BLE001 - an operator without schema, an inference stricter than the runtime
         return silent
@@ -229,6 +321,18 @@ def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list
         for kind in found.values():
             kind.tensor_type.ClearField("shape")
     return [found.get(name) if name else None for name in node.proto.output]
+
+
+def _whole(proto: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto:
+    """``proto`` with its defaults written out: ONNX's inference has some of its own (onesided of STFT)."""
+    named = {attribute.name for attribute in proto.attribute}
+    absent = [a.default_value for name, a in schema.attributes.items() if name not in named and a.default_value.name]
+    if not absent:
+        return proto
+    whole = onnx.NodeProto()
+    whole.CopyFrom(proto)
+    whole.attribute.extend(absent)
+    return whole
 
 
 def _type(value: Value | None) -> onnx.TypeProto | None:
@@ -288,12 +392,10 @@ def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:
             defs.get_schema(proto.op_type, version, domain)
         except defs.SchemaError:
             return f"this operator does not exist in ONNX operator set {version}"
+    if not domain and proto.op_type in stock.SEQUENCES:
+        return "sequences and optional values are no tensors, which is all that the farm tunes"
     if domain == "ai.onnx.ml":
         return "operators of classical machine learning (ai.onnx.ml) are not tensor programs that the farm tunes"
     if "training" in domain:
         return "operators that train are not tuned"
     return "neither the farm nor TVM can import this operator" + (f" of domain {domain}" if domain else "")
-
-
-def _where(node: onnx.NodeProto, number: int) -> str:
-    return f"node {node.name or f'number {number}'} ({operator_name(node)})"
