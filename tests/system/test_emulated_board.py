@@ -56,13 +56,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("emulated")
     board = prepare(folder, print)
     with Cable() as cable:
-        farm = WholeFarm(folder, "here", interface=cable.near)
+        farm = WholeFarm(folder, "here", cable=cable)
         added = farm.add_runtime("aarch64")
         assert added.returncode == 0, added.stderr
         log = folder / "arm.log"
         with log.open("wb") as output:
             agent = subprocess.Popen(
-                cable.command(*board.agent("start", "--name", "arm")),
+                cable.at_far(*board.agent("start", "--name", "arm")),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -73,8 +73,9 @@ def _array(archive: zipfile.ZipFile, info: Mapping[str, Any]) -> Array:
     with archive.open(member) as file:
         head = _head(file)  # type: ignore[arg-type]  # a ZipExtFile is read like any other
         data = file.read()
-    width = int(str(head["descr"])[2:])
-    if tuple(head["shape"]) != shape or width != _BYTES[dtype] or len(data) != size:
+    # numpy keeps dtypes that it lacks as bytes, V2.
+    kind = "V" if dtype == "bfloat16" else dtype[0]
+    if tuple(head["shape"]) != shape or str(head["descr"])[1:] != f"{kind}{_BYTES[dtype]}" or len(data) != size:
         raise ValueError(f"{name} is {head['descr']}{list(head['shape'])}, not {dtype}{list(shape)}")
     if head["fortran_order"] or str(head["descr"])[0] == ">":
         raise ValueError(f"{name} is not row-major and little-endian")

@@ -275,7 +275,7 @@ class ModelSession(Session):
             if reference.expected is None:
                 continue
             names = [output.name for output in model.outputs]
-            found = compare(reference.expected, answers, tolerance_of(model), names)
+            found = compare(reference.expected, answers, tolerance_of(model), names, reference.floors)
             if not found.equal:
                 raise PackageFault(f"the package answers differently than {reference.judge}: {found.wrong}")
         return ""

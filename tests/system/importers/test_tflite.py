@@ -17,7 +17,7 @@ import ai_edge_litert.schema_py_generated as schema
 from tests.support.public_models import TFLITE_MODELS, fetched
 from tests.support.run_import import run_import
 from tests.support.tflite_cases import CASES
-from tests.support.tflite_cases_quantized import QUANTIZED_CASES
+from tests.support.tflite_cases_quantized import NEAR_CASES, QUANTIZED_CASES
 from tests.support.tflite_models import Quantized, TfliteModel
 from tracker.tuning.errors import InputError, JudgeError
 from tracker.tuning.models.importers import ImportedModel, load_model
@@ -62,10 +62,19 @@ def test_an_operator_on_8_bits_answers_bit_by_bit(name, tmp_path):
         np.testing.assert_array_equal(b, a)
 
 
+@pytest.mark.parametrize("name", NEAR_CASES)
+def test_probabilities_on_8_bits_are_a_step_away_at_most(name, tmp_path):
+    case = NEAR_CASES[name]
+    (expected,), (given,) = judged(imported(case.file, tmp_path), case.inputs)
+    apart = np.abs(given.astype(int) - expected.astype(int))
+    assert apart.max() <= 1
+    assert apart.mean() < 0.05
+
+
 def test_every_operator_has_its_cases():
     assert operators
     assert {case.operator for case in CASES.values()} == set(CONVERTERS) | TRUSTED
-    assert {case.operator for case in QUANTIZED_CASES.values()} == set(QUANTIZED)
+    assert {case.operator for case in (*QUANTIZED_CASES.values(), *NEAR_CASES.values())} == set(QUANTIZED)
 
 
 @pytest.mark.parametrize("name", TFLITE_MODELS)

@@ -19,6 +19,7 @@ from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.models.blocked import block_channels
 from tracker.tuning.models.constants import fold_constants
 from tracker.tuning.models.passes.integers import in_integers
+from tracker.tuning.models.passes.packed_matrices import pack_matrices
 
 __all__ = [
     "ExtractedTask",
@@ -66,7 +67,7 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
             relax.transform.DecomposeOpsForInference(),
             fold_constants,
             relax.transform.FoldConstant(),
-            *(() if as_written else (partial(block_channels, target=target),)),
+            *(() if as_written else (partial(pack_matrices, target=target), partial(block_channels, target=target))),
             relax.get_pipeline("zero"),
             # A reshape becomes a view here and costs nothing: it must not show up as a task.
             relax.transform.RewriteDataflowReshape(),

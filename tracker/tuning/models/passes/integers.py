@@ -177,9 +177,8 @@ class _Walk:
             scale, zero = (_expression_along(self.builder, x, rank, axis) for x in (scale, zero))
             return quantized(self.builder, real, scale, zero, dtype)
         meaning = self._meaning.get(call.args[0])
-        if isinstance(meaning, _Standing) and dtype == dtype_of(meaning.integers):
-            if np.array_equal(meaning.scale, scales) and np.array_equal(meaning.zero, zeros):
-                return meaning.integers
+        if isinstance(meaning, _Standing) and dtype == dtype_of(meaning.integers) and _same(meaning, scales, zeros):
+            return meaning.integers
         scales, zeros = (_along(x, rank, axis) for x in (scales, zeros))
         if isinstance(meaning, _Sum) and (scales > 0).all():
             return self._requantized(meaning, scales, zeros, dtype)
@@ -290,6 +289,10 @@ def _array(value: relax.Expr) -> np.ndarray | None:
     if isinstance(value, tvm.tirx.FloatImm | tvm.tirx.IntImm):
         return np.asarray(value.value, str(value.ty.dtype))
     return np.asarray(value.value.numpy()) if isinstance(value, tvm.ir.GenericConst) else None
+
+
+def _same(meaning: _Standing, scale: np.ndarray, zero: np.ndarray) -> bool:
+    return np.array_equal(meaning.scale, scale) and np.array_equal(meaning.zero, zero)
 
 
 def _along(value: np.ndarray, rank: int, axis: int) -> np.ndarray:

@@ -30,6 +30,8 @@ from tracker.tuning.models.importers.wording import sentence
 __all__ = ["load_onnx"]
 
 _ = operators  # their import fills the table of converters
+#: Operators that round to bytes, beside those whose names begin with QLinear.
+_ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "QuantizeLinear"}
 
 
 def load_onnx(
@@ -89,6 +91,7 @@ def _imported(
         outputs=tuple(TensorInfo(n, shape_of(v), dtype_of(v)) for n, v in zip(names, found, strict=True)),
         judge=judge,
         values=tuple(walk.trail),
+        quantized=any(operator in _ROUNDING or operator.startswith("QLinear") for _, operator in walk.trail),
         bounds=index_bounds(model.graph, values, list(parameters)),
         with_outputs=lambda others: _imported(model, inputs, judge, name, told, others),
         notes=(*walk.notes, *([_note(tail, names)] if tail is not None else [])),
