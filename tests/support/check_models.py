@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["hindered", "two_products"]
+__all__ = ["hindered", "picking", "two_products"]
 
 
 def two_products(batch: int | str = 4) -> onnx.ModelProto:
@@ -56,6 +56,19 @@ def hindered() -> onnx.ModelProto:
     model.graph.value_info.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [2, 8]))
     model.opset_import.append(helper.make_opsetid("my.own", 1))
     return model
+
+
+def picking(*, heavy: bool) -> onnx.ModelProto:
+    """A product, then which of its values are not 0; with ``heavy`` a product over those."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], "first"),
+        helper.make_node("NonZero", ["h"], ["n"], "where"),
+        helper.make_node("Cast", ["n"], ["f"], "cast", to=TensorProto.FLOAT),
+    ]
+    if heavy:
+        nodes += [helper.make_node("Transpose", ["f"], ["t"]), helper.make_node("MatMul", ["f", "t"], ["y"], "second")]
+    outputs: dict[str, list[int | str]] = {"y": [2, 2]} if heavy else {"f": [2, "found"]}
+    return _model(nodes, {"x": (TensorProto.FLOAT, [4, 8])}, outputs, {"w": np.ones((8, 8), np.float32)})
 
 
 def _model(

@@ -50,6 +50,8 @@ def survey_model(
     importer = _importer_of(path, name)
     if isinstance(importer, OnnxImporter):
         return importer.survey(path, shapes, name, fixed or {})
+    if isinstance(importer, TfliteImporter) and not fixed:
+        return importer.survey(path, shapes, name)
     model = load_model(path, shapes, name, fixed)
     return survey_of(model, name), model
 

@@ -64,8 +64,10 @@ class Survey:
 
     @property
     def operators(self) -> tuple[OperatorUse, ...]:
-        """By name."""
-        counts = Counter(self._fates.values())
+        """By name. Of a model with obstacles nothing is cut off."""
+        cut = Fate.UNKNOWN if self.obstacles else Fate.CUT
+        fates = [(name, cut if fate is Fate.CUT else fate) for name, fate in self._fates.values()]
+        counts = Counter(fates)
         names = sorted({operator for operator, _ in counts})
         return tuple(_use(name, {fate: counts[name, fate] for fate in Fate}) for name in names)
 

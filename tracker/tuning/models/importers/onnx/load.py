@@ -17,11 +17,11 @@ from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
-from tracker.tuning.models.importers.onnx.cut import Tail, tail_of
+from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
 from tracker.tuning.models.importers.onnx.fixed import fix_values
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.survey import GraphSurvey
+from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey
 from tracker.tuning.models.importers.onnx.walk import Walk
 from tracker.tuning.models.importers.shapes import fixed_shape
 from tracker.tuning.models.importers.survey import outlines_of
@@ -77,7 +77,7 @@ def _imported(
         with builder.dataflow():
             values = walk.main(model, parameters)
             if survey is not None:
-                survey.gave(values)
+                _surveyed(survey, model, values, walk, told)
             tail, names = None, list(wanted or ())
             if wanted is None:
                 tail, names = _kept(model, values, walk, name, told)
@@ -86,7 +86,7 @@ def _imported(
             result = builder.emit_output(outputs[0] if len(outputs) == 1 else relax.Tuple(outputs))
         builder.emit_func_output(result)
     return ImportedModel(
-        module=builder.finalize(),
+        module=without_leftovers(builder.finalize()) if walk.opened else builder.finalize(),
         inputs=inputs,
         outputs=tuple(TensorInfo(n, shape_of(v), dtype_of(v)) for n, v in zip(names, found, strict=True)),
         judge=judge,
@@ -97,6 +97,18 @@ def _imported(
         notes=(*walk.notes, *([_note(tail, names)] if tail is not None else [])),
         tail=tail.model if tail is not None else b"",
     )
+
+
+def _surveyed(
+    survey: GraphSurvey, model: onnx.ModelProto, values: Mapping[str, Value], walk: Walk, told: Set[str]
+) -> None:
+    """Raises InputError where something is in the way, which may be that the model's end cannot be cut off."""
+    if not any(value is UNKNOWN for value in values.values()):
+        try:
+            _kept(model, values, walk, survey.name, told)
+        except InputError as error:
+            survey.obstacle("", "", str(error))
+    survey.gave(values)
 
 
 def _kept(
