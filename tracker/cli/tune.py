@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
     from tracker.domain import Artifact, Job, JobSpec, Parameter, Shape
 
-__all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
+__all__ = ["check_inputs", "check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
 DEFAULT_BUDGET_S = 600.0
 
@@ -291,10 +291,7 @@ def run(
     folder = output or Path(f"{spec.model_name}-tuned")
     if not detach:
         check(folder, force)
-    if inputs is not None:
-        check_model(inputs, ())
-        if any(shape.others for shape in spec.shapes):
-            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
+    check_inputs(inputs, spec.shapes)
     with connection.open() as client:
         try:
             job = submit(client, model, spec, templates, inputs)
@@ -315,6 +312,14 @@ def run(
                 click.echo(f"Package:    farm jobs watch {job.id} -o DIR")
         else:
             conclude(finish(client, job.id, folder, force=force, as_json=as_json), as_json=as_json)
+
+
+def check_inputs(inputs: Path | None, shapes: Sequence[Shape]) -> None:
+    """Raises BadInput for a file of --inputs that cannot be read, or is to fit several shapes."""
+    if inputs is not None:
+        check_model(inputs, ())
+        if any(shape.others for shape in shapes):
+            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
 
 
 def run_group(client: FarmClient, group: str, folder: Path, *, detach: bool, as_json: bool) -> None:
