@@ -122,11 +122,7 @@ class Walk:
 
     def _origin(self, node: onnx.NodeProto) -> str | None:
         """The node from which on what ``node`` takes has no static shape, if there is one."""
-        return (
-            next((self.opened[name] for name in sorted(uses(node)) if name in self.opened), None)
-            if self.opened
-            else None
-        )
+        return next((self.opened[name] for name in sorted(uses(node)) if name in self.opened), None)
 
     def _outputs(
         self, node: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
