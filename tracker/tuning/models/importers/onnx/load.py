@@ -34,7 +34,7 @@ def load_onnx(
     """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them."""
     model = _parse(path, name)
     values = fix_values(model, fixed, shapes, name)
-    inputs = _fix_inputs(model, shapes, name)
+    inputs = _fix_inputs(model, {key: shape for key, shape in shapes.items() if key not in values}, name)
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     return _imported(model, inputs, OnnxJudge(path, [info.name for info in inputs], values), name, None)

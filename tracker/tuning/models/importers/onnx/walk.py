@@ -132,7 +132,7 @@ class Walk:
             self.notes.append(sentence)
 
     def _remedy(self, by: relax.Expr | None) -> str:
-        """How a person can help what hangs on ``by``: by fixing inputs that it comes from, where they are few numbers."""
+        """How a person can help what hangs on ``by``: by fixing the inputs behind it, where they are few numbers."""
         names = set() if by is None else self._origins(by)
         sizes = [np.prod(shape_of(variable), dtype=int) for variable, name in self._names.items() if name in names]
         if not names or max(sizes) > _MAX_FIXED:
