@@ -22,6 +22,7 @@ from emulation import CONSTRAINTS, EmulatedBoard, missing_here, prepare
 from tests.support.cable import MISSING as NO_CABLE
 from tests.support.cable import Cable
 from tests.support.networks import small_network
+from tests.support.packages import input_name
 from tests.support.waiting import wait_until
 from tests.support.whole_farm import ENVIRON, WholeFarm
 from tracker.domain import JobState, Outcome
@@ -55,13 +56,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("emulated")
     board = prepare(folder, print)
     with Cable() as cable:
-        farm = WholeFarm(folder, "here", interface=cable.near)
+        farm = WholeFarm(folder, "here", cable=cable)
         added = farm.add_runtime("aarch64")
         assert added.returncode == 0, added.stderr
         log = folder / "arm.log"
         with log.open("wb") as output:
             agent = subprocess.Popen(
-                cable.command(*board.agent("start", "--name", "arm")),
+                cable.at_far(*board.agent("start", "--name", "arm")),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -175,20 +176,20 @@ def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path:
 def run_package(board: EmulatedBoard, x: np.ndarray) -> np.ndarray:
     """The answer of the package in the board's ``tuned`` to ``x``, as README has it run, on the board.
 
-    With the library that the tracker sent. What loads it is no part of an agent, and comes to the board here.
+    With the library that the tracker sent. What ``run.py`` needs is no part of an agent, and comes to the board here.
     """
     board.install("numpy", "apache-tvm-ffi", constraints=CONSTRAINTS, into="home/loader")
-    (board.home / "load_package.py").write_bytes((ROOT / "tests" / "support" / "load_package.py").read_bytes())
-    np.save(board.home / "x.npy", x)
+    np.savez(board.home / "x.npz", **{input_name(board.home / "tuned"): x})
     runtime = json.loads((board.home / STATE / "runtime.json").read_text())
     [digest] = [each["artifact"]["digest"] for each in runtime["libraries"] if each["name"] == "libtvm_runtime.so"]
     done = run_on_board(
         board,
-        *("/usr/bin/env", "PYTHONPATH=/root/loader", "/usr/bin/python3", "/root/load_package.py"),
-        *("/root/tuned", "/root/x.npy", "/root/y.npy", f"/root/{STATE}/runtime/{digest}.so"),
+        *("/usr/bin/env", "PYTHONPATH=/root/loader", "/usr/bin/python3", "/root/tuned/run.py"),
+        *("/root/x.npz", "/root/y.npz", "--runtime", f"/root/{STATE}/runtime/{digest}.so"),
     )
     assert done.returncode == 0, done.stderr
-    return np.load(board.home / "y.npy")
+    with np.load(board.home / "y.npz") as answers:
+        return answers[answers.files[0]]
 
 
 def run_onnx(model: bytes, x: np.ndarray) -> np.ndarray:

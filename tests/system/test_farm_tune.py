@@ -3,8 +3,6 @@
 import json
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -13,6 +11,7 @@ import pytest
 pytest.importorskip("tvm")
 
 from tests.support.networks import small_network
+from tests.support.packages import answer_of
 from tests.support.tracker_process import wait_until
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import JobState, Outcome
@@ -20,23 +19,12 @@ from tracker.tuning.models.light import light_network
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
-# What README shows: a package runs with tvm_ffi and the runtime library, without TVM's Python package.
-LOAD = Path(__file__).parents[1] / "support" / "load_package.py"
-
 
 @pytest.fixture(scope="module")
 def one_board(tmp_path_factory):
     farm = WholeFarm(tmp_path_factory.mktemp("farm"), "board")
     yield farm
     farm.close()
-
-
-def run_package(folder: Path, x: np.ndarray) -> np.ndarray:
-    """The package's answer to ``x``, in a process that never imports tvm."""
-    np.save(folder.parent / "x.npy", x)
-    command = [sys.executable, str(LOAD), str(folder), str(folder.parent / "x.npy"), str(folder.parent / "y.npy")]
-    subprocess.run(command, check=True, timeout=120)
-    return np.load(folder.parent / "y.npy")
 
 
 def run_onnx(model: bytes, x: np.ndarray) -> np.ndarray:
@@ -67,7 +55,7 @@ def test_a_light_network_with_random_weights_is_faster_and_answers_as_onnx_runti
     x = np.random.default_rng(2).random((1, 3, 224, 224), dtype=np.float32)
     expected = run_onnx(model, x)
     assert expected.std() > 0
-    np.testing.assert_allclose(run_package(one_board.folder / "tuned", x), expected, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(answer_of(one_board.folder / "tuned", x), expected, rtol=1e-3, atol=1e-6)
 
     job = one_board.jobs()[0]
     assert (job.state, job.trials) == (JobState.DONE, 56)
@@ -115,7 +103,7 @@ def test_best_known_records_compile_without_a_trial(one_board):
     assert {record.engine for record in new} <= {"untuned"}, "compiling must not search"
     assert any(not task.kept_untuned for task in one_board.jobs()[0].result.tasks), "nothing was taken from the log"
     x = np.random.default_rng(3).random((1, 3, 12, 12), dtype=np.float32)
-    answer = run_package(one_board.folder / "small-compiled", x)
+    answer = answer_of(one_board.folder / "small-compiled", x)
     np.testing.assert_allclose(answer, run_onnx(small_network(seed=5), x), rtol=1e-3, atol=1e-4)
 
     bench = one_board.farm("bench", "small-compiled", "--pool", "x86_64", "--json")
@@ -156,7 +144,7 @@ def test_a_target_of_ones_own(one_board):
         {manifest["target"]},
     )
     x = np.random.default_rng(4).random((1, 3, 12, 12), dtype=np.float32)
-    np.testing.assert_allclose(run_package(one_board.folder / "own-1", x), run_onnx(model, x), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(answer_of(one_board.folder / "own-1", x), run_onnx(model, x), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +192,7 @@ def test_a_board_without_tvms_runtime_tunes_kernels_and_says_what_it_could_not_d
         assert "estimated" in done.stdout.splitlines()[-1]
         assert "no device of this class has TVM's runtime" in " ".join(done.stdout.split())
         x = np.random.default_rng(4).random((1, 3, 12, 12), dtype=np.float32)
-        answer = run_package(tmp_path / "tuned", x)
+        answer = answer_of(tmp_path / "tuned", x)
         np.testing.assert_allclose(answer, run_onnx(model, x), rtol=1e-3, atol=1e-4)
     finally:
         farm.close()

@@ -90,5 +90,6 @@ def test_the_demo_ends_with_the_closing_line_and_leaves_only_the_package(model: 
     )
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert CLOSING.fullmatch(shown.stdout.splitlines()[-1]), shown.stdout
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "model.so", "params.bin"]
+    package = ["answers.npz", "inputs.npz", "manifest.json", "model.so", "params.bin", "run.py"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == package
     assert list(home.glob("tvm-farm-demo-*")) == []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +13,11 @@ import pytest
 pytest.importorskip("tvm")
 
 from tests.support.networks import small_network
+from tests.support.packages import answer_of
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import JobState, Record
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
-
-LOAD = Path(__file__).parents[1] / "support" / "load_package.py"
-
-
-def answer_of(package: Path, x: np.ndarray) -> np.ndarray:
-    np.save(package / "x.npy", x)
-    command = [sys.executable, str(LOAD), str(package), str(package / "x.npy"), str(package / "y.npy")]
-    subprocess.run(command, check=True, timeout=120)
-    return np.load(package / "y.npy")
 
 
 def seconds(record: Record) -> float:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from tvm.s_tir import Schedule
 from protos.farm.v1 import control_pb2
 from tests.support.networks import small_network
 from tests.support.onnx_bytes import load_onnx
+from tests.support.packages import answer_of
 from tests.support.put_on_record import put_on_record
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import Outcome, Record
@@ -29,7 +28,6 @@ from tracker.tuning.models.graph import ExtractedTask, lower, tasks_of
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 MODEL = small_network(seed=9)
-LOAD = Path(__file__).parents[1] / "support" / "load_package.py"
 
 
 @pytest.fixture
@@ -63,13 +61,10 @@ def record(farm: WholeFarm, trial_id: str) -> Record:
 
 def answers_as_onnx_runtime(folder: Path) -> None:
     x = np.random.default_rng(2).random((1, 3, 12, 12), dtype=np.float32)
-    np.save(folder / "x.npy", x)
-    command = [sys.executable, str(LOAD), str(folder), str(folder / "x.npy"), str(folder / "y.npy")]
-    subprocess.run(command, check=True, timeout=120)
     session = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
     [expected] = session.run(None, {"x": x})
     assert expected.std() > 0
-    np.testing.assert_allclose(np.load(folder / "y.npy"), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(answer_of(folder, x), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_a_wrong_kernel_is_caught_not_shipped_and_never_proposed_again(farm: WholeFarm) -> None:

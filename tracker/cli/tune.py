@@ -11,7 +11,7 @@ import click
 
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import priority_option
-from tracker.cli.parsing import COUNT, DURATION, PARAMETER, SEED, SHAPE, TARGET
+from tracker.cli.parsing import COUNT, DURATION, FIXED, PARAMETER, SEED, SHAPE, TARGET
 from tracker.cli.subject import check_model, check_templates, subject_of
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.client.user import user_name
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
     from tracker.domain import Artifact, Job, JobSpec, Parameter, Shape
 
-__all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
+__all__ = ["check_inputs", "check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
 DEFAULT_BUDGET_S = 600.0
 
@@ -48,6 +48,14 @@ _with = click.option(
     type=PARAMETER,
     multiple=True,
     help="Set a parameter of an operator's function: M=1024, dtype=float16. [default: the function's own]",
+)
+_fix = click.option(
+    "--fix",
+    "fixed",
+    type=FIXED,
+    multiple=True,
+    help="Give an input of the model one value for good: sr=16000, flag=true, sizes=[1,2]. The package does not take "
+    "it any more, and what hangs on it is decided while importing.",
 )
 _inputs = click.option(
     "--inputs",
@@ -108,6 +116,7 @@ _json = click.option(
     "--budget", type=DURATION, help="Stop after this much tuning: 90s, 30m, 2h. [default: 10m without --trials]"
 )
 @_shape
+@_fix
 @_with
 @_inputs
 @_seed
@@ -128,6 +137,7 @@ def tune(
     trials: int | None,
     budget: float | None,
     shapes: tuple[Shape, ...],
+    fixed: tuple[Parameter, ...],
     parameters: tuple[Parameter, ...],
     inputs: Path | None,
     seed: int,
@@ -162,7 +172,7 @@ def tune(
     """
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    subject = subject_of(model, shapes, parameters)
+    subject = subject_of(model, shapes, parameters, fixed)
     check_templates(templates, tuner)
     notice = ""
     if trials is None and budget is None:
@@ -176,6 +186,7 @@ def tune(
         max_trials=trials or 0,
         budget_s=budget or 0.0,
         shapes=shapes,
+        fixed=fixed,
         operator=subject.operator,
         parameters=parameters,
         seed=seed,
@@ -204,6 +215,7 @@ def tune(
 @_pool
 @_class
 @_shape
+@_fix
 @_with
 @_inputs
 @_seed
@@ -219,6 +231,7 @@ def compile_model(
     pool: str,
     device_class: str,
     shapes: tuple[Shape, ...],
+    fixed: tuple[Parameter, ...],
     parameters: tuple[Parameter, ...],
     inputs: Path | None,
     seed: int,
@@ -240,13 +253,14 @@ def compile_model(
     """
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    subject = subject_of(model, shapes, parameters)
+    subject = subject_of(model, shapes, parameters, fixed)
     spec = JobSpec(
         kind=JobKind.COMPILE,
         model_name=subject.name,
         model=Artifact("", 0),
         pool=pool,
         shapes=shapes,
+        fixed=fixed,
         operator=subject.operator,
         parameters=parameters,
         seed=seed,
@@ -277,10 +291,7 @@ def run(
     folder = output or Path(f"{spec.model_name}-tuned")
     if not detach:
         check(folder, force)
-    if inputs is not None:
-        check_model(inputs, ())
-        if any(shape.others for shape in spec.shapes):
-            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
+    check_inputs(inputs, spec.shapes)
     with connection.open() as client:
         try:
             job = submit(client, model, spec, templates, inputs)
@@ -301,6 +312,14 @@ def run(
                 click.echo(f"Package:    farm jobs watch {job.id} -o DIR")
         else:
             conclude(finish(client, job.id, folder, force=force, as_json=as_json), as_json=as_json)
+
+
+def check_inputs(inputs: Path | None, shapes: Sequence[Shape]) -> None:
+    """Raises BadInput for a file of --inputs that cannot be read, or is to fit several shapes."""
+    if inputs is not None:
+        check_model(inputs, ())
+        if any(shape.others for shape in shapes):
+            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
 
 
 def run_group(client: FarmClient, group: str, folder: Path, *, detach: bool, as_json: bool) -> None:

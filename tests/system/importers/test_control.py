@@ -312,10 +312,3 @@ def test_sequences_are_reversed_within_their_lengths(dtype, time, batch, known):
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 10)], ir_version=8)
     check(made, [x] if known else [x, lengths])
-
-
-def test_sequences_of_tensors_are_refused_in_a_sentence(tmp_path):
-    made = model("g (float[3,2] x) => (float[3,2] y) { s = SplitToSequence(x)  y = ConcatFromSequence<axis = 0>(s) }")
-    onnx.save(made, tmp_path / "m.onnx")
-    with pytest.raises(InputError, match=r"node number 0 \(SplitToSequence\): it makes or takes a sequence of tensors"):
-        load_model(tmp_path / "m.onnx", {}, "m")

@@ -8,51 +8,37 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-import tvm
 from onnx import helper
 from tvm import relax
+
+from tracker.tuning.models.importers.values import (
+    PACKED,
+    Refused,
+    Value,
+    as_expression,
+    dtype_of,
+    shape_of,
+    whole_bytes,
+)
 
 __all__ = [
     "CONVERTERS",
     "MOST_REPEATED",
     "OWN_SHAPES",
+    "PACKED",
     "Converter",
     "Node",
     "Refused",
     "Value",
+    "as_expression",
     "converter",
     "dtype_of",
     "shape_of",
+    "whole_bytes",
 ]
 
 #: Nodes that loops may become. Each takes milliseconds to import, and again to compile.
 MOST_REPEATED = 5000
-
-#: A value of the graph: known while importing, or computed by the model, then with a static shape.
-Value: TypeAlias = "np.ndarray | relax.Expr"
-
-
-class Refused(Exception):
-    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends.
-
-    ``by``: the value that it hangs on, where a person who fixes the model's inputs can help it.
-    """
-
-    def __init__(self, why: str, by: relax.Expr | None = None) -> None:
-        super().__init__(why)
-        self.by = by
-
-
-def shape_of(value: Value) -> tuple[int, ...]:
-    """Static shape of ``value``."""
-    if isinstance(value, np.ndarray):
-        return value.shape
-    return tuple(int(size) for size in value.ty.shape)
-
-
-def dtype_of(value: Value) -> str:
-    """Name of the dtype of ``value``, as numpy with ``ml_dtypes`` and TVM call it."""
-    return value.dtype.name if isinstance(value, np.ndarray) else str(value.ty.dtype)
 
 
 @dataclass(frozen=True)
@@ -155,13 +141,6 @@ def converter(*operators: str, domain: str = "", own_shapes: bool = False) -> Ca
         return function
 
     return register
-
-
-def as_expression(value: Value) -> relax.Expr:
-    """``value`` as Relax has it."""
-    if not isinstance(value, np.ndarray):
-        return value
-    return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
 
 
 def _python(attribute: onnx.AttributeProto) -> Any:

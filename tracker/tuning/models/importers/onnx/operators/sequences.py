@@ -1,18 +1,11 @@
-"""Lengths of sequences within a tensor; and sequences of tensors, which the farm has not."""
+"""Sequences of unlike lengths within a tensor."""
 
 from __future__ import annotations
-
-from typing import NoReturn
 
 import numpy as np
 from tvm import relax, te, tirx
 
 from tracker.tuning.models.importers.onnx.node import Node, Refused, converter
-
-_SEQUENCES = (
-    *("SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength"),
-    *("SequenceMap", "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement", "OptionalHasElement"),
-)
 
 
 @converter("ReverseSequence")
@@ -37,8 +30,3 @@ def reverse_sequence(node: Node) -> relax.Var:
         return te.compute(shape, element, name="reverse_sequence")
 
     return node.te(program, node.tensor(0), node.tensor(1))
-
-
-@converter(*_SEQUENCES)
-def sequence(node: Node) -> NoReturn:
-    raise Refused("it makes or takes a sequence of tensors, or a value that may be absent, which no tensor program can")
