@@ -113,7 +113,8 @@ class OperatorSession(Session):
             log.info("%s beside its untuned kernel: %s", kernel.name, verdict.fault or verdict.difference)
             shipped = verdict.shipped
             library = built.tuned if shipped.trace else built.untuned
-            if not library or (verdict.fault and modes and not shipped.trace and not verdict.failed):
+            ran = verdict.failed or verdict.untuned_s > 0
+            if not library or (verdict.fault and modes and not shipped.trace and not ran):
                 raise TuningError("; ".join([f"{kernel.name} has no kernel to ship: {verdict.fault}", *advice]) + ".")
             program = scheduled if shipped.trace and scheduled else winner.task.module
             values = self._inputs[len(packaged)].values

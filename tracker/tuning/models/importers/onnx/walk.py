@@ -143,8 +143,10 @@ class Walk:
             within = str(error).removeprefix(f"{self._name}: ")
             return self._past(node, number, f"the function that it stands for fails at {within}", scope, opsets)
         except Refused as error:
-            reason = f"{error}{self._remedy(error.by)}"
-            raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
+            reason = f"{self._name}: {where(node, number)}: {error}{self._remedy(error.by)}."
+            if isinstance(error.__cause__, InputError):  # of a node further in as well: no cut helps
+                raise InputError(reason) from error
+            raise _Unconverted(reason) from error
         except Exception as error:  # TVM's converters and passes raise whatever they meet
             reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
             raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
