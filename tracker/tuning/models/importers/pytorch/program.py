@@ -25,7 +25,7 @@ __all__ = ["Flat", "Program", "as_array", "as_tensor", "read_program"]
 
 @dataclass(frozen=True)
 class Program:
-    """``original`` is the file's, ``static`` the same, decomposed, for the shapes of ``inputs``, one after the other."""
+    """``original`` is the file's, ``static`` the same, decomposed, for the shapes of ``inputs`` in order."""
 
     original: Any
     static: Any
@@ -126,7 +126,8 @@ def _outputs(program: Any, name: str) -> tuple[str, ...]:
 
 def _inputs(program: Any, shapes: Mapping[str, Sequence[int]], name: str) -> tuple[TensorInfo, ...]:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
-    names, symbols = [], set()
+    names: list[str] = []
+    symbols: set[str] = set()
     for spec in program.graph_signature.input_specs:
         if spec.kind == InputKind.USER_INPUT and not isinstance(spec.arg, ConstantArgument):
             value = values[spec.arg.name]
