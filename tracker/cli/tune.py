@@ -61,7 +61,8 @@ _inputs = click.option(
     "--inputs",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Arrays by the inputs' names, on which answers are compared. [default: random ones that suit the model]",
+    help="Arrays by the names of a model's inputs, on which answers are compared, or of an operator's arguments, on "
+    "which all of its kernels run. [default: random ones that suit it]",
 )
 _seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
 _target = click.option(
@@ -163,7 +164,9 @@ def tune(
     on those before it.
 
     An operator is written FILE.py:NAME, a function that returns its TE tensors, a TVMScript function
-    or an IRModule. The package then holds each kernel as a library, its program and its schedule.
+    or an IRModule. The package then holds each kernel as a library, its program and its schedule. A function
+    NAME_inputs(rng, ...) beside it, which takes numpy's generator and any of NAME's parameters, returns arrays by the
+    arguments' names; --inputs goes before it, and what neither has is random, indices within what they index.
 
     \b
     Examples:
