@@ -25,10 +25,12 @@ def farm(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.ndarra
     """By the farm's importer. Raises NotRun with its words, without the model and the node's number before them."""
     try:
         empty = {i.name: x.shape for i, x in zip(model.graph.input, inputs, strict=False) if _empty(x)}
-        module = load_model(saved(model), empty, "model").module
+        imported = load_model(saved(model), empty, "model")
     except InputError as error:
         raise NotRun(re.sub(r"^model: (node number \d+ \(([^)]*)\))?", r"\2", str(error))) from error
-    return _run(module, inputs)
+    if imported.tail:
+        raise NotRun(" ".join(imported.notes))
+    return _run(imported.module, inputs)
 
 
 def stock(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 from tests.support.tflite_case import ACT, RELU, RELU6, Cases, In, Known, ints, whole, x
 from tests.support.tflite_models import SAME, VALID, Quantized
 
-__all__ = ["QUANTIZED_CASES"]
+__all__ = ["NEAR_CASES", "QUANTIZED_CASES"]
 
 QUANTIZED_CASES = Cases()
 case = QUANTIZED_CASES.case
@@ -66,6 +66,8 @@ def quantized_pairs() -> None:
         case(operator, wide, options(), "broadcast", dtype="int8", quantized=Quantized(0.3, 1))
         old = [q(0.05, 130, 4, 30, dtype="uint8"), q(0.021, 100, 4, 30, dtype="uint8")]
         case(operator, old, options(), "uint8", dtype="uint8", quantized=Quantized(0.06, 120))
+    slopes = Known(whole(-127, 128, 1, 1, 5, dtype="int8"), Quantized(0.01, 3))
+    case("PRELU", [q(0.05, 3, 1, 4, 4, 5), slopes], dtype="int8", quantized=Quantized(0.06, -3))
     for operator in ("MAXIMUM", "MINIMUM"):
         case(operator, [q(0.05, 3, 4, 9), q(0.05, 3, 9)], dtype="int8", quantized=Quantized(0.05, 3), version=2)
 
@@ -103,6 +105,18 @@ def quantized_windows() -> None:
     terms = [q(0.4, 7, 1, 6, 6, 4), by_channel(5, 1, 1, 4), bias(5)]
     given = {"dtype": "int8", "quantized": Quantized(0.002, -30), "version": 3}
     case("CONV_2D", terms, schema.Conv2DOptionsT(**shape), "left", **given)
+    for padding, stride, height in ((SAME, 2, 8), (VALID, 2, 9), (SAME, 1, 4)):
+        options = schema.TransposeConvOptionsT(padding=padding, strideH=stride, strideW=stride)
+        terms = [ints(1, height, height, 5), by_channel(5, 3, 3, 4), q(0.04, 7, 1, 4, 4, 4), bias(5)]
+        case(
+            "TRANSPOSE_CONV",
+            terms,
+            options,
+            f"{padding}{stride}",
+            dtype="int8",
+            quantized=Quantized(0.11, -30),
+            version=3,
+        )
     for kind in (0, RELU6):
         weights = Known(whole(-127, 128, 6, 20, dtype="int8"), Quantized(0.01))
         terms = [q(0.04, 7, 3, 20), weights, bias(6)]
@@ -173,6 +187,10 @@ def quantized_rest() -> None:
         dtype="int32",
         version=2,
     )
+    for axes, scale in (((1, 2), 0.05), ((1, 2), 0.021), ((0, 3), 0.3), ((2,), 0.05)):
+        options = schema.ReducerOptionsT(keepDims=scale == 0.3)
+        given = {"dtype": "int8", "quantized": Quantized(scale, 3), "version": 2}
+        case("MEAN", [x8(2, 7, 5, 9), ints(*axes)], options, f"{len(axes)}{axes[0]}{scale}", **given)
     for mode in ({}, {"alignCorners": True}, {"halfPixelCenters": True}):
         for height, width in ((7, 11), (2, 3)):
             size, name = ints(height, width), f"{height}{''.join(mode)}"
@@ -185,3 +203,17 @@ def quantized_rest() -> None:
 
 for _family in (quantized_elementwise, quantized_pairs, quantized_windows, quantized_rest):
     _family()
+
+#: Those that LiteRT's kernel may be one step away from.
+NEAR_CASES = Cases()
+for _dtype, _zero, _last in (("int8", 3, -128), ("uint8", 120, 0)):
+    for _beta in (1.0, 0.6):
+        NEAR_CASES.case(
+            "SOFTMAX",
+            [q(0.06, _zero, 12, 30, dtype=_dtype)],
+            schema.SoftmaxOptionsT(beta=_beta),
+            f"{_dtype}{_beta}",
+            dtype=_dtype,
+            quantized=Quantized(1 / 256, _last),
+            version=2,
+        )

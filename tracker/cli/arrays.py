@@ -9,6 +9,7 @@ import ast
 import math
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,15 @@ def read_arrays(path: Path, infos: Iterable[Mapping[str, Any]]) -> dict[str, Arr
     try:
         with zipfile.ZipFile(path) as archive:
             return {str(info["name"]): _array(archive, info) for info in infos}
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise ValueError(f"it is no NPZ file with these arrays ({error})") from None
 
 
@@ -73,8 +82,9 @@ def _array(archive: zipfile.ZipFile, info: Mapping[str, Any]) -> Array:
     with archive.open(member) as file:
         head = _head(file)  # type: ignore[arg-type]  # a ZipExtFile is read like any other
         data = file.read()
-    width = int(str(head["descr"])[2:])
-    if tuple(head["shape"]) != shape or width != _BYTES[dtype] or len(data) != size:
+    # numpy keeps dtypes that it lacks as bytes, V2.
+    kind = "V" if dtype == "bfloat16" else dtype[0]
+    if tuple(head["shape"]) != shape or str(head["descr"])[1:] != f"{kind}{_BYTES[dtype]}" or len(data) != size:
         raise ValueError(f"{name} is {head['descr']}{list(head['shape'])}, not {dtype}{list(shape)}")
     if head["fortran_order"] or str(head["descr"])[0] == ">":
         raise ValueError(f"{name} is not row-major and little-endian")
@@ -90,7 +100,7 @@ def _head(file: BinaryIO) -> dict[str, Any]:
     try:
         head = ast.literal_eval(file.read(min(size, _LARGEST_HEAD)).decode())
         _ = head["shape"], head["descr"], head["fortran_order"]
-    except (SyntaxError, UnicodeDecodeError, TypeError, KeyError) as error:
+    except (SyntaxError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"an array's head is damaged ({type(error).__name__})") from None
     return dict(head)
 

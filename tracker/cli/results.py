@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tracker.cli.check_report import check_line, print_check
 from tracker.cli.estimates import estimate_line, print_estimate
 from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
 from tracker.cli.output import table
@@ -51,6 +52,8 @@ def closing_line_of(job: Job) -> str:
     assert job.result is not None
     if job.spec.kind is JobKind.ESTIMATE:
         return estimate_line(job)
+    if job.spec.kind is JobKind.CHECK:
+        return check_line(job)
     return closing_line(job.spec.model_name, job.result)
 
 
@@ -149,6 +152,9 @@ def print_result(screen: Console, job: Job) -> None:
         return
     if job.spec.kind is JobKind.ESTIMATE:
         print_estimate(screen, job)
+        return
+    if job.spec.kind is JobKind.CHECK:
+        print_check(screen, [job])
         return
     tasks = sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True)
     untuned_s, tuned_s, measured = model_latency(result)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
     from tracker.domain import Artifact, Job, JobSpec, Parameter, Shape
 
-__all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
+__all__ = ["check_inputs", "check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
 DEFAULT_BUDGET_S = 600.0
 
@@ -61,7 +61,8 @@ _inputs = click.option(
     "--inputs",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Arrays by the inputs' names, on which answers are compared. [default: random ones that suit the model]",
+    help="Arrays by the names of a model's inputs, on which answers are compared, or of an operator's arguments, on "
+    "which all of its kernels run. [default: random ones that suit it]",
 )
 _seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
 _target = click.option(
@@ -163,7 +164,9 @@ def tune(
     on those before it.
 
     An operator is written FILE.py:NAME, a function that returns its TE tensors, a TVMScript function
-    or an IRModule. The package then holds each kernel as a library, its program and its schedule.
+    or an IRModule. The package then holds each kernel as a library, its program and its schedule. A function
+    NAME_inputs(rng, ...) beside it, which takes numpy's generator and any of NAME's parameters, returns arrays by the
+    arguments' names; --inputs goes before it, and what neither has is random, indices within what they index.
 
     \b
     Examples:
@@ -291,10 +294,7 @@ def run(
     folder = output or Path(f"{spec.model_name}-tuned")
     if not detach:
         check(folder, force)
-    if inputs is not None:
-        check_model(inputs, ())
-        if any(shape.others for shape in spec.shapes):
-            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
+    check_inputs(inputs, spec.shapes)
     with connection.open() as client:
         try:
             job = submit(client, model, spec, templates, inputs)
@@ -315,6 +315,14 @@ def run(
                 click.echo(f"Package:    farm jobs watch {job.id} -o DIR")
         else:
             conclude(finish(client, job.id, folder, force=force, as_json=as_json), as_json=as_json)
+
+
+def check_inputs(inputs: Path | None, shapes: Sequence[Shape]) -> None:
+    """Raises BadInput for a file of --inputs that cannot be read, or is to fit several shapes."""
+    if inputs is not None:
+        check_model(inputs, ())
+        if any(shape.others for shape in shapes):
+            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
 
 
 def run_group(client: FarmClient, group: str, folder: Path, *, detach: bool, as_json: bool) -> None:

@@ -12,8 +12,9 @@ from types import MappingProxyType
 import numpy as np
 import tvm
 
-from tracker.domain import JobResult, RunnerMode, Workload
+from tracker.domain import CheckReport, JobResult, RunnerMode, Workload
 from tracker.domain.operator_file import parse_operator
+from tracker.tuning.checking.report import operator_report
 from tracker.tuning.errors import InputError, TuningError
 from tracker.tuning.finals import FINAL_PLAN, Winner
 from tracker.tuning.judging.inputs import read_arrays
@@ -90,10 +91,15 @@ class OperatorSession(Session):
         told = f"random inputs ({', '.join(f'{name} {between}' for name, between in drawn.items())})"
         return " and ".join([*given, *([told] if drawn else [])])
 
+    def _checked(self) -> CheckReport:
+        tasks = self._extracted()
+        return operator_report(self._operator, tasks)
+
     def _result(self, winners: Sequence[Winner]) -> JobResult:
         # Either kind runs kernels; in full mode it is TVM's own thread pool that does, as for whoever uses the package.
         modes = [mode for mode in (RunnerMode.FULL, RunnerMode.MICRO) if self._devices(mode)]
         not_compared = "" if modes else "no device of this class runs kernels, so nothing was compared"
+        advice = [f"{note}: give real ones with --inputs" for note in self._unproven()]
         verdicts: list[KernelVerdict] = []
         packaged: list[PackagedKernel] = []
         for winner, kernel in zip(winners, self._operator.kernels, strict=True):
@@ -107,8 +113,9 @@ class OperatorSession(Session):
             log.info("%s beside its untuned kernel: %s", kernel.name, verdict.fault or verdict.difference)
             shipped = verdict.shipped
             library = built.tuned if shipped.trace else built.untuned
-            if not library or (verdict.fault and modes and not shipped.trace and not verdict.failed):
-                raise TuningError(f"{kernel.name} has no kernel to ship: {verdict.fault}.")
+            ran = verdict.failed or verdict.untuned_s > 0
+            if not library or (verdict.fault and modes and not shipped.trace and not ran):
+                raise TuningError("; ".join([f"{kernel.name} has no kernel to ship: {verdict.fault}", *advice]) + ".")
             program = scheduled if shipped.trace and scheduled else winner.task.module
             values = self._inputs[len(packaged)].values
             packaged.append(PackagedKernel(kernel, library, program, shipped.trace, _latency(verdict), values))
@@ -116,8 +123,9 @@ class OperatorSession(Session):
         self._refute_wrong(verdicts)
         files = self._stored(self._written(packaged))
         notes = [f"{name} has no blocks and was left out" for name in self._operator.left_out]
-        notes += [f"{note}: give real ones with --inputs" for note in self._unproven()]
-        result = replace(operator_result(verdicts, files, not_compared, notes), inputs_from=self._told_inputs())
+        result = replace(
+            operator_result(verdicts, files, not_compared, [*notes, *advice]), inputs_from=self._told_inputs()
+        )
         return self._with_teachers(result, winners)
 
     def _compared(self, winner: Winner, built: BuiltKernels, mode: RunnerMode) -> KernelVerdict:

@@ -25,6 +25,7 @@ from tracker.client.farm_client import FarmClient, open_channel
 from tracker.client.patience import patiently
 from tracker.domain import (
     Artifact,
+    CheckReport,
     Device,
     DeviceState,
     Job,
@@ -44,6 +45,7 @@ from tracker.domain import (
 )
 from tracker.tuning.building.builder import RECIPE
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
+from tracker.tuning.checking.peaks import PeaksUnknown, class_peaks
 from tracker.tuning.compiler_target import compiler_target
 from tracker.tuning.engines.choice import Choice, Chooser, trials_a_task
 from tracker.tuning.engines.space import apply_trace
@@ -105,6 +107,8 @@ class Session:
     def run(self) -> JobResult:
         """Raises InputError or another TuningError where the job fails, SessionOver where it must be started anew."""
         job = self._job
+        if job.spec.kind is JobKind.CHECK:
+            return JobResult(check=self._with_peaks(self._checked()))
         extracted = self._extracted()
         if job.spec.kind is JobKind.ESTIMATE:
             return estimate(extracted, job, lambda ask: self._patiently(lambda: ask(self._client)))
@@ -128,6 +132,22 @@ class Session:
     def _extracted(self) -> list[ExtractedTask]:
         """What there is to tune."""
         raise NotImplementedError
+
+    def _checked(self) -> CheckReport:
+        """What would be tuned, or what is in the way. Raises InputError where no more can be said than that."""
+        raise NotImplementedError
+
+    def _with_peaks(self, report: CheckReport) -> CheckReport:
+        """``report`` and the peaks of the job's class, where it has one and its tasks could be held against them."""
+        if not self._job.device_class or report.obstacles:
+            return report
+        self._report("asking what the class can do")
+        open_stream = self._open_stream if any(map(self._takes_work, self._devices())) else None
+        try:
+            peaks = class_peaks(self._client, self._job, self._builders, open_stream, self._versions)
+        except PeaksUnknown as error:
+            return replace(report, notes=(*report.notes, str(error)))
+        return replace(report, peaks=peaks)
 
     def _judge(self) -> None:
         """Hold what was read against what it should compute, before a board is asked for. Raises InputError."""
@@ -290,18 +310,19 @@ class Session:
     def _stored(self, files: Sequence[Path]) -> list[PackageFile]:
         return [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
 
-    def _devices(self, mode: RunnerMode) -> list[Device]:
-        """Of this job's class, connected or not."""
+    def _devices(self, mode: RunnerMode | None = None) -> list[Device]:
+        """Of this job's class, connected or not; None: in whichever mode."""
         devices = self._patiently(lambda: self._client.devices(self._job.spec.pool))
         mine = [device for device in devices if device.device_class == self._job.device_class]
-        return [device for device in mine if device.runner.mode is mode]
+        return [device for device in mine if mode in (None, device.runner.mode)]
 
     def _idlest_device(self, mode: RunnerMode) -> str:
-        taking_work = (DeviceState.IDLE, DeviceState.MEASURING)
-        user = self._job.spec.user
-        connected = [d for d in self._devices(mode) if d.state in taking_work and d.open_to(user)]
+        connected = [device for device in self._devices(mode) if self._takes_work(device)]
         self._report("verifying" if connected else "waiting for a device to verify on")
         return min(connected, key=lambda device: (bool(device.ailing), device.held)).id if connected else ""
+
+    def _takes_work(self, device: Device) -> bool:
+        return device.state in (DeviceState.IDLE, DeviceState.MEASURING) and device.open_to(self._job.spec.user)
 
     # -- the tracker
 

@@ -17,10 +17,10 @@ import ai_edge_litert.schema_py_generated as schema
 from tests.support.public_models import TFLITE_MODELS, fetched
 from tests.support.run_import import run_import
 from tests.support.tflite_cases import CASES
-from tests.support.tflite_cases_quantized import QUANTIZED_CASES
+from tests.support.tflite_cases_quantized import NEAR_CASES, QUANTIZED_CASES
 from tests.support.tflite_models import Quantized, TfliteModel
 from tracker.tuning.errors import InputError, JudgeError
-from tracker.tuning.models.importers import ImportedModel, load_model
+from tracker.tuning.models.importers import ImportedModel, load_model, survey_model
 from tracker.tuning.models.importers.tflite import operators
 from tracker.tuning.models.importers.tflite.node import CONVERTERS, QUANTIZED
 from tracker.tuning.models.importers.tflite.stock import TRUSTED
@@ -62,10 +62,19 @@ def test_an_operator_on_8_bits_answers_bit_by_bit(name, tmp_path):
         np.testing.assert_array_equal(b, a)
 
 
+@pytest.mark.parametrize("name", NEAR_CASES)
+def test_probabilities_on_8_bits_are_a_step_away_at_most(name, tmp_path):
+    case = NEAR_CASES[name]
+    (expected,), (given,) = judged(imported(case.file, tmp_path), case.inputs)
+    apart = np.abs(given.astype(int) - expected.astype(int))
+    assert apart.max() <= 1
+    assert apart.mean() < 0.05
+
+
 def test_every_operator_has_its_cases():
     assert operators
     assert {case.operator for case in CASES.values()} == set(CONVERTERS) | TRUSTED
-    assert {case.operator for case in QUANTIZED_CASES.values()} == set(QUANTIZED)
+    assert {case.operator for case in (*QUANTIZED_CASES.values(), *NEAR_CASES.values())} == set(QUANTIZED)
 
 
 @pytest.mark.parametrize("name", TFLITE_MODELS)
@@ -219,3 +228,23 @@ def test_a_detector_is_cut_before_it_picks(tmp_path):
     expected, given = judged(model, inputs)
     for a, b in zip(expected, given, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-6)
+
+
+def test_all_that_is_refused_is_surveyed(tmp_path):
+    """Two operators that draw random numbers, an addition of what they give, and one behind it."""
+    made = TfliteModel()
+    first, second = (
+        made.add("RANDOM_UNIFORM", [made.constant(np.array([2, 3], np.int32))], schema.RandomOptionsT()) for _ in "ab"
+    )
+    both = made.add("ADD", [first, made.input("x", (2, 3))], schema.AddOptionsT())
+    path = tmp_path / "model.tflite"
+    path.write_bytes(made.build(made.add("MUL", [made.add("NEG", [both]), second], schema.MulOptionsT())))
+    survey, model = survey_model(path, {}, "model")
+    assert model is None
+    assert [obstacle.operator for obstacle in survey.obstacles] == ["RANDOM_UNIFORM", "RANDOM_UNIFORM"]
+    assert all("draws random numbers" in obstacle.reason for obstacle in survey.obstacles)
+    assert {use.name: (use.refused, use.by_farm + use.by_tvm) for use in survey.operators} == {
+        "ADD": (0, 1), "MUL": (0, 1), "NEG": (0, 1), "RANDOM_UNIFORM": (2, 0)
+    }  # fmt: skip
+    with pytest.raises(InputError, match="draws random numbers"):
+        load_model(path, {}, "model")

@@ -66,8 +66,11 @@ def compare(
     other: Sequence[np.ndarray],
     tolerance: Tolerance = Tolerance(),
     names: Sequence[str] = (),
+    floors: Sequence[float] = (),
 ) -> Comparison:
-    """Values that are not finite must be the same in the same places. Raises FarmFailure where outputs are missing."""
+    """Values that are not finite must be the same in the same places. ``floors``: for each output a difference that
+    means nothing, however small its values are. Raises FarmFailure where outputs are missing.
+    """
     if len(reference) != len(other):
         raise FarmFailure(f"one model gave {len(reference)} outputs and the other {len(other)}")
     largest, rtol, atol, wrong, finite = 0.0, 0.0, 0.0, "", False
@@ -82,6 +85,7 @@ def compare(
             continue
         right = _comparable(given)
         absolute = share * (float(np.max(np.abs(left[there]), initial=0.0)) or 1.0)
+        absolute = max(absolute, floors[number] if number < len(floors) and relative else 0.0)
         rtol, atol = max(rtol, relative), max(atol, absolute)
         both = there & np.isfinite(right)
         with np.errstate(all="ignore"):

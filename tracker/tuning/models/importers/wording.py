@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-__all__ = ["sentence", "where"]
+__all__ = ["operator_name", "sentence", "where"]
 
 _MOST = 300
 
@@ -21,5 +21,9 @@ def sentence(error: BaseException) -> str:
 
 def where(node: onnx.NodeProto, number: int) -> str:
     """``node`` for messages: its name, or ``number`` in its graph, and its operator."""
-    operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    return f"node {node.name or f'number {number}'} ({operator})"
+    return f"node {node.name or f'number {number}'} ({operator_name(node)})"
+
+
+def operator_name(node: onnx.NodeProto) -> str:
+    """With its domain, where that is not ONNX's own."""
+    return str(node.op_type) if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel
 from tracker.tuning.models.importers.onnx.load import load_onnx
+from tracker.tuning.models.importers.onnx.survey import GraphSurvey
+from tracker.tuning.models.importers.survey import Survey
 
 __all__ = ["OnnxImporter", "load_onnx"]
 
@@ -27,3 +30,14 @@ class OnnxImporter:
         fixed: Mapping[str, np.ndarray] | None = None,
     ) -> ImportedModel:
         return load_onnx(path, shapes, name, fixed or {})
+
+    def survey(
+        self, path: Path, shapes: Mapping[str, Sequence[int]], name: str, fixed: Mapping[str, np.ndarray]
+    ) -> tuple[Survey, ImportedModel | None]:
+        """See ``survey_model``."""
+        survey = GraphSurvey(name)
+        try:
+            return survey, load_onnx(path, shapes, name, fixed, survey)
+        except InputError as error:
+            survey.ended(error)
+            return survey, None

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import tvm
 from onnx import helper, numpy_helper
+from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx.node import Value, dtype_of, shape_of
 from tracker.tuning.models.importers.wording import where
 
-__all__ = ["Tail", "hangs_on_values", "tail_of", "uses"]
+__all__ = ["Tail", "hangs_on_values", "tail_of", "uses", "without_leftovers"]
 
 #: Inputs whose values, by position, decide a shape of the output: unless they are known, the shape is open.
 _DECIDES: dict[str, tuple[int, ...]] = {
@@ -114,6 +116,27 @@ def tail_of(model: onnx.ModelProto, values: Mapping[str, Value], opened: Mapping
         tuple(takes),
         tuple(dict.fromkeys(opened[output.name] for output in outputs)),
     )
+
+
+def without_leftovers(module: tvm.ir.IRModule) -> tvm.ir.IRModule:
+    """``module`` without what its ``main`` binds and nobody reads: converters leave that when they fail halfway.
+
+    ``DeadCodeElimination`` keeps a ``match_cast``, and with it what that looks at, since it might fail.
+    """
+    main = module["main"]
+    read = set(relax.analysis.free_vars(main.body.body))
+    blocks = []
+    for block in reversed(main.body.blocks):
+        kept = []
+        for binding in reversed(block.bindings):
+            if binding.var in read:
+                read.update(relax.analysis.free_vars(binding.value))
+                kept.append(binding)
+        blocks.append(type(block)(kept[::-1]))
+    body = relax.SeqExpr(blocks[::-1], main.body.body)
+    module = module.clone()
+    module["main"] = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
+    return module
 
 
 def _graphs(node: onnx.NodeProto) -> Sequence[onnx.GraphProto]:

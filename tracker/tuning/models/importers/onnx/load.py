@@ -17,12 +17,14 @@ from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
-from tracker.tuning.models.importers.onnx.cut import Tail, tail_of
+from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
 from tracker.tuning.models.importers.onnx.fixed import fix_values
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey
 from tracker.tuning.models.importers.onnx.walk import Walk
 from tracker.tuning.models.importers.shapes import fixed_shape
+from tracker.tuning.models.importers.survey import outlines_of
 from tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["load_onnx"]
@@ -33,17 +35,27 @@ _ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "Quantiz
 
 
 def load_onnx(
-    path: Path, shapes: Mapping[str, Sequence[int]], name: str, fixed: Mapping[str, np.ndarray] = MappingProxyType({})
+    path: Path,
+    shapes: Mapping[str, Sequence[int]],
+    name: str,
+    fixed: Mapping[str, np.ndarray] = MappingProxyType({}),
+    survey: GraphSurvey | None = None,
 ) -> ImportedModel:
-    """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them."""
+    """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them.
+
+    ``survey``, a new one, gets all that is in the way before the first of it is raised.
+    """
     model = _parse(path, name)
     values = fix_values(model, fixed, shapes, name)
-    inputs = _fix_inputs(model, shapes, name)
+    open_shapes = {key: shape for key, shape in shapes.items() if key not in values}
+    inputs = _fix_inputs(model, open_shapes, name, survey)
     told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
+    if survey is not None:
+        survey.begin(model)
     judge = OnnxJudge(path, [info.name for info in inputs], values)
-    return _imported(model, inputs, judge, name, told, None)
+    return _imported(model, inputs, judge, name, told, None, survey)
 
 
 def _imported(
@@ -53,6 +65,7 @@ def _imported(
     name: str,
     told: Set[str],
     wanted: Sequence[str] | None,
+    survey: GraphSurvey | None = None,
 ) -> ImportedModel:
     """``told``: values that the file names, outside of its functions. ``wanted``: outputs in place of its own."""
     parameters = {
@@ -60,10 +73,12 @@ def _imported(
         for number, info in enumerate(inputs)
     }
     builder = relax.BlockBuilder()
-    walk = Walk(builder, name)
+    walk = Walk(builder, name, survey)
     with builder.function("main", params=list(parameters.values()), attrs={"num_input": len(inputs)}):
         with builder.dataflow():
             values = walk.main(model, parameters)
+            if survey is not None:
+                _surveyed(survey, model, values, walk, told)
             tail, names = None, list(wanted or ())
             if wanted is None:
                 tail, names = _kept(model, values, walk, name, told)
@@ -72,7 +87,7 @@ def _imported(
             result = builder.emit_output(outputs[0] if len(outputs) == 1 else relax.Tuple(outputs))
         builder.emit_func_output(result)
     return ImportedModel(
-        module=builder.finalize(),
+        module=without_leftovers(builder.finalize()) if walk.opened else builder.finalize(),
         inputs=inputs,
         outputs=tuple(TensorInfo(n, shape_of(v), dtype_of(v)) for n, v in zip(names, found, strict=True)),
         judge=judge,
@@ -83,6 +98,18 @@ def _imported(
         notes=(*walk.notes, *([_note(tail, names)] if tail is not None else [])),
         tail=tail.model if tail is not None else b"",
     )
+
+
+def _surveyed(
+    survey: GraphSurvey, model: onnx.ModelProto, values: Mapping[str, Value], walk: Walk, told: Set[str]
+) -> None:
+    """Raises InputError where something is in the way, which may be that the model's end cannot be cut off."""
+    if not any(value is UNKNOWN for value in values.values()):
+        try:
+            _kept(model, values, walk, survey.name, told)
+        except InputError as error:
+            survey.obstacle("", "", str(error))
+    survey.gave(values)
 
 
 def _kept(
@@ -151,7 +178,9 @@ def _parse(path: Path, name: str) -> onnx.ModelProto:
     return model
 
 
-def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], name: str) -> tuple[TensorInfo, ...]:
+def _fix_inputs(
+    model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], name: str, survey: GraphSurvey | None
+) -> tuple[TensorInfo, ...]:
     constants = {tensor.name for tensor in model.graph.initializer}
     constants |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     real = [value for value in model.graph.input if value.name not in constants]
@@ -163,14 +192,26 @@ def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], nam
         raise InputError(f"{name} has no input named {unknown[0]}; its inputs are: {known}{open_ones}.")
     found = []
     for value in real:
-        if not value.type.HasField("tensor_type"):
-            raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
-        tensor = value.type.tensor_type
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
-        _check_dtype(dtype, f"{name}: input {value.name}")
-        declared = None
-        if tensor.HasField("shape"):
-            declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
-        shape = fixed_shape(name, value.name, declared, shapes)
-        found.append(TensorInfo(value.name, shape, dtype))
+        try:
+            found.append(_fixed(value, shapes, name))
+        except InputError as error:
+            if survey is None:
+                raise
+            survey.input_refused(value, error)
+        else:
+            if survey is not None:
+                survey.inputs += outlines_of(found[-1:])
     return tuple(found)
+
+
+def _fixed(value: onnx.ValueInfoProto, shapes: Mapping[str, Sequence[int]], name: str) -> TensorInfo:
+    if not value.type.HasField("tensor_type"):
+        raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
+    tensor = value.type.tensor_type
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    _check_dtype(dtype, f"{name}: input {value.name}")
+    declared = None
+    if tensor.HasField("shape"):
+        declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
+    shape = fixed_shape(name, value.name, declared, shapes)
+    return TensorInfo(value.name, shape, dtype)

@@ -37,6 +37,8 @@ from tracker.tuning.models.importers.onnx.node import (
     shape_of,
     whole_bytes,
 )
+from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey, Unjudged
+from tracker.tuning.models.importers.survey import Fate
 from tracker.tuning.models.importers.wording import sentence, where
 
 __all__ = ["Walk"]
@@ -49,15 +51,24 @@ _MAX_FIXED = 16
 
 
 class _Unconverted(Exception):
-    """A node has no outputs: the whole sentence."""
+    """A node has no outputs: the whole sentence. ``mended``: a person can help it, and no cut is due."""
+
+    def __init__(self, why: str, *, mended: bool = False) -> None:
+        super().__init__(why)
+        self.mended = mended
 
 
 class Walk:
-    """One import. ``name``: of the model, for messages. ``builder`` is inside the function that it makes."""
+    """One import. ``name``: of the model, for messages. ``builder`` is inside the function that it makes.
 
-    def __init__(self, builder: relax.BlockBuilder, name: str) -> None:
+    With a ``survey`` it goes on past a node that it refuses, as if that gave what ONNX infers; what is made then is no
+    model, and values may be UNKNOWN.
+    """
+
+    def __init__(self, builder: relax.BlockBuilder, name: str, survey: GraphSurvey | None = None) -> None:
         self._builder = builder
         self._name = name
+        self._survey = survey
         #: Values that the model computes, in order, each with its operator: those of the main graph alone.
         self.trail: list[tuple[str, str]] = []
         #: Sentences for whoever uses the model.
@@ -91,47 +102,80 @@ class Walk:
             scope[sparse.values.name] = _dense(sparse)
         for number, node in enumerate(graph.node):
             if trail is not None and (origin := self._origin(node)):
-                self.opened.update(dict.fromkeys(node.output, origin))
+                self._cut(node, origin)
                 continue
             try:
                 values = self._outputs(node, number, scope, opsets)
             except _Unconverted as error:
-                if trail is None or not hangs_on_values(node, scope):
+                if trail is not None and not error.mended and hangs_on_values(node, scope):
+                    self._cut(node, where(node, number))
+                    continue
+                if self._survey is None:
                     raise InputError(str(error)) from error
-                self.opened.update(dict.fromkeys(node.output, where(node, number)))
-                continue
+                values = self._past(node, number, str(error), scope, opsets)
             for name, value in zip(node.output, values, strict=False):
                 if name:
                     scope[name] = value
                     if trail is not None and not isinstance(value, np.ndarray):
                         trail.append((name, node.op_type))
 
+    def _cut(self, node: onnx.NodeProto, origin: str) -> None:
+        self.opened.update(dict.fromkeys(node.output, origin))
+        if self._survey is not None:
+            self._survey.converted(node, Fate.CUT)
+
     def _origin(self, node: onnx.NodeProto) -> str | None:
         """The node from which on what ``node`` takes has no static shape, if there is one."""
-        return (
-            next((self.opened[name] for name in sorted(uses(node)) if name in self.opened), None)
-            if self.opened
-            else None
-        )
+        return next((self.opened[name] for name in sorted(uses(node)) if name in self.opened), None)
 
     def _outputs(
         self, node: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
     ) -> Sequence[Value]:
         try:
-            return self._convert(node, number, scope, opsets)
-        except InputError:  # of a node further in
-            raise
+            fate, values = self._convert(node, number, scope, opsets)
+        except Unjudged:
+            if self._survey is None:  # within a function
+                raise
+            return self._survey.unjudged(node)
+        except InputError as error:  # of a node further in
+            if self._survey is None:
+                raise
+            within = str(error).removeprefix(f"{self._name}: ")
+            return self._past(node, number, f"the function that it stands for fails at {within}", scope, opsets)
         except Refused as error:
-            reason = f"{error}{self._remedy(error.by)}"
-            raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
+            remedy = self._remedy(error.by)
+            reason = f"{self._name}: {where(node, number)}: {error}{remedy}."
+            if isinstance(error.__cause__, InputError):  # of a node further in as well: no cut helps
+                raise InputError(reason) from error
+            # The work of a whole net may be in a branch or a body: it is fixed and not left to the caller.
+            raise _Unconverted(reason, mended=bool(remedy) and node.op_type in ("If", "Loop")) from error
         except Exception as error:  # TVM's converters and passes raise whatever they meet
             reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
             raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error
+        if self._survey is not None:
+            self._survey.converted(node, fate, values)
+        return values
+
+    def _past(
+        self,
+        node: onnx.NodeProto,
+        number: int,
+        reason: str,
+        scope: Scope,
+        opsets: Mapping[str, onnx.OperatorSetIdProto],
+    ) -> Sequence[Value]:
+        """What stands for the outputs of a refused node."""
+        assert self._survey is not None
+        inputs = tuple(scope.get(name) if name else None for name in node.input)
+        inferred = _declared(
+            Node(node, _opset(opsets, _domain(node)), inputs, self._builder, list, lambda *_: None), opsets
+        )
+        return self._survey.refused(node, number, reason.removeprefix(f"{self._name}: "), inputs, inferred)
 
     def _convert(
         self, proto: onnx.NodeProto, number: int, scope: Scope, opsets: Mapping[str, onnx.OperatorSetIdProto]
-    ) -> Sequence[Value]:
-        domain = "" if proto.domain == "ai.onnx" else proto.domain
+    ) -> tuple[Fate, Sequence[Value]]:
+        domain = _domain(proto)
         version = _opset(opsets, domain)
         inputs = tuple(self._input(name, scope) for name in proto.input)
         subgraph = partial(self._subgraph, scope, opsets)
@@ -142,21 +186,22 @@ class Walk:
         if len(known) == given and not inner and proto.op_type not in RANDOM:
             arrays = [value if isinstance(value, np.ndarray) else None for value in inputs]
             if (values := evaluate(proto, arrays, list(opsets.values()))) is not None:
-                return remembered(node, values)
+                return Fate.FOLDED, remembered(node, values)
         node = with_integers(node)
         if own := CONVERTERS.get((domain, proto.op_type)):
             result = own(node)
             values = [result] if isinstance(result, np.ndarray | relax.Expr) else list(result)
+            fate = Fate.BY_FARM
         elif stock.has_converter(domain, proto.op_type):
-            values = stock.convert(node)
+            values, fate = stock.convert(node), Fate.BY_TVM
         elif body := body_of(proto, version, [_type(value) for value in inputs]):
-            return self._function(proto, *body, inputs, opsets)
+            return Fate.EXPANDED, self._function(proto, *body, inputs, opsets)
         else:
             raise Refused(_unknown(proto, domain, version))
         wanted = max((at + 1 for at, name in enumerate(proto.output) if name), default=0)
         if len(values) < wanted:
             raise Refused(f"TVM {tvm.__version__} gives {len(values)} of its {wanted} outputs")
-        return [self._checked(value, kind) for value, kind in zip(values, _declared(node, opsets), strict=False)]
+        return fate, [self._checked(value, kind) for value, kind in zip(values, _declared(node, opsets), strict=False)]
 
     def _note(self, where: str, text: str, by: relax.Expr | None) -> None:
         sentence = f"{where}: {text}{self._remedy(by)}."
@@ -188,7 +233,7 @@ class Walk:
             return None
         if name not in scope:
             raise Refused(f"nothing gives its input {name}")
-        return scope[name]
+        return _known(scope[name])
 
     def _subgraph(
         self,
@@ -206,7 +251,7 @@ class Walk:
         inner: Scope = ChainMap({}, scope)
         inner.update(zip((value.name for value in graph.input), inputs, strict=False))
         self._graph(graph, inner, opsets)
-        return [inner[output.name] for output in graph.output]
+        return [_known(inner[output.name]) for output in graph.output]
 
     def _function(
         self,
@@ -219,7 +264,11 @@ class Walk:
         scope: Scope = {name: value for name, value in zip(function.input, inputs, strict=False) if value is not None}
         graph = onnx.GraphProto(node=[_without(node, set(function.input) - set(scope)) for node in nodes])
         # A function may leave out a domain that it uses: then it means what the model means.
-        self._graph(graph, scope, {**opsets, **{each.domain: each for each in function.opset_import}})
+        survey, self._survey = self._survey, None  # its nodes are no nodes of the file
+        try:
+            self._graph(graph, scope, {**opsets, **{each.domain: each for each in function.opset_import}})
+        finally:
+            self._survey = survey
         nothing = np.zeros(0, np.float32)  # a body leaves out what nobody asks for
         pairs = zip(function.output, proto.output, strict=False)
         return [scope[inner] if outer else nothing for inner, outer in pairs]
@@ -303,6 +352,16 @@ def _numpy(dtype: str) -> np.dtype:
     import ml_dtypes  # noqa: F401 - teaches numpy names such as bfloat16
 
     return np.dtype(dtype)
+
+
+def _known(value: Value) -> Value:
+    if value is UNKNOWN:
+        raise Unjudged
+    return value
+
+
+def _domain(node: onnx.NodeProto) -> str:
+    return "" if node.domain == "ai.onnx" else str(node.domain)
 
 
 def _opset(opsets: Mapping[str, onnx.OperatorSetIdProto], domain: str) -> int:

@@ -39,7 +39,7 @@ def instance_normalization(node: Node) -> Value:
     value = stash(node, node.value(0))
     normal, *_ = _normal(node, value, range(2, len(shape)))
     channels = [1, shape[1], *(1,) * (len(shape) - 2)]
-    return _scaled(node, normal, *(reshaped(node, node.value(k), channels) for k in (1, 2)), kind)
+    return _scaled(node, normal, reshaped(node, node.value(1), channels), reshaped(node, node.value(2), channels), kind)
 
 
 @converter("GroupNormalization")
@@ -51,11 +51,11 @@ def group_normalization(node: Node) -> Value:
     normal, *_ = _normal(node, value, range(2, len(shape) + 1))
     if node.opset < 21:
         per = [1, groups, *(1,) * (len(shape) - 1)]
-        found = _scaled(node, normal, *(reshaped(node, node.value(k), per) for k in (1, 2)), kind)
+        found = _scaled(node, normal, reshaped(node, node.value(1), per), reshaped(node, node.value(2), per), kind)
         return reshaped(node, found, shape)
     per = [1, shape[1], *(1,) * (len(shape) - 2)]
     whole = reshaped(node, normal, shape)
-    return _scaled(node, whole, *(reshaped(node, node.value(k), per) for k in (1, 2)), kind)
+    return _scaled(node, whole, reshaped(node, node.value(1), per), reshaped(node, node.value(2), per), kind)
 
 
 @converter("BatchNormalization")
@@ -69,7 +69,7 @@ def batch_normalization(node: Node) -> list[Value]:
     axes = [0, *range(2, len(shape))]
     normal, average, variance = _normal(node, stash(node, node.value(0)), axes)
     per = [1, shape[1], *(1,) * (len(shape) - 2)]
-    found = _scaled(node, normal, *(reshaped(node, node.value(k), per) for k in (1, 2)), kind)
+    found = _scaled(node, normal, reshaped(node, node.value(1), per), reshaped(node, node.value(2), per), kind)
     kept = float(node.attribute("momentum", 0.9))
     return [found, *(_moved(node, k, new, kept) for k, new in ((3, average), (4, variance)))]
 

@@ -72,7 +72,7 @@ def _table(length: int, taken: int, parts: int, inverse: bool, onesided: bool) -
         twice = np.where((np.arange(taken) == 0) | (2 * np.arange(taken) == length), 1, 2)
         table = table[..., :1] * twice[:, None, None, None]
     table = table / length if inverse else table
-    return table.reshape(taken * parts, -1)
+    return np.asarray(table.reshape(taken * parts, -1))
 
 
 def _product(node: Node, value: relax.Expr, table: np.ndarray, parts_out: int = 2) -> Value:

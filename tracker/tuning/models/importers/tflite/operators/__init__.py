@@ -8,6 +8,7 @@ from tracker.tuning.models.importers.tflite.operators import (
     normalization,
     pooling,
     quantized,
+    quantized_sums,
     reduction,
     resize,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "normalization",
     "pooling",
     "quantized",
+    "quantized_sums",
     "reduction",
     "resize",
 ]

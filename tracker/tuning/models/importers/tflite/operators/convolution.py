@@ -12,7 +12,7 @@ from tracker.tuning.models.importers.tflite.operators.activation import activate
 from tracker.tuning.models.importers.tflite.operators.window import padding_of
 from tracker.tuning.models.importers.values import Refused
 
-__all__ = ["depthwise_weights", "geometry"]
+__all__ = ["depthwise_weights", "geometry", "transposed_convolution"]
 
 
 def geometry(node: Node, kernel: tuple[int, int]) -> dict[str, Any]:
@@ -61,6 +61,11 @@ def depthwise_weights(node: Node, weights: relax.Expr) -> relax.Expr:
 @converter("TRANSPOSE_CONV")
 def transposed(node: Node) -> relax.Expr:
     """Inputs are the size of the answer, weights (outputs, rows, columns, inputs), the image and a bias."""
+    return _finished(node, transposed_convolution(node, node.tensor(2), node.tensor(1)), bias=3)
+
+
+def transposed_convolution(node: Node, x: relax.Expr, weights: relax.Expr, dtype: str = "") -> relax.Expr:
+    """Of the image ``x``, without a bias. Sums are of ``dtype`` where that is given."""
     node.constant(0, "its size")
     _, rows, columns, _ = node.source(1).shape
     _, height, width, _ = node.outputs[0].shape
@@ -75,15 +80,16 @@ def transposed(node: Node) -> relax.Expr:
     if min(extra) < 0 or extra[0] >= strides[0] or extra[1] >= strides[1]:
         raise Refused(f"its answer of {height} x {width} does not follow from its image, kernel and strides")
     result = relax.op.nn.conv2d_transpose(
-        relax.op.permute_dims(node.tensor(2), [0, 3, 1, 2]),
-        relax.op.permute_dims(node.tensor(1), [3, 0, 1, 2]),
+        relax.op.permute_dims(x, [0, 3, 1, 2]),
+        relax.op.permute_dims(weights, [3, 0, 1, 2]),
         strides=strides,
         padding=(top, left, bottom, right),
         output_padding=extra,
         data_layout="NCHW",
         kernel_layout="IOHW",
+        out_dtype=dtype or None,
     )
-    return _finished(node, relax.op.permute_dims(result, [0, 2, 3, 1]), bias=3)
+    return relax.op.permute_dims(result, [0, 2, 3, 1])
 
 
 @converter("FULLY_CONNECTED")

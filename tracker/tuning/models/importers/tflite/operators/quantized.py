@@ -9,7 +9,7 @@ from tvm import relax, te, tirx
 
 from tracker.tuning.models.importers.tflite.graph import Tensor
 from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.tflite.operators.convolution import geometry
+from tracker.tuning.models.importers.tflite.operators.convolution import geometry, transposed_convolution
 from tracker.tuning.models.importers.tflite.operators.lookup import answers_of
 from tracker.tuning.models.importers.tflite.operators.scales import (
     Factor,
@@ -112,6 +112,15 @@ def _convolved(node: Node, weights: np.ndarray, layout: str, groups: int, sums: 
     return _stored(node, node.emit(total), -source.zero * sums)
 
 
+@converter("TRANSPOSE_CONV", quantized=True)
+def transposed(node: Node) -> relax.Expr:
+    """On 16 bits less the zero point, since what lies between the pixels is no pixel."""
+    weights = _weights(node, 2).astype(np.int16)
+    x = relax.op.subtract(relax.op.astype(node.tensor(2), "int16"), relax.const(node.source(2).zero, "int16"))
+    total = transposed_convolution(node, node.emit(x), as_expression(weights), "int32")
+    return _stored(node, node.emit(total), np.zeros(weights.shape[0], np.int64), image=2)
+
+
 @converter("FULLY_CONNECTED", quantized=True)
 def fully_connected(node: Node) -> relax.Expr:
     weights = _weights(node)
@@ -125,11 +134,11 @@ def fully_connected(node: Node) -> relax.Expr:
     return relax.op.reshape(result, node.outputs[0].shape)
 
 
-def _weights(node: Node) -> np.ndarray:
-    """Known weights less their zero point: of 8 bits where that is 0, else of 16."""
-    tensor = node.source(1)
-    if node.source(0).dtype not in _BYTES or tensor.dtype not in _BYTES:
-        raise Refused(f"it computes with {node.source(0).dtype} and {tensor.dtype}; the farm does with int8 and uint8")
+def _weights(node: Node, image: int = 0) -> np.ndarray:
+    """Known weights less their zero point: of 8 bits where that is 0, else of 16. ``image``: the other factor."""
+    tensor, other = node.source(1), node.source(image)
+    if other.dtype not in _BYTES or tensor.dtype not in _BYTES:
+        raise Refused(f"it computes with {other.dtype} and {tensor.dtype}; the farm does with int8 and uint8")
     weights = node.constant(1, "its weights")
     return weights if tensor.zero == 0 and tensor.dtype == "int8" else weights.astype(np.int16) - np.int16(tensor.zero)
 
@@ -143,12 +152,15 @@ def _operand(x: relax.Expr, source: Tensor, weights: np.ndarray) -> relax.Expr:
     )
 
 
-def _stored(node: Node, total: relax.Expr, correction: np.ndarray) -> relax.Expr:
-    """``total`` of products, with bias and ``correction`` by channel, rescaled to what the output stores."""
-    output = node.outputs[0]
-    bias = node.constant(2, "its bias").astype(np.int64) if node.has(2) else np.int64(0)
+def _stored(node: Node, total: relax.Expr, correction: np.ndarray, image: int = 0) -> relax.Expr:
+    """``total`` of products, with bias and ``correction`` by channel, rescaled to what the output stores.
+
+    The bias follows behind weights and image.
+    """
+    output, place = node.outputs[0], max(image, 1) + 1
+    bias = node.constant(place, "its bias").astype(np.int64) if node.has(place) else np.int64(0)
     offset = (bias + correction).astype(np.int32)
-    factors = _factors(node, len(offset))
+    factors = _factors(node, node.source(image), len(offset))
     clamp = clamp_of(node)
     multipliers = np.array([each.multiplier for each in factors], np.int32)
     shifts = np.array([each.shift for each in factors], np.int32)
@@ -161,11 +173,11 @@ def _stored(node: Node, total: relax.Expr, correction: np.ndarray) -> relax.Expr
     return node.te(finished, total, offset, multipliers, shifts, name="rescale")
 
 
-def _factors(node: Node, channels: int) -> list[Factor]:
-    source, weights, output = scale_of(node.source(0)), node.source(1).scale, scale_of(node.outputs[0])
+def _factors(node: Node, image: Tensor, channels: int) -> list[Factor]:
+    source, weights, output = scale_of(image), node.source(1).scale, scale_of(node.outputs[0])
     if weights is None or len(weights) not in (1, channels):
         raise Refused("its weights are not quantized by one scale or one an output channel")
-    if len(weights) == 1 and (node.op == "FULLY_CONNECTED" or node.source(0).dtype == "uint8"):
+    if len(weights) == 1 and (node.op == "FULLY_CONNECTED" or image.dtype == "uint8"):
         real = float(np.float32(source * weights[0])) / float(output)
         return [factor_of(real)] * channels
     reals = [float(source) * float(scale) / float(output) for scale in weights]
@@ -207,6 +219,22 @@ def multiply(node: Node) -> relax.Expr:
         return clamp.of(rescaled(raw, factor) + output.zero)
 
     return _pairwise(node, product)
+
+
+@converter("PRELU", quantized=True)
+def prelu(node: Node) -> relax.Expr:
+    _only_bytes(node)
+    source, slope, output = node.source(0), node.source(1), node.outputs[0]
+    above = factor_of(float(scale_of(source) / scale_of(output)))
+    below = factor_of(float(np.float32(scale_of(source) * scale_of(slope)) / scale_of(output)))
+    clamp = clamp_of(node)
+
+    def bent(x: tirx.Expr, y: tirx.Expr) -> tirx.Expr:
+        value = x.astype("int32") - source.zero
+        steep = value * (y.astype("int32") - slope.zero)
+        return clamp.of(tirx.Select(value >= 0, rescaled(value, above), rescaled(steep, below)) + output.zero)
+
+    return _pairwise(node, bent)
 
 
 @converter("MAXIMUM", "MINIMUM", quantized=True)
