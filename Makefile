@@ -22,7 +22,7 @@ PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-quick lint wheel stubs stubs-check constraints clean
+.PHONY: help demo test test-slow bench bench-quick lint wheel stubs stubs-check constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,15 @@ demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx 
 	$(if $(filter-out arm64,$(POOL)),$(error POOL=$(POOL): the demo emulates boards of POOL=arm64; without it, it tunes for this machine))
 	@$(if $(POOL),$(VENV)/bin/python -m emulation,$(VENV)/bin/farm demo) $(if $(MODEL),--model "$(MODEL)") --budget "$(BUDGET)" -o "$(OUTPUT)"
 
-test: $(VENV)/.dev ## the whole test suite [TESTS="tests/unit -x"]
-	@$(VENV)/bin/python -m pytest $(TESTS)
+# Most tests wait more than they compute. A file's tests stay together, for what they set up; in the order of collection
+# the short files of tests/unit come last, so that no process is left alone with a long one.
+PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: $(VENV)/.dev ## the whole test suite, two files side by side [TESTS="tests/unit -x"; one by one: TESTS="-n 0"]
+	@$(PYTEST) -m 'not slow' $(TESTS)
+
+test-slow: $(VENV)/.dev ## the long proofs, which 'make test' leaves out
+	@$(PYTEST) -m slow $(TESTS)
 
 bench: $(VENV)/.bench ## stock TVM and the farm side by side, 45 minutes [NAMES="measure tune"]; needs a C compiler for stock TVM
 	@$(VENV)/bin/python -m benchmarks $(NAMES)

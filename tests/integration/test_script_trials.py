@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -164,11 +165,11 @@ def test_a_person_is_told_what_is_waited_for(
 
 
 def test_a_farm_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = f"script-{tmp_path.name}"
+    name = f"script-{uuid.uuid4().hex[:8]}"
     for variable in ("TVMFARM_TRACKER", "TVMFARM_FARM"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("TVMFARM_MDNS_INTERFACE", "127.0.0.1")
-    process = TrackerProcess(tmp_path / "named", "--farm", name, interface="127.0.0.1")
+    process = TrackerProcess(tmp_path / "named", "--farm", name, reached=["--mdns-interface", "127.0.0.1"])
     try:
         with ScriptConnection.to(name).open() as client:
             assert (client.status().farm, client.address) == (name, process.address)

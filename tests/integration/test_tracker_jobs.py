@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -130,6 +131,12 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
 @pytest.mark.parametrize(
     ("changes", "code", "sentence"),
     [
+        (
+            {"kind": job_pb2.JOB_KIND_CHECK, "pool": "", "device_class": "pi4"},
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "name the pool as well",
+        ),
+        ({"pool": ""}, grpc.StatusCode.NOT_FOUND, "no pool ''"),
         ({"pool": "attic"}, grpc.StatusCode.NOT_FOUND, "this farm has arm64, armv7, riscv64, synthetic, x86_64"),
         ({"pool": "arm64"}, grpc.StatusCode.FAILED_PRECONDITION, "board is in x86_64"),
         ({"engine": "tea-leaves"}, grpc.StatusCode.INVALID_ARGUMENT, "no engine 'tea-leaves': this farm has auto"),
@@ -186,6 +193,24 @@ def test_a_synthetic_board_serves_only_who_asks_for_it(tracker: TrackerProcess, 
 
 def test_a_compile_job_needs_no_limit(tracker: TrackerProcess, board: StandInAgent) -> None:
     assert submit(tracker, kind=job_pb2.JOB_KIND_COMPILE, max_trials=0).state == job_pb2.JOB_STATE_QUEUED
+
+
+def test_a_check_needs_neither_pool_nor_board(tracker: TrackerProcess, closing: ExitStack) -> None:
+    submitted = submit(tracker, kind=job_pb2.JOB_KIND_CHECK, pool="", max_trials=0)
+    assert (submitted.device_class, submitted.group) == ("", "")
+    assert json.loads(submitted.target)["kind"] == "llvm"
+    worker = StandInWorker(tracker.address)
+    closing.callback(worker.cut)
+    assert worker.wait_for_start(submitted.id).target == submitted.target
+    report = job_pb2.CheckReport(
+        inputs=[job_pb2.TensorOutline(name="x", dims=["1", "?"], dtype="float32")],
+        obstacles=[job_pb2.Obstacle(node="n", operator="Foo", reason="nobody knows it")],
+        peaks=job_pb2.Peaks(flops_per_s=1e9, bytes_per_s=2e9),
+    )
+    finished = control_pb2.JobFinished(job_id=submitted.id, result=job_pb2.JobResult(check=report))
+    worker.say(finished=finished)
+    wait_until(lambda: worker.finished_seen == [submitted.id], "finished_seen")
+    assert job(tracker, submitted.id).result.check == report
 
 
 def test_jobs_go_to_workers_in_their_order(tracker: TrackerProcess, worker: Make) -> None:

@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -162,10 +163,8 @@ def test_what_cannot_be_announced_is_refused_before_anything_is_done(
 @pytest.mark.skipif(not has_ipv6(), reason="this host has no IPv6")
 @pytest.mark.parametrize("mdns", [True, False])
 def test_it_serves_on_an_ipv6_address(tmp_path: Path, mdns: bool) -> None:
-    tracker = TrackerProcess.__new__(TrackerProcess)
-    tracker.state, tracker.port, tracker.metrics_port = tmp_path / "state", 0, 0
-    tracker.options = ["--host", "::1", "--workers", "0", *([] if mdns else ["--no-mdns"])]
-    tracker.start()
+    reached = ["--host", "::1", *([] if mdns else ["--no-mdns"])]
+    tracker = TrackerProcess(tmp_path / "state", reached=reached)
     try:
         assert tracker.address.startswith("[::1]:")
         assert tracker.endpoint["addresses"] == [tracker.address]
@@ -177,16 +176,15 @@ def test_it_serves_on_an_ipv6_address(tmp_path: Path, mdns: bool) -> None:
 
 
 def test_it_announces_itself(tmp_path: Path) -> None:
-    tracker = TrackerProcess.__new__(TrackerProcess)
-    tracker.state, tracker.port, tracker.metrics_port = tmp_path / "state", 0, 0
-    tracker.options = ["--host", "127.0.0.1", "--workers", "0", "--farm", "attic", "--mdns-interface", "127.0.0.1"]
-    tracker.start()
+    farm = f"attic-{uuid.uuid4().hex[:8]}"
+    reached = ["--host", "127.0.0.1", "--farm", farm, "--mdns-interface", "127.0.0.1"]
+    tracker = TrackerProcess(tmp_path / "state", reached=reached)
     try:
-        found = [t for t in browse(10.0, farm="attic", interface="127.0.0.1") if t.farm == "attic"]
+        found = [t for t in browse(10.0, farm=farm, interface="127.0.0.1") if t.farm == farm]
         assert [t.address for t in found] == [tracker.address]
     finally:
         tracker.stop()
-    assert not [t for t in browse(0.5, interface="127.0.0.1") if t.farm == "attic"]
+    assert not [t for t in browse(0.5, interface="127.0.0.1") if t.farm == farm]
 
 
 def scrape(tracker: TrackerProcess) -> str:

@@ -1,9 +1,10 @@
-"""A host of its own behind a cable: a network namespace and a veth pair, whose near end is in this one's network."""
+"""Two hosts of their own and a cable between them: network namespaces, whose near one this host reaches."""
 
 from __future__ import annotations
 
-import itertools
+import ipaddress
 import os
+import random
 import shutil
 import subprocess
 from types import TracebackType
@@ -25,31 +26,41 @@ def _missing() -> str:
 #: Why there can be none here, "" where there can.
 MISSING = _missing()
 
-_numbers = itertools.count()
+#: RFC 2544 keeps 198.18.0.0/15 for test networks: a cable has a /30 of each half.
+_NETWORKS = 1 << 14
 
 
 class Cable:
-    """``with Cable() as cable``: ``near`` is this end's address, ``far`` the other's, who knows no other network."""
+    """``with Cable() as cable``: two hosts that hear each other alone, and of nobody else's mDNS.
+
+    ``near`` is the address of the one that this host reaches too, ``far`` the other's.
+    """
 
     def __init__(self) -> None:
-        number = next(_numbers)
-        self.namespace = f"tvmfarm-{os.getpid()}-{number}"
-        self._link = f"tf{os.getpid()}-{number}"  # 15 characters at most
-        # RFC 2544 keeps 198.18.0.0/15 for test networks: a /30 each.
-        block = (os.getpid() * 8 + number) % (1 << 15)
-        first = (198 << 24 | 18 << 16) + 4 * block
-        self.near, self.far = (_dotted(first + host) for host in (1, 2))
+        self._near_host = self._far_host = self._link = self.near = self.far = ""
 
     def __enter__(self) -> Cable:
-        _ip("netns", "add", self.namespace)
+        number = self._taken()
+        ours, gate = _addresses(198 << 24 | 18 << 16, number)
+        self.near, self.far = _addresses(198 << 24 | 19 << 16, number)
+        self._link = f"tf{number}"  # 15 characters at most
         try:
-            _ip("link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
-            _ip("address", "add", f"{self.near}/30", "dev", self._link)
+            _ip("netns", "add", self._far_host)
+            far = ("peer", "name", "eth0", "netns", self._far_host)
+            _ip("-n", self._near_host, "link", "add", "eth0", "type", "veth", *far)
+            _ip("link", "add", self._link, "type", "veth", "peer", "name", "eth1", "netns", self._near_host)
+            for host, device, address in (
+                (self._near_host, "eth0", self.near),
+                (self._near_host, "eth1", gate),
+                (self._far_host, "eth0", self.far),
+            ):
+                _ip("-n", host, "address", "add", f"{address}/30", "dev", device)
+                for each in ("lo", device):
+                    _ip("-n", host, "link", "set", each, "up")
+            _ip("address", "add", f"{ours}/30", "dev", self._link)
             _ip("link", "set", self._link, "up")
-            _ip("-n", self.namespace, "address", "add", f"{self.far}/30", "dev", "eth0")
-            for device in ("lo", "eth0"):
-                _ip("-n", self.namespace, "link", "set", device, "up")
-            _ip("-n", self.namespace, "route", "add", "default", "via", self.near)
+            _ip("route", "add", self.near, "via", gate)
+            _ip("-n", self._far_host, "route", "add", "default", "via", self.near)
         except BaseException:
             self._remove()
             raise
@@ -60,22 +71,39 @@ class Cable:
     ) -> None:
         self._remove()
 
+    def _taken(self) -> int:
+        """The number of a network that no test beside this one has: the name of a namespace is given once."""
+        for number in random.sample(range(_NETWORKS), 10):
+            self._near_host, self._far_host = (f"tvmfarm-{number}-{end}" for end in ("near", "far"))
+            done = subprocess.run(["ip", "netns", "add", self._near_host], capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return number
+        raise AssertionError(f"no network namespace can be made: {done.stderr}")
+
     def cut(self) -> None:
         """Nothing passes, and nobody is told: no packet says that the other end is away."""
-        _ip("-n", self.namespace, "link", "set", "eth0", "down")
+        _ip("-n", self._far_host, "link", "set", "eth0", "down")
 
     def mend(self) -> None:
-        _ip("-n", self.namespace, "link", "set", "eth0", "up")
-        _ip("-n", self.namespace, "route", "replace", "default", "via", self.near)  # went with the link
+        _ip("-n", self._far_host, "link", "set", "eth0", "up")
+        _ip("-n", self._far_host, "route", "replace", "default", "via", self.near)  # went with the link
 
-    def command(self, *argv: str) -> list[str]:
-        """What runs ``argv`` at the far end, in the same process."""
-        return ["ip", "netns", "exec", self.namespace, *argv]
+    def at_near(self, *argv: str) -> list[str]:
+        """What runs ``argv`` on the near host, in the same process."""
+        return ["ip", "netns", "exec", self._near_host, *argv]
+
+    def at_far(self, *argv: str) -> list[str]:
+        """What runs ``argv`` on the far host, in the same process."""
+        return ["ip", "netns", "exec", self._far_host, *argv]
 
     def _remove(self) -> None:
-        _ip("netns", "delete", self.namespace)
-        # The namespace lives on while a process is in it, and the link with it.
-        subprocess.run(["ip", "link", "delete", self._link], capture_output=True, check=False)
+        # A namespace lives on while a process is in it, and the link with it.
+        for left in (
+            ["link", "delete", self._link],
+            ["netns", "delete", self._near_host],
+            ["netns", "delete", self._far_host],
+        ):
+            subprocess.run(["ip", *left], capture_output=True, check=False)
 
 
 def _ip(*arguments: str) -> None:
@@ -83,5 +111,7 @@ def _ip(*arguments: str) -> None:
     assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
 
 
-def _dotted(number: int) -> str:
-    return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
+def _addresses(half: int, number: int) -> tuple[str, str]:
+    """The two of the /30 of that number in ``half`` of the test networks."""
+    first, second = (ipaddress.ip_address(half + 4 * number + host) for host in (1, 2))
+    return str(first), str(second)

@@ -24,10 +24,13 @@ _TARGET = {"kind": "llvm", "opt-level": 0}
 def farm(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """By the farm's importer. Raises NotRun with its words, without the model and the node's number before them."""
     try:
-        module = load_model(saved(model), {}, "model").module
+        empty = {i.name: x.shape for i, x in zip(model.graph.input, inputs, strict=False) if _empty(x)}
+        imported = load_model(saved(model), empty, "model")
     except InputError as error:
         raise NotRun(re.sub(r"^model: (node number \d+ \(([^)]*)\))?", r"\2", str(error))) from error
-    return _run(module, inputs)
+    if imported.tail:
+        raise NotRun(" ".join(imported.notes))
+    return _run(imported.module, inputs)
 
 
 def stock(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -49,6 +52,10 @@ def runtime(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.nda
         return list(session.run(None, dict(zip((i.name for i in session.get_inputs()), inputs, strict=True))))
     except Exception as error:
         raise NotRun(str(error).splitlines()[0]) from error
+
+
+def _empty(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.size == 0
 
 
 def _run(module: tvm.ir.IRModule, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

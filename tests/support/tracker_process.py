@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ import grpc
 import psutil
 
 from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2_grpc
+from tests.support.cable import Cable
 
 __all__ = ["TrackerProcess", "wait_until"]
 
@@ -36,12 +37,22 @@ def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 20.0) -
 class TrackerProcess:
     """Started by the constructor, ready when it returns. ``kill`` is kill -9; ``start`` starts it again.
 
-    Reached by this host alone, and announced to nobody; with ``interface``, one of its addresses, by who is there.
+    Reached by this host alone, and announced to nobody, unless ``reached`` says else. With ``cable`` it runs on the
+    near host of that one, and is announced to the far one.
     """
 
-    def __init__(self, state: Path, *options: str, workers: int = 0, interface: str = "", before: str = "") -> None:
+    def __init__(
+        self,
+        state: Path,
+        *options: str,
+        workers: int = 0,
+        reached: Sequence[str] = ("--no-mdns", "--host", "127.0.0.1"),
+        cable: Cable | None = None,
+        before: str = "",
+    ) -> None:
         self.state = state
-        reached = ["--mdns-interface", interface] if interface else ["--no-mdns", "--host", "127.0.0.1"]
+        self._cable = cable
+        reached = ["--mdns-interface", cable.near] if cable else reached
         self.options = [*reached, "--workers", str(workers), *options]
         self.path = os.pathsep.join(filter(None, [before, str(Path(__file__).parents[2])]))
         self.port = 0
@@ -51,15 +62,19 @@ class TrackerProcess:
     def start(self) -> None:
         """On the ports that it had before, so that those who knew it find it."""
         ports = ["--port", str(self.port), "--metrics-port", str(self.metrics_port)]
-        command = [sys.executable, "-c", "from tracker.cli import tracker; tracker()", "start"]
+        start = [sys.executable, "-c", "from tracker.cli import tracker; tracker()", "start"]
+        command = [*start, "--state", str(self.state), *ports, *self.options]
         self.log = (self.state.parent / f"{self.state.name}.log").open("ab")
         self.process = subprocess.Popen(
-            [*command, "--state", str(self.state), *ports, *self.options],
+            self._cable.at_near(*command) if self._cable else command,
             stdout=self.log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": self.path},
         )
         wait_until(self._serves, "serving tracker")
+        if self._cable:
+            here = {name: self.endpoint[name].replace("127.0.0.1", self._cable.near) for name in ("address", "metrics")}
+            self.endpoint.update(here)
         self.address: str = self.endpoint["address"]
         self.port = int(self.address.rpartition(":")[2])
         self.metrics_port = int(self.endpoint["metrics"].rpartition(":")[2].partition("/")[0])

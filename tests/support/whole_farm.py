@@ -13,6 +13,7 @@ import psutil
 
 from protos.convert import from_message
 from protos.farm.v1 import control_pb2, record_pb2
+from tests.support.cable import Cable
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tracker.domain import Job, Record, RecordFilter
 
@@ -65,9 +66,11 @@ class WholeFarm:
     ``before``: a folder whose modules the tracker and its workers find before the project's.
     """
 
-    def __init__(self, folder: Path, *agents: str, workers: int = 1, interface: str = "", before: str = "") -> None:
+    def __init__(
+        self, folder: Path, *agents: str, workers: int = 1, cable: Cable | None = None, before: str = ""
+    ) -> None:
         self.folder = folder
-        self.tracker = TrackerProcess(folder / "tracker", workers=workers, interface=interface, before=before)
+        self.tracker = TrackerProcess(folder / "tracker", workers=workers, cable=cable, before=before)
         self.agents: list[AgentOfFarm] = []
         for name in agents:
             self.add_agent(name)

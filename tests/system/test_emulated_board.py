@@ -56,13 +56,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("emulated")
     board = prepare(folder, print)
     with Cable() as cable:
-        farm = WholeFarm(folder, "here", interface=cable.near)
+        farm = WholeFarm(folder, "here", cable=cable)
         added = farm.add_runtime("aarch64")
         assert added.returncode == 0, added.stderr
         log = folder / "arm.log"
         with log.open("wb") as output:
             agent = subprocess.Popen(
-                cable.command(*board.agent("start", "--name", "arm")),
+                cable.at_far(*board.agent("start", "--name", "arm")),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -151,6 +151,7 @@ def test_a_network_tuned_from_x86_answers_on_the_board_as_onnx_runtime_does(benc
     np.testing.assert_allclose(run_package(board, x), run_onnx(model, x), rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tiny.onnx").write_bytes(small_network(seed=3))

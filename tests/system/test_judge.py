@@ -83,6 +83,15 @@ def test_a_wrong_import_is_not_tuned_and_its_node_is_named(farm):
     assert not (farm.folder / "planted-tuned").exists()
 
 
+def test_a_check_tells_of_a_wrong_import(farm):
+    (farm.folder / "planted.onnx").write_bytes(model("Tanh", "HardSwish", "Sigmoid"))
+    told = farm.farm("check", "planted.onnx")
+    assert told.returncode == 2, told.stdout + told.stderr
+    said = " ".join(told.stdout.split())
+    assert "In the way: planted is not tuned: TVM's import of it answers differently than ONNX Runtime" in said
+    assert "that of a HardSwish node" in said
+
+
 def test_a_right_import_beside_it_ends_with_a_package_that_was_proven_as_people_use_it(farm):
     source = model("Tanh", "Sigmoid")
     (farm.folder / "right.onnx").write_bytes(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import uuid
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,10 @@ from tracker.cli.parsing import SEED
 from tracker.client.errors import BadInput, FarmError, Interrupted
 
 if TYPE_CHECKING:
+    from tracker.cli.arrays import Array, Difference
     from tracker.cli.package import Package
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Artifact, Measurement, MeasureRequest, Program, TimingPlan
+    from tracker.domain import Argument, Artifact, Measurement, MeasureRequest, Program, TimingPlan
 
 __all__ = ["bench"]
 
@@ -58,7 +60,11 @@ _INLINE_BYTES = 16 << 20
     show_default=True,
     help="Seconds on the device.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the random input.")
+@click.option(
+    "--seed",
+    type=SEED,
+    help="Of a random input, also where the package holds one with its answers. [default: that one, else 0]",
+)
 @click.option("--any-class", is_flag=True, help="Also on device classes the package was not made for.")
 @priority_option
 @json_option
@@ -71,13 +77,16 @@ def bench(
     min_repeat_ms: int,
     cooldown_ms: int,
     timeout_s: float,
-    seed: int,
+    seed: int | None,
     any_class: bool,
     priority: int,
     as_json: bool,
     connection: Connection,
 ) -> None:
     """Time the package in DIR on a device of a pool.
+
+    A model's package holds the inputs that it was judged on and the judge's answers, unless they are large. It is run
+    on them, and what the device answers is held against those: exit code 1 where it is different.
 
     \b
     Example:
@@ -96,26 +105,72 @@ def bench(
                 _Timed(name, packaged, _measure(client, request, pool, device_class, priority))
                 for name, packaged, request in _requests(client, found, plan, timeout_s, seed)
             ]
+            if not found.kernels and seed is None:
+                timed = [_judged(timed[0], found)]
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted; the measurement is given up.") from None
     _print(found, timed, as_json)
+    if any(each.difference is not None and not each.difference.equal for each in timed):
+        raise SystemExit(1)
 
 
 @dataclass(frozen=True)
 class _Timed:
-    """What came of the model, or of one kernel of an operator. ``packaged``: its latency in the manifest."""
+    """What came of the model, or of one kernel of an operator. ``packaged``: its latency in the manifest.
+
+    ``difference``: to the answers of ``judge``, which the package holds; None where they were not compared.
+    """
 
     name: str
     packaged: dict[str, Any]
     measurement: Measurement
+    judge: str = ""
+    difference: Difference | None = None
+
+
+def _judged(timed: _Timed, package: Package) -> _Timed:
+    from tracker.cli.arrays import Array, Difference, difference
+
+    judged, answers = package.manifest.get("judged"), package.answers
+    if judged is None or answers is None or not timed.measurement.run_secs:
+        return timed
+    try:
+        expected = list(_read(answers, package.manifest["outputs"]).values())
+        limits = float(judged["rtol"]), float(judged["atol"])
+        judge = str(judged["by"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(package, error) from None
+    given = [Array(each.shape, each.dtype, each.data) for each in timed.measurement.outputs]
+    if len(given) != len(expected):
+        raise FarmError(f"{timed.name} gave {len(given)} outputs, and its package has {len(expected)} answers.")
+    each = [difference(*pair, *limits) for pair in zip(expected, given, strict=True)]
+    whole = Difference(
+        max((one.largest for one in each), default=0.0),
+        all(one.equal for one in each),
+        any(one.finite for one in each),
+    )
+    return dataclasses.replace(timed, judge=judge, difference=whole)
+
+
+def _read(path: Path, infos: Sequence[dict[str, Any]]) -> dict[str, Array]:
+    from tracker.cli.arrays import read_arrays
+
+    try:
+        return read_arrays(path, infos)
+    except ValueError as error:
+        raise BadInput(f"{path}: {error}.") from None
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {error.strerror}.") from None
+
+
+def _damaged(package: Package, error: Exception) -> BadInput:
+    return BadInput(f"The manifest of {package.folder} is damaged ({type(error).__name__}: {error}).")
 
 
 def _requests(
-    client: FarmClient, package: Package, plan: TimingPlan, timeout_s: float, seed: int
+    client: FarmClient, package: Package, plan: TimingPlan, timeout_s: float, seed: int | None
 ) -> Iterator[tuple[str, dict[str, Any], MeasureRequest]]:
     """What is to be timed, one after another: its name, its latency in the manifest, the request."""
-    import dataclasses
-
     from tracker.domain import Limits, MeasureRequest
 
     limits = dataclasses.replace(Limits(), run_timeout_s=timeout_s)
@@ -125,34 +180,55 @@ def _requests(
         yield described["name"] if package.kernels else package.model, described.get("latency") or {}, request
 
 
-def _kernel(client: FarmClient, package: Package, described: dict[str, Any], seed: int) -> Program:
-    from tracker.domain import Argument, Program, ProgramKind
+def _kernel(client: FarmClient, package: Package, described: dict[str, Any], seed: int | None) -> Program:
+    from tracker.domain import Program, ProgramKind
 
     try:
-        args = tuple(
-            Argument(shape=tuple(entry["shape"]), dtype=entry["dtype"], fill_seed=seed + position)
-            for position, entry in enumerate(described["arguments"])
-        )
+        # Values that index something, and those that a person gave: any others might read beyond a tensor.
+        mine = [entry for entry in described["arguments"] if not entry.get("filled", True)]
+        infos = [{**entry, "name": f"{described['name']}.{entry['name']}"} for entry in mine]
+        if mine and package.inputs is None:
+            raise BadInput(
+                f"{package.folder} lacks the values of {mine[0]['name']}, which were too large for it, and "
+                f"{described['name']} cannot do with random ones."
+            )
+        arrays = _read(package.inputs, infos) if mine and package.inputs else {}
+        names = [f"{described['name']}.{entry['name']}" for entry in described["arguments"]]
+        args = _arguments(described["arguments"], [arrays.get(name) for name in names], seed)
     except (KeyError, TypeError) as error:
-        raise BadInput(f"The manifest of {package.folder} is damaged ({type(error).__name__}: {error}).") from None
+        raise _damaged(package, error) from None
     library = _sent(client, package.folder / described["library"])
     return Program(kind=ProgramKind.KERNEL, library=library, entry=described["entry"], args=args)
 
 
-def _model(client: FarmClient, package: Package, seed: int) -> Program:
+def _arguments(
+    infos: Sequence[dict[str, Any]], values: Sequence[Array | None], seed: int | None
+) -> tuple[Argument, ...]:
+    """With those of ``values`` that are known; the board fills the others at random."""
+    from tracker.domain import Argument
+
+    return tuple(
+        Argument(shape=tuple(info["shape"]), dtype=info["dtype"], fill_seed=(seed or 0) + position)
+        if array is None
+        else Argument(shape=array.shape, dtype=array.dtype, data=array.data)
+        for position, (info, array) in enumerate(zip(infos, values, strict=True))
+    )
+
+
+def _model(client: FarmClient, package: Package, seed: int | None) -> Program:
     from tracker.cli.params_file import read_param_types
     from tracker.domain import Argument, Program, ProgramKind
 
     manifest = package.manifest
     try:
-        args = [
-            Argument(shape=tuple(entry["shape"]), dtype=entry["dtype"], fill_seed=seed + position)
-            for position, entry in enumerate(manifest["inputs"])
-        ]
+        infos = manifest["inputs"]
+        mine = seed is None and package.inputs is not None and package.answers is not None
+        arrays = _read(package.inputs, infos) if mine and package.inputs else {}
+        args = [*_arguments(infos, [arrays.get(info["name"]) for info in infos], seed)]
         types = read_param_types(package.params) if package.params else {}
         args += [Argument(*types[name], param=name) for name in manifest["param_names"]]
     except (KeyError, TypeError) as error:
-        raise BadInput(f"The manifest of {package.folder} is damaged ({type(error).__name__}: {error}).") from None
+        raise _damaged(package, error) from None
     except ValueError as error:
         raise BadInput(f"{package.params}: {error}.") from None
     return Program(
@@ -161,6 +237,7 @@ def _model(client: FarmClient, package: Package, seed: int) -> Program:
         entry=manifest["entry"],
         args=tuple(args),
         params=client.put_artifact(package.params) if package.params else None,
+        outputs=(0,) if mine else (),
     )
 
 
@@ -236,7 +313,15 @@ def _told(timed: _Timed) -> dict[str, Any]:
         "run_secs": list(timed.measurement.run_secs),
         "packaged_s": timed.packaged.get("tuned_s", 0.0),
         "packaged_device": timed.packaged.get("device", ""),
+        **_verdict(timed),
     }
+
+
+def _verdict(timed: _Timed) -> dict[str, Any]:
+    found = timed.difference
+    if found is None:
+        return {}
+    return {"judge": timed.judge, "outputs_equal": found.equal, "max_abs_diff": found.largest}
 
 
 def _rows(timed: _Timed, kind: str) -> list[tuple[str, str]]:
@@ -255,4 +340,8 @@ def _rows(timed: _Timed, kind: str) -> list[tuple[str, str]]:
         before_s = timed.packaged["tuned_s"]
         there = f" on {timed.packaged['device']}" if timed.packaged.get("device") else ""
         rows.append(("packaged", f"{latency(before_s)}{there} (now {speedup(median_s, before_s)} as long)"))
+    if (found := timed.difference) is not None:
+        equal = "equal to" if found.equal else "DIFFERENT from"
+        told = f"max |diff| {found.largest:.0e}" if found.finite else "none is finite"
+        rows.append(("answers", f"{equal} those of {timed.judge} ({told})"))
     return rows

@@ -19,6 +19,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
     lazy={
         "tune": "tracker.cli.tune:tune",
         "compile": "tracker.cli.tune:compile_model",
+        "check": "tracker.cli.check:check",
         "bench": "tracker.cli.bench:bench",
         "jobs": "tracker.cli.jobs:jobs",
         "tasks": "tracker.cli.tasks:tasks",

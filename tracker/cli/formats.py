@@ -8,6 +8,7 @@ import time
 __all__ = [
     "UNKNOWN",
     "ago",
+    "amount",
     "clock",
     "count",
     "duration",
@@ -18,6 +19,7 @@ __all__ = [
     "percent",
     "plural",
     "short_target",
+    "size",
     "speedup",
 ]
 
@@ -72,6 +74,30 @@ def ago(unix_s: float, now_s: float) -> str:
 def clock(unix_s: float) -> str:
     """Local date and time: "2026-01-31 14:05:09"."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s)) if unix_s > 0 else UNKNOWN
+
+
+def amount(number: float) -> str:
+    """A count by its size: "812", "40.9 k", "1.82 M", "3.65 G"; unknown for 0."""
+    if number <= 0:
+        return UNKNOWN
+    for unit, scale in (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
+        value = number / scale
+        if value < 999.5:
+            return f"{value:.3g} {unit}".rstrip() if value < 99.95 else f"{value:.0f} {unit}".rstrip()
+    return f"{number / 1e12:,.2f} T"
+
+
+def size(count_bytes: int) -> str:
+    """ "812 B", "80.9 KiB", "9.41 MiB", "2.30 GiB"; unknown for 0."""
+    if count_bytes <= 0:
+        return UNKNOWN
+    if count_bytes < 1000:
+        return f"{count_bytes} B"
+    for unit, scale in (("KiB", 1 << 10), ("MiB", 1 << 20)):
+        value = count_bytes / scale
+        if value < 999.5:
+            return f"{value:.2f} {unit}" if value < 9.995 else f"{value:.1f} {unit}"
+    return f"{count_bytes / (1 << 30):.2f} GiB"
 
 
 def percent(share: float) -> str:

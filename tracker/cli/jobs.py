@@ -16,7 +16,7 @@ from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Job
+    from tracker.domain import Job, JobSpec
 
 __all__ = ["jobs"]
 
@@ -135,6 +135,7 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
 
 
 def _show_group(client: FarmClient, jobs: list[Job], as_json: bool) -> None:
+    from tracker.cli.check_report import print_checks
     from tracker.cli.estimates import print_estimates
     from tracker.cli.group_progress import group_table
     from tracker.cli.group_results import across, devices_by_class
@@ -146,18 +147,25 @@ def _show_group(client: FarmClient, jobs: list[Job], as_json: bool) -> None:
         return
     screen = console()
     spec = jobs[0].spec
-    asked = f"{spec.kind.value if spec.kind else ''} {spec.model_name} on pool {spec.pool} by {spec.user or 'someone'}"
     ended = sum(job.state is not None and job.state.final for job in jobs)
     told = f"{len(jobs)} jobs, one a class of device; {ended} of them ended"
-    screen.print(facts([("group", jobs[0].group), ("asked", asked), ("jobs", told)]))
+    screen.print(facts([("group", jobs[0].group), ("asked", _asked(spec)), ("jobs", told)]))
     screen.print()
     if spec.kind is JobKind.ESTIMATE and ended:
         print_estimates(jobs, as_json=False)
+        return
+    if spec.kind is JobKind.CHECK and ended:
+        print_checks(jobs, as_json=False)
         return
     screen.print(group_table(jobs))
     if ended:
         screen.print()
         screen.print(across(jobs, devices_by_class(client, spec.pool)))
+
+
+def _asked(spec: JobSpec) -> str:
+    where = f" on pool {spec.pool}" if spec.pool else ""
+    return f"{spec.kind.value if spec.kind else ''} {spec.model_name}{where} by {spec.user or 'someone'}"
 
 
 def _facts(job: Job) -> list[tuple[str, str]]:
@@ -172,10 +180,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("group", f"{job.group}: one job a class of device, `farm jobs show {job.group}`" if job.group else ""),
         ("state", f"{state}: {job.phase}" if job.phase and state == "running" else state),
         ("error", job.error),
-        (
-            "asked",
-            f"{spec.kind.value if spec.kind else ''} {spec.model_name} on pool {spec.pool} by {spec.user or 'someone'}",
-        ),
+        ("asked", _asked(spec)),
         ("tuner", f"{spec.engine}, seed {spec.seed}, limit {' or '.join(limits)}" if limits else ""),
         ("fresh", "nothing is answered from the log" if spec.fresh else ""),
         ("priority", f"{spec.priority:+d}" if spec.priority else ""),
@@ -214,6 +219,7 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     Example:
       farm jobs watch squeezenet-ab2c -o squeezenet-tuned
     """
+    from tracker.cli.check_report import print_checks
     from tracker.cli.estimates import print_estimates, watch_estimates
     from tracker.cli.group_results import conclude_group, finish_group
     from tracker.cli.package import check_destination
@@ -227,10 +233,11 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     with connection.open() as client:
         group = client.group(job_id)
         job = group[0] if group else client.job(job_id)
-        if job.spec.kind is JobKind.ESTIMATE:
+        if job.spec.kind is not None and job.spec.kind.answers_only:
             if output is not None:
                 raise BadInput(f"Job {job.id} looked things up and made no package: leave out -o.")
-            print_estimates(watch_estimates(client, job), as_json=as_json)
+            answer = print_checks if job.spec.kind is JobKind.CHECK else print_estimates
+            answer(watch_estimates(client, job), as_json=as_json)
             return
         if group:
             conclude_group(finish_group(client, group, output, as_json=as_json), as_json=as_json)

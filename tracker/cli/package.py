@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +18,7 @@ from tracker.domain import Artifact, PackageFile
 __all__ = ["CLASSES", "MANIFEST", "Package", "check_destination", "read_package", "write_package"]
 
 MANIFEST = "manifest.json"
+INPUTS, ANSWERS = "inputs.npz", "answers.npz"
 #: Beside the folders of packages for several classes of device: which is whose.
 CLASSES = "classes.json"
 FORMAT = 1
@@ -108,6 +109,7 @@ def _inside(folder: Path, name: str) -> Path:
 class Package:
     """A package as its manifest describes it; ``library`` and ``params`` are files whose digests were right.
 
+    ``inputs``, ``answers``: NPZ files with what it was judged on and what the judge answered; None where it has none.
     Of an operator ``kernels`` has the manifest's entries, and ``library`` is the first one's.
     """
 
@@ -116,10 +118,27 @@ class Package:
     library: Path
     params: Path | None
     kernels: tuple[dict[str, Any], ...] = ()
+    inputs: Path | None = None
+    answers: Path | None = None
 
     @property
     def model(self) -> str:
         return str(self.manifest["model"])
+
+
+def _files_of(manifest: Mapping[str, Any]) -> list[str]:
+    """All files that a manifest names in one place or another."""
+    parts = [manifest, *manifest.get("kernels", ()), *manifest.get("variants", ())]
+    return [part[key] for part in parts for key in ("library", "params", "module", "trace") if part.get(key)]
+
+
+def _check_inside(folder: Path, name: object, digests: Mapping[str, str]) -> None:
+    """Raises BadInput for a file that a package cannot have. Nothing is read before."""
+    text = str(name)
+    if not text or "\0" in text or PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts:
+        raise BadInput(f"{folder / MANIFEST} names the file {name!r}, which is outside the package. Nothing was read.")
+    if text not in digests:
+        raise BadInput(f"{folder / MANIFEST} names the file {name!r} and not its digest. Fetch the package anew.")
 
 
 def read_package(folder: Path, digest_of: Callable[[Path], tuple[str, int]]) -> Package:
@@ -136,12 +155,14 @@ def read_package(folder: Path, digest_of: Callable[[Path], tuple[str, int]]) -> 
         version, digests = manifest["format"], manifest["digests"]
         if version != FORMAT:
             raise BadInput(f"{folder} is a package of format {version}; this command reads format {FORMAT}. Update it.")
+        kernels = tuple(manifest["kernels"]) if manifest.get("kind") == "operator" else ()
+        for name in (*digests, *_files_of(manifest)):
+            _check_inside(folder, name, digests)
         for name, digest in digests.items():
-            if digest_of(_inside(folder, name))[0] != digest:
+            if digest_of(folder / name)[0] != digest:
                 raise BadInput(
                     f"{folder / name} is not the file that was packaged (its sha256 differs). Fetch it anew."
                 )
-        kernels = tuple(manifest["kernels"]) if manifest.get("kind") == "operator" else ()
         library = folder / (kernels[0] if kernels else manifest)["library"]
         params = manifest.get("params")
         for key in ("model", "target", *(() if kernels else ("entry", "inputs", "outputs", "param_names"))):
@@ -154,4 +175,5 @@ def read_package(folder: Path, digest_of: Callable[[Path], tuple[str, int]]) -> 
         raise BadInput(
             f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}). Fetch the package anew."
         ) from error
-    return Package(folder, manifest, library, folder / params if params else None, kernels)
+    inputs, answers = (folder / name if name in digests else None for name in (INPUTS, ANSWERS))
+    return Package(folder, manifest, library, folder / params if params else None, kernels, inputs, answers)

@@ -18,6 +18,7 @@ __all__ = [
     "COUNT",
     "DIMS",
     "DURATION",
+    "FIXED",
     "LABEL",
     "LABEL_CHANGE",
     "MORE_COUNT",
@@ -27,6 +28,7 @@ __all__ = [
     "SHAPE",
     "TARGET",
     "parse_duration",
+    "parse_fixed",
     "parse_label_change",
     "parse_parameter",
     "parse_shape",
@@ -85,6 +87,22 @@ def parse_parameter(text: str) -> Parameter:
     return Parameter(name.strip(), value.strip())
 
 
+def parse_fixed(text: str) -> Parameter:
+    """ "sr=16000" or "mask=[1,1,0]" as a Parameter whose value is JSON. Raises ValueError. A name may hold "="."""
+    name, equals, value = text.rpartition("=")
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not equals or not name.strip() or not _numbers(found):
+        raise ValueError(f"'{text}' fixes no input: write INPUT=NUMBER, INPUT=true or INPUT=[1,2,3]")
+    return Parameter(name.strip(), json.dumps(found))
+
+
+def _numbers(value: object) -> bool:
+    return all(map(_numbers, value)) if isinstance(value, list) else isinstance(value, int | float)
+
+
 def parse_label_change(text: str) -> tuple[str, str | None]:
     """ "rack=3" as (key, value), "rack-" as (key, None). Raises ValueError."""
     if "=" in text or not text.endswith("-"):
@@ -137,6 +155,7 @@ MORE_COUNT = _Parsed("+N", lambda text: parse_whole(text, 1, 2**31 - 1))
 MORE_DURATION = _Parsed("+DURATION", lambda text: parse_duration(text.removeprefix("+")))
 PARAMETER = _Parsed("NAME=VALUE", parse_parameter)
 DIMS = _Parsed("DIMS", parse_dims)
+FIXED = _Parsed("INPUT=VALUE", parse_fixed)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)
 TARGET = _Parsed("JSON", parse_target)
 LABEL = _Parsed("KEY=VALUE", parse_label)

@@ -125,7 +125,7 @@ class Progress:
             left = self.left_s(at_s)
             if left is not None:
                 parts.append(f"{duration(left)} left")
-        if job.state is JobState.RUNNING and job.spec.kind is not JobKind.ESTIMATE:
+        if job.state is JobState.RUNNING and not (job.spec.kind and job.spec.kind.answers_only):
             if job.devices:
                 parts.append(f"{plural(job.devices, 'device')} {percent(job.utilisation)} busy")
             else:
@@ -212,7 +212,7 @@ def rendering(progress: Progress, at_s: float, height: int) -> RenderableType:
     spec = job.spec
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(f"{spec.kind.value if spec.kind else 'job'} {spec.model_name}", style="bold")
-    head.append(f"  job {job.id}  pool {spec.pool}")
+    head.append(f"  job {job.id}" + (f"  pool {spec.pool}" if spec.pool else ""))
     if job.target:
         head.append(f"  {short_target(job.target)}", style="dim")
     lines: list[RenderableType] = [

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tracker.cli.check_report import check_line, print_check
 from tracker.cli.estimates import estimate_line, print_estimate
 from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
 from tracker.cli.output import table
@@ -51,6 +52,8 @@ def closing_line_of(job: Job) -> str:
     assert job.result is not None
     if job.spec.kind is JobKind.ESTIMATE:
         return estimate_line(job)
+    if job.spec.kind is JobKind.CHECK:
+        return check_line(job)
     return closing_line(job.spec.model_name, job.result)
 
 
@@ -150,6 +153,9 @@ def print_result(screen: Console, job: Job) -> None:
     if job.spec.kind is JobKind.ESTIMATE:
         print_estimate(screen, job)
         return
+    if job.spec.kind is JobKind.CHECK:
+        print_check(screen, [job])
+        return
     tasks = sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True)
     untuned_s, tuned_s, measured = model_latency(result)
     flops = sum(task.weight * task.flops for task in tasks)
@@ -183,7 +189,7 @@ def print_result(screen: Console, job: Job) -> None:
         names = _names(passed_over)
         screen.print(Text(f"ansor searched {names}: it finds more there than the template that matches.", "dim"))
     if kernels := _kernels(result):
-        told = f"Each tuned kernel ran beside its untuned one on one device with the same random input: {kernels}, "
+        told = f"Each tuned kernel ran beside its untuned one on one device with {_inputs(result)}: {kernels}, "
         screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
     if measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"

@@ -23,12 +23,17 @@ class Subject:
     operator: str = ""
 
 
-def subject_of(model: Path, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> Subject:
+def subject_of(
+    model: Path, shapes: Sequence[Shape], parameters: Sequence[Parameter], fixed: Sequence[Parameter] = ()
+) -> Subject:
     """Raises BadInput for what can be known without TVM: no such file, no such name in it, a syntax error, an option
     that is for the other kind.
     """
     try:
+        _once("--fix", [parameter.name for parameter in fixed])
         operator = parse_operator(str(model))
+        if operator is not None and fixed:
+            raise BadInput("--fix is for a model's inputs; set an operator's parameters with --with NAME=VALUE.")
         if operator is None:
             return _model(model, shapes, parameters)
         path = Path(operator.path)

@@ -11,7 +11,7 @@ import click
 
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import priority_option
-from tracker.cli.parsing import COUNT, DURATION, PARAMETER, SEED, SHAPE, TARGET
+from tracker.cli.parsing import COUNT, DURATION, FIXED, PARAMETER, SEED, SHAPE, TARGET
 from tracker.cli.subject import check_model, check_templates, subject_of
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.client.user import user_name
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
     from tracker.domain import Artifact, Job, JobSpec, Parameter, Shape
 
-__all__ = ["check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
+__all__ = ["check_inputs", "check_model", "compile_model", "conclude", "finish", "submit", "tune", "user_name"]
 
 DEFAULT_BUDGET_S = 600.0
 
@@ -49,11 +49,20 @@ _with = click.option(
     multiple=True,
     help="Set a parameter of an operator's function: M=1024, dtype=float16. [default: the function's own]",
 )
+_fix = click.option(
+    "--fix",
+    "fixed",
+    type=FIXED,
+    multiple=True,
+    help="Give an input of the model one value for good: sr=16000, flag=true, sizes=[1,2]. The package does not take "
+    "it any more, and what hangs on it is decided while importing.",
+)
 _inputs = click.option(
     "--inputs",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Arrays by the inputs' names, on which answers are compared. [default: random ones that suit the model]",
+    help="Arrays by the names of a model's inputs, on which answers are compared, or of an operator's arguments, on "
+    "which all of its kernels run. [default: random ones that suit it]",
 )
 _seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
 _target = click.option(
@@ -108,6 +117,7 @@ _json = click.option(
     "--budget", type=DURATION, help="Stop after this much tuning: 90s, 30m, 2h. [default: 10m without --trials]"
 )
 @_shape
+@_fix
 @_with
 @_inputs
 @_seed
@@ -128,6 +138,7 @@ def tune(
     trials: int | None,
     budget: float | None,
     shapes: tuple[Shape, ...],
+    fixed: tuple[Parameter, ...],
     parameters: tuple[Parameter, ...],
     inputs: Path | None,
     seed: int,
@@ -140,7 +151,9 @@ def tune(
     as_json: bool,
     connection: Connection,
 ) -> None:
-    """Tune MODEL on the devices of a pool: an ONNX file, or an operator in a Python file.
+    """Tune MODEL on the devices of a pool: a model, or an operator in a Python file.
+
+    A model is an ONNX or a TFLite file, or a program that torch.export.save wrote (.pt2).
 
     Ends with a table of what each operator gained and a package: the compiled library, its
     parameters and a manifest. With both --trials and --budget, whichever is used up first ends it.
@@ -153,7 +166,9 @@ def tune(
     on those before it.
 
     An operator is written FILE.py:NAME, a function that returns its TE tensors, a TVMScript function
-    or an IRModule. The package then holds each kernel as a library, its program and its schedule.
+    or an IRModule. The package then holds each kernel as a library, its program and its schedule. A function
+    NAME_inputs(rng, ...) beside it, which takes numpy's generator and any of NAME's parameters, returns arrays by the
+    arguments' names; --inputs goes before it, and what neither has is random, indices within what they index.
 
     \b
     Examples:
@@ -162,7 +177,7 @@ def tune(
     """
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    subject = subject_of(model, shapes, parameters)
+    subject = subject_of(model, shapes, parameters, fixed)
     check_templates(templates, tuner)
     notice = ""
     if trials is None and budget is None:
@@ -176,6 +191,7 @@ def tune(
         max_trials=trials or 0,
         budget_s=budget or 0.0,
         shapes=shapes,
+        fixed=fixed,
         operator=subject.operator,
         parameters=parameters,
         seed=seed,
@@ -204,6 +220,7 @@ def tune(
 @_pool
 @_class
 @_shape
+@_fix
 @_with
 @_inputs
 @_seed
@@ -219,6 +236,7 @@ def compile_model(
     pool: str,
     device_class: str,
     shapes: tuple[Shape, ...],
+    fixed: tuple[Parameter, ...],
     parameters: tuple[Parameter, ...],
     inputs: Path | None,
     seed: int,
@@ -232,7 +250,7 @@ def compile_model(
 ) -> None:
     """Compile MODEL with the best schedules the farm already knows; no tuning.
 
-    MODEL is an ONNX file or an operator, FILE.py:NAME, as for `farm tune`.
+    MODEL is a model's file or an operator, FILE.py:NAME, as for `farm tune`.
 
     \b
     Example:
@@ -240,13 +258,14 @@ def compile_model(
     """
     from tracker.domain import Artifact, JobKind, JobSpec
 
-    subject = subject_of(model, shapes, parameters)
+    subject = subject_of(model, shapes, parameters, fixed)
     spec = JobSpec(
         kind=JobKind.COMPILE,
         model_name=subject.name,
         model=Artifact("", 0),
         pool=pool,
         shapes=shapes,
+        fixed=fixed,
         operator=subject.operator,
         parameters=parameters,
         seed=seed,
@@ -277,10 +296,7 @@ def run(
     folder = output or Path(f"{spec.model_name}-tuned")
     if not detach:
         check(folder, force)
-    if inputs is not None:
-        check_model(inputs, ())
-        if any(shape.others for shape in spec.shapes):
-            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
+    check_inputs(inputs, spec.shapes)
     with connection.open() as client:
         try:
             job = submit(client, model, spec, templates, inputs)
@@ -301,6 +317,14 @@ def run(
                 click.echo(f"Package:    farm jobs watch {job.id} -o DIR")
         else:
             conclude(finish(client, job.id, folder, force=force, as_json=as_json), as_json=as_json)
+
+
+def check_inputs(inputs: Path | None, shapes: Sequence[Shape]) -> None:
+    """Raises BadInput for a file of --inputs that cannot be read, or is to fit several shapes."""
+    if inputs is not None:
+        check_model(inputs, ())
+        if any(shape.others for shape in shapes):
+            raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
 
 
 def run_group(client: FarmClient, group: str, folder: Path, *, detach: bool, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from protos.measurement import (
     TimingPlan,
 )
 from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
 from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Device, DeviceState, Join
 from tracker.domain.job import (
@@ -49,6 +50,7 @@ __all__ = [
     "Artifact",
     "BucketResult",
     "Capacity",
+    "CheckReport",
     "CpuCluster",
     "DataFile",
     "Desk",
@@ -73,13 +75,16 @@ __all__ = [
     "Limits",
     "MeasureRequest",
     "Measurement",
+    "Obstacle",
     "OpenMeasure",
+    "OperatorUse",
     "Outcome",
     "OutcomeCount",
     "OutputTensor",
     "PackageFile",
     "Parameter",
     "PastSearch",
+    "Peaks",
     "Pool",
     "Program",
     "ProgramKind",
@@ -102,10 +107,12 @@ __all__ = [
     "Step",
     "StepTime",
     "Task",
+    "TaskOutlook",
     "TaskPlan",
     "TaskResult",
     "Telemetry",
     "TemplateFile",
+    "TensorOutline",
     "Timeline",
     "TimelineSums",
     "TimingPlan",

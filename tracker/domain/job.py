@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from protos.measurement import Artifact, TimingPlan
+from tracker.domain.check import CheckReport
 from tracker.domain.errors import InvalidRequest
 from tracker.domain.record import Workload
 
@@ -57,11 +58,21 @@ def takes_templates(engine: str) -> bool:
 
 
 class JobKind(str, Enum):
-    """``ESTIMATE``: what the log says of each task. No trial, no device, no package."""
+    """``ESTIMATE``: what the log says of each task. No trial, no device, no package.
+
+    ``CHECK``: what would be tuned, or what is in the way. The same; it may do without a pool, and with one measures the
+    peaks of a device class that the log does not have.
+    """
 
     TUNE = "tune"
     COMPILE = "compile"
     ESTIMATE = "estimate"
+    CHECK = "check"
+
+    @property
+    def answers_only(self) -> bool:
+        """Whether such a job ends with an answer and without a package, in seconds."""
+        return self in (JobKind.ESTIMATE, JobKind.CHECK)
 
 
 class JobState(str, Enum):
@@ -156,6 +167,7 @@ class JobSpec:
     "op.py:my_matmul", see ``operator_file``; ``parameters`` are its function's. ``templates``: see ``takes_templates``.
     ``fresh``: nothing is answered from the log, and nothing that its class has measured leads the search. ``inputs``:
     an NPZ file with the arrays on which answers are compared, None for random ones. ``data``: files beside ``model``.
+    ``fixed``: inputs of a model that always have one value, JSON, and that the package does not take.
     """
 
     kind: JobKind | None
@@ -178,6 +190,7 @@ class JobSpec:
     fresh: bool = False
     inputs: Artifact | None = None
     data: tuple[DataFile, ...] = ()
+    fixed: tuple[Parameter, ...] = ()
 
     @property
     def files(self) -> tuple[Artifact, ...]:
@@ -269,7 +282,8 @@ class JobResult:
     and ``outputs_equal`` are of all of them. ``judge``: who ran the original file and gave the answers that the
     untuned import and the package were compared with, "" where nobody did. ``inputs_from``: what they ran on.
     ``proven``: the finished package was loaded by its own ``run.py`` in a clean process. ``buckets``: of a package that
-    takes several shapes each, smallest first; the other figures are then those of the largest.
+    takes several shapes each, smallest first; the other figures are then those of the largest. ``check``: of a job of
+    that kind, which has nothing else.
     """
 
     files: tuple[PackageFile, ...] = ()
@@ -291,6 +305,7 @@ class JobResult:
     inputs_from: str = ""
     proven: bool = False
     buckets: tuple[BucketResult, ...] = ()
+    check: CheckReport | None = None
 
 
 @dataclass(frozen=True)

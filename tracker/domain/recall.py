@@ -45,13 +45,16 @@ class RecallRequest:
 def answers(record: Record, versions: Mapping[str, str], run_timeout_s: float, hopeless_s: float) -> bool:
     """Whether ``record``, of the same workload, target, class, trace and plan, says what a measurement would.
 
-    ``versions``: of what compiles the candidate; without any nothing is known to be equal. One whose plan was cut
+    ``versions``: of what compiles the candidate, and of the values it is called with where those are no board's;
+    without any nothing is known to be equal. One whose plan was cut
     short answers where it would be again: its last timing is above ``hopeless_s`` seconds a call (0: none is). A run
     timeout answers where the run had as long as ``run_timeout_s``. A lost board, a full memory, a host that could not
     build or what the runtime complained of may be over.
     """
     measurement = record.measurement
     if not versions or any(record.versions.get(name) != version for name, version in versions.items()):
+        return False
+    if record.versions.get("inputs") != versions.get("inputs"):
         return False
     if measurement.outcome is Outcome.OK:
         timed = bool(measurement.run_secs)

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from protos.device import CpuCluster, Fingerprint
 from tracker.domain.errors import InvalidRequest
 
-__all__ = ["DerivedTarget", "derive_target", "overridden"]
+__all__ = ["ANY_CPU", "DerivedTarget", "derive_target", "overridden"]
+
+#: A CPU with vectors of 256 bits and fused multiply-add: what a model is looked at for where no board is named.
+ANY_CPU = json.dumps({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v3", "num-cores": 4})
 
 
 @dataclass(frozen=True)

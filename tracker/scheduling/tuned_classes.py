@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tracker.domain import Device, DeviceState, JobKind, JobSpec, RunnerMode
+from tracker.domain import Device, DeviceState, JobSpec, RunnerMode
 from tracker.domain.errors import NotPossible
 
 __all__ = ["tuned_classes"]
@@ -31,7 +31,7 @@ def tuned_classes(spec: JobSpec, devices: Sequence[Device]) -> list[Device]:
 
 def _obstacle(spec: JobSpec, device: Device) -> str:
     """Why a device of the job's pool takes no work of it now; "" where it does."""
-    if spec.kind is JobKind.ESTIMATE:
+    if spec.kind is not None and spec.kind.answers_only:
         return ""  # what was measured on it is known also without it
     if device.state in (DeviceState.LOST, None):
         return "lost"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import re
 import secrets
@@ -16,7 +17,7 @@ from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.job import ENGINES, check_priority, shape_sets, takes_templates
 from tracker.domain.job_life import WAITING, cancelled, resumed
 from tracker.domain.operator_file import parse_operator
-from tracker.domain.target import overridden
+from tracker.domain.target import ANY_CPU, overridden
 from tracker.scheduling.budget_shares import shared
 from tracker.scheduling.tuned_classes import tuned_classes
 from tracker.services.artifacts import ArtifactStore
@@ -63,7 +64,9 @@ class Jobs:
         if earlier := await self._store.call(lambda s: s.job_of_request(request_id)):
             return self.seen(earlier)
         self._check(spec)
-        pool = self._fleet.pool(spec.pool)
+        if spec.kind is JobKind.CHECK and not spec.pool:
+            return await self._queue([self._job_without_pool(spec)], request_id)
+        self._fleet.pool(spec.pool)
         devices = tuned_classes(spec, self._fleet.devices())
         name = _new_id(spec.model_name)
         group = name if len(devices) > 1 else ""
@@ -80,10 +83,25 @@ class Jobs:
                 group=group,
             )
             jobs.append(job)
+        return await self._queue(jobs, request_id)
+
+    def _job_without_pool(self, spec: JobSpec) -> Job:
+        if spec.device_class:
+            raise InvalidRequest(f"the class {spec.device_class} is one of no pool: name the pool as well")
+        return Job(
+            id=_new_id(spec.model_name),
+            spec=_without_bytes(spec),
+            phase=WAITING,
+            created_unix_s=self._clock(),
+            target=overridden(ANY_CPU, spec.target),
+        )
+
+    async def _queue(self, jobs: Sequence[Job], request_id: str) -> Job:
         kept = await self._store.call(lambda s: s.add_job(jobs[0], request_id, jobs[1:]))
         await self._store.call(lambda s: s.checkpoint(), insist=True)
         for job in jobs if kept.id == jobs[0].id else ():
-            log.info("job %s queued: %s on pool %s, class %s", job.id, spec.model_name, pool.name, job.device_class)
+            spec = job.spec
+            log.info("job %s queued: %s on pool %s, class %s", job.id, spec.model_name, spec.pool, job.device_class)
         self.on_queued()
         return self.seen(kept)
 
@@ -110,6 +128,13 @@ class Jobs:
         for what, content in sent:
             if content.digest not in self._artifacts:
                 raise InvalidRequest(f"{what} ({content.digest or 'no digest'}): not uploaded")
+        if spec.fixed and spec.operator:
+            raise InvalidRequest(f"{spec.operator} is an operator: inputs are fixed for models alone")
+        for each in spec.fixed:
+            try:
+                json.loads(each.value)
+            except ValueError:
+                raise InvalidRequest(f"input {each.name} is fixed to {each.value[:80]!r}, which is no JSON") from None
         if spec.parameters and not spec.operator:
             raise InvalidRequest(f"the model {spec.model_name} takes no parameters: they are an operator's")
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):

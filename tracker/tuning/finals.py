@@ -147,7 +147,8 @@ def _time(
     try:
         for key, library in libraries.items():
             task = contested[key][0]
-            stream.measure(Trial(kernel_request(key, library, task.arguments, FINAL_PLAN, slowest_s(task))))
+            request = kernel_request(key, library, task.arguments, FINAL_PLAN, slowest_s(task), params=task.params)
+            stream.measure(Trial(request))
         while unanswered:
             event = events.get()
             if isinstance(event, StreamRefused):

@@ -23,11 +23,13 @@ def kernel_request(
     slowest_s: float,
     hopeless_s: float = 0.0,
     outputs: Sequence[int] = (),
+    params: Artifact | None = None,
 ) -> MeasureRequest:
     """The request that times one built kernel called with ``arguments``.
 
     ``slowest_s`` is the longest call worth waiting for, ``hopeless_s`` the longest worth repeating (0: any).
-    ``outputs``: positions of arguments whose values come back.
+    ``outputs``: positions of arguments whose values come back. ``params``: the file with the
+    values that arguments name.
     """
     return MeasureRequest(
         trial_id=trial_id,
@@ -36,6 +38,7 @@ def kernel_request(
             library=Artifact(hashlib.sha256(library).hexdigest(), len(library), library),
             entry="main",
             args=tuple(arguments),
+            params=params,
             outputs=tuple(outputs),
         ),
         plan=plan,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import tvm
 from tvm.s_tir import Schedule
 
-from tracker.domain import Outcome, TimingPlan
+from tracker.domain import Measurement, Outcome, TimingPlan
 from tracker.tuning.building.batch import build_all
 from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.pool import BuilderPool, BuildRequest
@@ -154,17 +154,31 @@ def compare_beside(
     task = winner.task
     outputs = output_positions(tvm.ir.load_json(task.module))
     untuned, tuned = (
-        kernel_request("", library, task.arguments, plan or _ONE_CALL, slowest_s(task), outputs=outputs)
+        kernel_request(
+            "", library, task.arguments, plan or _ONE_CALL, slowest_s(task), outputs=outputs, params=task.params
+        )
         for library in (built.untuned, built.tuned)
     )
     answers = run_beside(untuned, tuned, find_device, open_stream)
+    verdict = _verdict(winner, answers, timed=plan is not None)
+    if not verdict.wrong:
+        return verdict
+    same = run_beside(untuned, untuned, find_device, open_stream) if winner.trace else answers
+    if _verdict(winner, same, timed=False).wrong:
+        restless = "the untuned kernel itself answers differently each time on the same input"
+        return replace(verdict, max_abs_diff=None, fault=restless)
+    return verdict
+
+
+def _verdict(winner: Winner, answers: Sequence[Measurement], timed: bool) -> KernelVerdict:
+    """Of the answers of an untuned kernel and another."""
     for name, answer in zip(_NAMES, answers, strict=True):
         if answer.outcome is not Outcome.OK:
             outcome = answer.outcome.value if answer.outcome else "no outcome"
             fault = f"{_NAMES[name]} failed on {answer.device_name}: {outcome} {answer.detail}".strip()
             return KernelVerdict(winner, fault=fault, failed=name == "tuned" and bool(winner.trace))
     found = compare(arrays_of(answers[0].outputs), arrays_of(answers[1].outputs))
-    untuned_s, tuned_s = (median(answer.run_secs) if plan else 0.0 for answer in answers)
+    untuned_s, tuned_s = (median(answer.run_secs) if timed else 0.0 for answer in answers)
     return KernelVerdict(
         winner=winner,
         equal=found.equal,

@@ -306,11 +306,13 @@ class TuningLoop:
         if built.outcome is not Outcome.OK:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
             return
-        if trial.proposal is None:
-            request = kernel_request(built.id, built.library, trial.task.arguments, UNTUNED_PLAN, _SLOWEST_UNTUNED_S)
-        else:
-            slowest_s, hopeless_s = self._worth_waiting_s(trial.task), self._hopeless_s(trial.task)
-            request = kernel_request(built.id, built.library, trial.task.arguments, self._plan, slowest_s, hopeless_s)
+        task = trial.task
+        plan, slowest_s, hopeless_s = UNTUNED_PLAN, _SLOWEST_UNTUNED_S, 0.0
+        if trial.proposal is not None:
+            plan, slowest_s, hopeless_s = self._plan, self._worth_waiting_s(task), self._hopeless_s(task)
+        request = kernel_request(
+            built.id, built.library, task.arguments, plan, slowest_s, hopeless_s, params=task.params
+        )
         self._stream.measure(Trial(request, context))
 
     def _worth_waiting_s(self, task: TaskState) -> float:
@@ -356,7 +358,7 @@ class TuningLoop:
             building_s=trial.building_s,
             compiled_s=trial.compiled_s,
             built_s=trial.built_s,
-            versions=self._versions,
+            versions={**self._versions, **({"inputs": trial.task.inputs} if trial.task.inputs else {})},
         )
 
     # -- the search thread

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,11 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tvm
 
-from tracker.domain import BucketResult, JobResult, RunnerMode, TimingPlan
+from tracker.domain import BucketResult, CheckReport, JobResult, RunnerMode, TimingPlan
 from tracker.domain.job import shape_sets
 from tracker.tuning.building.builder import build_model, for_schedules
+from tracker.tuning.checking.report import model_report, surveyed
 from tracker.tuning.errors import InputError
 from tracker.tuning.finals import Winner
 from tracker.tuning.judging.comparison import compare
@@ -26,7 +29,8 @@ from tracker.tuning.judging.untuned import answers_on_host, is_host
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
-from tracker.tuning.models.importers import ImportedModel, load_model
+from tracker.tuning.models.importers import ImportedModel, load_model, survey_model
+from tracker.tuning.models.importers.survey import outlines_of
 from tracker.tuning.models.package import LIBRARY, Variant, save_params, write_package
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.session import Session, first_line
@@ -68,9 +72,18 @@ class ModelSession(Session):
 
     def _extracted(self) -> list[ExtractedTask]:
         self._report("importing the model")
-        path = self._fetched()
-        sets = shape_sets(self._job.spec.shapes)
-        buckets = [self._bucket(path, shapes) for shapes in sets]
+        path, spec = self._fetched(), self._job.spec
+        fixed = self._fixed()
+        return self._tasks_of([load_model(path, shapes, spec.model_name, fixed) for shapes in shape_sets(spec.shapes)])
+
+    def _fixed(self) -> dict[str, np.ndarray]:
+        """Values of inputs that a person fixed."""
+        return {each.name: np.array(json.loads(each.value)) for each in self._job.spec.fixed}
+
+    def _tasks_of(self, models: Sequence[ImportedModel]) -> list[ExtractedTask]:
+        """``models``: one for each shape."""
+        self._report("finding tasks")
+        buckets = map(self._bucket, models)
         self._buckets = sorted(buckets, key=lambda bucket: sum(math.prod(info.shape) for info in bucket.model.inputs))
         extracted = _merged(task for bucket in self._buckets for task in bucket.tasks)
         if not extracted:
@@ -89,9 +102,7 @@ class ModelSession(Session):
             self._patiently(partial(self._client.get_artifact, file.content, _inside(folder, file.name)))
         return path
 
-    def _bucket(self, path: Path, shapes: Mapping[str, Sequence[int]]) -> _Bucket:
-        model = load_model(path, shapes, self._job.spec.model_name)
-        self._report("finding tasks")
+    def _bucket(self, model: ImportedModel) -> _Bucket:
         try:
             lowered = lower(model.module, self._target)
         except Exception as error:
@@ -101,6 +112,29 @@ class ModelSession(Session):
             ) from error
         told = " ".join(f"{info.name}={','.join(map(str, info.shape))}" for info in model.inputs)
         return _Bucket(told, model, lowered, tuple(tasks_of(lowered, self._target)))
+
+    def _checked(self) -> CheckReport:
+        self._report("importing the model")
+        path, spec = self._fetched(), self._job.spec
+        looked = [survey_model(path, shapes, spec.model_name, self._fixed()) for shapes in shape_sets(spec.shapes)]
+        surveys, models = [survey for survey, _ in looked], [model for _, model in looked if model is not None]
+        if len(models) < len(looked):
+            return surveyed(surveys)
+        try:
+            tasks = self._tasks_of(models)
+            self._judge()
+        except InputError as error:
+            return surveyed(surveys, str(error))
+        largest = self._buckets[-1]
+        survey = next(survey for survey, model in looked if model is largest.model)
+        survey.outputs = outlines_of(largest.model.outputs)  # some may be cut off
+        report = model_report(survey, largest.lowered, tasks, self._references[-1].judge)
+        notes = list(largest.model.notes)
+        if len(models) > 1:
+            all_shapes = "; ".join(bucket.shapes for bucket in self._buckets)
+            notes.append(f"Tasks, calls and arithmetic are of all shapes, each once: {all_shapes}.")
+            notes.append("All else is of the largest.")
+        return replace(report, notes=tuple(notes))
 
     # -- the judge
 
@@ -162,6 +196,7 @@ class ModelSession(Session):
             device_class=job.device_class,
             versions=self._versions,
             padding=self._padding,
+            fixed={each.name: json.loads(each.value) for each in job.spec.fixed},
         )
         note = self._prove(folder)
         verdicts = [verdict for _, verdict in shipped]
@@ -203,7 +238,8 @@ class ModelSession(Session):
         """What a person must know besides."""
         reference, model = self._references[-1], self._buckets[-1].model
         unjudged = [] if reference.judge else [f"nobody could judge the import: {reference.why}"]
-        return [*model.notes, *unjudged, *([note] if note else [])]
+        fixed = [f"input {each.name} is {each.value} for good" for each in self._job.spec.fixed]
+        return [*fixed, *model.notes, *unjudged, *self._unproven(), *([note] if note else [])]
 
     def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
         if len(verdicts) == 1:
@@ -239,7 +275,7 @@ class ModelSession(Session):
             if reference.expected is None:
                 continue
             names = [output.name for output in model.outputs]
-            found = compare(reference.expected, answers, tolerance_of(model), names)
+            found = compare(reference.expected, answers, tolerance_of(model), names, reference.floors)
             if not found.equal:
                 raise PackageFault(f"the package answers differently than {reference.judge}: {found.wrong}")
         return ""

@@ -10,9 +10,7 @@ from tracker.tuning.kernel_verification import KernelVerdict
 from tracker.tuning.verification import Verdict
 
 #: Of a model or a kernel whose answers prove nothing.
-_NOTHING_FINITE = (
-    "no value of the answers is finite on random inputs, so nothing was compared: give real ones with --inputs"
-)
+_NOTHING_FINITE = "no value of the answers is finite, so nothing was compared: other inputs, --inputs, may tell more"
 
 __all__ = ["job_result", "latency_of", "operator_result"]
 

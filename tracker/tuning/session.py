@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import grpc
+import numpy as np
 import tvm
 import tvm_ffi
 
@@ -23,6 +24,8 @@ from tracker.client.errors import BadInput
 from tracker.client.farm_client import FarmClient, open_channel
 from tracker.client.patience import patiently
 from tracker.domain import (
+    Artifact,
+    CheckReport,
     Device,
     DeviceState,
     Job,
@@ -42,6 +45,7 @@ from tracker.domain import (
 )
 from tracker.tuning.building.builder import RECIPE
 from tracker.tuning.building.pool import BuilderPool, yield_to_others
+from tracker.tuning.checking.peaks import PeaksUnknown, class_peaks
 from tracker.tuning.compiler_target import compiler_target
 from tracker.tuning.engines.choice import Choice, Chooser, trials_a_task
 from tracker.tuning.engines.space import apply_trace
@@ -49,11 +53,14 @@ from tracker.tuning.errors import SessionOver
 from tracker.tuning.estimate import estimate
 from tracker.tuning.finals import Winner, play_finals
 from tracker.tuning.intrinsics import register_intrinsics
+from tracker.tuning.kernel_inputs import KernelInputs, kernel_inputs
 from tracker.tuning.kernel_verification import KernelVerdict
 from tracker.tuning.loop import HOPELESS, Budget, TuningLoop
 from tracker.tuning.measuring import MeasureStream
 from tracker.tuning.messages import Progress
-from tracker.tuning.models.graph import ExtractedTask, arguments_of
+from tracker.tuning.models.graph import ExtractedTask
+from tracker.tuning.models.index_ranges import FILLED_BELOW
+from tracker.tuning.models.package import save_params
 from tracker.tuning.own_templates import check_used, own_templates
 from tracker.tuning.resumption import take_up
 from tracker.tuning.task_state import TaskState
@@ -100,6 +107,8 @@ class Session:
     def run(self) -> JobResult:
         """Raises InputError or another TuningError where the job fails, SessionOver where it must be started anew."""
         job = self._job
+        if job.spec.kind is JobKind.CHECK:
+            return JobResult(check=self._with_peaks(self._checked()))
         extracted = self._extracted()
         if job.spec.kind is JobKind.ESTIMATE:
             return estimate(extracted, job, lambda ask: self._patiently(lambda: ask(self._client)))
@@ -124,6 +133,22 @@ class Session:
         """What there is to tune."""
         raise NotImplementedError
 
+    def _checked(self) -> CheckReport:
+        """What would be tuned, or what is in the way. Raises InputError where no more can be said than that."""
+        raise NotImplementedError
+
+    def _with_peaks(self, report: CheckReport) -> CheckReport:
+        """``report`` and the peaks of the job's class, where it has one and its tasks could be held against them."""
+        if not self._job.device_class or report.obstacles:
+            return report
+        self._report("asking what the class can do")
+        open_stream = self._open_stream if any(map(self._takes_work, self._devices())) else None
+        try:
+            peaks = class_peaks(self._client, self._job, self._builders, open_stream, self._versions)
+        except PeaksUnknown as error:
+            return replace(report, notes=(*report.notes, str(error)))
+        return replace(report, peaks=peaks)
+
     def _judge(self) -> None:
         """Hold what was read against what it should compute, before a board is asked for. Raises InputError."""
 
@@ -146,7 +171,9 @@ class Session:
             for task_id, task, choice in zip(ids, extracted, choices, strict=True)
         )
         self._pipe.send(Progress("finding tasks", self._tuned_for_s, plans))
+        self._names = {task_id: task.name for task_id, task in zip(ids, extracted, strict=True)}
         self._modules = {task_id: task.module for task_id, task in zip(ids, extracted, strict=True)}
+        self._inputs = [kernel_inputs(task.module, self._given(task.name)) for task in extracted]
         states = [
             self._state(task_id, number, task, choice)
             for number, (task_id, task, choice) in enumerate(zip(ids, extracted, choices, strict=True))
@@ -155,6 +182,7 @@ class Session:
         return states
 
     def _state(self, task_id: str, number: int, task: ExtractedTask, choice: Choice) -> TaskState:
+        inputs = self._inputs[number]
         return TaskState(
             id=task_id,
             name=task.name,
@@ -162,11 +190,25 @@ class Session:
             workload=task.workload.key,
             flops=task.workload.flops,
             module=task.workload.module,
-            arguments=arguments_of(task.module),
+            arguments=inputs.arguments,
+            params=self._params(inputs, number),
+            inputs=inputs.digest,
             new_engine=partial(choice.new, self._job.spec.seed * 1009 + number),
             engine_name=choice.engine,
             known_elsewhere=partial(self._patiently, partial(known_to, self._client, self._job, task.workload.key)),
         )
+
+    def _given(self, name: str) -> Mapping[int, np.ndarray]:
+        """What a person gave for arguments of this task, by position."""
+        return {}
+
+    def _params(self, inputs: KernelInputs, number: int) -> Artifact | None:
+        """The file with the large ones of a task's inputs, sent; None where there are none."""
+        if not (params := inputs.params):
+            return None
+        path = self._folder / f"inputs-{number}.bin"
+        save_params(params, path)
+        return self._patiently(lambda: self._client.put_artifact(path))
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
@@ -245,8 +287,21 @@ class Session:
 
     def _refute_wrong(self, kernels: Sequence[KernelVerdict]) -> None:
         for kernel in kernels:
-            if kernel.wrong:
+            # An untuned kernel has no record that a search would learn from.
+            if kernel.wrong and kernel.winner.trial_id:
                 self._patiently(partial(self._client.refute, kernel.winner.trial_id, kernel.difference))
+
+    def _unproven(self) -> list[str]:
+        """What must be said of integers that index something, where nobody knows how far."""
+        named = [
+            (name, self._modules[task_id]["main"].params[at].name)
+            for (task_id, name), inputs in zip(self._names.items(), self._inputs, strict=True)
+            for at in inputs.unproven
+        ]
+        return [
+            f"what {argument} of {name} may be could not be derived: its values were 0 to {FILLED_BELOW - 1}"
+            for name, argument in named
+        ]
 
     def _with_teachers(self, result: JobResult, winners: Sequence[Winner]) -> JobResult:
         taught = [winner.task.taught_by for winner in winners if winner.task.taught_by]
@@ -255,18 +310,19 @@ class Session:
     def _stored(self, files: Sequence[Path]) -> list[PackageFile]:
         return [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
 
-    def _devices(self, mode: RunnerMode) -> list[Device]:
-        """Of this job's class, connected or not."""
+    def _devices(self, mode: RunnerMode | None = None) -> list[Device]:
+        """Of this job's class, connected or not; None: in whichever mode."""
         devices = self._patiently(lambda: self._client.devices(self._job.spec.pool))
         mine = [device for device in devices if device.device_class == self._job.device_class]
-        return [device for device in mine if device.runner.mode is mode]
+        return [device for device in mine if mode in (None, device.runner.mode)]
 
     def _idlest_device(self, mode: RunnerMode) -> str:
-        taking_work = (DeviceState.IDLE, DeviceState.MEASURING)
-        user = self._job.spec.user
-        connected = [d for d in self._devices(mode) if d.state in taking_work and d.open_to(user)]
+        connected = [device for device in self._devices(mode) if self._takes_work(device)]
         self._report("verifying" if connected else "waiting for a device to verify on")
         return min(connected, key=lambda device: (bool(device.ailing), device.held)).id if connected else ""
+
+    def _takes_work(self, device: Device) -> bool:
+        return device.state in (DeviceState.IDLE, DeviceState.MEASURING) and device.open_to(self._job.spec.user)
 
     # -- the tracker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tracker.domain import Argument
+from tracker.domain import Argument, Artifact
 from tracker.scheduling.task_budget import TaskProgress
 from tracker.tuning.engines.base import Engine, Known
 
@@ -26,6 +26,9 @@ def median(values: Sequence[float]) -> float:
 class TaskState:
     """``history``: best seconds a call after each trial; see TaskProgress.
 
+    ``params``: the file with values of ``arguments`` that are large. ``inputs``: names those of all that the board does
+    not fill, "" where it fills all; see KernelInputs.
+
     ``replays``: traces and timings of records that no search step tells of. ``known_elsewhere`` gives what others
     measured, to begin the search with; ``taught_by``: the classes whose records it did begin with.
     """
@@ -39,6 +42,8 @@ class TaskState:
     arguments: tuple[Argument, ...]
     new_engine: Callable[[], Engine]
     engine_name: str
+    params: Artifact | None = None
+    inputs: str = ""
     untuned_s: float = 0.0
     history: list[float] = field(default_factory=list)
     replays: list[tuple[str, tuple[float, ...]]] = field(default_factory=list)

@@ -127,11 +127,13 @@ def verify(
                 raise FarmFailure(f"the {name} model could not be run: {answer.detail}")
             raise FarmFailure(f"the {name} model failed on {answer.device_name}: {outcome} {answer.detail}".strip())
     expected, given = reference.expected, arrays_of(first.outputs)
-    if expected is not None and not (before := compare(expected, given, tolerance, names)).equal:
+    if expected is not None and not (before := compare(expected, given, tolerance, names, reference.floors)).equal:
         raise FarmFailure(
             f"the untuned model answers differently on {first.device_name} than {reference.judge}: {before.wrong}"
         )
-    found = compare(given if expected is None else expected, arrays_of(second.outputs), tolerance, names)
+    found = compare(
+        given if expected is None else expected, arrays_of(second.outputs), tolerance, names, reference.floors
+    )
     return Verdict(
         untuned_s=median(first.run_secs),
         tuned_s=median(second.run_secs),

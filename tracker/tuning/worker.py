@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
-import psutil
 
 from protos.convert import from_message
 from protos.discovery import PROTOCOL_VERSION
@@ -42,6 +41,7 @@ from protos.farm.v1.control_pb2_grpc import ControlStub
 from protos.version import __version__
 from tracker.client.farm_client import open_channel
 from tracker.domain import Job
+from tracker.tuning.fork_server import folder_prefix, start_fork_server, sweep
 from tracker.tuning.messages import Warm, to_worker_message
 
 __all__ = ["Worker", "main"]
@@ -62,7 +62,7 @@ class _StandBy:
 
     def __init__(self, builders: int, on_warm: Callable[[], None]) -> None:
         self.warm = False
-        self.folder = Path(tempfile.mkdtemp(prefix=_folder_prefix(os.getpid())))
+        self.folder = Path(tempfile.mkdtemp(prefix=folder_prefix(os.getpid())))
         self.pipe, theirs = _FORKSERVER.Pipe()
         self.process: ForkServerProcess = _FORKSERVER.Process(
             target=_stand_by, args=(builders, theirs, str(self.folder)), name="stand-by"
@@ -135,18 +135,6 @@ def _stand_by(builders: int, pipe: Connection, folder: str) -> None:
     from tracker.tuning.job_process import stand_by
 
     stand_by(builders, pipe, Path(folder))
-
-
-def _folder_prefix(pid: int) -> str:
-    return f"tvm-farm-worker-{pid}-"
-
-
-def _sweep() -> None:
-    """Remove what workers left behind that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob("tvm-farm-worker-*"):
-        owner = folder.name.split("-")[3]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Worker:
@@ -285,18 +273,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    _FORKSERVER.set_forkserver_preload(["tracker.tuning.preload"])
+    sweep()
+    try:
+        sockets = start_fork_server(["tracker.tuning.preload"])
+    except OSError as error:
+        log.error("%s", error)
+        sys.exit(1)
     worker = Worker(options.tracker, options.worker_id, options.builders)
 
     def leave(code: int) -> NoReturn:
         worker.stop()
+        shutil.rmtree(sockets, ignore_errors=True)
         # gRPC's threads would hold an ordinary exit up until their calls time out, and a process that waits for a
         # job would until it got one.
         os._exit(code)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave(0))
-    _sweep()
     try:
         code = worker.run()
     except Exception:

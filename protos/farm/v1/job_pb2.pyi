@@ -14,6 +14,7 @@ class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_KIND_TUNE: _ClassVar[JobKind]
     JOB_KIND_COMPILE: _ClassVar[JobKind]
     JOB_KIND_ESTIMATE: _ClassVar[JobKind]
+    JOB_KIND_CHECK: _ClassVar[JobKind]
 
 class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -41,6 +42,7 @@ JOB_KIND_UNSPECIFIED: JobKind
 JOB_KIND_TUNE: JobKind
 JOB_KIND_COMPILE: JobKind
 JOB_KIND_ESTIMATE: JobKind
+JOB_KIND_CHECK: JobKind
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_QUEUED: JobState
 JOB_STATE_RUNNING: JobState
@@ -100,7 +102,7 @@ class TemplateFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh", "operator", "templates", "inputs", "data", "parameters")
+    __slots__ = ("kind", "model_name", "model", "pool", "engine", "max_trials", "budget_s", "shapes", "seed", "user", "plan", "priority", "device_class", "target", "fresh", "operator", "templates", "inputs", "fixed", "data", "parameters")
     KIND_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +121,7 @@ class JobSpec(_message.Message):
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
+    FIXED_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     kind: JobKind
@@ -139,9 +142,10 @@ class JobSpec(_message.Message):
     operator: str
     templates: _containers.RepeatedCompositeFieldContainer[TemplateFile]
     inputs: _measurement_pb2.Artifact
+    fixed: _containers.RepeatedCompositeFieldContainer[Parameter]
     data: _containers.RepeatedCompositeFieldContainer[DataFile]
     parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
-    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., inputs: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., data: _Optional[_Iterable[_Union[DataFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
+    def __init__(self, kind: _Optional[_Union[JobKind, str]] = ..., model_name: _Optional[str] = ..., model: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., pool: _Optional[str] = ..., engine: _Optional[str] = ..., max_trials: _Optional[int] = ..., budget_s: _Optional[float] = ..., shapes: _Optional[_Iterable[_Union[Shape, _Mapping]]] = ..., seed: _Optional[int] = ..., user: _Optional[str] = ..., plan: _Optional[_Union[_measurement_pb2.TimingPlan, _Mapping]] = ..., priority: _Optional[int] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., fresh: bool = ..., operator: _Optional[str] = ..., templates: _Optional[_Iterable[_Union[TemplateFile, _Mapping]]] = ..., inputs: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ..., fixed: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ..., data: _Optional[_Iterable[_Union[DataFile, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping]]] = ...) -> None: ...
 
 class Task(_message.Message):
     __slots__ = ("id", "name", "workload", "weight", "flops", "trials", "failed", "untuned_s", "best_s", "space")
@@ -216,7 +220,7 @@ class BucketResult(_message.Message):
     def __init__(self, shapes: _Optional[str] = ..., serves: _Optional[str] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., outputs_equal: bool = ..., kept_untuned: bool = ...) -> None: ...
 
 class JobResult(_message.Message):
-    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal", "judge", "inputs_from", "buckets", "proven")
+    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal", "judge", "inputs_from", "buckets", "proven", "check")
     FILES_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +240,7 @@ class JobResult(_message.Message):
     INPUTS_FROM_FIELD_NUMBER: _ClassVar[int]
     BUCKETS_FIELD_NUMBER: _ClassVar[int]
     PROVEN_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[PackageFile]
     tasks: _containers.RepeatedCompositeFieldContainer[TaskResult]
     untuned_s: float
@@ -255,7 +260,108 @@ class JobResult(_message.Message):
     inputs_from: str
     buckets: _containers.RepeatedCompositeFieldContainer[BucketResult]
     proven: bool
-    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ..., judge: _Optional[str] = ..., inputs_from: _Optional[str] = ..., buckets: _Optional[_Iterable[_Union[BucketResult, _Mapping]]] = ..., proven: bool = ...) -> None: ...
+    check: CheckReport
+    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ..., judge: _Optional[str] = ..., inputs_from: _Optional[str] = ..., buckets: _Optional[_Iterable[_Union[BucketResult, _Mapping]]] = ..., proven: bool = ..., check: _Optional[_Union[CheckReport, _Mapping]] = ...) -> None: ...
+
+class TensorOutline(_message.Message):
+    __slots__ = ("name", "dims", "dtype")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DIMS_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    dims: _containers.RepeatedScalarFieldContainer[str]
+    dtype: str
+    def __init__(self, name: _Optional[str] = ..., dims: _Optional[_Iterable[str]] = ..., dtype: _Optional[str] = ...) -> None: ...
+
+class OperatorUse(_message.Message):
+    __slots__ = ("name", "nodes", "folded", "by_farm", "by_tvm", "expanded", "refused", "cut", "unknown")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    FOLDED_FIELD_NUMBER: _ClassVar[int]
+    BY_FARM_FIELD_NUMBER: _ClassVar[int]
+    BY_TVM_FIELD_NUMBER: _ClassVar[int]
+    EXPANDED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    CUT_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    nodes: int
+    folded: int
+    by_farm: int
+    by_tvm: int
+    expanded: int
+    refused: int
+    cut: int
+    unknown: int
+    def __init__(self, name: _Optional[str] = ..., nodes: _Optional[int] = ..., folded: _Optional[int] = ..., by_farm: _Optional[int] = ..., by_tvm: _Optional[int] = ..., expanded: _Optional[int] = ..., refused: _Optional[int] = ..., cut: _Optional[int] = ..., unknown: _Optional[int] = ...) -> None: ...
+
+class Obstacle(_message.Message):
+    __slots__ = ("node", "operator", "reason")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    operator: str
+    reason: str
+    def __init__(self, node: _Optional[str] = ..., operator: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class TaskOutlook(_message.Message):
+    __slots__ = ("name", "weight", "flops", "bytes_touched", "dtype")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    FLOPS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_TOUCHED_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    weight: int
+    flops: float
+    bytes_touched: int
+    dtype: str
+    def __init__(self, name: _Optional[str] = ..., weight: _Optional[int] = ..., flops: _Optional[float] = ..., bytes_touched: _Optional[int] = ..., dtype: _Optional[str] = ...) -> None: ...
+
+class Peaks(_message.Message):
+    __slots__ = ("flops_per_s", "bytes_per_s", "device_name", "from_log")
+    FLOPS_PER_S_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_NAME_FIELD_NUMBER: _ClassVar[int]
+    FROM_LOG_FIELD_NUMBER: _ClassVar[int]
+    flops_per_s: float
+    bytes_per_s: float
+    device_name: str
+    from_log: bool
+    def __init__(self, flops_per_s: _Optional[float] = ..., bytes_per_s: _Optional[float] = ..., device_name: _Optional[str] = ..., from_log: bool = ...) -> None: ...
+
+class CheckReport(_message.Message):
+    __slots__ = ("inputs", "outputs", "operators", "obstacles", "parameters", "parameter_bytes", "in_file", "flops", "activation_bytes", "activation_at", "tasks", "peaks", "notes", "judge")
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    OPERATORS_FIELD_NUMBER: _ClassVar[int]
+    OBSTACLES_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    PARAMETER_BYTES_FIELD_NUMBER: _ClassVar[int]
+    IN_FILE_FIELD_NUMBER: _ClassVar[int]
+    FLOPS_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_AT_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    PEAKS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_FIELD_NUMBER: _ClassVar[int]
+    inputs: _containers.RepeatedCompositeFieldContainer[TensorOutline]
+    outputs: _containers.RepeatedCompositeFieldContainer[TensorOutline]
+    operators: _containers.RepeatedCompositeFieldContainer[OperatorUse]
+    obstacles: _containers.RepeatedCompositeFieldContainer[Obstacle]
+    parameters: int
+    parameter_bytes: int
+    in_file: bool
+    flops: float
+    activation_bytes: int
+    activation_at: str
+    tasks: _containers.RepeatedCompositeFieldContainer[TaskOutlook]
+    peaks: Peaks
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    judge: str
+    def __init__(self, inputs: _Optional[_Iterable[_Union[TensorOutline, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorOutline, _Mapping]]] = ..., operators: _Optional[_Iterable[_Union[OperatorUse, _Mapping]]] = ..., obstacles: _Optional[_Iterable[_Union[Obstacle, _Mapping]]] = ..., parameters: _Optional[int] = ..., parameter_bytes: _Optional[int] = ..., in_file: bool = ..., flops: _Optional[float] = ..., activation_bytes: _Optional[int] = ..., activation_at: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[TaskOutlook, _Mapping]]] = ..., peaks: _Optional[_Union[Peaks, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., judge: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error", "group", "recalled")

@@ -53,6 +53,39 @@ def test_duration(seconds: float, text: str) -> None:
     assert formats.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "—"),
+        (812, "812"),
+        (999.4, "999"),
+        (999.6, "1 k"),
+        (40_960, "41 k"),
+        (1.82e6, "1.82 M"),
+        (165_888, "166 k"),
+        (3.65e9, "3.65 G"),
+        (1.5e12, "1.50 T"),
+    ],
+)
+def test_amount(number: float, text: str) -> None:
+    assert formats.amount(number) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "—"),
+        (812, "812 B"),
+        (1024, "1.00 KiB"),
+        (82_816, "80.9 KiB"),
+        (9_999_999, "9.54 MiB"),
+        (2_469_606_195, "2.30 GiB"),
+    ],
+)
+def test_size(count: int, text: str) -> None:
+    assert formats.size(count) == text
+
+
 def test_what_is_unknown_is_a_dash_and_never_a_zero() -> None:
     assert formats.gflops(0, 1) == formats.gflops(1e9, 0) == "—"
     assert formats.speedup(0, 1) == formats.speedup(1, 0) == "—"

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,7 @@ def test_a_package_is_read_back(tmp_path: Path) -> None:
         ("manifest.json", manifest(format=2), "format 2"),
         ("manifest.json", b'{"format": 1}', "damaged"),
         ("manifest.json", manifest(digests={"../x": "0"}), "outside the package"),
+        ("manifest.json", manifest(library="other.so"), "names the file 'other.so' and not its digest"),
     ],
 )
 def test_what_is_no_package_is_refused_in_a_sentence(tmp_path: Path, name: str, data: bytes | None, said: str) -> None:
@@ -141,3 +143,34 @@ def test_what_is_no_package_is_refused_in_a_sentence(tmp_path: Path, name: str, 
         (tmp_path / name).write_bytes(data)
     with pytest.raises(FarmError, match=said):
         read_package(tmp_path, file_digest)
+
+
+@pytest.mark.parametrize("outside", ["/etc/hostname", "../params.bin", "sub/../../x", "a\0b"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda name: {"digests": {name: "0"}},
+        lambda name: {"library": name},
+        lambda name: {"params": name},
+        lambda name: {"variants": [{"library": name}]},
+        lambda name: {
+            "kind": "operator",
+            "kernels": [{"name": "k", "entry": "main", "arguments": [], "library": name}],
+        },
+    ],
+    ids=["digest", "library", "params", "variant", "kernel"],
+)
+def test_a_manifest_that_names_a_file_outside_is_refused_before_anything_is_read(
+    tmp_path: Path, named: Callable[[str], dict[str, object]], outside: str
+) -> None:
+    write_package(NAMED, tmp_path, fetch)
+    (tmp_path / "manifest.json").write_bytes(manifest(**named(outside)))
+    read: list[Path] = []
+
+    def digest_of(path: Path) -> tuple[str, int]:
+        read.append(path)
+        return file_digest(path)
+
+    with pytest.raises(BadInput, match="which is outside the package"):
+        read_package(tmp_path, digest_of)
+    assert read == []

@@ -232,9 +232,9 @@ def job(name: str, submitted_s: float, priority: int = 0) -> Job:
     return replace(made, spec=replace(made.spec, priority=priority))
 
 
-def estimate(name: str, submitted_s: float) -> Job:
+def estimate(name: str, submitted_s: float, kind: JobKind = JobKind.ESTIMATE) -> Job:
     made = job(name, submitted_s)
-    return replace(made, spec=replace(made.spec, kind=JobKind.ESTIMATE))
+    return replace(made, spec=replace(made.spec, kind=kind))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def estimate(name: str, submitted_s: float) -> Job:
         ([job("a", 0.0, -1), job("b", STEP_S - 1.0)], "ba"),
         ([job("a", 0.0, -1), job("b", STEP_S + 1.0)], "ab"),
         ([job("a", 0.0, -4), job("b", 8 * STEP_S + 1.0, 4)], "ab"),
-        ([job("a", 0.0, 4), estimate("b", 2.0), estimate("c", 1.0)], "bca"),
+        ([job("a", 0.0, 4), estimate("b", 2.0), estimate("c", 1.0, JobKind.CHECK)], "bca"),
     ],
     ids=[
         "in their order",

@@ -43,12 +43,20 @@ def timeout(ran_s: float) -> dict[str, Any]:
         pytest.param((0.1,), {"versions": {"tvm": "0.26"}}, 0.0, 0.0, False, id="another compiler"),
         pytest.param((0.1,), {"versions": {}}, 0.0, 0.0, False, id="an unknown compiler"),
         pytest.param((0.1,), {"versions": {**VERSIONS, "agent": "9"}}, 0.0, 0.0, True, id="another agent"),
+        pytest.param((0.1,), {"versions": {**VERSIONS, "inputs": "a"}}, 0.0, 0.0, False, id="values of someone's own"),
     ],
 )
 def test_what_answers(run_secs, changes, run_timeout_s, hopeless_s, answered) -> None:
     record = make_record("t", run_secs, **changes)
     assert answers(record, VERSIONS, run_timeout_s, hopeless_s) is answered
     assert answers(record, {}, run_timeout_s, hopeless_s) is False
+
+
+def test_a_record_answers_for_the_values_that_it_was_measured_with() -> None:
+    record = make_record("t", (0.1,), versions={**VERSIONS, "inputs": "a"})
+    assert answers(record, {**VERSIONS, "inputs": "a"}, 0.0, 0.0)
+    assert not answers(record, {**VERSIONS, "inputs": "b"}, 0.0, 0.0)
+    assert not answers(make_record("t", (0.1,), versions=VERSIONS), {**VERSIONS, "inputs": "a"}, 0.0, 0.0)
 
 
 def test_the_record_that_says_most_answers() -> None:

@@ -41,7 +41,8 @@ def test_what_was_measured_is_known_also_without_its_devices() -> None:
     ]
     with pytest.raises(NotPossible):
         classes(devices)
-    assert classes(devices, replace(SPEC, kind=JobKind.ESTIMATE)) == ["pi4", "pi5"]
+    for kind in (JobKind.ESTIMATE, JobKind.CHECK):
+        assert classes(devices, replace(SPEC, kind=kind)) == ["pi4", "pi5"]
 
 
 def classes(devices: list[Device], spec: JobSpec = SPEC) -> list[str]:

@@ -22,6 +22,9 @@ from tracker.tuning.models.shipped.run import cropped, fitting, padded
         (Tolerance(depth=4), "int64", 0.0, 0.0),
         (Tolerance(depth=4, quantum=0.02), "float32", 2e-4, 0.02),
         (Tolerance(depth=4, quantum=0.02), "bool", 0.0, 0.0),
+        (Tolerance(depth=4, quantum=0.02), "uint8", 0.0, 0.02),
+        (Tolerance(depth=4, quantum=0.02), "int32", 0.0, 0.0),
+        (Tolerance(depth=4), "int8", 0.0, 0.0),
     ],
 )
 def test_tolerance(tolerance, dtype, relative, absolute):

@@ -21,6 +21,7 @@ TOLERANCES = {
     "float16": (1e-2, 2e-3),
     "bfloat16": (5e-2, 1e-2),
 }
+_BYTES = ("int8", "uint8")
 #: Rounding errors of a chain of operators add up like steps at random, by the root of their number; beyond this depth
 #: normalizations keep them from growing.
 _DEEPEST = 100
@@ -38,10 +39,12 @@ class Tolerance:
     quantum: float = 0.0
 
     def of(self, dtype: str) -> tuple[float, float]:
-        """(relative, absolute as a share of the largest value). Integers and booleans are to be the same."""
+        """(relative, absolute as a share of the largest value). Booleans and integers are to be the same, but for bytes
+        where the model computes in them.
+        """
         relative, absolute = TOLERANCES.get(dtype, (0.0, 0.0))
         grown = math.sqrt(min(max(self.depth, 1), _DEEPEST)) if self.depth > 1 else 1.0
-        return relative * grown, max(absolute * grown, self.quantum if relative else 0.0)
+        return relative * grown, max(absolute * grown, self.quantum if relative or dtype in _BYTES else 0.0)
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,11 @@ def compare(
     other: Sequence[np.ndarray],
     tolerance: Tolerance = Tolerance(),
     names: Sequence[str] = (),
+    floors: Sequence[float] = (),
 ) -> Comparison:
-    """Values that are not finite must be the same in the same places. Raises FarmFailure where outputs are missing."""
+    """Values that are not finite must be the same in the same places. ``floors``: for each output a difference that
+    means nothing, however small its values are. Raises FarmFailure where outputs are missing.
+    """
     if len(reference) != len(other):
         raise FarmFailure(f"one model gave {len(reference)} outputs and the other {len(other)}")
     largest, rtol, atol, wrong, finite = 0.0, 0.0, 0.0, "", False
@@ -79,6 +85,7 @@ def compare(
             continue
         right = _comparable(given)
         absolute = share * (float(np.max(np.abs(left[there]), initial=0.0)) or 1.0)
+        absolute = max(absolute, floors[number] if number < len(floors) and relative else 0.0)
         rtol, atol = max(rtol, relative), max(atol, absolute)
         both = there & np.isfinite(right)
         with np.errstate(all="ignore"):

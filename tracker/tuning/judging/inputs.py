@@ -11,7 +11,7 @@ import numpy as np
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import TensorInfo
 
-__all__ = ["given_inputs", "random_inputs"]
+__all__ = ["fitting", "given_inputs", "random_inputs", "read_arrays"]
 
 
 def random_inputs(inputs: Sequence[TensorInfo], seed: int, bounds: Mapping[str, int] | None = None) -> list[np.ndarray]:
@@ -39,27 +39,33 @@ def given_inputs(path: Path, inputs: Sequence[TensorInfo], label: str) -> list[n
 
     Raises InputError: no NPZ file, an array missing, of another shape, or whose values another dtype cannot hold.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except Exception as error:  # zipfile, zlib and numpy each raise their own at foreign bytes
-        raise InputError(f"{label} is no NPZ file that numpy reads ({type(error).__name__}).") from error
+    found = read_arrays(path, label)
     missing = [info.name for info in inputs if info.name not in found]
     if missing:
         there = ", ".join(sorted(found)) or "nothing"
         raise InputError(f"{label} has no array {missing[0]!r}; it has {there}. Save one by each input's name.")
-    return [_fitting(found[info.name], info, label) for info in inputs]
+    return [fitting(found[info.name], info, label) for info in inputs]
 
 
-def _fitting(array: np.ndarray, info: TensorInfo, label: str) -> np.ndarray:
+def read_arrays(path: Path, label: str) -> dict[str, np.ndarray]:
+    """All arrays of an NPZ file. Raises InputError where it is none; ``label`` is the file, for messages."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib and numpy each raise their own at foreign bytes
+        raise InputError(f"{label} is no NPZ file that numpy reads ({type(error).__name__}).") from error
+
+
+def fitting(array: np.ndarray, info: TensorInfo, label: str, taker: str = "the model") -> np.ndarray:
+    """``array`` as the dtype that ``taker`` takes. Raises InputError for another shape or lossy values."""
     dtype = np.dtype(info.dtype)
     if array.shape != info.shape:
-        raise InputError(f"{label}: {info.name} has shape {array.shape}; the model takes {info.shape}.")
+        raise InputError(f"{label}: {info.name} has shape {array.shape}; {taker} takes {info.shape}.")
     if array.dtype.kind == "V" and array.itemsize == dtype.itemsize:  # numpy keeps dtypes that it lacks as bytes
         return array.view(dtype)
     converted = array.astype(dtype)
     if array.dtype.kind in "iub" and dtype.kind in "iub" and not np.array_equal(converted, array):
         raise InputError(f"{label}: {info.name} holds {array.dtype.name} values that {info.dtype} cannot hold.")
     if array.dtype.kind == "f" and dtype.kind in "iub":
-        raise InputError(f"{label}: {info.name} is {array.dtype.name}; the model takes {info.dtype}.")
+        raise InputError(f"{label}: {info.name} is {array.dtype.name}; {taker} takes {info.dtype}.")
     return converted

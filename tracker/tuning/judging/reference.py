@@ -16,19 +16,27 @@ __all__ = ["Reference", "check_import", "reference_of", "tolerance_of"]
 
 log = logging.getLogger(__name__)
 
+#: How often the judge is asked again with inputs a step away, how many such steps an implementation may be off, since
+#: it rounds in every operator, and the share of the largest value beyond which a difference always counts.
+_SHAKEN, _MOST_MOVED = 2, 0.05
+_STEPS = {"float32": 64, "float64": 64, "float16": 4, "bfloat16": 4}
 #: Values that are compared in one run while a wrong one is sought, and their bytes.
 _PROBES, _PROBED_BYTES = 64, 256 << 20
 
 
 @dataclass(frozen=True)
 class Reference:
-    """``inputs`` and what the judge answers to them. ``expected`` is None where nobody can judge: ``why`` says why."""
+    """``inputs`` and what the judge answers to them. ``expected`` is None where nobody can judge: ``why`` says why.
+
+    ``floors``: see ``compare``.
+    """
 
     judge: str
     inputs: list[np.ndarray] = field(repr=False)
     expected: list[np.ndarray] | None = field(default=None, repr=False)
     why: str = ""
     inputs_from: str = ""
+    floors: list[float] = field(default_factory=list)
 
 
 def reference_of(model: ImportedModel, inputs: list[np.ndarray], inputs_from: str) -> Reference:
@@ -46,7 +54,40 @@ def reference_of(model: ImportedModel, inputs: list[np.ndarray], inputs_from: st
     ]
     if wrong:
         raise InputError(f"The import is not the model: {wrong[0]}.")
-    return Reference(model.judge.name, inputs, expected, "", inputs_from)
+    floors = _floors(model, inputs, [output.name for output in model.outputs], expected)
+    return Reference(model.judge.name, inputs, expected, "", inputs_from, floors)
+
+
+def _floors(
+    model: ImportedModel, inputs: Sequence[np.ndarray], names: Sequence[str], expected: Sequence[np.ndarray]
+) -> list[float]:
+    """How far rounding moves each answer: the judge is asked again with inputs that are one rounding step away.
+
+    A logarithm of nearly nothing or a difference of nearly equals makes much of a step, in any implementation.
+    """
+    random = np.random.default_rng(0)
+    moved = [0.0] * len(names)
+    if not any(array.dtype.kind == "f" for array in inputs):
+        return moved
+    for _ in range(_SHAKEN):
+        answers = model.judge.answers([_shaken(array, random) for array in inputs], names)
+        for number, (before, after) in enumerate(zip(expected, answers, strict=True)):
+            if before.dtype.name in _STEPS and before.shape == after.shape:
+                with np.errstate(all="ignore"):
+                    apart = np.abs(after.astype(np.float64) - before.astype(np.float64))
+                finite = apart[np.isfinite(apart)]
+                most = _MOST_MOVED * float(np.max(np.abs(before[np.isfinite(before)]), initial=0.0))
+                moved[number] = max(
+                    moved[number], min(_STEPS.get(before.dtype.name, 0) * float(np.max(finite, initial=0.0)), most)
+                )
+    return moved
+
+
+def _shaken(array: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    if array.dtype.kind != "f":
+        return array
+    towards = np.where(random.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
+    return np.asarray(np.nextafter(array, towards))
 
 
 def tolerance_of(model: ImportedModel) -> Tolerance:
@@ -68,7 +109,7 @@ def check_import(
         return None
     names = [output.name for output in model.outputs]
     tolerance = tolerance_of(model)
-    found = compare(reference.expected, run(model, reference.inputs), tolerance, names)
+    found = compare(reference.expected, run(model, reference.inputs), tolerance, names, reference.floors)
     if found.equal:
         return found
     first = _first_wrong(model, reference, run, tolerance)
@@ -100,12 +141,14 @@ def _first_wrong(
             places, probe = _small(probe, places, model)
             names = [output.name for output in probe.outputs]
             expected = model.judge.answers(reference.inputs, names)
+            floors = _floors(probe, reference.inputs, names, expected)
             given = run(probe, reference.inputs)
         except (JudgeError, InputError) as error:
             log.warning("the first wrong node cannot be sought: %s", error)
             return told
-        pairs = zip(expected, given, strict=True)
-        wrong = next((at for at, (a, b) in enumerate(pairs) if not compare([a], [b], tolerance).equal), None)
+        pairs = zip(expected, given, floors, strict=True)
+        unequal = (at for at, (a, b, f) in enumerate(pairs) if not compare([a], [b], tolerance, (), [f]).equal)
+        wrong = next(unequal, None)
         if wrong is None:
             return told
         value, operator = model.values[places[wrong]]

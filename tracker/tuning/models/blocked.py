@@ -10,12 +10,17 @@ an operator cannot, its arguments are put back into NCHW.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tvm
 from numpy.typing import NDArray
 from tvm import relax, te, topi
+
+from tracker.tuning.models.passes.blocked_convolutions import depthwise_on_blocks, from_blocks, from_plain
+from tracker.tuning.models.passes.dot_products import DEPTH, Dots, dots_from_blocks, dots_of, packed_for_dots
+from tracker.tuning.models.passes.relaid import on_blocks
 
 __all__ = ["block_channels"]
 
@@ -24,13 +29,11 @@ _SMALLEST_BLOCK = 4
 _ELEMENTWISE = frozenset(
     f"relax.{name}"
     for name in (
-        "abs", "clip", "exp", "log", "negative", "nn.gelu", "nn.leakyrelu", "nn.relu", "nn.relu6", "nn.silu",
-        "rsqrt", "sigmoid", "sqrt", "tanh",
+        "abs", "astype", "clip", "exp", "log", "negative", "nn.gelu", "nn.leakyrelu", "nn.relu", "nn.relu6", "nn.silu",
+        "round", "rsqrt", "sigmoid", "sqrt", "tanh",
     )
 )  # fmt: skip
 _BROADCAST = frozenset(f"relax.{name}" for name in ("add", "divide", "maximum", "minimum", "multiply", "subtract"))
-#: What the ONNX importer calls directly for the limits of a Clip, each with a tensor and a scalar.
-_LIMITS = frozenset(("maximum", "minimum"))
 _POOLS = {"relax.nn.max_pool2d": "max", "relax.nn.avg_pool2d": "avg"}
 _OVER_IMAGE = frozenset(("relax.mean", "relax.max", "relax.sum"))
 
@@ -49,7 +52,7 @@ def block_channels(module: tvm.ir.IRModule, target: tvm.target.Target) -> tvm.ir
     if not all(isinstance(b, relax.VarBinding) and not isinstance(b.value, relax.If) for b in bindings):
         return module
     lanes = max(8, int(tvm.get_global_func("target.llvm_get_vector_width")(target)) // _FLOAT_BITS)
-    walk = _Walk(tvm.IRModule(kernels), lanes)
+    walk = _Walk(tvm.IRModule(kernels), lanes, dots_of(target))
     with walk.builder.function("main", list(main.params)):
         with walk.builder.dataflow():
             for binding in bindings:
@@ -66,16 +69,24 @@ def block_channels(module: tvm.ir.IRModule, target: tvm.target.Target) -> tvm.ir
 class _Walk:
     """The new function while it grows. A value of the old one is known plain, blocked, or both."""
 
-    def __init__(self, kernels: tvm.ir.IRModule, lanes: int) -> None:
+    def __init__(self, kernels: tvm.ir.IRModule, lanes: int, dots: Dots | None) -> None:
         self.builder = relax.BlockBuilder(kernels)
         self.convolutions = 0
+        self._kernels = kernels
         self._lanes = lanes
+        self._dots = dots
         self._plain: dict[relax.Var, relax.Expr] = {}
         self._blocked: dict[relax.Var, relax.Var] = {}
+        #: Bytes of the other sign, by those that were shifted.
+        self._shifted: dict[relax.Var, relax.Var] = {}
+        #: Borders of one number around blocks, which a convolution makes for itself.
+        self._borders: dict[relax.Var, _Border] = {}
 
     def take(self, binding: relax.VarBinding) -> None:
         blocked = self._on_blocks(binding.value) if isinstance(binding.value, relax.Call) else None
-        if blocked is not None:
+        if isinstance(blocked, _Border):
+            self._borders[binding.var] = blocked
+        elif blocked is not None:
             self._blocked[binding.var] = blocked
         else:
             self._plain[binding.var] = self.builder.emit(self.plain(binding.value))
@@ -84,6 +95,9 @@ class _Walk:
         """``value`` of the old function in terms of the new one, in its own layout."""
         if isinstance(value, relax.Var):
             if value in self._plain:
+                return self._plain[value]
+            if value in self._borders:
+                self._plain[value] = self.builder.emit(self.plain(self._borders[value].call))
                 return self._plain[value]
             if value not in self._blocked:
                 return value  # a parameter
@@ -100,8 +114,8 @@ class _Walk:
             return relax.Call(value.op, arguments, value.attrs, value.ty_args)
         return value
 
-    def _on_blocks(self, call: relax.Call) -> relax.Var | None:
-        """``call`` emitted on blocks; None where it does not work on them."""
+    def _on_blocks(self, call: relax.Call) -> relax.Var | _Border | None:
+        """``call`` emitted on blocks, or a border to be made later; None where it does not work on them."""
         name = call.op.name if isinstance(call.op, tvm.ir.Op) else ""
         if name == "relax.nn.conv2d":
             return self._convolution(call)
@@ -110,12 +124,14 @@ class _Walk:
         first = self._blocked.get(call.args[0]) if call.args and isinstance(call.args[0], relax.Var) else None
         if name in _BROADCAST:
             return self._broadcast(call.op, call.args)
-        if name == "relax.call_tir" and call.args[0].name_hint in _LIMITS:
-            return self._broadcast(tvm.ir.Op.get(f"relax.{call.args[0].name_hint}"), call.args[1].fields)
+        if name == "relax.call_tir":
+            return self._kernel(call)
         if first is None:
             return None
         if name in _ELEMENTWISE:
             return self.builder.emit(relax.Call(call.op, [first, *call.args[1:]], call.attrs))
+        if name == "relax.nn.pad":
+            return _border(call)
         if name in _POOLS:
             return self._pool(call, first, _POOLS[name])
         if name in _OVER_IMAGE:
@@ -133,6 +149,8 @@ class _Walk:
         block = next((b for b in self._sizes() if channels % b == 0), 0)
         depthwise = values.shape[1] == 1 and int(attributes.groups) == shape[1] == channels
         given = self._blocked.get(data)
+        if values.dtype == np.int8 and str(call.ty.dtype) == "int32" and block:
+            return self._integer_convolution(call, values, block, depthwise)
         if values.dtype != np.float32 or not block:
             return None
         if depthwise:
@@ -144,20 +162,98 @@ class _Walk:
         elif given is None:
             packed = values.reshape(channels // block, block, *values.shape[1:]).transpose(0, 2, 3, 4, 1)
         else:
-            inner = _shape(given)[4]
-            packed = values.reshape(channels // block, block, values.shape[1] // inner, inner, *values.shape[2:])
-            packed = packed.transpose(0, 2, 4, 5, 3, 1)
-        compute = _depthwise if depthwise else _from_plain if given is None else _from_blocks
-        self.convolutions += 1
-        return self.builder.emit_te(
-            compute,
+            packed = _packed(values, _shape(given)[4], block)
+        return self._emitted(
+            depthwise_on_blocks if depthwise else from_plain if given is None else from_blocks,
             self.plain(data) if given is None else given,
-            relax.const(np.ascontiguousarray(packed)),
+            packed,
             [int(stride) for stride in attributes.strides],
             [int(pad) for pad in attributes.padding],
             [int(dilation) for dilation in attributes.dilation],
-            primfunc_name_hint="conv2d",
         )
+
+    def _integer_convolution(
+        self, call: relax.Call, values: NDArray[np.int8], block: int, depthwise: bool
+    ) -> relax.Var | None:
+        attributes, border = call.attrs, self._borders.get(call.args[0])
+        data = call.args[0] if border is None else border.source
+        given = self._blocked.get(data)
+        padding = [int(pad) for pad in attributes.padding]
+        if border is not None and any(padding):
+            return None
+        padding, value = (padding, 0) if border is None else (border.padding, border.value)
+        places = [[int(stride) for stride in attributes.strides], padding, [int(d) for d in attributes.dilation]]
+        channels = values.shape[0]
+        if depthwise:
+            if given is None or _shape(given)[4] != block:
+                return None
+            packed = values.reshape(channels // block, block, *values.shape[2:]).transpose(0, 2, 3, 1)
+            return self._emitted(depthwise_on_blocks, given, packed, *places, value)
+        if int(attributes.groups) != 1:
+            return None
+        if given is None:
+            given, values = self._channels_last(self.plain(data), values)
+        if given is None:
+            return None
+        inner = _shape(given)[4]
+        if self._dots is None or block % self._dots.lanes or inner % DEPTH:
+            return self._emitted(from_blocks, given, _packed(values, inner, block), *places, value)
+        shift = 0
+        if str(given.ty.dtype) != self._dots.dtype:
+            shift = 128 if self._dots.dtype == "uint8" else -128
+            given = self._shifted_by(given, shift)
+        total = self._emitted(dots_from_blocks, given, packed_for_dots(values, inner, block), *places, value + shift)
+        if not shift:
+            return total
+        sums = values.sum(axis=(1, 2, 3), dtype=np.int32).reshape(1, -1, 1, 1, block) * np.int32(shift)
+        return self.builder.emit(relax.op.subtract(total, relax.const(sums)))
+
+    def _emitted(self, compute: Callable[..., te.Tensor], data: relax.Expr, packed: Any, *rest: Any) -> relax.Var:
+        self.convolutions += 1
+        weight = relax.const(np.ascontiguousarray(packed))
+        return self.builder.emit_te(compute, data, weight, *rest, primfunc_name_hint="conv2d")
+
+    def _channels_last(self, data: relax.Expr, values: NDArray[np.int8]) -> tuple[relax.Var | None, NDArray[np.int8]]:
+        """``data`` [n, c, h, w] as one block of all its channels, where they are few, and weights to match."""
+        count = values.shape[1]
+        missing = -count % DEPTH
+        if count + missing > self._lanes:
+            return None, values
+        if missing:
+            data = self.builder.emit(relax.op.nn.pad(data, [0, 0, 0, missing, 0, 0, 0, 0]))
+            values = np.pad(values, [(0, 0), (0, missing), (0, 0), (0, 0)])
+        rows = self.builder.emit(relax.op.permute_dims(data, [0, 2, 3, 1]))
+        return self.builder.emit(relax.op.expand_dims(rows, 1)), values
+
+    def _shifted_by(self, data: relax.Var, shift: int) -> relax.Var:
+        if data not in self._shifted:
+            wide = self.builder.emit(relax.op.astype(data, "int32"))
+            moved = self.builder.emit(relax.op.add(wide, relax.const(shift, "int32")))
+            self._shifted[data] = self.builder.emit(relax.op.astype(moved, "uint8" if shift > 0 else "int8"))
+        return self._shifted[data]
+
+    def _kernel(self, call: relax.Call) -> relax.Var | None:
+        """A kernel of the importer's or of TVM's own over values on blocks, or these and single numbers."""
+        if not isinstance(call.args[1], relax.Tuple) or not isinstance(call.ty, relax.TensorType) or len(call.args) > 2:
+            return None
+        arguments = list(call.args[1].fields)
+        full = [isinstance(x, relax.Var) and x in self._blocked for x in arguments]
+        blocks = {_shape(self._blocked[x])[4] for x, wanted in zip(arguments, full, strict=True) if wanted}
+        others = [x for x, f in zip(arguments, full, strict=True) if not f]
+        single = all(isinstance(x, tvm.ir.GenericConst) and len(x.value.shape) == 0 for x in others)
+        shape = _shape(call)
+        if len(blocks) != 1 or not single or len(shape) != 4:
+            return None
+        (block,) = blocks
+        if shape[1] % block:
+            return None
+        relaid = on_blocks(self._kernels[call.args[0]], block, full)
+        if relaid is None:
+            return None
+        kernel = self.builder.add_func(relaid, call.args[0].name_hint)
+        given = [self._blocked[x] if f else x for x, f in zip(arguments, full, strict=True)]
+        whole = relax.TensorType([shape[0], shape[1] // block, *shape[2:], block], str(call.ty.dtype))
+        return self.builder.emit(relax.call_tir(kernel, given, whole))
 
     def _sizes(self) -> list[int]:
         sizes = [self._lanes]
@@ -225,6 +321,31 @@ class _Walk:
         return self.builder.emit(relax.Call(call.op, [data], call.attrs))
 
 
+@dataclass(frozen=True)
+class _Border:
+    """``call`` pads ``source`` (of the old function) with ``value``: top, left, bottom, right."""
+
+    call: relax.Call
+    source: relax.Expr
+    padding: list[int]
+    value: int
+
+
+def _packed(values: NDArray[Any], inner: int, block: int) -> NDArray[Any]:
+    """Weights [o, i, kh, kw] as [o / block, i / inner, kh, kw, inner, block]."""
+    outputs, channels, *kernel = values.shape
+    parts = values.reshape(outputs // block, block, channels // inner, inner, *kernel)
+    return np.asarray(parts.transpose(0, 2, 4, 5, 3, 1))
+
+
+def _border(call: relax.Call) -> _Border | None:
+    widths = [int(width) for width in call.attrs.pad_width]
+    value = float(call.attrs.pad_value)
+    if str(call.attrs.pad_mode) != "constant" or len(widths) != 8 or any(widths[:4]) or not value.is_integer():
+        return None
+    return _Border(call, call.args[0], [widths[4], widths[6], widths[5], widths[7]], int(value))
+
+
 def _shape(value: relax.Expr) -> list[int]:
     return [int(size) for size in value.ty.shape]
 
@@ -232,77 +353,3 @@ def _shape(value: relax.Expr) -> list[int]:
 def _static(value: relax.Expr) -> bool:
     shape = value.ty.shape
     return shape is not None and all(isinstance(size, tvm.tirx.IntImm) for size in shape)
-
-
-Sizes = Sequence[int]
-
-
-def _padded(data: te.Tensor, padding: Sizes) -> te.Tensor:
-    """``data`` [n, c, h, w, ...] with ``padding`` (top, left, bottom, right) of zeros around its image."""
-    if not any(padding):
-        return data
-    rest = [0] * (len(data.shape) - 4)
-    before, after = [0, 0, padding[0], padding[1], *rest], [0, 0, padding[2], padding[3], *rest]
-    return topi.nn.pad(data, before, after, name="pad")
-
-
-def _image(data: te.Tensor, kernel: Sizes, strides: Sizes, dilation: Sizes) -> list[int]:
-    """Height and width of what a convolution over ``data``, already padded, gives."""
-    sizes = [int(size) for size in data.shape[2:4]]
-    return [(sizes[i] - (kernel[i] - 1) * dilation[i] - 1) // strides[i] + 1 for i in range(2)]
-
-
-def _at(strides: Sizes, dilation: Sizes) -> Callable[..., tuple[Any, Any]]:
-    return lambda h, w, kh, kw: (h * strides[0] + kh * dilation[0], w * strides[1] + kw * dilation[1])
-
-
-def _from_blocks(data: te.Tensor, weight: te.Tensor, strides: Sizes, padding: Sizes, dilation: Sizes) -> te.Tensor:
-    """``data`` [n, I, h, w, i], ``weight`` [O, I, kh, kw, i, o] -> [n, O, h, w, o]."""
-    outer, chunks, height, width, inner, block = (int(size) for size in weight.shape)
-    image = _padded(data, padding)
-    at = _at(strides, dilation)
-    rows = te.reduce_axis((0, height), "kh")
-    columns = te.reduce_axis((0, width), "kw")
-    chunk, channel = te.reduce_axis((0, chunks), "ic"), te.reduce_axis((0, inner), "ib")
-    return te.compute(
-        [data.shape[0], outer, *_image(image, [height, width], strides, dilation), block],
-        lambda n, o, h, w, b: te.sum(
-            image(n, chunk, *at(h, w, rows, columns), channel) * weight[o, chunk, rows, columns, channel, b],
-            axis=[chunk, rows, columns, channel],
-        ),
-        name="conv2d_blocked",
-    )
-
-
-def _from_plain(data: te.Tensor, weight: te.Tensor, strides: Sizes, padding: Sizes, dilation: Sizes) -> te.Tensor:
-    """``data`` [n, I, h, w], ``weight`` [O, I, kh, kw, o] -> [n, O, h, w, o]."""
-    outer, channels, height, width, block = (int(size) for size in weight.shape)
-    image = _padded(data, padding)
-    at = _at(strides, dilation)
-    rows = te.reduce_axis((0, height), "kh")
-    columns = te.reduce_axis((0, width), "kw")
-    channel = te.reduce_axis((0, channels), "ic")
-    return te.compute(
-        [data.shape[0], outer, *_image(image, [height, width], strides, dilation), block],
-        lambda n, o, h, w, b: te.sum(
-            image(n, channel, *at(h, w, rows, columns)) * weight[o, channel, rows, columns, b],
-            axis=[channel, rows, columns],
-        ),
-        name="conv2d_to_blocked",
-    )
-
-
-def _depthwise(data: te.Tensor, weight: te.Tensor, strides: Sizes, padding: Sizes, dilation: Sizes) -> te.Tensor:
-    """``data`` [n, C, h, w, c], ``weight`` [C, kh, kw, c] -> [n, C, h, w, c]."""
-    chunks, height, width, block = (int(size) for size in weight.shape)
-    image = _padded(data, padding)
-    at = _at(strides, dilation)
-    rows = te.reduce_axis((0, height), "kh")
-    columns = te.reduce_axis((0, width), "kw")
-    return te.compute(
-        [data.shape[0], chunks, *_image(image, [height, width], strides, dilation), block],
-        lambda n, c, h, w, b: te.sum(
-            image(n, c, *at(h, w, rows, columns), b) * weight[c, rows, columns, b], axis=[rows, columns]
-        ),
-        name="depthwise_conv2d_blocked",
-    )

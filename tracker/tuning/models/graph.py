@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import relax
 from tvm.s_tir import meta_schedule as ms
 
@@ -16,8 +18,22 @@ from tracker.domain import Argument, Workload
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.models.blocked import block_channels
 from tracker.tuning.models.constants import fold_constants
+from tracker.tuning.models.passes.dot_products import dots_of
+from tracker.tuning.models.passes.integers import in_integers
+from tracker.tuning.models.passes.packed_matrices import pack_matrices
 
-__all__ = ["ExtractedTask", "LoweredModel", "arguments_of", "lower", "tasks_of", "with_schedules", "workload_key"]
+__all__ = [
+    "ExtractedTask",
+    "LoweredModel",
+    "arguments_of",
+    "flops_of",
+    "lower",
+    "tasks_of",
+    "with_schedules",
+    "workload_key",
+]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,11 +63,12 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
     """
     with target, tvm.transform.PassContext(opt_level=3):
         for apply in (
+            partial(in_integers, dots=None if as_written else dots_of(target)),
             relax.transform.FoldBatchnormToConv2D(),
             relax.transform.DecomposeOpsForInference(),
             fold_constants,
             relax.transform.FoldConstant(),
-            *(() if as_written else (partial(block_channels, target=target),)),
+            *(() if as_written else (partial(pack_matrices, target=target), partial(block_channels, target=target))),
             relax.get_pipeline("zero"),
             # A reshape becomes a view here and costs nothing: it must not show up as a task.
             relax.transform.RewriteDataflowReshape(),
@@ -62,15 +79,33 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
 
 
 def tasks_of(lowered: LoweredModel, target: tvm.target.Target) -> list[ExtractedTask]:
-    """The distinct workloads that ``main`` calls, in TVM's own order, which does not change between runs."""
+    """The distinct workloads that ``main`` calls, in TVM's own order, which does not change between runs.
+
+    A kernel that is written as it has to run (``tirx.is_scheduled``) leaves nothing to search and is none of them.
+    """
     found = []
     for task in ms.relax_integration.extract_tasks(lowered.module, target):
         module = task.dispatched[0]
+        if (module["main"].attrs or {}).get("tirx.is_scheduled", False):
+            continue
         text = tvm.ir.save_json(module)
-        flops = float(tvm.s_tir.analysis.estimate_tir_flops(module))
-        workload = Workload(workload_key(module), str(task.task_name), text, flops)
+        workload = Workload(workload_key(module), str(task.task_name), text, flops_of(module))
         found.append(ExtractedTask(str(task.task_name), int(task.weight), module, workload))
     return found
+
+
+def flops_of(module: tvm.ir.IRModule) -> float:
+    """Operations of one call of ``main``, 0 where nobody knows: a loop ends by a value, or TVM cannot count them."""
+    open_ends: list[object] = []
+    tvm_ffi.structural_walk(
+        module["main"].body,
+        (tvm.tirx.For, lambda loop: None if isinstance(loop.extent, tvm.tirx.IntImm) else open_ends.append(loop)),
+    )
+    try:
+        return 0.0 if open_ends else float(tvm.s_tir.analysis.estimate_tir_flops(module))
+    except Exception as error:  # noqa: BLE001 - it counts what it knows, and raises TVM's InternalError at the rest
+        log.info("the operations of a kernel cannot be counted: %s", str(error).strip()[-300:])
+        return 0.0
 
 
 def arguments_of(module: tvm.ir.IRModule) -> tuple[Argument, ...]:
@@ -116,9 +151,11 @@ class _ConstantLifter(relax.PyExprMutator):  # type: ignore[misc]
 
     def visit_generic_const_(self, op: tvm.ir.GenericConst) -> relax.Expr:
         value = op.value
-        # TVM's own loader takes no file with an empty parameter.
-        if len(value.shape) == 0 or 0 in value.shape:
+        if len(value.shape) == 0:
             return op
+        if 0 in value.shape:
+            # TVM's loaders take no empty tensor, neither as a parameter nor as an executable's constant.
+            return relax.op.builtin.alloc_tensor(relax.ShapeExpr(value.shape), str(value.dtype), 0)
         array = value.numpy()
         content = hashlib.sha256(
             f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()

@@ -8,15 +8,18 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import itertools
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import tvm
 from tvm import te
 from tvm.s_tir import Schedule, ScheduleError
@@ -55,10 +58,16 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Operator:
-    """``left_out``: functions of its module that have no blocks, and so nothing that a schedule could change."""
+    """``left_out``: functions of its module that have no blocks, and so nothing that a schedule could change.
+
+    ``inputs``: from a seed the arrays of ``NAME_inputs`` beside it, by the names of arguments; None where there is no
+    such function. ``inputs_label``: the function and its line, for messages.
+    """
 
     kernels: tuple[Kernel, ...]
     left_out: tuple[str, ...] = ()
+    inputs: Callable[[int], dict[str, np.ndarray]] | None = field(default=None, repr=False, compare=False)
+    inputs_label: str = ""
 
 
 def load_operator(path: Path, name: str, parameters: Mapping[str, str]) -> Operator:
@@ -84,7 +93,14 @@ class _Loader:
         if not hasattr(module, self._name):
             there = ", ".join(_tunable(module)) or "nothing that could be tuned"
             raise InputError(f"{self._path.name} defines no {self._name}; it has {there}.")
-        found = getattr(module, self._name)
+        operator = self._operator(getattr(module, self._name), parameters)
+        make = getattr(module, self._inputs_name, None)
+        if not inspect.isfunction(make):
+            return operator
+        label = f"{self._where(self._inputs_name)}: {self._inputs_name}"
+        return replace(operator, inputs=partial(self._made_inputs, make, parameters, label), inputs_label=label)
+
+    def _operator(self, found: Any, parameters: Mapping[str, str]) -> Operator:
         if inspect.isfunction(found):
             found = self._called(found, parameters)
         elif parameters:
@@ -95,6 +111,10 @@ class _Loader:
             return self._of_module(found)
         if not isinstance(found, tvm.tirx.PrimFunc):
             found = self._of_tensors(found)
+            if not _has_blocks(found):
+                raise self._error(
+                    f"{self._name} is an extern kernel, which runs as its author wrote it: there is nothing to schedule"
+                )
         if not _has_blocks(found):
             raise self._error(f"{self._name} has no blocks to schedule: write @T.prim_func(s_tir=True) and T.sblock")
         return Operator((self._kernel(self._name, found),))
@@ -127,6 +147,35 @@ class _Loader:
             give = " ".join(f"--with {name}=…" for name in missing)
             raise self._error(f"{self._name} has no default for {', '.join(missing)}: give {give}")
         return self._run(lambda: function(**{name: _value(text) for name, text in parameters.items()}))
+
+    @property
+    def _inputs_name(self) -> str:
+        return f"{self._name}_inputs"
+
+    def _made_inputs(
+        self, make: Callable[..., Any], parameters: Mapping[str, str], label: str, seed: int
+    ) -> dict[str, np.ndarray]:
+        """What the person's generator returns: it is given those of the operator's parameters that it takes."""
+        known = inspect.signature(make).parameters
+        anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+        given = {name: value for name, value in self._effective(parameters).items() if anything or name in known}
+        returned = self._run(lambda: make(np.random.default_rng(seed), **given))
+        if not isinstance(returned, Mapping) or not all(isinstance(name, str) for name in returned):
+            raise InputError(f"{label} returned {_kind(returned)}: return a dict of arrays by the arguments' names.")
+        arrays = {name: np.asarray(value) for name, value in returned.items()}
+        for name, array in arrays.items():
+            if array.dtype.kind not in "biufcV":
+                raise InputError(f"{label} returned {_kind(returned[name])} as {name}, which is no array of numbers.")
+        return arrays
+
+    def _effective(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """All parameters of the operator's function, its own defaults included."""
+        function = getattr(sys.modules[_MODULE], self._name)
+        if not inspect.isfunction(function):
+            return {}
+        known = inspect.signature(function).parameters.values()
+        defaults = {p.name: p.default for p in known if p.default is not p.empty}
+        return {**defaults, **{name: _value(text) for name, text in parameters.items()}}
 
     def _run(self, call: Callable[[], Any]) -> Any:
         try:
@@ -168,7 +217,11 @@ class _Loader:
         inputs = [tensor for tensor in tensors if isinstance(tensor.op, te.PlaceholderOp)]
         if len(inputs) == len(tensors):
             raise self._error(f"{self._name} returned inputs alone: {_RETURNED}")
-        missing = [t for t in _placeholders(tensors) if not any(t.same_as(each) for each in inputs)]
+        behind = list(_behind(tensors))
+        if any(isinstance(tensor.op, te.ScanOp) for tensor in behind):
+            raise self._error(f"{self._name} uses te.scan, of which TVM {tvm.__version__} makes no kernel")
+        placeholders = [tensor for tensor in behind if isinstance(tensor.op, te.PlaceholderOp)]
+        missing = [t for t in placeholders if not any(t.same_as(each) for each in inputs)]
         if missing:
             names = ", ".join(sorted(str(tensor.op.name) for tensor in missing))
             raise self._error(f"{self._name} computes from {names}, which is not among the tensors that it returned")
@@ -180,7 +233,7 @@ class _Loader:
             raise self._error(said) from error
 
     def _kernel(self, name: str, function: tvm.tirx.PrimFunc) -> Kernel:
-        arguments = tuple(self._argument(name, parameter) for parameter in function.params)
+        arguments = _apart([self._argument(name, parameter) for parameter in function.params])
         # A caller's tensors are as they are: nothing repacks one that a schedule would like to have in another layout.
         function = function.without_attr("layout_free_buffers").with_attr("global_symbol", "main")
         module = tvm.IRModule({"main": function})
@@ -198,14 +251,36 @@ class _Loader:
         if not all(isinstance(size, tvm.tirx.IntImm) for size in sizes):
             text = ",".join(str(size) for size in parameter.shape)
             raise self._error(f"{name} has a dynamic shape, {parameter.name} is ({text}): a job tunes one shape")
+        strides, expected = [int(stride) for stride in parameter.strides], 1
+        for size, stride in reversed(list(zip(parameter.shape, strides, strict=False))):
+            if int(size) != 1 and stride != expected:
+                told = ", ".join(map(str, strides))
+                raise self._error(
+                    f"{name} takes {parameter.name} with strides ({told}), and boards call kernels with tensors "
+                    "without gaps"
+                )
+            expected *= int(size)
         dtype = str(parameter.dtype)
         if dtype not in _DTYPES:
             raise self._error(f"{name} takes {parameter.name} of {dtype}, which boards cannot fill")
         return TensorInfo(str(parameter.name), tuple(int(size) for size in parameter.shape), dtype)
 
     def _error(self, said: str) -> InputError:
-        definition = self._definitions.get(self._name)
-        return InputError(f"{self._path.name}{f':{definition.line}' if definition else ''}: {said}.")
+        return InputError(f"{self._where(self._name)}: {said}.")
+
+    def _where(self, name: str) -> str:
+        definition = self._definitions.get(name)
+        return f"{self._path.name}{f':{definition.line}' if definition else ''}"
+
+
+def _apart(arguments: Sequence[TensorInfo]) -> tuple[TensorInfo, ...]:
+    """Each by a name of its own: of two called ``A`` the second is ``A_1``, as TVMScript prints it."""
+    named: dict[str, TensorInfo] = {}
+    for info in arguments:
+        more = (f"{info.name}_{number}" for number in itertools.count(1))
+        name = next(name for name in itertools.chain([info.name], more) if name not in named)
+        named[name] = replace(info, name=name)
+    return tuple(named.values())
 
 
 def _value(text: str) -> Any:
@@ -231,8 +306,12 @@ def _tunable(module: ModuleType) -> list[str]:
         name
         for name, value in vars(module).items()
         if isinstance(value, tvm.tirx.PrimFunc | tvm.ir.IRModule)
-        or (inspect.isfunction(value) and value.__module__ == _MODULE)
+        or (inspect.isfunction(value) and value.__module__ == _MODULE and not _makes_inputs(name, module))
     ]
+
+
+def _makes_inputs(name: str, module: ModuleType) -> bool:
+    return name.endswith("_inputs") and hasattr(module, name.removesuffix("_inputs"))
 
 
 def _has_blocks(function: tvm.tirx.PrimFunc) -> bool:
@@ -253,8 +332,8 @@ def _flat(returned: Any) -> list[te.Tensor] | None:
     return list(returned) if all(isinstance(tensor, te.Tensor) for tensor in returned) else None
 
 
-def _placeholders(tensors: Sequence[te.Tensor]) -> Iterator[te.Tensor]:
-    """The inputs that ``tensors`` are computed from, each once."""
+def _behind(tensors: Sequence[te.Tensor]) -> Iterator[te.Tensor]:
+    """``tensors`` and all that they are computed from, each once."""
     seen: list[te.Tensor] = []
     waiting = list(tensors)
     while waiting:
@@ -262,6 +341,5 @@ def _placeholders(tensors: Sequence[te.Tensor]) -> Iterator[te.Tensor]:
         if any(tensor.same_as(each) for each in seen):
             continue
         seen.append(tensor)
-        if isinstance(tensor.op, te.PlaceholderOp):
-            yield tensor
+        yield tensor
         waiting.extend(tensor.op.input_tensors)

@@ -10,8 +10,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tracker.tuning.models.operator import Kernel
-from tracker.tuning.models.package import FORMAT, MANIFEST
+from tracker.tuning.models.package import FORMAT, INPUTS, MANIFEST, MAX_EXAMPLE_BYTES
+from tracker.tuning.models.shipped.run import save_arrays
 
 __all__ = ["PackagedKernel", "write_operator_package"]
 
@@ -19,7 +22,8 @@ __all__ = ["PackagedKernel", "write_operator_package"]
 @dataclass(frozen=True)
 class PackagedKernel:
     """``module``: the program that ``library`` was made of (``tvm.ir.save_json``). ``trace``: how it came of the one
-    that a person wrote (JSON), "" where it is that one. ``latency`` is for the manifest.
+    that a person wrote (JSON), "" where it is that one. ``latency`` is for the manifest. ``values``: of the arguments
+    that must not be any, by position.
     """
 
     kernel: Kernel
@@ -27,6 +31,7 @@ class PackagedKernel:
     module: str
     trace: str
     latency: Mapping[str, Any]
+    values: Mapping[int, np.ndarray]
 
 
 def write_operator_package(
@@ -40,7 +45,10 @@ def write_operator_package(
     device_class: str,
     versions: Mapping[str, str],
 ) -> list[Path]:
-    """Write the package into ``folder`` and return its files. ``operator``: the file and the name in it."""
+    """Write the package into ``folder`` and return its files. ``operator``: the file and the name in it.
+
+    The values that kernels were measured with go along, as ``KERNEL.ARGUMENT`` in an NPZ file, unless they are large.
+    """
     digests: dict[str, str] = {}
     entries = []
     for packaged in kernels:
@@ -54,11 +62,15 @@ def write_operator_package(
             digests[file] = hashlib.sha256(content).hexdigest()
         arguments = [
             {"name": info.name, "shape": list(info.shape), "dtype": info.dtype, "output": at in kernel.outputs}
+            | ({"filled": False} if at in packaged.values else {})
             for at, info in enumerate(kernel.arguments)
         ]
         named = {kind: file for kind, (file, _) in files.items()}
         latency = dict(packaged.latency)
         entries.append({"name": kernel.name, "entry": "main", **named, "arguments": arguments, "latency": latency})
+    if example := _example(kernels):
+        save_arrays(folder / INPUTS, example)
+        digests[INPUTS] = hashlib.sha256((folder / INPUTS).read_bytes()).hexdigest()
     manifest = {
         "format": FORMAT,
         "kind": "operator",
@@ -74,3 +86,12 @@ def write_operator_package(
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return [*(folder / file for file in digests), folder / MANIFEST]
+
+
+def _example(kernels: Sequence[PackagedKernel]) -> dict[str, np.ndarray]:
+    arrays = {
+        f"{packaged.kernel.name}.{packaged.kernel.arguments[at].name}": array
+        for packaged in kernels
+        for at, array in packaged.values.items()
+    }
+    return arrays if sum(array.nbytes for array in arrays.values()) <= MAX_EXAMPLE_BYTES else {}

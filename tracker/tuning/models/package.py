@@ -14,19 +14,34 @@ from typing import Any
 import numpy as np
 import tvm
 
-from tracker.tuning.judging.reference import Reference
+from tracker.tuning.judging.comparison import compare
+from tracker.tuning.judging.reference import Reference, tolerance_of
 from tracker.tuning.models import shipped
 from tracker.tuning.models.importers import ImportedModel
 from tracker.tuning.models.shipped.run import save_arrays
 
-__all__ = ["FORMAT", "LIBRARY", "MANIFEST", "PARAMS", "RUN", "Variant", "save_params", "write_package"]
+__all__ = [
+    "ANSWERS",
+    "FORMAT",
+    "INPUTS",
+    "LIBRARY",
+    "MANIFEST",
+    "MAX_EXAMPLE_BYTES",
+    "PARAMS",
+    "RUN",
+    "Variant",
+    "save_params",
+    "write_package",
+]
 
 LIBRARY, PARAMS, MANIFEST, RUN = "model.so", "params.bin", "manifest.json", "run.py"
 #: What the judge was asked and what it answered.
 INPUTS, ANSWERS = "inputs.npz", "answers.npz"
+#: What was cut off the model's end, for ONNX Runtime.
+TAIL = "tail.onnx"
 FORMAT = 1
 #: Larger ones stay out of the package.
-_MAX_EXAMPLE_BYTES = 16 << 20
+MAX_EXAMPLE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -56,11 +71,13 @@ def write_package(
     device_class: str,
     versions: Mapping[str, str],
     padding: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write the package into ``folder`` and return its files.
 
     ``variants``: smallest first; the last one is the model where a reader knows of one alone, and its example goes
-    along. Equal parameters of several are kept once. ``padding``: see ``judging.padding``.
+    along. Equal parameters of several are kept once. ``padding``: see ``judging.padding``. ``fixed``: inputs that
+    the file takes and the package does not, with their value.
     """
     libraries = [*(f"model-{number}.so" for number in range(1, len(variants))), LIBRARY]
     for file, variant in zip(libraries, variants, strict=True):
@@ -69,6 +86,9 @@ def write_package(
     save_params(params, folder / PARAMS)
     shutil.copyfile(shipped.RUN, folder / RUN)
     files = [*libraries, PARAMS, RUN, *_write_example(folder, variants[-1])]
+    if variants[-1].model.tail:
+        (folder / TAIL).write_bytes(variants[-1].model.tail)
+        files.append(TAIL)
     digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
     described = [_described(*each) for each in zip(libraries, variants, names, strict=True)]
     manifest = {
@@ -80,6 +100,7 @@ def write_package(
         "device_class": device_class,
         "versions": dict(versions),
         "digests": digests,
+        "fixed": dict(fixed or {}),
         "notes": list(variants[-1].model.notes),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
@@ -98,7 +119,19 @@ def _described(library: str, variant: Variant, params: list[str]) -> dict[str, A
         "outputs": [{"name": o.name, "shape": list(o.shape), "dtype": o.dtype} for o in model.outputs],
         "param_names": params,
         "latency": dict(variant.latency),
+        **_judged(variant),
     }
+
+
+def _judged(variant: Variant) -> dict[str, Any]:
+    """Who gave the answers that the package was held against, on what, and how far apart they may be."""
+    reference, latency = variant.reference, variant.latency
+    if reference is None or reference.expected is None:
+        return {}
+    limits = compare(reference.expected, reference.expected, tolerance_of(variant.model))
+    apart = latency.get("max_abs_diff") if latency.get("outputs_equal") else None
+    told = {"by": reference.judge, "inputs": reference.inputs_from, "max_abs_diff": apart}
+    return {"judged": {**told, "rtol": limits.rtol, "atol": limits.atol}}
 
 
 def _shared(
@@ -127,7 +160,7 @@ def _write_example(folder: Path, variant: Variant) -> list[str]:
     reference, model = variant.reference, variant.model
     if reference is None or reference.expected is None:
         return []
-    if sum(array.nbytes for array in (*reference.inputs, *reference.expected)) > _MAX_EXAMPLE_BYTES:
+    if sum(array.nbytes for array in (*reference.inputs, *reference.expected)) > MAX_EXAMPLE_BYTES:
         return []
     for file, infos, arrays in (
         (INPUTS, model.inputs, reference.inputs),

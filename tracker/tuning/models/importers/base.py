@@ -51,6 +51,8 @@ class ImportedModel:
     with_outputs: Callable[[Sequence[str]], ImportedModel] | None = field(default=None, repr=False, compare=False)
     #: Sentences for whoever uses the package: what was cut off its end, what does not compare.
     notes: tuple[str, ...] = ()
+    #: An ONNX file that makes the outputs that were cut off of what the package gives; empty where none were.
+    tail: bytes = field(default=b"", repr=False)
     #: Outputs whose values are random by the model's own wish, so that nothing can judge them.
     random_outputs: tuple[str, ...] = ()
     #: It computes with integers of 8 bits, so that rounding may move values by steps of theirs.

@@ -8,14 +8,23 @@ import numpy as np
 import tvm
 from tvm import relax
 
-__all__ = ["Refused", "Value", "as_expression", "dtype_of", "shape_of"]
+__all__ = ["PACKED", "Refused", "Value", "as_expression", "dtype_of", "shape_of", "whole_bytes"]
 
 #: A value of the graph: known while importing, or computed by the model, then with a static shape.
 Value: TypeAlias = "np.ndarray | relax.Expr"
+#: Dtypes of which several values share a byte.
+PACKED = ("int4", "uint4", "int2", "uint2", "float4_e2m1fn")
 
 
 class Refused(Exception):
-    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends."""
+    """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends.
+
+    ``by``: the value that it hangs on, where a person who fixes the model's inputs can help it.
+    """
+
+    def __init__(self, why: str, by: relax.Expr | None = None) -> None:
+        super().__init__(why)
+        self.by = by
 
 
 def shape_of(value: Value) -> tuple[int, ...]:
@@ -34,4 +43,11 @@ def as_expression(value: Value) -> relax.Expr:
     """``value`` as Relax has it."""
     if not isinstance(value, np.ndarray):
         return value
+    whole_bytes(value.dtype.name)
     return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
+
+
+def whole_bytes(dtype: str) -> None:
+    """Raises Refused where several values of ``dtype`` share a byte: those can be constants and nothing else."""
+    if dtype in PACKED:
+        raise Refused(f"it computes {dtype} values, which share bytes: TVM {tvm.__version__} has no kernels for them")

@@ -1,8 +1,10 @@
-"""What TVM says, in one line."""
+"""What messages say of an error and of a node."""
 
 from __future__ import annotations
 
-__all__ = ["sentence"]
+import onnx
+
+__all__ = ["operator_name", "sentence", "where"]
 
 _MOST = 300
 
@@ -15,3 +17,13 @@ def sentence(error: BaseException) -> str:
     named = type(error).__name__ if isinstance(error, KeyError | IndexError | TypeError | AttributeError) else ""
     text = ": ".join(part for part in (named, chosen) if part) or type(error).__name__
     return text[:_MOST].rstrip(". ")
+
+
+def where(node: onnx.NodeProto, number: int) -> str:
+    """``node`` for messages: its name, or ``number`` in its graph, and its operator."""
+    return f"node {node.name or f'number {number}'} ({operator_name(node)})"
+
+
+def operator_name(node: onnx.NodeProto) -> str:
+    """With its domain, where that is not ONNX's own."""
+    return str(node.op_type) if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"

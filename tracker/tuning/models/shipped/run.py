@@ -38,7 +38,7 @@ class Model:
         self.manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_text(encoding="utf-8"))
         ctypes.CDLL(str(runtime or _runtime()), ctypes.RTLD_GLOBAL)
         load_params = tvm_ffi.get_global_func("runtime.LoadParamsFromFile")
-        self._params = load_params(str(self._folder / self.manifest["params"]))
+        self._params = load_params(str(self._file(self.manifest["params"])))
         self._allocate = tvm_ffi.get_global_func("runtime.TVMTensorAllocWithScope")
         self._variants: list[dict[str, Any]] = self.manifest.get("variants") or [self.manifest]
         self._loaded: dict[str, Any] = {}
@@ -63,10 +63,15 @@ class Model:
         """The function of a variant. Its library stays loaded: the code must live as long as the function."""
         file = variant["library"]
         if file not in self._loaded:
-            library = tvm_ffi.load_module(str(self._folder / file))["vm_load_executable"]()
+            library = tvm_ffi.load_module(str(self._file(file)))["vm_load_executable"]()
             library["vm_initialization"](1, 0, 2)  # the CPU, its memory pooled
             self._loaded[file] = library, library[variant["entry"]]
         return self._loaded[file][1]
+
+    def _file(self, name: str) -> Path:
+        if Path(name).name != name:
+            raise ValueError(f"the manifest names the file {name!r}, which is outside of the package")
+        return self._folder / name
 
     def _tensor(self, array: np.ndarray, info: dict[str, Any]) -> Any:
         """A tensor of the runtime's own, aligned as kernels expect it."""
@@ -127,7 +132,7 @@ def save_arrays(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
+                np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def _array(tensor: Any) -> np.ndarray:

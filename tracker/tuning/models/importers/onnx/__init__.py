@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel
 from tracker.tuning.models.importers.onnx.load import load_onnx
+from tracker.tuning.models.importers.onnx.survey import GraphSurvey
+from tracker.tuning.models.importers.survey import Survey
 
 __all__ = ["OnnxImporter", "load_onnx"]
 
@@ -17,5 +22,22 @@ class OnnxImporter:
     def recognises(self, head: bytes) -> bool:
         return True
 
-    def load(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
-        return load_onnx(path, shapes, name)
+    def load(
+        self,
+        path: Path,
+        shapes: Mapping[str, Sequence[int]],
+        name: str,
+        fixed: Mapping[str, np.ndarray] | None = None,
+    ) -> ImportedModel:
+        return load_onnx(path, shapes, name, fixed or {})
+
+    def survey(
+        self, path: Path, shapes: Mapping[str, Sequence[int]], name: str, fixed: Mapping[str, np.ndarray]
+    ) -> tuple[Survey, ImportedModel | None]:
+        """See ``survey_model``."""
+        survey = GraphSurvey(name)
+        try:
+            return survey, load_onnx(path, shapes, name, fixed, survey)
+        except InputError as error:
+            survey.ended(error)
+            return survey, None

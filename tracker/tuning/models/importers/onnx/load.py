@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
 import onnx.inliner
+import tvm
 from onnx import helper
 from tvm import relax
 
@@ -15,58 +17,151 @@ from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
+from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
+from tracker.tuning.models.importers.onnx.fixed import fix_values
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
-from tracker.tuning.models.importers.onnx.node import Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey
 from tracker.tuning.models.importers.onnx.walk import Walk
 from tracker.tuning.models.importers.shapes import fixed_shape
+from tracker.tuning.models.importers.survey import outlines_of
 from tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["load_onnx"]
 
 _ = operators  # their import fills the table of converters
+#: Operators that round to bytes, beside those whose names begin with QLinear.
+_ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "QuantizeLinear"}
 
 
-def load_onnx(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
-    """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them."""
+def load_onnx(
+    path: Path,
+    shapes: Mapping[str, Sequence[int]],
+    name: str,
+    fixed: Mapping[str, np.ndarray] = MappingProxyType({}),
+    survey: GraphSurvey | None = None,
+) -> ImportedModel:
+    """See ``load_model``. Weights outside the file lie beside ``path``, as the file names them.
+
+    ``survey``, a new one, gets all that is in the way before the first of it is raised.
+    """
     model = _parse(path, name)
-    inputs = _fix_inputs(model, shapes, name)
+    values = fix_values(model, fixed, shapes, name)
+    open_shapes = {key: shape for key, shape in shapes.items() if key not in values}
+    inputs = _fix_inputs(model, open_shapes, name, survey)
+    told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    return _imported(model, inputs, OnnxJudge(path, [info.name for info in inputs]), name, None)
+    if survey is not None:
+        survey.begin(model)
+    judge = OnnxJudge(path, [info.name for info in inputs], values)
+    return _imported(model, inputs, judge, name, told, None, survey)
 
 
 def _imported(
-    model: onnx.ModelProto, inputs: tuple[TensorInfo, ...], judge: OnnxJudge, name: str, wanted: Sequence[str] | None
+    model: onnx.ModelProto,
+    inputs: tuple[TensorInfo, ...],
+    judge: OnnxJudge,
+    name: str,
+    told: Set[str],
+    wanted: Sequence[str] | None,
+    survey: GraphSurvey | None = None,
 ) -> ImportedModel:
-    names = list(wanted) if wanted is not None else [output.name for output in model.graph.output]
+    """``told``: values that the file names, outside of its functions. ``wanted``: outputs in place of its own."""
     parameters = {
         info.name: relax.Var(f"in{number}", relax.TensorType(info.shape, info.dtype))
         for number, info in enumerate(inputs)
     }
     builder = relax.BlockBuilder()
-    walk = Walk(builder, name)
+    walk = Walk(builder, name, survey)
     with builder.function("main", params=list(parameters.values()), attrs={"num_input": len(inputs)}):
         with builder.dataflow():
             values = walk.main(model, parameters)
+            if survey is not None:
+                _surveyed(survey, model, values, walk, told)
+            tail, names = None, list(wanted or ())
+            if wanted is None:
+                tail, names = _kept(model, values, walk, name, told)
             found = [_output(values, output, name) for output in names]
             outputs = [as_expression(value) for value in found]
             result = builder.emit_output(outputs[0] if len(outputs) == 1 else relax.Tuple(outputs))
         builder.emit_func_output(result)
     return ImportedModel(
-        module=builder.finalize(),
+        module=without_leftovers(builder.finalize()) if walk.opened else builder.finalize(),
         inputs=inputs,
         outputs=tuple(TensorInfo(n, shape_of(v), dtype_of(v)) for n, v in zip(names, found, strict=True)),
         judge=judge,
         values=tuple(walk.trail),
+        quantized=any(operator in _ROUNDING or operator.startswith("QLinear") for _, operator in walk.trail),
         bounds=index_bounds(model.graph, values, list(parameters)),
-        with_outputs=lambda others: _imported(model, inputs, judge, name, others),
+        with_outputs=lambda others: _imported(model, inputs, judge, name, told, others),
+        notes=(*walk.notes, *([_note(tail, names)] if tail is not None else [])),
+        tail=tail.model if tail is not None else b"",
     )
+
+
+def _surveyed(
+    survey: GraphSurvey, model: onnx.ModelProto, values: Mapping[str, Value], walk: Walk, told: Set[str]
+) -> None:
+    """Raises InputError where something is in the way, which may be that the model's end cannot be cut off."""
+    if not any(value is UNKNOWN for value in values.values()):
+        try:
+            _kept(model, values, walk, survey.name, told)
+        except InputError as error:
+            survey.obstacle("", "", str(error))
+    survey.gave(values)
+
+
+def _kept(
+    model: onnx.ModelProto, values: Mapping[str, Value], walk: Walk, name: str, told: Set[str]
+) -> tuple[Tail | None, list[str]]:
+    """What is cut off the end, if anything, and the outputs then: those left, and what the tail takes."""
+    names = [output.name for output in model.graph.output]
+    if not any(each in walk.opened for each in names):
+        return None, names
+    tail = tail_of(model, values, walk.opened, name)
+    given = {each.name for each in model.graph.input}
+    names = [each for each in names if each not in walk.opened]
+    names += [each for each in tail.takes if each not in names and each not in given]
+    reason = f"{name}: {' and '.join(tail.origins)}: the shape of its output hangs on the values of the model's inputs"
+    if not any(isinstance(values.get(each), relax.Expr) and each not in given for each in names):
+        raise InputError(f"{reason}, and before it there is nothing to tune.")
+    if hidden := next((each for each in tail.takes if each not in told), None):
+        raise InputError(
+            f"{reason}, and what it takes, {hidden}, is made within a function, where no model can be cut."
+        )
+    return tail, names
+
+
+def _note(tail: Tail, names: Sequence[str]) -> str:
+    taken = [each for each in tail.takes if each in names]
+    fed = [each for each in tail.takes if each not in names]
+    also = f" and of the model's {_listed('input', fed)}" if fed else ""
+    return (
+        f"The model is cut before {' and '.join(tail.origins)}: the shapes of what follows hang on the values of its "
+        f"inputs. In place of {_listed('output', tail.outputs)} the package gives {_listed('value', taken)}; "
+        f"tail.onnx, run by ONNX Runtime, makes the former of the latter{also}."
+    )
+
+
+def _listed(noun: str, names: Sequence[str]) -> str:
+    return f"{noun}{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 def _output(values: Mapping[str, Value], output: str, name: str) -> Value:
     if output not in values:
         raise InputError(f"{name}: nothing computes its output {output}.")
+    _check_dtype(dtype_of(values[output]), f"{name}: output {output}")
     return values[output]
+
+
+def _check_dtype(dtype: str, where: str) -> None:
+    if dtype.startswith(("object", "str")):
+        raise InputError(f"{where} holds strings; the farm tunes what computes with numbers.")
+    if dtype in PACKED:
+        raise InputError(
+            f"{where} holds {dtype}, values which share bytes; TVM {tvm.__version__} has no kernels for them."
+        )
 
 
 def _parse(path: Path, name: str) -> onnx.ModelProto:
@@ -83,7 +178,9 @@ def _parse(path: Path, name: str) -> onnx.ModelProto:
     return model
 
 
-def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], name: str) -> tuple[TensorInfo, ...]:
+def _fix_inputs(
+    model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], name: str, survey: GraphSurvey | None
+) -> tuple[TensorInfo, ...]:
     constants = {tensor.name for tensor in model.graph.initializer}
     constants |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     real = [value for value in model.graph.input if value.name not in constants]
@@ -95,15 +192,26 @@ def _fix_inputs(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], nam
         raise InputError(f"{name} has no input named {unknown[0]}; its inputs are: {known}{open_ones}.")
     found = []
     for value in real:
-        if not value.type.HasField("tensor_type"):
-            raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
-        tensor = value.type.tensor_type
-        if tensor.elem_type == onnx.TensorProto.STRING:
-            raise InputError(f"{name}: input {value.name} holds strings; the farm tunes what computes with numbers.")
-        declared = None
-        if tensor.HasField("shape"):
-            declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
-        shape = fixed_shape(name, value.name, declared, shapes)
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
-        found.append(TensorInfo(value.name, shape, dtype))
+        try:
+            found.append(_fixed(value, shapes, name))
+        except InputError as error:
+            if survey is None:
+                raise
+            survey.input_refused(value, error)
+        else:
+            if survey is not None:
+                survey.inputs += outlines_of(found[-1:])
     return tuple(found)
+
+
+def _fixed(value: onnx.ValueInfoProto, shapes: Mapping[str, Sequence[int]], name: str) -> TensorInfo:
+    if not value.type.HasField("tensor_type"):
+        raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
+    tensor = value.type.tensor_type
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    _check_dtype(dtype, f"{name}: input {value.name}")
+    declared = None
+    if tensor.HasField("shape"):
+        declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
+    shape = fixed_shape(name, value.name, declared, shapes)
+    return TensorInfo(value.name, shape, dtype)

@@ -11,12 +11,34 @@ import onnx
 from onnx import helper
 from tvm import relax
 
-from tracker.tuning.models.importers.values import Refused, Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.values import (
+    PACKED,
+    Refused,
+    Value,
+    as_expression,
+    dtype_of,
+    shape_of,
+    whole_bytes,
+)
 
 __all__ = [
-    "CONVERTERS", "OWN_SHAPES", "Converter", "Node", "Refused", "Value", "as_expression", "converter", "dtype_of",
+    "CONVERTERS",
+    "MOST_REPEATED",
+    "OWN_SHAPES",
+    "PACKED",
+    "Converter",
+    "Node",
+    "Refused",
+    "Value",
+    "as_expression",
+    "converter",
+    "dtype_of",
     "shape_of",
-]  # fmt: skip
+    "whole_bytes",
+]
+
+#: Nodes that loops may become. Each takes milliseconds to import, and again to compile.
+MOST_REPEATED = 5000
 
 
 @dataclass(frozen=True)
@@ -27,8 +49,12 @@ class Node:
     opset: int
     inputs: tuple[Value | None, ...]
     builder: relax.BlockBuilder
-    #: Outputs of a graph among the attributes, whose own inputs get the values given in order.
+    #: Outputs of a graph among the attributes, whose own inputs get the values given in order. ``repeated``: one more
+    #: time of several; it raises Refused beyond ``MOST_REPEATED`` nodes of a model.
     subgraph: Callable[..., list[Value]]
+    #: Tells whoever uses the model a sentence about this node, which begins where 'node N (Op): ' ends. The expression
+    #: is one that it hangs on, as in ``Refused``.
+    note: Callable[[str, relax.Expr | None], None]
 
     @property
     def op(self) -> str:
@@ -67,7 +93,7 @@ class Node:
         """Input at ``position``, which must be known. Raises Refused, where ``what`` names it: "its axes"."""
         value = self.value(position)
         if not isinstance(value, np.ndarray):
-            raise Refused(f"{what} hang on the values of the model's inputs")
+            raise Refused(f"{what} hang on the values of the model's inputs", value)
         return value
 
     def tensor(self, position: int) -> relax.Expr:

@@ -1,8 +1,7 @@
 """Activations inside a recurrence, as expressions of one lane that LLVM keeps in vectors.
 
-A call of libm takes a vector apart. So float32 has its exponential by Cephes' polynomial (``expf``, netlib) and its
-hyperbolic tangent by Eigen's rational function (``generic_fast_tanh_float``): within 4 units in the last place of what
-libm gives. NaN stays NaN. Other dtypes use libm.
+A call of libm takes a vector apart. So float32 has its exponential by Cephes' polynomial (``expf``, netlib), and its
+hyperbolic tangent as everywhere (``pointwise.tanh``). NaN stays NaN. Other dtypes use libm.
 """
 
 from __future__ import annotations
@@ -11,31 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-import tvm
 from tvm import tirx
+from tvm.ir import Expr
 from tvm.script.ir_builder import tirx as T
 
 from tracker.tuning.models.importers.onnx.node import Refused
+from tracker.tuning.models.importers.onnx.operators import pointwise
 
 __all__ = ["Activation", "activations", "clipped", "const", "sigmoid", "tanh"]
-
-Expr = tvm.ir.Expr
 
 _EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
 _LN2_HIGH, _LN2_LOW, _LOG2_E = 0.693359375, -2.12194440e-4, 1.44269504088896341
 #: exp of these is the smallest normal float32 and nearly the largest.
 _EXP_LEAST, _EXP_MOST = -87.3, 88.3
-_TANH_ODD = (
-    -2.76076847742355e-16,
-    2.00018790482477e-13,
-    -8.60467152213735e-11,
-    5.12229709037114e-08,
-    1.48572235717979e-05,
-    6.37261928875436e-04,
-    4.89352455891786e-03,
-)
-_TANH_EVEN = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
-_TANH_MOST = 9.0
 
 
 @dataclass(frozen=True)
@@ -78,10 +65,7 @@ def sigmoid(x: Expr) -> Expr:
 
 def tanh(x: Expr) -> Expr:
     """Hyperbolic tangent."""
-    if _dtype(x) != "float32":
-        return T.tanh(x)
-    near = _between(x, -_TANH_MOST, _TANH_MOST)
-    return _let(near, lambda v: _let(v * v, lambda w: v * _polynomial(w, _TANH_ODD) / _polynomial(w, _TANH_EVEN)))
+    return _let(x, pointwise.tanh)
 
 
 def _exp(x: Expr) -> Expr:

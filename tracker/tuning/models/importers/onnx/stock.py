@@ -17,13 +17,33 @@ from tvm.relax.frontend.onnx import onnx_frontend
 
 from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression
 
-__all__ = ["convert", "has_converter"]
+__all__ = ["SEQUENCES", "convert", "has_converter"]
 
 _MAP: Mapping[str, Any] = onnx_frontend._get_convert_map()
 #: Of com.microsoft those that TVM's importer means by these names.
 _MICROSOFT = {"FastGelu", "BiasGelu", "SkipLayerNormalization", "EmbedLayerNormalization", "MatMulInteger16"}
+#: Values that are no tensors: TVM's converters of these end the process.
+SEQUENCES = {
+    "ConcatFromSequence",
+    "Optional",
+    "OptionalGetElement",
+    "OptionalHasElement",
+    "SequenceAt",
+    "SequenceConstruct",
+    "SequenceEmpty",
+    "SequenceErase",
+    "SequenceInsert",
+    "SequenceLength",
+    "SequenceMap",
+    "SplitToSequence",
+}
 #: Wrong in TVM 0.27 whatever the attributes, and without a converter of the farm's own: refused or expanded.
-DISTRUSTED: set[str] = set()
+DISTRUSTED = {
+    # The attention of com.microsoft, asked for ONNX's.
+    "Attention",
+    "NonMaxSuppression",
+    *SEQUENCES,
+}
 #: Attributes without any bearing on the answer.
 _MEANINGLESS = {"consumed_inputs", "doc_string"}
 

@@ -25,7 +25,7 @@ __all__ = ["Flat", "Program", "as_array", "as_tensor", "read_program"]
 
 @dataclass(frozen=True)
 class Program:
-    """``original`` is the file's, ``static`` the same, decomposed, for ``inputs`` one after the other."""
+    """``original`` is the file's, ``static`` the same, decomposed, for the shapes of ``inputs`` in order."""
 
     original: Any
     static: Any

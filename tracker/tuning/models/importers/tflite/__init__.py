@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel
+from tracker.tuning.models.importers.survey import Survey
 
 __all__ = ["TfliteImporter"]
 
@@ -19,7 +20,10 @@ class TfliteImporter:
     def recognises(self, head: bytes) -> bool:
         return head[4:8] == b"TFL3"
 
-    def load(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
+    def load(
+        self, path: Path, shapes: Mapping[str, Sequence[int]], name: str, survey: Survey | None = None
+    ) -> ImportedModel:
+        """With a ``survey``, a new one, all operators that are refused are in it before the first is raised."""
         try:
             from tracker.tuning.models.importers.tflite.load import load_tflite
         except ModuleNotFoundError as error:
@@ -29,4 +33,13 @@ class TfliteImporter:
                 f"{name} is a TFLite file, which needs LiteRT on the tuning worker: pip install tflite ai-edge-litert, "
                 "where that exists for its system."
             ) from error
-        return load_tflite(path, shapes, name)
+        return load_tflite(path, shapes, name, survey)
+
+    def survey(self, path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> tuple[Survey, ImportedModel | None]:
+        """See ``survey_model``."""
+        survey = Survey(name)
+        try:
+            return survey, self.load(path, shapes, name, survey)
+        except InputError as error:
+            survey.ended(error)
+            return survey, None

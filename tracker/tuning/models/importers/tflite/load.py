@@ -8,6 +8,7 @@ from pathlib import Path
 from tvm import relax
 
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tracker.tuning.models.importers.survey import Survey, outlines_of
 from tracker.tuning.models.importers.tflite import operators
 from tracker.tuning.models.importers.tflite.graph import Graph, Tensor, read_graph
 from tracker.tuning.models.importers.tflite.judge import LiteRtJudge
@@ -21,25 +22,37 @@ _ = operators  # their import fills the tables of converters
 _LOOKED_UP = {"GATHER": (0, 1), "EMBEDDING_LOOKUP": (1, 0)}
 
 
-def load_tflite(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> ImportedModel:
+def load_tflite(
+    path: Path, shapes: Mapping[str, Sequence[int]], name: str, survey: Survey | None = None
+) -> ImportedModel:
     """See ``load_model``. Names, layouts and dtypes of inputs and outputs are the file's: quantized ones stay so."""
     graph = read_graph(path, shapes, name)
     numbers = {tensor.name: tensor.number for tensor in graph.tensors}
     judge = LiteRtJudge(path, graph.inputs, numbers)
-    return _imported(graph, judge, name, [graph.tensors[number].name for number in graph.outputs])
+    if survey is not None:
+        survey.inputs = outlines_of([_info(graph.tensors[number]) for number in graph.inputs])
+        survey.outputs = outlines_of([_info(graph.tensors[number]) for number in graph.outputs])
+        weights = [array for array in graph.known.values() if array.dtype.kind not in "OSU"]
+        survey.parameters = sum(array.size for array in weights)
+        survey.parameter_bytes = sum(array.nbytes for array in weights)
+    return _imported(graph, judge, name, [graph.tensors[number].name for number in graph.outputs], survey)
 
 
-def _imported(graph: Graph, judge: LiteRtJudge, name: str, outputs: Sequence[str]) -> ImportedModel:
+def _imported(
+    graph: Graph, judge: LiteRtJudge, name: str, outputs: Sequence[str], survey: Survey | None = None
+) -> ImportedModel:
     numbers = {tensor.name: tensor.number for tensor in graph.tensors}
     inputs = [_info(graph.tensors[number]) for number in graph.inputs]
     parameters = [
         relax.Var(f"in{number}", relax.TensorType(info.shape, info.dtype)) for number, info in enumerate(inputs)
     ]
     builder = relax.BlockBuilder()
-    walk = Walk(graph, builder, name)
+    walk = Walk(graph, builder, name, survey)
     with builder.function("main", params=parameters, attrs={"num_input": len(inputs)}):
         with builder.dataflow():
             values = walk.run(parameters)
+            if survey is not None:
+                survey.stop()
             found = [as_expression(values[numbers[output]]) for output in outputs]
             result = builder.emit_output(found[0] if len(found) == 1 else relax.Tuple(found))
         builder.emit_func_output(result)

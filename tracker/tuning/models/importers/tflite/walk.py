@@ -13,6 +13,7 @@ import tvm
 from tvm import relax
 
 from tracker.tuning.errors import InputError
+from tracker.tuning.models.importers.survey import Fate, Survey
 from tracker.tuning.models.importers.tflite.cut import BY_VALUE
 from tracker.tuning.models.importers.tflite.graph import Graph, Operator, Tensor
 from tracker.tuning.models.importers.tflite.node import CONVERTERS, QUANTIZED, Node
@@ -28,9 +29,13 @@ _RANDOM = {"MULTINOMIAL", "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"}
 
 
 class Walk:
-    """One import. ``name``: of the model, for messages. ``builder`` is inside the function that it makes."""
+    """One import. ``name``: of the model, for messages. ``builder`` is inside the function that it makes.
 
-    def __init__(self, graph: Graph, builder: relax.BlockBuilder, name: str) -> None:
+    With a ``survey`` it goes on past an operator that it refuses, as if that gave what LiteRT found.
+    """
+
+    def __init__(self, graph: Graph, builder: relax.BlockBuilder, name: str, survey: Survey | None = None) -> None:
+        self._survey = survey
         self._graph = graph
         self._builder = builder
         self._name = name
@@ -53,14 +58,20 @@ class Walk:
     def _outputs(self, operator: Operator, outputs: Sequence[Tensor], number: int) -> list[Value]:
         where = f"operator number {number} ({operator.op}{f', giving {outputs[0].name}' if outputs else ''})"
         try:
-            return self._convert(operator, outputs)
-        except Refused as error:
-            raise InputError(f"{self._name}: {where}: {error}.") from error
-        except Exception as error:  # TVM's converters and passes raise whatever they meet
-            reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
-            raise InputError(f"{self._name}: {where}: {reason}.") from error
+            fate, values = self._convert(operator, outputs)
+        except Exception as error:  # Refused, and TVM's converters and passes raise whatever they meet
+            told = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
+            reason = str(error) if isinstance(error, Refused) else told
+            if self._survey is None:
+                raise InputError(f"{self._name}: {where}: {reason}.") from error
+            self._survey.obstacle(where, operator.op, reason)
+            fate = Fate.REFUSED
+            values = [relax.Var(each.name, relax.TensorType(each.shape, each.dtype)) for each in outputs]
+        if self._survey is not None:
+            self._survey.met(number, operator.op, fate)
+        return values
 
-    def _convert(self, operator: Operator, outputs: Sequence[Tensor]) -> list[Value]:
+    def _convert(self, operator: Operator, outputs: Sequence[Tensor]) -> tuple[Fate, list[Value]]:
         given = [self._graph.tensors[at] if at >= 0 else None for at in operator.inputs]
         _check(operator, [each for each in given if each is not None])
         inputs = tuple(None if each is None else self._values[each.number] for each in given)
@@ -68,14 +79,14 @@ class Walk:
         own = (QUANTIZED if node.quantized else CONVERTERS).get(operator.op)
         if own is not None:
             result = own(node)
-            values = [result] if isinstance(result, np.ndarray | relax.Expr) else list(result)
+            values, fate = [result] if isinstance(result, np.ndarray | relax.Expr) else list(result), Fate.BY_FARM
         elif node.quantized:
             raise Refused("the farm cannot import this operator on quantized tensors")
         elif operator.op in TRUSTED:
-            values = self._stock.convert(node)
+            values, fate = self._stock.convert(node), Fate.BY_TVM
         else:
             raise Refused("the farm cannot import this operator")
-        return [self._checked(value, tensor) for value, tensor in zip(values, outputs, strict=False)]
+        return fate, [self._checked(value, tensor) for value, tensor in zip(values, outputs, strict=False)]
 
     def _checked(self, value: Value, tensor: Tensor) -> Value:
         if isinstance(value, relax.Expr):

@@ -118,7 +118,9 @@ def widened_test(element: Any) -> Any:
 
 
 def _elu(x: Any, alpha: float, inner: Any = None) -> Any:
-    return tirx.Select(x > constant(0, x), x, constant(alpha, x) * (tirx.exp(x if inner is None else inner) - constant(1, x)))
+    return tirx.Select(
+        x > constant(0, x), x, constant(alpha, x) * (tirx.exp(x if inner is None else inner) - constant(1, x))
+    )
 
 
 def _softplus(x: Any) -> Any:
@@ -141,5 +143,3 @@ def _mish(x: Any) -> Any:
 
 def _unit(x: Any) -> Any:
     return tirx.Select(x < constant(0, x), constant(0, x), tirx.Select(x > constant(1, x), constant(1, x), x))
-
-

@@ -1,10 +1,13 @@
-"""Branches and loops, as far as they are known: what is left has none."""
+"""Branches, as far as they are known: what is left has none. Loops are in ``loops.py``."""
 
 from __future__ import annotations
 
 from tvm import relax
 
+from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
+
+__all__ = ["chosen"]
 
 
 @converter("If")
@@ -13,17 +16,34 @@ def branch(node: Node) -> list[Value]:
     condition = node.known(0)
     if condition is not None:
         return node.subgraph(node.attribute("then_branch" if condition.reshape(-1)[0] else "else_branch"))
-    yes, no = (node.subgraph(node.attribute(name)) for name in ("then_branch", "else_branch"))
-    return [_chosen(node, a, b) for a, b in zip(yes, no, strict=True)]
+    yes, no = (_either(node, name) for name in ("then_branch", "else_branch"))
+    found = [chosen(node, node.tensor(0), a, b) for a, b in zip(yes, no, strict=True)]
+    node.note(
+        "both of its branches are computed, since which one is taken hangs on the values of the model's inputs",
+        node.tensor(0),
+    )
+    return found
 
 
-def _chosen(node: Node, yes: Value, no: Value) -> Value:
+def _either(node: Node, name: str) -> list[Value]:
+    try:
+        return node.subgraph(node.attribute(name))
+    except InputError as error:
+        inner = str(error).partition(": ")[2].rstrip(".")
+        why = f"which branch it takes hangs on the values of the model's inputs, and its {name} cannot be imported"
+        raise Refused(f"{why}: {inner}", node.tensor(0)) from error
+
+
+def chosen(node: Node, condition: relax.Expr, yes: Value, no: Value) -> Value:
+    """``yes`` where ``condition``, a bool of one element, holds, else ``no``. Raises Refused where they are unlike."""
     if (shape_of(yes), dtype_of(yes)) != (shape_of(no), dtype_of(no)):
         raise Refused(
-            f"its branches give {dtype_of(yes)}{list(shape_of(yes))} and {dtype_of(no)}{list(shape_of(no))}, and which "
-            "one hangs on the values of the model's inputs"
+            f"it gives {dtype_of(yes)}{list(shape_of(yes))} or {dtype_of(no)}{list(shape_of(no))}, and which one hangs "
+            "on the values of the model's inputs",
+            condition,
         )
-    condition = node.tensor(0)
-    if len(node.shape(0)) == 1 and len(shape_of(yes)) == 0:
+    if yes is no:
+        return yes
+    if len(shape_of(condition)) == 1 and len(shape_of(yes)) == 0:
         condition = node.emit(relax.op.squeeze(condition))
     return node.emit(relax.op.where(condition, as_expression(yes), as_expression(no)))

@@ -195,7 +195,7 @@ def _packing(shape: tuple[int, ...], axes: Sequence[_Transposed], groups: int) -
             tap, remainder = (step, 0) if axis.stride == 1 else divmod(step, axis.stride)
             remainders.append(remainder)
             taps.append(axis.taps - 1 - tap)
-        place = (slice(None), slice(None), *remainders, slice(None), *taps)
+        place: tuple[Any, ...] = (slice(None), slice(None), *remainders, slice(None), *taps)
         packed[place] = flat[..., number].transpose(0, 2, 1)
     return packed.reshape(groups * outputs * prod(strides), inner, *(axis.taps for axis in axes))
 

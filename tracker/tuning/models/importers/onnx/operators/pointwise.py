@@ -40,7 +40,9 @@ def pointwise(node: Node, function: Callable[..., Any], *values: Value, name: st
             found = iter(given)
             return function(
                 *(
-                    tirx.const(scalar.item(), scalar.dtype.name) if scalar is not None else broadcast_at(next(found), at)
+                    tirx.const(scalar.item(), scalar.dtype.name)
+                    if scalar is not None
+                    else broadcast_at(next(found), at)
                     for scalar in literal
                 )
             )

@@ -178,9 +178,7 @@ def _largest(data: te.Tensor, windows: Sequence[Window], columns: bool) -> list[
     low, far = tirx.min_value(data.dtype), tirx.const(np.iinfo(np.int64).max, "int64")
     image = _padded(data, windows, low)
     space = [window.given for window in windows]
-    sizes = space if columns else space[::-1]
-    strides = list(accumulate(sizes[:-1], lambda a, b: a * b, initial=1))
-    strides = strides if columns else strides[::-1]
+    strides = list(accumulate(space[:0:-1], lambda a, b: a * b, initial=1))[::-1]
     steps = [te.reduce_axis((0, window.kernel), f"k{axis}") for axis, window in enumerate(windows)]
     channels, whole = int(data.shape[1]), int(np.prod(space))
 
@@ -198,7 +196,19 @@ def _largest(data: te.Tensor, windows: Sequence[Window], columns: bool) -> list[
         return reducer((image(n, c, *where), tirx.Select(inside, flat.astype("int64"), far)), axis=steps)
 
     wanted = [*data.shape[:2], *(window.wanted for window in windows)]
-    return list(te.compute(wanted, element, name="largest"))
+    value, index = te.compute(wanted, element, name="largest")
+    if not columns:
+        return [value, index]
+
+    def turned(*at: Any) -> Any:
+        left, stride = tirx.floormod(index(*at), whole), 1
+        total = index(*at) - left
+        for size, step in zip(space, strides, strict=True):
+            total = total + tirx.floordiv(left, step) * stride
+            left, stride = tirx.floormod(left, step), stride * size
+        return total
+
+    return [value, te.compute(wanted, turned, name="turned")]
 
 
 def _raised(value: Any, power: float) -> Any:

@@ -17,12 +17,12 @@ from typing import Any
 
 import tvm
 from tvm import te, tirx
+from tvm.ir import Expr
 from tvm.script.ir_builder import IRBuilder
 from tvm.script.ir_builder import tirx as T
 
 __all__ = ["Cell", "Layer", "Phase", "Row", "recurrence"]
 
-Expr = tvm.ir.Expr
 #: Rows of the batch that share a reading of the weights, at most.
 _MOST_ROWS = 4
 #: Sums of one row that are held at a time, alone and beside others: half the vector registers of AVX2 and of NEON, and
@@ -105,13 +105,15 @@ class Gates:
     """Sums of one row in registers. Each can be read, and written to keep what has been made of it."""
 
     def __init__(self, buffer: Any, row: int, unit: Expr) -> None:
-        self._buffer, self._at = buffer, lambda gate: [row, gate, unit]
+        self._buffer = buffer
+        self._row = row
+        self._unit = unit
 
     def __getitem__(self, gate: int) -> Expr:
-        return self._buffer[tuple(self._at(gate))]
+        return self._buffer[self._row, gate, self._unit]
 
     def __setitem__(self, gate: int, value: Expr) -> None:
-        T.buffer_store(self._buffer, value, self._at(gate))
+        T.buffer_store(self._buffer, value, [self._row, gate, self._unit])
 
 
 @dataclass
@@ -129,12 +131,13 @@ class Row:
     def given(self, gate: int) -> Expr:
         """What the input gives to ``gate``."""
         layer, time = self.kernel.layer, self.kernel.time(self.direction, self.row, self.step)
-        at = (self.row, time) if layer.batch_first else (time, self.row)
-        return self.kernel.inputs["X"][(*at, self.direction, gate, self.unit)]
+        first, second = (self.row, time) if layer.batch_first else (time, self.row)
+        return self.kernel.inputs["X"][first, second, self.direction, gate, self.unit]
 
     def input(self, name: str, *at: Expr | int) -> Expr:
         """An input by direction and unit, with ``at`` between."""
-        return self.kernel.inputs[name][(self.direction, *at, self.unit)]
+        where = (self.direction, *at, self.unit)
+        return self.kernel.inputs[name][where]
 
     def __getitem__(self, state: str) -> Expr:
         """A state as the step found it."""
@@ -226,7 +229,8 @@ class _Kernel:
         given = self.inputs.get(f"initial_{name}")
         if given is None:
             return tirx.const(0, self.layer.dtype)
-        return given[(*self.layer.state(direction, row), unit)]
+        where = (*self.layer.state(direction, row), unit)
+        return given[where]
 
     def _final(self, name: str, direction: Expr, row: Expr, place: int, unit: Expr) -> None:
         if (output := self.outputs.get(f"Y_{name}")) is not None:

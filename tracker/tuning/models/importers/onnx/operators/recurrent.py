@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
-import tvm
 from tvm import relax, te, tirx
+from tvm.ir import Expr
 from tvm.script.ir_builder import tirx as T
 
 from tracker.tuning.models.importers.onnx.node import (
@@ -23,7 +23,6 @@ from tracker.tuning.models.importers.onnx.node import (
 from tracker.tuning.models.importers.onnx.operators.recurrence import Cell, Gates, Layer, Phase, Row, recurrence
 from tracker.tuning.models.importers.onnx.recurrent_activations import Activation, activations, clipped, const
 
-Expr = tvm.ir.Expr
 #: Short floats are computed in this one, and rounded once at the end.
 _WIDE = "float32"
 
@@ -61,6 +60,11 @@ def rnn(node: Node) -> list[Value]:
     return _layer(
         node, read, _Rnn(read.functions, read.clip), read.bias(added=1), {"initial_h": read.state(5)}, ("Y", "Y_h")
     )
+
+
+@converter("DynamicQuantizeLSTM", domain="com.microsoft")
+def quantized_lstm(node: Node) -> NoReturn:
+    raise Refused("its hidden state is quantized anew at every step, which the farm's recurrence does not do")
 
 
 class _Read:
@@ -199,7 +203,7 @@ def _layer(
 
 
 def _packed(node: Node, read: _Read, phase: Phase, width: int) -> Value:
-    """R of the gates of ``phase``: (direction, tile, hidden, gate, lane). What is beyond the last unit is never read."""
+    """R of the gates of ``phase``: (direction, tile, hidden, gate, lane). Lanes beyond the last unit are never read."""
     hidden, count = read.hidden, len(phase.gates)
     matrix = read.wide(2, (read.directions, read.gates * hidden, hidden))
     first = phase.gates[0]

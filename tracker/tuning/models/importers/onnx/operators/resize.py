@@ -15,7 +15,9 @@ from tracker.tuning.models.importers.onnx.operators.taps import Axis, Taps, near
 _MODES = {"bilinear": "linear", "trilinear": "linear"}
 
 
-@converter("Resize", "Upsample")
+# ONNX infers output sizes of Upsample in double precision, ONNX Runtime computes them in single.
+@converter("Upsample", own_shapes=True)
+@converter("Resize")
 def resize(node: Node) -> Value:
     axes = _old_axes(node) if node.op == "Upsample" or node.opset < 11 else _axes(node)
     mode = str(node.attribute("mode", "nearest"))
