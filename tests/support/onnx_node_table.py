@@ -69,7 +69,9 @@ def _table(cases: tuple[NodeCase, ...], found: dict[str, dict[str, Verdict]]) ->
         counts = [Counter(verdicts_of[name].kind for name in names) for verdicts_of in found.values()]
         cells = [f"{c['pass']} | {c['refused']} | {c['wrong'] + c['crash']}" for c in counts]
         lines.append(f"| {kind} | {len(names)} | {' | '.join(cells)} |")
-    lines.append(f"\nONNX {onnx.__version__}; wrong: another answer than ONNX's, or none after an import without a word.")
+    lines.append(
+        f"\nONNX {onnx.__version__}; wrong: another answer than ONNX's, or none after an import without a word."
+    )
     return "\n".join(lines) + "\n"
 
 

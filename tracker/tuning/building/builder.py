@@ -56,7 +56,7 @@ def build_kernel(module_json: str, target_json: str) -> tuple[bytes, float]:
 
 
 def _with_a_kernel(module: tvm.ir.IRModule) -> tvm.ir.IRModule:
-    """TVM packs an executable without kernels as C source, which only a C compiler links: it gets one that is unused."""
+    """TVM packs an executable without kernels as C source, for a C compiler to link: it gets one that nobody calls."""
     if any(isinstance(function, tvm.tirx.PrimFunc) for function in module.functions.values()):
         return module
     given = tvm.te.placeholder((1,), "int8")
