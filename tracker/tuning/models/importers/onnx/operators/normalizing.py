@@ -157,7 +157,7 @@ def _inverse(variance: Any, epsilon: float) -> Any:
 
 
 def _epsilon(node: Node) -> float:
-    return float(node.attribute("epsilon", 1e-5))
+    return float(node.attribute("epsilon", 1e-12 if node.op.startswith(("Skip", "Embed")) else 1e-5))
 
 
 def _from(axis: int, rank: int) -> list[int]:
