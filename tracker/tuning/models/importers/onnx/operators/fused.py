@@ -24,7 +24,8 @@ _MICROSOFT = "com.microsoft"
 
 @converter("Gelu", "BiasGelu", "FastGelu", "QuickGelu", domain=_MICROSOFT)
 def gelu(node: Node) -> Value:
-    function = {"FastGelu": _tanh_gelu, "QuickGelu": lambda x: _swish(x, float(node.attribute("alpha", 1.702)))}
+    slope = float(node.attribute("alpha", 1.702))
+    function: dict[str, Callable[[Any], Any]] = {"FastGelu": _tanh_gelu, "QuickGelu": lambda x: _swish(x, slope)}
     rule = function.get(node.op, _gelu)
     if not node.has(1):
         return pointwise(node, widened(rule), node.value(0))
