@@ -12,7 +12,7 @@ from tests.support.onnx_nodes import Verdict, node_cases, not_passing, verdicts
 
 pytest.importorskip("tvm")
 
-from tests.support.onnx_node_answers import farm  # noqa: E402
+from tests.support.onnx_node_answers import farm
 
 pytestmark = pytest.mark.system
 #: Each takes some seconds, and the file a process that has seen all of TVM.
