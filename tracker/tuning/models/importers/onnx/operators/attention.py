@@ -161,8 +161,8 @@ def _biased(node: Node, value: Value, bias: Value | None, start: int, size: int)
 
 def _grouped(node: Node, heads: int, groups: int) -> tuple[Value, Value, Value]:
     if node.has(1):
-        keys, values = (_heads(node, node.value(k), groups) for k in (1, 2))
-        return _heads(node, node.value(0), heads), keys, values
+        key, value = (_heads(node, node.value(position), groups) for position in (1, 2))
+        return _heads(node, node.value(0), heads), key, value
     whole = _heads(node, node.value(0), heads + 2 * groups)
     parts = node.emit(relax.op.split(as_expression(whole), [heads, heads + groups], axis=1))
     query, key, value = (node.emit(relax.TupleGetItem(parts, k)) for k in range(3))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ _MICROSOFT = "com.microsoft"
 
 @converter("Gelu", "BiasGelu", "FastGelu", "QuickGelu", domain=_MICROSOFT)
 def gelu(node: Node) -> Value:
-    slope = float(node.attribute("alpha", 1.702))
-    function: dict[str, Callable[[Any], Any]] = {"FastGelu": _tanh_gelu, "QuickGelu": lambda x: _swish(x, slope)}
-    rule = function.get(node.op, _gelu)
+    rule: Callable[..., Any] = _tanh_gelu if node.op == "FastGelu" else _gelu
+    if node.op == "QuickGelu":
+        rule = partial(_swish, alpha=float(node.attribute("alpha", 1.702)))
     if not node.has(1):
         return pointwise(node, widened(rule), node.value(0))
     return pointwise(node, widened(lambda x, bias: rule(x + bias)), node.value(0), node.value(1))
@@ -40,7 +41,7 @@ def onnx_gelu(node: Node) -> Value:
 
 @converter("Swish")
 def swish(node: Node) -> Value:
-    return pointwise(node, widened(lambda x: _swish(x, float(node.attribute("alpha", 1.0)))), node.value(0))
+    return pointwise(node, widened(partial(_swish, alpha=float(node.attribute("alpha", 1.0)))), node.value(0))
 
 
 @converter("BiasSplitGelu", domain=_MICROSOFT)
