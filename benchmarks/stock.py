@@ -159,7 +159,7 @@ class StockFarm:
 
 
 def _wait_ended(processes: Sequence[psutil.Process], timeout_s: float = 10.0) -> None:
-    """Until each has ended. psutil.wait_procs waits on for those that the benchmarks' own process adopts and reaps last."""
+    """Until each has ended. psutil.wait_procs waits for those too that the benchmarks' own process reaps last."""
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s and any(map(_runs, processes)):
         time.sleep(0.02)

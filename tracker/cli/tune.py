@@ -61,7 +61,8 @@ _inputs = click.option(
     "--inputs",
     type=click.Path(path_type=Path),
     metavar="FILE.npz",
-    help="Arrays by the inputs' names, on which answers are compared. [default: random ones that suit the model]",
+    help="Arrays by the names of a model's inputs, on which answers are compared, or of an operator's arguments, on "
+    "which all of its kernels run. [default: random ones that suit it]",
 )
 _seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of the search and the test input.")
 _target = click.option(
@@ -150,7 +151,9 @@ def tune(
     as_json: bool,
     connection: Connection,
 ) -> None:
-    """Tune MODEL on the devices of a pool: an ONNX file, or an operator in a Python file.
+    """Tune MODEL on the devices of a pool: a model, or an operator in a Python file.
+
+    A model is an ONNX or a TFLite file, or a program that torch.export.save wrote (.pt2).
 
     Ends with a table of what each operator gained and a package: the compiled library, its
     parameters and a manifest. With both --trials and --budget, whichever is used up first ends it.
@@ -163,7 +166,9 @@ def tune(
     on those before it.
 
     An operator is written FILE.py:NAME, a function that returns its TE tensors, a TVMScript function
-    or an IRModule. The package then holds each kernel as a library, its program and its schedule.
+    or an IRModule. The package then holds each kernel as a library, its program and its schedule. A function
+    NAME_inputs(rng, ...) beside it, which takes numpy's generator and any of NAME's parameters, returns arrays by the
+    arguments' names; --inputs goes before it, and what neither has is random, indices within what they index.
 
     \b
     Examples:
@@ -245,7 +250,7 @@ def compile_model(
 ) -> None:
     """Compile MODEL with the best schedules the farm already knows; no tuning.
 
-    MODEL is an ONNX file or an operator, FILE.py:NAME, as for `farm tune`.
+    MODEL is a model's file or an operator, FILE.py:NAME, as for `farm tune`.
 
     \b
     Example:

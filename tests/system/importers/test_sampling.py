@@ -147,9 +147,9 @@ def test_depth_from_space():
 
 @pytest.mark.parametrize(
     ("op", "opset", "reason"),
-    [("Pad", 13, "its pads hang on the values of the model's inputs"), ("ImageDecoder", 20, "it reads picture files")],
+    [("Pad", 13, "there is nothing to tune"), ("ImageDecoder", 20, "it reads picture files")],
 )
 def test_what_cannot_be_is_refused_by_node(op, opset, reason):
     given = {"Pad": [values(3, 4), np.zeros(4, np.int64)], "ImageDecoder": [np.zeros(8, np.uint8)]}[op]
-    with pytest.raises(InputError, match=rf"node number 0 \({op}\): .*(nothing to tune|{reason})"):
+    with pytest.raises(InputError, match=rf"node number 0 \({op}\): .*{reason}"):
         answers(one_node(op, given, opset=opset), given)

@@ -100,7 +100,8 @@ def concat(node: Node) -> Value:
 def eye_like(node: Node) -> np.ndarray:
     kind = node.attribute("dtype")
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind)).name if kind else node.dtype(0)
-    return np.eye(*node.shape(0), k=int(node.attribute("k", 0))).astype(dtype)
+    rows, columns = node.shape(0)
+    return np.eye(rows, columns, k=int(node.attribute("k", 0)), dtype=np.dtype(dtype))
 
 
 @converter("OneHot")
