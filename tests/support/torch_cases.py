@@ -9,16 +9,22 @@ import torch
 import torch.nn.functional as f
 from torch import nn
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "REFUSED"]
 
 #: A function or module, and the shapes of its inputs.
 CASES: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {}
+#: The same, and what the refusal says.
+REFUSED: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], str]] = {}
 _IMAGE = (2, 4, 9, 11)
 
 
 def case(name: str, compute: Callable[..., Any], *shapes: tuple[int, ...]) -> None:
     assert name not in CASES, name
     CASES[name] = (compute, list(shapes) or [(3, 5)])
+
+
+def refuse(name: str, told: str, compute: Callable[..., Any], *shapes: tuple[int, ...]) -> None:
+    REFUSED[name] = (compute, list(shapes) or [(3, 5)], told)
 
 
 def elementwise() -> None:
@@ -28,10 +34,10 @@ def elementwise() -> None:
     ):  # fmt: skip
         case(name, getattr(torch, name))
     for name in ("log", "log1p", "log2", "log10", "rsqrt", "sqrt"):
-        case(name, lambda x, by=getattr(torch, name): by(x.abs() + 0.1))
+        case(name, lambda x, name=name: getattr(torch, name)(x.abs() + 0.1))
     for name in (
-        "celu", "elu", "hardsigmoid", "hardswish", "leaky_relu", "relu", "relu6", "selu", "silu", "softplus", "softsign",
-        "mish", "logsigmoid", "hardtanh", "softshrink", "hardshrink", "tanhshrink",
+        "celu", "elu", "hardsigmoid", "hardswish", "leaky_relu", "relu", "relu6", "selu", "silu", "softplus",
+        "softsign", "mish", "logsigmoid", "hardtanh", "softshrink", "hardshrink", "tanhshrink",
     ):  # fmt: skip
         case(name, getattr(f, name))
     case("elu-alpha", lambda x: f.elu(x, 0.3))
@@ -93,32 +99,29 @@ def products() -> None:
     case("attention-scale", lambda q: f.scaled_dot_product_attention(q, q, q, scale=0.2), (1, 2, 5, 8))
     heads = nn.MultiheadAttention(8, 2, batch_first=True)
     case("multihead", lambda x: heads(x, x, x, need_weights=False)[0], (2, 5, 8))
-    case("lstm", lambda x, by=nn.LSTM(5, 6, batch_first=True): by(x)[0], (2, 4, 5))
-    case("gru", lambda x, by=nn.GRU(5, 6): by(x)[0], (4, 2, 5))
-    case("embedding", lambda x, by=nn.Embedding(9, 4): by((x.abs() * 3).long().clamp(max=8)), (2, 5))
+    lstm, gru, table = nn.LSTM(5, 6, batch_first=True), nn.GRU(5, 6), nn.Embedding(9, 4)
+    case("lstm", lambda x: lstm(x)[0], (2, 4, 5))
+    case("gru", lambda x: gru(x)[0], (4, 2, 5))
+    case("embedding", lambda x: table((x.abs() * 3).long().clamp(max=8)), (2, 5))
 
 
 def windows() -> None:
     case("max_pool2d", nn.MaxPool2d(3, stride=2, padding=1), _IMAGE)
     case("max_pool2d-ceil", nn.MaxPool2d(3, stride=2, ceil_mode=True), (1, 2, 8, 10))
     case("max_pool2d-dilated", nn.MaxPool2d(2, stride=1, dilation=2), _IMAGE)
-    case("max_pool2d-indices", lambda x: f.max_pool2d(x, 2, return_indices=True), _IMAGE)
     case("max_pool1d", nn.MaxPool1d(3), (2, 4, 10))
     case("avg_pool2d", nn.AvgPool2d(3, stride=2, padding=1), _IMAGE)
     case("avg_pool2d-inside", nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False), _IMAGE)
     case("avg_pool2d-ceil", nn.AvgPool2d(3, stride=2, ceil_mode=True), (1, 2, 8, 10))
-    case("avg_pool2d-divisor", nn.AvgPool2d(2, divisor_override=3), _IMAGE)
     case("avg_pool1d", nn.AvgPool1d(3, padding=1), (2, 4, 10))
     case("adaptive_avg_pool2d", nn.AdaptiveAvgPool2d(1), _IMAGE)
     case("adaptive_avg_pool2d-uneven", nn.AdaptiveAvgPool2d((4, 3)), _IMAGE)
-    case("adaptive_max_pool2d", nn.AdaptiveMaxPool2d(1), _IMAGE)
     for mode in ("nearest", "nearest-exact", "bilinear", "bicubic"):
         case(f"upsample-{mode}", lambda x, mode=mode: f.interpolate(x, scale_factor=2, mode=mode), _IMAGE)
         case(f"upsample-{mode}-size", lambda x, mode=mode: f.interpolate(x, size=(7, 15), mode=mode), _IMAGE)
         case(f"upsample-{mode}-third", lambda x, mode=mode: f.interpolate(x, scale_factor=1.7, mode=mode), _IMAGE)
     for mode in ("bilinear", "bicubic"):
         case(f"corners-{mode}", lambda x, m=mode: f.interpolate(x, size=(5, 20), mode=m, align_corners=True), _IMAGE)
-    case("antialias", lambda x: f.interpolate(x, size=(4, 5), mode="bilinear", antialias=True), _IMAGE)
     case("grid_sample", lambda x, y: f.grid_sample(x, y.tanh(), align_corners=False), _IMAGE, (2, 5, 6, 2))
     case("grid_sample-corners", lambda x, y: f.grid_sample(x, y.tanh(), align_corners=True), _IMAGE, (2, 5, 6, 2))
     for mode in ("constant", "reflect", "replicate", "circular"):
@@ -127,7 +130,6 @@ def windows() -> None:
     case("pad-negative", lambda x: f.pad(x, (-1, 2)), (3, 4))
     case("pixel_shuffle", nn.PixelShuffle(2), _IMAGE)
     case("pixel_unshuffle", nn.PixelUnshuffle(2), (1, 2, 4, 6))
-    case("unfold", nn.Unfold(3, padding=1, stride=2), _IMAGE)
 
 
 def weighing() -> None:
@@ -141,7 +143,7 @@ def weighing() -> None:
     case("softmax", lambda x: x.softmax(1), (2, 3, 4))
     case("log_softmax", lambda x: x.log_softmax(-1), (2, 3, 4))
     for name in ("mean", "sum", "amax", "amin"):
-        case(name, lambda x, by=getattr(torch, name): by(x, dim=(0, 2), keepdim=True), (2, 3, 4))
+        case(name, lambda x, name=name: getattr(torch, name)(x, dim=(0, 2), keepdim=True), (2, 3, 4))
     case("sum-all", torch.sum, (2, 3, 4))
     case("prod", lambda x: x.prod(1), (2, 3, 4))
     case("max-dim", lambda x: tuple(x.max(1)), (2, 3, 4))
@@ -175,11 +177,9 @@ def moving() -> None:
     case("select", lambda x: x[:, -1], (2, 7, 4))
     case("index-list", lambda x: x[:, [2, 0, 2]], (2, 7, 4))
     case("index-two", lambda x: x[[0, 1], [3, 2]], (2, 7, 4))
-    case("index-put", lambda x: torch.index_put(x, (torch.tensor([1, 2]),), torch.tensor(5.0)), (4, 3))
     case("index-assigned", _assigned, (4, 5))
     case("gather", lambda x: torch.gather(x, 1, torch.tensor([[0, 2, 1], [1, 1, 0]])), (2, 3))
     case("scatter", lambda x: torch.zeros(2, 4).scatter(1, torch.tensor([[0, 2, 1], [1, 3, 0]]), x), (2, 3))
-    case("scatter_add", lambda x: torch.zeros(2, 3).scatter_add(1, torch.tensor([[0, 2, 1], [1, 1, 0]]), x), (2, 3))
     case("index_select", lambda x: x.index_select(1, torch.tensor([2, 0])), (2, 3))
     case("flip", lambda x: x.flip((0, 2)), (2, 3, 4))
     case("roll", lambda x: x.roll((1, -2), (0, 1)), (3, 5))
@@ -195,8 +195,25 @@ def moving() -> None:
     case("full", lambda x: torch.full_like(x, 2.5) + torch.ones(3, 1) + torch.zeros_like(x))
     case("bucketize", lambda x: torch.bucketize(x, torch.tensor([-1.0, 0.0, 1.0])))
     case("one_hot", lambda x: f.one_hot((x.abs() * 2).long().clamp(max=4), 5))
-    case("as_strided", lambda x: x.as_strided((2, 3), (2, 1), 1), (3, 5))
     case("diagonal", lambda x: x.diagonal(1), (4, 5))
+
+
+def refused() -> None:
+    neither = ": neither the farm nor TVM can import this operator."
+    refuse("max_pool2d-indices", "getitem", lambda x: f.max_pool2d(x, 2, return_indices=True), _IMAGE)
+    refuse("avg_pool2d", "overlooks its argument divisor_override", nn.AvgPool2d(2, divisor_override=3), _IMAGE)
+    refuse("adaptive_max_pool2d", f"(aten.adaptive_max_pool2d.default){neither}", nn.AdaptiveMaxPool2d(1), _IMAGE)
+    smaller = {"size": (4, 5), "mode": "bilinear", "antialias": True}
+    antialias = f"(aten._upsample_bilinear2d_aa.default){neither}"
+    refuse("antialias", antialias, lambda x: f.interpolate(x, **smaller), _IMAGE)
+    refuse("unfold", "(aten.index.Tensor): TVM", nn.Unfold(3, padding=1, stride=2), _IMAGE)
+    rows, five = (torch.tensor([1, 2]),), torch.tensor(5.0)
+    refuse("index_put", "(aten.index_put.default): TVM", lambda x: torch.index_put(x, rows, five), (4, 3))
+    places = torch.tensor([[0, 2, 1], [1, 1, 0]])
+    added = f"(aten.scatter_add.default){neither}"
+    refuse("scatter_add", added, lambda x: torch.zeros(2, 3).scatter_add(1, places, x), (2, 3))
+    refuse("as_strided", "(aten.as_strided.default): TVM", lambda x: x.as_strided((2, 3), (2, 1), 1))
+    refuse("dropout", "(aten.native_dropout.default): it draws random", lambda x: f.dropout(x, training=True))
 
 
 def _assigned(x: torch.Tensor) -> torch.Tensor:
@@ -206,5 +223,5 @@ def _assigned(x: torch.Tensor) -> torch.Tensor:
     return y
 
 
-for _family in (elementwise, pairs, products, windows, weighing, moving):
+for _family in (elementwise, pairs, products, windows, weighing, moving, refused):
     _family()

@@ -46,6 +46,7 @@ def read_program(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> 
         lambda: torch.export.export(Flat(original), example, strict=False).run_decompositions(_decompositions()),
         f"{name} is no program for these shapes",
     )
+    _check_stateless(static, name)  # here what is changed in place has become an output
     return Program(original, static, inputs, outputs)
 
 
@@ -113,10 +114,15 @@ def _quietly(work: Any, wrong: str) -> Any:
         logger.setLevel(level)
 
 
-def _outputs(program: Any, name: str) -> tuple[str, ...]:
-    specs = program.graph_signature.output_specs
-    if any(spec.kind not in (OutputKind.USER_OUTPUT, OutputKind.LOSS_OUTPUT) for spec in specs):
+def _check_stateless(program: Any, name: str) -> None:
+    kinds = {spec.kind for spec in program.graph_signature.output_specs}
+    if kinds - {OutputKind.USER_OUTPUT, OutputKind.LOSS_OUTPUT}:
         raise InputError(f"{name} changes its own weights or inputs as it runs, and a tuned model keeps no state.")
+
+
+def _outputs(program: Any, name: str) -> tuple[str, ...]:
+    _check_stateless(program, name)
+    specs = program.graph_signature.output_specs
     if other := next((spec for spec in specs if not isinstance(spec.arg, TensorArgument)), None):
         raise InputError(f"{name}: its output {getattr(other.arg, 'name', '')} is no tensor.")
     if not specs:

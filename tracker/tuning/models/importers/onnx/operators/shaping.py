@@ -101,7 +101,7 @@ def eye_like(node: Node) -> np.ndarray:
     kind = node.attribute("dtype")
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind)).name if kind else node.dtype(0)
     rows, columns = node.shape(0)
-    return np.asarray(np.eye(rows, columns, int(node.attribute("k", 0))), dtype)
+    return np.eye(rows, columns, k=int(node.attribute("k", 0)), dtype=np.dtype(dtype))
 
 
 @converter("OneHot")
@@ -122,6 +122,22 @@ def one_hot(node: Node) -> relax.Var:
         return te.compute(whole, element, name="one_hot")
 
     return node.te(program, node.value(0), node.value(2))
+
+
+@converter("ReverseSequence")
+def reverse_sequence(node: Node) -> relax.Var:
+    shape = node.shape(0)
+    time, batch = int(node.attribute("time_axis", 0)), int(node.attribute("batch_axis", 1))
+
+    def program(x: te.Tensor, lengths: te.Tensor) -> te.Tensor:
+        def element(*at: Any) -> Any:
+            step, length = at[time].astype("int64"), lengths(at[batch]).astype("int64")
+            turned = tirx.Select(step < length, length - tirx.const(1, "int64") - step, step)
+            return x(*(turned if axis == time else place for axis, place in enumerate(at)))
+
+        return te.compute(shape, element, name="reverse_sequence")
+
+    return node.te(program, node.value(0), node.value(1))
 
 
 @converter("TensorScatter")
