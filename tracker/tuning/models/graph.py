@@ -60,7 +60,8 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
 
     The passes are TVM's ``zero`` pipeline (tvm/relax/pipeline.py) after quantized products were put into
     integers, batch normalization was folded into convolutions and those of a CPU were given blocked
-    channels. ``as_written`` keeps the layouts of the model: what TVM makes of it untuned. Raises what TVM raises: TVMError and subclasses.
+    channels. ``as_written`` keeps the layouts of the model: what TVM makes of it untuned. Raises what TVM
+    raises: TVMError and subclasses.
     """
     with target, tvm.transform.PassContext(opt_level=3):
         for apply in (
