@@ -86,7 +86,7 @@ class StockProcess:
             with suppress(psutil.NoSuchProcess):
                 child.kill()
         self._process.wait()
-        psutil.wait_procs(left, timeout=10)
+        _wait_ended(left)
 
 
 class StockFarm:
@@ -156,6 +156,20 @@ class StockFarm:
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"not after {_START_TIMEOUT_S:.0f} s: {what}")
             time.sleep(0.05)
+
+
+def _wait_ended(processes: Sequence[psutil.Process], timeout_s: float = 10.0) -> None:
+    """Until each has ended. psutil.wait_procs waits for those too that the benchmarks' own process reaps last."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s and any(map(_runs, processes)):
+        time.sleep(0.02)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def free_port() -> int:

@@ -48,7 +48,7 @@ class Network:
             [helper.make_tensor_value_info(result, TensorProto.FLOAT, None)],
             self.constants,
         )
-        opsets = [helper.make_opsetid("", 13)]
+        opsets = [helper.make_opsetid("", 14)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         return shape_inference.infer_shapes(model).SerializeToString()
 
@@ -73,6 +73,12 @@ def depthwise_and_groups(n: Network) -> str:
     return n.convolution(x, 32, 8)
 
 
+def kernels_of_the_importers_own(n: Network) -> str:
+    x = n.add("HardSwish", n.convolution("x", 3, 16))
+    x = n.add("Clip", n.convolution(x, 16, 16, groups=16), n.constant(values=-0.5), n.constant(values=0.5))
+    return n.add("Tanh", n.add("Div", n.convolution(x, 16, 8), n.add("Elu", n.convolution(x, 16, 8))))
+
+
 def scales_of_every_shape(n: Network) -> str:
     x = n.convolution("x", 3, 16)
     x = n.add("Mul", n.add("Add", x, n.constant(16, 1, 1)), n.constant(1, 16, 1, 1))
@@ -93,6 +99,7 @@ NETWORKS = [
     (convolutions_alone, 1),
     (residual_and_concatenation, 1),
     (depthwise_and_groups, 2),
+    (kernels_of_the_importers_own, 1),
     (scales_of_every_shape, 1),
     (odd_channels_and_other_readers, 2),
 ]

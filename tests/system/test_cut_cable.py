@@ -33,7 +33,9 @@ def cable() -> Iterator[Cable]:
         yield cable
 
 
-@pytest.mark.parametrize("cut", ["20 s", "until the agent looks for the tracker in vain"])
+@pytest.mark.parametrize(
+    "cut", ["20 s", pytest.param("until the agent looks for the tracker in vain", marks=pytest.mark.slow)]
+)
 def test_nothing_is_lost_and_nothing_counted_twice_when_a_cable_is_cut(tmp_path: Path, cable: Cable, cut: str) -> None:
     farm = WholeFarm(tmp_path, cable=cable)
     (tmp_path / "small.onnx").write_bytes(small_network(seed=8, channels=16, size=28))

@@ -151,6 +151,7 @@ def test_a_network_tuned_from_x86_answers_on_the_board_as_onnx_runtime_does(benc
     np.testing.assert_allclose(run_package(board, x), run_onnx(model, x), rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tiny.onnx").write_bytes(small_network(seed=3))

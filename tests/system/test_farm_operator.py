@@ -193,6 +193,7 @@ def test_a_package_is_timed_again(lab):
         assert 0 < kernel["min_s"] < 1
 
 
+@pytest.mark.slow
 def test_each_class_of_device_gets_a_package_of_its_own(tmp_path):
     (tmp_path / "op.py").write_text(OPERATORS)
     farm = WholeFarm(tmp_path, "full")

@@ -180,6 +180,7 @@ def test_a_cancelled_job_frees_the_board(one_board):
     assert one_board.job(job.id).trials == trials, "a cancelled job went on measuring"
 
 
+@pytest.mark.slow
 def test_a_board_without_tvms_runtime_tunes_kernels_and_says_what_it_could_not_do(tmp_path):
     farm = WholeFarm(tmp_path)
     try:
@@ -198,6 +199,7 @@ def test_a_board_without_tvms_runtime_tunes_kernels_and_says_what_it_could_not_d
         farm.close()
 
 
+@pytest.mark.slow
 def test_three_boards_share_one_job_and_the_records_say_which(tmp_path):
     farm = WholeFarm(tmp_path, "left", "middle")
     try:

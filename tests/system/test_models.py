@@ -44,7 +44,7 @@ def run_onnx(model: bytes, inputs: list[np.ndarray]) -> np.ndarray:
     return session.run(None, {i.name: x for i, x in zip(session.get_inputs(), inputs, strict=True)})[0]
 
 
-@pytest.mark.parametrize("name", ["light_squeezenet", "light_shufflenet"])
+@pytest.mark.parametrize("name", ["light_squeezenet", pytest.param("light_shufflenet", marks=pytest.mark.slow)])
 def test_a_real_network_answers_as_onnx_runtime(name, tmp_path):
     model = light_network(name, seed=7)
     x = np.random.default_rng(1).random((1, 3, 224, 224), dtype=np.float32)

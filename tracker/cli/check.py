@@ -61,7 +61,7 @@ def check(
 ) -> None:
     """Look at MODEL before a board is asked for: will it be tuned?
 
-    MODEL is an ONNX file or an operator, FILE.py:NAME, as for `farm tune`. A tuning worker imports it, compares the
+    MODEL is a model's file or an operator, FILE.py:NAME, as for `farm tune`. A tuning worker imports it, compares the
     import with the original and tells what there is: inputs, outputs, operators and who converts them, parameters,
     arithmetic, memory and tasks; or all that is in the way, each node by its name. It needs neither a board nor a pool.
 

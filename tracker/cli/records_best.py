@@ -58,7 +58,7 @@ def best(
 ) -> None:
     """Show the fastest known schedules, or a MODEL's gain.
 
-    With MODEL, an ONNX file or an operator FILE.py:NAME, it is what that would gain now, without tuning:
+    With MODEL, a model's file or an operator FILE.py:NAME, it is what that would gain now, without tuning:
     a tuning worker looks up each of its operators in the log, for each class of the pool, and stops there.
     No board is used. `farm compile` makes a package of what it finds.
 

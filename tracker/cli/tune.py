@@ -151,7 +151,9 @@ def tune(
     as_json: bool,
     connection: Connection,
 ) -> None:
-    """Tune MODEL on the devices of a pool: an ONNX file, or an operator in a Python file.
+    """Tune MODEL on the devices of a pool: a model, or an operator in a Python file.
+
+    A model is an ONNX or a TFLite file, or a program that torch.export.save wrote (.pt2).
 
     Ends with a table of what each operator gained and a package: the compiled library, its
     parameters and a manifest. With both --trials and --budget, whichever is used up first ends it.
@@ -248,7 +250,7 @@ def compile_model(
 ) -> None:
     """Compile MODEL with the best schedules the farm already knows; no tuning.
 
-    MODEL is an ONNX file or an operator, FILE.py:NAME, as for `farm tune`.
+    MODEL is a model's file or an operator, FILE.py:NAME, as for `farm tune`.
 
     \b
     Example:

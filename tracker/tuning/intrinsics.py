@@ -13,6 +13,8 @@ from types import ModuleType
 import tvm
 import tvm.s_tir
 
+from tracker.tuning.dot_intrinsics import register_dot_products
+
 __all__ = ["register_intrinsics"]
 
 _PACKAGE = "tvm.s_tir.tensor_intrin"
@@ -29,6 +31,7 @@ def register_intrinsics(target: tvm.target.Target | None = None) -> None:
         sys.modules[_PACKAGE] = package
         for name in _OF_CPUS:
             importlib.import_module(f"{_PACKAGE}.{name}")
+        register_dot_products()
     whole = hasattr(sys.modules[_PACKAGE], "__file__")
     if target is not None and str(target.kind.name) not in _KINDS_OF_CPUS and not whole:
         del sys.modules[_PACKAGE]

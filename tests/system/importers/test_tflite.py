@@ -20,7 +20,7 @@ from tests.support.tflite_cases import CASES
 from tests.support.tflite_cases_quantized import NEAR_CASES, QUANTIZED_CASES
 from tests.support.tflite_models import Quantized, TfliteModel
 from tracker.tuning.errors import InputError, JudgeError
-from tracker.tuning.models.importers import ImportedModel, load_model
+from tracker.tuning.models.importers import ImportedModel, load_model, survey_model
 from tracker.tuning.models.importers.tflite import operators
 from tracker.tuning.models.importers.tflite.node import CONVERTERS, QUANTIZED
 from tracker.tuning.models.importers.tflite.stock import TRUSTED
@@ -228,3 +228,23 @@ def test_a_detector_is_cut_before_it_picks(tmp_path):
     expected, given = judged(model, inputs)
     for a, b in zip(expected, given, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-6)
+
+
+def test_all_that_is_refused_is_surveyed(tmp_path):
+    """Two operators that draw random numbers, an addition of what they give, and one behind it."""
+    made = TfliteModel()
+    first, second = (
+        made.add("RANDOM_UNIFORM", [made.constant(np.array([2, 3], np.int32))], schema.RandomOptionsT()) for _ in "ab"
+    )
+    both = made.add("ADD", [first, made.input("x", (2, 3))], schema.AddOptionsT())
+    path = tmp_path / "model.tflite"
+    path.write_bytes(made.build(made.add("MUL", [made.add("NEG", [both]), second], schema.MulOptionsT())))
+    survey, model = survey_model(path, {}, "model")
+    assert model is None
+    assert [obstacle.operator for obstacle in survey.obstacles] == ["RANDOM_UNIFORM", "RANDOM_UNIFORM"]
+    assert all("draws random numbers" in obstacle.reason for obstacle in survey.obstacles)
+    assert {use.name: (use.refused, use.by_farm + use.by_tvm) for use in survey.operators} == {
+        "ADD": (0, 1), "MUL": (0, 1), "NEG": (0, 1), "RANDOM_UNIFORM": (2, 0)
+    }  # fmt: skip
+    with pytest.raises(InputError, match="draws random numbers"):
+        load_model(path, {}, "model")

@@ -139,8 +139,16 @@ def test_json_has_what_is_derived_and_null_for_what_is_unknown(capsys: pytest.Ca
         {"name": "sr", "shape": [], "dtype": "int64"},
     ]
     assert told["operators"][1] == {
-        "name": "Conv", "nodes": 26, "folded": 0, "by_farm": 0, "by_tvm": 26, "expanded": 0, "cut": 0, "refused": 0, "unknown": 0
-    }  # fmt: skip
+        "name": "Conv",
+        "nodes": 26,
+        "folded": 0,
+        "by_farm": 0,
+        "by_tvm": 26,
+        "expanded": 0,
+        "cut": 0,
+        "refused": 0,
+        "unknown": 0,
+    }
     [one] = told["classes"]
     assert [(t["bound"], t["attainable_s"]) for t in one["tasks"]] == [("memory", 0.001), ("compute", 0.01)]
     assert (one["attainable_s"], one["parameters_of"], one["obstacles"]) == (0.012, "package", [])

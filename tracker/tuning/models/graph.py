@@ -18,6 +18,7 @@ from tracker.domain import Argument, Workload
 from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.models.blocked import block_channels
 from tracker.tuning.models.constants import fold_constants
+from tracker.tuning.models.passes.dot_products import dots_of
 from tracker.tuning.models.passes.integers import in_integers
 from tracker.tuning.models.passes.packed_matrices import pack_matrices
 
@@ -62,7 +63,7 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
     """
     with target, tvm.transform.PassContext(opt_level=3):
         for apply in (
-            in_integers,
+            partial(in_integers, dots=None if as_written else dots_of(target)),
             relax.transform.FoldBatchnormToConv2D(),
             relax.transform.DecomposeOpsForInference(),
             fold_constants,

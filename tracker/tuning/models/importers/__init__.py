@@ -13,13 +13,14 @@ import numpy as np
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, Importer, Judge, TensorInfo
 from tracker.tuning.models.importers.onnx import OnnxImporter
+from tracker.tuning.models.importers.pytorch import PytorchImporter
 from tracker.tuning.models.importers.survey import Survey, survey_of
 from tracker.tuning.models.importers.tflite import TfliteImporter
 
 __all__ = ["ImportedModel", "Judge", "Survey", "TensorInfo", "load_model", "survey_model"]
 
 #: Asked in this order; the last one takes whatever no other knows.
-_IMPORTERS: tuple[Importer, ...] = (TfliteImporter(), OnnxImporter())
+_IMPORTERS: tuple[Importer, ...] = (TfliteImporter(), PytorchImporter(), OnnxImporter())
 
 
 def load_model(

@@ -9,13 +9,16 @@ that fuse with it. Both forms agree but for the rounding of float sums: at most 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 import tvm
 from tvm import relax
 
+from tracker.tuning.models.passes.dot_products import Dots
 from tracker.tuning.models.passes.products import Sliding, convolution, matrix_product
 from tracker.tuning.models.passes.quantized import constant, dequantized, dtype_of, quantized, rounded
 
@@ -72,11 +75,11 @@ class _Sum:
 _Meaning: TypeAlias = "_Standing | _Sum | None"
 
 
-def in_integers(module: tvm.ir.IRModule) -> tvm.ir.IRModule:
+def in_integers(module: tvm.ir.IRModule, dots: Dots | None = None) -> tvm.ir.IRModule:
     """``module`` with its relax.quantize and relax.dequantize replaced, products of integers where they were about.
 
-    ``main`` is not legalized yet. A module without either, with other Relax functions or with control flow is returned
-    as it is.
+    Bytes that the model makes are of the sign that ``dots`` multiply. ``main`` is not legalized yet. A module without
+    either, with other Relax functions or with control flow is returned as it is.
     """
     kernels = {variable: module[variable] for variable in module.get_global_vars() if variable.name_hint != "main"}
     main = module["main"]
@@ -87,7 +90,7 @@ def in_integers(module: tvm.ir.IRModule) -> tvm.ir.IRModule:
         return module
     if not any(_name(binding.value) in _MARKS for binding in bindings):
         return module
-    walk = _Walk(tvm.IRModule(kernels))
+    walk = _Walk(tvm.IRModule(kernels), dots)
     with walk.builder.function("main", list(main.params)):
         with walk.builder.dataflow():
             for binding in bindings:
@@ -102,11 +105,14 @@ def in_integers(module: tvm.ir.IRModule) -> tvm.ir.IRModule:
 class _Walk:
     """The new function while it grows. Reals that nobody asks for in the end are dead code."""
 
-    def __init__(self, kernels: tvm.ir.IRModule) -> None:
+    def __init__(self, kernels: tvm.ir.IRModule, dots: Dots | None) -> None:
         self.builder = relax.BlockBuilder(kernels)
+        self._dots = dots
         #: By variable of the old function: what computes it in the new one, and what that means.
         self._new: dict[relax.Var, relax.Expr] = {}
         self._meaning: dict[relax.Var, _Standing | _Sum] = {}
+        #: Bytes of the sign that is multiplied, by those of the new function that the model asked for.
+        self._twins: dict[relax.Var, relax.Var] = {}
 
     def take(self, binding: relax.VarBinding) -> None:
         meaning = self._means(binding.value) if isinstance(binding.value, relax.Call) else None
@@ -167,6 +173,10 @@ class _Walk:
         if dtype != "float32" or not dtype_of(integers).startswith(("int", "uint")):
             scales, zeros = (_along(x, rank, axis) for x in (scales, zeros))
             return dequantized(self.builder, integers, scales, zeros, dtype)
+        if integers in self._twins:
+            shift = _shift(dtype_of(integers))
+            integers = self._twins[integers]
+            zeros = np.asarray(zeros.astype(np.int32) + shift, dtype_of(integers))
         return _Standing(integers, scales, zeros, axis)
 
     def _quantize(self, call: relax.Call) -> relax.Expr:
@@ -177,12 +187,33 @@ class _Walk:
             scale, zero = (_expression_along(self.builder, x, rank, axis) for x in (scale, zero))
             return quantized(self.builder, real, scale, zero, dtype)
         meaning = self._meaning.get(call.args[0])
-        if isinstance(meaning, _Standing) and dtype == dtype_of(meaning.integers) and _same(meaning, scales, zeros):
-            return meaning.integers
+        if isinstance(meaning, _Standing) and np.array_equal(meaning.scale, scales):
+            if dtype == dtype_of(meaning.integers) and np.array_equal(meaning.zero, zeros):
+                return meaning.integers
+            if self._shifted(dtype) == dtype_of(meaning.integers) and _equal(meaning.zero, zeros, _shift(dtype)):
+                return self._asked(meaning.integers, dtype)
         scales, zeros = (_along(x, rank, axis) for x in (scales, zeros))
+        whole: Callable[[np.ndarray, str], relax.Expr]
         if isinstance(meaning, _Sum) and (scales > 0).all():
-            return self._requantized(meaning, scales, zeros, dtype)
-        return quantized(self.builder, real, scales, zeros, dtype)
+            whole = partial(self._requantized, meaning, scales)
+        else:
+            whole = partial(quantized, self.builder, real, scales)
+        shifted = self._shifted(dtype)
+        if shifted is None:
+            return whole(zeros, dtype)
+        return self._asked(whole(np.asarray(zeros.astype(np.int32) + _shift(dtype), shifted), shifted), dtype)
+
+    def _shifted(self, dtype: str) -> str | None:
+        """The sign in which bytes of ``dtype`` are made, where that is the other one."""
+        return None if self._dots is None or dtype not in _BYTES or dtype == self._dots.dtype else self._dots.dtype
+
+    def _asked(self, twin: relax.Var, dtype: str) -> relax.Var:
+        """Bytes of ``dtype`` as the model has them, made of those of the other sign: dead code if all go by these."""
+        wide = self.builder.emit(relax.op.astype(twin, "int32"))
+        wide = self.builder.emit(relax.op.subtract(wide, relax.const(_shift(dtype), "int32")))
+        asked = self.builder.emit(relax.op.astype(wide, dtype))
+        self._twins[asked] = twin
+        return asked
 
     def _requantized(self, total: _Sum, scale: np.ndarray, zero: np.ndarray, dtype: str) -> relax.Expr:
         """One factor for sum and scale: as near to the quotient of the reals as float32 is."""
@@ -291,8 +322,13 @@ def _array(value: relax.Expr) -> np.ndarray | None:
     return np.asarray(value.value.numpy()) if isinstance(value, tvm.ir.GenericConst) else None
 
 
-def _same(meaning: _Standing, scale: np.ndarray, zero: np.ndarray) -> bool:
-    return np.array_equal(meaning.scale, scale) and np.array_equal(meaning.zero, zero)
+def _shift(dtype: str) -> int:
+    """What makes bytes of the other sign of those of ``dtype``."""
+    return 128 if dtype == "int8" else -128
+
+
+def _equal(left: np.ndarray, right: np.ndarray, shift: int) -> bool:
+    return np.array_equal(left.astype(np.int32), right.astype(np.int32) + shift)
 
 
 def _along(value: np.ndarray, rank: int, axis: int) -> np.ndarray:

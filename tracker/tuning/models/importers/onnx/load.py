@@ -47,7 +47,8 @@ def load_onnx(
     """
     model = _parse(path, name)
     values = fix_values(model, fixed, shapes, name)
-    inputs = _fix_inputs(model, shapes, name, survey)
+    open_shapes = {key: shape for key, shape in shapes.items() if key not in values}
+    inputs = _fix_inputs(model, open_shapes, name, survey)
     told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)

@@ -51,7 +51,11 @@ _MAX_FIXED = 16
 
 
 class _Unconverted(Exception):
-    """A node has no outputs: the whole sentence."""
+    """A node has no outputs: the whole sentence. ``mended``: a person can help it, and no cut is due."""
+
+    def __init__(self, why: str, *, mended: bool = False) -> None:
+        super().__init__(why)
+        self.mended = mended
 
 
 class Walk:
@@ -103,7 +107,7 @@ class Walk:
             try:
                 values = self._outputs(node, number, scope, opsets)
             except _Unconverted as error:
-                if trail is not None and hangs_on_values(node, scope):
+                if trail is not None and not error.mended and hangs_on_values(node, scope):
                     self._cut(node, where(node, number))
                     continue
                 if self._survey is None:
@@ -139,10 +143,12 @@ class Walk:
             within = str(error).removeprefix(f"{self._name}: ")
             return self._past(node, number, f"the function that it stands for fails at {within}", scope, opsets)
         except Refused as error:
-            reason = f"{self._name}: {where(node, number)}: {error}{self._remedy(error.by)}."
+            remedy = self._remedy(error.by)
+            reason = f"{self._name}: {where(node, number)}: {error}{remedy}."
             if isinstance(error.__cause__, InputError):  # of a node further in as well: no cut helps
                 raise InputError(reason) from error
-            raise _Unconverted(reason) from error
+            # The work of a whole net may be in a branch or a body: it is fixed and not left to the caller.
+            raise _Unconverted(reason, mended=bool(remedy) and node.op_type in ("If", "Loop")) from error
         except Exception as error:  # TVM's converters and passes raise whatever they meet
             reason = f"TVM {tvm.__version__} cannot import it: {sentence(error)}"
             raise _Unconverted(f"{self._name}: {where(node, number)}: {reason}.") from error

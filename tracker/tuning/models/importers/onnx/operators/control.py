@@ -18,7 +18,10 @@ def branch(node: Node) -> list[Value]:
         return node.subgraph(node.attribute("then_branch" if condition.reshape(-1)[0] else "else_branch"))
     yes, no = (_either(node, name) for name in ("then_branch", "else_branch"))
     found = [chosen(node, node.tensor(0), a, b) for a, b in zip(yes, no, strict=True)]
-    node.note("both of its branches are computed, since which one is taken hangs on the inputs", node.tensor(0))
+    node.note(
+        "both of its branches are computed, since which one is taken hangs on the values of the model's inputs",
+        node.tensor(0),
+    )
     return found
 
 

@@ -29,6 +29,8 @@ from tracker.tuning.models.importers.onnx.operators.control import chosen
 #: Operators that a position beyond all bounds breaks, and those that an integer of 0 does.
 _LOOKUPS = {"Gather", "GatherElements", "GatherND", "Scatter", "ScatterElements", "ScatterND"}
 _DIVISIONS = {"Div", "Mod"}
+#: Tensors that one kernel puts together: it asks for every element which of them it comes from.
+_STACKED = 16
 
 
 @dataclass(frozen=True)
@@ -217,5 +219,9 @@ def _stacked(node: Node, values: Sequence[Value], axis: int) -> Value:
     known = [value for value in values if isinstance(value, np.ndarray)]
     if len(known) == len(values):
         return np.stack(known, axis)
-    parts = [node.emit(relax.op.expand_dims(as_expression(value), axis)) for value in values]
-    return node.emit(relax.op.concat(parts, axis)) if len(parts) > 1 else parts[0]
+    parts = [as_expression(value) for value in values]
+    stacks = [node.emit(relax.op.stack(parts[at : at + _STACKED], axis)) for at in range(0, len(parts), _STACKED)]
+    while len(stacks) > 1:
+        groups = [stacks[at : at + _STACKED] for at in range(0, len(stacks), _STACKED)]
+        stacks = [node.emit(relax.op.concat(each, axis)) if len(each) > 1 else each[0] for each in groups]
+    return stacks[0]

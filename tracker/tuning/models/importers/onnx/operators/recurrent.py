@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from tvm import relax, te, tirx
@@ -60,6 +60,11 @@ def rnn(node: Node) -> list[Value]:
     return _layer(
         node, read, _Rnn(read.functions, read.clip), read.bias(added=1), {"initial_h": read.state(5)}, ("Y", "Y_h")
     )
+
+
+@converter("DynamicQuantizeLSTM", domain="com.microsoft")
+def quantized_lstm(node: Node) -> NoReturn:
+    raise Refused("its hidden state is quantized anew at every step, which the farm's recurrence does not do")
 
 
 class _Read:
