@@ -124,22 +124,6 @@ def one_hot(node: Node) -> relax.Var:
     return node.te(program, node.value(0), node.value(2))
 
 
-@converter("ReverseSequence")
-def reverse_sequence(node: Node) -> relax.Var:
-    shape = node.shape(0)
-    time, batch = int(node.attribute("time_axis", 0)), int(node.attribute("batch_axis", 1))
-
-    def program(x: te.Tensor, lengths: te.Tensor) -> te.Tensor:
-        def element(*at: Any) -> Any:
-            step, length = at[time].astype("int64"), lengths(at[batch]).astype("int64")
-            turned = tirx.Select(step < length, length - tirx.const(1, "int64") - step, step)
-            return x(*(turned if axis == time else place for axis, place in enumerate(at)))
-
-        return te.compute(shape, element, name="reverse_sequence")
-
-    return node.te(program, node.value(0), node.value(1))
-
-
 @converter("TensorScatter")
 def tensor_scatter(node: Node) -> relax.Var:
     """Each sample's update lies from its index on; modulo the cache's length where ``mode`` is circular."""
