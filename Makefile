@@ -44,7 +44,7 @@ test-slow: $(VENV)/.dev ## the long proofs, which 'make test' leaves out
 bench: $(VENV)/.bench ## stock TVM and the farm side by side, 45 minutes [NAMES="measure tune"]; needs a C compiler for stock TVM
 	@$(VENV)/bin/python -m benchmarks $(NAMES)
 
-bench-quick: $(VENV)/.bench ## the same in small sizes, about 8 minutes [NAMES="measure tune"]
+bench-quick: $(VENV)/.bench ## the same in small sizes, to see that all of it works [NAMES="measure tune"]
 	@$(VENV)/bin/python -m benchmarks --quick $(NAMES)
 
 lint: $(VENV)/.dev stubs-check ## ruff, mypy, import-linter, stubs against protos

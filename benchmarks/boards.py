@@ -89,7 +89,7 @@ class Busy:
 
 def run(bench: Bench) -> list[Result]:
     results = _against_stock(bench, (1,) if bench.quick else _STOCK_SIZES)
-    seconds = 3.0 if bench.quick else 12.0
+    seconds = 1.0 if bench.quick else 12.0
     runs = []
     for boards, kernel_ms in _runs(bench.quick):
         with bench.step(f"{boards} synthetic boards, kernels of {kernel_ms} ms"):

@@ -70,7 +70,7 @@ _RATE = 2500.0
 
 def run(bench: Bench) -> list[Result]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    seconds = 3.0 if bench.quick else 20.0
+    seconds = 1.0 if bench.quick else 20.0
     results = []
     with bench.step(f"{_BOARDS} boards, as many trials as go"):
         most, cpu_ms, _, _, rss = uvloop.run(_load(bench, "most", seconds, None, 0.1))

@@ -68,7 +68,7 @@ def run(bench: Bench) -> list[Result]:
     with bench.step("compile a kernel"):
         proposed = sample_candidates(matmul(), host_target(), 16)
         (kernel,) = build_candidates(proposed, host_target(), bench.folder, 1)
-    seconds = 1.0 if bench.quick else 4.0
+    seconds = 0.5 if bench.quick else 4.0
     with bench.step("memory of agent and runner"), Farm(bench.folder, agents=1) as farm:
         ours = observe(farm.agents[0].pid, lambda s: measure_on_farm(farm, kernel, s), seconds)
     stock = StockFarm(bench.folder / "stock", threads=threads())

@@ -66,7 +66,7 @@ _QUESTIONS = 400
 def run(bench: Bench) -> list[Result]:
     from benchmarks.log_stock import fill_database, sample_operators
 
-    count, kinds, stock_records = (30_000, 6, 250) if bench.quick else (1_000_000, 24, 2_500)
+    count, kinds, stock_records = (10_000, 6, 250) if bench.quick else (1_000_000, 24, 2_500)
     with bench.step("stock: draw traces"):
         operators = sample_operators(kinds, 8)
     with bench.step(f"stock: {stock_records:,} records into JSONDatabase"):

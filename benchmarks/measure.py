@@ -48,7 +48,7 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import build_candidates, matmul, sample_candidates
     from benchmarks.stock import StockFarm
 
-    count = 16 if bench.quick else 64
+    count = 4 if bench.quick else 64
     with bench.step("compile candidates once"):
         proposed = sample_candidates(matmul(), host_target(), 2 * count + 32)
         built = build_candidates(proposed, host_target(), bench.folder, 2 * count)

@@ -13,7 +13,7 @@ from benchmarks.result import Result
 
 __all__ = ["Results", "as_summary", "as_table", "merged", "quantity", "times", "with_table"]
 
-BEGIN = "<!-- {}: written by `make bench` -->"
+BEGIN = "<!-- {}: written by `{}` -->"
 END = "<!-- end of {} -->"
 
 
@@ -121,9 +121,12 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{number} {unit}".strip()
 
 
-def with_table(readme: str, title: str, table: str) -> str:
-    """``readme`` with ``table`` between the markers of ``title``. Raises ValueError where it has none."""
-    begin, end = BEGIN.format(title), END.format(title)
+def with_table(readme: str, title: str, table: str, command: str = "make bench") -> str:
+    """``readme`` with ``table`` between the markers of ``title``, which name the ``command`` that writes it.
+
+    Raises ValueError where it has none.
+    """
+    begin, end = BEGIN.format(title, command), END.format(title)
     try:
         before, rest = readme.split(begin)
         _, after = rest.split(end)

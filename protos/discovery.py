@@ -54,8 +54,9 @@ async def browse_async(
 ) -> list[FoundTracker]:
     """Trackers heard within ``timeout_s``, sorted by farm name; empty when none answers.
 
-    Returns ``settle_s`` after the first one is heard, so that a second one is not missed, or at
-    once when ``farm`` is heard. ``interface`` is an IP address of this host to listen on alone.
+    Returns ``settle_s`` after another one was heard, so that the next is not missed. With ``farm``
+    returns at once when that one is heard, however many others are heard before it. ``interface``
+    is an IP address of this host to listen on alone.
     Raises OSError where the network refuses multicast.
     """
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo
@@ -71,7 +72,7 @@ async def browse_async(
     zeroconf = _listener(interface)
     try:
         browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, handlers=[on_change])
-        deadline = time.monotonic() + timeout_s
+        deadline = last = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
             with contextlib.suppress(asyncio.TimeoutError):  # also asks again for a service whose answer was lost
                 await asyncio.wait_for(changed.wait(), min(left_s, 0.25))
@@ -80,7 +81,7 @@ async def browse_async(
                 info = AsyncServiceInfo(SERVICE_TYPE, name)
                 if await info.async_request(zeroconf.zeroconf, 500) and (tracker := _from_info(info)):
                     found[name] = tracker
-                    deadline = min(deadline, time.monotonic() + settle_s)
+                    deadline = min(last, time.monotonic() + settle_s) if farm is None else last
             if farm is not None and any(tracker.farm == farm for tracker in found.values()):
                 break
         await browser.async_cancel()

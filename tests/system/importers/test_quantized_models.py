@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.support.imported import runtime_answers
+from tests.support.imported import one_node, runtime_answers
 from tests.support.onnx_bytes import load_onnx
 
 tvm = pytest.importorskip("tvm")
@@ -157,7 +158,7 @@ def steps(model: onnx.ModelProto) -> float:
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize("name", MODELS)
 def test_answers_are_onnx_runtimes_up_to_one_quantum(name: str, dtype: str, layout: str) -> None:
-    if layout == "dots" and not _has_avx512():
+    if layout == "dots" and not _has("avx512bw"):
         pytest.skip("this CPU has no AVX-512")
     model = made(name, dtype)
     x = np.random.default_rng(3).standard_normal((1, 3, 16, 16)).astype(np.float32)
@@ -177,9 +178,8 @@ def test_one_scale_for_all_weights() -> None:
     assert np.rint(np.abs(found - wanted) / steps(model)).max() <= 1
 
 
-def _has_avx512() -> bool:
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    return " avx512bw" in flags
+def _has(flag: str) -> bool:
+    return Path("/proc/cpuinfo").exists() and f" {flag}" in Path("/proc/cpuinfo").read_text()
 
 
 def products(module: object) -> Iterator[str]:
@@ -211,3 +211,25 @@ def test_schedules_use_the_targets_dot_products(target: dict[str, object], intri
     for task in dense[:2]:
         space = Space(task.module, tvm.target.Target(target), task.name, 1)
         assert any(intrinsic in str(design) for design in space._designs), task.name
+
+
+@pytest.mark.parametrize(("mcpu", "flag"), [("cascadelake", "avx512_vnni"), ("skylake-avx512", "avx512bw")])
+def test_dot_products_of_the_largest_bytes_are_exact(mcpu: str, flag: str) -> None:
+    if not _has(flag):
+        pytest.skip(f"this CPU has no {flag}")
+    target = tvm.target.Target({**PLAIN, "mcpu": mcpu})
+    data = np.full((8, 64), 255, np.uint8)
+    weight = np.where(np.arange(32) % 2, -128, 127).astype(np.int8) * np.ones((64, 1), np.int8)
+    made = lowered(one_node("MatMulInteger", [data], {1: weight}, opset=10), {**PLAIN, "mcpu": mcpu})
+    [task] = tasks_of(made, target)
+    space, packed = Space(task.module, target, task.name, 1), next(iter(made.params.values()))
+    tensorized = 0
+    for seed in range(12):
+        schedule = space.sample(Random(seed))
+        if schedule is None or "call_llvm_pure_intrin" not in schedule.mod.script():
+            continue
+        tensorized += 1
+        result = tvm.runtime.tensor(np.zeros((8, 32), np.int32))
+        tvm.compile(schedule.mod, target)["main"](tvm.runtime.tensor(data), packed, result)
+        np.testing.assert_array_equal(result.numpy(), data.astype(np.int32) @ weight.astype(np.int32))
+    assert tensorized

@@ -202,7 +202,8 @@ class _Walk:
         if str(given.ty.dtype) != self._dots.dtype:
             shift = 128 if self._dots.dtype == "uint8" else -128
             given = self._shifted_by(given, shift)
-        total = self._emitted(dots_from_blocks, given, packed_for_dots(values, inner, block), *places, value + shift)
+        packed, lanes = packed_for_dots(values, inner, block), self._dots.lanes
+        total = self._emitted(dots_from_blocks, given, packed, lanes, *places, value + shift)
         if not shift:
             return total
         sums = values.sum(axis=(1, 2, 3), dtype=np.int32).reshape(1, -1, 1, 1, block) * np.int32(shift)

@@ -49,7 +49,7 @@ def packed_for_dots(weight: np.ndarray, inner: int, block: int) -> np.ndarray:
 
 
 def dots_from_blocks(
-    data: te.Tensor, weight: te.Tensor, strides: Sizes, padding: Sizes, dilation: Sizes, value: int
+    data: te.Tensor, weight: te.Tensor, lanes: int, strides: Sizes, padding: Sizes, dilation: Sizes, value: int
 ) -> te.Tensor:
     """``data`` [n, I, h, w, i] padded with ``value``, ``weight`` [O, I, kh, kw, i / 4, o, 4] -> [n, O, h, w, o]."""
     outer, chunks, height, width, quads, block, depth = (int(size) for size in weight.shape)
@@ -59,23 +59,33 @@ def dots_from_blocks(
     chunk = te.reduce_axis((0, chunks), "ic")
     quad, byte = te.reduce_axis((0, quads), "iq"), te.reduce_axis((0, depth), "ib")
 
-    def element(n: Any, o: Any, h: Any, w: Any, b: Any) -> Any:
+    def element(n: Any, o: Any, h: Any, w: Any, part: Any, lane: Any) -> Any:
         left = source(n, chunk, *place(h, w, rows, columns), quad * depth + byte)
-        right = weight[o, chunk, rows, columns, quad, b, byte]
+        right = weight[o, chunk, rows, columns, quad, part * lanes + lane, byte]
         return te.sum(left.astype("int32") * right.astype("int32"), axis=[chunk, rows, columns, quad, byte])
 
-    shape = [data.shape[0], outer, *image(source, [height, width], strides, dilation), block]
-    return te.compute(shape, element, name="conv2d_dots")
+    shape = [data.shape[0], outer, *image(source, [height, width], strides, dilation), block // lanes, lanes]
+    return _joined(te.compute(shape, element, name="conv2d_dots"))
+
+
+def _joined(sums: te.Tensor) -> te.Tensor:
+    """The last two axes as one. Apart until here no schedule vectorizes over instructions, which does not compile."""
+    *shape, parts, lanes = (int(size) for size in sums.shape)
+    return te.compute(
+        [*shape, parts * lanes],
+        lambda *places: sums(*places[:-1], places[-1] // lanes, places[-1] % lanes),
+        name="joined",
+    )
 
 
 def rows_by_packed(data: te.Tensor, weight: te.Tensor) -> te.Tensor:
     """``data`` [..., k] by ``weight`` [n / b, k / 4, b, 4] in int32 [..., n]."""
     columns, quads, block, depth = (int(size) for size in weight.shape)
-    k = te.reduce_axis((0, quads * depth), "k")
+    quad, byte = te.reduce_axis((0, quads), "kq"), te.reduce_axis((0, depth), "kb")
 
-    def element(*places: Any) -> Any:
-        *before, n = places
-        right = weight[n // block, k // depth, n % block, k % depth]
-        return te.sum(data(*before, k).astype("int32") * right.astype("int32"), axis=k)
+    def dots(*places: Any) -> Any:
+        *before, outer, inner = places
+        left = data(*before, quad * depth + byte).astype("int32")
+        return te.sum(left * weight[outer, quad, inner, byte].astype("int32"), axis=[quad, byte])
 
-    return te.compute([*data.shape[:-1], columns * block], element, name="matmul_dots")
+    return _joined(te.compute([*data.shape[:-1], columns, block], dots, name="matmul_dots"))

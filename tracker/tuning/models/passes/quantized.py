@@ -14,7 +14,18 @@ import numpy as np
 import tvm
 from tvm import relax
 
-__all__ = ["Operand", "cast", "constant", "dequantized", "dtype_of", "flat", "quantized", "requantized", "rounded"]
+__all__ = [
+    "Operand",
+    "cast",
+    "constant",
+    "dequantized",
+    "divided",
+    "dtype_of",
+    "flat",
+    "quantized",
+    "requantized",
+    "rounded",
+]
 
 #: Known while compiling, or computed by the model.
 Operand: TypeAlias = "np.ndarray | relax.Expr"
@@ -70,9 +81,14 @@ def quantized(
     precision: str = "float32",
 ) -> relax.Expr:
     """``value`` in integers of ``dtype``, divided by ``scale`` in ``precision``."""
+    return rounded(builder, divided(builder, value, scale, precision), zero, dtype)
+
+
+def divided(builder: relax.BlockBuilder, value: relax.Expr, scale: Operand, precision: str) -> relax.Expr:
+    """``value`` by ``scale`` in ``precision``, given in float32."""
     dividend, divisor = (constant(cast(builder, x, precision)) for x in (value, scale))
     quotient = builder.emit(relax.op.divide(dividend, divisor))
-    return rounded(builder, constant(cast(builder, quotient, "float32")), zero, dtype)
+    return constant(cast(builder, quotient, "float32"))
 
 
 def requantized(

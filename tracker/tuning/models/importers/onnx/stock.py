@@ -21,7 +21,7 @@ __all__ = ["SEQUENCES", "convert", "has_converter"]
 
 _MAP: Mapping[str, Any] = onnx_frontend._get_convert_map()
 #: Of com.microsoft those that TVM's importer means by these names.
-_MICROSOFT = {"FastGelu", "BiasGelu", "SkipLayerNormalization", "EmbedLayerNormalization", "MatMulInteger16"}
+_MICROSOFT = {"MatMulInteger16"}
 #: Values that are no tensors: TVM's converters of these end the process.
 SEQUENCES = {
     "ConcatFromSequence",

@@ -7,10 +7,17 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from tvm import relax, tirx
+from tvm import relax, te, tirx
 
 from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.pointwise import cast, pointwise, reshaped, widened
+from tracker.tuning.models.importers.onnx.operators.pointwise import (
+    broadcast_at,
+    cast,
+    constant,
+    pointwise,
+    reshaped,
+    widened,
+)
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _RELAX: dict[str, Callable[..., relax.Expr]] = {
@@ -67,7 +74,7 @@ def power(node: Node) -> Value:
         if exponent == 0.5 and floats:
             return pointwise(node, widened(_root), a)
     if not floats and dtype_of(b) not in _FLOATS:
-        return pointwise(node, lambda x, y: _integer_power(x, cast(y, "int64")), a, b)
+        return _integer_power(node, a, b)
     wide = "float32" if floats and kind != "float64" and dtype_of(b) != "float64" else "float64"
     return pointwise(node, lambda x, y: cast(tirx.power(cast(x, wide), cast(y, wide)), kind), a, b)
 
@@ -151,15 +158,28 @@ def _root(x: Any) -> Any:
     return tirx.Select(x == zero, zero, tirx.Select(x == -infinity, infinity, tirx.sqrt(x)))
 
 
-def _integer_power(x: Any, exponent: Any) -> Any:
-    """By squaring. Beyond exponent 63 all but the powers of 0, 1 and -1 overflow: those go by its parity."""
-    one, zero = tirx.const(1, str(x.ty)), tirx.const(0, str(x.ty))
-    odd = tirx.bitwise_and(exponent, tirx.const(1, "int64"))
-    steps = tirx.Select(exponent > tirx.const(63, "int64"), odd + tirx.const(62, "int64"), exponent)
-    result, square = one, x
-    for bit in range(6):
-        taken = tirx.bitwise_and(tirx.shift_right(steps, tirx.const(bit, "int64")), tirx.const(1, "int64"))
-        result = tirx.Select(taken == tirx.const(1, "int64"), result * square, result)
-        square = square * square
-    inverse = tirx.Select(x * x == one, tirx.Select(odd == tirx.const(1, "int64"), x, one), zero)
-    return tirx.Select(exponent < tirx.const(0, "int64"), inverse, result)
+def _integer_power(node: Node, a: Value, b: Value) -> relax.Var:
+    """A product of as many factors. Beyond 63 all but the powers of 0, 1 and -1 overflow: those go by parity."""
+    shape = np.broadcast_shapes(shape_of(a), shape_of(b))
+
+    def program(x: te.Tensor, y: te.Tensor) -> te.Tensor:
+        factor = te.reduce_axis((0, 64), name="factor")
+
+        def element(*at: Any) -> Any:
+            base, exponent = broadcast_at(x, at), broadcast_at(y, at).astype("int64")
+            one, limit = constant(1, base), tirx.const(63, "int64")
+            odd = tirx.bitwise_and(exponent, tirx.const(1, "int64"))
+            steps = tirx.Select(exponent > limit, odd + tirx.const(62, "int64"), exponent)
+            # Below zero stay the powers of 1 and -1, for the others round to zero.
+            unit = tirx.Or(base == one, base == constant(-1, base)) if "uint" not in str(base.ty) else base == one
+            steps = tirx.Select(steps < tirx.const(0, "int64"), odd, steps)
+            taken = tirx.Select(factor.var.astype("int64") < steps, base, one)
+            gone = tirx.And(exponent < tirx.const(0, "int64"), tirx.Not(unit))
+            return _PRODUCT(tirx.Select(gone, constant(0, base), taken), axis=factor)
+
+        return te.compute(shape, element, name="power")
+
+    return node.te(program, a, b)
+
+
+_PRODUCT = te.comm_reducer(lambda x, y: x * y, lambda dtype: tirx.const(1, dtype), name="product")

@@ -22,7 +22,7 @@ from tracker.tuning.models.importers.onnx.node import (
 )
 from tracker.tuning.models.importers.onnx.operators.pointwise import pointwise
 
-__all__ = ["cast_to"]
+__all__ = ["EIGHTS", "cast_to"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class _Eight:
     signed_zero: bool
 
 
-_EIGHTS = {
+#: By their names in numpy.
+EIGHTS = {
     "float8_e4m3fn": _Eight(3, 7, 0x7E, 0x7F, 0x7F, True),
     "float8_e4m3fnuz": _Eight(3, 8, 0x7F, 0x80, 0x80, False),
     "float8_e5m2": _Eight(2, 15, 0x7B, 0x7C, 0x7F, True),
@@ -75,9 +76,9 @@ def cast_to(node: Node, value: Value, dtype: str, saturate: bool = True, mode: s
         raise Refused("it makes strings of numbers")
     whole_bytes(source)
     whole_bytes(dtype)
-    if source in _EIGHTS or source == _EXPONENT:
+    if source in EIGHTS or source == _EXPONENT:
         return cast_to(node, _from_eight(node, value), dtype, saturate, mode)
-    if dtype in _EIGHTS or dtype == _EXPONENT:
+    if dtype in EIGHTS or dtype == _EXPONENT:
         bits = _bits(node, cast_to(node, value, "float32"), dtype, saturate, mode)
         return _reinterpreted(node, bits, dtype)
     if dtype in ("int8", "int16", "uint8", "uint16") and "float" in source:
@@ -114,7 +115,7 @@ def _from_eight(node: Node, value: Value) -> Value:
 def _bits(node: Node, value: Value, dtype: str, saturate: bool, mode: str) -> relax.Var:
     if dtype == _EXPONENT:
         return pointwise(node, lambda x: _exponent_code(x, saturate, mode), value, name="to_float8")
-    return pointwise(node, lambda x: _code(x, _EIGHTS[dtype], saturate), value, name="to_float8")
+    return pointwise(node, lambda x: _code(x, EIGHTS[dtype], saturate), value, name="to_float8")
 
 
 def _u(number: int) -> Any:

@@ -39,7 +39,7 @@ def instance_normalization(node: Node) -> Value:
     value = stash(node, node.value(0))
     normal, *_ = _normal(node, value, range(2, len(shape)))
     channels = [1, shape[1], *(1,) * (len(shape) - 2)]
-    return _scaled(node, normal, reshaped(node, node.value(1), channels), reshaped(node, node.value(2), channels), kind)
+    return _scaled(node, normal, kind, *(reshaped(node, node.value(k), channels) for k in (1, 2)))
 
 
 @converter("GroupNormalization")
@@ -51,11 +51,11 @@ def group_normalization(node: Node) -> Value:
     normal, *_ = _normal(node, value, range(2, len(shape) + 1))
     if node.opset < 21:
         per = [1, groups, *(1,) * (len(shape) - 1)]
-        found = _scaled(node, normal, reshaped(node, node.value(1), per), reshaped(node, node.value(2), per), kind)
+        found = _scaled(node, normal, kind, *(reshaped(node, node.value(k), per) for k in (1, 2)))
         return reshaped(node, found, shape)
     per = [1, shape[1], *(1,) * (len(shape) - 2)]
     whole = reshaped(node, normal, shape)
-    return _scaled(node, whole, reshaped(node, node.value(1), per), reshaped(node, node.value(2), per), kind)
+    return _scaled(node, whole, kind, *(reshaped(node, node.value(k), per) for k in (1, 2)))
 
 
 @converter("BatchNormalization")
@@ -69,7 +69,7 @@ def batch_normalization(node: Node) -> list[Value]:
     axes = [0, *range(2, len(shape))]
     normal, average, variance = _normal(node, stash(node, node.value(0)), axes)
     per = [1, shape[1], *(1,) * (len(shape) - 2)]
-    found = _scaled(node, normal, reshaped(node, node.value(1), per), reshaped(node, node.value(2), per), kind)
+    found = _scaled(node, normal, kind, *(reshaped(node, node.value(k), per) for k in (1, 2)))
     kept = float(node.attribute("momentum", 0.9))
     return [found, *(_moved(node, k, new, kept) for k, new in ((3, average), (4, variance)))]
 
@@ -89,7 +89,7 @@ def layer_norm(
     """Y as ``kind``, mean and inverse deviation. ``scale`` and ``bias`` broadcast from the last axes."""
     stashed = np.dtype(helper.tensor_dtype_to_np_dtype(node.attribute("stash_type", 1))).name
     normal, average, inverse = _normal(node, stash(node, value), axes, deviation=True)
-    outputs = [_scaled(node, normal, scale, bias, kind), average, inverse]
+    outputs = [_scaled(node, normal, kind, scale, bias), average, inverse]
     return [outputs[0], *(cast_to(node, each, stashed) for each in outputs[1:])]
 
 
@@ -99,7 +99,7 @@ def rms_norm(node: Node, value: Value, scale: Value, axes: Sequence[int], kind: 
     square = mean(node, pointwise(node, lambda x: x * x, wide), axes, True)
     inverse = pointwise(node, lambda v: _inverse(v, _epsilon(node)), square)
     normal = pointwise(node, lambda x, by: x * by, wide, inverse)
-    return [_scaled(node, normal, scale, None, kind), inverse]
+    return [_scaled(node, normal, kind, scale), inverse]
 
 
 def centred(node: Node, value: Value, axes: Sequence[int]) -> tuple[Value, Value, Value]:
@@ -123,7 +123,7 @@ def _normal(
     return normal, average, inverse if deviation else variance
 
 
-def _scaled(node: Node, normal: Value, scale: Value, bias: Value | None, kind: str) -> Value:
+def _scaled(node: Node, normal: Value, kind: str, scale: Value, bias: Value | None = None) -> Value:
     """In the dtype of ``normal``, then as ``kind``: one rounding."""
     given = [normal, scale] if bias is None else [normal, scale, bias]
 
@@ -157,7 +157,7 @@ def _inverse(variance: Any, epsilon: float) -> Any:
 
 
 def _epsilon(node: Node) -> float:
-    return float(node.attribute("epsilon", 1e-5))
+    return float(node.attribute("epsilon", 1e-12 if node.op.startswith(("Skip", "Embed")) else 1e-5))
 
 
 def _from(axis: int, rank: int) -> list[int]:

@@ -8,7 +8,7 @@ from tvm import relax
 from tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, converter, dtype_of, shape_of
 from tracker.tuning.models.importers.onnx.operators.pointwise import HALVES
 
-__all__ = ["narrowed", "product", "scaled", "turned"]
+__all__ = ["gemm", "narrowed", "permuted", "product", "scaled", "turned", "widened_value"]
 
 
 @converter("MatMul")

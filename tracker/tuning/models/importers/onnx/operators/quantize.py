@@ -7,6 +7,7 @@ from onnx import helper
 from tvm import relax
 
 from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.operators.casting import EIGHTS, cast_to
 from tracker.tuning.models.passes.quantized import constant, dequantized, quantized
 
 __all__ = ["along", "dynamically_quantized"]
@@ -18,13 +19,14 @@ _REAL = {"float16", "float32", "bfloat16"}
 @converter("DequantizeLinear")
 @converter("DequantizeLinear", domain="com.microsoft")
 def dequantize(node: Node) -> Value:
-    value = _held(node.value(0))
+    value = _held(node, node.value(0))
     dtype = _named(node, "output_dtype") or node.dtype(1)
     if dtype not in _REAL:
         raise Refused(f"its output is {dtype}")
     scale = node.value(1)
-    zero = _held(node.value(2)) if node.has(2) else None
-    if (axis := _marked(node, value, scale, zero)) is not None and dtype == "float32":
+    zero = _held(node, node.value(2)) if node.has(2) else None
+    marked = dtype_of(value) in _WHOLE and dtype == "float32"
+    if marked and (axis := _marked(node, value, scale, zero)) is not None:
         # One operator, which the pass that computes in integers knows.
         zero = np.zeros(shape_of(scale), dtype_of(value)) if zero is None else zero
         return node.emit(
@@ -40,6 +42,8 @@ def quantize(node: Node) -> Value:
     value, scale = node.value(0), node.value(1)
     zero = node.value(2) if node.has(2) else None
     dtype = (None if zero is None else dtype_of(zero)) or _named(node, "output_dtype") or "uint8"
+    if dtype in EIGHTS:
+        return _to_eight_bits(node, dtype)
     if dtype not in _WHOLE - {"int32"}:
         raise Refused(f"its output is {dtype}, which TVM cannot compute while the model runs")
     if (axis := _marked(node, value, scale, zero)) is not None and dtype_of(value) == "float32":
@@ -70,6 +74,17 @@ def dynamically_quantized(node: Node, value: relax.Expr) -> tuple[relax.Expr, re
     whole = node.emit(relax.op.round(node.emit(relax.op.clip(start, 0, 255))))
     zero = node.emit(relax.op.astype(whole, "uint8"))
     return quantized(node.builder, value, scale, zero, "uint8"), scale, zero
+
+
+def _to_eight_bits(node: Node, dtype: str) -> Value:
+    """A float of eight bits: no step of rounding to integers, and its zero is 0 unless the file says otherwise."""
+    kind = _named(node, "precision") or "float32"
+    value, scale = (cast_to(node, each, kind) for each in (node.value(0), node.value(1)))
+    found = node.emit(relax.op.divide(as_expression(value), _expression(_along(node, scale))))
+    if node.has(2):
+        zero = _along(node, cast_to(node, node.value(2), kind))
+        found = node.emit(relax.op.add(found, _expression(zero)))
+    return cast_to(node, found, dtype, bool(node.attribute("saturate", 1)))
 
 
 def along(value: Value, rank: int, axis: int) -> Value:
@@ -131,15 +146,22 @@ def _named(node: Node, attribute: str) -> str | None:
     return np.dtype(helper.tensor_dtype_to_np_dtype(kind)).name if kind else None
 
 
-def _held(value: Value) -> Value:
+def _held(node: Node, value: Value) -> Value:
     """Known numbers of fewer than eight bits, or floats of as few, in dtypes that numpy and TVM compute in."""
     if not isinstance(value, np.ndarray):
         if dtype_of(value) in _WHOLE | _REAL:
             return value
+        if dtype_of(value) in EIGHTS:
+            return cast_to(node, value, "float32")
         raise Refused(f"its input is {dtype_of(value)}, which TVM cannot compute while the model runs")
     if value.dtype.name in _WHOLE | _REAL:
         return value
     return value.astype(np.float32 if "float" in value.dtype.name else np.int8)
+
+
+def _expression(value: Value | None) -> relax.Expr:
+    assert value is not None
+    return as_expression(value)
 
 
 def _bound(node: Node, value: Value) -> Value:

@@ -16,8 +16,3 @@ def random(_: Node) -> NoReturn:
 @converter("TfIdfVectorizer")
 def ngrams(_: Node) -> NoReturn:
     raise Refused("it looks n-grams up in a list, which is no work on tensors: give the model the counts")
-
-
-@converter("MelWeightMatrix")
-def mel_weights(_: Node) -> NoReturn:
-    raise Refused("its sizes hang on the values of the model's inputs")

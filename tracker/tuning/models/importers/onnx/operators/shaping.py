@@ -101,7 +101,7 @@ def eye_like(node: Node) -> np.ndarray:
     kind = node.attribute("dtype")
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind)).name if kind else node.dtype(0)
     rows, columns = node.shape(0)
-    return np.asarray(np.eye(rows, columns, int(node.attribute("k", 0))), dtype)
+    return np.eye(rows, columns, k=int(node.attribute("k", 0)), dtype=np.dtype(dtype))
 
 
 @converter("OneHot")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from tvm import relax
 
 from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
@@ -59,7 +60,7 @@ def stft(node: Node) -> Value:
     return cast_to(node, _product(node, as_expression(frames), table), node.dtype(0))
 
 
-def _table(length: int, taken: int, parts: int, inverse: bool, onesided: bool) -> np.ndarray:
+def _table(length: int, taken: int, parts: int, inverse: bool, onesided: bool) -> NDArray[np.float64]:
     """Rows: ``taken`` samples of ``parts`` parts each; columns: as many frequencies (or samples) of 2 parts or 1."""
     real_out = inverse and onesided
     bins = length // 2 + 1 if onesided and not inverse else length
@@ -72,7 +73,7 @@ def _table(length: int, taken: int, parts: int, inverse: bool, onesided: bool) -
         twice = np.where((np.arange(taken) == 0) | (2 * np.arange(taken) == length), 1, 2)
         table = table[..., :1] * twice[:, None, None, None]
     table = table / length if inverse else table
-    return np.asarray(table.reshape(taken * parts, -1))
+    return np.asarray(table.reshape(taken * parts, -1), np.float64)
 
 
 def _product(node: Node, value: relax.Expr, table: np.ndarray, parts_out: int = 2) -> Value:
