@@ -26,6 +26,9 @@ SERVICE_TYPE = "_tvmfarm._tcp.local."
 PROTOCOL_VERSION = 2
 DEFAULT_PORT = 9195
 
+#: RFC 6762, section 6: an answer that was multicast within the last second waits for its end, and 0.12 s by chance.
+SETTLE_S = 1.2
+
 
 @dataclass(frozen=True)
 class FoundTracker:
@@ -43,14 +46,14 @@ class FoundTracker:
 
 
 def browse(
-    timeout_s: float = 3.0, *, settle_s: float = 0.4, farm: str | None = None, interface: str | None = None
+    timeout_s: float = 3.0, *, settle_s: float = SETTLE_S, farm: str | None = None, interface: str | None = None
 ) -> list[FoundTracker]:
     """``browse_async`` for callers without an event loop."""
     return asyncio.run(browse_async(timeout_s, settle_s=settle_s, farm=farm, interface=interface))
 
 
 async def browse_async(
-    timeout_s: float = 3.0, *, settle_s: float = 0.4, farm: str | None = None, interface: str | None = None
+    timeout_s: float = 3.0, *, settle_s: float = SETTLE_S, farm: str | None = None, interface: str | None = None
 ) -> list[FoundTracker]:
     """Trackers heard within ``timeout_s``, sorted by farm name; empty when none answers.
 

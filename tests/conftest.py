@@ -11,11 +11,22 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.support.own_network import is_apart, missing, run_test_apart
+
 
 def pytest_configure() -> None:
     # A shell's background job, and all that it starts, ignores Ctrl-C, which many a test presses.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test of mDNS would hear other tests beside it, and a farm of this machine."""
+    if pyfuncitem.get_closest_marker("own_network") is None or is_apart() or missing():
+        return None
+    run_test_apart(pyfuncitem.nodeid)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)

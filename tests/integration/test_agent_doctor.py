@@ -96,6 +96,7 @@ async def test_versions_that_do_not_fit(tracker: StandInTracker, tmp_path: Path,
     assert found["tracker"]["remedy"] == f"upgrade {who}"
 
 
+@pytest.mark.own_network
 async def test_no_mdns_answer(tmp_path: Path) -> None:
     farm = f"nowhere-{uuid.uuid4().hex[:8]}"
     code, found = await checks("--farm", farm, "--mdns-interface", "127.0.0.1", "--state", str(tmp_path))

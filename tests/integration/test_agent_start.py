@@ -263,6 +263,7 @@ def by_mdns(state: Path, *more: str) -> AgentProcess:
     return AgentProcess("start", *options, *more)
 
 
+@pytest.mark.own_network
 async def test_mdns_nobody_answers_and_then_somebody_does(tracker: StandInTracker, tmp_path: Path) -> None:
     farm = f"late-{uuid.uuid4().hex[:8]}"
     async with by_mdns(tmp_path, "--farm", farm) as process:
@@ -272,6 +273,7 @@ async def test_mdns_nobody_answers_and_then_somebody_does(tracker: StandInTracke
             await tracker.joined()
 
 
+@pytest.mark.own_network
 async def test_mdns_several_farms_need_a_choice(tracker: StandInTracker, tmp_path: Path) -> None:
     mine, other = f"mine-{uuid.uuid4().hex[:8]}", f"other-{uuid.uuid4().hex[:8]}"
     async with announced(mine, tracker.port), announced(other, 9):

@@ -146,6 +146,7 @@ def test_an_empty_log_is_an_empty_answer(tracker: TrackerProcess) -> None:
     assert ask(tracker, "records", "best", "--pool", "synthetic") == []
 
 
+@pytest.mark.own_network
 def test_trackers_are_found_by_mdns_and_chosen_by_name(tmp_path: Path) -> None:
     here = ["--mdns-interface", "127.0.0.1"]
     names = [f"farm-{uuid.uuid4().hex[:8]}" for _ in range(2)]

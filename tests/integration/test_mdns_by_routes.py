@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-# Of a network of its own, where nobody else is heard.
-ENTER = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
-NETWORK = "ip link set lo multicast on && ip link set lo up && ip route add 224.0.0.0/4 dev lo"
+from tests.support.own_network import apart, missing
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import errno, os, socket
 from protos.discovery import announce, browse
@@ -35,18 +32,10 @@ with announce("lab", 9195, "1.0", ["127.0.0.1"], interface="127.0.0.1"):
 """
 
 
-def missing() -> str:
-    for program, package in (("ip", "iproute2"), ("unshare", "util-linux")):
-        if shutil.which(program) is None:
-            return f"{program} is not installed (Debian: {package})"
-    done = subprocess.run([*ENTER, NETWORK], capture_output=True, check=False)
-    return "" if done.returncode == 0 else "this kernel lets no user namespace have a network of its own"
-
-
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_a_tracker_is_found_where_no_interface_can_be_chosen() -> None:
     done = subprocess.run(
-        [*ENTER, f'{NETWORK} && exec "$0" -W ignore::ResourceWarning -c "$1"', sys.executable, PROGRAM],
+        apart([sys.executable, "-W", "ignore::ResourceWarning", "-c", PROGRAM]),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

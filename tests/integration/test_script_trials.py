@@ -164,6 +164,7 @@ def test_a_person_is_told_what_is_waited_for(
             agent.cut()
 
 
+@pytest.mark.own_network
 def test_a_farm_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"script-{uuid.uuid4().hex[:8]}"
     for variable in ("TVMFARM_TRACKER", "TVMFARM_FARM"):

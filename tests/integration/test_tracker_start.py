@@ -175,6 +175,7 @@ def test_it_serves_on_an_ipv6_address(tmp_path: Path, mdns: bool) -> None:
         assert tracker.stop() == 0
 
 
+@pytest.mark.own_network
 def test_it_announces_itself(tmp_path: Path) -> None:
     farm = f"attic-{uuid.uuid4().hex[:8]}"
     reached = ["--host", "127.0.0.1", "--farm", farm, "--mdns-interface", "127.0.0.1"]

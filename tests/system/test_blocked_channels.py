@@ -124,6 +124,15 @@ def test_answers_are_onnx_runtimes(build, leaves):
     assert 5 not in ranks[1]
 
 
+def test_kernels_of_the_importers_own_fuse_with_convolutions():
+    network = Network()
+    module = load_onnx(network.model(kernels_of_the_importers_own(network)), {}, "model").module
+    target = tvm.target.Target(TARGET)
+    names = [task.name for task in tasks_of(lower(module, target), target)]
+    assert len(names) == 5, names  # the last transposition and four convolutions
+    assert sum("conv2d" in name for name in names) == 4, names
+
+
 def _transposes(lowered) -> int:
     """Calls of a kernel that changes the layout."""
     calls = [b.value for block in lowered.module["main"].body.blocks for b in block.bindings]

@@ -19,6 +19,7 @@ from tracker.tuning.engines.space import apply_trace
 from tracker.tuning.models.blocked import block_channels
 from tracker.tuning.models.constants import fold_constants
 from tracker.tuning.models.passes.dot_products import dots_of
+from tracker.tuning.models.passes.elementwise import annotate_elementwise
 from tracker.tuning.models.passes.integers import in_integers
 from tracker.tuning.models.passes.packed_matrices import pack_matrices
 
@@ -57,9 +58,10 @@ class ExtractedTask:
 def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: bool = False) -> LoweredModel:
     """Simplify, legalize and fuse ``module`` for ``target`` and turn its constants into parameters.
 
-    The passes are TVM's ``zero`` pipeline (tvm/relax/pipeline.py) after batch normalization was
-    folded into convolutions and those of a CPU were given blocked channels. ``as_written`` keeps the
-    layouts of the model: what TVM makes of it untuned. Raises what TVM raises: TVMError and subclasses.
+    The passes are TVM's ``zero`` pipeline (tvm/relax/pipeline.py) after quantized products were put into
+    integers, batch normalization was folded into convolutions and those of a CPU were given blocked
+    channels. ``as_written`` keeps the layouts of the model: what TVM makes of it untuned. Raises what TVM
+    raises: TVMError and subclasses.
     """
     with target, tvm.transform.PassContext(opt_level=3):
         for apply in (
@@ -69,7 +71,12 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
             fold_constants,
             relax.transform.FoldConstant(),
             *(() if as_written else (partial(pack_matrices, target=target), partial(block_channels, target=target))),
-            relax.get_pipeline("zero"),
+            relax.transform.LegalizeOps(),
+            relax.transform.AnnotateTIROpPattern(),
+            annotate_elementwise,
+            relax.transform.FoldConstant(),
+            relax.transform.FuseOps(),
+            relax.transform.FuseTIR(),
             # A reshape becomes a view here and costs nothing: it must not show up as a task.
             relax.transform.RewriteDataflowReshape(),
             relax.transform.DeadCodeElimination(),

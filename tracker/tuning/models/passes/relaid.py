@@ -30,7 +30,9 @@ def on_blocks(kernel: tvm.tirx.PrimFunc, block: int, full: Sequence[bool]) -> tv
     schedule.transform_layout(blocks[0], ("write", 0), _index(block))
     schedule.transform_block_layout(blocks[0], _index(block))
     relaid = tvm.s_tir.transform.StmtSimplify()(schedule.mod)["main"]
-    return relaid.without_attr("global_symbol") if relaid.attrs and "global_symbol" in relaid.attrs else relaid
+    if relaid.attrs and "global_symbol" in relaid.attrs:
+        relaid = relaid.without_attr("global_symbol")
+    return relaid
 
 
 def _index(block: int) -> object:

@@ -47,9 +47,17 @@ def binary(node: Node) -> relax.Var:
 @converter("Div")
 def divide(node: Node) -> relax.Var:
     a, b = _operands(node)
-    if dtype_of(a) in _FLOATS:
-        return node.emit(relax.op.divide(as_expression(a), as_expression(b)))
-    return pointwise(node, lambda x, y: _by_nonzero(tirx.truncdiv, x, y), a, b)
+    if dtype_of(a) not in _FLOATS:
+        return pointwise(node, lambda x, y: _by_nonzero(tirx.truncdiv, x, y), a, b)
+    if isinstance(b, np.ndarray) and not b.all():
+        # TVM 0.27 refuses to compile a division by a constant 0. A product with infinity is the same in every case.
+        zero = b == 0
+        infinite = np.where(zero, np.copysign(np.inf, b), 1).astype(b.dtype)
+        a, b = (
+            node.emit(relax.op.multiply(as_expression(a), as_expression(infinite))),
+            np.where(zero, 1, b).astype(b.dtype),
+        )
+    return node.emit(relax.op.divide(as_expression(a), as_expression(b)))
 
 
 @converter("Mod")

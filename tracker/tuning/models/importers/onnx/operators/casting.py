@@ -87,8 +87,14 @@ def cast_to(node: Node, value: Value, dtype: str, saturate: bool = True, mode: s
     if dtype == "uint32" and "float" in source:
         return cast_to(node, cast_to(node, value, "int64"), dtype)
     if dtype == "bool":
-        return pointwise(node, lambda x: x != tirx.const(0, str(x.ty)), value)
+        return pointwise(node, _truth, value)
     return node.emit(relax.op.astype(as_expression(value), dtype))
+
+
+def _truth(x: Any) -> Any:
+    """NaN is true, which LLVM's comparison by TVM leaves out."""
+    different = x != tirx.const(0, str(x.ty))
+    return tirx.Or(different, tirx.isnan(x)) if "float" in str(x.ty) else different
 
 
 def _reinterpreted(node: Node, value: Value, dtype: str) -> Value:
