@@ -21,6 +21,7 @@ def one_board(tmp_path_factory):
     farm.close()
 
 
+@pytest.mark.slow
 def test_a_full_int8_network_is_tuned_and_answers_as_litert(one_board):
     path = one_board.folder / "mobile.tflite"
     path.write_bytes(mobile_network(3, quantized=True, blocks=1))
