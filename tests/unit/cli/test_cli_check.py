@@ -138,7 +138,7 @@ def test_json_has_what_is_derived_and_null_for_what_is_unknown(capsys: pytest.Ca
         {"name": "data", "shape": [1, 3, 224, 224], "dtype": "float32"},
         {"name": "sr", "shape": [], "dtype": "int64"},
     ]
-    counted = {fate: 0 for fate in ("folded", "by_farm", "by_tvm", "expanded", "cut", "refused", "unknown")}
+    counted = dict.fromkeys(("folded", "by_farm", "by_tvm", "expanded", "cut", "refused", "unknown"), 0)
     assert told["operators"][1] == {"name": "Conv", "nodes": 26, **counted, "by_tvm": 26}
     [one] = told["classes"]
     assert [(t["bound"], t["attainable_s"]) for t in one["tasks"]] == [("memory", 0.001), ("compute", 0.01)]
