@@ -48,6 +48,10 @@ def binary(node: Node) -> relax.Var:
 def divide(node: Node) -> relax.Var:
     a, b = _operands(node)
     if dtype_of(a) in _FLOATS:
+        if _is_zero(b):
+            # TVM refuses to write a division by a literal zero; this gives the same infinities and NaN.
+            sign = -1 if np.signbit(np.asarray(b, np.float64)).item() else 1
+            return pointwise(node, lambda x, _: x * constant(sign * np.inf, x), a, b)
         return node.emit(relax.op.divide(as_expression(a), as_expression(b)))
     return pointwise(node, lambda x, y: _by_nonzero(tirx.truncdiv, x, y), a, b)
 
@@ -59,6 +63,8 @@ def modulo(node: Node) -> relax.Var:
     if dtype_of(a) not in _FLOATS:
         rule = tirx.truncmod if fmod else tirx.floormod
         return pointwise(node, lambda x, y: _by_nonzero(rule, x, y), a, b)
+    if _is_zero(b):
+        return pointwise(node, lambda x, _: x * constant(np.nan, x), a, b)
     return pointwise(node, widened(tirx.truncmod if fmod else _float_floor_mod), a, b)
 
 
@@ -132,6 +138,10 @@ def _operands(node: Node) -> tuple[Value, Value]:
     if behind < 0:
         raise Refused(f"its second input has more dimensions than the first has from axis {axis} on")
     return a, reshaped(node, b, (*shape_of(b), *(1,) * behind))
+
+
+def _is_zero(value: Value) -> bool:
+    return isinstance(value, np.ndarray) and value.size == 1 and not value.any()
 
 
 def _by_nonzero(rule: Callable[..., Any], x: Any, y: Any) -> Any:
