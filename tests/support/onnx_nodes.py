@@ -5,6 +5,7 @@ Inputs after the first of at most one dimension are constants (axes, shapes, sca
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import pickle
@@ -181,6 +182,7 @@ class _forked:
     def _work(self, read: int, write: int) -> None:
         try:
             os.close(read)
+            faulthandler.disable()  # a crash is a verdict, not a report on the terminal
             silence = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silence, 1)
             os.dup2(silence, 2)

@@ -29,6 +29,8 @@ def ints(*values: int, dtype: str = "int64") -> np.ndarray:
 #: Operator, its inputs at run time, its constants by position, operator set, attributes. ONNX Runtime judges.
 BY_RUNTIME = [
     ("Div", [ints(7, -7, 7, -7, 0, dtype="int32"), ints(2, 2, -2, -2, 5, dtype="int32")], {}, 14, {}),
+    ("Div", [np.array([1, -1, 0, INF, NAN], np.float32)], {1: np.array(-0.0, np.float32)}, 14, {}),
+    ("Mod", [np.array([1, -1, 0], np.float32)], {1: np.array(0.0, np.float32)}, 13, {"fmod": 1}),
     ("Mod", [ints(7, -7, 7, -7, 6), ints(3, 3, -3, -3, -3)], {}, 13, {}),
     ("Mod", [ints(7, -7, 7, -7, 6), ints(3, 3, -3, -3, -3)], {}, 13, {"fmod": 1}),
     ("Pow", [ints(-3, -1, 0, 2, 7), ints(3, 5, 2, 40, 0)], {}, 15, {}),
