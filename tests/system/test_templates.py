@@ -17,7 +17,11 @@ from tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate  # no
 from tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
 from tracker.tuning.engines.autotvm.template import registered  # noqa: E402
 from tracker.tuning.engines.space import apply_trace, trace_json  # noqa: E402
-from tracker.tuning.models.blocked import _depthwise, _from_blocks, _from_plain  # noqa: E402
+from tracker.tuning.models.passes.blocked_convolutions import (  # noqa: E402
+    depthwise_on_blocks,
+    from_blocks,
+    from_plain,
+)
 
 pytestmark = pytest.mark.system
 CPU = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2})
@@ -51,17 +55,17 @@ def biased(result, *inputs):
 
 def of_blocks():
     data, weight = placed(1, 2, 9, 9, 8), placed(3, 2, 3, 3, 8, 8)
-    return biased(_from_blocks(data, weight, [1, 1], [1, 1, 1, 1], [1, 1]), data, weight)
+    return biased(from_blocks(data, weight, [1, 1], [1, 1, 1, 1], [1, 1]), data, weight)
 
 
 def of_plain():
     data, weight = placed(1, 3, 15, 15), placed(2, 3, 3, 3, 8)
-    return biased(_from_plain(data, weight, [2, 2], [0, 0, 0, 0], [1, 1]), data, weight)
+    return biased(from_plain(data, weight, [2, 2], [0, 0, 0, 0], [1, 1]), data, weight)
 
 
 def depthwise_of_blocks():
     data, weight = placed(1, 3, 9, 9, 8), placed(3, 3, 3, 8)
-    return biased(_depthwise(data, weight, [1, 1], [1, 1, 1, 1], [1, 1]), data, weight)
+    return biased(depthwise_on_blocks(data, weight, [1, 1], [1, 1, 1, 1], [1, 1]), data, weight)
 
 
 def depthwise_nchw():
