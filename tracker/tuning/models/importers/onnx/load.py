@@ -32,6 +32,8 @@ __all__ = ["load_onnx"]
 _ = operators  # their import fills the table of converters
 #: Operators that round to bytes, beside those whose names begin with QLinear.
 _ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "QuantizeLinear"}
+#: This importer is asked last: what it cannot read, none can.
+_TAKEN = "ONNX, TFLite, PyTorch's exported .pt2"
 
 
 def load_onnx(
@@ -170,9 +172,11 @@ def _parse(path: Path, name: str) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, OSError) as error:  # external data missing, or outside the file's folder
         raise InputError(f"{name}: its external data cannot be read: {sentence(error)}.") from error
     except Exception as error:  # protobuf's DecodeError, or whatever the parser meets in foreign bytes
-        raise InputError(f"{name} is not an ONNX file, or a damaged one: {sentence(error)}.") from error
+        raise InputError(
+            f"{name} is damaged, or no model that the farm takes ({_TAKEN}): {sentence(error)}."
+        ) from error
     if not model.graph.node:
-        raise InputError(f"{name} is not an ONNX model: it holds no operators.")
+        raise InputError(f"{name} is no model that the farm takes ({_TAKEN}): as ONNX it holds no operators.")
     if not model.graph.output:
         raise InputError(f"{name} is not a whole ONNX model: it has no outputs.")
     return model
