@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import pickle
@@ -9,9 +10,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 pytest.importorskip("tvm")
 pytest.importorskip("ai_edge_litert")
+
+import ai_edge_litert.schema_py_generated as schema
 
 from tests.support.networks import dense_network
 from tests.support.tflite_models import TfliteModel
@@ -93,3 +97,26 @@ def test_values_are_fixed_in_onnx_alone(content, asked, tmp_path):
     with pytest.raises(InputError) as caught:
         asked(path, {}, "model", {"x": np.float32(1)})
     assert str(caught.value) == "model is no ONNX file, and only inputs of those take --fix: leave it out."
+
+
+def random_numbers() -> bytes:
+    made = TfliteModel()
+    drawn = made.add("RANDOM_UNIFORM", [made.constant(np.array([2, 3], np.int32))], schema.RandomOptionsT())
+    return made.build(made.add("ADD", [drawn, made.input("x", (2, 3))], schema.AddOptionsT()))
+
+
+def unknown_operator() -> bytes:
+    node = helper.make_node("TfIdfVectorizer", ["x"], ["y"])
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
+    graph = helper.make_graph([node], "g", values[:1], values[1:])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString()
+
+
+@pytest.mark.parametrize("content", [unknown_operator(), random_numbers()], ids=["ONNX", "TFLite"])
+def test_a_refused_import_leaves_nothing_for_tvm_to_complain_of(content, tmp_path, capfd):
+    path = tmp_path / "model"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"TfIdfVectorizer|RANDOM_UNIFORM"):
+        load_model(path, {}, "model")
+    gc.collect()
+    assert capfd.readouterr() == ("", "")

@@ -15,6 +15,7 @@ from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tracker.tuning.models.importers.blocks import ended_function
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
 from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
@@ -77,7 +78,7 @@ def _imported(
     builder = relax.BlockBuilder()
     walk = Walk(builder, name, survey)
     with builder.function("main", params=list(parameters.values()), attrs={"num_input": len(inputs)}):
-        with builder.dataflow():
+        with ended_function(builder), builder.dataflow():
             values = walk.main(model, parameters)
             if survey is not None:
                 _surveyed(survey, model, values, walk, told)
