@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -35,9 +36,9 @@ def watched_output() -> Iterator[None]:
 
 
 class _Output(io.FileIO):
-    def write(self, data: object) -> int | None:
+    def write(self, data: Any) -> int:
         try:
-            return super().write(data)  # type: ignore[arg-type]
+            return super().write(data)
         except OSError as error:
             # What is left in buffers must go somewhere when the process ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())

@@ -53,7 +53,7 @@ def run(command: list[str], address: str, output: int, unbuffered: str) -> subpr
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_full_disk_is_one_sentence(command, unbuffered, address):
-    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+    with open("/dev/full", "w") as full:
         ended = run(command, address, full.fileno(), unbuffered)
     assert (ended.returncode, ended.stderr) == (1, "Error: The output cannot be written: No space left on device.\n")
 
