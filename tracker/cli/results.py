@@ -183,10 +183,8 @@ def print_result(screen: Console, job: Job) -> None:
     if result.buckets:
         screen.print(_buckets(result))
         if any(bucket.padded_from for bucket in result.buckets):
-            told = (
-                "A smaller input takes as long as the shape that it is padded to; max |diff|: the package's answer to "
-            )
-            screen.print(Text(f"{told}the smallest, beside {result.judge}'s to it as it is.", "dim"))
+            told = "A smaller input takes as long as the shape that it is padded to. max |diff|: the package's answer "
+            screen.print(Text(f"{told}to the smallest, beside {result.judge}'s to it as it is.", "dim"))
         screen.print()
     if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
         screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
