@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from agent.artifacts import ArtifactCache
+from agent.artifacts import ArtifactCache, Fetch
 from agent.errors import ArtifactError, LinkLostError, RunnerUnusableError
 from agent.link import Link
 from agent.runner import NativeRunner, RunnerError, RuntimeLibraries
@@ -37,7 +37,7 @@ class RuntimeFolder:
         self._root = root
         self._last = root.with_suffix(".json")
         self._cache: ArtifactCache | None = None
-        self._fetch: Callable[[str], AsyncIterator[bytes]]
+        self._fetch: Fetch
         self._held: tuple[Artifact, ...] = ()
 
     def last(self) -> RuntimeLibraries | None:
@@ -52,23 +52,24 @@ class RuntimeFolder:
         except (OSError, ValueError, KeyError, TypeError, ArtifactError):
             return None  # none yet, or the board lost power over it: the tracker sends it again
 
-    async def bring(self, runtime: Runtime, fetch: Callable[[str], AsyncIterator[bytes]]) -> RuntimeLibraries:
+    async def bring(self, runtime: Runtime, fetch: Fetch) -> RuntimeLibraries:
         """``runtime`` as files here; what is here already is not fetched.
 
         Raises ArtifactError, or LinkLostError: what came whole before stays.
         """
         by_digest = {each.artifact.digest: each for each in runtime.libraries}
 
-        def told(digest: str) -> AsyncIterator[bytes]:
+        def told(digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
             each = by_digest[digest]
-            size = each.artifact.size / (1 << 20)
-            log.info("fetching %s of TVM %s from the tracker, %.1f MB", each.name, runtime.tvm_version, size)
-            return fetch(digest)
+            size = (each.artifact.size - offset) / (1 << 20)
+            rest = "the rest of " if offset else ""
+            log.info("fetching %s%s of TVM %s from the tracker, %.1f MB", rest, each.name, runtime.tvm_version, size)
+            return fetch(digest, offset)
 
         self._fetch = told
         if self._cache is None:
             try:
-                self._cache = ArtifactCache(self._root, _LIMIT_BYTES, lambda digest: self._fetch(digest))
+                self._cache = ArtifactCache(self._root, _LIMIT_BYTES, lambda *which: self._fetch(*which))
             except OSError as error:
                 raise ArtifactError(f"the folder {self._root} cannot be used: {error.strerror}") from error
         held, paths = [], {}

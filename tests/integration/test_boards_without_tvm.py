@@ -20,6 +20,7 @@ from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Prog
 from protos.runtime import RuntimeOffer
 from tests.support.agent_process import AgentProcess, without_tvm
 from tests.support.measure_client import MeasureClient
+from tests.support.slow_link import SlowLink
 from tests.support.stand_in_tracker import StandInTracker
 from tests.support.tracker_process import TrackerProcess
 
@@ -214,3 +215,18 @@ async def test_a_runner_is_equipped_between_two_kernels(tmp_path: Path) -> None:
         assert (await runner.equip(None)).mode is RunnerMode.MICRO
     finally:
         await runner.stop()
+
+
+async def test_a_slow_link_brings_it_all_the_same(tmp_path: Path, bare: dict[str, str]) -> None:
+    """For longer than a ping may take: its answer waits behind the data."""
+    tracker = await asyncio.to_thread(TrackerProcess, tmp_path / "tracker")
+    try:
+        async with SlowLink(int(tracker.address.rpartition(":")[2]), 200_000) as link:
+            options = ("--tracker", f"127.0.0.1:{link.port}", "--state", str(tmp_path / "state"))
+            async with AgentProcess("start", *options, **bare) as agent:
+                await agent.says("full mode with TVM", within_s=100)
+                await agent.says("joined farm")
+                assert "cannot reach" not in agent.text
+                assert agent.text.count("fetching") == 3
+    finally:
+        await asyncio.to_thread(tracker.stop)

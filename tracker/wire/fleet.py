@@ -103,8 +103,10 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         return to_message(runtime_pb2.RuntimeOffer, await self._runtimes.offer(read(RuntimeRequest, request)))
 
     async def FetchArtifact(self, request: fleet_pb2.ArtifactRequest, context: Any) -> None:
-        async for chunk in self._artifacts.get(request.digest):
-            await context.write(fleet_pb2.ArtifactChunk(data=chunk))
+        offset = request.offset
+        async for chunk in self._artifacts.get(request.digest, offset):
+            await context.write(fleet_pb2.ArtifactChunk(data=chunk, offset=offset))
+            offset += len(chunk)
 
 
 async def _refuse(context: Any, reason: str, retry_after_s: float = 0.0) -> None:

@@ -50,12 +50,12 @@ class Tracker:
         assert request == ASKS
         return self.offer
 
-    async def fetch(self, digest: str) -> AsyncIterator[bytes]:
+    async def fetch(self, digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
         self.fetched.append(digest)
-        yield self.files[digest][:3]
+        yield offset, self.files[digest][offset : offset + 3]
         if digest == self.lost_at:
             raise LinkLostError("the cable was pulled")
-        yield self.files[digest][3:]
+        yield offset + 3, self.files[digest][offset + 3 :]
 
 
 class ScriptedRunner:
