@@ -30,7 +30,7 @@ from agent.effects import (
     StartRun,
 )
 from agent.errors import ArtifactError
-from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, Stop, Tick, TurnCame
+from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, RuntimeCame, Stop, Tick, TurnCame
 from agent.link import Link
 from agent.messages import Heartbeat, Join
 from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, RunReport
@@ -88,6 +88,8 @@ class Board:
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
         self._runtime = runtime
+        if runtime is not None:
+            runtime.on_arrival = lambda: self._events.put_nowait(RuntimeCame())
         self._watch = watch
         self._turn = turn
         self._has_turn = False
@@ -134,6 +136,8 @@ class Board:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
+            if self._runtime is not None:
+                await self._runtime.stop()
             await self._link.close()
             self._pass_turn()
 
@@ -232,6 +236,8 @@ class Board:
 
     def _feel(self) -> Telemetry:
         self.last_telemetry = self._heartbeats.read()
+        if self._runtime is not None:
+            self.last_telemetry = replace(self.last_telemetry, runtime_share=self._runtime.share)
         return self.last_telemetry
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
