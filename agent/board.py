@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.artifacts import ArtifactCache
+from agent.clock import steady_unix_s
 from agent.effects import (
     AskTurn,
     CancelRun,
@@ -298,7 +298,7 @@ class _TrialFiles:
         self._cache = cache
         self.request = request
         self.fetching: asyncio.Task[None] | None = None
-        #: When all of them were here, in unix seconds.
+        #: When all of them were here, by agent.clock.
         self.received_s = 0.0
         self._held: list[tuple[Artifact, str]] = []
         self._paths: dict[str, Path] = {}
@@ -315,7 +315,7 @@ class _TrialFiles:
             if artifact is not None:
                 self._paths[suffix] = await self._cache.hold(artifact, suffix)
                 self._held.append((artifact, suffix))
-        self.received_s = time.time()
+        self.received_s = steady_unix_s()
 
     def release(self) -> None:
         if self.fetching is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from agent.clock import steady_unix_s
 from agent.errors import ArtifactError, LinkLostError
 from agent.events import Event, Heard, LinkDown, LinkUp, Unreadable
 from agent.messages import (
@@ -244,6 +245,7 @@ class _Outgoing:
             while self._items and _added(message, self._items[0]):
                 self._items.popleft()
             if message.ListFields():
+                message.sent_unix_s = steady_unix_s()
                 yield message
             elif self._items:  # nothing fits into an empty message but the end
                 return
