@@ -35,7 +35,7 @@ def begin_empty_sums(module: tvm.ir.IRModule) -> tvm.ir.IRModule:
 
 
 def _sums(axis: IterVar) -> bool:
-    return int(axis.iter_type) == IterVar.CommReduce
+    return int(axis.iter_type) == int(IterVar.CommReduce)
 
 
 def _open(axis: IterVar) -> bool:
