@@ -35,7 +35,7 @@ __all__ = ["check"]
     "fixed",
     type=FIXED,
     multiple=True,
-    help="Give an input of an ONNX file one value for good, as for `farm tune`: sr=16000, flag=true.",
+    help="Fix an input of an ONNX file to one value, as for `farm tune`: sr=16000, flag=true.",
 )
 @click.option("--with", "parameters", type=PARAMETER, multiple=True, help="Set a parameter of an operator's function.")
 @click.option(

@@ -31,7 +31,7 @@ _MEANT = {
     "by_farm": "farm, TVM: whose converter imports it",
     "expanded": "expanded: as the function that ONNX writes it as",
     "cut": "cut: left to ONNX Runtime at the model's end",
-    "unknown": "unknown: nothing is known of an input",
+    "unknown": "unknown: not looked at, as the shape of an input is not known",
 }
 _FLOAT32 = "float32"
 
@@ -65,7 +65,9 @@ def check_line(job: Job) -> str:
     if report.obstacles:
         number = len(report.obstacles)
         return f"{name}: will not be tuned, {plural(number, 'thing')} {'is' if number == 1 else 'are'} in the way"
-    line = f"{name}: will be tuned, {plural(len(report.tasks), 'task')}, {_flops(report.flops)}"
+    line = f"{name}: will be tuned, {plural(len(report.tasks), 'task')}"
+    if report.flops:
+        line += f", {_flops(report.flops)}"
     if report.peaks is None:
         return line
     return f"{line}, {latency(model_attainable_s(report.tasks, report.peaks))} at least"
@@ -176,10 +178,10 @@ def _meaning(reports: Sequence[CheckReport]) -> str:
     """What the figures of the tasks are, "" where there are none."""
     if not any(report.tasks for report in reports):
         return ""
-    told = ["FLOP and bytes are of one call; of its arguments what it touches, once."]
+    told = ["FLOP and bytes are of one call. Bytes: what it reads and writes of its arguments, each part counted once."]
     held = [(task, report.peaks) for report in reports if report.peaks for task in report.tasks]
     if held:
-        told.append("At least: with all of that from memory; what a cache still holds comes faster.")
+        told.append("At least: with all bytes from memory; what a cache still holds comes faster.")
     if any(_odd(task) and bound(task, peaks) is Bound.COMPUTE for task, peaks in held):
         told.append(f"*: the peak is of {_FLOAT32}; in numbers of another type it may be higher.")
     return " ".join(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 
 __all__ = [
@@ -40,7 +41,10 @@ def latency(seconds: float) -> str:
 def milliseconds(seconds: float) -> str:
     """The closing line's unit is always ms, so that two of them compare at a glance: "241.3 ms"."""
     value = seconds * 1e3
-    return f"{value:.1f} ms" if value >= 1 else f"{value:.3f} ms"
+    if value >= 1:
+        return f"{value:.1f} ms"
+    decimals = max(3, 2 - math.floor(math.log10(value))) if value > 0 else 3  # three digits that say something
+    return f"{value:.{decimals}f} ms"
 
 
 def speedup(before_s: float, after_s: float) -> str:

@@ -55,7 +55,9 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     from tracker.domain import JobState
 
     with connection.open() as client:
-        found = client.jobs(JobState(state) if state else None, limit)
+        found = client.jobs(JobState(state) if state else None, limit and limit + 1)
+    more = 0 < limit < len(found)
+    found = found[:limit] if more else found
     if as_json:
         print_json(found)
         return
@@ -86,6 +88,8 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     columns = ["job", "kind", "model*", "pool*", *(["class*"] if classes else []), "user*", "state"]
     columns += [">trials", ">took", "submitted"]
     console().print(table(columns, rows))
+    if more:
+        click.echo(f"There are more jobs than these {count(limit)}: --limit 0 lists all.", err=True)
 
 
 @jobs.command("show")
@@ -187,6 +191,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("operator", "  ".join([spec.operator, *(f"{p.name}={p.value}" for p in spec.parameters)]).strip()),
         ("templates", "  ".join(file.name for file in spec.templates)),
         ("shapes", "  ".join(map(str, spec.shapes))),
+        ("fixed", "  ".join(f"{each.name}={each.value}" for each in spec.fixed)),
         ("submitted", clock(job.created_unix_s)),
         ("started", clock(job.started_unix_s)),
         ("finished", clock(job.finished_unix_s)),
@@ -209,7 +214,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Fetch the package into DIR at the end."
 )
-@click.option("--force", is_flag=True, help="Put the package among other files of DIR.")
+@click.option("--force", is_flag=True, help="Put the package among other files of DIR, or over another model's.")
 @json_option
 @connection_options()
 def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, connection: Connection) -> None:
@@ -233,6 +238,8 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     with connection.open() as client:
         group = client.group(job_id)
         job = group[0] if group else client.job(job_id)
+        if output is not None and not group:
+            check_destination(output, force, job.spec.model_name)
         if job.spec.kind is not None and job.spec.kind.answers_only:
             if output is not None:
                 raise BadInput(f"Job {job.id} looked things up and made no package: leave out -o.")

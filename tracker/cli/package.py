@@ -28,12 +28,18 @@ def is_package(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def check_destination(folder: Path, force: bool) -> None:
-    """Raises BadInput where a package must not or cannot be written, before anything is spent on making it."""
+def check_destination(folder: Path, force: bool, model: str = "") -> None:
+    """Raises BadInput where a package must not or cannot be written, before anything is spent on making it.
+
+    ``model``: its name, where the package of another one is not to be replaced.
+    """
     if folder.is_dir():
         mine = is_package(folder) or (folder / CLASSES).is_file()
         if any(folder.iterdir()) and not mine and not force:
             raise BadInput(f"{folder} is not empty and holds no package. Name another folder with -o, or add --force.")
+        other = _model_in(folder)
+        if model and other and other != model and not force:
+            raise BadInput(f"{folder} holds the package of {other}. Name another folder with -o, or add --force.")
         beside = folder
     elif folder.exists() or folder.is_symlink():
         raise BadInput(f"{folder} is a file; the package needs a folder. Name another one with -o.")
@@ -46,6 +52,16 @@ def check_destination(folder: Path, force: bool) -> None:
             pass  # only an attempt knows of read-only disks, quotas and the rights of a container's root
     except OSError as error:
         raise BadInput(f"Cannot write {folder} ({error.strerror}). Name another folder with -o.") from None
+
+
+def _model_in(folder: Path) -> str:
+    """The model whose package ``folder`` holds, "" where that is not to be known."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    model = manifest.get("model") if isinstance(manifest, dict) else None
+    return model if isinstance(model, str) else ""
 
 
 def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[[Artifact, Path], None]) -> None:

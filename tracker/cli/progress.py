@@ -27,6 +27,7 @@ from tracker.cli.formats import (
 )
 from tracker.cli.output import table
 from tracker.domain import Job, JobKind, JobState, Task
+from tracker.domain.job_life import WAITING
 
 __all__ = ["LiveView", "PlainView", "Progress", "View", "estimate", "view_for"]
 
@@ -106,7 +107,8 @@ class Progress:
         if job is None:
             return "waiting for the tracker"
         if job.state is JobState.QUEUED:
-            return job.phase or "queued: waiting for a tuning worker"
+            told = job.phase or WAITING
+            return f"{told} (`tracker worker` adds one)" if told == WAITING else told
         return job.phase or (job.state.value if job.state else "")
 
     def figures(self, at_s: float) -> list[str]:

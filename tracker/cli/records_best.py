@@ -9,7 +9,7 @@ import click
 
 from tracker.cli.connection import Connection, connection_options
 from tracker.cli.options import json_option
-from tracker.cli.parsing import PARAMETER, SHAPE, TARGET
+from tracker.cli.parsing import FIXED, PARAMETER, SHAPE, TARGET
 from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ __all__ = ["best"]
 @click.option(
     "--shape", "shapes", type=SHAPE, multiple=True, help="Fix an input that MODEL leaves open: data=1,3,224,224."
 )
+@click.option(
+    "--fix",
+    "fixed",
+    type=FIXED,
+    multiple=True,
+    help="Fix an input of MODEL to one value, as for `farm tune`: sr=16000.",
+)
 @click.option("--with", "parameters", type=PARAMETER, multiple=True, help="Set a parameter of an operator's function.")
 @json_option
 @connection_options()
@@ -52,6 +59,7 @@ def best(
     target: str,
     per_workload: int | None,
     shapes: tuple[Shape, ...],
+    fixed: tuple[Parameter, ...],
     parameters: tuple[Parameter, ...],
     as_json: bool,
     connection: Connection,
@@ -74,11 +82,15 @@ def best(
             raise BadInput("Of a MODEL it must be known for which devices: name a pool with --pool, see `farm pools`.")
         from tracker.cli.subject import subject_of
 
-        subject = subject_of(model, shapes, parameters)
-        _of_model(subject, pool, device_class, target, shapes, parameters, as_json=as_json, connection=connection)
+        subject = subject_of(model, shapes, parameters, fixed)
+        _of_model(
+            subject, pool, device_class, target, shapes, fixed, parameters, as_json=as_json, connection=connection
+        )
         return
     if shapes:
         raise BadInput("--shape fixes an input of a MODEL, and none is named; `farm records query` finds by shape.")
+    if fixed:
+        raise BadInput("--fix fixes an input of a MODEL, and none is named.")
     if parameters:
         raise BadInput("--with sets a parameter of an operator, and none is named: write FILE.py:NAME.")
     from tracker.cli.records_table import print_records
@@ -96,6 +108,7 @@ def _of_model(
     device_class: str,
     target: str,
     shapes: tuple[Shape, ...],
+    fixed: tuple[Parameter, ...],
     parameters: tuple[Parameter, ...],
     *,
     as_json: bool,
@@ -111,6 +124,7 @@ def _of_model(
         model=Artifact("", 0),
         pool=pool,
         shapes=shapes,
+        fixed=fixed,
         operator=subject.operator,
         parameters=parameters,
         user=user_name(),

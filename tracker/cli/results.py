@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tracker.cli.check_report import check_line, print_check
 from tracker.cli.estimates import estimate_line, print_estimate
-from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, speedup
+from tracker.cli.formats import UNKNOWN, count, gflops, latency, milliseconds, plural, speedup
 from tracker.cli.output import table
 from tracker.cli.tasks import by_rules
 from tracker.domain import Job, JobKind, JobResult, Task, TaskResult
@@ -169,7 +169,8 @@ def print_result(screen: Console, job: Job) -> None:
         latency(untuned_s),
         latency(tuned_s),
         "kept" if result.kept_untuned else speedup(untuned_s, tuned_s),
-        gflops(flops, tuned_s),
+        # The tasks are those of all shapes, the latency is that of one.
+        UNKNOWN if result.buckets else gflops(flops, tuned_s),
         count(sum(task.trials for task in tasks)),
     ]
     alone = bool(job.spec.operator) and len(tasks) == 1  # and its row is the operator's
@@ -211,10 +212,11 @@ def print_result(screen: Console, job: Job) -> None:
     if calls := _calls(result):
         screen.print(Text(calls, "dim"))
     if result.taught_tasks:
-        told = f"{result.taught_tasks} of {len(result.tasks)} tasks began with what was fast on "
-        screen.print(Text(told + ", ".join(result.taught_by) + ".", "dim"))
+        told = f"{result.taught_tasks} of {plural(len(result.tasks), 'task')} began with what was fast on "
+        before = ("this class before" if name == job.device_class else name for name in result.taught_by)
+        screen.print(Text(told + ", ".join(before) + ".", "dim"))
     elif job.group and job.spec.kind is JobKind.TUNE and job.id != f"{job.group}.1":
         # Those of another vector width, say, whose convolutions work on other blocks of channels.
         screen.print(Text("No task began with records of another class: none has measured these operators.", "dim"))
     if result.note:
-        screen.print(Text(result.note, style="yellow"))
+        screen.print(Text(f"Note: {result.note.rstrip('.')}.", style="yellow"))

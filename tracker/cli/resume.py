@@ -21,7 +21,7 @@ __all__ = ["resume_job"]
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Fetch the package into DIR at the end."
 )
-@click.option("--force", is_flag=True, help="Put the package among other files of DIR.")
+@click.option("--force", is_flag=True, help="Put the package among other files of DIR, or over another model's.")
 @click.option("--detach", is_flag=True, help="Return once it is queued; `farm jobs watch ID -o DIR` has its package.")
 @json_option
 @connection_options()
@@ -58,6 +58,8 @@ def resume_job(
     elif force:
         raise BadInput("--force says how to write a package: it needs -o DIR.")
     with connection.open() as client:
+        if output is not None:
+            check_destination(output, force, client.job(job_id).spec.model_name)
         job = client.resume_job(job_id, trials or 0, budget or 0.0)
         if not detach:
             conclude(finish(client, job.id, output, force=force, as_json=as_json), as_json=as_json)

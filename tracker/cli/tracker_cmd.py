@@ -23,7 +23,14 @@ __all__ = ["tracker"]
 _FOLDER = platformdirs.user_state_path("tvm-farm") / "tracker"
 
 
-@click.group(cls=ProgramGroup, context_settings={"auto_envvar_prefix": "TVMFARM_TRACKER", "show_default": True})
+@click.group(
+    cls=ProgramGroup,
+    context_settings={
+        "auto_envvar_prefix": "TVMFARM_TRACKER",
+        "show_default": True,
+        "help_option_names": ["-h", "--help"],
+    },
+)
 @click.version_option(__version__, prog_name="tracker")
 def tracker() -> None:
     """Run the centre of a farm.

@@ -54,8 +54,8 @@ _fix = click.option(
     "fixed",
     type=FIXED,
     multiple=True,
-    help="Give an input of an ONNX file one value for good: sr=16000, flag=true, sizes=[1,2]. The package does not "
-    "take it any more, and what hangs on it is decided while importing.",
+    help="Fix an input of an ONNX file to one value: sr=16000, flag=true, sizes=[1,2]. The package does not "
+    "take it any more, and what depends on it is decided while importing.",
 )
 _inputs = click.option(
     "--inputs",
@@ -83,7 +83,9 @@ _output = click.option(
     metavar="DIR",
     help="Where the package goes; of several classes of device a folder each. [default: ./<model>-tuned]",
 )
-_force = click.option("--force", is_flag=True, help="Put the package among other files of DIR.")
+_force = click.option(
+    "--force", is_flag=True, help="Put the package among other files of DIR, or over another model's."
+)
 _detach = click.option(
     "--detach", is_flag=True, help="Submit and return; fetch the package with `farm jobs watch ID -o DIR`."
 )
@@ -299,7 +301,7 @@ def run(
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
     folder = output or Path(f"{spec.model_name}-tuned")
     if not detach:
-        check(folder, force)
+        check(folder, force, spec.model_name)
     check_inputs(inputs, spec.shapes)
     with connection.open() as client:
         try:
@@ -348,10 +350,10 @@ def run_group(client: FarmClient, group: str, folder: Path, *, detach: bool, as_
         click.echo(f"Packages:   farm jobs watch {group} -o DIR")
 
 
-def check(folder: Path, force: bool) -> None:
+def check(folder: Path, force: bool, model: str) -> None:
     from tracker.cli.package import check_destination
 
-    check_destination(folder, force)
+    check_destination(folder, force, model)
 
 
 def submit(

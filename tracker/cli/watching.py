@@ -11,7 +11,7 @@ from tracker.cli.formats import duration
 from tracker.cli.signals import raised_as_interrupt
 from tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
 from tracker.client.farm_client import ConnectionLost
-from tracker.domain import Job, JobState
+from tracker.domain import Job, JobKind, JobState
 
 if TYPE_CHECKING:
     from tracker.cli.progress import View
@@ -81,6 +81,7 @@ def raise_unless_done(job: Job) -> None:
     if job.state is JobState.DONE:
         return
     if job.state is JobState.CANCELLED:
-        raise FarmError(f"Job {job.id} was cancelled.")
+        again = f" Go on with it: farm jobs resume {job.id}" if job.spec.kind is JobKind.TUNE else ""
+        raise FarmError(f"Job {job.id} was cancelled.{again}")
     kind = BadInput if job.input_error else FarmError
     raise kind(job.error or f"Job {job.id} failed without saying why: the tracker's log may tell.")

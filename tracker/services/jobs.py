@@ -101,7 +101,8 @@ class Jobs:
         await self._store.call(lambda s: s.checkpoint(), insist=True)
         for job in jobs if kept.id == jobs[0].id else ():
             spec = job.spec
-            log.info("job %s queued: %s on pool %s, class %s", job.id, spec.model_name, spec.pool, job.device_class)
+            where = f" on pool {spec.pool}, class {job.device_class}" if spec.pool else ", for no pool"
+            log.info("job %s queued: %s%s", job.id, spec.model_name, where)
         self.on_queued()
         return self.seen(kept)
 

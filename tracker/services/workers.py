@@ -280,7 +280,7 @@ class Workers:
             outcome = self._complete(job_id, outcome)
         if isinstance(outcome, JobFailure):
             failure = outcome
-            log.warning("job %s failed: %s\n%s", job_id, failure.error, failure.detail)
+            log.warning("job %s failed: %s%s", job_id, failure.error, failure.detail and f"\n{failure.detail}")
 
             def end(job: Job) -> Job:
                 return failed(job, failure.error or "no reason given", input_error=failure.input_error, now=now)

@@ -67,7 +67,9 @@ def _run(address: str, job: Job, pool: BuilderPool, pipe: Connection, folder: Pa
     except SessionOver as error:
         log.warning("%s", error)
     except InputError as error:
-        pipe.send(Failed(str(error), input_error=True, detail=traceback.format_exc()))
+        # Where it was raised says nothing to whoever runs the tracker, unless another error is behind it.
+        detail = traceback.format_exc() if error.__cause__ is not None else ""
+        pipe.send(Failed(str(error), input_error=True, detail=detail))
     except TuningError as error:
         pipe.send(Failed(str(error), detail=traceback.format_exc()))
     except OSError as error:

@@ -237,7 +237,7 @@ class ModelSession(Session):
         """What a person must know besides."""
         reference, model = self._references[-1], self._buckets[-1].model
         unjudged = [] if reference.judge else [f"nobody could judge the import: {reference.why}"]
-        fixed = [f"input {each.name} is {each.value} for good" for each in self._job.spec.fixed]
+        fixed = [f"input {each.name} is fixed to {each.value}" for each in self._job.spec.fixed]
         return [*fixed, *model.notes, *unjudged, *self._unproven(), *([note] if note else [])]
 
     def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:

@@ -23,6 +23,8 @@ __all__ = ["Proposal", "Proposed", "Retraced", "Script", "Search"]
 
 log = logging.getLogger(__name__)
 
+_LONGEST_REASON = 300
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -192,7 +194,7 @@ class Search:
         except Exception as error:
             # One operator that MetaSchedule cannot search must not cost the job its other tasks.
             log.exception("%s cannot be searched", task.name)
-            task.fault = f"{type(error).__name__}: {str(error).strip()[-300:]}"
+            task.fault = f"{type(error).__name__}: {_reason(error)}"
             return [], taught
 
     def _begun(self, task: TaskState) -> Engine:
@@ -241,3 +243,11 @@ def _same(candidates: Sequence[Candidate], proposed: Sequence[str], results: Map
         return False
     pairs = zip(candidates, proposed, strict=True)
     return all(trial_id not in results or results[trial_id].trace == candidate.trace for candidate, trial_id in pairs)
+
+
+def _reason(error: Exception) -> str:
+    """The sentence in ``error``: TVM writes where it was raised and whole programs before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = lines[-1].removeprefix("Error message: ") if lines else "no reason given"
+    sentence, _, _ = told.partition(" List of the ")  # of blocks by their addresses, which tell a person nothing
+    return sentence[:_LONGEST_REASON].rstrip(". ")

@@ -52,7 +52,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         try:
             board = self._fleet.join(read(Join, first.join), outbox.send)
         except FarmError as e:
-            # What hangs on the farm's present state may pass; what the agent is does not change by waiting.
+            # What depends on the farm's present state may pass; what the agent is does not change by waiting.
             passes = isinstance(e, NotPossible) and not isinstance(e, VersionMismatch)
             await _refuse(context, str(e), 3 * self._fleet.heartbeat_s if passes else 0.0)
             return

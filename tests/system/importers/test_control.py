@@ -115,7 +115,7 @@ REFUSED = {
         MASKED.replace("=> (float[3] y, float[1] last)", "=> (float[3] y, float[m,1] last)")
         .replace("Loop (n, go, x, t)", "Loop (n, go, x)")
         .replace(", float[1] u) =>", ") =>"),
-        r"\(Loop\): when it ends hangs on the values of the model's inputs, and so does the shape of what it collects"
+        r"\(Loop\): when it ends depends on the values of the model's inputs, and so does the shape of what it collects"
         r" \(--fix x=… fixes them\)\.",
     ),
     "endless": (MASKED.replace("Loop (n, go", 'Loop ("", go'), r"\(Loop\): when it ends .* has no highest trip count"),
@@ -143,7 +143,7 @@ def test_a_loop_that_cannot_be_written_out_is_refused_in_a_sentence(what, tmp_pa
 
 
 def scan(opset, **attributes):
-    """A state, two inputs that are scanned, two outputs: one hangs on constants of the body too."""
+    """A state, two inputs that are scanned, two outputs: one depends on constants of the body too."""
     body = parser.parse_graph("""b (float[2] s, float[2] a, float[2] c) => (float[2] t, float[2] u, float[2] v)
         <float[2] k = {0.5, -1.5}> {
             kk = Mul(k, k)
@@ -260,7 +260,7 @@ def test_branches_of_like_shapes_are_both_computed_and_said_to_be(rate, tmp_path
     onnx.save(made, tmp_path / "m.onnx")
     (note,) = load_model(tmp_path / "m.onnx", {}, "m").notes
     assert note == (
-        "node number 1 (If): both of its branches are computed, since which one is taken hangs on the values of the "
+        "node number 1 (If): both of its branches are computed, since which one is taken depends on the values of the "
         "model's inputs (--fix sr=… fixes them)."
     )
     assert load_model(tmp_path / "m.onnx", {}, "m", {"sr": np.array(rate)}).notes == ()

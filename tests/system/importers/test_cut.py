@@ -1,4 +1,4 @@
-"""Models that end in shapes which hang on values: what the package gives, and what the tail makes of it."""
+"""Models that end in shapes which depend on values: what the package gives, and what the tail makes of it."""
 
 import numpy as np
 import onnx

@@ -172,7 +172,7 @@ def test_what_cannot_be_imported_is_refused_by_its_operator(tmp_path):
             schema.FullyConnectedOptionsT(),
         )
     )
-    assert where.endswith("(WHERE, giving t1): the shape of its output hangs on the values of the model's inputs.")
+    assert where.endswith("(WHERE, giving t1): the shape of its output depends on the values of the model's inputs.")
     uniform = told(lambda made: made.add("RANDOM_UNIFORM", [made.constant(np.int32([3]))], schema.RandomOptionsT()))
     assert "(RANDOM_UNIFORM, giving t1): it draws random numbers, so that nothing can judge" in uniform
     weights = Quantized(0.1)

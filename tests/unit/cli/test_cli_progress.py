@@ -116,7 +116,7 @@ def test_a_job_without_a_device_says_so() -> None:
     progress.update(replace(JOB, devices=0), 0.0)
     assert "no device connected" in screen_of(progress, 0.0)[1]
     progress.update(replace(JOB, state=JobState.QUEUED, phase=""), 0.0)
-    assert "waiting for a tuning worker" in screen_of(progress, 0.0)[1]
+    assert "waiting for a worker (`tracker worker` adds one)" in screen_of(progress, 0.0)[1]
 
 
 def test_plain_lines_come_at_each_change_of_phase_and_not_at_each_snapshot(capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ def test_row_pointers_ascend_from_the_first_element_to_the_last() -> None:
     assert np.all(np.diff(pointers) >= 0)
     assert np.all((places >= 0) & (places < 30))
     assert len(np.unique(places)) > 5
-    assert flops_of(module) == 0, "how many there are hangs on the pointers"
+    assert flops_of(module) == 0, "how many there are depends on the pointers"
 
 
 def test_small_values_travel_with_each_trial_and_large_ones_in_a_file() -> None:

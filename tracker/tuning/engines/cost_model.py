@@ -35,7 +35,7 @@ _FLOAT_OPERATIONS = slice(0, 7)
 #: The label of a schedule that failed or is slower than the best by more than this: log2.
 _WORST = -13.0
 
-#: As above, of compile times: fewer rounds tell them, and nothing hangs on their order at the top.
+#: As above, of compile times: fewer rounds tell them, and nothing depends on their order at the top.
 _BUILD_ROUNDS, _BUILD_GROWTH = 40, 0.3
 
 Features = NDArray[np.float32]

@@ -24,6 +24,9 @@ _STEPS = {"float32": 64, "float64": 64, "float16": 4, "bfloat16": 4}
 _PROBES, _PROBED_BYTES = 64, 256 << 20
 
 
+_OTHER_INPUTS = " The inputs were random: --inputs FILE.npz compares on inputs of your own."
+
+
 @dataclass(frozen=True)
 class Reference:
     """``inputs`` and what the judge answers to them. ``expected`` is None where nobody can judge: ``why`` says why.
@@ -116,6 +119,7 @@ def check_import(
     raise InputError(
         f"{name} is not tuned: TVM's import of it answers differently than {reference.judge}. "
         + (f"The first value that differs is {first}." if first else f"{found.wrong}.")
+        + (_OTHER_INPUTS if reference.inputs_from.startswith("random") else "")
     )
 
 

@@ -62,7 +62,9 @@ def value_ranges(function: tirx.PrimFunc) -> dict[int, ValueRange]:
         return {}
     try:
         return _Solver(_Uses(function, integers), integers).solve()
-    except Exception:  # the analyzer raises what it likes at code that it was not made for, and no job hangs on a range
+    except (
+        Exception
+    ):  # the analyzer raises what it likes at code that it was not made for, and no job depends on a range
         log.exception("what the integers of a kernel may be cannot be found out")
         return dict.fromkeys(integers, ValueRange(0, FILLED_BELOW, proven=False))
 

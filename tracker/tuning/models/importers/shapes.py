@@ -26,7 +26,7 @@ def fixed_shape(
         if sizes is None:
             raise InputError(f"{model}: input {name} has no shape in the file; fix it with --shape {name}=….")
         if None in sizes:
-            raise InputError(f"{model}: input {name} has open dimensions ({text}); fix it with --shape {name}=….")
+            raise InputError(f"{model}: input {name} has open dimensions {_still_open(name, declared or (), sizes)}")
         return tuple(size for size in sizes if size is not None)
     if sizes is not None and (
         len(given) != len(sizes) or any(s not in (None, g) for s, g in zip(sizes, given, strict=True))
@@ -36,6 +36,15 @@ def fixed_shape(
     if any(size < 0 for size in given):
         raise InputError(f"{model}: input {name} has a dimension that is negative: {tuple(given)}.")
     return tuple(int(size) for size in given)
+
+
+def _still_open(name: str, declared: Sequence[int | str], sizes: Sequence[int | None]) -> str:
+    """What is known of the sizes, and how a person tells the rest: all of them, or each open one by its name."""
+    known = ",".join(_told(each) if size is None else str(size) for each, size in zip(declared, sizes, strict=True))
+    wanted = ",".join("…" if size is None else str(size) for size in sizes)
+    open_ones = dict.fromkeys(_told(each) for each, size in zip(declared, sizes, strict=True) if size is None)
+    by_name = "" if "?" in open_ones else " or " + " ".join(f"--shape {each}=…" for each in open_ones)
+    return f"({known}); fix it with --shape {name}={wanted}{by_name}."
 
 
 def _size(declared: int | str, shapes: Mapping[str, Sequence[int]]) -> int | None:

@@ -19,7 +19,7 @@ PACKED = ("int4", "uint4", "int2", "uint2", "float4_e2m1fn")
 class Refused(Exception):
     """A node cannot be imported: its message says why, and begins where 'node N (Op): ' ends.
 
-    ``by``: the value that it hangs on, where a person who fixes the model's inputs can help it.
+    ``by``: the value that it depends on, where a person who fixes the model's inputs can help it.
     """
 
     def __init__(self, why: str, by: relax.Expr | None = None) -> None:

@@ -184,6 +184,16 @@ def _check(model: Model, folder: Path) -> None:
             raise ValueError(f"{name} is not the file that was packaged: its sha256 differs")
 
 
+def _archive(path: Path) -> np.lib.npyio.NpzFile:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        found = None
+    if not isinstance(found, np.lib.npyio.NpzFile):
+        raise ValueError(f"{path} is no NPZ file: numpy.savez writes one, with an array by each input's name")
+    return found
+
+
 def _main() -> None:
     parser = argparse.ArgumentParser(description="Run the model in this folder.")
     parser.add_argument("source", nargs="?", type=Path, metavar="IN.npz", help="arrays by the inputs' names")
@@ -197,8 +207,9 @@ def _main() -> None:
         model = Model(runtime=options.runtime)
         if options.check:
             _check(model, Path(__file__).parent)
+            print(f"{model.manifest['model']}: all files are as they were packaged, the parameters load")
             return
-        with np.load(options.source, allow_pickle=False) as archive:
+        with _archive(options.source) as archive:
             wanted = [info["name"] for info in model.manifest["inputs"]]
             missing = [name for name in wanted if name not in archive.files]
             if missing:

@@ -1,4 +1,4 @@
-"""The end of a model whose values have shapes that hang on the values of its inputs: it is cut off.
+"""The end of a model whose values have shapes that depend on the values of its inputs: it is cut off.
 
 Kernels have static shapes, so what NonZero or NonMaxSuppression leave is no work for the farm. Where such nodes stand
 at the end, the package gives what they take, and they become a model of their own, the tail, for ONNX Runtime.
@@ -93,7 +93,7 @@ def tail_of(model: onnx.ModelProto, values: Mapping[str, Value], opened: Mapping
             continue
         if heavy := next((kind for kind in _kinds(node) if any(part in kind for part in _HEAVY)), None):
             raise InputError(
-                f"{name}: {where(node, number)}: it works on values whose shape hangs on the values of the model's "
+                f"{name}: {where(node, number)}: it works on values whose shape depends on the values of the model's "
                 f"inputs, from {origin} on. A model can be cut there only where no {heavy} comes after."
             )
         wanted |= uses(node)

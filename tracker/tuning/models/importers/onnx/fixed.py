@@ -1,4 +1,4 @@
-"""Inputs whose value a person fixes: they become constants, and what hangs on them is computed while importing."""
+"""Inputs whose value a person fixes: they become constants, and what depends on them is computed while importing."""
 
 from __future__ import annotations
 

@@ -126,7 +126,9 @@ def _kept(
     given = {each.name for each in model.graph.input}
     names = [each for each in names if each not in walk.opened]
     names += [each for each in tail.takes if each not in names and each not in given]
-    reason = f"{name}: {' and '.join(tail.origins)}: the shape of its output hangs on the values of the model's inputs"
+    reason = (
+        f"{name}: {' and '.join(tail.origins)}: the shape of its output depends on the values of the model's inputs"
+    )
     if not any(isinstance(values.get(each), relax.Expr) and each not in given for each in names):
         raise InputError(f"{reason}, and before it there is nothing to tune.")
     if hidden := next((each for each in tail.takes if each not in told), None):
@@ -141,7 +143,7 @@ def _note(tail: Tail, names: Sequence[str]) -> str:
     fed = [each for each in tail.takes if each not in names]
     also = f" and of the model's {_listed('input', fed)}" if fed else ""
     return (
-        f"The model is cut before {' and '.join(tail.origins)}: the shapes of what follows hang on the values of its "
+        f"The model is cut before {' and '.join(tail.origins)}: the shapes of what follows depend on the values of its "
         f"inputs. In place of {_listed('output', tail.outputs)} the package gives {_listed('value', taken)}; "
         f"tail.onnx, run by ONNX Runtime, makes the former of the latter{also}."
     )

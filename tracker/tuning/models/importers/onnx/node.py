@@ -53,7 +53,7 @@ class Node:
     #: time of several; it raises Refused beyond ``MOST_REPEATED`` nodes of a model.
     subgraph: Callable[..., list[Value]]
     #: Tells whoever uses the model a sentence about this node, which begins where 'node N (Op): ' ends. The expression
-    #: is one that it hangs on, as in ``Refused``.
+    #: is one that it depends on, as in ``Refused``.
     note: Callable[[str, relax.Expr | None], None]
 
     @property
@@ -93,7 +93,7 @@ class Node:
         """Input at ``position``, which must be known. Raises Refused, where ``what`` names it: "its axes"."""
         value = self.value(position)
         if not isinstance(value, np.ndarray):
-            raise Refused(f"{what} hang on the values of the model's inputs", value)
+            raise Refused(f"{what} depend on the values of the model's inputs", value)
         return value
 
     def tensor(self, position: int) -> relax.Expr:

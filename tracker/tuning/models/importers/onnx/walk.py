@@ -209,7 +209,7 @@ class Walk:
             self.notes.append(sentence)
 
     def _remedy(self, by: relax.Expr | None) -> str:
-        """How a person can help what hangs on ``by``: by fixing the inputs that it comes from, if they are small."""
+        """How a person can help what depends on ``by``: by fixing the inputs that it comes from, if they are small."""
         names = set() if by is None else self._origins(by)
         sizes = [np.prod(shape_of(variable), dtype=int) for variable, name in self._names.items() if name in names]
         if not names or max(sizes) > _MAX_FIXED:
@@ -280,7 +280,7 @@ class Walk:
         try:
             shape = shape_of(value)
         except (TypeError, AttributeError):
-            raise Refused("the shape of its output hangs on the values of the model's inputs") from None
+            raise Refused("the shape of its output depends on the values of the model's inputs") from None
         if not isinstance(value, np.ndarray):
             whole_bytes(dtype_of(value))
         if declared is None or not declared.tensor_type.elem_type:

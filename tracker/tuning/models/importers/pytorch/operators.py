@@ -90,7 +90,7 @@ def clamp(importer: Any, node: Any) -> relax.Expr:
 def select(importer: Any, node: Any) -> relax.Expr:
     x, axis, place = importer.env[node.args[0]], int(node.args[1]), node.args[2]
     if not isinstance(place, int):
-        raise Refused("its place hangs on the values of the model's inputs")
+        raise Refused("its place depends on the values of the model's inputs")
     place += int(x.ty.shape[axis]) if place < 0 else 0
     cut = importer.block_builder.emit(relax.op.strided_slice(x, [axis], [place], [place + 1]))
     return importer.block_builder.emit(relax.op.squeeze(cut, [axis]))

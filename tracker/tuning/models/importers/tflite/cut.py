@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_VALUE", "tail_of"]
 
-#: The shapes of their outputs hang on the values of their inputs, or their number of rounds does.
+#: The shapes of their outputs depend on the values of their inputs, or their number of rounds does.
 BY_VALUE = frozenset(
     {"NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5", "TFLite_Detection_PostProcess", "UNIQUE", "WHERE"}
 )

@@ -24,7 +24,7 @@ __all__ = ["Graph", "Operator", "Tensor", "read_graph"]
 
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _TYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
-#: Their answers hang on the shape of what they are given alone.
+#: Their answers depend on the shape of what they are given alone.
 _OF_SHAPES = {"RANK", "SHAPE", "ZEROS_LIKE"}
 #: Never known before the model runs, whatever they are given.
 _ALIVE = {"CALL", "CALL_ONCE", "CUSTOM", "IF", "MULTINOMIAL", "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM",

@@ -58,7 +58,7 @@ class Node:
         """Input at ``position``, which must be known. Raises Refused, where ``what`` names it: "its axes"."""
         value = self.value(position)
         if not isinstance(value, np.ndarray):
-            raise Refused(f"{what} hang on the values of the model's inputs")
+            raise Refused(f"{what} depend on the values of the model's inputs")
         return value
 
     def source(self, position: int) -> Tensor:

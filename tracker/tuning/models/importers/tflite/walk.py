@@ -104,11 +104,11 @@ def _check(operator: Operator, given: Sequence[Tensor]) -> None:
     if operator.op in _STATEFUL or any(tensor.variable for tensor in given):
         raise Refused("it keeps a state from one run of the model to the next, and a tuned model has none")
     if operator.op in _CONTROL:
-        raise Refused("what the model computes hangs on the values of its inputs")
+        raise Refused("what the model computes depends on the values of its inputs")
     if operator.op in _RANDOM:
         raise Refused("it draws random numbers, so that nothing can judge the answers")
     if operator.op in BY_VALUE:
-        raise Refused("the shape of its output hangs on the values of the model's inputs")
+        raise Refused("the shape of its output depends on the values of the model's inputs")
     if any(tensor.sparse for tensor in given):
         raise Refused("it computes with sparse weights as they are; the farm takes them where DENSIFY unpacks them")
     if any(tensor.uneven for tensor in given):

@@ -19,7 +19,7 @@ def branch(node: Node) -> list[Value]:
     yes, no = (_either(node, name) for name in ("then_branch", "else_branch"))
     found = [chosen(node, node.tensor(0), a, b) for a, b in zip(yes, no, strict=True)]
     node.note(
-        "both of its branches are computed, since which one is taken hangs on the values of the model's inputs",
+        "both of its branches are computed, since which one is taken depends on the values of the model's inputs",
         node.tensor(0),
     )
     return found
@@ -30,7 +30,7 @@ def _either(node: Node, name: str) -> list[Value]:
         return node.subgraph(node.attribute(name))
     except InputError as error:
         inner = str(error).partition(": ")[2].rstrip(".")
-        why = f"which branch it takes hangs on the values of the model's inputs, and its {name} cannot be imported"
+        why = f"which branch it takes depends on the values of the model's inputs, and its {name} cannot be imported"
         raise Refused(f"{why}: {inner}", node.tensor(0)) from error
 
 

@@ -125,7 +125,7 @@ def _both(node: Node, goes_on: Value, told: Value) -> Value:
 
 def _check_masked(node: Node, goes_on: relax.Expr, state: Sequence[Value], trips: int | None) -> None:
     """Raises Refused where iterations beyond the end cannot be computed and dropped."""
-    told = "when it ends hangs on the values of the model's inputs"
+    told = "when it ends depends on the values of the model's inputs"
     if trips is None:
         raise Refused(f"{told}, and it has no highest trip count", goes_on)
     if any(node.outputs[len(state) :]):

@@ -160,7 +160,7 @@ class Row:
             T.buffer_store(kernel.outputs["Y"], value, [*where, self.unit])
 
     def _at(self, state: str, half: Expr) -> tuple[Expr | int, ...]:
-        # Every unit of the next h hangs on all of this one: it has two halves that take turns.
+        # Every unit of the next h depends on all of this one: it has two halves that take turns.
         return (half if state == "h" else 0, self.place, self.unit)
 
 

@@ -1,4 +1,4 @@
-"""Regions of interest: RoiAlign, MaxRoiPool. How many samples a region takes may hang on its size."""
+"""Regions of interest: RoiAlign, MaxRoiPool. How many samples a region takes may depend on its size."""
 
 from __future__ import annotations
 

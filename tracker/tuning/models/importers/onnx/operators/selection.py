@@ -1,4 +1,4 @@
-"""Elements picked by a mask that is known: where it is not, the shape hangs on it."""
+"""Elements picked by a mask that is known: where it is not, the shape depends on it."""
 
 from __future__ import annotations
 
