@@ -111,6 +111,17 @@ def test_a_queued_job_is_watched_left_shown_and_cancelled(tracker: TrackerProces
     assert cancelled.stdout == f"Job {job_id} is cancelled.\n"
     assert "was cancelled" in refused(tracker, "jobs", "watch", job_id, code=1)
     assert ask(tracker, "jobs", "--limit", "1")[0]["state"] == "cancelled"
+    assert "farm jobs resume" in refused(tracker, "jobs", "watch", job_id, code=1)
+
+
+def test_a_list_that_ends_before_the_end_says_so(tracker: TrackerProcess, model: Path) -> None:
+    for _ in range(2):
+        farm("tune", str(model), "--pool", "synthetic", "--trials", "8", "--detach", "--tracker", tracker.address)
+    short = farm("jobs", "--limit", "1", "--tracker", tracker.address)
+    assert "There are more jobs than these 1: --limit 0 lists all." in short.stderr
+    assert len(short.stdout.splitlines()) == 2
+    assert len(ask(tracker, "jobs", "--limit", "1")) == 1
+    assert farm("jobs", "--limit", "0", "--tracker", tracker.address).stderr == ""
 
 
 def test_a_submission_sent_twice_is_one_job(tracker: TrackerProcess, model: Path) -> None:

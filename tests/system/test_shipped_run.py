@@ -63,3 +63,21 @@ def test_the_library_that_it_lacks_is_named(package: tuple[Path, ImportedModel],
     assert done.returncode == 1
     assert done.stderr.startswith("run.py: Cannot find function tvm.contrib.sort.topk")
     assert f"It may be in libtvm_runtime_extra.so, which is not in {tmp_path}" in done.stderr
+
+
+def test_what_is_no_npz_file_is_told_in_a_sentence(package: tuple[Path, ImportedModel], tmp_path: Path) -> None:
+    folder, _ = package
+    command = [sys.executable, "-I", str(folder / "run.py")]
+    (tmp_path / "text.npz").write_text("not at all")
+    (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 and no more")
+    (tmp_path / "empty.npz").touch()
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    for name in ("text.npz", "torn.npz", "empty.npz", "one.npy"):
+        done = subprocess.run([*command, name, "out.npz"], capture_output=True, text=True, timeout=100, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"run.py: {name} is no NPZ file: "), done.stderr
+    checked = subprocess.run([*command, "--check"], capture_output=True, text=True, timeout=100)
+    assert (checked.returncode, checked.stdout) == (
+        0,
+        "sorts: all files are as they were packaged, the parameters load\n",
+    )

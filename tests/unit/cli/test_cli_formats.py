@@ -29,11 +29,14 @@ def test_latency(seconds: float, text: str) -> None:
 
 
 def test_the_closing_lines_unit_is_always_ms() -> None:
-    assert [formats.milliseconds(s) for s in (3.6504, 0.2413, 0.0081, 0.000412)] == [
+    assert [formats.milliseconds(s) for s in (3.6504, 0.2413, 0.0081, 0.000412, 3.39e-6, 7e-8, 0)] == [
         "3650.4 ms",
         "241.3 ms",
         "8.1 ms",
         "0.412 ms",
+        "0.00339 ms",
+        "0.0000700 ms",
+        "0.000 ms",
     ]
 
 

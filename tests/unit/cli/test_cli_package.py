@@ -105,6 +105,12 @@ def test_destinations(tmp_path: Path) -> None:
     check_destination(tmp_path, force=True)
     (tmp_path / "manifest.json").write_text("{}")
     check_destination(tmp_path, force=False)
+    check_destination(tmp_path, force=False, model="squeezenet")
+    (tmp_path / "manifest.json").write_text('{"model": "squeezenet"}')
+    check_destination(tmp_path, force=False, model="squeezenet")
+    with pytest.raises(BadInput, match=r"holds the package of squeezenet\. Name another folder with -o"):
+        check_destination(tmp_path, force=False, model="resnet50")
+    check_destination(tmp_path, force=True, model="resnet50")
     with pytest.raises(BadInput, match="is a file"):
         check_destination(tmp_path / "notes.txt", force=True)
     with pytest.raises(BadInput, match="Cannot write"):

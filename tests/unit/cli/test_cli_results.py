@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tracker.cli.results import closing_line, print_result
-from tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
+from tracker.domain import Artifact, BucketResult, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
 
 TASKS = (
     TaskResult("fused_conv2d", 2, 1e9, 60, 0.1, 0.005),
@@ -81,6 +81,8 @@ def table_of(result: JobResult, width: int = 100, job_id: str = "3f2a", group: s
 def test_who_taught_the_search_is_told() -> None:
     told = table_of(replace(RESULT, taught_by=("pi4", "pi5"), taught_tasks=1))
     assert "1 of 2 tasks began with what was fast on pi4, pi5." in told
+    of_this_class = replace(RESULT, taught_by=("", "pi5"), taught_tasks=1)  # the job's class is "" here
+    assert "1 of 2 tasks began with what was fast on this class before, pi5." in table_of(of_this_class)
     # Of the classes of one tune only those after the first could have been taught.
     for job_id, group, nobody in (("net", "", False), ("net.1", "net", False), ("net.2", "net", True)):
         assert ("none has measured these operators" in table_of(RESULT, job_id=job_id, group=group)) is nobody
@@ -92,6 +94,18 @@ def test_the_table_has_each_task_and_then_the_model() -> None:
     assert rows[1] == ["fused_conv2d", "2", "100.0 ms", "5.00 ms", "20.0x", "200.0", "60"]
     assert rows[2] == ["fused_softmax", "1", "1.30 ms", "1.30 ms", "kept", "—", "4"]
     assert rows[3] == ["squeezenet", "241.3 ms", "12.1 ms", "19.9x", "165.3", "64"]
+
+
+def test_operations_a_second_are_not_told_of_several_shapes_at_once() -> None:
+    """The tasks are those of all shapes, the latency is that of the largest."""
+    of_two = replace(RESULT, buckets=(BucketResult("x=1,4", "these alone"), BucketResult("x=1,8", "these alone")))
+    [row] = [line.split() for line in table_of(of_two).splitlines() if line.startswith("squeezenet")]
+    assert row[-2:] == ["—", "64"]
+
+
+def test_notes_are_a_sentence() -> None:
+    assert "Note: input sr is fixed to 16000." in table_of(replace(RESULT, note="input sr is fixed to 16000"))
+    assert "Note: It is cut.\n" in table_of(replace(RESULT, note="It is cut."))
 
 
 def test_the_reader_learns_where_it_ran_and_how_equality_was_judged() -> None:
