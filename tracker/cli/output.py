@@ -26,11 +26,20 @@ _PIPE_WIDTH = 200  # a file has no width: wide enough that no cell is cut
 _NARROWEST = 12
 
 
+class _WholeTables(Console):
+    """A table wider than the screen goes out whole and the terminal breaks its lines: "29" cut to "2" would lie."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        if any(isinstance(each, Table) for each in objects):
+            options.setdefault("crop", False)
+        super().print(*objects, **options)
+
+
 def console(file: IO[str] | None = None) -> Console:
     """A console on ``file`` (standard output by default). Colour and width follow the terminal, if it is one."""
     stream = file or sys.stdout
     fixed = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(file=stream, width=fixed, highlight=False, soft_wrap=False)
+    return _WholeTables(file=stream, width=fixed, highlight=False, soft_wrap=False)
 
 
 def jsonable(value: Any) -> Any:

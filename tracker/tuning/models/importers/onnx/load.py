@@ -141,11 +141,11 @@ def _kept(
 def _note(tail: Tail, names: Sequence[str]) -> str:
     taken = [each for each in tail.takes if each in names]
     fed = [each for each in tail.takes if each not in names]
-    also = f" and of the model's {_listed('input', fed)}" if fed else ""
+    also = f" and from the model's {_listed('input', fed)}" if fed else ""
     return (
         f"The model is cut before {' and '.join(tail.origins)}: the shapes of what follows depend on the values of its "
         f"inputs. In place of {_listed('output', tail.outputs)} the package gives {_listed('value', taken)}; "
-        f"tail.onnx, run by ONNX Runtime, makes the former of the latter{also}."
+        f"tail.onnx, run by ONNX Runtime, makes the outputs from them{also}."
     )
 
 

@@ -1,0 +1,18 @@
+"""Tables on screens that are too narrow for them."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from tracker.cli.output import console, table
+
+
+def test_no_number_is_cut_where_a_table_is_wider_than_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = io.StringIO()
+    console(out).print(
+        table(["job", "model*", ">trials", "took"], [["a-job-with-a-long-id", "m" * 30, "29", "1m 00s"]])
+    )
+    assert out.getvalue().splitlines()[1].split() == ["a-job-with-a-long-id", "m" * 11 + "…", "29", "1m", "00s"]
