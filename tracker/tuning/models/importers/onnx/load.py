@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import onnx
-import onnx.inliner
 import tvm
 from onnx import helper
 from tvm import relax
@@ -18,7 +18,9 @@ from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
 from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
+from tracker.tuning.models.importers.onnx.declared import MOST_BYTES, numpy_dtype
 from tracker.tuning.models.importers.onnx.fixed import fix_values
+from tracker.tuning.models.importers.onnx.inlined import inlined
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
 from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey
@@ -50,8 +52,7 @@ def load_onnx(
     open_shapes = {key: shape for key, shape in shapes.items() if key not in values}
     inputs = _fix_inputs(model, open_shapes, name, survey)
     told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+    model = inlined(model, name)
     if survey is not None:
         survey.begin(model)
     judge = OnnxJudge(path, [info.name for info in inputs], values)
@@ -184,6 +185,9 @@ def _fix_inputs(
     constants = {tensor.name for tensor in model.graph.initializer}
     constants |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     real = [value for value in model.graph.input if value.name not in constants]
+    names = [value.name for value in real]
+    if twice := next((each for each in names if names.count(each) > 1), None):
+        raise InputError(f"{name} has two inputs named {twice}.")
     symbols = {dim.dim_param for value in real for dim in value.type.tensor_type.shape.dim if dim.dim_param}
     unknown = sorted(set(shapes) - {value.name for value in real} - symbols)
     if unknown:
@@ -208,10 +212,15 @@ def _fixed(value: onnx.ValueInfoProto, shapes: Mapping[str, Sequence[int]], name
     if not value.type.HasField("tensor_type"):
         raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
     tensor = value.type.tensor_type
-    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    try:
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    except KeyError:
+        raise InputError(f"{name}: input {value.name} has dtype number {tensor.elem_type}: ONNX has none.") from None
     _check_dtype(dtype, f"{name}: input {value.name}")
     declared = None
     if tensor.HasField("shape"):
         declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
     shape = fixed_shape(name, value.name, declared, shapes)
+    if math.prod(shape) * numpy_dtype(dtype).itemsize > MOST_BYTES:
+        raise InputError(f"{name}: input {value.name} of shape {shape} takes more than {MOST_BYTES >> 30} GiB.")
     return TensorInfo(value.name, shape, dtype)

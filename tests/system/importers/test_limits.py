@@ -1,0 +1,113 @@
+"""Files that ask for more than any worker has, or that are no whole models: one sentence, at once."""
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+pytest.importorskip("tvm")
+
+from tracker.tuning.errors import InputError
+from tracker.tuning.models.importers import load_model, survey_model
+
+pytestmark = pytest.mark.system
+
+
+def model(nodes, constants=None, shape=(4,), functions=()):
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_empty_tensor_value_info("y")],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8, functions=list(functions))
+
+
+def refusal(made, tmp_path):
+    """What `farm tune` says; `farm check` stops at the same thing."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(InputError) as told:
+        load_model(path, {}, "m")
+    try:
+        assert survey_model(path, {}, "m")[1] is None
+    except InputError as error:
+        assert str(error) == str(told.value)
+    return str(told.value)
+
+
+def added(node):
+    return [node, helper.make_node("ReduceSum", ["a"], ["r"], keepdims=0), helper.make_node("Add", ["x", "r"], ["y"])]
+
+
+TERABYTES = {
+    "ConstantOfShape": (["s"], {"s": [1 << 40]}),
+    "Range": (["b", "s", "d"], {"b": 0.0, "s": 1e12, "d": 1.0}),
+    "Tile": (["x", "s"], {"s": [1 << 40]}),
+    "Expand": (["c", "s"], {"c": np.zeros(1, np.float32), "s": [1 << 40]}),
+    "Pad": (["x", "s"], {"s": [1 << 40, 0]}),
+    "MatMul": (["c", "d"], {"c": np.zeros((1 << 17, 1), np.float32), "d": np.zeros((1, 1 << 17), np.float32)}),
+}
+
+
+@pytest.mark.parametrize("op", TERABYTES)
+def test_a_value_of_terabytes_is_refused_before_it_is_made(op, tmp_path):
+    inputs, constants = TERABYTES[op]
+    constants = {k: np.array(v, np.int64 if isinstance(v, list) else np.float32) for k, v in constants.items()}
+    told = refusal(model(added(helper.make_node(op, inputs, ["a"], name="big")), constants), tmp_path)
+    assert told.startswith(f"m: node big ({op}): its output of shape (")
+    assert told.endswith("takes more than 4 GiB, the most for one value.")
+
+
+def test_an_input_of_terabytes_is_refused(tmp_path):
+    made = model([helper.make_node("Relu", ["x"], ["y"])], shape=(1 << 62, 4))
+    assert refusal(made, tmp_path) == f"m: input x of shape ({1 << 62}, 4) takes more than 4 GiB."
+
+
+def test_a_loop_of_nothing_ends(tmp_path):
+    given = [("i", TensorProto.INT64, []), ("c", TensorProto.BOOL, []), ("v", TensorProto.FLOAT, [4])]
+    infos = [helper.make_tensor_value_info(*each) for each in given]
+    loop = helper.make_node("Loop", ["n", "", "x"], ["y"], body=helper.make_graph([], "b", infos, infos[1:]))
+    assert "more than 5000 nodes" in refusal(model([loop], {"n": np.array(10**9)}), tmp_path)
+
+
+def test_a_body_without_one_of_its_outputs_is_told(tmp_path):
+    given = [("i", TensorProto.INT64, []), ("c", TensorProto.BOOL, []), ("v", TensorProto.FLOAT, [4])]
+    infos = [helper.make_tensor_value_info(*each) for each in given]
+    lost = helper.make_tensor_value_info("lost", TensorProto.FLOAT, [4])
+    loop = helper.make_node("Loop", ["n", "", "x"], ["y"], body=helper.make_graph([], "b", infos, [infos[1], lost]))
+    told = refusal(model([loop], {"n": np.array(2)}), tmp_path)
+    assert told == "m: node number 0 (Loop): nothing in its branch or body computes lost."
+
+
+def function(name, *called):
+    nodes = [helper.make_node(op, [f"v{at}"], [f"v{at + 1}"], domain=domain) for at, (op, domain) in enumerate(called)]
+    return helper.make_function("own", name, ["v0"], [f"v{len(called)}"], nodes, [helper.make_opsetid("own", 1)])
+
+
+def test_functions_that_call_each_other_in_a_ring_are_refused(tmp_path):
+    ring = [function("f", ("g", "own")), function("g", ("f", "own"))]
+    told = refusal(model([helper.make_node("f", ["x"], ["y"], domain="own")], functions=ring), tmp_path)
+    assert told == "m: its function f calls itself, which ONNX does not allow."
+
+
+def test_functions_that_double_forty_times_are_refused(tmp_path):
+    doubled = [function(f"f{at}", *[(f"f{at + 1}", "own")] * 2) for at in range(40)]
+    made = model(
+        [helper.make_node("f0", ["x"], ["y"], domain="own")], functions=[*doubled, function("f40", ("Relu", ""))]
+    )
+    assert refusal(made, tmp_path) == "m: its functions, written out, are more than 200000 nodes."
+
+
+@pytest.mark.parametrize("number", [0, 77])
+def test_a_dtype_that_onnx_does_not_have_is_told(number, tmp_path):
+    made = model([helper.make_node("Relu", ["x"], ["y"])])
+    made.graph.input[0].type.tensor_type.elem_type = number
+    assert refusal(made, tmp_path) == f"m: input x has dtype number {number}: ONNX has none."
+
+
+def test_two_inputs_of_one_name_are_told(tmp_path):
+    made = model([helper.make_node("Relu", ["x"], ["y"])])
+    made.graph.input.append(made.graph.input[0])
+    assert refusal(made, tmp_path) == "m has two inputs named x."
