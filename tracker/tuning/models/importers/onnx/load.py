@@ -137,10 +137,16 @@ def _kept(
 def _note(tail: Tail, names: Sequence[str]) -> str:
     taken = [each for each in tail.takes if each in names]
     fed = [each for each in tail.takes if each not in names]
+    cut = (
+        f"The model is cut before {' and '.join(tail.origins)}: the shapes of what follows hang on the values of its "
+        "inputs."
+    )
+    if not taken:
+        made = f"tail.onnx, run by ONNX Runtime, makes {_listed('output', tail.outputs)}"
+        return f"{cut} {made} of the model's {_listed('input', fed)} alone."
     also = f" and of the model's {_listed('input', fed)}" if fed else ""
     return (
-        f"The model is cut before {' and '.join(tail.origins)}: the shapes of what follows hang on the values of its "
-        f"inputs. In place of {_listed('output', tail.outputs)} the package gives {_listed('value', taken)}; "
+        f"{cut} In place of {_listed('output', tail.outputs)} the package gives {_listed('value', taken)}; "
         f"tail.onnx, run by ONNX Runtime, makes the former of the latter{also}."
     )
 
