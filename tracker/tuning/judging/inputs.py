@@ -39,19 +39,24 @@ def given_inputs(path: Path, inputs: Sequence[TensorInfo], label: str) -> list[n
 
     Raises InputError: no NPZ file, an array missing, of another shape, or whose values another dtype cannot hold.
     """
-    found = read_arrays(path, label)
-    missing = [info.name for info in inputs if info.name not in found]
-    if missing:
-        there = ", ".join(sorted(found)) or "nothing"
-        raise InputError(f"{label} has no array {missing[0]!r}; it has {there}. Save one by each input's name.")
+    found = read_arrays(path, label, [info.name for info in inputs])
     return [fitting(found[info.name], info, label) for info in inputs]
 
 
-def read_arrays(path: Path, label: str) -> dict[str, np.ndarray]:
-    """All arrays of an NPZ file. Raises InputError where it is none; ``label`` is the file, for messages."""
+def read_arrays(path: Path, label: str, wanted: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Arrays of an NPZ file: those ``wanted``, or all. ``label`` is the file, for messages.
+
+    Raises InputError where it is no such file, or where one that is wanted is not in it.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            names = list(archive.files)
+            if missing := [name for name in wanted or () if name not in names]:
+                there = ", ".join(sorted(names)) or "nothing"
+                raise InputError(f"{label} has no array {missing[0]!r}; it has {there}. Save one by each input's name.")
+            return {name: archive[name] for name in (names if wanted is None else wanted)}
+    except InputError:
+        raise
     except Exception as error:  # zipfile, zlib and numpy each raise their own at foreign bytes
         raise InputError(f"{label} is no NPZ file that numpy reads ({type(error).__name__}).") from error
 
@@ -61,11 +66,17 @@ def fitting(array: np.ndarray, info: TensorInfo, label: str, taker: str = "the m
     dtype = np.dtype(info.dtype)
     if array.shape != info.shape:
         raise InputError(f"{label}: {info.name} has shape {array.shape}; {taker} takes {info.shape}.")
-    if array.dtype.kind == "V" and array.itemsize == dtype.itemsize:  # numpy keeps dtypes that it lacks as bytes
+    # numpy keeps dtypes that it lacks as bytes
+    if array.dtype.kind == "V" and dtype.isbuiltin != 1 and array.itemsize == dtype.itemsize:
         return array.view(dtype)
-    converted = array.astype(dtype)
+    if array.dtype.kind not in "biufc" or (array.dtype.kind == "c" and dtype.kind != "c"):
+        raise InputError(f"{label}: {info.name} is {array.dtype}; {taker} takes {info.dtype}.")
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
     if array.dtype.kind in "iub" and dtype.kind in "iub" and not np.array_equal(converted, array):
         raise InputError(f"{label}: {info.name} holds {array.dtype.name} values that {info.dtype} cannot hold.")
     if array.dtype.kind == "f" and dtype.kind in "iub":
         raise InputError(f"{label}: {info.name} is {array.dtype.name}; {taker} takes {info.dtype}.")
+    if array.dtype.kind == "f" and not np.array_equal(np.isinf(array), np.isinf(converted)):
+        raise InputError(f"{label}: {info.name} holds {array.dtype.name} values that {info.dtype} cannot hold.")
     return converted

@@ -75,12 +75,26 @@ class Model:
 
     def _tensor(self, array: np.ndarray, info: dict[str, Any]) -> Any:
         """A tensor of the runtime's own, aligned as kernels expect it."""
-        bare = array.dtype.kind == "V"  # how numpy keeps dtypes that it lacks
-        whole = np.array(array, order="C") if bare else np.array(array, _dtype(info["dtype"]), order="C")
+        whole = np.array(as_dtype(array, _dtype(info["dtype"]), info["name"]), order="C")
         shape, dtype, device = tvm_ffi.Shape(whole.shape), tvm_ffi.dtype(info["dtype"]), tvm_ffi.device("cpu", 0)
         tensor = self._allocate(shape, dtype, device, None)
         ctypes.memmove(tensor.data_ptr(), whole.ctypes.data, whole.nbytes)
         return tensor
+
+
+def as_dtype(array: np.ndarray, dtype: np.dtype[Any], name: str) -> np.ndarray:
+    """``array`` in ``dtype``. Raises ValueError where that is another kind of numbers, or cannot hold them."""
+    if array.dtype.kind == "V" and dtype.isbuiltin != 1 and array.itemsize == dtype.itemsize:
+        return array.view(dtype)  # numpy keeps dtypes that it lacks as bytes
+    kinds = "biu" if dtype.kind in "biu" else "biufc" if dtype.kind == "c" else "biuf"
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind not in kinds:
+        raise ValueError(f"{name} is {array.dtype}; the model takes {dtype}")
+    converted = array.astype(dtype)
+    if kinds == "biu" and not np.array_equal(converted, array):
+        raise ValueError(f"{name} holds {array.dtype} values that {dtype} cannot hold")
+    return converted
 
 
 def fitting(variants: list[dict[str, Any]], shapes: list[Any], padding: dict[str, Any] | None) -> dict[str, Any]:

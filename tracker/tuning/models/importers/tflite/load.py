@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tvm import relax
 
+from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.survey import Survey, outlines_of
 from tracker.tuning.models.importers.tflite import operators
@@ -53,6 +54,8 @@ def _imported(
             values = walk.run(parameters)
             if survey is not None:
                 survey.stop()
+            if missing := next((output for output in outputs if numbers[output] not in values), None):
+                raise InputError(f"{name}: nothing computes its output {missing}.")
             found = [as_expression(values[numbers[output]]) for output in outputs]
             result = builder.emit_output(found[0] if len(found) == 1 else relax.Tuple(found))
         builder.emit_func_output(result)
