@@ -154,3 +154,11 @@ def test_a_damaged_constant_is_told(tmp_path):
     made = model([helper.make_node("Add", ["x", "c"], ["y"])], {"c": np.zeros(4, np.float32)})
     made.graph.initializer[0].raw_data = bytes(15)
     assert refusal(made, tmp_path).startswith("m: its constant c is damaged: ")
+
+
+def test_control_characters_of_names_reach_no_terminal(tmp_path):
+    made = model([helper.make_node("Nothing", ["x"], ["y"], name="a\x1b[2J\x07")])
+    told = refusal(made, tmp_path)
+    assert told == r"m: node a\x1b[2J\x07 (Nothing): this operator does not exist in ONNX operator set 17."
+    survey, _ = survey_model(tmp_path / "m.onnx", {}, "m")
+    assert all("\x1b" not in str(obstacle) for obstacle in survey.obstacles)

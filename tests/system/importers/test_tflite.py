@@ -203,6 +203,15 @@ def test_a_damaged_file_is_refused(damage, tmp_path):
     assert refused(broken, tmp_path).startswith("model.tflite is not a TFLite file that LiteRT reads:")
 
 
+def test_an_output_that_is_missing_is_told(tmp_path):
+    made = TfliteModel()
+    y = made.add("NEG", [made.input("x", (4,))])
+    for outputs in ((), (-1,)):
+        assert "it has no outputs, or one that is no tensor" in refused(made.build(*outputs), tmp_path)
+    made.graph.operators = []
+    assert refused(made.build(y), tmp_path).endswith(f"nothing computes its output {made.graph.tensors[y].name}.")
+
+
 def test_a_detector_is_cut_before_it_picks(tmp_path):
     """The outputs are then what the last operator would have taken, less what is constant; it is said."""
     made = TfliteModel()

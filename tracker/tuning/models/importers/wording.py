@@ -6,6 +6,8 @@ import re
 
 import onnx
 
+from tracker.tuning.errors import printable
+
 __all__ = ["operator_name", "sentence", "where"]
 
 _MOST = 300
@@ -25,7 +27,7 @@ def sentence(error: BaseException) -> str:
 
 def where(node: onnx.NodeProto, number: int) -> str:
     """``node`` for messages: its name, or ``number`` in its graph, and its operator."""
-    return f"node {node.name or f'number {number}'} ({operator_name(node)})"
+    return f"node {printable(node.name) or f'number {number}'} ({operator_name(node)})"
 
 
 def operator_name(node: onnx.NodeProto) -> str:
