@@ -162,3 +162,15 @@ def test_control_characters_of_names_reach_no_terminal(tmp_path):
     assert told == r"m: node a\x1b[2J\x07 (Nothing): this operator does not exist in ONNX operator set 17."
     survey, _ = survey_model(tmp_path / "m.onnx", {}, "m")
     assert all("\x1b" not in str(obstacle) for obstacle in survey.obstacles)
+
+
+def test_nodes_in_any_order_are_imported_as_onnx_runtime_runs_them():
+    made = model([helper.make_node("Neg", ["a"], ["y"]), helper.make_node("Exp", ["x"], ["a"])])
+    given = [np.float32([0, 1, 2, 3])]
+    for found, right in zip(answers(made, given), runtime_answers(made, given), strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-6)
+
+
+def test_nodes_that_wait_for_each_other_are_refused(tmp_path):
+    made = model([helper.make_node("Add", ["x", "y"], ["a"]), helper.make_node("Neg", ["a"], ["y"])])
+    assert refusal(made, tmp_path) == "m: node number 0 (Add): it takes what is computed of its own output."

@@ -23,6 +23,7 @@ from tracker.tuning.models.importers.onnx.fixed import fix_values
 from tracker.tuning.models.importers.onnx.inlined import inlined
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.order import put_in_order
 from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey
 from tracker.tuning.models.importers.onnx.walk import Walk
 from tracker.tuning.models.importers.shapes import fixed_shape
@@ -53,6 +54,7 @@ def load_onnx(
     inputs = _fix_inputs(model, open_shapes, name, survey)
     told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
     model = inlined(model, name)
+    put_in_order(model.graph, name)
     if survey is not None:
         survey.begin(model)
     judge = OnnxJudge(path, [info.name for info in inputs], values)
