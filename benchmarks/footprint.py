@@ -71,7 +71,7 @@ def run(bench: Bench) -> list[Result]:
     seconds = 0.5 if bench.quick else 4.0
     with bench.step("memory of agent and runner"), Farm(bench.folder, agents=1) as farm:
         ours = observe(farm.agents[0].pid, lambda s: measure_on_farm(farm, kernel, s), seconds)
-    stock = StockFarm(bench.folder / "stock", threads=threads())
+    stock = StockFarm(bench.folder / "stock", threads=threads(), quick=bench.quick)
     with bench.step("memory of stock TVM's server"), stock:
         theirs = observe(stock.servers[0].pid, lambda s: measure_on_stock(stock, kernel, s), seconds)
     with bench.step("install the farm's base distribution"):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import tvm
-import tvm.s_tir.tensor_intrin  # registers the intrinsics that traces name
 from tvm import te, topi
 from tvm.s_tir import meta_schedule as ms
 

@@ -56,7 +56,7 @@ def run(bench: Bench) -> list[Result]:
         candidates = fastest(bench.folder / "choosing", built, count + 1)
     with Farm(bench.folder, agents=1) as farm, bench.step("measure them on the farm"):
         ours = measure_farm(farm, candidates)
-    with StockFarm(bench.folder / "stock", threads=threads()) as stock:
+    with StockFarm(bench.folder / "stock", threads=threads(), quick=bench.quick) as stock:
         with bench.step("measure them with stock TVM"):
             theirs = measure_stock(stock, candidates, "tar")
         with bench.step("measure linked libraries with stock TVM"):

@@ -41,6 +41,7 @@ class StockOrder:
     tracker_port: int
     work_dir: str
     trials: int
+    quick: bool = False
 
     def arguments(self) -> list[str]:
         """Write the order into its folder; returns how to run it."""
@@ -111,24 +112,25 @@ def noting_evaluator(path: str) -> Callable[..., list[float]]:
 
 def main(order: StockOrder) -> None:
     import tvm
-    import tvm.s_tir.tensor_intrin
     from tvm.s_tir import meta_schedule as ms
 
-    from benchmarks.stock import KEY
+    from benchmarks.stock import load_intrinsics, quick_builder, rpc_config
 
+    load_intrinsics(quick=order.quick)
     folder = Path(order.work_dir)
     _stamp(folder, "started", psutil.Process().create_time())
     _stamp(folder, "begun", time.time())
     model, target = Path(order.model), tvm.target.Target(order.target)
     whole = model.suffix == ".onnx"
     module = load_stock_model(model) if whole else tvm.ir.load_json(model.read_text(encoding="utf-8"))
-    config = ms.runner.RPCConfig(tracker_host="127.0.0.1", tracker_port=order.tracker_port, tracker_key=KEY)
+    config = rpc_config(order.tracker_port, quick=order.quick)
     runner = ms.runner.RPCRunner(rpc_config=config, f_run_evaluator=noting_evaluator(str(folder / MEASURED)))
+    parts = {"runner": runner} | ({"builder": quick_builder()} if order.quick else {})
     with ms.Profiler() as profiler:
         if whole:
-            ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, runner=runner)
+            ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, **parts)
         else:
-            ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, runner=runner)
+            ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, **parts)
     _stamp(folder, "ended", time.time())
     _write(folder / PROFILE, json.dumps({name: float(seconds) for name, seconds in profiler.get().items()}))
 
