@@ -13,6 +13,8 @@ import tvm
 from tvm import te, topi
 from tvm.s_tir import meta_schedule as ms
 
+from tracker.tuning.intrinsics import register_intrinsics
+
 __all__ = ["Operator", "StockLog", "fill_database", "sample_operators"]
 
 _TARGET = '{"kind": "llvm", "mcpu": "skylake-avx512", "num-cores": 4}'
@@ -45,6 +47,7 @@ class StockLog:
 
 def sample_operators(kinds: int, traces: int) -> list[Operator]:
     """``kinds`` convolutions of different shapes with ``traces`` schedules each."""
+    register_intrinsics()  # MetaSchedule's own import registers those of GPUs too, in ten times the time
     target = tvm.target.Target(json.loads(_TARGET))
     found = []
     for number in range(kinds):

@@ -166,8 +166,16 @@ def _runtime() -> Path:
 
 def _check(model: Model, folder: Path) -> None:
     for name, digest in model.manifest["digests"].items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+        if _sha256(folder / name) != digest:
             raise ValueError(f"{name} is not the file that was packaged: its sha256 differs")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _main() -> None:
