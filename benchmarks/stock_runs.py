@@ -14,7 +14,7 @@ from benchmarks.machine import host_target, threads
 from benchmarks.stock import StockFarm, StockProcess
 from benchmarks.stock_tuning import StockOrder, measured_at
 
-__all__ = ["QUICK_TRIALS", "run_stock", "run_stock_once"]
+__all__ = ["QUICK_TRIALS", "check_measured", "run_stock", "run_stock_once"]
 
 QUICK_TRIALS = 4
 
@@ -29,11 +29,16 @@ def run_stock(folder: Path, model: Path, trials: int, *, quick: bool = False) ->
         with StockProcess(order.arguments(), folder / "stock.log", threads()) as process:
             while not process.ended():
                 time.sleep(0.05)
-    if order.recorded() != trials:
-        raise RuntimeError(f"stock TVM's database holds {order.recorded()} trials of {trials}")
-    if not measured_at(order.folder):
-        raise RuntimeError(f"stock TVM measured none of its {trials} trials. {order.first_failure()}")
+    check_measured(order)
     return order
+
+
+def check_measured(order: StockOrder) -> None:
+    """Raises RuntimeError where it has not recorded all its trials, or measured none; with what failed first."""
+    if order.recorded() != order.trials:
+        raise RuntimeError(f"stock TVM's database holds {order.recorded()} trials of {order.trials}")
+    if not measured_at(order.folder):
+        raise RuntimeError(f"stock TVM measured none of its {order.trials} trials; the first: {order.first_failure()}")
 
 
 def run_stock_once(bench: Bench, model: Path) -> StockOrder:

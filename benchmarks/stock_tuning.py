@@ -30,6 +30,7 @@ DATABASE = "database_tuning_record.json"
 PROFILE = "profile.json"
 MEASURED = "measured.txt"
 _ORDER = "order.json"
+_FAILED = "Error in "
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,15 @@ class StockOrder:
     def recorded(self) -> int:
         """Trials in its database, failed ones too."""
         return (self.folder / DATABASE).read_bytes().count(b"\n")
+
+    def first_failure(self) -> str:
+        """What MetaSchedule's log says of the first trial that failed: its line and the one below."""
+        for log in sorted((self.folder / "logs").glob("*.task_0_*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            for number, line in enumerate(lines):
+                if _FAILED in line:
+                    return f"{_FAILED}{line.partition(_FAILED)[2]} {' '.join(lines[number + 1 : number + 2]).strip()}"
+        return "its log says nothing of it"
 
     def stamp(self, name: str) -> float | None:
         """Unix seconds of ``started``, ``begun`` or ``ended``; None where it is not that far."""
