@@ -187,9 +187,7 @@ def compiling_stock(folder: Path, modules: Sequence[str], *, quick: bool) -> Ite
     work = folder / "stock-building"
     work.mkdir()
     order = work / "order.json"
-    order.write_text(
-        json.dumps({"target": host_target(), "modules": list(modules), "quick": quick}), encoding="utf-8"
-    )
+    order.write_text(json.dumps({"target": host_target(), "modules": list(modules), "quick": quick}), encoding="utf-8")
     with StockProcess(["-m", "benchmarks.stock_building", str(order)], work / "log.txt", threads()) as process:
         deadline_s = time.monotonic() + 180
         while not (work / "first-batch.txt").exists():

@@ -56,7 +56,9 @@ def quick_builder() -> Any:
     """LocalBuilder for a quick run."""
     from tvm.s_tir import meta_schedule as ms
 
-    return ms.builder.LocalBuilder(timeout_sec=_QUICK_LIMIT_S, initializer=functools.partial(load_intrinsics, quick=True))
+    return ms.builder.LocalBuilder(
+        timeout_sec=_QUICK_LIMIT_S, initializer=functools.partial(load_intrinsics, quick=True)
+    )
 
 
 def load_intrinsics(*, quick: bool) -> None:

@@ -1,7 +1,8 @@
 """Stock TVM's LocalBuilder at work until killed: ``python -m benchmarks.stock_building ORDER.json``.
 
-The order holds ``modules`` (``tvm.ir.save_json``), their ``target`` and whether the run is ``quick``. Batch after batch is built with its
-defaults, as a tuning builds them; ``first-batch.txt`` appears beside the order when the first one is done.
+The order holds ``modules`` (``tvm.ir.save_json``), their ``target`` and whether the run is ``quick``. Batch after batch
+is built with its defaults, as a tuning builds them; ``first-batch.txt`` appears beside the order when the first one is
+done.
 """
 
 from __future__ import annotations

@@ -144,7 +144,9 @@ def one_node(operator: str, *, domain: str = "", shape=(1, 4), **attributes) -> 
         pytest.param(
             one_node("Hardmax2"), {}, "node number 0 (Hardmax2): this operator does not exist", id="no such operator"
         ),
-        pytest.param(one_node("TfIdfVectorizer"), {}, "number 0 (TfIdfVectorizer): it looks n-grams up", id="not of tensors"),
+        pytest.param(
+            one_node("TfIdfVectorizer"), {}, "number 0 (TfIdfVectorizer): it looks n-grams up", id="not of tensors"
+        ),
         pytest.param(one_node("Frobnicate", domain="com.acme"), {}, "com.acme.Frobnicate", id="foreign operator"),
         pytest.param(one_node("Relu", shape=("n", 4)), {}, "input x has open dimensions (n,4)", id="open dimension"),
         pytest.param(one_node("Relu"), {"z": [1]}, "no input named z; its inputs are: x", id="shape of no input"),

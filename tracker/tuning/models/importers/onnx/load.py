@@ -30,6 +30,8 @@ from tracker.tuning.models.importers.wording import sentence
 __all__ = ["load_onnx"]
 
 _ = operators  # their import fills the table of converters
+#: Protobuf's own limit, https://protobuf.dev/programming-guides/proto-limits.
+_MESSAGE_BYTES = 1 << 31
 #: Operators that round to bytes, beside those whose names begin with QLinear.
 _ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "QuantizeLinear"}
 
@@ -52,6 +54,8 @@ def load_onnx(
     told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
+    # Not before: the inliner takes the model as one message, which ends at 2 GiB.
+    _load_weights(model, path, name)
     if survey is not None:
         survey.begin(model)
     judge = OnnxJudge(path, [info.name for info in inputs], values)
@@ -165,10 +169,14 @@ def _check_dtype(dtype: str, where: str) -> None:
 
 
 def _parse(path: Path, name: str) -> onnx.ModelProto:
+    """The file without the weights beside it."""
+    if path.stat().st_size >= _MESSAGE_BYTES:
+        raise InputError(
+            f"{name} has 2 GiB or more in one file, which no reader of protobuf takes: save it with its weights beside "
+            "it, as external data."
+        )
     try:
-        model = onnx.load(path)
-    except (onnx.checker.ValidationError, OSError) as error:  # external data missing, or outside the file's folder
-        raise InputError(f"{name}: its external data cannot be read: {sentence(error)}.") from error
+        model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError, or whatever the parser meets in foreign bytes
         raise InputError(f"{name} is not an ONNX file, or a damaged one: {sentence(error)}.") from error
     if not model.graph.node:
@@ -176,6 +184,13 @@ def _parse(path: Path, name: str) -> onnx.ModelProto:
     if not model.graph.output:
         raise InputError(f"{name} is not a whole ONNX model: it has no outputs.")
     return model
+
+
+def _load_weights(model: onnx.ModelProto, path: Path, name: str) -> None:
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # missing, outside the file's folder, an offset that is none
+        raise InputError(f"{name}: its external data cannot be read: {sentence(error)}.") from error
 
 
 def _fix_inputs(
