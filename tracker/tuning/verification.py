@@ -153,7 +153,10 @@ def run_beside(
     find_device: Callable[[], str],
     open_stream: Callable[[Callable[[object], None], str], MeasureStream],
 ) -> tuple[Measurement, Measurement]:
-    """The answers to ``untuned``, then ``tuned`` on one device; arguments and errors are those of ``verify``."""
+    """The answers to ``untuned``, then ``tuned`` on one device; arguments and errors are those of ``verify``.
+
+    Where the first has no place on any board, neither has the second: its answer stands for both.
+    """
     while True:
         device_id = find_device()
         answers = _run_both(untuned, tuned, device_id, open_stream) if device_id else None
@@ -180,9 +183,11 @@ def _run_both(
             if answer is None:
                 return None
             answers.append(answer)
+            if answer.outcome is Outcome.UNPLACEABLE:
+                break
     finally:
         stream.close()
-    return answers[0], answers[1]
+    return answers[0], answers[-1]
 
 
 def _answer_to(trial_id: str, events: queue.SimpleQueue[object]) -> Measurement | None:

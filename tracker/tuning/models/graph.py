@@ -165,7 +165,7 @@ class _ConstantLifter(relax.PyExprMutator):  # type: ignore[misc]
             return relax.op.builtin.alloc_tensor(relax.ShapeExpr(value.shape), str(value.dtype), 0)
         array = value.numpy()
         sha = hashlib.sha256(f"{array.dtype}{array.shape}".encode())
-        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))  # not copied: it may be gigabytes
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # not copied: it may be gigabytes
         content = sha.hexdigest()
         if content not in self._names:
             name = f"p{len(self._names)}"
