@@ -42,9 +42,10 @@ NAMES = (
     "log",
     "engines",
     "transfer",
+    "quantized",
 )
 #: They run when they are named, not with all: these have dozens of jobs and compare nothing with stock TVM.
-BY_NAME_ONLY = ("engines", "transfer")
+BY_NAME_ONLY = ("engines", "transfer", "quantized")
 
 
 class Benchmark(Protocol):

@@ -18,11 +18,15 @@ import pytest
 
 pytest.importorskip("tvm")
 
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
 from emulation import CONSTRAINTS, EmulatedBoard, missing_here, prepare
 from tests.support.cable import MISSING as NO_CABLE
 from tests.support.cable import Cable
 from tests.support.networks import small_network
 from tests.support.packages import input_name
+from tests.support.quantized_networks import made, steps
+from tests.support.tflite_networks import mobile_network
 from tests.support.waiting import wait_until
 from tests.support.whole_farm import ENVIRON, WholeFarm
 from tracker.domain import JobState, Outcome
@@ -148,7 +152,28 @@ def test_a_network_tuned_from_x86_answers_on_the_board_as_onnx_runtime_does(benc
     assert measured["arm"] >= len(ran)
 
     x = np.random.default_rng(2).random((1, 3, 224, 224), dtype=np.float32)
-    np.testing.assert_allclose(run_package(board, x), run_onnx(model, x), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(run_package(board, "tuned", x), run_onnx(model, x), rtol=1e-3, atol=1e-6)
+
+
+def test_int8_networks_answer_on_the_board_as_their_own_runtimes_do(bench: Bench) -> None:
+    """Of both formats, up to one step of what they store."""
+    farm, board = bench.farm, bench.board
+    qdq, tflite = made("mobile", "int8"), mobile_network(6, quantized=True)
+    (farm.folder / "qdq.onnx").write_bytes(qdq.SerializeToString())
+    (farm.folder / "full.tflite").write_bytes(tflite)
+    random = np.random.default_rng(9)
+    x = random.standard_normal((1, 3, 16, 16)).astype(np.float32)
+    image = random.integers(-128, 128, (1, 32, 32, 3)).astype(np.int8)
+    for file, judge in (("qdq.onnx", "ONNX Runtime"), ("full.tflite", "LiteRT")):
+        package = board.home / Path(file).stem
+        tuned = farm.farm("tune", file, "--pool", "arm64", "--trials", "16", "-o", str(package))
+        assert tuned.returncode == 0, tuned.stdout + tuned.stderr + farm.worker_log() + bench.agent_log.read_text()
+        assert f"equal to {judge} (max |diff| " in tuned.stdout
+    expected = run_onnx(qdq.SerializeToString(), x)
+    apart = np.rint(np.abs(run_package(board, "qdq", x) - expected) / steps(qdq))
+    assert apart.max() <= 1
+    answer, wanted = run_package(board, "full", image), run_tflite(tflite, image)
+    assert np.abs(answer.astype(int) - wanted.astype(int)).max() <= 1
 
 
 @pytest.mark.slow
@@ -174,18 +199,18 @@ def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path:
     assert list((tmp_path / "tmp").glob("tvm-farm-*")) == []
 
 
-def run_package(board: EmulatedBoard, x: np.ndarray) -> np.ndarray:
-    """The answer of the package in the board's ``tuned`` to ``x``, as README has it run, on the board.
+def run_package(board: EmulatedBoard, folder: str, x: np.ndarray) -> np.ndarray:
+    """The answer of the package in the board's ``folder`` to ``x``, as README has it run, on the board.
 
     With the library that the tracker sent. What ``run.py`` needs is no part of an agent, and comes to the board here.
     """
     board.install("numpy", "apache-tvm-ffi", constraints=CONSTRAINTS, into="home/loader")
-    np.savez(board.home / "x.npz", **{input_name(board.home / "tuned"): x})
+    np.savez(board.home / "x.npz", **{input_name(board.home / folder): x})
     runtime = json.loads((board.home / STATE / "runtime.json").read_text())
     [digest] = [each["artifact"]["digest"] for each in runtime["libraries"] if each["name"] == "libtvm_runtime.so"]
     done = run_on_board(
         board,
-        *("/usr/bin/env", "PYTHONPATH=/root/loader", "/usr/bin/python3", "/root/tuned/run.py"),
+        *("/usr/bin/env", "PYTHONPATH=/root/loader", "/usr/bin/python3", f"/root/{folder}/run.py"),
         *("/root/x.npz", "/root/y.npz", "--runtime", f"/root/{STATE}/runtime/{digest}.so"),
     )
     assert done.returncode == 0, done.stderr
@@ -198,5 +223,17 @@ def run_onnx(model: bytes, x: np.ndarray) -> np.ndarray:
     quiet.log_severity_level = 3
     session = onnxruntime.InferenceSession(model, quiet, providers=["CPUExecutionProvider"])
     answer = session.run(None, {session.get_inputs()[0].name: x})[0]
+    assert answer.std() > 0
+    return answer
+
+
+def run_tflite(model: bytes, x: np.ndarray) -> np.ndarray:
+    run = Interpreter(
+        model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
+    run.allocate_tensors()
+    run.set_tensor(run.get_input_details()[0]["index"], x)
+    run.invoke()
+    answer = run.get_tensor(run.get_output_details()[0]["index"])
     assert answer.std() > 0
     return answer

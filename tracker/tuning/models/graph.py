@@ -70,6 +70,8 @@ def lower(module: tvm.ir.IRModule, target: tvm.target.Target, *, as_written: boo
             relax.transform.DecomposeOpsForInference(),
             fold_constants,
             relax.transform.FoldConstant(),
+            # A second name of a value would hide from the next two what it is.
+            relax.transform.CanonicalizeBindings(),
             *(() if as_written else (partial(pack_matrices, target=target), partial(block_channels, target=target))),
             relax.transform.LegalizeOps(),
             relax.transform.AnnotateTIROpPattern(),

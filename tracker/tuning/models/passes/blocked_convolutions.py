@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tvm import te
 
 from tracker.tuning.models.passes.windows import Sizes, at, image, padded
 
-__all__ = ["depthwise_on_blocks", "from_blocks", "from_plain"]
+__all__ = ["depthwise_on_blocks", "from_blocks", "from_plain", "packed", "packed_depthwise", "packed_plain"]
+
+
+def packed(values: NDArray[Any], inner: int, block: int) -> NDArray[Any]:
+    """Weights [o, i, kh, kw] as [o / block, i / inner, kh, kw, inner, block], what ``from_blocks`` takes."""
+    outputs, channels, *kernel = values.shape
+    parts = values.reshape(outputs // block, block, channels // inner, inner, *kernel)
+    return np.asarray(parts.transpose(0, 2, 4, 5, 3, 1))
+
+
+def packed_plain(values: NDArray[Any], block: int) -> NDArray[Any]:
+    """Weights [o, i, kh, kw] as [o / block, i, kh, kw, block], what ``from_plain`` takes."""
+    outputs, *rest = values.shape
+    return np.asarray(values.reshape(outputs // block, block, *rest).transpose(0, 2, 3, 4, 1))
+
+
+def packed_depthwise(values: NDArray[Any], block: int) -> NDArray[Any]:
+    """Weights [c, 1, kh, kw] as [c / block, kh, kw, block], what ``depthwise_on_blocks`` takes."""
+    channels, _, *kernel = values.shape
+    return np.asarray(values.reshape(channels // block, block, *kernel).transpose(0, 2, 3, 1))
 
 
 def _wide(element: Any, tensor: te.Tensor) -> Any:

@@ -2,7 +2,7 @@
 
 TVM's AnnotateTIROpPattern calls an operator elementwise where reads and writes have the very same indices. Where an
 axis of size 1 is written as a variable and read as 0 it says broadcast, and FuseOps then leaves the kernel alone behind
-a convolution: with one image at a time, every Clip.
+a convolution: with one image at a time, every Clip. A bias beside such an input changes nothing, as with TVM.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _ELEMENTWISE, _BROADCAST = 0, 1
 
 
 def annotate_elementwise(module: tvm.ir.IRModule) -> tvm.ir.IRModule:
-    """``module``, annotated by TVM, with kernels called elementwise whose inputs have the shape of their output."""
+    """``module``, annotated by TVM, with kernels called elementwise that have an input of their output's shape."""
     changed = {
         variable: kernel.with_attr("op_pattern", _ELEMENTWISE)
         for variable, kernel in module.functions.items()
-        if isinstance(kernel, tvm.tirx.PrimFunc) and _pattern(kernel) == _BROADCAST and len(_shapes(kernel)) == 1
+        if isinstance(kernel, tvm.tirx.PrimFunc) and _pattern(kernel) == _BROADCAST and _of_its_shape(kernel)
     }
     if not changed:
         return module
@@ -33,5 +33,6 @@ def _pattern(kernel: tvm.tirx.PrimFunc) -> int | None:
     return int(kernel.attrs["op_pattern"]) if kernel.attrs and "op_pattern" in kernel.attrs else None
 
 
-def _shapes(kernel: tvm.tirx.PrimFunc) -> set[tuple[str, ...]]:
-    return {tuple(map(str, getattr(parameter, "shape", ()))) for parameter in kernel.params}
+def _of_its_shape(kernel: tvm.tirx.PrimFunc) -> bool:
+    *given, result = [tuple(map(str, getattr(parameter, "shape", ()))) for parameter in kernel.params]
+    return result in given

@@ -16,6 +16,7 @@ from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
 from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression
+from tracker.tuning.models.importers.watched import WatchedDict
 
 __all__ = ["SEQUENCES", "convert", "has_converter"]
 
@@ -57,7 +58,7 @@ def has_converter(domain: str, operator: str) -> bool:
 
 def convert(node: Node) -> list[Value]:
     """Outputs of ``node`` by TVM's converter. Raises Refused, and whatever TVM raises."""
-    attributes = _Watched(onnx_frontend.ONNXGraphImporter({}, {})._parse_attr(node.proto.attribute))
+    attributes = WatchedDict(onnx_frontend.ONNXGraphImporter({}, {})._parse_attr(node.proto.attribute))
     attributes.update(tvm_custom={"name": node.proto.name, "num_outputs": len(node.proto.output)})
     inputs = onnx_frontend.onnx_input()
     inputs.extend(None if value is None else as_expression(value) for value in node.inputs)
@@ -76,31 +77,7 @@ def convert(node: Node) -> list[Value]:
     return [_bound(node, result)]
 
 
-class _Watched(dict[str, Any]):
-    """A dictionary that knows which of its keys were asked for."""
-
-    def __init__(self, content: Mapping[str, Any]) -> None:
-        super().__init__(content)
-        self.asked: set[str] = set()
-
-    def __getitem__(self, key: str) -> Any:
-        self.asked.add(key)
-        return super().__getitem__(key)
-
-    def __contains__(self, key: object) -> bool:
-        self.asked.add(str(key))
-        return super().__contains__(key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.asked.add(key)
-        return super().get(key, default)
-
-    def pop(self, key: str, *default: Any) -> Any:
-        self.asked.add(key)
-        return super().pop(key, *default)
-
-
-def _overlooked(node: Node, attributes: _Watched) -> str | None:
+def _overlooked(node: Node, attributes: WatchedDict) -> str | None:
     known = defs.get_schema(node.op, node.opset, node.proto.domain).attributes
     for attribute in node.proto.attribute:
         if attribute.name in attributes.asked or attribute.name in _MEANINGLESS:

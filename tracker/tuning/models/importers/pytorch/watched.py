@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
+
+from tracker.tuning.models.importers.watched import WatchedDict
 
 __all__ = ["WatchedNode"]
 
@@ -21,12 +23,12 @@ class WatchedNode:
     def __init__(self, node: Any) -> None:
         self._node = node
         self.args = _Arguments(node.args)
-        self.kwargs = _Named(node.kwargs)
+        self.kwargs = WatchedDict(node.kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._node, name)
 
-    def normalized_arguments(self, root: Any) -> tuple[_Arguments, _Named]:
+    def normalized_arguments(self, root: Any) -> tuple[_Arguments, WatchedDict]:
         """As an exported program has them, which is how converters that ask want them."""
         return self.args, self.kwargs
 
@@ -71,21 +73,3 @@ class _Arguments(tuple[Any, ...]):
     def __iter__(self) -> Iterator[Any]:
         self.asked.update(range(len(self)))
         return super().__iter__()
-
-
-class _Named(dict[str, Any]):
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        super().__init__(values)
-        self.asked: set[str] = set()
-
-    def __getitem__(self, key: str) -> Any:
-        self.asked.add(key)
-        return super().__getitem__(key)
-
-    def __contains__(self, key: object) -> bool:
-        self.asked.add(str(key))
-        return super().__contains__(key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.asked.add(key)
-        return super().get(key, default)

@@ -12,7 +12,7 @@ from tracker.tuning.models.importers.tflite.node import Node, converter
 from tracker.tuning.models.importers.tflite.operators.activation import activated
 from tracker.tuning.models.importers.values import Refused, dtype_of
 
-__all__: list[str] = []
+__all__ = ["pairwise"]
 
 Expressions = Callable[..., relax.Expr]
 
@@ -111,21 +111,21 @@ for _name, _compute_two in _BINARY.items():
 def div(node: Node) -> relax.Expr:
     if _floating(node):
         return activated(node, node.emit(relax.op.divide(node.tensor(0), node.tensor(1))))
-    return activated(node, _each(node, tirx.truncdiv))
+    return activated(node, pairwise(node, tirx.truncdiv))
 
 
 @converter("FLOOR_DIV")
 def floor_div(node: Node) -> relax.Expr:
     if _floating(node):
         return relax.op.floor(node.emit(relax.op.divide(node.tensor(0), node.tensor(1))))
-    return _each(node, tirx.floordiv)
+    return pairwise(node, tirx.floordiv)
 
 
 @converter("FLOOR_MOD")
 def floor_mod(node: Node) -> relax.Expr:
     if _floating(node):
         raise Refused("remainders are computed of integers alone")
-    return _each(node, tirx.floormod)
+    return pairwise(node, tirx.floormod)
 
 
 @converter("POW")
@@ -176,7 +176,14 @@ def _floating(node: Node) -> bool:
     return np.dtype(dtype_of(node.value(0))).kind == "f"
 
 
-def _each(node: Node, compute: Callable[[tirx.Expr, tirx.Expr], tirx.Expr]) -> relax.Expr:
-    shape = node.outputs[0].shape
-    x, y = (node.emit(relax.op.broadcast_to(node.tensor(at), shape)) for at in (0, 1))
-    return node.te(lambda a, b: te.compute(shape, lambda *at: compute(a(*at), b(*at))), x, y)
+def pairwise(node: Node, compute: Callable[[tirx.Expr, tirx.Expr], tirx.Expr]) -> relax.Expr:
+    """``compute`` of the elements of both inputs, which are broadcast to the output's shape."""
+
+    def element(x: te.Tensor, places: tuple[tirx.Var, ...]) -> tirx.Expr:
+        beside = places[len(places) - len(x.shape) :]
+        return x(*(0 if int(size) == 1 else place for size, place in zip(x.shape, beside, strict=True)))
+
+    def each(x: te.Tensor, y: te.Tensor) -> te.Tensor:
+        return te.compute(node.outputs[0].shape, lambda *at: compute(element(x, at), element(y, at)))
+
+    return node.te(each, node.tensor(0), node.tensor(1))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from tvm import relax, te, tirx
 
 from tracker.tuning.models.importers.tflite.graph import Tensor
 from tracker.tuning.models.importers.tflite.node import Node, converter
 from tracker.tuning.models.importers.tflite.operators.convolution import geometry, transposed_convolution
+from tracker.tuning.models.importers.tflite.operators.elementwise import pairwise
 from tracker.tuning.models.importers.tflite.operators.lookup import answers_of
 from tracker.tuning.models.importers.tflite.operators.scales import (
     Factor,
@@ -204,7 +203,7 @@ def add(node: Node) -> relax.Expr:
         both = term(x, first, factors[0]) + sign * term(y, second, factors[1])
         return clamp.of(rescaled(both, last) + output.zero)
 
-    return _pairwise(node, total)
+    return pairwise(node, total)
 
 
 @converter("MUL", quantized=True)
@@ -218,7 +217,7 @@ def multiply(node: Node) -> relax.Expr:
         raw = (x.astype("int32") - first.zero) * (y.astype("int32") - second.zero)
         return clamp.of(rescaled(raw, factor) + output.zero)
 
-    return _pairwise(node, product)
+    return pairwise(node, product)
 
 
 @converter("PRELU", quantized=True)
@@ -234,7 +233,7 @@ def prelu(node: Node) -> relax.Expr:
         steep = value * (y.astype("int32") - slope.zero)
         return clamp.of(tirx.Select(value >= 0, rescaled(value, above), rescaled(steep, below)) + output.zero)
 
-    return _pairwise(node, bent)
+    return pairwise(node, bent)
 
 
 @converter("MAXIMUM", "MINIMUM", quantized=True)
@@ -248,9 +247,3 @@ def extreme(node: Node) -> relax.Expr:
 def _only_bytes(node: Node) -> None:
     if any(each.dtype not in _BYTES for each in (node.source(0), node.source(1))):
         raise Refused("its inputs are not of 8 bits; the farm computes with int8 and uint8")
-
-
-def _pairwise(node: Node, compute: Callable[[tirx.Expr, tirx.Expr], tirx.Expr]) -> relax.Expr:
-    shape = node.outputs[0].shape
-    x, y = (node.emit(relax.op.broadcast_to(node.tensor(at), shape)) for at in (0, 1))
-    return node.te(lambda a, b: te.compute(shape, lambda *at: compute(a(*at), b(*at))), x, y)
