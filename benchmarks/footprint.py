@@ -66,7 +66,7 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import build_candidates, matmul, sample_candidates
 
     with bench.step("compile a kernel"):
-        proposed = sample_candidates(matmul(), host_target(), 16)
+        proposed = sample_candidates(matmul(), host_target(), 16, quick=bench.quick)
         (kernel,) = build_candidates(proposed, host_target(), bench.folder, 1)
     seconds = 0.5 if bench.quick else 4.0
     with bench.step("memory of agent and runner"), Farm(bench.folder, agents=1) as farm:

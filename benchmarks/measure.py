@@ -50,7 +50,7 @@ def run(bench: Bench) -> list[Result]:
 
     count = 4 if bench.quick else 64
     with bench.step("compile candidates once"):
-        proposed = sample_candidates(matmul(), host_target(), 2 * count + 32)
+        proposed = sample_candidates(matmul(), host_target(), 2 * count + 32, quick=bench.quick)
         built = build_candidates(proposed, host_target(), bench.folder, 2 * count)
     with bench.step(f"choose the {count} fastest"):
         candidates = fastest(bench.folder / "choosing", built, count + 1)

@@ -67,7 +67,7 @@ def run(bench: Bench) -> list[Result]:
 
     # Stock TVM's timings beside its builders take seconds each.
     ours, theirs = (10, 2) if bench.quick else (TIMINGS, TIMINGS)
-    proposed = sample_candidates(matmul(), host_target(), 64)
+    proposed = sample_candidates(matmul(), host_target(), 64, quick=bench.quick)
     with bench.step("compile some candidates"):
         candidates = build_candidates(proposed, host_target(), bench.folder, 2 if bench.quick else 32)
     modules = [candidate.module for candidate in candidates]

@@ -135,7 +135,7 @@ def main(order: StockOrder) -> None:
     module = load_stock_model(model) if whole else tvm.ir.load_json(model.read_text(encoding="utf-8"))
     config = rpc_config(order.tracker_port, quick=order.quick)
     runner = ms.runner.RPCRunner(rpc_config=config, f_run_evaluator=noting_evaluator(str(folder / MEASURED)))
-    parts = {"runner": runner} | ({"builder": quick_builder()} if order.quick else {})
+    parts = {"runner": runner} | ({"builder": quick_builder(), "strategy": "replay-trace"} if order.quick else {})
     with ms.Profiler() as profiler:
         if whole:
             ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, **parts)
