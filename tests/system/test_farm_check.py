@@ -210,7 +210,7 @@ def test_peaks_are_measured_once_a_class(farm):
     ("arguments", "said"),
     [
         (["none.onnx"], "There is no file none.onnx."),
-        (["torn.onnx"], "is not an ONNX file"),
+        (["torn.onnx"], "is damaged, or no model that the farm takes (ONNX, TFLite, PyTorch's exported .pt2)"),
         (["two.onnx", "--pool", "attic"], "no pool 'attic'"),
         (["two.onnx", "--shape", "z=1"], "has no input named z"),
         (["two.onnx", "--with", "N=1"], "--with sets parameters of an operator"),

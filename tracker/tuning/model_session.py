@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tvm
@@ -24,7 +23,7 @@ from tracker.tuning.judging.answer_size import check_answer_size
 from tracker.tuning.judging.comparison import compare
 from tracker.tuning.judging.inputs import given_inputs, random_inputs
 from tracker.tuning.judging.package_run import PackageFault, check_package, run_package
-from tracker.tuning.judging.padding import padding_of
+from tracker.tuning.judging.padding import PaddedCase, Padding, padding_of
 from tracker.tuning.judging.reference import Reference, check_import, reference_of, tolerance_of
 from tracker.tuning.judging.untuned import answers_on_host, is_host
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
@@ -69,7 +68,7 @@ class ModelSession(Session):
 
     _buckets: list[_Bucket]
     _references: list[Reference]
-    _padding: dict[str, Any] | None = None
+    _padding: Padding | None = None
 
     def _extracted(self) -> list[ExtractedTask]:
         self._report("importing the model")
@@ -113,7 +112,7 @@ class ModelSession(Session):
                 f"{self._job.spec.model_name} cannot be compiled by TVM {tvm.__version__} for this target: "
                 f"{first_line(error)}"
             ) from error
-        told = " ".join(f"{info.name}={','.join(map(str, info.shape))}" for info in model.inputs)
+        told = _in_words(model, [info.shape for info in model.inputs])
         return _Bucket(told, model, lowered, tuple(tasks_of(lowered, self._target)))
 
     def _checked(self) -> CheckReport:
@@ -198,7 +197,7 @@ class ModelSession(Session):
             target=job.target,
             device_class=job.device_class,
             versions=self._versions,
-            padding=self._padding,
+            padding=self._padding.manifest if self._padding else None,
             fixed={each.name: json.loads(each.value) for each in job.spec.fixed},
         )
         note = self._prove(folder)
@@ -247,21 +246,28 @@ class ModelSession(Session):
     def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
         if len(verdicts) == 1:
             return ()
-        serves = "smaller ones too, padded and cropped" if self._padding else "these alone"
-        return tuple(
-            BucketResult(bucket.shapes, serves)
-            if isinstance(verdict, str)
-            else BucketResult(
-                bucket.shapes,
-                serves,
-                verdict.untuned_s,
-                verdict.shipped_s,
-                verdict.max_abs_diff,
-                verdict.equal,
-                verdict.keep_untuned,
-            )
-            for bucket, verdict in zip(self._buckets, verdicts, strict=True)
-        )
+        told = []
+        for bucket, verdict, case in zip(self._buckets, verdicts, self._worst(), strict=True):
+            one = BucketResult(bucket.shapes, "these alone")
+            if case is not None:
+                least = _in_words(bucket.model, [array.shape for array in case.inputs])
+                one = BucketResult(bucket.shapes, f"from {least} on, padded", padded_from=least)
+                one = replace(one, padded_max_abs_diff=case.max_abs_diff)
+            if isinstance(verdict, Verdict):
+                one = replace(
+                    one,
+                    untuned_s=verdict.untuned_s,
+                    tuned_s=verdict.shipped_s,
+                    max_abs_diff=verdict.max_abs_diff,
+                    outputs_equal=verdict.equal,
+                    kept_untuned=verdict.keep_untuned,
+                )
+            told.append(one)
+        return tuple(told)
+
+    def _worst(self) -> Sequence[PaddedCase | None]:
+        """Of each bucket the worst padded input."""
+        return self._padding.worst if self._padding else [None] * len(self._buckets)
 
     def _prove(self, folder: Path) -> str:
         """The package as a person will use it. Returns why it was not run whole, "" where it was.
@@ -272,16 +278,29 @@ class ModelSession(Session):
         if not is_host(self._job.target):
             check_package(folder)
             return "the package was not run on the tuning worker, which is no such machine: its files load"
-        for bucket, reference in zip(self._buckets, self._references, strict=True):
-            model = bucket.model
-            answers = run_package(folder, reference.inputs, [info.name for info in model.inputs], model.outputs)
-            if reference.expected is None:
-                continue
-            names = [output.name for output in model.outputs]
-            found = compare(reference.expected, answers, tolerance_of(model), names, reference.floors)
-            if not found.equal:
-                raise PackageFault(f"the package answers differently than {reference.judge}: {found.wrong}")
+        worst = []
+        for bucket, reference, case in zip(self._buckets, self._references, self._worst(), strict=True):
+            self._prove_answers(folder, bucket, reference)
+            if case is not None:
+                small = replace(reference, inputs=case.inputs, expected=case.expected, floors=case.floors)
+                case = replace(case, max_abs_diff=self._prove_answers(folder, bucket, small))
+            worst.append(case)
+        if self._padding:
+            self._padding = replace(self._padding, worst=tuple(worst))
         return ""
+
+    def _prove_answers(self, folder: Path, bucket: _Bucket, reference: Reference) -> float:
+        """The largest difference of the package's answers, 0 where nobody judges. Raises PackageFault."""
+        model = bucket.model
+        answers = run_package(folder, reference.inputs, [info.name for info in model.inputs], model.outputs)
+        if reference.expected is None:
+            return 0.0
+        names = [output.name for output in model.outputs]
+        found = compare(reference.expected, answers, tolerance_of(model), names, reference.floors)
+        if not found.equal:
+            given = _in_words(model, [array.shape for array in reference.inputs])
+            raise PackageFault(f"the package answers {given} differently than {reference.judge}: {found.wrong}")
+        return found.max_abs_diff
 
     def _verify(
         self, bucket: _Bucket, reference: Reference, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]
@@ -319,6 +338,12 @@ class ModelSession(Session):
 
     def _open_model_stream(self, sink: Callable[[object], None], device_id: str) -> MeasureStream:
         return self._open_stream(sink, whole_models=True, device_id=device_id)
+
+
+def _in_words(model: ImportedModel, shapes: Sequence[Sequence[int]]) -> str:
+    """``x=1,3,48,160``."""
+    named = zip(model.inputs, shapes, strict=True)
+    return " ".join(f"{info.name}={','.join(map(str, shape))}" for info, shape in named)
 
 
 def _merged(tasks: Iterable[ExtractedTask]) -> list[ExtractedTask]:

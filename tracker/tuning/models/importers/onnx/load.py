@@ -15,6 +15,7 @@ from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tracker.tuning.models.importers.blocks import ended_function
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
 from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
@@ -34,6 +35,8 @@ _ = operators  # their import fills the table of converters
 _MESSAGE_BYTES = 1 << 31
 #: Operators that round to bytes, beside those whose names begin with QLinear.
 _ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "QuantizeLinear"}
+#: This importer is asked last: what it cannot read, none can.
+_TAKEN = "ONNX, TFLite, PyTorch's exported .pt2"
 
 
 def load_onnx(
@@ -79,7 +82,7 @@ def _imported(
     builder = relax.BlockBuilder()
     walk = Walk(builder, name, survey)
     with builder.function("main", params=list(parameters.values()), attrs={"num_input": len(inputs)}):
-        with builder.dataflow():
+        with ended_function(builder), builder.dataflow():
             values = walk.main(model, parameters)
             if survey is not None:
                 _surveyed(survey, model, values, walk, told)
@@ -178,9 +181,11 @@ def _parse(path: Path, name: str) -> onnx.ModelProto:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError, or whatever the parser meets in foreign bytes
-        raise InputError(f"{name} is not an ONNX file, or a damaged one: {sentence(error)}.") from error
+        raise InputError(
+            f"{name} is damaged, or no model that the farm takes ({_TAKEN}): {sentence(error)}."
+        ) from error
     if not model.graph.node:
-        raise InputError(f"{name} is not an ONNX model: it holds no operators.")
+        raise InputError(f"{name} is no model that the farm takes ({_TAKEN}): as ONNX it holds no operators.")
     if not model.graph.output:
         raise InputError(f"{name} is not a whole ONNX model: it has no outputs.")
     return model
