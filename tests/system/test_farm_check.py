@@ -7,7 +7,11 @@ import pytest
 
 pytest.importorskip("tvm")
 
+<<<<<<< HEAD
 from tests.support.check_models import hindered, picking, two_products, widening
+=======
+from tests.support.check_models import hindered, picking, sorting, two_products
+>>>>>>> main
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import JobKind, JobState
 
@@ -36,7 +40,11 @@ def farm(tmp_path_factory):
         onnx.save(hindered(), farm.folder / "hindered.onnx")
         onnx.save(picking(heavy=False), farm.folder / "picking.onnx")
         onnx.save(picking(heavy=True), farm.folder / "heavy.onnx")
+<<<<<<< HEAD
         onnx.save(widening(), farm.folder / "wide.onnx")
+=======
+        onnx.save(sorting(), farm.folder / "sorting.onnx")
+>>>>>>> main
         (farm.folder / "torn.onnx").write_bytes(b"no model at all")
         (farm.folder / "op.py").write_text(OPERATOR)
         yield farm
@@ -148,6 +156,12 @@ def test_several_shapes_are_looked_at_together(farm):
     # A product of 48 -> 10 for each shape.
     assert {960.0 * rows for rows in (2, 4)} <= {task["flops"] for task in one["tasks"]}
     assert "x=2,32; x=4,32" in one["notes"][0]
+
+
+def test_a_model_without_a_kernel_to_schedule_names_its_operators(farm):
+    told = checked(farm, "sorting.onnx", code=2)
+    [obstacle] = told["classes"][0]["obstacles"]
+    assert obstacle["reason"] == "sorting has no operator that could be tuned: TopK leaves no kernel to schedule"
 
 
 def test_what_is_cut_off_the_end_is_told(farm):

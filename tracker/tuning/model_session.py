@@ -89,7 +89,7 @@ class ModelSession(Session):
         self._buckets = sorted(buckets, key=lambda bucket: sum(math.prod(info.shape) for info in bucket.model.inputs))
         extracted = _merged(task for bucket in self._buckets for task in bucket.tasks)
         if not extracted:
-            raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
+            raise InputError(_nothing_to_tune(self._job.spec.model_name, self._buckets[-1].model))
         return extracted
 
     def _fetched(self) -> Path:
@@ -353,6 +353,14 @@ def _merged(tasks: Iterable[ExtractedTask]) -> list[ExtractedTask]:
         before = found.get(task.workload.key)
         found[task.workload.key] = task if before is None else replace(before, weight=before.weight + task.weight)
     return list(found.values())
+
+
+def _nothing_to_tune(name: str, model: ImportedModel) -> str:
+    operators = list(dict.fromkeys(operator for _, operator in model.values))
+    if not operators:
+        return f"{name} has no operator that could be tuned: its outputs are constant, or inputs of its own."
+    leave = "leave" if len(operators) > 1 else "leaves"
+    return f"{name} has no operator that could be tuned: {' and '.join(operators)} {leave} no kernel to schedule."
 
 
 def _inside(folder: Path, name: str) -> Path:
