@@ -7,11 +7,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
-<<<<<<< HEAD
-from tests.support.check_models import hindered, picking, two_products, widening
-=======
-from tests.support.check_models import hindered, picking, sorting, two_products
->>>>>>> main
+from tests.support.check_models import hindered, picking, sorting, two_products, widening
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import JobKind, JobState
 
@@ -40,11 +36,8 @@ def farm(tmp_path_factory):
         onnx.save(hindered(), farm.folder / "hindered.onnx")
         onnx.save(picking(heavy=False), farm.folder / "picking.onnx")
         onnx.save(picking(heavy=True), farm.folder / "heavy.onnx")
-<<<<<<< HEAD
         onnx.save(widening(), farm.folder / "wide.onnx")
-=======
         onnx.save(sorting(), farm.folder / "sorting.onnx")
->>>>>>> main
         (farm.folder / "torn.onnx").write_bytes(b"no model at all")
         (farm.folder / "op.py").write_text(OPERATOR)
         yield farm
