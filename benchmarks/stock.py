@@ -53,11 +53,11 @@ def rpc_config(port: int, *, quick: bool) -> Any:
 
 
 def quick_builder() -> Any:
-    """LocalBuilder for a quick run."""
+    """LocalBuilder for a quick run: one worker, since each reads TVM's intrinsics anew."""
     from tvm.s_tir import meta_schedule as ms
 
     return ms.builder.LocalBuilder(
-        timeout_sec=_QUICK_LIMIT_S, initializer=functools.partial(load_intrinsics, quick=True)
+        max_workers=1, timeout_sec=_QUICK_LIMIT_S, initializer=functools.partial(load_intrinsics, quick=True)
     )
 
 
