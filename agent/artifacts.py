@@ -11,23 +11,29 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeAlias
 
-from agent.errors import ArtifactError
+from agent.errors import ArtifactError, LinkLostError
 from protos.measurement import Artifact
 
-__all__ = ["ArtifactCache"]
+__all__ = ["ArtifactCache", "Fetch"]
+
+#: Takes a digest and how much of the file is here already.
+Fetch: TypeAlias = Callable[[str, int], AsyncIterator[tuple[int, bytes]]]
 
 _PIECE = 1 << 20
+_UNFINISHED = "incoming-"
 
 
 class ArtifactCache:
     """A folder of files named by their sha256, at most ``limit_bytes`` in all; the longest unused go first.
 
-    ``fetch(digest)`` yields a file's bytes and may raise ArtifactError. What an earlier process
-    left in the folder is used again, verified once: a board may have lost power while writing.
+    ``fetch(digest, offset)`` yields a file's bytes in pieces with their places, from ``offset`` or from 0 on, and may
+    raise ArtifactError. What came before it ended stays, and the next begins behind it, also in another process. What
+    an earlier process left whole is used again, verified once: a board may have lost power while writing.
     """
 
-    def __init__(self, root: Path, limit_bytes: int, fetch: Callable[[str], AsyncIterator[bytes]]) -> None:
+    def __init__(self, root: Path, limit_bytes: int, fetch: Fetch) -> None:
         self._root = root
         self._limit = limit_bytes
         self._fetch = fetch
@@ -70,7 +76,7 @@ class ArtifactCache:
             else:
                 self._forget(name)
         if name not in self._sizes:
-            self._make_room(artifact)
+            self._make_room(artifact, f"{_UNFINISHED}{name}")
             try:
                 await self._receive(artifact, path)
             except OSError as error:
@@ -82,43 +88,75 @@ class ArtifactCache:
         return path
 
     async def _receive(self, artifact: Artifact, path: Path) -> None:
-        digest = hashlib.sha256()
-        received = 0
-        unfinished = path.with_name(f"incoming-{path.name}")  # the lock of its name lets one at a time write it
+        unfinished = path.with_name(f"{_UNFINISHED}{path.name}")  # the lock of its name lets one at a time write it
+        self.size_bytes -= self._sizes.pop(unfinished.name, 0)
         try:
-            with unfinished.open("wb", buffering=0) as file:
-                async for piece in self._pieces(artifact):
-                    received += len(piece)
-                    if received > artifact.size:
-                        raise ArtifactError(
-                            f"artifact {artifact.digest[:12]} is longer than its stated {artifact.size} bytes"
-                        )
-                    digest.update(piece)
-                    _write_all(file, piece)
-            if digest.hexdigest() != artifact.digest:
-                raise ArtifactError(
-                    f"artifact {artifact.digest[:12]} arrived damaged: its {received} of {artifact.size} bytes "
-                    f"have the digest {digest.hexdigest()[:12]}"
-                )
+            with unfinished.open("a+b", buffering=0) as file:
+                await self._complete(artifact, file)
             os.replace(unfinished, path)
+        except (LinkLostError, asyncio.CancelledError):
+            self._set_aside(unfinished)
+            raise
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
 
-    async def _pieces(self, artifact: Artifact) -> AsyncIterator[bytes]:
-        if artifact.inline or not artifact.size:
-            yield artifact.inline
-            return
-        async for piece in self._fetch(artifact.digest):
-            yield piece
+    async def _complete(self, artifact: Artifact, file: io.FileIO) -> None:
+        resumed = os.fstat(file.fileno()).st_size > 0
+        try:
+            await self._write(artifact, file)
+        except LinkLostError:
+            raise
+        except ArtifactError:
+            if not resumed:
+                raise
+            # The board lost power while it wrote what was here.
+            file.truncate(0)
+            await self._write(artifact, file)
 
-    def _make_room(self, artifact: Artifact) -> None:
-        if self.size_bytes + artifact.size <= self._limit:
+    async def _write(self, artifact: Artifact, file: io.FileIO) -> None:
+        """Add what ``file`` lacks of ``artifact``. Raises ArtifactError."""
+        digest = await asyncio.to_thread(_digest_of, file)
+        received = file.tell()
+        async for place, piece in self._pieces(artifact, received):
+            if place == 0 and received:
+                file.truncate(0)
+                digest, received = hashlib.sha256(), 0
+            received += len(piece)
+            if received > artifact.size:
+                raise ArtifactError(f"artifact {artifact.digest[:12]} is longer than its stated {artifact.size} bytes")
+            digest.update(piece)
+            _write_all(file, piece)
+        if digest.hexdigest() != artifact.digest:
+            raise ArtifactError(
+                f"artifact {artifact.digest[:12]} arrived damaged: its {received} of {artifact.size} bytes "
+                f"have the digest {digest.hexdigest()[:12]}"
+            )
+
+    async def _pieces(self, artifact: Artifact, received: int) -> AsyncIterator[tuple[int, bytes]]:
+        if artifact.inline or not artifact.size:
+            yield 0, artifact.inline
+        elif received < artifact.size:
+            async for piece in self._fetch(artifact.digest, received):
+                yield piece
+
+    def _set_aside(self, unfinished: Path) -> None:
+        """Its room can be needed for others, as that of any file."""
+        if size := unfinished.stat().st_size:
+            self._sizes[unfinished.name] = size
+            self.size_bytes += size
+        else:
+            unfinished.unlink()
+
+    def _make_room(self, artifact: Artifact, unfinished: str) -> None:
+        """What is there of it, ``unfinished``, stays."""
+        missing = artifact.size - self._sizes.get(unfinished, 0)
+        if self.size_bytes + missing <= self._limit:
             return
         for name in list(self._sizes):
-            if not self._in_use[name]:
+            if not self._in_use[name] and name != unfinished:
                 self._forget(name)
-                if self.size_bytes + artifact.size <= self._limit:
+                if self.size_bytes + missing <= self._limit:
                     return
         raise ArtifactError(
             f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} does not fit into the cache of "
@@ -133,9 +171,7 @@ class ArtifactCache:
     def _adopt(self) -> None:
         found = []
         for path in self._root.iterdir():
-            if path.name.startswith("incoming-"):
-                path.unlink()
-            elif path.is_file():
+            if path.is_file():
                 status = path.stat()
                 found.append((status.st_mtime, path.name, status.st_size))
         self._sizes.update({name: size for _, name, size in sorted(found)})
@@ -156,14 +192,19 @@ def _write_all(file: io.FileIO, piece: bytes) -> None:
 
 
 def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
+        with path.open("rb", buffering=0) as file:
+            return _digest_of(file).hexdigest()
     except OSError:  # unreadable is the same as damaged: it is fetched anew
         return ""
-    return digest.hexdigest()
+
+
+def _digest_of(file: io.FileIO) -> hashlib._Hash:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    return digest
 
 
 def _disk_fault(artifact: Artifact, root: Path, error: OSError) -> str:

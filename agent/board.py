@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.artifacts import ArtifactCache
+from agent.clock import steady_unix_s
 from agent.effects import (
     AskTurn,
     CancelRun,
@@ -30,13 +30,14 @@ from agent.effects import (
     StartRun,
 )
 from agent.errors import ArtifactError
-from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, Stop, Tick, TurnCame
+from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, RuntimeCame, Stop, Tick, TurnCame
 from agent.link import Link
 from agent.messages import Heartbeat, Join
 from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, RunReport
 from agent.runtime import BoardRuntime
 from agent.session import begin, transition, wakes_at
 from agent.telemetry import TelemetryReader
+from protos.channel import OUTPUTS_BYTES
 from protos.device import Telemetry
 from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Timeline
 
@@ -47,8 +48,6 @@ log = logging.getLogger("agent")
 #: Finds the tracker: takes the farm this agent belongs to ("" before it ever joined), gives host:port texts.
 Locate = Callable[[str], Awaitable[Sequence[str]]]
 
-#: More than this does not fit into a message beside its other fields.
-_OUTPUTS_LIMIT_BYTES = 60 << 20
 _FLUSH_S = 2.0
 #: Trials that the runner is told ahead; see Runner.offer.
 _AHEAD = 7
@@ -88,6 +87,8 @@ class Board:
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
         self._runtime = runtime
+        if runtime is not None:
+            runtime.on_arrival = lambda: self._events.put_nowait(RuntimeCame())
         self._watch = watch
         self._turn = turn
         self._has_turn = False
@@ -134,6 +135,8 @@ class Board:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
+            if self._runtime is not None:
+                await self._runtime.stop()
             await self._link.close()
             self._pass_turn()
 
@@ -232,6 +235,8 @@ class Board:
 
     def _feel(self) -> Telemetry:
         self.last_telemetry = self._heartbeats.read()
+        if self._runtime is not None:
+            self.last_telemetry = replace(self.last_telemetry, runtime_share=self._runtime.share)
         return self.last_telemetry
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -292,7 +297,7 @@ class _TrialFiles:
         self._cache = cache
         self.request = request
         self.fetching: asyncio.Task[None] | None = None
-        #: When all of them were here, in unix seconds.
+        #: When all of them were here, by agent.clock.
         self.received_s = 0.0
         self._held: list[tuple[Artifact, str]] = []
         self._paths: dict[str, Path] = {}
@@ -309,7 +314,7 @@ class _TrialFiles:
             if artifact is not None:
                 self._paths[suffix] = await self._cache.hold(artifact, suffix)
                 self._held.append((artifact, suffix))
-        self.received_s = time.time()
+        self.received_s = steady_unix_s()
 
     def release(self) -> None:
         if self.fetching is not None:
@@ -334,7 +339,7 @@ def _measurement(request: MeasureRequest, report: RunReport, received_s: float) 
 def _fit_outputs(measurement: Measurement) -> Measurement:
     """Outputs too large for one message would end the stream again at every new try."""
     size = sum(len(output.data) for output in measurement.outputs)
-    if size <= _OUTPUTS_LIMIT_BYTES:
+    if size <= OUTPUTS_BYTES:
         return measurement
-    detail = f"its outputs are {size >> 20} MB, a message carries at most {_OUTPUTS_LIMIT_BYTES >> 20} MB"
+    detail = f"its outputs are {size >> 20} MB, a message carries at most {OUTPUTS_BYTES >> 20} MB"
     return replace(measurement, outcome=Outcome.RUN_ERROR, detail=detail, run_secs=(), outputs=())

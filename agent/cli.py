@@ -19,6 +19,7 @@ from agent.runner import SyntheticModel
 from agent.settings import Settings, default_state_dir
 from protos.address import parse_address
 from protos.labels import parse_labels
+from protos.output import watched_output
 from protos.version import __version__
 
 __all__ = ["main"]
@@ -50,7 +51,15 @@ def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
         raise click.BadParameter(str(error)) from error
 
 
-@click.group(context_settings={"auto_envvar_prefix": "TVMFARM_AGENT", "help_option_names": ["-h", "--help"]})
+class _Program(click.Group):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with watched_output():
+            return super().__call__(*args, **kwargs)
+
+
+@click.group(
+    cls=_Program, context_settings={"auto_envvar_prefix": "TVMFARM_AGENT", "help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="agent")
 def main() -> None:
     """Lend this board to a TVM farm.

@@ -16,6 +16,7 @@ __all__ = [
     "LinkDown",
     "LinkUp",
     "RunnerFailed",
+    "RuntimeCame",
     "Stop",
     "Tick",
     "TurnCame",
@@ -79,6 +80,11 @@ class RunnerFailed:
 
 
 @dataclass(frozen=True)
+class RuntimeCame:
+    """TVM's runtime, which was on its way when this device joined, is here or will not come: it joins again."""
+
+
+@dataclass(frozen=True)
 class TurnCame:
     """No other device of this board executes until the turn is passed."""
 
@@ -94,5 +100,16 @@ class Tick:
 
 
 Event = (
-    LinkUp | LinkDown | Heard | Unreadable | FilesReady | FilesFailed | Finished | RunnerFailed | TurnCame | Stop | Tick
+    LinkUp
+    | LinkDown
+    | Heard
+    | Unreadable
+    | FilesReady
+    | FilesFailed
+    | Finished
+    | RunnerFailed
+    | RuntimeCame
+    | TurnCame
+    | Stop
+    | Tick
 )

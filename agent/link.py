@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from agent.clock import steady_unix_s
 from agent.errors import ArtifactError, LinkLostError
 from agent.events import Event, Heard, LinkDown, LinkUp, Unreadable
 from agent.messages import (
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _PING_EVERY_S = 10.0
 _ANSWER_WITHIN_S = 15.0
+#: A download of which nothing came for so long has ended. A piece takes half of it at 10 KB/s.
+_SILENT_S = 60.0
 
 _CHANNEL_OPTIONS = [
     *MESSAGE_OPTIONS,
@@ -83,6 +86,8 @@ class Link:
         self._spawn = spawn
         self._ping_every_s = ping_every_s
         self._channel: grpc.aio.Channel | None = None
+        #: For artifacts: the answer to a ping would wait behind megabytes, and the channel be taken for dead.
+        self._downloads: grpc.aio.Channel | None = None
         self._outgoing = _Outgoing()
         self._reading: asyncio.Task[None] | None = None
 
@@ -92,6 +97,7 @@ class Link:
         the first message says whether anybody is there."""
         await self.close()
         self._channel = open_channel(addresses, self._ping_every_s)
+        self._downloads = open_channel(addresses, None)
         self._outgoing = _Outgoing()
         self._reading = self._spawn(self._read(self._channel, self._outgoing, prepare))
 
@@ -109,24 +115,36 @@ class Link:
 
     async def close(self, flush_s: float = 0.0) -> None:
         """End the stream without a LinkDown, after what was sent is on its way (``flush_s`` at most)."""
-        reading, channel, self._reading, self._channel = self._reading, self._channel, None, None
+        reading, self._reading = self._reading, None
+        channels, self._channel, self._downloads = [self._channel, self._downloads], None, None
         if reading is not None:
             self._outgoing.put(None)
             if flush_s:
                 await asyncio.wait([reading], timeout=flush_s)
             reading.cancel()
             await asyncio.wait([reading])
-        if channel is not None:
-            await channel.close()
+        for channel in channels:
+            if channel is not None:
+                await channel.close()
 
-    async def fetch(self, digest: str) -> AsyncIterator[bytes]:
-        """The bytes of an artifact, in pieces. Raises ArtifactError."""
-        if self._channel is None:
+    async def fetch(self, digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
+        """The bytes of an artifact from ``offset`` on, in pieces, each with its place.
+
+        A tracker that is older than offsets begins at 0. Raises ArtifactError.
+        """
+        if self._downloads is None:
             raise ArtifactError(f"artifact {digest[:12]} cannot be fetched: the link to the tracker is down")
-        stub = fleet_pb2_grpc.FleetStub(self._channel)
+        stub = fleet_pb2_grpc.FleetStub(self._downloads)
+        call = stub.FetchArtifact(fleet_pb2.ArtifactRequest(digest=digest, offset=offset))
+        place = 0
         try:
-            async for chunk in stub.FetchArtifact(fleet_pb2.ArtifactRequest(digest=digest)):
-                yield chunk.data
+            while (chunk := await asyncio.wait_for(call.read(), _SILENT_S)) is not grpc.aio.EOF:
+                place = place or chunk.offset
+                yield place, chunk.data
+                place += len(chunk.data)
+        except asyncio.TimeoutError:
+            call.cancel()
+            raise LinkLostError(f"artifact {digest[:12]} did not arrive: nothing came for {_SILENT_S:.0f} s") from None
         except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
             lost = isinstance(error, grpc.aio.UsageError) or error.code() in _LOST
             kind = LinkLostError if lost else ArtifactError
@@ -159,8 +177,11 @@ class Link:
                 raise
             reason = str(cancelled)
         if self._reading is mine:
+            downloads, self._downloads = self._downloads, None
             self._reading = self._channel = None
             await channel.close()
+            if downloads is not None:
+                await downloads.close()
             self._deliver(LinkDown(reason, jitter=random.random()))
 
     def _receive(self, message: fleet_pb2.TrackerMessage) -> None:
@@ -224,6 +245,7 @@ class _Outgoing:
             while self._items and _added(message, self._items[0]):
                 self._items.popleft()
             if message.ListFields():
+                message.sent_unix_s = steady_unix_s()
                 yield message
             elif self._items:  # nothing fits into an empty message but the end
                 return
@@ -257,10 +279,11 @@ def _added(message: fleet_pb2.AgentMessage, item: FromAgent | None) -> bool:
     return True
 
 
-def open_channel(addresses: Sequence[str], ping_every_s: float = _PING_EVERY_S) -> grpc.aio.Channel:
-    """A channel to one tracker known by one or more host:port."""
+def open_channel(addresses: Sequence[str], ping_every_s: float | None = _PING_EVERY_S) -> grpc.aio.Channel:
+    """A channel to one tracker known by one or more host:port. ``ping_every_s`` None: without pings."""
     target = addresses[0] if len(addresses) == 1 else "ipv4:" + ",".join(addresses)
-    return grpc.aio.insecure_channel(target, options=[*_CHANNEL_OPTIONS, *ping_options(ping_every_s)])
+    pings = [("grpc.http2.bdp_probe", 0)] if ping_every_s is None else ping_options(ping_every_s)
+    return grpc.aio.insecure_channel(target, options=[*_CHANNEL_OPTIONS, *pings])
 
 
 def _why(error: grpc.aio.AioRpcError | grpc.aio.UsageError) -> str:

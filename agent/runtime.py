@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -9,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from agent.artifacts import ArtifactCache
+from agent.artifacts import ArtifactCache, Fetch
 from agent.errors import ArtifactError, LinkLostError, RunnerUnusableError
 from agent.link import Link
 from agent.runner import NativeRunner, RunnerError, RuntimeLibraries
@@ -22,6 +23,8 @@ __all__ = ["BoardRuntime", "RuntimeFolder"]
 
 log = logging.getLogger("agent")
 
+#: A board that has not all of its runtime by then joins without: it measures in micro mode meanwhile.
+_PATIENCE_S = 5.0
 #: Several releases' worth: a tracker that goes back to the one before finds it here.
 _LIMIT_BYTES = 64 << 20
 _OLDER = "the tracker is older than this agent and has no TVM runtime for boards: upgrade the tracker"
@@ -37,8 +40,9 @@ class RuntimeFolder:
         self._root = root
         self._last = root.with_suffix(".json")
         self._cache: ArtifactCache | None = None
-        self._fetch: Callable[[str], AsyncIterator[bytes]]
+        self._fetch: Fetch
         self._held: tuple[Artifact, ...] = ()
+        self._arrived: dict[str, int] = {}
 
     def last(self) -> RuntimeLibraries | None:
         """The runtime used last, if it is still whole; no tracker is needed for it."""
@@ -52,23 +56,27 @@ class RuntimeFolder:
         except (OSError, ValueError, KeyError, TypeError, ArtifactError):
             return None  # none yet, or the board lost power over it: the tracker sends it again
 
-    async def bring(self, runtime: Runtime, fetch: Callable[[str], AsyncIterator[bytes]]) -> RuntimeLibraries:
+    async def bring(self, runtime: Runtime, fetch: Fetch) -> RuntimeLibraries:
         """``runtime`` as files here; what is here already is not fetched.
 
         Raises ArtifactError, or LinkLostError: what came whole before stays.
         """
         by_digest = {each.artifact.digest: each for each in runtime.libraries}
+        self._arrived.clear()
 
-        def told(digest: str) -> AsyncIterator[bytes]:
+        async def told(digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
             each = by_digest[digest]
-            size = each.artifact.size / (1 << 20)
-            log.info("fetching %s of TVM %s from the tracker, %.1f MB", each.name, runtime.tvm_version, size)
-            return fetch(digest)
+            size = (each.artifact.size - offset) / (1 << 20)
+            rest = "the rest of " if offset else ""
+            log.info("fetching %s%s of TVM %s from the tracker, %.1f MB", rest, each.name, runtime.tvm_version, size)
+            async for place, piece in fetch(digest, offset):
+                self._arrived[digest] = place + len(piece)
+                yield place, piece
 
         self._fetch = told
         if self._cache is None:
             try:
-                self._cache = ArtifactCache(self._root, _LIMIT_BYTES, lambda digest: self._fetch(digest))
+                self._cache = ArtifactCache(self._root, _LIMIT_BYTES, lambda *which: self._fetch(*which))
             except OSError as error:
                 raise ArtifactError(f"the folder {self._root} cannot be used: {error.strerror}") from error
         held, paths = [], {}
@@ -76,6 +84,7 @@ class RuntimeFolder:
             for each in runtime.libraries:
                 paths[each.name] = await self._cache.hold(each.artifact, ".so")
                 held.append(each.artifact)
+                self._arrived[each.artifact.digest] = each.artifact.size
             libraries = _libraries(runtime, paths)
             self._remember(runtime)
         except BaseException:
@@ -84,6 +93,10 @@ class RuntimeFolder:
         self._release(self._held)
         self._held = tuple(held)
         return libraries
+
+    def share(self, runtime: Runtime) -> float:
+        """How much of ``runtime``, which is being brought, is here: 0..1."""
+        return sum(self._arrived.values()) / max(1, sum(each.artifact.size for each in runtime.libraries))
 
     def _release(self, artifacts: tuple[Artifact, ...] | list[Artifact]) -> None:
         assert self._cache is not None
@@ -103,7 +116,8 @@ class BoardRuntime:
     """Keeps ``runner`` at the runtime that fits its tracker: the installed one where it is the same, else its own.
 
     The runner is started and ``info`` is what it is. ``board`` is what the tracker is asked with, ``installed`` what
-    this Python's packages have. ``required``: never in micro mode.
+    this Python's packages have. ``required``: never in micro mode. ``patience_s``: how long a join waits for a runtime
+    that is on its way.
     """
 
     def __init__(
@@ -115,6 +129,7 @@ class BoardRuntime:
         installed: RuntimeLibraries | None,
         *,
         required: bool,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._runner = runner
         self._info = info
@@ -123,10 +138,21 @@ class BoardRuntime:
         self._libraries = runner.libraries
         self._installed = installed
         self._required = required
+        self._patience_s = patience_s
+        #: The runtime on its way, and what brings it.
+        self._coming: tuple[Runtime, asyncio.Task[RuntimeLibraries]] | None = None
+        #: Called when what was on its way at the last ``agree`` is here, or will not come.
+        self.on_arrival: Callable[[], None] = lambda: None
+
+    @property
+    def share(self) -> float | None:
+        """Of the runtime that is on its way: how much is here, 0..1; None where none is."""
+        return self._folder.share(self._coming[0]) if self._coming else None
 
     async def agree(self, link: Link) -> RunnerInfo:
         """What the runner is once it fits the tracker that ``link`` leads to; to be told in the Join that follows.
 
+        A runtime that takes longer goes on coming: the runner is in micro mode until then, unless that is not wanted.
         Raises LinkLostError, or RunnerUnusableError where micro mode is all there is and not wanted.
         """
         libraries, missing = await self._choose(await link.ask_runtime(self._board), link)
@@ -150,12 +176,44 @@ class BoardRuntime:
         reason = offer.reason
         if offer.runtime is not None:
             try:
-                return await self._folder.bring(offer.runtime, link.fetch), ""
+                libraries = await self._brought(offer.runtime, link)
+                if libraries is not None:
+                    return libraries, ""
+                reason = "TVM's runtime is on its way from the tracker"
             except LinkLostError:
                 raise
             except ArtifactError as error:
                 reason = f"the TVM runtime of the tracker could not be brought here: {error}"
         return (self._libraries if self._libraries is not None and _fits(self._libraries, offer) else None), reason
+
+    async def _brought(self, runtime: Runtime, link: Link) -> RuntimeLibraries | None:
+        """The files of ``runtime``; None while they are on their way. Raises ArtifactError, or LinkLostError."""
+        if self._coming is None or self._coming[0] != runtime or not self._coming[1].done():
+            await self.stop()  # it came by a link that is no more
+            self._coming = runtime, asyncio.create_task(self._folder.bring(runtime, link.fetch))
+        task = self._coming[1]
+        await asyncio.wait([task], timeout=None if self._required else self._patience_s)
+        if not task.done():
+            task.add_done_callback(self._arrived)
+            return None
+        self._coming = None
+        return task.result()
+
+    def _arrived(self, task: asyncio.Task[RuntimeLibraries]) -> None:
+        """A lost link is told by itself, and the next one begins where this one ended."""
+        if task.cancelled() or self._coming is None or self._coming[1] is not task:
+            return
+        if isinstance(task.exception(), LinkLostError):
+            self._coming = None
+        else:
+            self.on_arrival()
+
+    async def stop(self) -> None:
+        """End what brings a runtime; what came of it stays."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            coming[1].cancel()
+            await asyncio.wait([coming[1]])
 
     async def _equip(self, libraries: RuntimeLibraries | None) -> str:
         """Why the runner does not run with ``libraries``; "" where it does."""

@@ -47,6 +47,7 @@ from agent.events import (
     LinkDown,
     LinkUp,
     RunnerFailed,
+    RuntimeCame,
     Stop,
     TurnCame,
     Unreadable,
@@ -76,6 +77,8 @@ BACKOFF_FIRST_S = 1.0
 BACKOFF_LONGEST_S = 30.0
 #: A tracker that owes an answer and is silent for so many heartbeats is taken for gone.
 SILENT_HEARTBEATS = 3
+#: Before a join that nothing went wrong for.
+_AGAIN_S = 0.1
 #: How long a draining agent waits for its last results to be acknowledged.
 LAST_WORDS_S = 10.0
 
@@ -127,6 +130,8 @@ def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> S
         return _finished(state, event.measurement, now, effects)
     if isinstance(event, RunnerFailed):
         return _runner_failed(state, event, now, effects)
+    if isinstance(event, RuntimeCame):
+        return _runtime_came(state, effects)
     if isinstance(event, TurnCame):
         return replace(state, turn=Turn.OURS)
     if isinstance(event, Stop):
@@ -263,6 +268,14 @@ def _runner_failed(state: Session, event: RunnerFailed, now: float, effects: lis
     ending = Exit(RunnerUnusableError.exit_code, event.reason, event.device_away and state.leaving is None)
     state = replace(state, running="", disowned=False, leaving=None)
     return _drain(state, ending, back, event.reason, now, effects)
+
+
+def _runtime_came(state: Session, effects: list[Effect]) -> Session:
+    """What it says of itself in a Join has changed."""
+    if state.wire is not Wire.JOINED or state.leaving is not None:
+        return state
+    effects.append(Disconnect("TVM's runtime came: joining again"))
+    return replace(state, retry_after_s=_AGAIN_S)
 
 
 def _stop(state: Session, now: float, effects: list[Effect]) -> Session:

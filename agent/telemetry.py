@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import time
 import weakref
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from agent.clock import steady_unix_s
 from protos.device import CpuCluster, Telemetry
 
 __all__ = ["TelemetryReader"]
@@ -61,7 +61,7 @@ class TelemetryReader:
     def read(self) -> Telemetry:
         """The sensors now; cpu_percent and throttling counters since the reading before."""
         return Telemetry(
-            at_unix_s=time.time(),
+            at_unix_s=steady_unix_s(),
             temperature_c=self._temperature_c(),
             frequency_khz=self._frequency_khz(),
             throttling=self._throttling(),

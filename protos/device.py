@@ -68,7 +68,10 @@ class RunnerInfo:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """How a board feels at one moment. What it does not offer is None or empty, never zero."""
+    """How a board feels at one moment. What it does not offer is None or empty, never zero.
+
+    ``runtime_share``: of TVM's runtime, 0..1, how much is here while the rest is on its way; else None.
+    """
 
     at_unix_s: float = 0.0
     temperature_c: float | None = None
@@ -77,3 +80,4 @@ class Telemetry:
     load_1m: float | None = None
     memory_available_bytes: int | None = None
     cpu_percent: float | None = None
+    runtime_share: float | None = None

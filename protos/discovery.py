@@ -28,6 +28,8 @@ DEFAULT_PORT = 9195
 
 #: RFC 6762, section 6: an answer that was multicast within the last second waits for its end, and 0.12 s by chance.
 SETTLE_S = 1.2
+#: Section 5.2: a first question waits as long as that, by chance.
+_ASKED_S = 0.12
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ async def browse_async(
 ) -> list[FoundTracker]:
     """Trackers heard within ``timeout_s``, sorted by farm name; empty when none answers.
 
-    Returns ``settle_s`` after another one was heard, so that the next is not missed. With ``farm``
-    returns at once when that one is heard, however many others are heard before it. ``interface``
-    is an IP address of this host to listen on alone.
+    Returns ``settle_s`` after the network was asked, when all who got the question have answered; after one was heard,
+    where that is later: what kept it may have kept others. With ``farm`` returns at once when that one is heard,
+    however many others are heard before it. ``interface`` is an IP address of this host to listen on alone.
     Raises OSError where the network refuses multicast.
     """
+    from zeroconf import DNSQuestionType
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo
 
     found: dict[str, FoundTracker] = {}
@@ -74,8 +77,13 @@ async def browse_async(
 
     zeroconf = _listener(interface)
     try:
-        browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, handlers=[on_change])
-        deadline = last = time.monotonic() + timeout_s
+        # Answers to one alone (QU) go to one socket of port 5353, which on a host with several is often another's.
+        browser = AsyncServiceBrowser(
+            zeroconf.zeroconf, SERVICE_TYPE, handlers=[on_change], question_type=DNSQuestionType.QM
+        )
+        begun = time.monotonic()
+        deadline = last = begun + timeout_s
+        settled = begun + _ASKED_S + settle_s
         while (left_s := deadline - time.monotonic()) > 0:
             with contextlib.suppress(asyncio.TimeoutError):  # also asks again for a service whose answer was lost
                 await asyncio.wait_for(changed.wait(), min(left_s, 0.25))
@@ -84,7 +92,8 @@ async def browse_async(
                 info = AsyncServiceInfo(SERVICE_TYPE, name)
                 if await info.async_request(zeroconf.zeroconf, 500) and (tracker := _from_info(info)):
                     found[name] = tracker
-                    deadline = min(last, time.monotonic() + settle_s) if farm is None else last
+                    now = time.monotonic()
+                    deadline = min(last, settled if now < settled else now + settle_s) if farm is None else last
             if farm is not None and any(tracker.farm == farm for tracker in found.values()):
                 break
         await browser.async_cancel()

@@ -125,8 +125,9 @@ class OutputTensor:
 class Timeline:
     """Unix seconds of each step, in their order; 0 where it did not happen.
 
-    Three clocks: the tuning worker's up to ``built_s``, the board's from ``received_s`` to ``finished_s``, the
-    tracker's for the rest; only differences within one of them mean anything.
+    Two clocks: the tuning worker's up to ``built_s``, the tracker's from there on. A board's ``received_s``,
+    ``started_s`` and ``finished_s`` are placed into the tracker's time when they arrive (tracker/wire/clocks.py), late
+    by as long as they were on their way; between them only differences mean anything.
 
     ``searched_s``: the search that found it began. A search of t seconds that found n candidates costs each of them
     t / n: this is ``proposed_s - t / n``. ``building_s``: a builder took it up. ``compiled_s``: its code is generated,

@@ -13,7 +13,8 @@ RUN            1     u32 sequence; u8 kind (1 kernel, 2 model); f64 run_timeout_
                      u32 count and that many arguments; u32 count and that many u32 output positions
 CANCEL         2     u32 sequence of the RUN to stop
 HELLO          129   "TVMF"; u32 version, mode (1 full, 2 micro), threads; text version of libtvm_ffi
-RESULT         130   u32 sequence; u32 outcome (farm.v1.Outcome); i32 signal; f64 started, finished (unix s);
+RESULT         130   u32 sequence; u32 outcome (farm.v1.Outcome); i32 signal;
+                     f64 started, finished (0: it did not begin) and sent, by CLOCK_MONOTONIC;
                      text detail; only with OK a body: u32 count and that many outputs (dtype, u8 ndim,
                      i64 shape, u64 size, bytes), u32 count and that many f64 seconds a call, u8 cut short
 =============  ====  =======================================================================================
@@ -54,7 +55,7 @@ __all__ = [
     "encode_run",
 ]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_WAITING = 8
 FRAME_HEAD = struct.Struct("<IB")
 _RUN, _CANCEL, HELLO, RESULT = 1, 2, 129, 130
@@ -104,11 +105,14 @@ class Hello:
 
 @dataclass(frozen=True)
 class Result:
+    """Times are of the executing machine's CLOCK_MONOTONIC; ``started_s`` 0: it did not begin."""
+
     sequence: int
     outcome: Outcome
     signal: int
     started_s: float
     finished_s: float
+    sent_s: float
     detail: str
     outputs: tuple[OutputTensor, ...]
     run_secs: tuple[float, ...]
@@ -174,7 +178,7 @@ def decode_hello(payload: bytes) -> Hello:
 def decode_result(payload: bytes) -> Result:
     """Raises ProtocolError."""
     reader = _Reader(payload)
-    sequence, number, signal, started_s, finished_s = reader.unpack("<IIidd")
+    sequence, number, signal, started_s, finished_s, sent_s = reader.unpack("<IIiddd")
     if number not in _OUTCOMES:
         raise ProtocolError(f"the runner reported an unknown outcome, {number}")
     outcome, detail = _OUTCOMES[number], reader.text()
@@ -186,7 +190,7 @@ def decode_result(payload: bytes) -> Result:
         run_secs = reader.unpack(f"<{reader.unpack('<I')[0]}d")
         (cut_short,) = reader.unpack("<?")
     reader.end()
-    return Result(sequence, outcome, signal, started_s, finished_s, detail, outputs, run_secs, cut_short)
+    return Result(sequence, outcome, signal, started_s, finished_s, sent_s, detail, outputs, run_secs, cut_short)
 
 
 def _number(name: str, value: int, least: int) -> int:

@@ -31,8 +31,8 @@ class RunReport:
 
     ``run_secs`` holds seconds a call, one a repeat, and like ``outputs`` is empty unless ``outcome`` is OK.
     ``cut_short`` is Measurement's.
-    ``started_s`` and ``finished_s`` are unix seconds of the executing machine's clock around the calls of
-    the kernel, loading excluded; 0 where it never began. ``signal`` belongs to CRASH.
+    ``started_s`` and ``finished_s`` are around the calls of the kernel, loading excluded, by agent.clock; 0 where it
+    never began. ``signal`` belongs to CRASH.
     """
 
     outcome: Outcome

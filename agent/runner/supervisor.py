@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent.clock import steady_unix_s
 from agent.runner import protocol
 from agent.runner.connection import Connection, RunnerDiedError
 from agent.runner.libraries import CLibrary, RuntimeLibraries
@@ -61,7 +60,6 @@ class NativeRunner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._cancelled = False
-        self._behind_s = math.inf  # how far the device's clock is behind ours, and an answer's way here
 
     async def start(self) -> RunnerInfo:
         connection = await self._connect()
@@ -222,11 +220,9 @@ class NativeRunner:
         return command
 
     def _report(self, result: protocol.Result) -> RunReport:
-        shift_s = 0.0
-        if not self._transport.here and result.finished_s:
-            # The answer that came fastest tells the clocks apart best.
-            self._behind_s = min(self._behind_s, time.time() - result.finished_s)
-            shift_s = self._behind_s
+        # Another machine's clock tells only how long ago a thing was when it said so.
+        sent_s = steady_unix_s(result.sent_s) if self._transport.here else steady_unix_s()
+        shift_s = sent_s - result.sent_s
         return RunReport(
             outcome=result.outcome,
             detail=result.detail,

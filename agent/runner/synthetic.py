@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from dataclasses import dataclass, replace
 
+from agent.clock import steady_unix_s
 from agent.runner.report import LocalRequest, RunnerError, RunReport
 from protos.device import RunnerInfo, RunnerMode
 from protos.measurement import Outcome
@@ -95,9 +95,9 @@ class SyntheticRunner:
         elif failure is Outcome.RUN_TIMEOUT or spent_s > limits.run_timeout_s:
             failure, spent_s = Outcome.RUN_TIMEOUT, limits.run_timeout_s
 
-        started_s = time.time()
+        started_s = steady_unix_s()
         cancelled = await self._sleep(spent_s)
-        report = RunReport(Outcome.OK, started_s=started_s, finished_s=time.time())
+        report = RunReport(Outcome.OK, started_s=started_s, finished_s=steady_unix_s())
         if cancelled:
             return replace(report, outcome=Outcome.CANCELLED, detail="stopped on request")
         if failure is Outcome.CRASH:

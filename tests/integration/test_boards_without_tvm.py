@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +20,9 @@ from protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from protos.runtime import RuntimeOffer
 from tests.support.agent_process import AgentProcess, without_tvm
+from tests.support.farm_command import farm
 from tests.support.measure_client import MeasureClient
+from tests.support.slow_link import SlowLink
 from tests.support.stand_in_tracker import StandInTracker
 from tests.support.tracker_process import TrackerProcess
 
@@ -214,3 +217,34 @@ async def test_a_runner_is_equipped_between_two_kernels(tmp_path: Path) -> None:
         assert (await runner.equip(None)).mode is RunnerMode.MICRO
     finally:
         await runner.stop()
+
+
+async def test_a_slow_link_brings_it_while_the_board_measures(tmp_path: Path, bare: dict[str, str]) -> None:
+    """For longer than a ping may take: its answer waits behind the data."""
+    tracker = await asyncio.to_thread(TrackerProcess, tmp_path / "tracker")
+    try:
+        async with SlowLink(int(tracker.address.rpartition(":")[2]), 200_000) as link:
+            options = ("--tracker", f"127.0.0.1:{link.port}", "--state", str(tmp_path / "state"))
+            async with AgentProcess("start", *options, **bare) as agent:
+                await agent.says("joined farm")
+                [device] = await asyncio.to_thread(tracker.devices)
+                assert device.runner.mode == device_pb2.RUNNER_MODE_MICRO
+                assert device.runner.full_mode_missing == "TVM's runtime is on its way from the tracker"
+                shown = await asyncio.to_thread(farm, "--tracker", tracker.address, "devices")
+                assert re.search(r"idle, runtime \d+ %", shown.stdout), shown.stdout + shown.stderr
+                client = MeasureClient(tracker.address)
+                request = to_message(measurement_pb2.MeasureRequest, add_one("one", find_probe_kernel().read_bytes()))
+                client.calls.put(control_pb2.MeasureCall(trials=[control_pb2.Trial(request=request)]))
+                [measured] = await asyncio.to_thread(client.wait_for, "one")
+                assert measured.outcome == measurement_pb2.OUTCOME_OK, measured.detail
+                client.close()
+                assert "full mode" not in agent.text.replace("micro mode", "")
+                await agent.says("full mode with TVM", within_s=100)
+                await agent.says("joined farm", times=2)
+                [device] = await asyncio.to_thread(tracker.devices)
+                assert (device.runner.mode, device.runner.full_mode_missing) == (device_pb2.RUNNER_MODE_FULL, "")
+                assert agent.text.count("fetching") == 3
+                assert "cannot reach" not in agent.text
+                assert "lost the tracker" not in agent.text
+    finally:
+        await asyncio.to_thread(tracker.stop)

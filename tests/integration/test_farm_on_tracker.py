@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from protos.discovery import announce
 from tests.support.farm_command import FarmTerminal, farm
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tracker.cli.child import Child
@@ -171,6 +172,27 @@ def test_trackers_are_found_by_mdns_and_chosen_by_name(tmp_path: Path) -> None:
         missing = farm("status", "--farm", "nowhere", *here)
         assert missing.returncode == 3
         assert "No farm named nowhere" in missing.stderr
+
+
+@pytest.mark.own_network
+def test_of_all_addresses_that_are_announced_one_has_the_farm(tmp_path: Path) -> None:
+    """The first is another farm's, as 172.17.0.1 is on every host with Docker; nobody listens at the second."""
+    name = f"farm-{uuid.uuid4().hex[:8]}"
+    with ExitStack() as running:
+        mine = TrackerProcess(tmp_path / "mine", "--farm", name, reached=["--host", "127.0.0.9", "--no-mdns"])
+        running.callback(mine.stop)
+        port = mine.address.rpartition(":")[2]
+        theirs = ["--host", "127.0.0.2", "--port", port, "--no-mdns"]
+        other = TrackerProcess(tmp_path / "other", "--farm", "other", reached=theirs)
+        running.callback(other.stop)
+        hosts = ["127.0.0.2", "127.0.0.3", "127.0.0.9"]
+        running.enter_context(announce(name, int(port), "1", hosts, interface="127.0.0.1"))
+        found = farm("status", "--json", "--mdns-interface", "127.0.0.1")
+        assert found.returncode == 0, found.stderr
+        assert json.loads(found.stdout)["farm"] == name
+        mine.stop()
+        gone = farm("status", "--json", "--mdns-interface", "127.0.0.1")
+        assert (gone.returncode, f"is the farm other, not {name}" in gone.stderr) == (2, True)
 
 
 def order(tracker: TrackerProcess, *arguments: str) -> str:

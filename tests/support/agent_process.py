@@ -85,15 +85,15 @@ class AgentProcess:
         await self._reading
         return code
 
-    async def says(self, pattern: str, within_s: float = 20.0) -> str:
-        """The first line, written already or yet to come, in which ``pattern`` is found."""
+    async def says(self, pattern: str, within_s: float = 20.0, times: int = 1) -> str:
+        """The first line, written already or yet to come, in which ``pattern`` is found for the ``times``-th time."""
 
         async def wait() -> str:
             async with self._said:
                 while True:
-                    for line in self.lines:
-                        if re.search(pattern, line):
-                            return line
+                    found = [line for line in self.lines if re.search(pattern, line)]
+                    if len(found) >= times:
+                        return found[times - 1]
                     await self._said.wait()
 
         try:

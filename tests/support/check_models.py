@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["hindered", "picking", "two_products"]
+__all__ = ["hindered", "picking", "sorting", "two_products", "widening"]
 
 
 def two_products(batch: int | str = 4) -> onnx.ModelProto:
@@ -28,6 +28,21 @@ def two_products(batch: int | str = 4) -> onnx.ModelProto:
         "minus": np.array([-1]),
     }
     return _model(nodes, {"x": (TensorProto.FLOAT, [batch, 32])}, {"y": [batch, 10]}, constants)
+
+
+def widening() -> onnx.ModelProto:
+    """A small file whose output of 100 MiB is its input, again and again."""
+    nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Tile", ["r", "times"], ["y"])]
+    constants = {"times": np.array([25 << 10, 1])}
+    return _model(nodes, {"x": (TensorProto.FLOAT, [1, 1024])}, {"y": [25 << 10, 1024]}, constants)
+
+
+def sorting() -> onnx.ModelProto:
+    """The three largest of each row and their places: one TopK, for which TVM calls a function of its runtime."""
+    nodes = [helper.make_node("TopK", ["x", "k"], ["most", "places"], "largest")]
+    model = _model(nodes, {"x": (TensorProto.FLOAT, [5, 9])}, {"most": [5, 3], "places": [5, 3]}, {"k": np.array([3])})
+    model.graph.output[1].type.tensor_type.elem_type = TensorProto.INT64
+    return model
 
 
 def hindered() -> onnx.ModelProto:

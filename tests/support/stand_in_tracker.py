@@ -188,8 +188,8 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
         if data is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no artifact {request.digest[:12]}")
             return
-        for start in range(0, len(data), 64 << 10):
-            yield fleet_pb2.ArtifactChunk(data=data[start : start + (64 << 10)])
+        for start in range(request.offset, len(data), 64 << 10):
+            yield fleet_pb2.ArtifactChunk(data=data[start : start + (64 << 10)], offset=start)
             if request.digest in self.broken_off:
                 await asyncio.Event().wait()
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tests.support.check_models import hindered, picking, two_products
+from tests.support.check_models import hindered, picking, sorting, two_products, widening
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import JobKind, JobState
 
@@ -36,6 +36,8 @@ def farm(tmp_path_factory):
         onnx.save(hindered(), farm.folder / "hindered.onnx")
         onnx.save(picking(heavy=False), farm.folder / "picking.onnx")
         onnx.save(picking(heavy=True), farm.folder / "heavy.onnx")
+        onnx.save(widening(), farm.folder / "wide.onnx")
+        onnx.save(sorting(), farm.folder / "sorting.onnx")
         (farm.folder / "torn.onnx").write_bytes(b"no model at all")
         (farm.folder / "op.py").write_text(OPERATOR)
         yield farm
@@ -89,6 +91,14 @@ def test_a_model_is_told_without_a_pool(farm):
     assert (refused.returncode, "made no package" in refused.stderr) == (2, True)
 
 
+def test_outputs_beyond_a_message_are_refused(farm):
+    told = farm.farm("check", "wide.onnx")
+    assert told.returncode == 2, told.stdout + told.stderr
+    assert "wide is not tuned: its output y takes 100 MiB, and a board's answer carries at most 60 MiB" in " ".join(
+        (told.stdout + told.stderr).split()
+    )
+
+
 def test_all_that_is_refused_is_named(farm):
     told = checked(farm, "hindered.onnx", code=2)
     assert told["will_be_tuned"] is False
@@ -139,6 +149,12 @@ def test_several_shapes_are_looked_at_together(farm):
     # A product of 48 -> 10 for each shape.
     assert {960.0 * rows for rows in (2, 4)} <= {task["flops"] for task in one["tasks"]}
     assert "x=2,32; x=4,32" in one["notes"][0]
+
+
+def test_a_model_without_a_kernel_to_schedule_names_its_operators(farm):
+    told = checked(farm, "sorting.onnx", code=2)
+    [obstacle] = told["classes"][0]["obstacles"]
+    assert obstacle["reason"] == "sorting has no operator that could be tuned: TopK leaves no kernel to schedule"
 
 
 def test_what_is_cut_off_the_end_is_told(farm):
@@ -201,7 +217,7 @@ def test_peaks_are_measured_once_a_class(farm):
     ("arguments", "said"),
     [
         (["none.onnx"], "There is no file none.onnx."),
-        (["torn.onnx"], "is not an ONNX file"),
+        (["torn.onnx"], "is damaged, or no model that the farm takes (ONNX, TFLite, PyTorch's exported .pt2)"),
         (["two.onnx", "--pool", "attic"], "no pool 'attic'"),
         (["two.onnx", "--shape", "z=1"], "has no input named z"),
         (["two.onnx", "--with", "N=1"], "--with sets parameters of an operator"),

@@ -79,7 +79,10 @@ def test_what_was_never_measured_is_told(farm):
         (["small.onnx", "--pool", "attic"], "no pool 'attic'"),
         (["small.onnx", "--pool", "x86_64", "--class", "pi4"], "is of class pi4: it has "),
         (["--shape", "x=1,3"], "--shape fixes an input of a MODEL, and none is named"),
-        (["broken.onnx", "--pool", "x86_64"], "is not an ONNX file"),
+        (
+            ["broken.onnx", "--pool", "x86_64"],
+            "is damaged, or no model that the farm takes (ONNX, TFLite, PyTorch's exported .pt2)",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(farm, arguments, said):

@@ -13,8 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("tvm")
 
 from tests.support.whole_farm import WholeFarm
+from tracker.tuning.judging.inputs import random_inputs
+from tracker.tuning.models.importers import TensorInfo
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+
+WIDTH = 64
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +32,12 @@ def farm(tmp_path_factory):
 def dense(path: Path) -> None:
     """Two products over an open batch: rows do not know of each other."""
     random = np.random.default_rng(0)
-    weights = [numpy_helper.from_array(random.standard_normal((16, 16)).astype(np.float32), name) for name in "ab"]
+    weights = [
+        numpy_helper.from_array(random.standard_normal((WIDTH, WIDTH)).astype(np.float32), name) for name in "ab"
+    ]
     nodes = [helper.make_node("MatMul", ["x", "a"], ["h"]), helper.make_node("Relu", ["h"], ["r"])]
     nodes.append(helper.make_node("MatMul", ["r", "b"], ["y/answer"]))
-    save(path, nodes, weights, ["n", 16], ["n", 16], "y/answer")
+    save(path, nodes, weights, ["n", WIDTH], ["n", WIDTH], "y/answer")
 
 
 def convolution(path: Path) -> None:
@@ -71,23 +78,34 @@ def test_a_batch_between_two_shapes_is_padded_and_its_answers_cropped(farm):
     dense(farm.folder / "dense.onnx")
     done = farm.farm("tune", "dense.onnx", "--pool", "x86_64", "--shape", "n={1,4,8}", "--trials", "9", "-o", "dense")
     assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
-    assert done.stdout.count("smaller ones too, padded and cropped") == 3
+    words = [line.split() for line in done.stdout.splitlines() if line.startswith("x=")]
+    assert [(line[0], " ".join(line[7:10])) for line in words] == [
+        ("x=1,64", "alone"), ("x=4,64", "x=2,64 on, padded"), ("x=8,64", "x=5,64 on, padded")
+    ]  # fmt: skip
     assert "equal to ONNX Runtime" in done.stdout.splitlines()[-1]
     package = farm.folder / "dense"
     manifest = json.loads((package / "manifest.json").read_text())
-    assert [variant["inputs"][0]["shape"] for variant in manifest["variants"]] == [[1, 16], [4, 16], [8, 16]]
+    assert [variant["inputs"][0]["shape"] for variant in manifest["variants"]] == [[1, WIDTH], [4, WIDTH], [8, WIDTH]]
     names = [set(variant["param_names"]) for variant in manifest["variants"]]
     assert len(set.union(*names)) < sum(map(len, names)), "weights that are equal are kept once"
     session = onnxruntime.InferenceSession(farm.folder / "dense.onnx", providers=["CPUExecutionProvider"])
     for batch in (1, 3, 4, 5, 8):
-        x = np.random.default_rng(batch).random((batch, 16), dtype=np.float32)
+        x = np.random.default_rng(batch).random((batch, WIDTH), dtype=np.float32)
         ran = answer(package, x)
         assert ran.returncode == 0, ran.stderr
         with np.load(farm.folder / "out.npz") as found:
             np.testing.assert_allclose(found["y/answer"], session.run(None, {"x": x})[0], rtol=1e-4, atol=1e-4)
-    refused = answer(package, np.zeros((9, 16), np.float32))
+    for bucket, batch in zip(farm.jobs()[0].result.buckets[1:], (2, 5), strict=True):
+        [x] = random_inputs([TensorInfo("x", (batch, WIDTH), "float32")], 0, {})
+        assert answer(package, x).returncode == 0
+        with np.load(farm.folder / "out.npz") as found:
+            apart = np.abs(found["y/answer"] - session.run(None, {"x": x})[0]).max()
+        assert bucket.padded_from == f"x={batch},{WIDTH}"
+        assert bucket.padded_max_abs_diff == pytest.approx(apart, abs=1e-5)
+        assert bucket.padded_max_abs_diff < 1e-3
+    refused = answer(package, np.zeros((9, WIDTH), np.float32))
     assert refused.returncode == 1
-    assert refused.stderr.startswith("run.py: inputs have shapes [[9, 16]]; the model takes up to [[1, 16]] or")
+    assert refused.stderr.startswith("run.py: inputs have shapes [[9, 64]]; the model takes up to [[1, 64]] or")
 
 
 def test_where_padding_would_change_the_answers_only_the_shapes_themselves_are_taken(farm):

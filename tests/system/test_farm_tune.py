@@ -114,7 +114,12 @@ def test_best_known_records_compile_without_a_trial(one_board):
 @pytest.mark.parametrize(
     ("content", "options", "sentence"),
     [
-        pytest.param(b"no model", [], "is not an ONNX file", id="broken file"),
+        pytest.param(
+            b"no model",
+            [],
+            "is damaged, or no model that the farm takes (ONNX, TFLite, PyTorch's exported .pt2)",
+            id="broken file",
+        ),
         pytest.param(small_network(1), ["--shape", "zz=1,2"], "no input named zz", id="shape of no input"),
     ],
 )

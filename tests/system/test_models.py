@@ -138,9 +138,9 @@ def one_node(operator: str, *, domain: str = "", shape=(1, 4), **attributes) -> 
 @pytest.mark.parametrize(
     ("model", "shapes", "sentence"),
     [
-        pytest.param(b"not a model at all", {}, "m is not an ONNX", id="foreign bytes"),
-        pytest.param(b"", {}, "m is not an ONNX", id="empty"),
-        pytest.param(one_node("Relu")[:-20], {}, "m is not", id="cut short"),
+        pytest.param(b"not a model at all", {}, "m is damaged, or no model that the farm", id="foreign bytes"),
+        pytest.param(b"", {}, "m is no model that the farm takes (ONNX, TFLite", id="empty"),
+        pytest.param(one_node("Relu")[:-20], {}, "m is damaged", id="cut short"),
         pytest.param(
             one_node("Hardmax2"), {}, "node number 0 (Hardmax2): this operator does not exist", id="no such operator"
         ),

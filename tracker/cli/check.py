@@ -35,7 +35,7 @@ __all__ = ["check"]
     "fixed",
     type=FIXED,
     multiple=True,
-    help="Give an input of the model one value for good, as for `farm tune`: sr=16000, flag=true.",
+    help="Give an input of an ONNX file one value for good, as for `farm tune`: sr=16000, flag=true.",
 )
 @click.option("--with", "parameters", type=PARAMETER, multiple=True, help="Set a parameter of an operator's function.")
 @click.option(
@@ -61,9 +61,10 @@ def check(
 ) -> None:
     """Look at MODEL before a board is asked for: will it be tuned?
 
-    MODEL is a model's file or an operator, FILE.py:NAME, as for `farm tune`. A tuning worker imports it, compares the
-    import with the original and tells what there is: inputs, outputs, operators and who converts them, parameters,
-    arithmetic, memory and tasks; or all that is in the way, each node by its name. It needs neither a board nor a pool.
+    MODEL is a model's file, ONNX, TFLite or .pt2, or an operator, FILE.py:NAME, as for `farm tune`. A tuning worker
+    imports it, compares the import with the original and tells what there is: inputs, outputs, operators and who
+    converts them, parameters, arithmetic, memory and tasks; or all that is in the way, each node by its name. It needs
+    neither a board nor a pool.
 
     With --pool each task is held against the peaks of each class of device: is it bound by memory or by compute, and
     how long does it take at least? Two small kernels measure the peaks on a device of the class once; after that the
@@ -75,7 +76,7 @@ def check(
     Examples:
       farm check resnet50.onnx
       farm check resnet50.onnx --shape data=1,3,224,224 --pool arm64
-      farm check resnet50.onnx --json > check.json
+      farm check face.tflite --json > check.json
     """
     if fresh and not pool:
         raise BadInput("--fresh measures a pool's peaks again: name the pool with --pool as well.")

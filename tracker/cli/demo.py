@@ -38,7 +38,7 @@ model_option = click.option(
     "--model",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Any ONNX file. [default: SqueezeNet of the onnx package, with random weights]",
+    help="A model of your own: ONNX, TFLite or .pt2. [default: SqueezeNet of the onnx package, with random weights]",
 )
 output_option = click.option(
     "-o",

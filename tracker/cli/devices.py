@@ -54,7 +54,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
         degrees = device.telemetry.temperature_c if device.telemetry else None
         row = (
             device.name,
-            device.state.value if device.state else UNKNOWN,
+            _state(device),
             _orders(device, now_s),
             device.fingerprint.board_model or device.fingerprint.arch,
             str(device.fingerprint.cores or UNKNOWN),
@@ -104,7 +104,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                 ("id", device.id),
                 (
                     "state",
-                    f"{device.state.value if device.state else ''}, heard {ago(device.last_heard_unix_s, now_s)}",
+                    f"{_state(device)}, heard {ago(device.last_heard_unix_s, now_s)}",
                 ),
                 ("health", f"{device.ailing}; others of its class come first" if device.ailing else ""),
                 ("lease", _lease(device, now_s)),
@@ -181,6 +181,16 @@ def one_device(found: list[Device], name: str) -> Device:
 
 def _labels(labels: dict[str, str]) -> str:
     return "  ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def _state(device: Device) -> str:
+    """With what is on its way to the device meanwhile."""
+    from tracker.cli.formats import UNKNOWN, percent
+    from tracker.domain import DeviceState
+
+    state = device.state.value if device.state else UNKNOWN
+    share = device.telemetry.runtime_share if device.telemetry and device.state is not DeviceState.LOST else None
+    return state if share is None else f"{state}, runtime {percent(share)}"
 
 
 def _orders(device: Device, now_s: float) -> str:

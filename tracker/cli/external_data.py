@@ -45,6 +45,7 @@ def external_files(model: Path) -> tuple[str, ...]:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\0" in name:
             raise BadInput(f"{model} keeps weights in {name!r}, which is outside of its folder.")
+        # Path.is_file raises at names that are too long for a file.
         if not os.path.isfile(model.parent / name):
             raise BadInput(f"{model} keeps weights in {model.parent / name}, and there is no such file.")
     return tuple(names)

@@ -65,6 +65,8 @@ def _row(name: str, job: Job, devices: int) -> Sequence[str]:
     untuned_s, tuned_s, measured = model_latency(job.result)
     gain = "kept" if job.result.kept_untuned else speedup(untuned_s, tuned_s)
     answers = ("equal" if job.result.outputs_equal else "DIFFERENT") if measured else "estimated"
+    if answers == "equal" and job.result.nothing_compared:
+        answers = "none finite"
     return (*row, latency(untuned_s), latency(tuned_s), gain, count(job.trials), answers)
 
 

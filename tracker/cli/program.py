@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import click
 
+from protos.output import watched_output
+
 __all__ = ["Program", "ProgramGroup"]
 
 
@@ -20,7 +22,8 @@ class Program(click.Command):
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         try:
-            super().__call__(*args, **kwargs)
+            with watched_output():
+                super().__call__(*args, **kwargs)
             code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1

@@ -15,8 +15,9 @@ from tracker.cli.output import table
 from tracker.cli.tasks import by_rules
 from tracker.domain import Job, JobKind, JobResult, Task, TaskResult
 
-__all__ = ["closing_line", "closing_line_of", "model_latency", "print_result", "verified"]
+__all__ = ["NOTHING_COMPARED", "closing_line", "closing_line_of", "model_latency", "print_result", "verified"]
 
+NOTHING_COMPARED = "nothing compared: no value of the answers is finite"
 #: A model that takes so many times what its kernels take is told about.
 _CALLS_TOLD = 1.5
 #: Operators without a template that are named.
@@ -62,6 +63,8 @@ def verified(result: JobResult) -> str:
     if not model_latency(result)[2]:
         judged = f", untuned equal to {judge_of(result)}" if result.judge else ""
         return f"estimated from its tasks, {_kernels(result) or 'outputs not compared'}{judged}"
+    if result.nothing_compared and result.outputs_equal:
+        return NOTHING_COMPARED
     if result.judge:
         equal = "equal to" if result.outputs_equal else "DIFFERENT from"
         verdict = f"{equal} {judge_of(result)}"
@@ -87,7 +90,7 @@ def _kernels(result: JobResult) -> str:
 
 
 def _buckets(result: JobResult) -> Table:
-    """Each shape that the package takes, smallest first. Whatever is smaller takes as long."""
+    """Each shape that the package takes, smallest first, and its worst case: the smallest that is padded to it."""
     rows = [
         [
             bucket.shapes,
@@ -95,10 +98,11 @@ def _buckets(result: JobResult) -> Table:
             latency(bucket.tuned_s),
             "kept" if bucket.kept_untuned else speedup(bucket.untuned_s, bucket.tuned_s),
             bucket.serves,
+            difference(bucket.padded_max_abs_diff) if bucket.padded_from else "",
         ]
         for bucket in result.buckets
     ]
-    return table(["shape*", ">untuned", ">tuned", ">speed-up", "answers"], rows)
+    return table(["shape*", ">untuned", ">tuned", ">speed-up", "answers", ">max |diff| of these"], rows)
 
 
 def _inputs(result: JobResult) -> str:
@@ -178,6 +182,9 @@ def print_result(screen: Console, job: Job) -> None:
     screen.print()
     if result.buckets:
         screen.print(_buckets(result))
+        if any(bucket.padded_from for bucket in result.buckets):
+            told = "A smaller input takes as long as the shape that it is padded to. max |diff|: the package's answer "
+            screen.print(Text(f"{told}to the smallest, beside {result.judge}'s to it as it is.", "dim"))
         screen.print()
     if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
         screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
@@ -194,12 +201,12 @@ def print_result(screen: Console, job: Job) -> None:
     if measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
         what = "kernel" if job.spec.operator else "model"
+        told = f"{_told(result, verdict)}, max |diff| {difference(result.max_abs_diff)} "
+        told += f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})"
+        if result.nothing_compared and result.outputs_equal:
+            told = f"{NOTHING_COMPARED}, though each is what it should be"
         screen.print(
-            Text(
-                f"Untuned and tuned {what} ran on {result.device_name or UNKNOWN} with {_inputs(result)}: "
-                f"{_told(result, verdict)}, max |diff| {difference(result.max_abs_diff)} "
-                f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})."
-            )
+            Text(f"Untuned and tuned {what} ran on {result.device_name or UNKNOWN} with {_inputs(result)}: {told}.")
         )
     if calls := _calls(result):
         screen.print(Text(calls, "dim"))

@@ -12,6 +12,7 @@ import click
 import platformdirs
 
 from protos.discovery import DEFAULT_PORT
+from protos.version import __version__
 from tracker.cli.parsing import ADDRESS
 from tracker.cli.program import ProgramGroup
 from tracker.cli.runtime import runtime
@@ -23,6 +24,7 @@ _FOLDER = platformdirs.user_state_path("tvm-farm") / "tracker"
 
 
 @click.group(cls=ProgramGroup, context_settings={"auto_envvar_prefix": "TVMFARM_TRACKER", "show_default": True})
+@click.version_option(__version__, prog_name="tracker")
 def tracker() -> None:
     """Run the centre of a farm.
 

@@ -54,8 +54,8 @@ _fix = click.option(
     "fixed",
     type=FIXED,
     multiple=True,
-    help="Give an input of the model one value for good: sr=16000, flag=true, sizes=[1,2]. The package does not take "
-    "it any more, and what hangs on it is decided while importing.",
+    help="Give an input of an ONNX file one value for good: sr=16000, flag=true, sizes=[1,2]. The package does not "
+    "take it any more, and what hangs on it is decided while importing.",
 )
 _inputs = click.option(
     "--inputs",
@@ -155,8 +155,11 @@ def tune(
 
     A model is an ONNX or a TFLite file, or a program that torch.export.save wrote (.pt2).
 
+    What is in the file decides, not its name; a .pt2 needs PyTorch on the tuning worker, the
+    extra tvm-farm[torch]. The original file, run by ONNX Runtime, LiteRT or PyTorch, judges the answers.
+
     Ends with a table of what each operator gained and a package: the compiled library, its
-    parameters and a manifest. With both --trials and --budget, whichever is used up first ends it.
+    parameters, a manifest and run.py. With both --trials and --budget, whichever is used up first ends it.
     Ctrl-C stops the watching, not the job.
 
     Timings are compared within one class of device: same board, CPUs, clock policy and runtime. Where
@@ -173,6 +176,7 @@ def tune(
     \b
     Examples:
       farm tune resnet50.onnx --pool arm64 --budget 30m -o resnet50-rpi4
+      farm tune face.tflite --pool arm64
       farm tune op.py:my_matmul --pool arm64 --trials 200 --with M=1024
     """
     from tracker.domain import Artifact, JobKind, JobSpec

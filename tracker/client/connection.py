@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from protos.address import is_ipv4, parse_address
-from tracker.client.errors import BadInput, TrackerUnreachable
+from tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
@@ -43,13 +43,16 @@ class Connection:
             self.interface or outer.interface or None,
         )
 
-    def address(self) -> str:
-        """``host:port``. Raises BadInput or TrackerUnreachable."""
+    def found(self) -> tuple[Sequence[str], str | None]:
+        """Where the tracker may be, each ``host:port``, and the farm's name where one is known.
+
+        Raises BadInput or TrackerUnreachable.
+        """
         from protos.discovery import browse
 
         if self.tracker:
             try:
-                return parse_address(self.tracker)
+                return [parse_address(self.tracker)], self.farm
             except ValueError as error:
                 raise BadInput(f"{re.split('[ =]', self.named)[0]}: {error}.") from None
         if self.interface and not is_ipv4(self.interface):
@@ -62,7 +65,7 @@ class Connection:
             ) from None
         named = [tracker for tracker in found if self.farm in (None, tracker.farm)]
         if len(named) == 1:
-            return named[0].address
+            return named[0].addresses, named[0].farm
         heard = ", ".join(f"{tracker.farm} at {tracker.address}" for tracker in named or found)
         if named:
             raise BadInput(f"Several farms answer here: {heard}. Choose one with {self.chosen} or {self.named}.")
@@ -75,13 +78,23 @@ class Connection:
 
     def open(self) -> FarmClient:
         """A client of a tracker that has answered, speaks our protocol and is the farm that was asked for."""
+        addresses, farm = self.found()
+        failed = []
+        for address in addresses:  # a host announces all of its networks: some are not ours, or have addresses of ours
+            try:
+                return self._opened(address, farm)
+            except FarmError as error:
+                failed.append(error)
+        raise next((error for error in failed if not isinstance(error, TrackerUnreachable)), failed[0])
+
+    def _opened(self, address: str, farm: str | None) -> FarmClient:
         from tracker.client.farm_client import FarmClient
 
-        client = FarmClient(self.address())
+        client = FarmClient(address)
         try:
             status = client.status()
-            if self.farm and status.farm != self.farm:
-                raise BadInput(f"The tracker at {client.address} is the farm {status.farm}, not {self.farm}.")
+            if farm and status.farm != farm:
+                raise BadInput(f"The tracker at {client.address} is the farm {status.farm}, not {farm}.")
         except BaseException:
             client.close()
             raise

@@ -259,7 +259,8 @@ class PackageFile:
 @dataclass(frozen=True)
 class BucketResult:
     """One of several shapes that a package takes. ``shapes``: in words, "x=1,3,48,160". ``serves``: which inputs it
-    answers. Latencies in seconds, 0 where no device ran it whole.
+    answers. Latencies in seconds, 0 where no device ran it whole. ``padded_from``: the smallest inputs that are padded
+    to it, "" where none are; ``padded_max_abs_diff``: how far the package's answers to those are from the judge's.
     """
 
     shapes: str
@@ -269,6 +270,8 @@ class BucketResult:
     max_abs_diff: float = 0.0
     outputs_equal: bool = False
     kept_untuned: bool = False
+    padded_from: str = ""
+    padded_max_abs_diff: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,8 @@ class JobResult:
     untuned import and the package were compared with, "" where nobody did. ``inputs_from``: what they ran on.
     ``proven``: the finished package was loaded by its own ``run.py`` in a clean process. ``buckets``: of a package that
     takes several shapes each, smallest first; the other figures are then those of the largest. ``check``: of a job of
-    that kind, which has nothing else.
+    that kind, which has nothing else. ``nothing_compared``: no value of the answers is finite, and ``outputs_equal``
+    says only that they are so in the same places.
     """
 
     files: tuple[PackageFile, ...] = ()
@@ -306,6 +310,7 @@ class JobResult:
     proven: bool = False
     buckets: tuple[BucketResult, ...] = ()
     check: CheckReport | None = None
+    nothing_compared: bool = False
 
 
 @dataclass(frozen=True)

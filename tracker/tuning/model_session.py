@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tvm
@@ -20,10 +19,11 @@ from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.checking.report import model_report, surveyed
 from tracker.tuning.errors import InputError
 from tracker.tuning.finals import Winner
+from tracker.tuning.judging.answer_size import check_answer_size
 from tracker.tuning.judging.comparison import compare
 from tracker.tuning.judging.inputs import given_inputs, random_inputs
 from tracker.tuning.judging.package_run import PackageFault, check_package, run_package
-from tracker.tuning.judging.padding import padding_of
+from tracker.tuning.judging.padding import PaddedCase, Padding, padding_of
 from tracker.tuning.judging.reference import Reference, check_import, reference_of, tolerance_of
 from tracker.tuning.judging.untuned import answers_on_host, is_host
 from tracker.tuning.kernel_verification import KernelVerdict, verify_kernels
@@ -34,7 +34,7 @@ from tracker.tuning.models.importers.survey import outlines_of
 from tracker.tuning.models.package import LIBRARY, Variant, save_params, write_package
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.session import Session, first_line
-from tracker.tuning.verification import LARGEST_INLINE_BYTES, Verdict, artifact_of, model_request, verify
+from tracker.tuning.verification import Verdict, artifact_of, inputs_apart, model_request, verify
 
 __all__ = ["ModelSession"]
 
@@ -68,7 +68,7 @@ class ModelSession(Session):
 
     _buckets: list[_Bucket]
     _references: list[Reference]
-    _padding: dict[str, Any] | None = None
+    _padding: Padding | None = None
 
     def _extracted(self) -> list[ExtractedTask]:
         self._report("importing the model")
@@ -82,12 +82,14 @@ class ModelSession(Session):
 
     def _tasks_of(self, models: Sequence[ImportedModel]) -> list[ExtractedTask]:
         """``models``: one for each shape."""
+        for model in models:
+            check_answer_size(model.outputs, self._job.spec.model_name)
         self._report("finding tasks")
         buckets = map(self._bucket, models)
         self._buckets = sorted(buckets, key=lambda bucket: sum(math.prod(info.shape) for info in bucket.model.inputs))
         extracted = _merged(task for bucket in self._buckets for task in bucket.tasks)
         if not extracted:
-            raise InputError(f"{self._job.spec.model_name} has no operator that could be tuned.")
+            raise InputError(_nothing_to_tune(self._job.spec.model_name, self._buckets[-1].model))
         return extracted
 
     def _fetched(self) -> Path:
@@ -110,7 +112,7 @@ class ModelSession(Session):
                 f"{self._job.spec.model_name} cannot be compiled by TVM {tvm.__version__} for this target: "
                 f"{first_line(error)}"
             ) from error
-        told = " ".join(f"{info.name}={','.join(map(str, info.shape))}" for info in model.inputs)
+        told = _in_words(model, [info.shape for info in model.inputs])
         return _Bucket(told, model, lowered, tuple(tasks_of(lowered, self._target)))
 
     def _checked(self) -> CheckReport:
@@ -195,7 +197,7 @@ class ModelSession(Session):
             target=job.target,
             device_class=job.device_class,
             versions=self._versions,
-            padding=self._padding,
+            padding=self._padding.manifest if self._padding else None,
             fixed={each.name: json.loads(each.value) for each in job.spec.fixed},
         )
         note = self._prove(folder)
@@ -244,21 +246,28 @@ class ModelSession(Session):
     def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
         if len(verdicts) == 1:
             return ()
-        serves = "smaller ones too, padded and cropped" if self._padding else "these alone"
-        return tuple(
-            BucketResult(bucket.shapes, serves)
-            if isinstance(verdict, str)
-            else BucketResult(
-                bucket.shapes,
-                serves,
-                verdict.untuned_s,
-                verdict.shipped_s,
-                verdict.max_abs_diff,
-                verdict.equal,
-                verdict.keep_untuned,
-            )
-            for bucket, verdict in zip(self._buckets, verdicts, strict=True)
-        )
+        told = []
+        for bucket, verdict, case in zip(self._buckets, verdicts, self._worst(), strict=True):
+            one = BucketResult(bucket.shapes, "these alone")
+            if case is not None:
+                least = _in_words(bucket.model, [array.shape for array in case.inputs])
+                one = BucketResult(bucket.shapes, f"from {least} on, padded", padded_from=least)
+                one = replace(one, padded_max_abs_diff=case.max_abs_diff)
+            if isinstance(verdict, Verdict):
+                one = replace(
+                    one,
+                    untuned_s=verdict.untuned_s,
+                    tuned_s=verdict.shipped_s,
+                    max_abs_diff=verdict.max_abs_diff,
+                    outputs_equal=verdict.equal,
+                    kept_untuned=verdict.keep_untuned,
+                )
+            told.append(one)
+        return tuple(told)
+
+    def _worst(self) -> Sequence[PaddedCase | None]:
+        """Of each bucket the worst padded input."""
+        return self._padding.worst if self._padding else [None] * len(self._buckets)
 
     def _prove(self, folder: Path) -> str:
         """The package as a person will use it. Returns why it was not run whole, "" where it was.
@@ -269,16 +278,29 @@ class ModelSession(Session):
         if not is_host(self._job.target):
             check_package(folder)
             return "the package was not run on the tuning worker, which is no such machine: its files load"
-        for bucket, reference in zip(self._buckets, self._references, strict=True):
-            model = bucket.model
-            answers = run_package(folder, reference.inputs, [info.name for info in model.inputs], model.outputs)
-            if reference.expected is None:
-                continue
-            names = [output.name for output in model.outputs]
-            found = compare(reference.expected, answers, tolerance_of(model), names, reference.floors)
-            if not found.equal:
-                raise PackageFault(f"the package answers differently than {reference.judge}: {found.wrong}")
+        worst = []
+        for bucket, reference, case in zip(self._buckets, self._references, self._worst(), strict=True):
+            self._prove_answers(folder, bucket, reference)
+            if case is not None:
+                small = replace(reference, inputs=case.inputs, expected=case.expected, floors=case.floors)
+                case = replace(case, max_abs_diff=self._prove_answers(folder, bucket, small))
+            worst.append(case)
+        if self._padding:
+            self._padding = replace(self._padding, worst=tuple(worst))
         return ""
+
+    def _prove_answers(self, folder: Path, bucket: _Bucket, reference: Reference) -> float:
+        """The largest difference of the package's answers, 0 where nobody judges. Raises PackageFault."""
+        model = bucket.model
+        answers = run_package(folder, reference.inputs, [info.name for info in model.inputs], model.outputs)
+        if reference.expected is None:
+            return 0.0
+        names = [output.name for output in model.outputs]
+        found = compare(reference.expected, answers, tolerance_of(model), names, reference.floors)
+        if not found.equal:
+            given = _in_words(model, [array.shape for array in reference.inputs])
+            raise PackageFault(f"the package answers {given} differently than {reference.judge}: {found.wrong}")
+        return found.max_abs_diff
 
     def _verify(
         self, bucket: _Bucket, reference: Reference, untuned: _Contender, tuned: _Contender, winners: Sequence[Winner]
@@ -286,11 +308,8 @@ class ModelSession(Session):
         """The verdict, or why none is possible on this class of device."""
         if not self._devices(RunnerMode.FULL):
             return "no device of this class has TVM's runtime, which whole models need"
-        large = {
-            f"input {number}": tvm.runtime.tensor(array)
-            for number, array in enumerate(reference.inputs)
-            if array.nbytes > LARGEST_INLINE_BYTES
-        }
+        apart = inputs_apart(reference.inputs)
+        large = {name: tvm.runtime.tensor(reference.inputs[number]) for number, name in apart.items()}
         by_workload = {winner.task.workload: winner for winner in winners}
         mine = [(task.weight, by_workload[task.workload.key]) for task in bucket.tasks]
         untuned_s, tuned_s = (sum(n * w.untuned_s for n, w in mine), sum(n * w.tuned_s for n, w in mine))
@@ -299,12 +318,13 @@ class ModelSession(Session):
             path = self._folder / LIBRARY
             path.write_bytes(contender.library)
             save_params({**contender.lowered.params, **large}, self._folder / contender.params)
-            self._patiently(partial(self._client.put_artifact, self._folder / contender.params))
-            params = artifact_of(self._folder / contender.params, inline=False)
+            params = self._patiently(partial(self._client.put_artifact, self._folder / contender.params))
             values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in contender.lowered.params.items()}
             repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
             plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
-            library = artifact_of(path, inline=True)
+            library = artifact_of(path)
+            if not library.inline:
+                self._patiently(partial(self._client.put_artifact, path))
             requests.append(model_request(library, params, values, reference.inputs, plan, expected_s))
         return verify(
             requests[0],
@@ -320,6 +340,12 @@ class ModelSession(Session):
         return self._open_stream(sink, whole_models=True, device_id=device_id)
 
 
+def _in_words(model: ImportedModel, shapes: Sequence[Sequence[int]]) -> str:
+    """``x=1,3,48,160``."""
+    named = zip(model.inputs, shapes, strict=True)
+    return " ".join(f"{info.name}={','.join(map(str, shape))}" for info, shape in named)
+
+
 def _merged(tasks: Iterable[ExtractedTask]) -> list[ExtractedTask]:
     """Each workload once, its weights over all shapes added."""
     found: dict[str, ExtractedTask] = {}
@@ -327,6 +353,14 @@ def _merged(tasks: Iterable[ExtractedTask]) -> list[ExtractedTask]:
         before = found.get(task.workload.key)
         found[task.workload.key] = task if before is None else replace(before, weight=before.weight + task.weight)
     return list(found.values())
+
+
+def _nothing_to_tune(name: str, model: ImportedModel) -> str:
+    operators = list(dict.fromkeys(operator for _, operator in model.values))
+    if not operators:
+        return f"{name} has no operator that could be tuned: its outputs are constant, or inputs of its own."
+    leave = "leave" if len(operators) > 1 else "leaves"
+    return f"{name} has no operator that could be tuned: {' and '.join(operators)} {leave} no kernel to schedule."
 
 
 def _inside(folder: Path, name: str) -> Path:

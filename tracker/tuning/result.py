@@ -33,9 +33,12 @@ def latency_of(verdict: Verdict | str, kernels: Sequence[KernelVerdict] = ()) ->
 
 
 def _told(kernels: Sequence[KernelVerdict]) -> tuple[int, int, float]:
-    """How many ran beside their untuned kernels, how many of them were equal, the largest difference of all."""
-    differences = [kernel.max_abs_diff for kernel in kernels if kernel.max_abs_diff is not None]
-    return len(differences), sum(kernel.equal for kernel in kernels), max(differences, default=0.0)
+    """How many were compared with their untuned kernels, how many of them were equal, the largest difference of all.
+
+    Equal ones without a finite value prove nothing and are not among them.
+    """
+    ran = [k for k in kernels if k.max_abs_diff is not None and (k.compared or not k.equal)]
+    return len(ran), sum(k.equal for k in ran), max((k.max_abs_diff or 0.0 for k in ran), default=0.0)
 
 
 def job_result(
@@ -74,6 +77,7 @@ def job_result(
         device_name=verdict.device_name,
         note="; ".join(notes),
         kept_untuned=keep_untuned,
+        nothing_compared=not verdict.compared,
     )
 
 
@@ -103,6 +107,7 @@ def operator_result(
         device_name=", ".join(sorted({kernel.device_name for kernel in kernels})),
         note="; ".join(told),
         kept_untuned=all(task.kept_untuned for task in tasks),
+        nothing_compared=not any(kernel.compared for kernel in kernels),
     )
 
 

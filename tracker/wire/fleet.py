@@ -15,6 +15,7 @@ from tracker.services.board import Acknowledge, Board
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
 from tracker.services.runtimes import Runtimes
+from tracker.wire.clocks import place_times
 from tracker.wire.exchange import exchange
 from tracker.wire.outboxes import BoardOutbox
 from tracker.wire.values import read
@@ -46,6 +47,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         if not first.HasField("join"):
             await _refuse(context, "the first message was not Join: upgrade the agent")
             return
+        place_times(first)
         outbox = BoardOutbox()
         try:
             board = self._fleet.join(read(Join, first.join), outbox.send)
@@ -80,6 +82,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         )
 
     def _handle(self, board: Board, message: fleet_pb2.AgentMessage) -> None:
+        place_times(message)
         telemetry = None
         if message.HasField("heartbeat"):
             # An agent that waits for a result to be stored would take silence for a dead tracker.
@@ -103,8 +106,10 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         return to_message(runtime_pb2.RuntimeOffer, await self._runtimes.offer(read(RuntimeRequest, request)))
 
     async def FetchArtifact(self, request: fleet_pb2.ArtifactRequest, context: Any) -> None:
-        async for chunk in self._artifacts.get(request.digest):
-            await context.write(fleet_pb2.ArtifactChunk(data=chunk))
+        offset = request.offset
+        async for chunk in self._artifacts.get(request.digest, offset):
+            await context.write(fleet_pb2.ArtifactChunk(data=chunk, offset=offset))
+            offset += len(chunk)
 
 
 async def _refuse(context: Any, reason: str, retry_after_s: float = 0.0) -> None:

@@ -60,7 +60,7 @@ _Noreturn void child_fail(enum outcome outcome, const char *format, ...) {
   vsnprintf(board->detail, sizeof board->detail, format, values);
   va_end(values);
   board->outcome = outcome;
-  board->finished_unix_s = board->started_unix_s ? unix_s() : 0;
+  board->finished_s = now_s();
   board->stage = STAGE_DONE;
   _exit(0);
 }
@@ -187,7 +187,7 @@ static void report(const struct request *request, enum ending ending, int status
   read_printed(printed_from, printed, sizeof printed);
   board->detail[sizeof board->detail - 1] = 0;
   bool done = board->stage == STAGE_DONE;
-  if (!done) board->finished_unix_s = board->started_unix_s ? unix_s() : 0;
+  if (!done) board->finished_s = now_s();
   uint32_t sequence = request->sequence;
   if (ending == CANCELLED) {
     wire_result(sequence, OUTCOME_CANCELLED, 0, board, "stopped on request", -1, 0);

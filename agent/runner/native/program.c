@@ -129,7 +129,6 @@ _Noreturn void program_run(const struct request *request, struct board *board, i
   }
 
   board->started_s = now_s();
-  board->started_unix_s = unix_s();
   board->stage = STAGE_EXECUTING;
   if (request->n_outputs) {
     /* Before the timing: a kernel may change its arguments, and what comes back is of one call on those given. */
@@ -141,7 +140,7 @@ _Noreturn void program_run(const struct request *request, struct board *board, i
     put(&none, sizeof none);
   }
   backend->time(request, args, &timings);
-  board->finished_unix_s = unix_s();
+  board->finished_s = now_s();
   uint8_t cut_short = timings.cut_short;
   put(&timings.count, sizeof timings.count);
   put(timings.run_secs, sizeof(double) * timings.count);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <tvm/ffi/c_api.h>
 
-enum { PROTOCOL_VERSION = 2, MAX_WAITING = 8, MAX_ARGS = 4096, MAX_NDIM = 16, ALIGNMENT = 64, DETAIL_BYTES = 2048 };
+enum { PROTOCOL_VERSION = 3, MAX_WAITING = 8, MAX_ARGS = 4096, MAX_NDIM = 16, ALIGNMENT = 64, DETAIL_BYTES = 2048 };
 
 enum mode { MODE_FULL = 1, MODE_MICRO = 2 };
 enum program_kind { KIND_KERNEL = 1, KIND_MODEL = 2 };
@@ -56,7 +56,7 @@ struct request {
 struct board {
   _Atomic uint32_t stage; /* enum stage */
   uint32_t outcome;
-  double started_unix_s, finished_unix_s, started_s; /* the last by the monotonic clock */
+  double started_s, finished_s; /* by the monotonic clock; started_s 0: it did not begin */
   char detail[DETAIL_BYTES];
 };
 enum stage { STAGE_LOADING = 0, STAGE_EXECUTING = 1, STAGE_DONE = 2 };
@@ -70,7 +70,6 @@ struct settings {
 extern struct settings settings;
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 double now_s(void);
-double unix_s(void);
 
 /* wire.c: frames in and out. A malformed frame ends the runner. */
 enum frame_type { FRAME_RUN = 1, FRAME_CANCEL = 2, FRAME_HELLO = 129, FRAME_RESULT = 130 };

@@ -250,8 +250,8 @@ void wire_result(uint32_t sequence, uint32_t outcome, int32_t signal, const stru
   put_u32(&frame, sequence);
   put_u32(&frame, outcome);
   put(&frame, &signal, sizeof signal);
-  put(&frame, &board->started_unix_s, sizeof(double));
-  put(&frame, &board->finished_unix_s, sizeof(double));
+  double times[] = {board->started_s, board->started_s ? board->finished_s : 0, now_s()};
+  put(&frame, times, sizeof times);
   put_text(&frame, detail);
   void *bytes = body_size ? mmap(NULL, body_size, PROT_READ, MAP_SHARED, body, 0) : NULL;
   if (bytes == MAP_FAILED) die("cannot read a result of %zu bytes: %s", body_size, strerror(errno));

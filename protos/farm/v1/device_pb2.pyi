@@ -94,7 +94,7 @@ class RunnerInfo(_message.Message):
     def __init__(self, mode: _Optional[_Union[RunnerMode, str]] = ..., protocol_version: _Optional[int] = ..., tvm_version: _Optional[str] = ..., tvm_ffi_version: _Optional[str] = ..., threads: _Optional[int] = ..., target_kinds: _Optional[_Iterable[str]] = ..., full_mode_missing: _Optional[str] = ...) -> None: ...
 
 class Telemetry(_message.Message):
-    __slots__ = ("at_unix_s", "temperature_c", "frequency_khz", "throttling", "load_1m", "memory_available_bytes", "cpu_percent")
+    __slots__ = ("at_unix_s", "temperature_c", "frequency_khz", "throttling", "load_1m", "memory_available_bytes", "cpu_percent", "runtime_share")
     AT_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_C_FIELD_NUMBER: _ClassVar[int]
     FREQUENCY_KHZ_FIELD_NUMBER: _ClassVar[int]
@@ -102,6 +102,7 @@ class Telemetry(_message.Message):
     LOAD_1M_FIELD_NUMBER: _ClassVar[int]
     MEMORY_AVAILABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
     CPU_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_SHARE_FIELD_NUMBER: _ClassVar[int]
     at_unix_s: float
     temperature_c: float
     frequency_khz: _containers.RepeatedScalarFieldContainer[int]
@@ -109,7 +110,8 @@ class Telemetry(_message.Message):
     load_1m: float
     memory_available_bytes: int
     cpu_percent: float
-    def __init__(self, at_unix_s: _Optional[float] = ..., temperature_c: _Optional[float] = ..., frequency_khz: _Optional[_Iterable[int]] = ..., throttling: _Optional[_Iterable[str]] = ..., load_1m: _Optional[float] = ..., memory_available_bytes: _Optional[int] = ..., cpu_percent: _Optional[float] = ...) -> None: ...
+    runtime_share: float
+    def __init__(self, at_unix_s: _Optional[float] = ..., temperature_c: _Optional[float] = ..., frequency_khz: _Optional[_Iterable[int]] = ..., throttling: _Optional[_Iterable[str]] = ..., load_1m: _Optional[float] = ..., memory_available_bytes: _Optional[int] = ..., cpu_percent: _Optional[float] = ..., runtime_share: _Optional[float] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("user", "since_unix_s", "until_unix_s")

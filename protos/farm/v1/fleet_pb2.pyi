@@ -10,20 +10,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentMessage(_message.Message):
-    __slots__ = ("join", "heartbeat", "draining", "given_back", "started", "measurements")
+    __slots__ = ("sent_unix_s", "join", "heartbeat", "draining", "given_back", "started", "measurements")
+    SENT_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     JOIN_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     GIVEN_BACK_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
+    sent_unix_s: float
     join: Join
     heartbeat: Heartbeat
     draining: bool
     given_back: _containers.RepeatedCompositeFieldContainer[GiveBack]
     started: _containers.RepeatedScalarFieldContainer[str]
     measurements: _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]
-    def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: bool = ..., given_back: _Optional[_Iterable[_Union[GiveBack, _Mapping]]] = ..., started: _Optional[_Iterable[str]] = ..., measurements: _Optional[_Iterable[_Union[_measurement_pb2.Measurement, _Mapping]]] = ...) -> None: ...
+    def __init__(self, sent_unix_s: _Optional[float] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: bool = ..., given_back: _Optional[_Iterable[_Union[GiveBack, _Mapping]]] = ..., started: _Optional[_Iterable[str]] = ..., measurements: _Optional[_Iterable[_Union[_measurement_pb2.Measurement, _Mapping]]] = ...) -> None: ...
 
 class Join(_message.Message):
     __slots__ = ("protocol_version", "device_id", "name", "fingerprint", "runner", "labels", "slots", "telemetry", "short_slots")
@@ -109,13 +111,17 @@ class Refused(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
 
 class ArtifactRequest(_message.Message):
-    __slots__ = ("digest",)
+    __slots__ = ("digest", "offset")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
     digest: str
-    def __init__(self, digest: _Optional[str] = ...) -> None: ...
+    offset: int
+    def __init__(self, digest: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class ArtifactChunk(_message.Message):
-    __slots__ = ("data",)
+    __slots__ = ("data", "offset")
     DATA_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
     data: bytes
-    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+    offset: int
+    def __init__(self, data: _Optional[bytes] = ..., offset: _Optional[int] = ...) -> None: ...

@@ -202,7 +202,7 @@ class PackageFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., content: _Optional[_Union[_measurement_pb2.Artifact, _Mapping]] = ...) -> None: ...
 
 class BucketResult(_message.Message):
-    __slots__ = ("shapes", "serves", "untuned_s", "tuned_s", "max_abs_diff", "outputs_equal", "kept_untuned")
+    __slots__ = ("shapes", "serves", "untuned_s", "tuned_s", "max_abs_diff", "outputs_equal", "kept_untuned", "padded_from", "padded_max_abs_diff")
     SHAPES_FIELD_NUMBER: _ClassVar[int]
     SERVES_FIELD_NUMBER: _ClassVar[int]
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +210,8 @@ class BucketResult(_message.Message):
     MAX_ABS_DIFF_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_EQUAL_FIELD_NUMBER: _ClassVar[int]
     KEPT_UNTUNED_FIELD_NUMBER: _ClassVar[int]
+    PADDED_FROM_FIELD_NUMBER: _ClassVar[int]
+    PADDED_MAX_ABS_DIFF_FIELD_NUMBER: _ClassVar[int]
     shapes: str
     serves: str
     untuned_s: float
@@ -217,10 +219,12 @@ class BucketResult(_message.Message):
     max_abs_diff: float
     outputs_equal: bool
     kept_untuned: bool
-    def __init__(self, shapes: _Optional[str] = ..., serves: _Optional[str] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., outputs_equal: bool = ..., kept_untuned: bool = ...) -> None: ...
+    padded_from: str
+    padded_max_abs_diff: float
+    def __init__(self, shapes: _Optional[str] = ..., serves: _Optional[str] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., outputs_equal: bool = ..., kept_untuned: bool = ..., padded_from: _Optional[str] = ..., padded_max_abs_diff: _Optional[float] = ...) -> None: ...
 
 class JobResult(_message.Message):
-    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal", "judge", "inputs_from", "buckets", "proven", "check")
+    __slots__ = ("files", "tasks", "untuned_s", "tuned_s", "max_abs_diff", "rtol", "atol", "outputs_equal", "device_name", "note", "kept_untuned", "taught_by", "taught_tasks", "kernels_compared", "kernels_equal", "judge", "inputs_from", "buckets", "nothing_compared", "proven", "check")
     FILES_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     UNTUNED_S_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +243,7 @@ class JobResult(_message.Message):
     JUDGE_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FROM_FIELD_NUMBER: _ClassVar[int]
     BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    NOTHING_COMPARED_FIELD_NUMBER: _ClassVar[int]
     PROVEN_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
     files: _containers.RepeatedCompositeFieldContainer[PackageFile]
@@ -259,9 +264,10 @@ class JobResult(_message.Message):
     judge: str
     inputs_from: str
     buckets: _containers.RepeatedCompositeFieldContainer[BucketResult]
+    nothing_compared: bool
     proven: bool
     check: CheckReport
-    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ..., judge: _Optional[str] = ..., inputs_from: _Optional[str] = ..., buckets: _Optional[_Iterable[_Union[BucketResult, _Mapping]]] = ..., proven: bool = ..., check: _Optional[_Union[CheckReport, _Mapping]] = ...) -> None: ...
+    def __init__(self, files: _Optional[_Iterable[_Union[PackageFile, _Mapping]]] = ..., tasks: _Optional[_Iterable[_Union[TaskResult, _Mapping]]] = ..., untuned_s: _Optional[float] = ..., tuned_s: _Optional[float] = ..., max_abs_diff: _Optional[float] = ..., rtol: _Optional[float] = ..., atol: _Optional[float] = ..., outputs_equal: bool = ..., device_name: _Optional[str] = ..., note: _Optional[str] = ..., kept_untuned: bool = ..., taught_by: _Optional[_Iterable[str]] = ..., taught_tasks: _Optional[int] = ..., kernels_compared: _Optional[int] = ..., kernels_equal: _Optional[int] = ..., judge: _Optional[str] = ..., inputs_from: _Optional[str] = ..., buckets: _Optional[_Iterable[_Union[BucketResult, _Mapping]]] = ..., nothing_compared: bool = ..., proven: bool = ..., check: _Optional[_Union[CheckReport, _Mapping]] = ...) -> None: ...
 
 class TensorOutline(_message.Message):
     __slots__ = ("name", "dims", "dtype")

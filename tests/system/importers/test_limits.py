@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("tvm")
 
+from tests.support.imported import answers, runtime_answers
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers import load_model, survey_model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import pickle
 import warnings
@@ -168,3 +169,12 @@ def test_sample_inputs_that_would_run_code_are_not_loaded(tmp_path):
     with pytest.raises(InputError, match=r"sample_inputs/model\.pt in it holds more than tensors, and loading runs it"):
         imported(path)
     assert not proof.exists()
+
+
+def test_a_refused_import_leaves_nothing_for_tvm_to_complain_of(tmp_path, capfd):
+    path = saved(tmp_path, torch.bernoulli, (torch.zeros(4),))
+    capfd.readouterr()
+    with pytest.raises(InputError, match="draws random numbers"):
+        imported(path)
+    gc.collect()
+    assert capfd.readouterr() == ("", "")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.artifacts import ArtifactCache
-from agent.errors import ArtifactError
+from agent.errors import ArtifactError, LinkLostError
 from protos.measurement import Artifact
 
 
@@ -22,6 +22,10 @@ class Source:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.offsets: list[int] = []
+        #: The link is lost behind so many bytes of an answer.
+        self.lost_behind: int | None = None
+        self.knows_offsets = True
         self.was_asked = asyncio.Event()
         self.gate: asyncio.Event | None = None
 
@@ -30,14 +34,18 @@ class Source:
         self.files[digest] = data
         return Artifact(digest, len(data))
 
-    async def fetch(self, digest: str) -> AsyncIterator[bytes]:
+    async def fetch(self, digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
         self.asked.append(digest)
+        self.offsets.append(offset)
         self.was_asked.set()
         if self.gate is not None:
             await self.gate.wait()
         data = self.files[digest]
-        for start in range(0, len(data), 10):
-            yield data[start : start + 10]
+        begun = offset if self.knows_offsets else 0
+        for start in range(begun, len(data), 10):
+            if self.lost_behind is not None and start - begun >= self.lost_behind:
+                raise LinkLostError("the link is down")
+            yield start, data[start : start + 10]
 
 
 @pytest.fixture
@@ -161,11 +169,48 @@ async def test_a_later_process_uses_what_is_there_unless_it_was_damaged(tmp_path
     source.asked.clear()
 
     second = cache_at(tmp_path, source)
-    assert second.size_bytes == 8
+    assert second.size_bytes == 8 + len(b"cut off")
     assert (await second.hold(good, ".so")).read_bytes() == b"good"
     assert (await second.hold(bad, ".so")).read_bytes() == b"bad!"
     assert source.asked == [bad.digest]
-    assert names(tmp_path) == {f"{good.digest}.so", f"{bad.digest}.so"}
+    assert names(tmp_path) == {f"{good.digest}.so", f"{bad.digest}.so", "incoming-half"}
+
+
+@pytest.mark.parametrize("knows_offsets", [True, False])
+async def test_a_download_goes_on_where_the_link_was_lost(tmp_path: Path, source: Source, knows_offsets: bool) -> None:
+    """A tracker that knows no offsets begins again, and nothing is written twice."""
+    data = bytes(range(100))
+    artifact = source.offer(data)
+    source.knows_offsets, source.lost_behind = knows_offsets, 40
+    for process in (cache_at(tmp_path, source), cache_at(tmp_path, source)):
+        with pytest.raises(LinkLostError):
+            await process.hold(artifact, ".so")
+    source.lost_behind = None
+    third = cache_at(tmp_path, source)
+    assert third.size_bytes == (80 if knows_offsets else 40)
+    assert (await third.hold(artifact, ".so")).read_bytes() == data
+    assert source.offsets == ([0, 40, 80] if knows_offsets else [0, 40, 40])
+    assert third.size_bytes == 100
+    assert names(tmp_path) == {f"{artifact.digest}.so"}
+
+
+async def test_what_a_power_cut_spoiled_is_fetched_anew(tmp_path: Path, source: Source) -> None:
+    artifact = source.offer(b"whole" * 20)
+    (tmp_path / f"incoming-{artifact.digest}.so").write_bytes(b"\0" * 50)
+    assert (await cache_at(tmp_path, source).hold(artifact, ".so")).read_bytes() == b"whole" * 20
+    assert source.offsets == [50, 0]
+
+
+async def test_half_a_download_makes_room_for_others(tmp_path: Path, source: Source) -> None:
+    half, other = source.offer(b"h" * 80), source.offer(b"o" * 90)
+    source.lost_behind = 40
+    cache = cache_at(tmp_path, source, limit=100)
+    with pytest.raises(LinkLostError):
+        await cache.hold(half, ".so")
+    source.lost_behind = None
+    await cache.hold(other, ".so")
+    assert names(tmp_path) == {f"{other.digest}.so"}
+    assert cache.size_bytes == 90
 
 
 async def test_a_full_disk_is_named(tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -28,6 +29,8 @@ class Tracker:
     def __init__(self, version: str = "1.0") -> None:
         self.files: dict[str, bytes] = {}
         self.fetched: list[str] = []
+        self.slow_at = ""
+        self.slow, self.hurry = asyncio.Event(), asyncio.Event()
         self.offer: RuntimeOffer | None = RuntimeOffer(self.runtime(version), tvm_version=version)
         #: The link is lost when this artifact is asked for.
         self.lost_at = ""
@@ -50,12 +53,15 @@ class Tracker:
         assert request == ASKS
         return self.offer
 
-    async def fetch(self, digest: str) -> AsyncIterator[bytes]:
+    async def fetch(self, digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
         self.fetched.append(digest)
-        yield self.files[digest][:3]
+        if self.slow_at == digest:
+            self.slow.set()
+            await self.hurry.wait()
+        yield offset, self.files[digest][offset : offset + 3]
         if digest == self.lost_at:
             raise LinkLostError("the cable was pulled")
-        yield self.files[digest][3:]
+        yield offset + 3, self.files[digest][offset + 3 :]
 
 
 class ScriptedRunner:
@@ -84,11 +90,12 @@ def board(
     runs: RuntimeLibraries | None = None,
     installed: RuntimeLibraries | None = None,
     required: bool = False,
+    patience_s: float = 60.0,
 ) -> tuple[BoardRuntime, ScriptedRunner]:
     runner = ScriptedRunner(runs or installed)
     runtime: Any = runner
     kept = RuntimeFolder(folder / "runtime")
-    return BoardRuntime(runtime, runner.info(), kept, ASKS, installed, required=required), runner
+    return BoardRuntime(runtime, runner.info(), kept, ASKS, installed, required=required, patience_s=patience_s), runner
 
 
 def installed(version: str, ffi: str = "") -> RuntimeLibraries:
@@ -213,6 +220,52 @@ async def test_a_cable_cut_in_the_middle_keeps_what_came_whole(tmp_path: Path) -
     assert (await agree(runtime, tracker)).mode is RunnerMode.FULL
     ffi, main, extra = (tracker.digest(name) for name in NAMES)
     assert tracker.fetched == [ffi, main, main, extra]
+
+
+async def test_a_runtime_that_takes_its_time_comes_while_the_board_measures(tmp_path: Path) -> None:
+    tracker, arrived = Tracker(), asyncio.Event()
+    tracker.slow_at = tracker.digest("libtvm_runtime.so")
+    runtime, runner = board(tmp_path, patience_s=0.0)
+    runtime.on_arrival = arrived.set
+    info = await agree(runtime, tracker)
+    assert (info.mode, info.full_mode_missing) == (RunnerMode.MICRO, "TVM's runtime is on its way from the tracker")
+    await tracker.slow.wait()
+    assert runtime.share == pytest.approx(1 / 3, abs=0.1)
+    tracker.hurry.set()
+    await arrived.wait()
+    assert runner.equipped == []
+    assert (await agree(runtime, tracker)).mode is RunnerMode.FULL
+    assert runtime.share is None
+    assert len(tracker.fetched) == 3
+
+
+async def test_a_runtime_that_arrives_damaged_is_told_once(tmp_path: Path) -> None:
+    tracker, arrived = Tracker(), asyncio.Event()
+    tracker.slow_at = digest = tracker.digest("libtvm_runtime.so")
+    tracker.files[digest] = tracker.files[digest][:-1] + b"?"
+    runtime, _ = board(tmp_path, patience_s=0.0)
+    runtime.on_arrival = arrived.set
+    await agree(runtime, tracker)
+    tracker.hurry.set()
+    await arrived.wait()
+    info = await agree(runtime, tracker)
+    assert (info.mode, runtime.share) == (RunnerMode.MICRO, None)
+    assert "arrived damaged" in info.full_mode_missing
+
+
+async def test_a_new_link_goes_on_with_the_runtime(tmp_path: Path) -> None:
+    tracker = Tracker()
+    tracker.slow_at = tracker.digest("libtvm_runtime.so")
+    runtime, _ = board(tmp_path, patience_s=0.0)
+    await agree(runtime, tracker)
+    await tracker.slow.wait()
+    tracker.hurry.set()
+    again = asyncio.Event()
+    runtime.on_arrival = again.set
+    await agree(runtime, tracker)
+    await again.wait()
+    assert (await agree(runtime, tracker)).mode is RunnerMode.FULL
+    await runtime.stop()
 
 
 async def test_a_library_that_does_not_start_is_micro_mode_with_a_reason(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from agent.events import (
     LinkDown,
     LinkUp,
     RunnerFailed,
+    RuntimeCame,
     Stop,
     Tick,
     TurnCame,
@@ -275,6 +276,19 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
         [CancelRun(), Exit(130, "a second signal: left at once")],
         Phase.DRAINING,
     ),
+    # TVM's runtime
+    "a runtime that came is told by joining again": (
+        [*UP, RuntimeCame()],
+        [Disconnect("TVM's runtime came: joining again")],
+        Phase.IDLE,
+    ),
+    "which is no failure": (
+        [*UP, RuntimeCame(), LinkDown("TVM's runtime came: joining again")],
+        [Connect(0.1)],
+        Phase.LOST,
+    ),
+    "without a link the next join says so": ([RuntimeCame()], [], Phase.JOINING),
+    "who leaves does not join again": ([*RUNNING_A, Stop(), RuntimeCame()], [], Phase.DRAINING),
     # the runner
     "a runner that cannot start gives everything back": (
         [*A_RUNS_B_WAITS, RunnerFailed("no such file")],

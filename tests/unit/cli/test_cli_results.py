@@ -45,6 +45,14 @@ RESULT = JobResult((), TASKS, 0.2413, 0.0121, 3.1e-7, 1e-4, 1e-5, True, "rpi4-3"
             "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, 2 of 3 kernels equal, 1 DIFFERS "
             "(max |diff| 3e+01)",
         ),
+        (
+            replace(RESULT, max_abs_diff=0.0, nothing_compared=True, judge="ONNX Runtime 1.31.1"),
+            "squeezenet: 241.3 ms -> 12.1 ms (19.9x), nothing compared: no value of the answers is finite",
+        ),
+        (
+            replace(RESULT, outputs_equal=False, max_abs_diff=0.0, nothing_compared=True),
+            "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs DIFFER (max |diff| 0)",
+        ),
         (JobResult(), "squeezenet: latency not measured, outputs not compared"),
     ],
     ids=[
@@ -54,6 +62,8 @@ RESULT = JobResult((), TASKS, 0.2413, 0.0121, 3.1e-7, 1e-4, 1e-5, True, "rpi4-3"
         "no device runs whole models",
         "kernels compared",
         "a wrong kernel",
+        "nothing finite",
+        "nothing finite that should be",
         "nothing measured",
     ],
 )

@@ -84,4 +84,4 @@ def test_an_address_a_host_or_the_name_of_a_farm(
 
 def test_an_address_that_is_none_is_said_in_a_scripts_words() -> None:
     with pytest.raises(BadInput, match=r"^tracker: 'a:b:c' is not an address"):
-        ScriptConnection.to("a:b:c").address()
+        ScriptConnection.to("a:b:c").found()

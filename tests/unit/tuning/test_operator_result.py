@@ -68,6 +68,17 @@ def test_what_was_not_compared_has_the_times_of_the_finals_and_says_why() -> Non
     assert (nowhere.note, nowhere.kernels_compared) == ("no device of this class runs kernels", 0)
 
 
+def test_kernels_without_a_finite_value_prove_nothing() -> None:
+    nothing = verdict("b", compared=False, max_abs_diff=0.0)
+    assert not operator_result([verdict("a"), nothing], []).nothing_compared
+    result = operator_result([nothing], [])
+    assert (result.nothing_compared, result.outputs_equal, result.max_abs_diff) == (True, True, 0.0)
+    assert "b: no value of the answers is finite" in result.note
+    other = verdict("c", equal=False, max_abs_diff=None, untuned_s=0.0, tuned_s=0.0, device_name="", fault="no device")
+    summed = operator_result([nothing, verdict("a"), other], [])
+    assert (summed.kernels_compared, summed.kernels_equal, summed.max_abs_diff) == (1, 1, 1e-7)
+
+
 def test_a_winner_that_does_not_run_is_dropped() -> None:
     told = verdict(equal=False, max_abs_diff=None, untuned_s=0.0, tuned_s=0.0, fault="it crashed", failed=True)
     result = operator_result([told], [])

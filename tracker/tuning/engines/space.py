@@ -8,6 +8,7 @@ sketch with its decisions made, put through the target's postprocessors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -18,6 +19,7 @@ from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.schedule import Trace
 
 from tracker.tuning.engines.sketch import Decisions, Sketch
+from tracker.tuning.engines.tiles import tiles_in_one_piece
 from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.traces import apply_trace, trace_json
 
@@ -32,15 +34,15 @@ class Space:
 
     def __init__(self, module: tvm.ir.IRModule, target: tvm.target.Target, name: str, seed: int) -> None:
         self._module = module
-        self._context = ms.TuneContext(
-            mod=module,
-            target=target,
-            space_generator="post-order-apply",
-            task_name=name,
-            rand_state=seed % _SEEDS + 1,
-            num_threads=1,
+        context = partial(
+            ms.TuneContext, mod=module, target=target, task_name=name, rand_state=seed % _SEEDS + 1, num_threads=1
         )
-        self._designs = [design.trace for design in self._context.generate_design_space()]
+        self._context = context(space_generator="post-order-apply")
+        designs = self._context.generate_design_space()
+        if not all(tiles_in_one_piece(design.mod) for design in designs):
+            self._context = context(space_generator=_without_intrinsics(self._context.space_generator))
+            designs = self._context.generate_design_space()
+        self._designs = [design.trace for design in designs]
         rules = self._context.space_generator
         self._postprocessors = list(rules.postprocs or ())
         weighted = [(mutator, float(weight)) for mutator, weight in (rules.mutator_probs or {}).items()]
@@ -98,3 +100,12 @@ class Space:
         except Exception:  # noqa: BLE001 - one point that breaks a postprocessor must not end its task's search
             return None
         return schedule if passed else None
+
+
+def _without_intrinsics(rules: ms.space_generator.SpaceGenerator) -> ms.space_generator.PostOrderApply:
+    tensorizes = ms.schedule_rule.MultiLevelTilingWithIntrin
+    return ms.space_generator.PostOrderApply(
+        sch_rules=[rule for rule in rules.sch_rules or () if not isinstance(rule, tensorizes)],
+        postprocs=list(rules.postprocs or ()),
+        mutator_probs=dict(rules.mutator_probs or {}),
+    )

@@ -12,7 +12,7 @@ from tracker.tuning.errors import InputError, JudgeError
 from tracker.tuning.judging.comparison import Comparison, Tolerance, compare
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 
-__all__ = ["Reference", "check_import", "reference_of", "tolerance_of"]
+__all__ = ["Reference", "check_import", "floors_of", "reference_of", "tolerance_of"]
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +54,11 @@ def reference_of(model: ImportedModel, inputs: list[np.ndarray], inputs_from: st
     ]
     if wrong:
         raise InputError(f"The import is not the model: {wrong[0]}.")
-    floors = _floors(model, inputs, [output.name for output in model.outputs], expected)
+    floors = floors_of(model, inputs, [output.name for output in model.outputs], expected)
     return Reference(model.judge.name, inputs, expected, "", inputs_from, floors)
 
 
-def _floors(
+def floors_of(
     model: ImportedModel, inputs: Sequence[np.ndarray], names: Sequence[str], expected: Sequence[np.ndarray]
 ) -> list[float]:
     """How far rounding moves each answer: the judge is asked again with inputs that are one rounding step away.
@@ -145,7 +145,7 @@ def _first_wrong(
             places, probe = _small(probe, places, model)
             names = [output.name for output in probe.outputs]
             expected = model.judge.answers(reference.inputs, names)
-            floors = _floors(probe, reference.inputs, names, expected)
+            floors = floors_of(probe, reference.inputs, names, expected)
             given = run(probe, reference.inputs)
         except (JudgeError, InputError) as error:
             log.warning("the first wrong node cannot be sought: %s", error)

@@ -31,6 +31,7 @@ from tracker.tuning.errors import InputError
 from tracker.tuning.foreign_code import ends_in_time
 from tracker.tuning.kernel_verification import output_positions
 from tracker.tuning.models.importers import TensorInfo
+from tracker.tuning.models.passes.empty_sums import begin_empty_sums
 
 __all__ = ["Kernel", "Operator", "load_operator"]
 
@@ -236,11 +237,20 @@ class _Loader:
         arguments = _apart([self._argument(name, parameter) for parameter in function.params])
         # A caller's tensors are as they are: nothing repacks one that a schedule would like to have in another layout.
         function = function.without_attr("layout_free_buffers").with_attr("global_symbol", "main")
-        module = tvm.IRModule({"main": function})
+        module = self._begun(name, tvm.IRModule({"main": function}))
         outputs = tuple(output_positions(module))
         if not outputs:
             raise self._error(f"{name} writes to none of its arguments")
         return Kernel(name, module, arguments, outputs)
+
+    def _begun(self, name: str, module: tvm.ir.IRModule) -> tvm.ir.IRModule:
+        try:
+            return begin_empty_sums(module)
+        except Exception as error:  # TVM's scheduling raises whatever it meets
+            raise self._error(
+                f"{name} sums over a range that an input decides, and TVM {tvm.__version__} cannot write what an empty "
+                "one gives"
+            ) from error
 
     def _argument(self, name: str, parameter: tvm.ir.Var) -> TensorInfo:
         if not isinstance(parameter.ty, BufferType):

@@ -75,19 +75,19 @@ def test_large_data_is_not_copied() -> None:
     assert any(piece is data for piece in protocol.encode_run(1, with_argument(data=data), "/k.so", ""))
 
 
-def hello(magic: bytes = b"TVMF", version: int = 2, mode: int = 2) -> bytes:
+def hello(magic: bytes = b"TVMF", version: int = 3, mode: int = 2) -> bytes:
     return magic + struct.pack("<IIII", version, mode, 4, 5) + b"0.1.2"
 
 
 def test_hello() -> None:
-    assert protocol.decode_hello(hello()) == protocol.Hello(2, RunnerMode.MICRO, 4, "0.1.2")
+    assert protocol.decode_hello(hello()) == protocol.Hello(3, RunnerMode.MICRO, 4, "0.1.2")
 
 
 @pytest.mark.parametrize(
     ("payload", "says"),
     [
         (hello(magic=b"HTTP"), "no runner"),
-        (hello(version=3), "version 3 of its protocol, this agent 2"),
+        (hello(version=2), "version 2 of its protocol, this agent 3"),
         (hello(mode=3), "unknown mode, 3"),
         (hello()[:-1], "1 bytes too early"),
         (b"", "4 bytes too early"),
@@ -98,7 +98,7 @@ def test_a_hello_that_is_none(payload: bytes, says: str) -> None:
         protocol.decode_hello(payload)
 
 
-HEAD = struct.pack("<IIiddI", 9, 1, 0, 1.5, 2.5, 0)
+HEAD = struct.pack("<IIidddI", 9, 1, 0, 1.5, 2.5, 2.75, 0)
 OUTPUT = struct.pack("<BBHBqqQ", 1, 16, 1, 2, 1, 2, 4) + b"abcd"
 
 
@@ -106,13 +106,13 @@ OUTPUT = struct.pack("<BBHBqqQ", 1, 16, 1, 2, 1, 2, 4) + b"abcd"
 def test_an_answer_with_outputs(cut_short: bool) -> None:
     payload = HEAD + struct.pack("<I", 1) + OUTPUT + struct.pack("<Idd?", 2, 0.25, 0.5, cut_short)
     assert protocol.decode_result(payload) == protocol.Result(
-        9, Outcome.OK, 0, 1.5, 2.5, "", (OutputTensor((1, 2), "uint16", b"abcd"),), (0.25, 0.5), cut_short
+        9, Outcome.OK, 0, 1.5, 2.5, 2.75, "", (OutputTensor((1, 2), "uint16", b"abcd"),), (0.25, 0.5), cut_short
     )
 
 
 def test_an_answer_of_a_failure() -> None:
-    payload = struct.pack("<IIiddI", 9, 6, 11, 1.5, 2.5, 3) + b"why"
-    assert protocol.decode_result(payload) == protocol.Result(9, Outcome.CRASH, 11, 1.5, 2.5, "why", (), ())
+    payload = struct.pack("<IIidddI", 9, 6, 11, 1.5, 2.5, 2.75, 3) + b"why"
+    assert protocol.decode_result(payload) == protocol.Result(9, Outcome.CRASH, 11, 1.5, 2.5, 2.75, "why", (), ())
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_an_answer_of_a_failure() -> None:
         (HEAD + struct.pack("<II", 0, 2) + bytes(8), "8 bytes too early"),
         (HEAD + struct.pack("<I", 1) + OUTPUT[:-1], "too early"),
         (HEAD + struct.pack("<I", 1) + b"\x09" + OUTPUT[1:], "unknown dtype: code 9"),
-        (struct.pack("<IIiddI", 9, 2, 0, 0, 0, 0), "unknown outcome, 2"),
+        (struct.pack("<IIidddI", 9, 2, 0, 0, 0, 0, 0), "unknown outcome, 2"),
     ],
 )
 def test_an_answer_that_is_none(payload: bytes, says: str) -> None:

@@ -37,7 +37,7 @@ def load_model(
     if not fixed:
         return importer.load(path, shapes, name)
     if not isinstance(importer, OnnxImporter):
-        raise InputError(f"{name}: only inputs of ONNX files can be fixed to a value.")
+        raise InputError(f"{name} is no ONNX file, and only inputs of those take --fix: leave it out.")
     return importer.load(path, shapes, name, fixed)
 
 

@@ -1,4 +1,5 @@
 """Runs the model in this folder. It needs numpy, apache-tvm-ffi and TVM's runtime library; TVM itself it does not.
+Rarer operators, such as sorting, are in libtvm_runtime_extra.so, which is taken from beside the runtime library.
 
     python run.py IN.npz OUT.npz    arrays by the inputs' names in, by the outputs' names out
     python run.py --check           compares the files with the manifest, and loads the parameters
@@ -36,7 +37,11 @@ class Model:
     def __init__(self, folder: str | Path = Path(__file__).parent, runtime: str | Path | None = None) -> None:
         self._folder = Path(folder)
         self.manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_text(encoding="utf-8"))
-        ctypes.CDLL(str(runtime or _runtime()), ctypes.RTLD_GLOBAL)
+        library = Path(runtime or _runtime())
+        ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+        self._extra = library.with_name("libtvm_runtime_extra.so")
+        if self._extra.is_file():
+            ctypes.CDLL(str(self._extra), ctypes.RTLD_GLOBAL)
         load_params = tvm_ffi.get_global_func("runtime.LoadParamsFromFile")
         self._params = load_params(str(self._file(self.manifest["params"])))
         self._allocate = tvm_ffi.get_global_func("runtime.TVMTensorAllocWithScope")
@@ -53,11 +58,20 @@ class Model:
         shapes = [array.shape for array in given]
         variant = fitting(self._variants, shapes, self.manifest.get("padding"))
         tensors = [self._tensor(padded(x, i["shape"]), i) for x, i in zip(given, variant["inputs"], strict=True)]
-        found = self._main(variant)(*tensors, *[self._params[name] for name in variant["param_names"]])
+        found = self._answer(variant, [*tensors, *[self._params[name] for name in variant["param_names"]]])
         answers = [_array(x) for x in ([found] if isinstance(found, tvm_ffi.Tensor) else found)]
         if [list(shape) for shape in shapes] == [info["shape"] for info in variant["inputs"]]:
             return answers
         return cropped(answers, shapes, variant, self.manifest["padding"])
+
+    def _answer(self, variant: dict[str, Any], arguments: list[Any]) -> Any:
+        try:
+            return self._main(variant)(*arguments)
+        except RuntimeError as error:
+            if "Cannot find function" not in str(error) or self._extra.is_file():
+                raise
+            place = f"{self._extra.name}, which is not in {self._extra.parent}"
+            raise RuntimeError(f"{error} It may be in {place}") from None
 
     def _main(self, variant: dict[str, Any]) -> Any:
         """The function of a variant. Its library stays loaded: the code must live as long as the function."""
@@ -180,8 +194,16 @@ def _runtime() -> Path:
 
 def _check(model: Model, folder: Path) -> None:
     for name, digest in model.manifest["digests"].items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+        if _sha256(folder / name) != digest:
             raise ValueError(f"{name} is not the file that was packaged: its sha256 differs")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _main() -> None:

@@ -15,6 +15,7 @@ from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tracker.tuning.models.importers.blocks import ended_function
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
 from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
@@ -33,8 +34,12 @@ from tracker.tuning.models.importers.wording import sentence
 __all__ = ["load_onnx"]
 
 _ = operators  # their import fills the table of converters
+#: Protobuf's own limit, https://protobuf.dev/programming-guides/proto-limits.
+_MESSAGE_BYTES = 1 << 31
 #: Operators that round to bytes, beside those whose names begin with QLinear.
 _ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "QuantizeLinear"}
+#: This importer is asked last: what it cannot read, none can.
+_TAKEN = "ONNX, TFLite, PyTorch's exported .pt2"
 
 
 def load_onnx(
@@ -55,6 +60,8 @@ def load_onnx(
     told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
     model = inlined(model, name)
     put_in_order(model.graph, name)
+    # Not before: the inliner takes the model as one message, which ends at 2 GiB.
+    _load_weights(model, path, name)
     if survey is not None:
         survey.begin(model)
     judge = OnnxJudge(path, [info.name for info in inputs], values)
@@ -78,7 +85,7 @@ def _imported(
     builder = relax.BlockBuilder()
     walk = Walk(builder, name, survey)
     with builder.function("main", params=list(parameters.values()), attrs={"num_input": len(inputs)}):
-        with builder.dataflow():
+        with ended_function(builder), builder.dataflow():
             values = walk.main(model, parameters)
             if survey is not None:
                 _surveyed(survey, model, values, walk, told)
@@ -174,17 +181,30 @@ def _check_dtype(dtype: str, where: str) -> None:
 
 
 def _parse(path: Path, name: str) -> onnx.ModelProto:
+    """The file without the weights beside it."""
+    if path.stat().st_size >= _MESSAGE_BYTES:
+        raise InputError(
+            f"{name} has 2 GiB or more in one file, which no reader of protobuf takes: save it with its weights beside "
+            "it, as external data."
+        )
     try:
-        model = onnx.load(path)
-    except (onnx.checker.ValidationError, OSError) as error:  # external data missing, or outside the file's folder
-        raise InputError(f"{name}: its external data cannot be read: {sentence(error)}.") from error
+        model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError, or whatever the parser meets in foreign bytes
-        raise InputError(f"{name} is not an ONNX file, or a damaged one: {sentence(error)}.") from error
+        raise InputError(
+            f"{name} is damaged, or no model that the farm takes ({_TAKEN}): {sentence(error)}."
+        ) from error
     if not model.graph.node:
-        raise InputError(f"{name} is not an ONNX model: it holds no operators.")
+        raise InputError(f"{name} is no model that the farm takes ({_TAKEN}): as ONNX it holds no operators.")
     if not model.graph.output:
         raise InputError(f"{name} is not a whole ONNX model: it has no outputs.")
     return model
+
+
+def _load_weights(model: onnx.ModelProto, path: Path, name: str) -> None:
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # missing, outside the file's folder, an offset that is none
+        raise InputError(f"{name}: its external data cannot be read: {sentence(error)}.") from error
 
 
 def _fix_inputs(

@@ -11,6 +11,7 @@ from tvm import relax
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
 from tracker.tuning.errors import InputError
+from tracker.tuning.models.importers.blocks import end_function
 from tracker.tuning.models.importers.pytorch.operators import CONVERTERS
 from tracker.tuning.models.importers.pytorch.watched import WatchedNode
 from tracker.tuning.models.importers.values import Refused
@@ -29,7 +30,11 @@ def translated(program: Any, wanted: Sequence[Any] | None, name: str) -> tvm.ir.
     Raises InputError, which names the node that stopped it.
     """
     importer = _Importer(program, wanted, name)
-    return importer.from_exported_program(program, False, True, False, None)
+    try:
+        return importer.from_exported_program(program, False, True, False, None)
+    except InputError:  # of a node: the importer was in its one function
+        end_function(importer.block_builder)
+        raise
 
 
 def inner_values(program: Any, taken: Sequence[str]) -> dict[str, Any]:

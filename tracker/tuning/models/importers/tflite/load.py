@@ -9,6 +9,7 @@ from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tracker.tuning.models.importers.blocks import ended_function
 from tracker.tuning.models.importers.survey import Survey, outlines_of
 from tracker.tuning.models.importers.tflite import operators
 from tracker.tuning.models.importers.tflite.graph import Graph, Tensor, read_graph
@@ -50,7 +51,7 @@ def _imported(
     builder = relax.BlockBuilder()
     walk = Walk(graph, builder, name, survey)
     with builder.function("main", params=parameters, attrs={"num_input": len(inputs)}):
-        with builder.dataflow():
+        with ended_function(builder), builder.dataflow():
             values = walk.run(parameters)
             if survey is not None:
                 survey.stop()

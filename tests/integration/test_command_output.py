@@ -1,0 +1,70 @@
+"""What cannot be written ends a command in one sentence; a reader that has gone ends it without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.farm_command import environment
+from tests.support.records import make_job
+from tests.support.stand_in_control import StandInControl
+
+PROGRAMS = {
+    "farm": "from tracker.cli import farm; farm(prog_name='farm')",
+    "tracker": "from tracker.cli import tracker; tracker(prog_name='tracker')",
+    "agent": "from agent.cli import main; main(prog_name='agent')",
+}
+COMMANDS = [
+    ["farm", "--version"],
+    ["farm", "--help"],
+    ["farm", "tune", "--help"],
+    ["farm", "jobs"],
+    ["farm", "devices", "--json"],
+    ["tracker", "--version"],
+    ["tracker", "start", "--help"],
+    ["tracker", "status"],
+    ["agent", "--version"],
+    ["agent", "doctor", "--json"],
+]
+
+
+@pytest.fixture(scope="module")
+def address():
+    with StandInControl() as control:
+        control.put_job(make_job("small-ab2cde"))
+        yield control.address
+
+
+def run(command: list[str], address: str, output: int, unbuffered: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAMS[command[0]], *command[1:]],
+        env=environment(TVMFARM_TRACKER=address, TVMFARM_AGENT_DOCTOR_TRACKER=address, PYTHONUNBUFFERED=unbuffered),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_full_disk_is_one_sentence(command, unbuffered, address):
+    with open("/dev/full", "w") as full:
+        ended = run(command, address, full.fileno(), unbuffered)
+    assert (ended.returncode, ended.stderr) == (1, "Error: The output cannot be written: No space left on device.\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_reader_that_has_gone_is_silence(command, unbuffered, address):
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ended = run(command, address, write, unbuffered)
+    finally:
+        os.close(write)
+    assert (ended.returncode, ended.stderr) == (1, "")

@@ -1,0 +1,65 @@
+"""``run.py`` of a package in a clean process, where kernels call TVM's rarer functions. numpy is the judge."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+pytest.importorskip("tvm")
+
+import tvm
+
+from tests.support.check_models import sorting
+from tracker.tuning.building.builder import build_model
+from tracker.tuning.judging.package_run import run_package
+from tracker.tuning.judging.untuned import host_target
+from tracker.tuning.models.graph import lower
+from tracker.tuning.models.importers import ImportedModel, load_model
+from tracker.tuning.models.package import Variant, write_package
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ImportedModel]:
+    """The three largest of each row, and where they are."""
+    folder = tmp_path_factory.mktemp("sorts")
+    onnx.save(sorting(), folder / "sorts.onnx")
+    model = load_model(folder / "sorts.onnx", {}, "sorts", {})
+    target = tvm.target.Target(host_target())
+    lowered = lower(model.module, target, as_written=True)
+    place = folder / "package"
+    place.mkdir()
+    variant = Variant(build_model(lowered.module, target), lowered.params, model)
+    write_package(place, [variant], name="sorts", target=str(target), device_class="", versions={})
+    return place, model
+
+
+def test_a_model_that_sorts_runs(package: tuple[Path, ImportedModel]) -> None:
+    folder, model = package
+    x = np.random.default_rng(0).permutation(45).reshape(5, 9).astype(np.float32)
+    most, places = run_package(folder, [x], ["x"], model.outputs)
+    wanted = np.argsort(-x, axis=1)[:, :3]
+    np.testing.assert_array_equal(places, wanted)
+    np.testing.assert_array_equal(most, np.take_along_axis(x, wanted, 1))
+
+
+def test_the_library_that_it_lacks_is_named(package: tuple[Path, ImportedModel], tmp_path: Path) -> None:
+    folder, _ = package
+    spec = importlib.util.find_spec("tvm")
+    assert spec is not None
+    [place] = spec.submodule_search_locations or ()
+    shutil.copy(Path(place, "lib", "libtvm_runtime.so"), tmp_path)
+    np.savez(tmp_path / "in.npz", x=np.zeros((5, 9), np.float32))
+    command = [sys.executable, "-I", str(folder / "run.py"), "--runtime", str(tmp_path / "libtvm_runtime.so")]
+    done = subprocess.run([*command, "in.npz", "out.npz"], capture_output=True, text=True, timeout=100, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("run.py: Cannot find function tvm.contrib.sort.topk")
+    assert f"It may be in libtvm_runtime_extra.so, which is not in {tmp_path}" in done.stderr
