@@ -10,6 +10,7 @@ pytest.importorskip("tvm")
 
 from tests.support.imported import answers, runtime_answers
 from tracker.tuning.errors import InputError
+from tracker.tuning.judging.reference import reference_of
 from tracker.tuning.models.importers import load_model, survey_model
 
 pytestmark = pytest.mark.system
@@ -175,3 +176,14 @@ def test_nodes_in_any_order_are_imported_as_onnx_runtime_runs_them():
 def test_nodes_that_wait_for_each_other_are_refused(tmp_path):
     made = model([helper.make_node("Add", ["x", "y"], ["a"]), helper.make_node("Neg", ["a"], ["y"])])
     assert refusal(made, tmp_path) == "m: node number 0 (Add): it takes what is computed of its own output."
+
+
+def test_a_model_that_cannot_run_a_rounding_step_away_is_judged_all_the_same(tmp_path):
+    """Its inputs, cut to whole numbers, are the last places of a table; a step up they lie beyond it."""
+    places = helper.make_node("Cast", ["x"], ["i"], to=TensorProto.INT64)
+    made = model([places, helper.make_node("Gather", ["t", "i"], ["y"])], {"t": np.float32([1, 2, 3, 4])}, shape=(64,))
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    given = np.full(64, np.nextafter(np.float32(4), np.float32(0)))
+    reference = reference_of(load_model(tmp_path / "m.onnx", {}, "m"), [given], "the test")
+    assert reference.expected is not None
+    assert reference.expected[0].tolist() == [4.0] * 64
