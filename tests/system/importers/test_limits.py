@@ -187,3 +187,32 @@ def test_a_model_that_cannot_run_a_rounding_step_away_is_judged_all_the_same(tmp
     reference = reference_of(load_model(tmp_path / "m.onnx", {}, "m"), [given], "the test")
     assert reference.expected is not None
     assert reference.expected[0].tolist() == [4.0] * 64
+
+
+@pytest.mark.parametrize(
+    ("node", "lacks"),
+    [
+        (helper.make_node("If", ["c"], ["a"], name="odd"), "else_branch"),
+        (helper.make_node("Loop", ["n", "c", "x"], ["a"], name="odd"), "body"),
+        (helper.make_node("Cast", ["x"], ["a"], name="odd"), "to"),
+    ],
+    ids=lambda value: getattr(value, "op_type", value),
+)
+def test_a_node_without_what_its_operator_needs_says_so(node, lacks, tmp_path):
+    told = refusal(model(added(node), {"c": True, "n": np.int64(3)}), tmp_path)
+    assert f"odd ({node.op_type}): it has no attribute {lacks}, which it needs" in told
+
+
+def test_random_divisors_are_not_zero(tmp_path):
+    """Of integers: ONNX Runtime dies of a division by 0."""
+    names = ("x", "y")
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["y"], ["d"]), helper.make_node("Div", ["x", "d"], ["q"])],
+        "g",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, (64,)) for name in names],
+        [helper.make_empty_tensor_value_info("q")],
+    )
+    path = tmp_path / "m.onnx"
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(made.SerializeToString())
+    assert load_model(path, {}, "m").bounds == {"y": range(1, 10)}

@@ -57,11 +57,14 @@ def test_random_inputs_suit_their_dtype_and_stay_within_what_they_index():
         TensorInfo("flag", (1000,), "bool"),
         TensorInfo("x", (1000,), "bfloat16"),
         TensorInfo("scalar", (), "float32"),
+        TensorInfo("divisor", (1000,), "int8"),
     ]
-    arrays = random_inputs(infos, 3, {"ids": 7})
+    bounds = {"ids": range(7), "divisor": range(1, 10)}
+    arrays = random_inputs(infos, 3, bounds)
     assert [(a.shape, a.dtype.name) for a in arrays] == [(i.shape, i.dtype) for i in infos]
     assert [(int(a.min()), int(a.max())) for a in arrays[:4]] == [(0, 6), (0, 1), (0, 255), (0, 1)]
-    again = random_inputs(infos, 3, {"ids": 7})
+    assert (int(arrays[6].min()), int(arrays[6].max())) == (1, 9)
+    again = random_inputs(infos, 3, bounds)
     assert all(np.array_equal(a, b) for a, b in zip(arrays, again, strict=True))
 
 

@@ -14,19 +14,21 @@ from tracker.tuning.models.importers.base import TensorInfo
 __all__ = ["fitting", "given_inputs", "random_inputs", "read_arrays"]
 
 
-def random_inputs(inputs: Sequence[TensorInfo], seed: int, bounds: Mapping[str, int] | None = None) -> list[np.ndarray]:
+def random_inputs(
+    inputs: Sequence[TensorInfo], seed: int, bounds: Mapping[str, range] | None = None
+) -> list[np.ndarray]:
     """One array an input. Floats are uniform in [0, 1), as probabilities and images are; booleans and integers are 0 or
-    1, as masks are. Bytes without sign are 0 to 255, as images are. ``bounds``: by name, the end of what an input
-    indexes, exclusive.
+    1, as masks are. Bytes without sign are 0 to 255, as images are. ``bounds``: by name, what an integer input
+    may be.
     """
     random = np.random.default_rng(seed)
     arrays = []
     for info in inputs:
         dtype = np.dtype(info.dtype)
         if dtype.kind in "iub":
-            end = (bounds or {}).get(info.name, 256 if info.dtype == "uint8" else 2)
+            within = (bounds or {}).get(info.name, range(256 if info.dtype == "uint8" else 2))
             highest = 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
-            arrays.append(random.integers(0, min(end, highest + 1), info.shape).astype(dtype))
+            arrays.append(random.integers(within.start, min(within.stop, highest + 1), info.shape).astype(dtype))
         elif dtype.kind == "c":
             arrays.append((random.random(info.shape) + 1j * random.random(info.shape)).astype(dtype))
         else:

@@ -179,6 +179,8 @@ class Walk:
         inputs = tuple(self._input(name, scope) for name in proto.input)
         subgraph = partial(self._subgraph, scope, opsets)
         node = Node(proto, version, inputs, self._builder, subgraph, partial(self._note, where(proto, number)))
+        if lacking := _lacking(proto, version, domain):
+            raise Refused(f"it has no attribute {lacking}, which it needs")
         known = [value for value in inputs if isinstance(value, np.ndarray)]
         given = sum(value is not None for value in inputs)
         inner = any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in proto.attribute)
@@ -333,6 +335,15 @@ def _without(node: onnx.NodeProto, absent: set[str]) -> onnx.NodeProto:
     del left.input[:]
     left.input.extend("" if name in absent else name for name in node.input)
     return left
+
+
+def _lacking(proto: onnx.NodeProto, version: int, domain: str) -> str | None:
+    """A required attribute that the file leaves out."""
+    if not defs.has(proto.op_type, version, domain):
+        return None
+    there = {attribute.name for attribute in proto.attribute}
+    known = defs.get_schema(proto.op_type, version, domain).attributes
+    return next((name for name, attribute in known.items() if attribute.required and name not in there), None)
 
 
 def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:
