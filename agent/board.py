@@ -37,6 +37,7 @@ from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, Run
 from agent.runtime import BoardRuntime
 from agent.session import begin, transition, wakes_at
 from agent.telemetry import TelemetryReader
+from protos.channel import OUTPUTS_BYTES
 from protos.device import Telemetry
 from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Timeline
 
@@ -47,8 +48,6 @@ log = logging.getLogger("agent")
 #: Finds the tracker: takes the farm this agent belongs to ("" before it ever joined), gives host:port texts.
 Locate = Callable[[str], Awaitable[Sequence[str]]]
 
-#: More than this does not fit into a message beside its other fields.
-_OUTPUTS_LIMIT_BYTES = 60 << 20
 _FLUSH_S = 2.0
 #: Trials that the runner is told ahead; see Runner.offer.
 _AHEAD = 7
@@ -340,7 +339,7 @@ def _measurement(request: MeasureRequest, report: RunReport, received_s: float) 
 def _fit_outputs(measurement: Measurement) -> Measurement:
     """Outputs too large for one message would end the stream again at every new try."""
     size = sum(len(output.data) for output in measurement.outputs)
-    if size <= _OUTPUTS_LIMIT_BYTES:
+    if size <= OUTPUTS_BYTES:
         return measurement
-    detail = f"its outputs are {size >> 20} MB, a message carries at most {_OUTPUTS_LIMIT_BYTES >> 20} MB"
+    detail = f"its outputs are {size >> 20} MB, a message carries at most {OUTPUTS_BYTES >> 20} MB"
     return replace(measurement, outcome=Outcome.RUN_ERROR, detail=detail, run_secs=(), outputs=())

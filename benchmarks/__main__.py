@@ -46,7 +46,7 @@ def main(names: tuple[str, ...], quick: bool, only_plots: bool) -> None:
 
     \b
     Names: measure tune anytime first_result footprint noise boards crowd log
-    By name only: engines transfer
+    By name only: engines transfer quantized
     """
     wanted = [name for name in NAMES if name in names] or [name for name in NAMES if name not in BY_NAME_ONLY]
     results = Results(QUICK_FOLDER if quick else HERE)

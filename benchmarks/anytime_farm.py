@@ -34,18 +34,21 @@ class FarmSide:
         self._weights: dict[str, int] = {}
         self._untuned_s: dict[str, float] = {}
         self.rate = 0.0
+        #: Seconds from the job's start to its last trial's record.
+        self.seconds = 0.0
         #: By step of a trial: the share of the tuning time in which any trial was in it.
         self.shares: dict[str, float] = {}
 
-    def tune(self, farm: Farm, until_s: float) -> None:
-        """A job of ``until_s`` seconds of budget, and its package. Raises RuntimeError when it fails."""
+    def tune(self, farm: Farm, *, budget_s: float = 0.0, trials: int = 0) -> None:
+        """A job of so many seconds, or so many trials, and its package. Raises RuntimeError when it fails."""
         client = farm.client
         spec = JobSpec(
             kind=JobKind.TUNE,
             model_name="squeezenet",
             model=client.put_artifact(self._model),
             pool=farm.devices()[0].pools[0],
-            budget_s=until_s,
+            budget_s=budget_s,
+            max_trials=trials,
         )
         job: Job = client.submit(spec, uuid.uuid4().hex)
         for latest in client.watch(job.id):
@@ -60,6 +63,8 @@ class FarmSide:
                 self._trials.append(Trial(at_s, record.workload, seconds, record.trace))
         self._weights = {task.workload: task.weight for task in job.tasks}
         self._untuned_s = {task.workload: task.untuned_s for task in job.tasks}
+        self.seconds = max((trial.at_s for trial in self._trials), default=0.0)
+        until_s = budget_s or self.seconds
         self.rate = sum(trial.at_s <= until_s for trial in self._trials) / until_s
         timeline = client.job_timeline(job.id)
         spent = {step.step: step.wall_s / timeline.tuning_s for step in timeline.steps}

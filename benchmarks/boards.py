@@ -152,7 +152,7 @@ def _against_stock(bench: Bench, sizes: Sequence[int]) -> list[Result]:
             ours = _on_farm(farm, kernel, trials) / boards
         with (
             bench.step(f"{boards} real boards on stock TVM's tracker"),
-            StockFarm(_folder(bench, f"stock{boards}"), threads=1, servers=boards) as stock,
+            StockFarm(_folder(bench, f"stock{boards}"), threads=1, quick=bench.quick, servers=boards) as stock,
         ):
             theirs = _on_stock(stock, kernel, trials, boards) / boards
         rows.append({"boards": boards, "farm": ours, "stock": theirs})

@@ -100,7 +100,7 @@ def first_on_stock(folder: Path, model: Path) -> float:
     from benchmarks.stock import StockFarm, StockProcess
     from benchmarks.stock_tuning import StockOrder, measured_at
 
-    with StockFarm(folder / "stock", threads=threads()) as stock:
+    with StockFarm(folder / "stock", threads=threads(), quick=False) as stock:
         order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), 64)
         arguments = order.arguments()
         begun_s = time.time()

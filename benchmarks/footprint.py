@@ -66,12 +66,12 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import build_candidates, matmul, sample_candidates
 
     with bench.step("compile a kernel"):
-        proposed = sample_candidates(matmul(), host_target(), 16)
+        proposed = sample_candidates(matmul(), host_target(), 16, quick=bench.quick)
         (kernel,) = build_candidates(proposed, host_target(), bench.folder, 1)
     seconds = 0.5 if bench.quick else 4.0
     with bench.step("memory of agent and runner"), Farm(bench.folder, agents=1) as farm:
         ours = observe(farm.agents[0].pid, lambda s: measure_on_farm(farm, kernel, s), seconds)
-    stock = StockFarm(bench.folder / "stock", threads=threads())
+    stock = StockFarm(bench.folder / "stock", threads=threads(), quick=bench.quick)
     with bench.step("memory of stock TVM's server"), stock:
         theirs = observe(stock.servers[0].pid, lambda s: measure_on_stock(stock, kernel, s), seconds)
     with bench.step("install the farm's base distribution"):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import tvm
-import tvm.s_tir.tensor_intrin  # registers the intrinsics that traces name
 from tvm import te, topi
 from tvm.s_tir import meta_schedule as ms
+
+from tracker.tuning.intrinsics import register_intrinsics
 
 __all__ = ["Operator", "StockLog", "fill_database", "sample_operators"]
 
@@ -46,6 +47,7 @@ class StockLog:
 
 def sample_operators(kinds: int, traces: int) -> list[Operator]:
     """``kinds`` convolutions of different shapes with ``traces`` schedules each."""
+    register_intrinsics()  # MetaSchedule's own import registers those of GPUs too, in ten times the time
     target = tvm.target.Target(json.loads(_TARGET))
     found = []
     for number in range(kinds):

@@ -50,13 +50,13 @@ def run(bench: Bench) -> list[Result]:
 
     count = 4 if bench.quick else 64
     with bench.step("compile candidates once"):
-        proposed = sample_candidates(matmul(), host_target(), 2 * count + 32)
+        proposed = sample_candidates(matmul(), host_target(), 2 * count + 32, quick=bench.quick)
         built = build_candidates(proposed, host_target(), bench.folder, 2 * count)
     with bench.step(f"choose the {count} fastest"):
         candidates = fastest(bench.folder / "choosing", built, count + 1)
     with Farm(bench.folder, agents=1) as farm, bench.step("measure them on the farm"):
         ours = measure_farm(farm, candidates)
-    with StockFarm(bench.folder / "stock", threads=threads()) as stock:
+    with StockFarm(bench.folder / "stock", threads=threads(), quick=bench.quick) as stock:
         with bench.step("measure them with stock TVM"):
             theirs = measure_stock(stock, candidates, "tar")
         with bench.step("measure linked libraries with stock TVM"):

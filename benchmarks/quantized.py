@@ -43,7 +43,7 @@ _ROOT = Path(__file__).parents[1]
 
 
 def run(bench: Bench) -> list[Result]:
-    size, width, trials = (32, 16, 24) if bench.quick else (96, 32, 800)
+    size, width, trials = (32, 16, 24) if bench.quick else (96, 32, 400)
     _make_models(bench.folder, size, width)
     seconds: dict[str, list[float]] = {}
     with Farm(bench.folder, workers=1) as farm:

@@ -3,10 +3,16 @@
 Started as TVM's documentation says: ``python -m tvm.exec.rpc_tracker`` and
 ``python -m tvm.exec.rpc_server --tracker … --key …``. Two things are set: the address (127.0.0.1), and
 TVM_NUM_THREADS, so that its kernels run with as many threads as the farm's.
+
+A quick run gives no figures and may have a busy machine. So its stock TVM has time: 300 s for a candidate where the
+defaults are 30 to build it and 10 to measure it, which an import of TVM alone can take. And its processes load the
+tensor intrinsics of CPUs without those of GPUs, which take 10 s of CPU time in each.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import shutil
 import signal
@@ -22,10 +28,11 @@ from typing import Any
 
 import psutil
 
-__all__ = ["KEY", "StockFarm", "StockProcess", "require_compiler"]
+__all__ = ["KEY", "StockFarm", "StockProcess", "load_intrinsics", "quick_builder", "require_compiler", "rpc_config"]
 
 KEY = "bench"
 _START_TIMEOUT_S = 120.0
+_QUICK_LIMIT_S = 300
 
 
 def require_compiler() -> None:
@@ -35,6 +42,33 @@ def require_compiler() -> None:
             "Stock TVM links its kernels with a C compiler and this machine has none: install one (Debian: apt install "
             "gcc libc6-dev) and run the benchmark again. The farm itself needs none."
         )
+
+
+def rpc_config(port: int, *, quick: bool) -> Any:
+    """RPCRunner's way to the tracker on ``port``."""
+    from tvm.s_tir import meta_schedule as ms
+
+    config = ms.runner.RPCConfig(tracker_host="127.0.0.1", tracker_port=port, tracker_key=KEY)
+    return config._replace(session_timeout_sec=_QUICK_LIMIT_S) if quick else config
+
+
+def quick_builder() -> Any:
+    """LocalBuilder for a quick run: one worker, since each reads TVM's intrinsics anew."""
+    from tvm.s_tir import meta_schedule as ms
+
+    return ms.builder.LocalBuilder(
+        max_workers=1, timeout_sec=_QUICK_LIMIT_S, initializer=functools.partial(load_intrinsics, quick=True)
+    )
+
+
+def load_intrinsics(*, quick: bool) -> None:
+    """Register the tensor intrinsics that schedules name, as TVM does where it needs them."""
+    if quick:
+        from tracker.tuning.intrinsics import register_intrinsics
+
+        register_intrinsics()
+    else:
+        importlib.import_module("tvm.s_tir.tensor_intrin")
 
 
 class StockProcess:
@@ -92,9 +126,10 @@ class StockProcess:
 class StockFarm:
     """A context: TVM's RPC tracker and ``servers`` RPC servers that have registered with it."""
 
-    def __init__(self, folder: Path, *, threads: int, servers: int = 1) -> None:
+    def __init__(self, folder: Path, *, threads: int, quick: bool, servers: int = 1) -> None:
         self.folder = folder
         self.threads = threads
+        self.quick = quick
         self.port = 0
         self.servers: list[StockProcess] = []
         self._wanted = servers
@@ -143,9 +178,7 @@ class StockFarm:
         return int(queues.get(KEY, {}).get("free", 0))
 
     def rpc_config(self) -> Any:
-        from tvm.s_tir import meta_schedule as ms
-
-        return ms.runner.RPCConfig(tracker_host="127.0.0.1", tracker_port=self.port, tracker_key=KEY)
+        return rpc_config(self.port, quick=self.quick)
 
     def _wait(self, true: object, what: str) -> None:
         assert callable(true)

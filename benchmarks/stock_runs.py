@@ -1,7 +1,7 @@
 """Stock TVM's tuning, run to its end; in a quick run once for all that need one.
 
 Nearly all of a short one is stock TVM's start: it imports TVM in its own process, in each of its builders and in its
-runner, a minute in all.
+runner.
 """
 
 from __future__ import annotations
@@ -12,23 +12,33 @@ from pathlib import Path
 from benchmarks.bench import Bench
 from benchmarks.machine import host_target, threads
 from benchmarks.stock import StockFarm, StockProcess
-from benchmarks.stock_tuning import StockOrder
+from benchmarks.stock_tuning import StockOrder, measured_at
 
-__all__ = ["QUICK_TRIALS", "run_stock", "run_stock_once"]
+__all__ = ["QUICK_TRIALS", "check_measured", "run_stock", "run_stock_once"]
 
-QUICK_TRIALS = 8
+QUICK_TRIALS = 4
 
 
-def run_stock(folder: Path, model: Path, trials: int) -> StockOrder:
-    """Tune ``model`` (ONNX, or a task's module as JSON) below ``folder``. Raises RuntimeError when it fails."""
-    with StockFarm(folder / "stock", threads=threads()) as stock:
-        order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), trials)
+def run_stock(folder: Path, model: Path, trials: int, *, quick: bool = False) -> StockOrder:
+    """Tune ``model`` (ONNX, or a task's module as JSON) below ``folder``.
+
+    Raises RuntimeError when it fails or measures none of its trials.
+    """
+    with StockFarm(folder / "stock", threads=threads(), quick=quick) as stock:
+        order = StockOrder(str(model), host_target(), stock.port, str(folder / "stock-tuning"), trials, quick)
         with StockProcess(order.arguments(), folder / "stock.log", threads()) as process:
             while not process.ended():
                 time.sleep(0.05)
-    if order.recorded() != trials:
-        raise RuntimeError(f"stock TVM's database holds {order.recorded()} trials of {trials}")
+    check_measured(order)
     return order
+
+
+def check_measured(order: StockOrder) -> None:
+    """Raises RuntimeError where it has not recorded all its trials, or measured none; with what failed first."""
+    if order.recorded() != order.trials:
+        raise RuntimeError(f"stock TVM's database holds {order.recorded()} trials of {order.trials}")
+    if not measured_at(order.folder):
+        raise RuntimeError(f"stock TVM measured none of its {order.trials} trials; the first: {order.first_failure()}")
 
 
 def run_stock_once(bench: Bench, model: Path) -> StockOrder:
@@ -39,4 +49,4 @@ def run_stock_once(bench: Bench, model: Path) -> StockOrder:
         return StockOrder.read(at)
     kept = folder / model.name
     kept.write_bytes(model.read_bytes())
-    return run_stock(folder, kept, QUICK_TRIALS)
+    return run_stock(folder, kept, QUICK_TRIALS, quick=True)

@@ -30,6 +30,7 @@ DATABASE = "database_tuning_record.json"
 PROFILE = "profile.json"
 MEASURED = "measured.txt"
 _ORDER = "order.json"
+_FAILED = "Error in "
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class StockOrder:
     tracker_port: int
     work_dir: str
     trials: int
+    quick: bool = False
 
     def arguments(self) -> list[str]:
         """Write the order into its folder; returns how to run it."""
@@ -69,6 +71,15 @@ class StockOrder:
     def recorded(self) -> int:
         """Trials in its database, failed ones too."""
         return (self.folder / DATABASE).read_bytes().count(b"\n")
+
+    def first_failure(self) -> str:
+        """What MetaSchedule's log says of the first trial that failed: its line and the one below."""
+        for log in sorted((self.folder / "logs").glob("*.task_0_*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            for number, line in enumerate(lines):
+                if _FAILED in line:
+                    return f"{_FAILED}{line.partition(_FAILED)[2]} {' '.join(lines[number + 1 : number + 2]).strip()}"
+        return "its log says nothing of it"
 
     def stamp(self, name: str) -> float | None:
         """Unix seconds of ``started``, ``begun`` or ``ended``; None where it is not that far."""
@@ -111,24 +122,25 @@ def noting_evaluator(path: str) -> Callable[..., list[float]]:
 
 def main(order: StockOrder) -> None:
     import tvm
-    import tvm.s_tir.tensor_intrin
     from tvm.s_tir import meta_schedule as ms
 
-    from benchmarks.stock import KEY
+    from benchmarks.stock import load_intrinsics, quick_builder, rpc_config
 
+    load_intrinsics(quick=order.quick)
     folder = Path(order.work_dir)
     _stamp(folder, "started", psutil.Process().create_time())
     _stamp(folder, "begun", time.time())
     model, target = Path(order.model), tvm.target.Target(order.target)
     whole = model.suffix == ".onnx"
     module = load_stock_model(model) if whole else tvm.ir.load_json(model.read_text(encoding="utf-8"))
-    config = ms.runner.RPCConfig(tracker_host="127.0.0.1", tracker_port=order.tracker_port, tracker_key=KEY)
+    config = rpc_config(order.tracker_port, quick=order.quick)
     runner = ms.runner.RPCRunner(rpc_config=config, f_run_evaluator=noting_evaluator(str(folder / MEASURED)))
+    parts = {"runner": runner} | ({"builder": quick_builder(), "strategy": "replay-trace"} if order.quick else {})
     with ms.Profiler() as profiler:
         if whole:
-            ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, runner=runner)
+            ms.relax_integration.tune_relax(module, {}, target, order.work_dir, order.trials, **parts)
         else:
-            ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, runner=runner)
+            ms.tir_integration.tune_tir(module, target, order.work_dir, order.trials, **parts)
     _stamp(folder, "ended", time.time())
     _write(folder / PROFILE, json.dumps({name: float(seconds) for name, seconds in profiler.get().items()}))
 

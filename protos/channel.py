@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["MESSAGE_BYTES", "MESSAGE_OPTIONS", "ping_options"]
+__all__ = ["MESSAGE_BYTES", "MESSAGE_OPTIONS", "OUTPUTS_BYTES", "ping_options"]
 
 #: The largest message: a model's library or its outputs travel inside one.
 MESSAGE_BYTES = 64 << 20
+#: What the outputs of one run may take of it.
+OUTPUTS_BYTES = 60 << 20
 
 MESSAGE_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),

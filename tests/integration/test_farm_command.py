@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import re
 import struct
 import subprocess
 import time
@@ -419,6 +420,16 @@ def test_a_device_is_shown_whole_by_the_start_of_its_name_or_id(control: StandIn
     ):
         refused = farm("devices", "show", name, **env)
         assert (refused.returncode, said in refused.stderr) == (2, True)
+
+
+def test_times_are_told_by_the_trackers_clock(control: StandInControl) -> None:
+    """That of the desk may be another."""
+    env = {"TVMFARM_TRACKER": control.address}
+    control.ahead_s = 214 * 86400.0
+    heard_s = time.time() + control.ahead_s - 40
+    control.devices = [replace(each, last_heard_unix_s=heard_s) for each in control.devices]
+    assert len(re.findall(r"\b[4-9]\ds ago", farm("devices", **env).stdout)) == 2
+    assert re.search(r"idle, heard [4-9]\ds ago", farm("devices", "show", "rpi4-3", **env).stdout)
 
 
 def test_records_are_queried_with_every_filter_and_streamed_as_one_array(control: StandInControl) -> None:

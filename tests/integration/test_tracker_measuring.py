@@ -146,7 +146,7 @@ def test_a_trial_that_loses_three_boards_is_unplaceable(tracker: TrackerProcess,
         board.cut()
     (answer,) = stream.wait_for("deadly")
     assert answer.outcome == measurement_pb2.OUTCOME_UNPLACEABLE
-    assert "3 boards in a row were lost" in answer.detail
+    assert "3 times in a row a board was lost" in answer.detail
     assert "board-2" in answer.detail
     assert [r.trial_id for r in records(tracker)] == ["deadly"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["hindered", "picking", "sorting", "two_products"]
+__all__ = ["hindered", "picking", "sorting", "two_products", "widening"]
 
 
 def two_products(batch: int | str = 4) -> onnx.ModelProto:
@@ -28,6 +28,13 @@ def two_products(batch: int | str = 4) -> onnx.ModelProto:
         "minus": np.array([-1]),
     }
     return _model(nodes, {"x": (TensorProto.FLOAT, [batch, 32])}, {"y": [batch, 10]}, constants)
+
+
+def widening() -> onnx.ModelProto:
+    """A small file whose output of 100 MiB is its input, again and again."""
+    nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Tile", ["r", "times"], ["y"])]
+    constants = {"times": np.array([25 << 10, 1])}
+    return _model(nodes, {"x": (TensorProto.FLOAT, [1, 1024])}, {"y": [25 << 10, 1024]}, constants)
 
 
 def sorting() -> onnx.ModelProto:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -51,6 +52,8 @@ class StandInControl(ControlServicer):
         self.measurement = Measurement("", Outcome.OK, run_secs=(0.003, 0.001, 0.002), device_name="board")
         self.capacity = control_pb2.Capacity(devices=1, slots=2)
         self.protocol_version = PROTOCOL_VERSION
+        #: How far its clock is ahead of this machine's.
+        self.ahead_s = 0.0
         #: Of its pools. With more than one a submission makes a group of jobs, one a class.
         self.classes: list[str] = ["board"]
         #: By the name of a call: how its next ones fail.
@@ -118,6 +121,7 @@ class StandInControl(ControlServicer):
             protocol_version=self.protocol_version,
             devices_connected=len(self.devices),
             jobs_running=sum(job.state is JobState.RUNNING for job in self._jobs.values()),
+            now_unix_s=time.time() + self.ahead_s,
         )
 
     def ListDevices(self, request: Any, context: Any) -> Any:

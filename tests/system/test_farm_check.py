@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tests.support.check_models import hindered, picking, sorting, two_products
+from tests.support.check_models import hindered, picking, sorting, two_products, widening
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import JobKind, JobState
 
@@ -36,6 +36,7 @@ def farm(tmp_path_factory):
         onnx.save(hindered(), farm.folder / "hindered.onnx")
         onnx.save(picking(heavy=False), farm.folder / "picking.onnx")
         onnx.save(picking(heavy=True), farm.folder / "heavy.onnx")
+        onnx.save(widening(), farm.folder / "wide.onnx")
         onnx.save(sorting(), farm.folder / "sorting.onnx")
         (farm.folder / "torn.onnx").write_bytes(b"no model at all")
         (farm.folder / "op.py").write_text(OPERATOR)
@@ -88,6 +89,14 @@ def test_a_model_is_told_without_a_pool(farm):
     assert (again.returncode, again.stdout.splitlines()[-1]) == (0, shown.stdout.splitlines()[-1])
     refused = farm.farm("jobs", "watch", job.id, "-o", "nothing")
     assert (refused.returncode, "made no package" in refused.stderr) == (2, True)
+
+
+def test_outputs_beyond_a_message_are_refused(farm):
+    told = farm.farm("check", "wide.onnx")
+    assert told.returncode == 2, told.stdout + told.stderr
+    assert "wide is not tuned: its output y takes 100 MiB, and a board's answer carries at most 60 MiB" in " ".join(
+        (told.stdout + told.stderr).split()
+    )
 
 
 def test_all_that_is_refused_is_named(farm):

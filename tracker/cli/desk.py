@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -52,7 +51,7 @@ def lease(device: str, for_s: float | None, release: bool, as_json: bool, connec
         return
     assert after.lease is not None, "the tracker answers with the lease"
     until_s = after.lease.until_unix_s
-    said = f"{after.name} is yours until {clock(until_s)}, for {duration(until_s - time.time())}."
+    said = f"{after.name} is yours until {clock(until_s)}, for {duration(until_s - client.now_s())}."
     _say(after, as_json, said, _held(after), _drain_remains(after))
 
 

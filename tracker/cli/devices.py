@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -48,7 +47,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
         where = f"Pool {pool} has no device" if pool else "The farm has no device yet"
         click.echo(f"{where}. Start one on a board: agent start", err=True)
         return
-    now_s = time.time()
+    now_s = client.now_s()
     rows: list[tuple[str, ...]] = []
     for device in found:
         degrees = device.telemetry.temperature_c if device.telemetry else None
@@ -92,7 +91,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
     if as_json:
         print_json(device)
         return
-    board, runner, now_s = device.fingerprint, device.runner, time.time()
+    board, runner, now_s = device.fingerprint, device.runner, client.now_s()
     mode = runner.mode.value if runner.mode else ""
     versions = [f"TVM {runner.tvm_version}"] if runner.tvm_version else []
     versions += [f"tvm_ffi {runner.tvm_ffi_version}"] if runner.tvm_ffi_version else []

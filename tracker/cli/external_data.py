@@ -7,6 +7,7 @@ inside the file are stepped over.
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,8 @@ __all__ = ["external_files"]
 _GRAPH, _NODE, _INITIALIZER, _ATTRIBUTE, _TENSOR, _SUBGRAPH, _EXTERNAL = 7, 1, 5, 5, 5, 6, 13
 _KEY, _VALUE = 1, 2
 _LENGTH_DELIMITED = 2
+#: Messages within messages are 100 at most for protobuf's parsers, and a graph is the third of each three.
+_DEEPEST = 33
 
 
 def external_files(model: Path) -> tuple[str, ...]:
@@ -25,6 +28,8 @@ def external_files(model: Path) -> tuple[str, ...]:
 
     Raises BadInput for a name that leaves the folder, or of a file that is not there.
     """
+    if not model.stat().st_size:  # nothing can be mapped
+        return ()
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         view = memoryview(content)
         try:
@@ -40,12 +45,15 @@ def external_files(model: Path) -> tuple[str, ...]:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\0" in name:
             raise BadInput(f"{model} keeps weights in {name!r}, which is outside of its folder.")
-        if not (model.parent / name).is_file():
+        # Path.is_file raises at names that are too long for a file.
+        if not os.path.isfile(model.parent / name):
             raise BadInput(f"{model} keeps weights in {model.parent / name}, and there is no such file.")
     return tuple(names)
 
 
-def _locations(graph: memoryview) -> Iterator[str]:
+def _locations(graph: memoryview, depth: int = 0) -> Iterator[str]:
+    if depth > _DEEPEST:
+        raise ValueError("graphs within graphs, more than any parser takes")
     for tensor in _fields(graph, _INITIALIZER):
         yield from _location(tensor)
     for node in _fields(graph, _NODE):
@@ -53,7 +61,7 @@ def _locations(graph: memoryview) -> Iterator[str]:
             for tensor in _fields(attribute, _TENSOR):
                 yield from _location(tensor)
             for inner in _fields(attribute, _SUBGRAPH):
-                yield from _locations(inner)
+                yield from _locations(inner, depth + 1)
 
 
 def _location(tensor: memoryview) -> Iterator[str]:

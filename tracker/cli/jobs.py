@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
             "No job here yet. Submit one: farm tune MODEL --pool POOL" if not state else f"No {state} job.", err=True
         )
         return
-    now_s = time.time()
+    now_s = client.now_s()
     rows = []
     # Of the jobs of a group a class tells which is which; of others it would only take room.
     classes = short_names(sorted({job.device_class for job in found if job.group}))

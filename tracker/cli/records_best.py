@@ -99,7 +99,7 @@ def best(
         found = client.best_records(
             workloads, pool=pool, device_class=device_class, target=target, per_workload=per_workload or 1
         )
-    print_records(found, as_json=as_json)
+    print_records(found, client.now_s(), as_json=as_json)
 
 
 def _of_model(

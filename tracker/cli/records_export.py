@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +79,7 @@ def export(
             target=target,
             engine=engine,
             outcome=Outcome.OK,
-            since_unix_s=time.time() - since_s if since_s else 0.0,
+            since_unix_s=client.now_s() - since_s if since_s else 0.0,
         )
         try:
             writer = FolderWriter(folder)

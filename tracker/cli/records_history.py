@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from tracker.cli.connection import Connection, connection_options
@@ -43,7 +41,7 @@ def history(log_format: str, task: str, failed: bool, limit: int, as_json: bool,
         if as_json:
             print_json_array(found)
             return
-        now_s = time.time()
+        now_s = client.now_s()
         rows = [
             (
                 line.format,

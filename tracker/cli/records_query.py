@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -143,18 +142,19 @@ def query(
         engine=engine,
         user=user,
         outcome=known[outcome] if outcome else None,
-        since_unix_s=time.time() - since_s if since_s else 0.0,
         limit=_LIMIT if limit is None else limit,
         newest_first=by_time and not (oldest_first or reverse),
         order=None if by_time else RecordOrder(order),
         reverse=reverse and not by_time,
     )
     with connection.open() as client:
+        if since_s:
+            wanted = replace(wanted, since_unix_s=client.now_s() - since_s)
         found = client.records(_resolved(client, wanted))
         if as_csv:
             write_csv(found)
         else:
-            print_records(found, as_json=as_json)
+            print_records(found, client.now_s(), as_json=as_json)
 
 
 def _refuse_filters(context: click.Context) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import statistics
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -43,11 +42,11 @@ def median_s(record: Record) -> float:
     return statistics.median(times) if times else 0.0
 
 
-def print_records(found: Iterable[Record], *, as_json: bool = False) -> None:
+def print_records(found: Iterable[Record], now_s: float, *, as_json: bool = False) -> None:
+    """``now_s``: unix seconds by the clock of the records."""
     if as_json:
         print_json_array(found)
         return
-    now_s = time.time()
     rows = [_row(record, now_s) for record in found]
     if not rows:
         click.echo("No record matches.", err=True)

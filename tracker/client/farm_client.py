@@ -6,6 +6,7 @@ Calls block; a failed one raises an error of tracker/client/errors.py.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class FarmStatus:
     jobs_running: int = 0
     jobs_queued: int = 0
     workers_warm: int = 0
+    now_unix_s: float = 0.0
 
 
 def open_channel(address: str) -> grpc.Channel:
@@ -99,6 +101,7 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
         self.address = address
         self._channel = open_channel(address)
         self._stub = ControlStub(self._channel)
+        self._ahead_s = 0.0
 
     def __enter__(self) -> FarmClient:
         return self
@@ -126,7 +129,13 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
                 f"The tracker at {self.address} (version {status.version}) speaks protocol {status.protocol_version}, "
                 f"this command speaks {PROTOCOL_VERSION}. Update {older}."
             )
+        if status.now_unix_s:  # 0: of a tracker that is older than that
+            self._ahead_s = status.now_unix_s - time.time()
         return status
+
+    def now_s(self) -> float:
+        """Unix seconds now by the tracker's clock, as all its times are: the one here may be another."""
+        return time.time() + self._ahead_s
 
     def devices(self, pool: str = "") -> list[Device]:
         """All devices, or those of ``pool``; BadInput when there is no such pool."""

@@ -288,7 +288,7 @@ class Measuring:
             if self._has_no_place(pending, board):
                 tries = pending.losses + pending.refusals
                 last = f"the last was {board.device.name}: {reason}"
-                self._unplaceable(pending, f"{tries} boards in a row were lost with it or gave it back, {last}")
+                self._unplaceable(pending, f"{tries} times in a row a board was lost with it or gave it back, {last}")
                 continue
             pending.state = TrialState.QUEUED
             pending.stream.queue.appendleft(pending)

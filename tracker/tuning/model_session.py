@@ -19,6 +19,7 @@ from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.checking.report import model_report, surveyed
 from tracker.tuning.errors import InputError
 from tracker.tuning.finals import Winner
+from tracker.tuning.judging.answer_size import check_answer_size
 from tracker.tuning.judging.comparison import compare
 from tracker.tuning.judging.inputs import given_inputs, random_inputs
 from tracker.tuning.judging.package_run import PackageFault, check_package, run_package
@@ -33,7 +34,7 @@ from tracker.tuning.models.importers.survey import outlines_of
 from tracker.tuning.models.package import LIBRARY, Variant, save_params, write_package
 from tracker.tuning.result import job_result, latency_of
 from tracker.tuning.session import Session, first_line
-from tracker.tuning.verification import LARGEST_INLINE_BYTES, Verdict, artifact_of, model_request, verify
+from tracker.tuning.verification import Verdict, artifact_of, inputs_apart, model_request, verify
 
 __all__ = ["ModelSession"]
 
@@ -81,6 +82,8 @@ class ModelSession(Session):
 
     def _tasks_of(self, models: Sequence[ImportedModel]) -> list[ExtractedTask]:
         """``models``: one for each shape."""
+        for model in models:
+            check_answer_size(model.outputs, self._job.spec.model_name)
         self._report("finding tasks")
         buckets = map(self._bucket, models)
         self._buckets = sorted(buckets, key=lambda bucket: sum(math.prod(info.shape) for info in bucket.model.inputs))
@@ -305,11 +308,8 @@ class ModelSession(Session):
         """The verdict, or why none is possible on this class of device."""
         if not self._devices(RunnerMode.FULL):
             return "no device of this class has TVM's runtime, which whole models need"
-        large = {
-            f"input {number}": tvm.runtime.tensor(array)
-            for number, array in enumerate(reference.inputs)
-            if array.nbytes > LARGEST_INLINE_BYTES
-        }
+        apart = inputs_apart(reference.inputs)
+        large = {name: tvm.runtime.tensor(reference.inputs[number]) for number, name in apart.items()}
         by_workload = {winner.task.workload: winner for winner in winners}
         mine = [(task.weight, by_workload[task.workload.key]) for task in bucket.tasks]
         untuned_s, tuned_s = (sum(n * w.untuned_s for n, w in mine), sum(n * w.tuned_s for n, w in mine))
@@ -318,12 +318,13 @@ class ModelSession(Session):
             path = self._folder / LIBRARY
             path.write_bytes(contender.library)
             save_params({**contender.lowered.params, **large}, self._folder / contender.params)
-            self._patiently(partial(self._client.put_artifact, self._folder / contender.params))
-            params = artifact_of(self._folder / contender.params, inline=False)
+            params = self._patiently(partial(self._client.put_artifact, self._folder / contender.params))
             values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in contender.lowered.params.items()}
             repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
             plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
-            library = artifact_of(path, inline=True)
+            library = artifact_of(path)
+            if not library.inline:
+                self._patiently(partial(self._client.put_artifact, path))
             requests.append(model_request(library, params, values, reference.inputs, plan, expected_s))
         return verify(
             requests[0],

@@ -17,6 +17,7 @@ from tracker.domain.operator_file import parse_operator
 from tracker.tuning.checking.report import operator_report
 from tracker.tuning.errors import InputError, TuningError
 from tracker.tuning.finals import FINAL_PLAN, Winner
+from tracker.tuning.judging.answer_size import check_answer_size
 from tracker.tuning.judging.inputs import read_arrays
 from tracker.tuning.kernel_verification import BuiltKernels, KernelVerdict, build_beside, compare_beside
 from tracker.tuning.models.graph import ExtractedTask, flops_of, workload_key
@@ -52,6 +53,8 @@ class OperatorSession(Session):
         path = folder / PurePosixPath(named.path).name
         self._patiently(lambda: self._client.get_artifact(spec.model, path))
         self._operator = load_operator(path, named.name, {p.name: p.value for p in spec.parameters})
+        for kernel in self._operator.kernels:
+            check_answer_size([kernel.arguments[at] for at in kernel.outputs], kernel.name)
         return [ExtractedTask(kernel.name, 1, kernel.module, _workload(kernel)) for kernel in self._operator.kernels]
 
     def _judge(self) -> None:

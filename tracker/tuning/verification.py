@@ -32,9 +32,9 @@ from tracker.tuning.measuring import MeasureStream, StreamRefused
 from tracker.tuning.task_state import median
 
 __all__ = [
-    "LARGEST_INLINE_BYTES",
     "Verdict",
     "artifact_of",
+    "inputs_apart",
     "model_request",
     "run_beside",
     "verify",
@@ -42,8 +42,8 @@ __all__ = [
 
 #: A device that takes no work for so long is given up and another one sought.
 _AWAY_S = 20.0
-#: Larger inputs travel among the parameters: a request is one message.
-LARGEST_INLINE_BYTES = 8 << 20
+#: What a request carries itself of a model's inputs, all together, and of its library: it is one message.
+_INLINE_BYTES = 8 << 20
 #: Beyond what the tasks' own timings let expect: what a task takes may be unknown.
 _PATIENCE_S = 600.0
 
@@ -85,15 +85,16 @@ def model_request(
     """A request that runs a whole model.
 
     ``values``: shape and dtype of each parameter by its name, in the order in which ``main`` takes
-    them after ``inputs``. ``expected_s``: about what one run takes; the time limit follows from it. An input
-    of more than LARGEST_INLINE_BYTES lies among ``params``, as ``input N``.
+    them after ``inputs``. ``expected_s``: about what one run takes; the time limit follows from it. Those of
+    ``inputs_apart`` lie among ``params``.
     """
-    arguments = []
-    for number, x in enumerate(inputs):
-        if x.nbytes > LARGEST_INLINE_BYTES:
-            arguments.append(Argument(tuple(x.shape), x.dtype.name, param=f"input {number}"))
-        else:
-            arguments.append(Argument(tuple(x.shape), x.dtype.name, data=x.tobytes()))
+    apart = inputs_apart(inputs)
+    arguments = [
+        Argument(tuple(x.shape), x.dtype.name, param=apart[number])
+        if number in apart
+        else Argument(tuple(x.shape), x.dtype.name, data=x.tobytes())
+        for number, x in enumerate(inputs)
+    ]
     arguments += [Argument(shape, dtype, param=name) for name, (shape, dtype) in values.items()]
     return MeasureRequest(
         trial_id=uuid.uuid4().hex,
@@ -152,7 +153,10 @@ def run_beside(
     find_device: Callable[[], str],
     open_stream: Callable[[Callable[[object], None], str], MeasureStream],
 ) -> tuple[Measurement, Measurement]:
-    """The answers to ``untuned``, then ``tuned`` on one device; arguments and errors are those of ``verify``."""
+    """The answers to ``untuned``, then ``tuned`` on one device; arguments and errors are those of ``verify``.
+
+    Where the first has no place on any board, neither has the second: its answer stands for both.
+    """
     while True:
         device_id = find_device()
         answers = _run_both(untuned, tuned, device_id, open_stream) if device_id else None
@@ -179,9 +183,11 @@ def _run_both(
             if answer is None:
                 return None
             answers.append(answer)
+            if answer.outcome is Outcome.UNPLACEABLE:
+                break
     finally:
         stream.close()
-    return answers[0], answers[1]
+    return answers[0], answers[-1]
 
 
 def _answer_to(trial_id: str, events: queue.SimpleQueue[object]) -> Measurement | None:
@@ -202,7 +208,20 @@ def _answer_to(trial_id: str, events: queue.SimpleQueue[object]) -> Measurement 
     return None
 
 
-def artifact_of(path: Path, *, inline: bool) -> Artifact:
-    """``path`` as an artifact; ``inline`` sends its bytes with the request."""
+def inputs_apart(inputs: Sequence[np.ndarray], inline_bytes: int = _INLINE_BYTES) -> dict[int, str]:
+    """Positions of the inputs that a request cannot carry itself, and what each is called among the parameters.
+
+    The smallest travel inline, as many as fit into ``inline_bytes`` together.
+    """
+    apart, left = {}, inline_bytes
+    for number in sorted(range(len(inputs)), key=lambda number: inputs[number].nbytes):
+        left -= inputs[number].nbytes
+        if left < 0:
+            apart[number] = f"input {number}"
+    return apart
+
+
+def artifact_of(path: Path, inline_bytes: int = _INLINE_BYTES) -> Artifact:
+    """``path`` as an artifact, with its bytes where they are few enough to be sent with a request."""
     data = path.read_bytes()
-    return Artifact(hashlib.sha256(data).hexdigest(), len(data), data if inline else b"")
+    return Artifact(hashlib.sha256(data).hexdigest(), len(data), data if len(data) <= inline_bytes else b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -63,6 +64,7 @@ class ControlServicer(TuningLogServicer, StreamServicer):
             workers_warm=self._workers.warm,
             jobs_running=jobs[JobState.RUNNING],
             jobs_queued=jobs[JobState.QUEUED],
+            now_unix_s=time.time(),
         )
 
     async def ListDevices(

@@ -79,6 +79,17 @@ def test_a_detector_is_cut_before_its_suppression(tmp_path):
     assert b"Sigmoid" not in found.tail
 
 
+def test_a_tail_of_the_inputs_alone_is_told_so(tmp_path):
+    text = """m (float[1,6,4] b, float[1,2,6] s) => (int64[n,3] kept, float[1,6,4] r)
+        <int64[1] most = {5}, float[1] overlap = {0.5}, float[1] least = {0.3}>
+    {
+        kept = NonMaxSuppression (b, s, most, overlap, least)
+        r = Relu (b)
+    }"""
+    (note,) = check(text, tmp_path, [values(1, 6, 4), values(1, 2, 6)], ["r"]).notes
+    assert note.endswith("tail.onnx, run by ONNX Runtime, makes output kept from the model's inputs b, s alone.")
+
+
 def test_known_values_and_inputs_go_along(tmp_path):
     # The tail takes the model's own input x beside the package's r, and holds the constant itself.
     text = """m (float[4,6] x) => (float[n] picked, float[4,6] r) {
@@ -90,7 +101,7 @@ def test_known_values_and_inputs_go_along(tmp_path):
     }"""
     limit, everything = np.array(0.3, np.float32), np.array([-1])
     found = check(text, tmp_path, [values(4, 6)], ["r", "flat"], limit=limit, all=everything)
-    assert "of the model's input x" in found.notes[0]
+    assert "from the model's input x" in found.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_inputs_that_look_something_up_have_bounds(tmp_path):
     rows = made.input("rows", (4,), "int32")
     table = made.constant(np.arange(21, dtype=np.float32).reshape(7, 3))
     model = imported(made.build(made.add("GATHER", [table, rows], schema.GatherOptionsT(axis=0))), tmp_path)
-    assert model.bounds == {"rows": 7}
+    assert model.bounds == {"rows": range(7)}
 
 
 def refused(file: bytes, folder: Path) -> str:
@@ -201,6 +201,15 @@ def test_a_damaged_file_is_refused(damage, tmp_path):
         "of another version": file[:8] + bytes(len(file) - 8),
     }[damage]
     assert refused(broken, tmp_path).startswith("model.tflite is not a TFLite file that LiteRT reads:")
+
+
+def test_an_output_that_is_missing_is_told(tmp_path):
+    made = TfliteModel()
+    y = made.add("NEG", [made.input("x", (4,))])
+    for outputs in ((), (-1,)):
+        assert "it has no outputs, or one that is no tensor" in refused(made.build(*outputs), tmp_path)
+    made.graph.operators = []
+    assert refused(made.build(y), tmp_path).endswith(f"nothing computes its output {made.graph.tensors[y].name}.")
 
 
 def test_a_detector_is_cut_before_it_picks(tmp_path):

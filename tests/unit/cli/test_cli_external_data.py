@@ -49,3 +49,30 @@ def test_nothing_outside_of_the_models_folder_is_read(tmp_path, location):
 def test_what_is_no_onnx_file_has_none(tmp_path, content):
     (tmp_path / "m").write_bytes(content)
     assert external_files(tmp_path / "m") == ()
+
+
+def test_what_is_no_model_holds_no_weights(tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    assert external_files(tmp_path / "empty") == ()
+
+
+def test_graphs_within_graphs_without_end_are_left_to_the_importer(tmp_path):
+    """A field is a tag, a length and its bytes."""
+
+    def field(number: int, content: bytes) -> bytes:
+        length, size = b"", len(content)
+        while size > 127:
+            length, size = length + bytes([size & 127 | 128]), size >> 7
+        return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+    graph = b""
+    for _ in range(2000):
+        graph = field(1, field(5, field(6, graph)))
+    (tmp_path / "deep").write_bytes(field(7, graph))
+    assert external_files(tmp_path / "deep") == ()
+
+
+def test_a_name_that_no_file_can_have_is_told(tmp_path):
+    save(tmp_path, "w" * 5000)
+    with pytest.raises(BadInput, match="there is no such file"):
+        external_files(tmp_path / "m.onnx")

@@ -22,7 +22,7 @@ def test_a_narrow_terminal_shows_fewer_columns_and_those_whole(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int, names: list[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    print_records([RECORD])
+    print_records([RECORD], 2e9)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == names
     assert "fused_conv2d17_add9_relu9" in lines[1]

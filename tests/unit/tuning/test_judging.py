@@ -1,5 +1,7 @@
 """What counts as equal, on what answers are compared, and how a package picks among its shapes: tables."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from tracker.tuning.judging.comparison import Tolerance, compare
 from tracker.tuning.judging.inputs import given_inputs, random_inputs
 from tracker.tuning.models.importers.base import TensorInfo
 from tracker.tuning.models.importers.shapes import fixed_shape
-from tracker.tuning.models.shipped.run import cropped, fitting, padded
+from tracker.tuning.models.shipped.run import as_dtype, cropped, fitting, padded
 
 
 @pytest.mark.parametrize(
@@ -55,11 +57,14 @@ def test_random_inputs_suit_their_dtype_and_stay_within_what_they_index():
         TensorInfo("flag", (1000,), "bool"),
         TensorInfo("x", (1000,), "bfloat16"),
         TensorInfo("scalar", (), "float32"),
+        TensorInfo("divisor", (1000,), "int8"),
     ]
-    arrays = random_inputs(infos, 3, {"ids": 7})
+    bounds = {"ids": range(7), "divisor": range(1, 10)}
+    arrays = random_inputs(infos, 3, bounds)
     assert [(a.shape, a.dtype.name) for a in arrays] == [(i.shape, i.dtype) for i in infos]
     assert [(int(a.min()), int(a.max())) for a in arrays[:4]] == [(0, 6), (0, 1), (0, 255), (0, 1)]
-    again = random_inputs(infos, 3, {"ids": 7})
+    assert (int(arrays[6].min()), int(arrays[6].max())) == (1, 9)
+    again = random_inputs(infos, 3, bounds)
     assert all(np.array_equal(a, b) for a, b in zip(arrays, again, strict=True))
 
 
@@ -75,6 +80,48 @@ def test_given_inputs_are_taken_by_name_and_widened_where_nothing_is_lost(tmp_pa
     ]:
         with pytest.raises(InputError, match=sentence):
             given_inputs(path, [info], "in.npz")
+
+
+NO_NUMBERS = {
+    "text": (np.array(["a", "b"]), "x is <U1; the model takes {}"),
+    "complex": (np.array([1j, 2]), "x is complex128; the model takes {}"),
+    "bytes of another size": (np.zeros(2, "V8"), "x is |V8; the model takes {}"),
+    "times": (np.zeros(2, "M8[s]"), "x is datetime64[s]; the model takes {}"),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_what_holds_no_such_numbers_is_refused_by_judge_and_package(kind, dtype, tmp_path):
+    array, sentence = NO_NUMBERS[kind]
+    path = tmp_path / "in.npz"
+    np.savez(path, x=array)
+    with pytest.raises(InputError, match=re.escape(sentence.format(dtype))):
+        given_inputs(path, [TensorInfo("x", (2,), dtype)], "in.npz")
+    with pytest.raises(ValueError, match=re.escape(sentence.format(dtype))):
+        as_dtype(array, np.dtype(dtype), "x")
+
+
+def test_a_package_takes_integers_that_fit_and_bytes_of_dtypes_that_numpy_lacks():
+    assert as_dtype(np.array([0, 1]), np.dtype(bool), "x").tolist() == [False, True]
+    halves = np.array([1.5, -2.0], "bfloat16")
+    assert as_dtype(halves.view("V2"), halves.dtype, "x").tolist() == [1.5, -2.0]
+    for array in (np.array([1.5, 2.0]), np.array([1, 2**63], np.uint64)):
+        with pytest.raises(ValueError, match=r"^x "):
+            as_dtype(array, np.dtype("int64"), "x")
+
+
+def test_a_float_too_large_for_the_model_is_told(tmp_path):
+    path = tmp_path / "in.npz"
+    np.savez(path, x=np.array([1e300, np.inf]))
+    with pytest.raises(InputError, match="x holds float64 values that float32 cannot hold"):
+        given_inputs(path, [TensorInfo("x", (2,), "float32")], "in.npz")
+
+
+def test_an_array_that_nobody_wants_is_not_read(tmp_path):
+    path = tmp_path / "in.npz"
+    np.savez(path, x=np.zeros(2), other=np.array([{}], object))
+    assert given_inputs(path, [TensorInfo("x", (2,), "float64")], "in.npz")[0].tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

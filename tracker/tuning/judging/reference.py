@@ -73,7 +73,11 @@ def floors_of(
     if not any(array.dtype.kind == "f" for array in inputs):
         return moved
     for _ in range(_SHAKEN):
-        answers = model.judge.answers([_shaken(array, random) for array in inputs], names)
+        try:
+            answers = model.judge.answers([_shaken(array, random) for array in inputs], names)
+        except JudgeError as error:  # it may be where the model cannot run: an index that the step takes off its table
+            log.info("how far rounding moves the answers is not known: %s", error)
+            return moved
         for number, (before, after) in enumerate(zip(expected, answers, strict=True)):
             if before.dtype.name in _STEPS and before.shape == after.shape:
                 with np.errstate(all="ignore"):

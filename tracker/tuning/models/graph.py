@@ -166,9 +166,9 @@ class _ConstantLifter(relax.PyExprMutator):  # type: ignore[misc]
             # TVM's loaders take no empty tensor, neither as a parameter nor as an executable's constant.
             return relax.op.builtin.alloc_tensor(relax.ShapeExpr(value.shape), str(value.dtype), 0)
         array = value.numpy()
-        content = hashlib.sha256(
-            f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
-        ).hexdigest()
+        sha = hashlib.sha256(f"{array.dtype}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)  # not copied: it may be gigabytes
+        content = sha.hexdigest()
         if content not in self._names:
             name = f"p{len(self._names)}"
             self._names[content] = name

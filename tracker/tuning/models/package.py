@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tvm
 
+from tracker.client.farm_client import file_digest
 from tracker.tuning.judging.comparison import compare
 from tracker.tuning.judging.reference import Reference, tolerance_of
 from tracker.tuning.models import shipped
@@ -89,7 +90,7 @@ def write_package(
     if variants[-1].model.tail:
         (folder / TAIL).write_bytes(variants[-1].model.tail)
         files.append(TAIL)
-    digests = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
+    digests = {file: file_digest(folder / file)[0] for file in files}
     described = [_described(*each) for each in zip(libraries, variants, names, strict=True)]
     manifest = {
         "format": FORMAT,

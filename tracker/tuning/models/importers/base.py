@@ -57,8 +57,8 @@ class ImportedModel:
     random_outputs: tuple[str, ...] = ()
     #: It computes with integers of 8 bits, so that rounding may move values by steps of theirs.
     quantized: bool = False
-    #: For inputs that index something: the highest sensible value, exclusive.
-    bounds: Mapping[str, int] = field(default_factory=dict)
+    #: Of integer inputs that index something, or divide: what their values may be.
+    bounds: Mapping[str, range] = field(default_factory=dict)
 
 
 class Importer(Protocol):

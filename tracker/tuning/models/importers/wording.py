@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import onnx
+
+from tracker.tuning.errors import printable
 
 __all__ = ["operator_name", "sentence", "where"]
 
 _MOST = 300
+#: How TVM prints an operator: with all that is documented of it.
+_OPERATOR = re.compile(r'ir\.Op\(.*?name="([\w.]+)".*?support_level=\d+\)')
 
 
 def sentence(error: BaseException) -> str:
     """The line of ``error`` that tells what is wrong: TVM puts where it was raised before, and notes behind."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(("#", "File ", "[", "at ", "Traceback", "note:"))]
-    chosen = (telling or lines or [""])[-1]
+    chosen = _OPERATOR.sub(r"\1", (telling or lines or [""])[-1])
     named = type(error).__name__ if isinstance(error, KeyError | IndexError | TypeError | AttributeError) else ""
     text = ": ".join(part for part in (named, chosen) if part) or type(error).__name__
     return text[:_MOST].rstrip(". ")
@@ -21,7 +27,7 @@ def sentence(error: BaseException) -> str:
 
 def where(node: onnx.NodeProto, number: int) -> str:
     """``node`` for messages: its name, or ``number`` in its graph, and its operator."""
-    return f"node {node.name or f'number {number}'} ({operator_name(node)})"
+    return f"node {printable(node.name) or f'number {number}'} ({operator_name(node)})"
 
 
 def operator_name(node: onnx.NodeProto) -> str:

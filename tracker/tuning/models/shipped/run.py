@@ -89,12 +89,26 @@ class Model:
 
     def _tensor(self, array: np.ndarray, info: dict[str, Any]) -> Any:
         """A tensor of the runtime's own, aligned as kernels expect it."""
-        bare = array.dtype.kind == "V"  # how numpy keeps dtypes that it lacks
-        whole = np.array(array, order="C") if bare else np.array(array, _dtype(info["dtype"]), order="C")
+        whole = np.array(as_dtype(array, _dtype(info["dtype"]), info["name"]), order="C")
         shape, dtype, device = tvm_ffi.Shape(whole.shape), tvm_ffi.dtype(info["dtype"]), tvm_ffi.device("cpu", 0)
         tensor = self._allocate(shape, dtype, device, None)
         ctypes.memmove(tensor.data_ptr(), whole.ctypes.data, whole.nbytes)
         return tensor
+
+
+def as_dtype(array: np.ndarray, dtype: np.dtype[Any], name: str) -> np.ndarray:
+    """``array`` in ``dtype``. Raises ValueError where that is another kind of numbers, or cannot hold them."""
+    if array.dtype.kind == "V" and dtype.isbuiltin != 1 and array.itemsize == dtype.itemsize:
+        return array.view(dtype)  # numpy keeps dtypes that it lacks as bytes
+    kinds = "biu" if dtype.kind in "biu" else "biufc" if dtype.kind == "c" else "biuf"
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind not in kinds:
+        raise ValueError(f"{name} is {array.dtype}; the model takes {dtype}")
+    converted = array.astype(dtype)
+    if kinds == "biu" and not np.array_equal(converted, array):
+        raise ValueError(f"{name} holds {array.dtype} values that {dtype} cannot hold")
+    return converted
 
 
 def fitting(variants: list[dict[str, Any]], shapes: list[Any], padding: dict[str, Any] | None) -> dict[str, Any]:
@@ -180,7 +194,7 @@ def _runtime() -> Path:
 
 def _check(model: Model, folder: Path) -> None:
     for name, digest in model.manifest["digests"].items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+        if _sha256(folder / name) != digest:
             raise ValueError(f"{name} is not the file that was packaged: its sha256 differs")
 
 
@@ -192,6 +206,14 @@ def _archive(path: Path) -> np.lib.npyio.NpzFile:
     if not isinstance(found, np.lib.npyio.NpzFile):
         raise ValueError(f"{path} is no NPZ file: numpy.savez writes one, with an array by each input's name")
     return found
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _main() -> None:

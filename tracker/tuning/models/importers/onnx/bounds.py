@@ -1,4 +1,5 @@
-"""What an integer input indexes, so that random values of it lie within the table that they are looked up in."""
+"""What an integer input must be, so that random values of it mean something: within the table that they are looked up
+in, and not 0 where they divide."""
 
 from __future__ import annotations
 
@@ -16,22 +17,28 @@ _MOVES = {
     *("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Expand", "Slice", "Tile"),
     *("Gather", "Concat", "Split", "Pad", "Clip"),
 }
+#: By their second input. Random divisors end below ten.
+_DIVIDES, _DIVISOR_END = {"Div", "Mod"}, 10
 #: com.microsoft: positions of the indices, and of the table whose rows they name.
 _EMBEDDED = {"EmbedLayerNormalization": ((0, 2), (1, 4))}
 
 
-def index_bounds(graph: onnx.GraphProto, values: Mapping[str, Value], inputs: Sequence[str]) -> dict[str, int]:
-    """For inputs that look something up in the main graph: the end of the smallest table, exclusive."""
+def index_bounds(graph: onnx.GraphProto, values: Mapping[str, Value], inputs: Sequence[str]) -> dict[str, range]:
+    """For inputs that look something up in the main graph, up to the end of the smallest table, or divide."""
     origins = {name: name for name in inputs}
     bounds: dict[str, int] = {}
+    divisors: set[str] = set()
     for node in graph.node:
+        if node.op_type in _DIVIDES and len(node.input) > 1 and node.input[1] in origins:
+            divisors.add(origins[node.input[1]])
         for indices, end in _looked_up(node, values):
             origin = origins.get(indices)
             if origin is not None and end > 0:
                 bounds[origin] = min(end, bounds.get(origin, end))
         if node.op_type in _MOVES and node.input and node.input[0] in origins:
             origins.update(dict.fromkeys(node.output, origins[node.input[0]]))
-    return bounds
+    ends = {name: bounds.get(name, _DIVISOR_END) for name in {*bounds, *divisors}}
+    return {name: range(int(name in divisors and end > 1), end) for name, end in ends.items()}
 
 
 def _looked_up(node: onnx.NodeProto, values: Mapping[str, Value]) -> Iterator[tuple[str, int]]:

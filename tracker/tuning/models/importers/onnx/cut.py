@@ -43,6 +43,8 @@ _DECIDES: dict[str, tuple[int, ...]] = {
         for kind in ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
     },
 }
+#: The tail is one message of protobuf's, which ends at 2 GiB, its nodes and names included.
+_MOST_WEIGHT_BYTES = (2 << 30) - (64 << 20)
 #: Parts of the names of operators that belong on a board: a tail with one of them would leave the work to the caller.
 _HEAVY = ("Conv", "MatMul", "Gemm", "LSTM", "GRU", "RNN", "Attention", "Einsum")
 
@@ -83,7 +85,8 @@ def tail_of(model: onnx.ModelProto, values: Mapping[str, Value], opened: Mapping
     """The nodes of ``model`` that make those of its outputs that are in ``opened``.
 
     ``values``: of the main graph, by name. ``opened``: names of those without a static shape, each with the node from
-    which on it has none. Raises InputError where a heavy operator is among the nodes.
+    which on it has none. Raises InputError where a heavy operator is among the nodes, or more weights than a file
+    holds.
     """
     outputs = [output for output in model.graph.output if output.name in opened]
     wanted, nodes = {output.name for output in outputs}, []
@@ -102,12 +105,20 @@ def tail_of(model: onnx.ModelProto, values: Mapping[str, Value], opened: Mapping
     made = {each for node in nodes for each in node.output}
     taken = [each for each in dict.fromkeys(each for node in nodes for each in sorted(uses(node))) if each not in made]
     takes = [each for each in taken if not isinstance(values[each], np.ndarray)]
+    known = {each: value for each in taken if isinstance(value := values[each], np.ndarray)}
+    if (weights := sum(value.nbytes for value in known.values())) > _MOST_WEIGHT_BYTES:
+        origin = opened[outputs[0].name]
+        raise InputError(
+            f"{name}: from {origin} on, shapes depend on the values of the model's inputs, and what comes after holds "
+            f"{weights >> 20} MiB of weights. A model can be cut there only where they are at most "
+            f"{_MOST_WEIGHT_BYTES >> 20} MiB: the rest becomes one file."
+        )
     graph = helper.make_graph(
         nodes,
         "tail",
         [_info(each, values[each]) for each in takes],
         outputs,
-        [numpy_helper.from_array(known, each) for each in taken if isinstance(known := values[each], np.ndarray)],
+        [numpy_helper.from_array(value, each) for each, value in known.items()],
     )
     tail = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     return Tail(

@@ -16,6 +16,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from tracker.tuning.models.importers.onnx.judge import dtype_free, session_options
+from tracker.tuning.models.importers.onnx.node import Refused
 
 __all__ = ["MAX_FOLDED_BYTES", "RANDOM", "evaluate", "tensor_kind"]
 
@@ -41,7 +42,11 @@ def tensor_kind(array: np.ndarray) -> int:
 def evaluate(
     node: onnx.NodeProto, inputs: Sequence[np.ndarray | None], opsets: Sequence[onnx.OperatorSetIdProto]
 ) -> list[np.ndarray] | None:
-    """Outputs of ``node``, whose ``inputs`` are in order and None where left out; None where nobody can compute it."""
+    """Outputs of ``node``, whose ``inputs`` are in order and None where left out; None where nobody can compute it.
+
+    Raises Refused where integers are divided by zero.
+    """
+    _check_division(node, inputs)
     names = [f"in{number}" for number in range(len(inputs))]
     alone = onnx.NodeProto()
     alone.CopyFrom(node)
@@ -67,6 +72,23 @@ def evaluate(
         found = iter(values)
         return [np.asarray(next(found)) if name else np.zeros(0, np.float32) for name in node.output]
     return None
+
+
+def _check_division(node: onnx.NodeProto, inputs: Sequence[np.ndarray | None]) -> None:
+    """Raises Refused where integers are divided without an answer, which ends the process on some CPUs."""
+    if (
+        node.op_type not in ("Div", "Mod")
+        or len(inputs) != 2
+        or any(x is None or x.dtype.kind not in "iu" for x in inputs)
+    ):
+        return
+    number, divisor = inputs
+    assert number is not None
+    assert divisor is not None
+    if not divisor.all():
+        raise Refused("it divides integers by zero")
+    if number.dtype.kind == "i" and (number == np.iinfo(number.dtype).min).any() and (divisor == -1).any():
+        raise Refused(f"it divides {np.iinfo(number.dtype).min} by -1, which {number.dtype} cannot hold")
 
 
 def _by_runtime(model: onnx.ModelProto, feed: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import onnx
-import onnx.inliner
 import tvm
 from onnx import helper
 from tvm import relax
@@ -19,9 +19,12 @@ from tracker.tuning.models.importers.blocks import ended_function
 from tracker.tuning.models.importers.onnx import operators
 from tracker.tuning.models.importers.onnx.bounds import index_bounds
 from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
+from tracker.tuning.models.importers.onnx.declared import MOST_BYTES, numpy_dtype
 from tracker.tuning.models.importers.onnx.fixed import fix_values
+from tracker.tuning.models.importers.onnx.inlined import inlined
 from tracker.tuning.models.importers.onnx.judge import OnnxJudge
 from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
+from tracker.tuning.models.importers.onnx.order import put_in_order
 from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey
 from tracker.tuning.models.importers.onnx.walk import Walk
 from tracker.tuning.models.importers.shapes import fixed_shape
@@ -31,6 +34,8 @@ from tracker.tuning.models.importers.wording import sentence
 __all__ = ["load_onnx"]
 
 _ = operators  # their import fills the table of converters
+#: Protobuf's own limit, https://protobuf.dev/programming-guides/proto-limits.
+_MESSAGE_BYTES = 1 << 31
 #: Operators that round to bytes, beside those whose names begin with QLinear.
 _ROUNDING = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "QGemm", "QuantizeLinear"}
 #: This importer is asked last: what it cannot read, none can.
@@ -53,8 +58,10 @@ def load_onnx(
     open_shapes = {key: shape for key, shape in shapes.items() if key not in values}
     inputs = _fix_inputs(model, open_shapes, name, survey)
     told = {each for node in model.graph.node for each in node.output} | {info.name for info in inputs}
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+    model = inlined(model, name)
+    put_in_order(model.graph, name)
+    # Not before: the inliner takes the model as one message, which ends at 2 GiB.
+    _load_weights(model, path, name)
     if survey is not None:
         survey.begin(model)
     judge = OnnxJudge(path, [info.name for info in inputs], values)
@@ -141,10 +148,16 @@ def _kept(
 def _note(tail: Tail, names: Sequence[str]) -> str:
     taken = [each for each in tail.takes if each in names]
     fed = [each for each in tail.takes if each not in names]
+    cut = (
+        f"The model is cut before {' and '.join(tail.origins)}: the shapes of what follows depend on the values of its "
+        "inputs."
+    )
+    if not taken:
+        made = f"tail.onnx, run by ONNX Runtime, makes {_listed('output', tail.outputs)}"
+        return f"{cut} {made} from the model's {_listed('input', fed)} alone."
     also = f" and from the model's {_listed('input', fed)}" if fed else ""
     return (
-        f"The model is cut before {' and '.join(tail.origins)}: the shapes of what follows depend on the values of its "
-        f"inputs. In place of {_listed('output', tail.outputs)} the package gives {_listed('value', taken)}; "
+        f"{cut} In place of {_listed('output', tail.outputs)} the package gives {_listed('value', taken)}; "
         f"tail.onnx, run by ONNX Runtime, makes the outputs from them{also}."
     )
 
@@ -170,10 +183,14 @@ def _check_dtype(dtype: str, where: str) -> None:
 
 
 def _parse(path: Path, name: str) -> onnx.ModelProto:
+    """The file without the weights beside it."""
+    if path.stat().st_size >= _MESSAGE_BYTES:
+        raise InputError(
+            f"{name} has 2 GiB or more in one file, which no reader of protobuf takes: save it with its weights beside "
+            "it, as external data."
+        )
     try:
-        model = onnx.load(path)
-    except (onnx.checker.ValidationError, OSError) as error:  # external data missing, or outside the file's folder
-        raise InputError(f"{name}: its external data cannot be read: {sentence(error)}.") from error
+        model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's DecodeError, or whatever the parser meets in foreign bytes
         raise InputError(
             f"{name} is damaged, or no model that the farm takes ({_TAKEN}): {sentence(error)}."
@@ -185,12 +202,22 @@ def _parse(path: Path, name: str) -> onnx.ModelProto:
     return model
 
 
+def _load_weights(model: onnx.ModelProto, path: Path, name: str) -> None:
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # missing, outside the file's folder, an offset that is none
+        raise InputError(f"{name}: its external data cannot be read: {sentence(error)}.") from error
+
+
 def _fix_inputs(
     model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], name: str, survey: GraphSurvey | None
 ) -> tuple[TensorInfo, ...]:
     constants = {tensor.name for tensor in model.graph.initializer}
     constants |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     real = [value for value in model.graph.input if value.name not in constants]
+    names = [value.name for value in real]
+    if twice := next((each for each in names if names.count(each) > 1), None):
+        raise InputError(f"{name} has two inputs named {twice}.")
     symbols = {dim.dim_param for value in real for dim in value.type.tensor_type.shape.dim if dim.dim_param}
     unknown = sorted(set(shapes) - {value.name for value in real} - symbols)
     if unknown:
@@ -215,10 +242,15 @@ def _fixed(value: onnx.ValueInfoProto, shapes: Mapping[str, Sequence[int]], name
     if not value.type.HasField("tensor_type"):
         raise InputError(f"{name}: input {value.name} is not a tensor; sequences and maps are not supported.")
     tensor = value.type.tensor_type
-    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    try:
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    except KeyError:
+        raise InputError(f"{name}: input {value.name} has dtype number {tensor.elem_type}: ONNX has none.") from None
     _check_dtype(dtype, f"{name}: input {value.name}")
     declared = None
     if tensor.HasField("shape"):
         declared = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in tensor.shape.dim]
     shape = fixed_shape(name, value.name, declared, shapes)
+    if math.prod(shape) * numpy_dtype(dtype).itemsize > MOST_BYTES:
+        raise InputError(f"{name}: input {value.name} of shape {shape} takes more than {MOST_BYTES >> 30} GiB.")
     return TensorInfo(value.name, shape, dtype)

@@ -45,6 +45,8 @@ DISTRUSTED = {
     "NonMaxSuppression",
     *SEQUENCES,
 }
+#: Operators whose second input holds places on an axis of the first.
+_LOOKUPS = {"Gather", "GatherElements", "ScatterElements"}
 #: Attributes without any bearing on the answer.
 _MEANINGLESS = {"consumed_inputs", "doc_string"}
 
@@ -60,6 +62,8 @@ def convert(node: Node) -> list[Value]:
     """Outputs of ``node`` by TVM's converter. Raises Refused, and whatever TVM raises."""
     attributes = WatchedDict(onnx_frontend.ONNXGraphImporter({}, {})._parse_attr(node.proto.attribute))
     attributes.update(tvm_custom={"name": node.proto.name, "num_outputs": len(node.proto.output)})
+    if node.op in _LOOKUPS:
+        _check_indices(node)
     inputs = onnx_frontend.onnx_input()
     inputs.extend(None if value is None else as_expression(value) for value in node.inputs)
     run = _MAP[node.op].get_converter(node.opset)
@@ -75,6 +79,13 @@ def convert(node: Node) -> list[Value]:
         whole = node.emit(result)
         return [node.emit(relax.TupleGetItem(whole, at)) for at in range(len(result.ty.fields))]
     return [_bound(node, result)]
+
+
+def _check_indices(node: Node) -> None:
+    """Raises Refused where known indices lie beyond the data: a kernel would read or write somebody else's memory."""
+    indices, size = node.known(1), node.shape(0)[int(node.attribute("axis", 0))]
+    if indices is not None and (beyond := indices[(indices < -size) | (indices >= size)]).size:
+        raise Refused(f"its index {beyond.flat[0]} lies beyond an axis of {size}")
 
 
 def _overlooked(node: Node, attributes: WatchedDict) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 from tvm import relax
 
 from tracker.domain import TensorOutline
@@ -20,6 +21,7 @@ __all__ = ["UNKNOWN", "GraphSurvey", "Unjudged"]
 
 #: In place of a value of which not even the shape is known.
 UNKNOWN: Any = object()
+_DTYPES = set(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.UNDEFINED}
 
 
 class Unjudged(Exception):
@@ -41,10 +43,10 @@ class GraphSurvey(Survey):
         }
         self.outputs = tuple(TensorOutline(value.name, *_outline(value.type)) for value in graph.output)
         for tensor in (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)):
-            if tensor.data_type != onnx.TensorProto.STRING:
-                array = numpy_helper.to_array(tensor)
-                self.parameters += array.size
-                self.parameter_bytes += array.nbytes
+            if tensor.data_type in _DTYPES and tensor.data_type != onnx.TensorProto.STRING:
+                size = math.prod(tensor.dims)
+                self.parameters += size
+                self.parameter_bytes += size * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
         if self.obstacles:  # an input is open
             for node in graph.node:
                 self.unjudged(node)
@@ -116,7 +118,7 @@ def _placeholder(name: str, kind: onnx.TypeProto | None) -> Value:
 def _outline(kind: onnx.TypeProto) -> tuple[tuple[str, ...], str]:
     """Dims and dtype as of a TensorOutline."""
     tensor = kind.tensor_type
-    if not tensor.elem_type:
+    if tensor.elem_type not in _DTYPES:
         return ("...",), ""
     strings = tensor.elem_type == onnx.TensorProto.STRING
     dtype = "string" if strings else np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name

@@ -15,20 +15,21 @@ from functools import partial
 import numpy as np
 import onnx
 import tvm
-from onnx import defs, helper, numpy_helper, shape_inference
+from onnx import defs, helper
 from tvm import relax
 
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.onnx import stock
+from tracker.tuning.models.importers.onnx.constants import constants_of
 from tracker.tuning.models.importers.onnx.cut import hangs_on_values, uses
+from tracker.tuning.models.importers.onnx.declared import check_room, check_shape, declared, numpy_dtype, type_of
 from tracker.tuning.models.importers.onnx.dequantized import remembered, with_integers
-from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate, tensor_kind
+from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate
 from tracker.tuning.models.importers.onnx.fixed import OPTION
 from tracker.tuning.models.importers.onnx.functions import body_of
 from tracker.tuning.models.importers.onnx.node import (
     CONVERTERS,
     MOST_REPEATED,
-    OWN_SHAPES,
     Node,
     Refused,
     Value,
@@ -44,8 +45,8 @@ from tracker.tuning.models.importers.wording import sentence, where
 __all__ = ["Walk"]
 
 Scope = MutableMapping[str, Value]
-#: Known inputs up to this size take part in ONNX's type inference: axes, shapes, pads.
-_MAX_INFERRED_BYTES = 4096
+#: Bytes of all that is computed while importing.
+_MOST_FOLDED = 16 << 30
 #: Inputs of more elements than this are data, which nobody fixes.
 _MAX_FIXED = 16
 
@@ -75,6 +76,7 @@ class Walk:
         self.notes: list[str] = []
         self._names: dict[relax.Var, str] = {}
         self._repeated = 0
+        self._folded = 0
         #: Values of the main graph without a static shape, each with the node from which on it has none.
         self.opened: dict[str, str] = {}
 
@@ -96,10 +98,7 @@ class Walk:
         opsets: Mapping[str, onnx.OperatorSetIdProto],
         trail: list[tuple[str, str]] | None = None,
     ) -> None:
-        for tensor in graph.initializer:
-            scope[tensor.name] = numpy_helper.to_array(tensor)
-        for sparse in graph.sparse_initializer:
-            scope[sparse.values.name] = _dense(sparse)
+        scope.update(constants_of(graph, self._name))
         for number, node in enumerate(graph.node):
             if trail is not None and (origin := self._origin(node)):
                 self._cut(node, origin)
@@ -167,7 +166,7 @@ class Walk:
         """What stands for the outputs of a refused node."""
         assert self._survey is not None
         inputs = tuple(scope.get(name) if name else None for name in node.input)
-        inferred = _declared(
+        inferred = declared(
             Node(node, _opset(opsets, _domain(node)), inputs, self._builder, list, lambda *_: None), opsets
         )
         return self._survey.refused(node, number, reason.removeprefix(f"{self._name}: "), inputs, inferred)
@@ -180,12 +179,18 @@ class Walk:
         inputs = tuple(self._input(name, scope) for name in proto.input)
         subgraph = partial(self._subgraph, scope, opsets)
         node = Node(proto, version, inputs, self._builder, subgraph, partial(self._note, where(proto, number)))
+        if lacking := _lacking(proto, version, domain):
+            raise Refused(f"it has no attribute {lacking}, which it needs")
         known = [value for value in inputs if isinstance(value, np.ndarray)]
         given = sum(value is not None for value in inputs)
         inner = any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in proto.attribute)
         if len(known) == given and not inner and proto.op_type not in RANDOM:
             arrays = [value if isinstance(value, np.ndarray) else None for value in inputs]
+            check_room(declared(node, opsets))
             if (values := evaluate(proto, arrays, list(opsets.values()))) is not None:
+                self._folded += sum(value.nbytes for value in values)
+                if self._folded > _MOST_FOLDED:
+                    raise Refused(f"what was computed up to it takes more than {_MOST_FOLDED >> 30} GiB")
                 return Fate.FOLDED, remembered(node, values)
         node = with_integers(node)
         if own := CONVERTERS.get((domain, proto.op_type)):
@@ -194,14 +199,14 @@ class Walk:
             fate = Fate.BY_FARM
         elif stock.has_converter(domain, proto.op_type):
             values, fate = stock.convert(node), Fate.BY_TVM
-        elif body := body_of(proto, version, [_type(value) for value in inputs]):
+        elif body := body_of(proto, version, [type_of(value) for value in inputs]):
             return Fate.EXPANDED, self._function(proto, *body, inputs, opsets)
         else:
             raise Refused(_unknown(proto, domain, version))
         wanted = max((at + 1 for at, name in enumerate(proto.output) if name), default=0)
         if len(values) < wanted:
             raise Refused(f"TVM {tvm.__version__} gives {len(values)} of its {wanted} outputs")
-        return fate, [self._checked(value, kind) for value, kind in zip(values, _declared(node, opsets), strict=False)]
+        return fate, [self._checked(value, kind) for value, kind in zip(values, declared(node, opsets), strict=False)]
 
     def _note(self, where: str, text: str, by: relax.Expr | None) -> None:
         sentence = f"{where}: {text}{self._remedy(by)}."
@@ -245,12 +250,14 @@ class Walk:
         repeated: bool = False,
     ) -> list[Value]:
         """Outputs of a branch or a body: ``inputs`` are given to its own in order, other names come from outside."""
-        self._repeated += len(graph.node) if repeated else 0
+        self._repeated += max(1, len(graph.node)) if repeated else 0  # an empty body takes its time as well
         if self._repeated > MOST_REPEATED:
             raise Refused(f"written out, its iterations and those of other loops are more than {MOST_REPEATED} nodes")
         inner: Scope = ChainMap({}, scope)
         inner.update(zip((value.name for value in graph.input), inputs, strict=False))
         self._graph(graph, inner, opsets)
+        if missing := next((output.name for output in graph.output if output.name not in inner), None):
+            raise Refused(f"nothing in its branch or body computes {missing}")
         return [_known(inner[output.name]) for output in graph.output]
 
     def _function(
@@ -273,7 +280,7 @@ class Walk:
         pairs = zip(function.output, proto.output, strict=False)
         return [scope[inner] if outer else nothing for inner, outer in pairs]
 
-    def _checked(self, value: Value, declared: onnx.TypeProto | None) -> Value:
+    def _checked(self, value: Value, inferred: onnx.TypeProto | None) -> Value:
         """``value`` as ONNX wants it. Raises Refused where its shape is open or not what ONNX infers."""
         if not isinstance(value, np.ndarray) and not isinstance(value.ty, relax.TensorType):
             raise Refused("its output is no tensor")
@@ -283,15 +290,16 @@ class Walk:
             raise Refused("the shape of its output depends on the values of the model's inputs") from None
         if not isinstance(value, np.ndarray):
             whole_bytes(dtype_of(value))
-        if declared is None or not declared.tensor_type.elem_type:
+            check_shape(shape, dtype_of(value))
+        if inferred is None or not inferred.tensor_type.elem_type:
             return _empty(value)
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(declared.tensor_type.elem_type)).name
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(inferred.tensor_type.elem_type)).name
         if dtype_of(value) != dtype:
             if {dtype, dtype_of(value)} != {"int32", "int64"}:
                 raise Refused(f"TVM {tvm.__version__} gives {dtype_of(value)} where ONNX says {dtype}")
             value = self._builder.emit(relax.op.astype(as_expression(value), dtype))
-        if declared.tensor_type.HasField("shape"):
-            wanted = [dim.dim_value if dim.HasField("dim_value") else None for dim in declared.tensor_type.shape.dim]
+        if inferred.tensor_type.HasField("shape"):
+            wanted = [dim.dim_value if dim.HasField("dim_value") else None for dim in inferred.tensor_type.shape.dim]
             if len(wanted) != len(shape) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
                 told = ",".join("?" if size is None else str(size) for size in wanted)
                 raise Refused(f"TVM {tvm.__version__} gives shape {shape} where ONNX says ({told})")
@@ -300,58 +308,7 @@ class Walk:
 
 def _empty(value: Value) -> Value:
     """``value``, which is known where it has no elements: nothing is left to compute."""
-    return np.zeros(shape_of(value), _numpy(dtype_of(value))) if 0 in shape_of(value) else value
-
-
-def _declared(node: Node, opsets: Mapping[str, onnx.OperatorSetIdProto]) -> list[onnx.TypeProto | None]:
-    """What ONNX infers for each output, None where it says nothing."""
-    silent: list[onnx.TypeProto | None] = [None] * max(1, len(node.proto.output))
-    try:
-        schema = defs.get_schema(node.op, node.opset, node.proto.domain)
-        names = [name for name, value in zip(node.proto.input, node.inputs, strict=True) if value is not None]
-        given = [value for value in node.inputs if value is not None]
-        small = {
-            name: numpy_helper.from_array(value, name)
-            for name, value in zip(names, given, strict=True)
-            if isinstance(value, np.ndarray) and value.nbytes <= _MAX_INFERRED_BYTES
-        }
-        types = {name: _type(value) for name, value in zip(names, given, strict=True)}
-        found = shape_inference.infer_node_outputs(
-            schema, _whole(node.proto, schema), types, small, opset_imports=list(opsets.values()), ir_version=10
-        )
-    except Exception:  # noqa: BLE001 - an operator without schema, an inference stricter than the runtime
-        return silent
-    if ("", node.op) in OWN_SHAPES:
-        for kind in found.values():
-            kind.tensor_type.ClearField("shape")
-    return [found.get(name) if name else None for name in node.proto.output]
-
-
-def _whole(proto: onnx.NodeProto, schema: defs.OpSchema) -> onnx.NodeProto:
-    """``proto`` with its defaults written out: ONNX's inference has some of its own (onesided of STFT)."""
-    named = {attribute.name for attribute in proto.attribute}
-    absent = [a.default_value for name, a in schema.attributes.items() if name not in named and a.default_value.name]
-    if not absent:
-        return proto
-    whole = onnx.NodeProto()
-    whole.CopyFrom(proto)
-    whole.attribute.extend(absent)
-    return whole
-
-
-def _type(value: Value | None) -> onnx.TypeProto | None:
-    if value is None:
-        return None
-    if isinstance(value, np.ndarray):
-        return helper.make_tensor_type_proto(tensor_kind(value), value.shape)
-    kind = helper.np_dtype_to_tensor_dtype(_numpy(dtype_of(value)))
-    return helper.make_tensor_type_proto(kind, shape_of(value))
-
-
-def _numpy(dtype: str) -> np.dtype:
-    import ml_dtypes  # noqa: F401 - teaches numpy names such as bfloat16
-
-    return np.dtype(dtype)
+    return np.zeros(shape_of(value), numpy_dtype(dtype_of(value))) if 0 in shape_of(value) else value
 
 
 def _known(value: Value) -> Value:
@@ -380,14 +337,13 @@ def _without(node: onnx.NodeProto, absent: set[str]) -> onnx.NodeProto:
     return left
 
 
-def _dense(sparse: onnx.SparseTensorProto) -> np.ndarray:
-    values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
-    array = np.zeros(tuple(sparse.dims), values.dtype)
-    if indices.ndim == 1:
-        array.reshape(-1)[indices] = values
-    else:
-        array[tuple(indices.T)] = values
-    return array
+def _lacking(proto: onnx.NodeProto, version: int, domain: str) -> str | None:
+    """A required attribute that the file leaves out."""
+    if not defs.has(proto.op_type, version, domain):
+        return None
+    there = {attribute.name for attribute in proto.attribute}
+    known = defs.get_schema(proto.op_type, version, domain).attributes
+    return next((name for name, attribute in known.items() if attribute.required and name not in there), None)
 
 
 def _unknown(proto: onnx.NodeProto, domain: str, version: int) -> str:

@@ -46,14 +46,14 @@ def _info(name: str, value: torch.Tensor) -> TensorInfo:
     return TensorInfo(name, tuple(int(size) for size in value.shape), str(value.dtype)[len("torch.") :])
 
 
-def _bounds(program: Program) -> dict[str, int]:
+def _bounds(program: Program) -> dict[str, range]:
     """Of the inputs that are looked up in a table: how many rows it has."""
     placeholders = [node for node in program.static.graph.nodes if node.op == "placeholder"]
     given = dict(zip(placeholders[len(placeholders) - len(program.inputs) :], program.inputs, strict=True))
-    bounds: dict[str, int] = {}
+    rows_of: dict[str, int] = {}
     for node in program.static.graph.nodes:
         if node.op == "call_function" and str(node.target).startswith("aten.embedding.") and node.args[1] in given:
             rows = int(node.args[0].meta["val"].shape[0])
             name = given[node.args[1]].name
-            bounds[name] = min(rows, bounds.get(name, rows))
-    return bounds
+            rows_of[name] = min(rows, rows_of.get(name, rows))
+    return {name: range(rows) for name, rows in rows_of.items()}

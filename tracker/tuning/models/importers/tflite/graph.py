@@ -84,6 +84,8 @@ def read_graph(path: Path, shapes: Mapping[str, Sequence[int]], name: str) -> Gr
     file = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     graph = file.subgraphs[0]
     names = _names(graph)
+    if not _list(graph.outputs) or min(_list(graph.outputs)) < 0:
+        raise InputError(f"{name} is not a whole TFLite model: it has no outputs, or one that is no tensor.")
     fixed = _fix_inputs(graph, names, shapes, name)
     operators = [_operator(file, each) for each in graph.operators or []]
     if custom := next(

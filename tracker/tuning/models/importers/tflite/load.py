@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tvm import relax
 
+from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 from tracker.tuning.models.importers.blocks import ended_function
 from tracker.tuning.models.importers.survey import Survey, outlines_of
@@ -54,6 +55,8 @@ def _imported(
             values = walk.run(parameters)
             if survey is not None:
                 survey.stop()
+            if missing := next((output for output in outputs if numbers[output] not in values), None):
+                raise InputError(f"{name}: nothing computes its output {missing}.")
             found = [as_expression(values[numbers[output]]) for output in outputs]
             result = builder.emit_output(found[0] if len(found) == 1 else relax.Tuple(found))
         builder.emit_func_output(result)
@@ -80,10 +83,10 @@ def _info(tensor: Tensor) -> TensorInfo:
     return TensorInfo(tensor.name, tensor.shape, tensor.dtype)
 
 
-def _bounds(graph: Graph) -> dict[str, int]:
+def _bounds(graph: Graph) -> dict[str, range]:
     """Of the inputs that something is looked up with, as they are or cast: how many entries there are."""
     cast = {each.outputs[0]: each.inputs[0] for each in graph.operators if each.op == "CAST"}
-    bounds: dict[str, int] = {}
+    entries_of: dict[str, int] = {}
     for each in graph.operators:
         if each.op not in _LOOKED_UP:
             continue
@@ -92,5 +95,5 @@ def _bounds(graph: Graph) -> dict[str, int]:
         axis = int(getattr(each.options, "axis", 0) or 0)
         if indices in graph.inputs and graph.tensors[table].shape:
             name, entries = graph.tensors[indices].name, graph.tensors[table].shape[axis]
-            bounds[name] = min(entries, bounds.get(name, entries))
-    return bounds
+            entries_of[name] = min(entries, entries_of.get(name, entries))
+    return {name: range(entries) for name, entries in entries_of.items()}

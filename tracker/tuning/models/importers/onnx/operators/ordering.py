@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, converter, dtype_of
+from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of
 from tracker.tuning.models.importers.onnx.operators.casting import cast_to
 from tracker.tuning.models.importers.onnx.operators.pointwise import HALVES, pointwise, reshaped
 
@@ -56,6 +56,8 @@ def top_k(node: Node) -> list[Value]:
     """Sorted whether asked for or not; of equal elements the first comes first."""
     count = int(node.constant(1, "how many it takes").item() if node.opset >= 10 else node.attribute("k"))
     kind, axis = node.dtype(0), int(node.attribute("axis", -1))
+    if not 0 <= count <= node.shape(0)[axis]:
+        raise Refused(f"it takes {count} of {node.shape(0)[axis]} elements")
     value = as_expression(_sortable(node, node.value(0)))
     both = node.emit(
         relax.op.topk(value, count, axis, ret_type="both", largest=bool(node.attribute("largest", 1)), dtype="int64")
