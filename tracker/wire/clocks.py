@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
 from protos.farm.v1 import device_pb2, fleet_pb2
 
-__all__ = ["place_times"]
+__all__ = ["BoardClock"]
+
+#: Quartz is off by 20 to 50 parts in a million, and more in the cold.
+_DRIFT = 1e-4
 
 
-def place_times(message: fleet_pb2.AgentMessage) -> None:
-    """Shift every time in ``message``, which arrived now, from the clock that its agent sent it by to this one's.
+class BoardClock:
+    """How far the clock of one agent is from this one, for as long as its stream lasts.
 
-    They are late by as long as it was on its way. An agent that is older says nothing of its clock: its stay.
+    The message that came fastest tells it best: an estimate is late by as long as that one was on its way. Only
+    monotonic clocks are compared, so neither side's may be set meanwhile; that they run unlike is allowed for.
     """
-    if not message.sent_unix_s:
-        return
-    shift_s = time.time() - message.sent_unix_s
-    for telemetry in _telemetry(message):
-        telemetry.at_unix_s += shift_s
-    for measurement in message.measurements:
-        timeline = measurement.timeline
-        for name in ("received_s", "started_s", "finished_s"):
-            if at := getattr(timeline, name):
-                setattr(timeline, name, at + shift_s)
+
+    def __init__(self) -> None:
+        self._offset_s, self._at_s = math.inf, 0.0
+
+    def place(self, message: fleet_pb2.AgentMessage) -> None:
+        """Shift every time in ``message``, which arrived now, from the clock that its agent sent it by to this one's.
+
+        An agent that is older says nothing of its clock: its times stay.
+        """
+        if not 0 < message.sent_unix_s < math.inf:
+            return
+        now_s = time.monotonic()
+        allowed_s = self._offset_s + _DRIFT * (now_s - self._at_s)
+        self._offset_s, self._at_s = min(now_s - message.sent_unix_s, allowed_s), now_s
+        shift_s = self._offset_s + time.time() - now_s
+        for telemetry in _telemetry(message):
+            telemetry.at_unix_s += shift_s
+        for measurement in message.measurements:
+            timeline = measurement.timeline
+            for name in ("received_s", "started_s", "finished_s"):
+                if at := getattr(timeline, name):
+                    setattr(timeline, name, at + shift_s)
 
 
 def _telemetry(message: fleet_pb2.AgentMessage) -> Iterator[device_pb2.Telemetry]:

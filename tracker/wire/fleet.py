@@ -15,7 +15,7 @@ from tracker.services.board import Acknowledge, Board
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
 from tracker.services.runtimes import Runtimes
-from tracker.wire.clocks import place_times
+from tracker.wire.clocks import BoardClock
 from tracker.wire.exchange import exchange
 from tracker.wire.outboxes import BoardOutbox
 from tracker.wire.values import read
@@ -47,7 +47,8 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         if not first.HasField("join"):
             await _refuse(context, "the first message was not Join: upgrade the agent")
             return
-        place_times(first)
+        clock = BoardClock()
+        clock.place(first)
         outbox = BoardOutbox()
         try:
             board = self._fleet.join(read(Join, first.join), outbox.send)
@@ -62,6 +63,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             self._fleet.ready(board)
 
             async def handle(message: fleet_pb2.AgentMessage) -> None:
+                clock.place(message)
                 self._handle(board, message)
                 if board.draining:
                     outbox.hurry()
@@ -82,7 +84,6 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         )
 
     def _handle(self, board: Board, message: fleet_pb2.AgentMessage) -> None:
-        place_times(message)
         telemetry = None
         if message.HasField("heartbeat"):
             # An agent that waits for a result to be stored would take silence for a dead tracker.
