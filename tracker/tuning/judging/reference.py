@@ -11,6 +11,7 @@ import numpy as np
 from tracker.tuning.errors import InputError, JudgeError
 from tracker.tuning.judging.comparison import Comparison, Tolerance, compare
 from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tracker.tuning.models.importers.values import one_step_away
 
 __all__ = ["Reference", "check_import", "floors_of", "reference_of", "tolerance_of"]
 
@@ -64,17 +65,20 @@ def reference_of(model: ImportedModel, inputs: list[np.ndarray], inputs_from: st
 def floors_of(
     model: ImportedModel, inputs: Sequence[np.ndarray], names: Sequence[str], expected: Sequence[np.ndarray]
 ) -> list[float]:
-    """How far rounding moves each answer: the judge is asked again with inputs that are one rounding step away.
+    """How far rounding moves each answer: the judge is asked again with inputs that are one rounding step away, or,
+    where none can be, with such weights.
 
     A logarithm of nearly nothing or a difference of nearly equals makes much of a step, in any implementation.
     """
     random = np.random.default_rng(0)
     moved = [0.0] * len(names)
-    if not any(array.dtype.kind == "f" for array in inputs):
+    by_inputs = any(array.dtype.kind == "f" for array in inputs)
+    if not by_inputs and model.shaken is None:
         return moved
     for _ in range(_SHAKEN):
         try:
-            answers = model.judge.answers([_shaken(array, random) for array in inputs], names)
+            judge = model.judge if by_inputs or model.shaken is None else model.shaken(random)
+            answers = judge.answers([one_step_away(array, random) for array in inputs], names)
         except JudgeError as error:  # it may be where the model cannot run: an index that the step takes off its table
             log.info("how far rounding moves the answers is not known: %s", error)
             return moved
@@ -88,13 +92,6 @@ def floors_of(
                     moved[number], min(_STEPS.get(before.dtype.name, 0) * float(np.max(finite, initial=0.0)), most)
                 )
     return moved
-
-
-def _shaken(array: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    if array.dtype.kind != "f":
-        return array
-    towards = np.where(random.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
-    return np.asarray(np.nextafter(array, towards))
 
 
 def tolerance_of(model: ImportedModel) -> Tolerance:

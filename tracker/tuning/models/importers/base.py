@@ -57,6 +57,8 @@ class ImportedModel:
     random_outputs: tuple[str, ...] = ()
     #: It computes with integers of 8 bits, so that rounding may move values by steps of theirs.
     quantized: bool = False
+    #: The judge of a copy of the file whose weights are one rounding step away, up or down at random.
+    shaken: Callable[[np.random.Generator], Judge] | None = field(default=None, repr=False, compare=False)
     #: Of integer inputs that index something, or divide: what their values may be.
     bounds: Mapping[str, range] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-__all__ = ["PACKED", "Refused", "Value", "as_expression", "dtype_of", "shape_of", "whole_bytes"]
+__all__ = ["PACKED", "Refused", "Value", "as_expression", "dtype_of", "one_step_away", "shape_of", "whole_bytes"]
 
 #: A value of the graph: known while importing, or computed by the model, then with a static shape.
 Value: TypeAlias = "np.ndarray | relax.Expr"
@@ -45,6 +45,14 @@ def as_expression(value: Value) -> relax.Expr:
         return value
     whole_bytes(value.dtype.name)
     return relax.const(tvm.runtime.tensor(np.array(value, order="C")), value.dtype.name)
+
+
+def one_step_away(array: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """``array`` with each float moved to its next one, up or down; others as they are."""
+    if array.dtype.kind != "f":
+        return array
+    towards = np.where(random.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
+    return np.asarray(np.nextafter(array, towards))
 
 
 def whole_bytes(dtype: str) -> None:

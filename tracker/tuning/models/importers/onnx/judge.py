@@ -10,14 +10,17 @@ from types import MappingProxyType
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from tracker.tuning.errors import JudgeError
+from tracker.tuning.models.importers.values import one_step_away
 
 __all__ = ["OnnxJudge", "dtype_free", "session_options"]
 
 log = logging.getLogger(__name__)
 
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
 _RUNTIME, _REFERENCE = f"ONNX Runtime {onnxruntime.__version__}", f"ONNX's reference {onnx.__version__}"
 
 
@@ -67,6 +70,17 @@ class OnnxJudge:
         else:
             self.name = _RUNTIME
         return found
+
+    def shaken(self, random: np.random.Generator) -> OnnxJudge:
+        """See ``ImportedModel``. Weights outside of the file stay as they are."""
+        model = onnx.load(self._path, load_external_data=False)
+        for tensor in model.graph.initializer:
+            if tensor.data_type in _FLOATS and tensor.data_location != onnx.TensorProto.EXTERNAL:
+                moved = one_step_away(numpy_helper.to_array(tensor), random)
+                tensor.CopyFrom(numpy_helper.from_array(moved, tensor.name))
+        twin = self._path.with_name(f"{self._path.stem}.shaken.onnx")
+        onnx.save(model, twin)
+        return OnnxJudge(twin, self._inputs, self._fixed)
 
     def _by_runtime(self, given: Mapping[str, np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
         session = onnxruntime.InferenceSession(

@@ -101,6 +101,7 @@ def _imported(
         inputs=inputs,
         outputs=tuple(TensorInfo(n, shape_of(v), dtype_of(v)) for n, v in zip(names, found, strict=True)),
         judge=judge,
+        shaken=judge.shaken,
         values=tuple(walk.trail),
         quantized=any(operator in _ROUNDING or operator.startswith("QLinear") for _, operator in walk.trail),
         bounds=index_bounds(model.graph, values, list(parameters)),
