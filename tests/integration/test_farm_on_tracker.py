@@ -114,6 +114,17 @@ def test_a_queued_job_is_watched_left_shown_and_cancelled(tracker: TrackerProces
     assert "farm jobs resume" in refused(tracker, "jobs", "watch", job_id, code=1)
 
 
+def test_ctrl_c_cancels_a_check(tracker: TrackerProcess, model: Path) -> None:
+    """Nobody comes back for its answer."""
+    with FarmTerminal("check", str(model), "--tracker", tracker.address, cwd=model.parent) as terminal:
+        terminal.await_text("no tuning worker")
+        terminal.press_ctrl_c()
+        assert terminal.await_exit() == 130
+        assert "Interrupted; its job is cancelled." in terminal.text
+    [job] = ask(tracker, "jobs", "--state", "cancelled", "--limit", "1")
+    assert (job["spec"]["kind"], ask(tracker, "jobs", "--state", "queued")) == ("check", [])
+
+
 def test_a_list_that_ends_before_the_end_says_so(tracker: TrackerProcess, model: Path) -> None:
     for _ in range(2):
         farm("tune", str(model), "--pool", "synthetic", "--trials", "8", "--detach", "--tracker", tracker.address)

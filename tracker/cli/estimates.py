@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tracker.cli.formats import count, gflops, latency, milliseconds, plural, speedup
 from tracker.cli.output import console, print_json, table
+from tracker.client.errors import Interrupted
 from tracker.domain import Job, JobState, TaskResult
 
 if TYPE_CHECKING:
@@ -112,17 +113,24 @@ def _notes(told: Sums) -> list[str]:
 
 
 def watch_estimates(client: FarmClient, job: Job) -> list[Job]:
-    """``job``, or the jobs of its group, as they ended. Raises what a failed one means where none is done."""
+    """``job``, or the jobs of its group, as they ended. Raises what a failed one means where none is done.
+
+    An interrupt cancels them: nobody comes back for an answer that only this command shows.
+    """
     from tracker.cli.group_progress import group_view_for
     from tracker.cli.progress import view_for
     from tracker.cli.watching import follow, follow_group, raise_unless_done
 
     screen = console(sys.stderr)
-    if job.group:
-        group = client.group(job.group)
-        jobs = follow_group(client, group, group_view_for(screen, group))
-    else:
-        jobs = [follow(client, job.id, view_for(screen))]
+    try:
+        if job.group:
+            group = client.group(job.group)
+            jobs = follow_group(client, group, group_view_for(screen, group))
+        else:
+            jobs = [follow(client, job.id, view_for(screen))]
+    except Interrupted:
+        client.cancel(job.group or job.id)
+        raise Interrupted("\nInterrupted; its job is cancelled.") from None
     if not any(each.state is JobState.DONE for each in jobs):
         raise_unless_done(jobs[0])
     return jobs
