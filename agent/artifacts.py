@@ -102,22 +102,21 @@ class ArtifactCache:
             raise
 
     async def _complete(self, artifact: Artifact, file: io.FileIO) -> None:
-        resumed = os.fstat(file.fileno()).st_size > 0
+        here = os.fstat(file.fileno()).st_size
         try:
-            await self._write(artifact, file)
+            await self._write(artifact, file, here)
         except LinkLostError:
             raise
         except ArtifactError:
-            if not resumed:
+            if not here:
                 raise
             # The board lost power while it wrote what was here.
             file.truncate(0)
-            await self._write(artifact, file)
+            await self._write(artifact, file, 0)
 
-    async def _write(self, artifact: Artifact, file: io.FileIO) -> None:
-        """Add what ``file`` lacks of ``artifact``. Raises ArtifactError."""
-        digest = await asyncio.to_thread(_digest_of, file)
-        received = file.tell()
+    async def _write(self, artifact: Artifact, file: io.FileIO, received: int) -> None:
+        """Add what ``file``, of ``received`` bytes, lacks of ``artifact``. Raises ArtifactError."""
+        digest = await asyncio.to_thread(_digest_of, file) if received else hashlib.sha256()
         async for place, piece in self._pieces(artifact, received):
             if place == 0 and received:
                 file.truncate(0)

@@ -145,7 +145,18 @@ def one_node(operator: str, *, domain: str = "", shape=(1, 4), **attributes) -> 
             one_node("Hardmax2"), {}, "node number 0 (Hardmax2): this operator does not exist", id="no such operator"
         ),
         pytest.param(
-            one_node("TfIdfVectorizer"), {}, "number 0 (TfIdfVectorizer): it looks n-grams up", id="not of tensors"
+            one_node(
+                "TfIdfVectorizer",
+                mode="TF",
+                max_gram_length=1,
+                min_gram_length=1,
+                max_skip_count=0,
+                ngram_counts=[0],
+                ngram_indexes=[0],
+            ),
+            {},
+            "number 0 (TfIdfVectorizer): it looks n-grams up",
+            id="not of tensors",
         ),
         pytest.param(one_node("Frobnicate", domain="com.acme"), {}, "com.acme.Frobnicate", id="foreign operator"),
         pytest.param(one_node("Relu", shape=("n", 4)), {}, "input x has open dimensions (n,4)", id="open dimension"),
