@@ -33,7 +33,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.skipped and os.environ.get("CI") == "true" and item.get_closest_marker("system"):
-        report.outcome = "failed"
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.longrepr = f"in CI a skipped system test is a failure: {str(reason).removeprefix('Skipped: ')}"
+        told = str(reason).removeprefix("Skipped: ")
+        if not told.startswith("this CPU has no "):  # nobody can install that
+            report.outcome = "failed"
+            report.longrepr = f"in CI a skipped system test is a failure: {told}"
     return report
