@@ -254,18 +254,19 @@ async def test_a_runtime_that_arrives_damaged_is_told_once(tmp_path: Path) -> No
 
 
 async def test_a_new_link_goes_on_with_the_runtime(tmp_path: Path) -> None:
-    tracker = Tracker()
+    tracker, arrived = Tracker(), asyncio.Event()
     tracker.slow_at = tracker.digest("libtvm_runtime.so")
     runtime, _ = board(tmp_path, patience_s=0.0)
-    await agree(runtime, tracker)
-    await tracker.slow.wait()
+    runtime.on_arrival = arrived.set
+    for _ in range(2):
+        assert (await agree(runtime, tracker)).mode is RunnerMode.MICRO
+        await tracker.slow.wait()
+        tracker.slow.clear()
     tracker.hurry.set()
-    again = asyncio.Event()
-    runtime.on_arrival = again.set
-    await agree(runtime, tracker)
-    await again.wait()
+    await arrived.wait()
     assert (await agree(runtime, tracker)).mode is RunnerMode.FULL
-    await runtime.stop()
+    ffi, main, extra = (tracker.digest(name) for name in NAMES)
+    assert tracker.fetched == [ffi, main, main, extra]
 
 
 async def test_a_library_that_does_not_start_is_micro_mode_with_a_reason(tmp_path: Path) -> None:
