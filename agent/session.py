@@ -149,7 +149,9 @@ def _link_down(state: Session, event: LinkDown, effects: list[Effect]) -> Sessio
         lost = "lost the tracker" if state.wire is Wire.JOINED else "cannot reach the tracker"
         effects.append(Say("WARNING", f"{lost}: {event.reason}; next try in {delay:.1f} s, and so on for ever"))
     effects.append(Connect(delay))
-    return replace(state, wire=Wire.DOWN, queue=(), attempt=attempt, heartbeat_at=math.inf, retry_after_s=0.0)
+    return replace(
+        state, wire=Wire.DOWN, queue=(), attempt=attempt, heartbeat_at=math.inf, retry_after_s=0.0, join_stale=False
+    )
 
 
 def _heard(state: Session, message: FromTracker, now: float, effects: list[Effect]) -> Session:
@@ -172,14 +174,16 @@ def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) 
     effects += [Send(measurement) for measurement in state.outbox]
     if state.leaving is not None:
         effects.append(Send(Draining()))
-    return replace(
+    joined = replace(
         state,
         wire=Wire.JOINED,
         farm=message.farm,
         attempt=0,
         heartbeat_s=heartbeat_s,
         heartbeat_at=now + heartbeat_s,
+        join_stale=False,
     )
+    return _runtime_came(joined, effects) if state.join_stale else joined
 
 
 def _refused(state: Session, message: Refused, effects: list[Effect]) -> Session:
@@ -271,9 +275,11 @@ def _runner_failed(state: Session, event: RunnerFailed, now: float, effects: lis
 
 
 def _runtime_came(state: Session, effects: list[Effect]) -> Session:
-    """What it says of itself in a Join has changed."""
-    if state.wire is not Wire.JOINED or state.leaving is not None:
+    """What it says of itself in a Join has changed, perhaps while one is on its way."""
+    if state.leaving is not None:
         return state
+    if state.wire is not Wire.JOINED:
+        return replace(state, join_stale=True)
     effects.append(Disconnect("TVM's runtime came: joining again"))
     return replace(state, retry_after_s=_AGAIN_S)
 

@@ -287,7 +287,13 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
         [Connect(0.1)],
         Phase.LOST,
     ),
-    "without a link the next join says so": ([RuntimeCame()], [], Phase.JOINING),
+    "without a link there is nothing to end": ([RuntimeCame()], [], Phase.JOINING),
+    "one that came while a join was on its way": (
+        [LinkUp(), RuntimeCame(), JOINED],
+        [Disconnect("TVM's runtime came: joining again")],
+        Phase.IDLE,
+    ),
+    "once": ([LinkUp(), RuntimeCame(), LinkDown("cut"), LinkUp(), JOINED], [], Phase.IDLE),
     "who leaves does not join again": ([*RUNNING_A, Stop(), RuntimeCame()], [], Phase.DRAINING),
     # the runner
     "a runner that cannot start gives everything back": (
