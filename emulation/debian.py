@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulation.host import ENTER, EmulationError
+from emulation.made_once import made_once
 
 __all__ = ["DebianTree", "make_tree"]
 
@@ -38,16 +38,12 @@ def make_tree(cache: Path, say: Callable[[str], None]) -> DebianTree:
     """
     recipe = hashlib.sha256(" ".join([*_CONFINED, *_OPTIONS]).encode()).hexdigest()[:8]
     root = cache / f"debian-{_SUITE}-arm64-{recipe}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not root.exists():
-            say(f"Unpacking a Debian for 64-bit ARM into {root}: 250 MB on disk, once.")
-            fresh = cache / f"{root.name}.new"
-            shutil.rmtree(fresh, ignore_errors=True)
-            _bootstrap(fresh, cache / "debootstrap.log")
-            fresh.rename(root)
-    return DebianTree(root)
+
+    def make(fresh: Path) -> None:
+        say(f"Unpacking a Debian for 64-bit ARM into {root}: 250 MB on disk, once.")
+        _bootstrap(fresh, cache / "debootstrap.log")
+
+    return DebianTree(made_once(root, make))
 
 
 def _bootstrap(root: Path, log: Path) -> None:

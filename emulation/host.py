@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["EMULATOR", "ENTER", "EmulationError", "Missing", "install", "missing_here"]
+__all__ = [
+    "EMULATOR",
+    "ENTER",
+    "EmulationError",
+    "Missing",
+    "install",
+    "missing_here",
+    "programs_missing",
+    "registered",
+]
 
 EMULATOR = "qemu-aarch64-static"
 #: Root of a namespace of one's own, which may mount what it likes and changes nothing of the host's.
@@ -22,7 +31,7 @@ _PROGRAMS = {
     "unshare": "util-linux",
 }
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_BINFMT = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _OWN_BINFMT = ("mount", "-t", "binfmt_misc", "none", "/mnt")
 
 
@@ -48,12 +57,8 @@ class Missing:
 
 def missing_here() -> Missing:
     """Why no 64-bit ARM board can be emulated on this host."""
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    packages = [package for program, package in _PROGRAMS.items() if shutil.which(program, path=path) is None]
-    if not _KEYRING.exists():
-        packages.append("debian-archive-keyring")
-    if packages:
-        return Missing(tuple(packages))
+    if missing := programs_missing(_PROGRAMS):
+        return missing
     if _fails(*ENTER, "true"):
         return Missing(
             reason="this user may have no user namespace (kernel.unprivileged_userns_clone, AppArmor): be root"
@@ -66,10 +71,19 @@ def missing_here() -> Missing:
     return Missing()
 
 
-def registered() -> bool:
+def programs_missing(programs: Mapping[str, str]) -> Missing:
+    """Which of ``programs`` this host lacks, as the Debian packages that bring them, and Debian's keys with them."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    packages = [package for program, package in programs.items() if shutil.which(program, path=path) is None]
+    if not _KEYRING.exists():
+        packages.append("debian-archive-keyring")
+    return Missing(tuple(packages))
+
+
+def registered(emulator: str = "qemu-aarch64") -> bool:
     """Whether the whole host starts ARM programs by QEMU, those of another root folder too (flag F)."""
     try:
-        lines = _BINFMT.read_text().splitlines()
+        lines = (_BINFMT / emulator).read_text().splitlines()
     except OSError:
         return False
     return "enabled" in lines and any(line.startswith("flags:") and "F" in line for line in lines)

@@ -11,7 +11,7 @@ from emulation.board import EmulatedBoard
 from emulation.debian import make_tree
 from emulation.host import EmulationError, missing_here
 
-__all__ = ["CONSTRAINTS", "prepare"]
+__all__ = ["CONSTRAINTS", "make_wheel", "prepare"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = _ROOT / "constraints.txt"
@@ -27,15 +27,16 @@ def prepare(folder: Path, say: Callable[[str], None]) -> EmulatedBoard:
     tree = make_tree(_ROOT / "build" / "arm64", say)
     say("Installing the agent and what it needs on the emulated board")
     board = EmulatedBoard(tree, folder / "board")
-    board.install(str(_make_wheel(folder)), constraints=CONSTRAINTS)
+    board.install(str(make_wheel(folder)), constraints=CONSTRAINTS)
     return board
 
 
-def _make_wheel(folder: Path) -> Path:
+def make_wheel(folder: Path) -> Path:
+    """The wheel of this checkout, in ``folder``. Raises EmulationError."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-q", "--no-deps"]
     command += ["--no-build-isolation", "-w", str(folder), str(_ROOT)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise EmulationError(f"the wheel for the emulated board was not made: {done.stderr.strip()}")
+        raise EmulationError(f"the wheel of the agent was not made: {done.stderr.strip()}")
     [wheel] = folder.glob("tvm_farm-*.whl")
     return wheel

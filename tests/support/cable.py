@@ -9,6 +9,8 @@ import shutil
 import subprocess
 from types import TracebackType
 
+from emulation.machines import Switch
+
 __all__ = ["MISSING", "Cable"]
 
 
@@ -26,8 +28,8 @@ def _missing() -> str:
 #: Why there can be none here, "" where there can.
 MISSING = _missing()
 
-#: RFC 2544 keeps 198.18.0.0/15 for test networks: a cable has a /30 of each half.
-_NETWORKS = 1 << 14
+#: RFC 2544 keeps 198.18.0.0/15 for test networks: a cable has a /28 of each half.
+_NETWORKS = 1 << 12
 
 
 class Cable:
@@ -54,7 +56,7 @@ class Cable:
                 (self._near_host, "eth1", gate),
                 (self._far_host, "eth0", self.far),
             ):
-                _ip("-n", host, "address", "add", f"{address}/30", "dev", device)
+                _ip("-n", host, "address", "add", f"{address}/28", "dev", device)
                 for each in ("lo", device):
                     _ip("-n", host, "link", "set", each, "up")
             _ip("address", "add", f"{ours}/30", "dev", self._link)
@@ -96,6 +98,11 @@ class Cable:
         """What runs ``argv`` on the far host, in the same process."""
         return ["ip", "netns", "exec", self._far_host, *argv]
 
+    def switch(self) -> Switch:
+        """What makes the far host a switch, for whole machines to be plugged in; they get the addresses after its."""
+        far = ipaddress.IPv4Interface(f"{self.far}/28")
+        return Switch(far, enter=self.at_far(), first=far.ip + 1, uplink="eth0")
+
     def _remove(self) -> None:
         # A namespace lives on while a process is in it, and the link with it.
         for left in (
@@ -112,6 +119,6 @@ def _ip(*arguments: str) -> None:
 
 
 def _addresses(half: int, number: int) -> tuple[str, str]:
-    """The two of the /30 of that number in ``half`` of the test networks."""
-    first, second = (ipaddress.ip_address(half + 4 * number + host) for host in (1, 2))
+    """The first two of the /28 of that number in ``half`` of the test networks."""
+    first, second = (ipaddress.ip_address(half + 16 * number + host) for host in (1, 2))
     return str(first), str(second)

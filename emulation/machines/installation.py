@@ -1,0 +1,50 @@
+"""The agent on a machine, by the lines of firmware-notes/debian-arm.md, as a service of its systemd."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from emulation.machines.card import CACHE, make_boot
+from emulation.machines.kinds import Kind
+from emulation.machines.machine import Machine, Snapshot
+from emulation.made_once import made_once
+from emulation.preparation import make_wheel
+
+__all__ = ["INSTALL", "installed"]
+
+#: What a person types on the board, in a folder with the wheel.
+INSTALL = (
+    "sudo python3 -m venv /opt/tvm-farm",
+    "sudo /opt/tvm-farm/bin/pip install -q tvm_farm-*.whl",
+    "sudo /opt/tvm-farm/bin/agent install-service",
+)
+_TIMEOUT_S = 600.0
+
+
+def installed(kind: Kind, say: Callable[[str], None]) -> Snapshot:
+    """A machine of ``kind`` that runs this checkout's agent as its service, without a network.
+
+    Kept in ``build/machines``; made, in 3 minutes, where it is not there for this very wheel. Raises EmulationError.
+    """
+    boot = make_boot(kind, say)
+    with tempfile.TemporaryDirectory(prefix="tvm-farm-wheel-") as scratch:
+        wheel = make_wheel(Path(scratch))
+        digest = hashlib.sha256(boot.folder.name.encode() + wheel.read_bytes()).hexdigest()[:8]
+
+        def make(folder: Path) -> None:
+            say(f"Booting a {kind.title} and installing the agent on it, once.")
+            card = folder / "card.raw"
+            boot.card_with({f"/home/pi/{wheel.name}": wheel}, card)
+            with Machine(boot, folder / "work", card=card) as machine:
+                machine.power_on()
+                machine.wait_for_boot()
+                for line in INSTALL:
+                    machine.shell(f"cd /home/pi && {line}", _TIMEOUT_S)
+                machine.freeze(folder)
+            shutil.rmtree(folder / "work")
+
+        return Snapshot(boot, made_once(CACHE / f"{kind.name}-agent-{digest}", make))
