@@ -140,9 +140,16 @@ class Machine:
             self.plug()
 
     def plug(self) -> None:
-        """Put the adapter of its network in. It cannot be taken out, QEMU 7.2 would end: ``Switch.cut`` does as well."""
+        """Put the adapter of its network in. Taken out, QEMU 7.2 would end: ``Switch.cut`` does as well."""
         with self._monitor() as monitor:
             monitor.call("device_add", id="adapter", netdev="wire", mac=self.mac, **self.boot.kind.network)
+
+    def slow_card(self, bytes_per_s: int) -> None:
+        """Its card takes and gives so much and no more; 0: as fast as it can."""
+        unlimited = dict.fromkeys(("bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"), 0)
+        with self._monitor() as monitor:
+            name = next(each["device"] for each in monitor.call("query-block") if "inserted" in each)
+            monitor.call("block_set_io_throttle", device=name, bps=bytes_per_s, **unlimited)
 
     def shape_link(self, *netem: str) -> None:
         """What comes and goes by the adapter is subject to ``netem`` (tc-netem(8)): one there now, or once it is there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,15 +10,56 @@ from pathlib import Path
 
 from emulation.machines import Machine, Snapshot, Switch
 from tests.support.cable import Cable
+from tests.support.networks import small_network
 from tests.support.waiting import wait_until
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import Record
+from tracker.domain import Job, JobState, Record
 
-__all__ = ["SERVICE", "STATE", "PiFarm"]
+__all__ = ["SERVICE", "STATE", "PiFarm", "Tuning"]
 
 SERVICE = "tvm-farm-agent"
 #: The agent's folder on such a machine.
 STATE = "/var/lib/tvm-farm/agent"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A ``farm tune`` that runs. ``with`` ends it, whatever happens."""
+
+    pis: PiFarm
+    name: str
+    trials: int
+    process: subprocess.Popen[str]
+
+    def __enter__(self) -> Tuning:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def job(self) -> Job | None:
+        jobs = [job for job in self.pis.farm.jobs() if job.spec.model_name == self.name]
+        return jobs[0] if jobs else None
+
+    def wait_for_trials(self, count: int, timeout_s: float = 300) -> None:
+        def measured() -> bool:
+            assert self.process.poll() is None, self.process.communicate()
+            job = self.job()
+            return job is not None and job.trials >= count
+
+        wait_until(measured, timeout_s, f"{count} trials of {self.name}")
+
+    def finish(self, timeout_s: float = 500) -> str:
+        """What it printed. Fails unless the job is done, each trial was counted once, and its answers are right."""
+        out, err = self.process.communicate(timeout=timeout_s)
+        assert self.process.returncode == 0, out + err + self.pis.farm.worker_log()
+        assert "every output equal to what ONNX Runtime" in " ".join(out.split())
+        job = self.job()
+        assert job is not None
+        assert (job.state, job.trials) == (JobState.DONE, self.trials)
+        assert len(self.pis.searched(job.id)) == self.trials
+        return out
 
 
 @dataclass
@@ -60,6 +102,12 @@ class PiFarm:
             return sum(not each.runner.full_mode_missing and each.state in (1, 2) for each in devices) == count
 
         wait_until(full, timeout_s, f"{count} boards in full mode")
+
+    def tune(self, name: str, trials: int, seed: int) -> Tuning:
+        """Begin to tune a small network of that name; ``finish`` waits for its end."""
+        (self.farm.folder / f"{name}.onnx").write_bytes(small_network(seed=seed, channels=16, size=28))
+        options = ["--pool", "arm64", "--trials", str(trials), "-o", f"{name}-tuned"]
+        return Tuning(self, name, trials, self.farm.start_farm("tune", f"{name}.onnx", *options))
 
     def searched(self, job_id: str) -> list[Record]:
         """The records of a job's search; fails where a trial was counted twice."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,9 @@ pytest.importorskip("tvm")
 
 from emulation.machines import KINDS, Machine, installed, missing_for_machines
 from tests.support.cable import MISSING as NO_CABLE
-from tests.support.networks import small_network
 from tests.support.pi_farm import STATE, PiFarm
 from tests.support.waiting import wait_until
-from tracker.domain import JobState, Outcome
+from tracker.domain import Outcome
 
 MISSING = str(missing_for_machines()) if missing_for_machines() else NO_CABLE
 pytestmark = [
@@ -61,36 +59,20 @@ def test_it_joins_by_mdns_and_gets_its_runtime_over_a_slow_wire(lab: PiFarm, pi:
 
 
 def test_a_network_is_tuned_there_and_judged_by_onnx_runtime(lab: PiFarm, pi: Machine) -> None:
-    farm = lab.farm
-    (farm.folder / "small.onnx").write_bytes(small_network(seed=8))
-    tuned = farm.farm("tune", "small.onnx", "--pool", "arm64", "--trials", str(TRIALS), "-o", "tuned")
-    assert tuned.returncode == 0, tuned.stdout + tuned.stderr + farm.worker_log() + lab.journal(pi)
-    assert "ran on raspberrypi with random inputs, seed 0: every output equal to what ONNX Runtime" in " ".join(
-        tuned.stdout.split()
-    )
-    [job] = farm.jobs()
-    assert (job.state, job.trials) == (JobState.DONE, TRIALS)
-    searched = lab.searched(job.id)
-    assert len(searched) == TRIALS
-    assert sum(record.measurement.outcome is Outcome.OK for record in searched) > TRIALS // 2
+    with lab.tune("first", TRIALS, seed=8) as tuning:
+        assert "ran on raspberrypi with random inputs, seed 0" in " ".join(tuning.finish().split())
+        job = tuning.job()
+    assert job is not None
+    ran = [record for record in lab.searched(job.id) if record.measurement.outcome is Outcome.OK]
+    assert len(ran) > TRIALS // 2
 
 
 def test_a_power_cut_in_the_middle_of_a_job_costs_nothing_but_time(lab: PiFarm, pi: Machine) -> None:
-    farm = lab.farm
     identity = pi.shell(f"cat {STATE}/device-id")
-    (farm.folder / "other.onnx").write_bytes(small_network(seed=9, channels=16, size=28))
-    running = farm.start_farm("tune", "other.onnx", "--pool", "arm64", "--trials", str(2 * TRIALS), "-o", "other")
-    try:
-        wait_until(lambda: farm.jobs()[-1].trials >= TRIALS // 2, 240, "trials of the second job")
+    with lab.tune("second", 2 * TRIALS, seed=9) as tuning:
+        tuning.wait_for_trials(TRIALS // 2)
         pi.cut_power()
         pi.power_on()
-        out, err = running.communicate(timeout=500)
-    finally:
-        running.kill()
-        running.wait()
-    assert running.returncode == 0, out + err + farm.worker_log() + lab.journal(pi)
-    job = farm.jobs()[-1]
-    assert (job.state, job.trials) == (JobState.DONE, 2 * TRIALS)
-    assert len(lab.searched(job.id)) == 2 * TRIALS
+        tuning.finish()
     assert pi.shell(f"cat {STATE}/device-id") == identity
-    assert len(farm.tracker.devices()) == 1
+    assert len(lab.farm.tracker.devices()) == 1
