@@ -27,9 +27,9 @@ PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx BUDGET=2m OUTPUT=demo-package POOL=arm64]
-	$(if $(filter-out arm64,$(POOL)),$(error POOL=$(POOL): the demo emulates boards of POOL=arm64; without it, it tunes for this machine))
-	@$(if $(POOL),$(VENV)/bin/python -m emulation,$(VENV)/bin/farm demo) $(if $(MODEL),--model "$(MODEL)") --budget "$(BUDGET)" -o "$(OUTPUT)"
+demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx BUDGET=2m OUTPUT=demo-package POOL=arm64 or rpi3]
+	$(if $(filter-out arm64 rpi3 virt,$(POOL)),$(error POOL=$(POOL): the demo emulates arm64, rpi3 or virt; without POOL, it tunes for this machine))
+	@$(if $(POOL),$(VENV)/bin/python -m emulation --pool $(POOL),$(VENV)/bin/farm demo) $(if $(MODEL),--model "$(MODEL)") --budget "$(BUDGET)" -o "$(OUTPUT)"
 
 # Most tests wait more than they compute. A file's tests stay together, for what they set up; in the order of collection
 # the short files of tests/unit come last, so that no process is left alone with a long one.

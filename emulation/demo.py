@@ -1,4 +1,4 @@
-"""``make demo POOL=arm64``: the farm's demo on a 64-bit ARM board that is emulated here."""
+"""``make demo POOL=arm64`` and ``POOL=rpi3``: the farm's demo on a board, or a whole machine, that is emulated here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from pathlib import Path
 import click
 
 from emulation.host import EmulationError, install, missing_here
-from emulation.preparation import prepare
+from emulation.machines import (
+    KINDS,
+    InstalledMachine,
+    Machine,
+    make_boot,
+    missing_for_machines,
+    own_network,
+)
+from emulation.preparation import make_wheel, prepare
 from tracker.cli.child import Child
 from tracker.cli.demo import demonstrate, model_option, output_option
 from tracker.cli.package import check_destination
@@ -20,6 +28,7 @@ from tracker.cli.program import Program
 from tracker.cli.signals import raised_as_interrupt
 from tracker.cli.tune import check_model, conclude
 from tracker.client.errors import FarmError, Interrupted
+from tracker.domain import Job
 
 __all__ = ["main"]
 
@@ -27,40 +36,67 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--pool",
+    type=click.Choice(["arm64", "rpi3", "virt"]),
+    default="arm64",
+    show_default=True,
+    help="arm64: an agent with a Debian of its own. rpi3: a whole Raspberry Pi 3 that boots from its card. virt: a "
+    "whole machine of no kind.",
+)
 @model_option
 @click.option("--budget", type=DURATION, default="1m", show_default=True, help="Time to tune for.")
 @output_option
-def main(model: Path | None, budget: float, output: Path) -> None:
+def main(pool: str, model: Path | None, budget: float, output: Path) -> None:
     """Start a farm with an emulated 64-bit ARM board, tune a model on it, stop it.
 
     What it needs it installs with apt, as root or by sudo, and says so first. The board has a Debian of
     its own, kept in build/, and the agent's packages; no compiler, no TVM.
 
     \b
-    Example:
+    Examples:
       python -m emulation --budget 1m
+      python -m emulation --pool rpi3
     """
     check_destination(output, force=False)
     if model is not None:
         check_model(model, ())
-    with raised_as_interrupt(*_STOPPING), tempfile.TemporaryDirectory(prefix="tvm-farm-arm64-") as folder:
+    with raised_as_interrupt(*_STOPPING), tempfile.TemporaryDirectory(prefix="tvm-farm-emulation-") as folder:
         try:
-            if packages := missing_here().packages:
-                install(packages, _say)
-            board = prepare(Path(folder), _say)
+            job = (_on_board if pool == "arm64" else _on_machine)(pool, Path(folder), model, budget, output)
         except EmulationError as error:
             raise FarmError(str(error)) from None
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted.") from None
-
-        def start_agent(address: str, state: Path) -> Child:
-            _add_runtime(address)
-            arguments = ["start", "--name", "emulated", "--tracker", address]
-            return Child("agent", arguments, state / "agent.log", board.agent())
-
-        job = demonstrate(model, budget, output, start_agent)
     click.echo("The board is emulated: its answers are an ARM board's, its times tell nothing of one.")
     conclude(job)
+
+
+def _on_board(pool: str, folder: Path, model: Path | None, budget_s: float, output: Path) -> Job:
+    if packages := missing_here().packages:
+        install(packages, _say)
+    board = prepare(folder, _say)
+
+    def start_agent(address: str, state: Path) -> Child:
+        _add_runtime(address)
+        arguments = ["start", "--name", "emulated", "--tracker", address]
+        return Child("agent", arguments, state / "agent.log", board.agent())
+
+    return demonstrate(model, budget_s, output, start_agent)
+
+
+def _on_machine(pool: str, folder: Path, model: Path | None, budget_s: float, output: Path) -> Job:
+    if packages := missing_for_machines().packages:
+        install(packages, _say)
+    boot = make_boot(KINDS[pool], _say)
+    wheel = make_wheel(folder)
+    with own_network() as switch:
+
+        def start_agent(address: str, state: Path) -> InstalledMachine:
+            _add_runtime(address)
+            return InstalledMachine(Machine(boot, folder / "machine", switch), wheel, _say)
+
+        return demonstrate(model, budget_s, output, start_agent, ["--mdns-interface", str(switch.address.ip)])
 
 
 def _add_runtime(address: str) -> None:

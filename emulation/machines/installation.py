@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from emulation.host import EmulationError
 from emulation.machines.card import CACHE, make_boot
 from emulation.machines.kinds import Kind
 from emulation.machines.machine import Machine, Snapshot
 from emulation.made_once import made_once
 from emulation.preparation import make_wheel
 
-__all__ = ["INSTALL", "installed"]
+__all__ = ["INSTALL", "InstalledMachine", "installed"]
 
 #: What a person types on the board, in a folder with the wheel.
 INSTALL = (
@@ -48,3 +50,42 @@ def installed(kind: Kind, say: Callable[[str], None]) -> Snapshot:
             shutil.rmtree(folder / "work")
 
         return Snapshot(boot, made_once(CACHE / f"{kind.name}-agent-{digest}", make))
+
+
+class InstalledMachine:
+    """A machine that is powered on and gets the agent as a person brings it there; powered off in the end.
+
+    ``say`` hears each line that is typed. Raises EmulationError.
+    """
+
+    def __init__(self, machine: Machine, wheel: Path, say: Callable[[str], None]) -> None:
+        self._machine = machine
+        title = machine.boot.kind.title
+        say(f"Powering on a {title}; its console is {machine.console}")
+        machine.power_on()
+        try:
+            machine.wait_for_boot()
+            self._type(say, f"$ scp {wheel.name} pi@{machine.address()}:", machine.scp(wheel))
+            for line in INSTALL:
+                self._type(say, f"pi$ {line}", machine.ssh(line))
+        except BaseException:
+            machine.__exit__(None, None, None)
+            raise
+
+    def _type(self, say: Callable[[str], None], shown: str, command: list[str]) -> None:
+        say(shown)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, check=False, timeout=_TIMEOUT_S)
+        if done.returncode != 0:
+            raise EmulationError("what the machine wrote above says why")
+
+    def __enter__(self) -> InstalledMachine:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            self._machine.power_off()
+        finally:
+            self._machine.__exit__(None, None, None)
+
+    def check(self) -> None:
+        """Nothing to say: a machine does not end by itself."""

@@ -104,7 +104,8 @@ class PiFarm:
         wait_until(full, timeout_s, f"{count} boards in full mode")
 
     def tune(self, name: str, trials: int, seed: int) -> Tuning:
-        """Begin to tune a small network of that name; ``finish`` waits for its end."""
+        """Begin to tune a small network of that name, once a board is there; ``finish`` waits for its end."""
+        wait_until(self.farm.tracker.devices, 300, "a board that joins")
         (self.farm.folder / f"{name}.onnx").write_bytes(small_network(seed=seed, channels=16, size=28))
         options = ["--pool", "arm64", "--trials", str(trials), "-o", f"{name}-tuned"]
         return Tuning(self, name, trials, self.farm.start_farm("tune", f"{name}.onnx", *options))

@@ -105,7 +105,7 @@ def test_twenty_reboots_and_power_cuts_over_one_job(lab: PiFarm, pi: Machine) ->
                 pi.power_on()
             assert pi.shell(f"cat {STATE}/device-id") == identity
             damaged = pi.shell(
-                f"cd {STATE}/runtime && for each in *.so; do sha256sum <$each | grep -q ${{each%.so}} || echo $each; done"
+                f"cd {STATE}/runtime; for each in *.so; do sha256sum <$each | grep -q ${{each%.so}} || echo $each; done"
             )
             assert damaged == ""
         tuning.finish(1500)

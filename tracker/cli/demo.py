@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -26,10 +26,19 @@ if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
     from tracker.domain import Device, Job
 
+    class Started(AbstractContextManager[object], Protocol):
+        """An agent, or a board with one, until the ``with`` ends."""
+
+        def check(self) -> None:
+            """Raises FarmError when it has ended."""
+
     #: Starts an agent that joins the tracker at an address, and may use a folder until the demo ends.
-    StartAgent = Callable[[str, Path], Child]
+    StartAgent = Callable[[str, Path], Started]
 
 __all__ = ["demo", "demonstrate", "model_option", "output_option"]
+
+#: No mDNS: this farm is nobody else's business.
+_PRIVATE = ("--host", "127.0.0.1", "--no-mdns")
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _START_TIMEOUT_S = 60.0
@@ -70,26 +79,31 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
     conclude(demonstrate(model, budget, output, _agent_here))
 
 
-def demonstrate(model: Path | None, budget_s: float, output: Path, start_agent: StartAgent) -> Job:
+def demonstrate(
+    model: Path | None, budget_s: float, output: Path, start_agent: StartAgent, reached: Sequence[str] = _PRIVATE
+) -> Job:
     """``farm demo`` up to its closing line, on the device of ``start_agent``, which is called once the tracker serves.
 
-    Raises what ``farm tune`` does, and Interrupted for a signal, after everything was stopped.
+    ``reached``: options of ``tracker start`` that say where it is reached. Raises what ``farm tune`` does, and
+    Interrupted for a signal, after everything was stopped.
     """
     from tracker.cli.package import check_destination
 
     check_destination(output, force=False)
     with raised_as_interrupt(*_STOPPING), _state_folder() as state:
         try:
-            return _tuned(_model(model, state), state, budget_s, output, start_agent)
+            return _tuned(_model(model, state), state, budget_s, output, start_agent, reached)
         except (KeyboardInterrupt, Interrupted):
             raise Interrupted("\nInterrupted: stopped the farm and threw its state away.") from None
 
 
-def _tuned(model: Path, state: Path, budget_s: float, output: Path, start_agent: StartAgent) -> Job:
+def _tuned(
+    model: Path, state: Path, budget_s: float, output: Path, start_agent: StartAgent, reached: Sequence[str]
+) -> Job:
     """Start a farm, tune on it, stop it."""
     running = ExitStack()
     try:
-        client, device = _start(state, running, start_agent)
+        client, device = _start(state, running, start_agent, reached)
         return _tune(client, device, model, budget_s, output)
     finally:
         # A second Ctrl-C would leave a tracker behind.
@@ -98,20 +112,22 @@ def _tuned(model: Path, state: Path, budget_s: float, output: Path, start_agent:
             running.close()
 
 
-def _start(state: Path, running: ExitStack, start_agent: StartAgent) -> tuple[FarmClient, Device]:
+def _start(
+    state: Path, running: ExitStack, start_agent: StartAgent, reached: Sequence[str]
+) -> tuple[FarmClient, Device]:
     """A tracker and an agent that has joined it; ``running`` stops them, the agent first."""
     from tracker.cli.child import Child
     from tracker.client.farm_client import FarmClient
 
     click.echo(f"Starting a farm on this machine, its state in {state}")
     folder = state / "tracker"
-    # No mDNS: this farm is nobody else's business.
-    options = ["--host", "127.0.0.1", "--port", "0", "--metrics-port", "0", "--no-mdns", "--farm", "demo"]
+    options = [*reached, "--port", "0", "--metrics-port", "0", "--farm", "demo"]
     tracker = running.enter_context(
         Child("tracker", ["start", *options, "--state", str(folder)], state / "tracker.log")
     )
     address = _address(folder / "endpoint.json", tracker)
-    agent = running.enter_context(start_agent(address, state))
+    agent = start_agent(address, state)
+    running.enter_context(agent)
     client = running.enter_context(FarmClient(address))
     return client, _first_device(client, [tracker, agent])
 
@@ -134,7 +150,7 @@ def _address(endpoint: Path, tracker: Child) -> str:
     return str(json.loads(endpoint.read_text(encoding="utf-8"))["address"])
 
 
-def _first_device(client: FarmClient, children: list[Child]) -> Device:
+def _first_device(client: FarmClient, children: Sequence[Started]) -> Device:
     from tracker.domain import DeviceState
 
     deadline_s = time.monotonic() + _START_TIMEOUT_S
