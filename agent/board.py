@@ -61,6 +61,8 @@ class Board:
 
     ``watch`` runs beside the session; a RunnerError that it raises ends that.
 
+    ``identity`` tells the device id, which a person may change meanwhile; None: it stays.
+
     ``turn``: whoever holds it executes, of all devices that this machine has; None where there is no other.
 
     ``run`` returns when the session ends, with what to end with. It raises AgentError where no
@@ -80,8 +82,10 @@ class Board:
         runtime: BoardRuntime | None = None,
         watch: Callable[[], Awaitable[None]] | None = None,
         turn: asyncio.Lock | None = None,
+        identity: Callable[[], str] | None = None,
     ) -> None:
         self._join = join
+        self._identity = identity
         self._runner = runner
         # What a reading tells since the one before would be swallowed by a heartbeat in the middle of a kernel.
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
@@ -179,7 +183,8 @@ class Board:
         elif isinstance(effect, SendHeartbeat):
             self._link.send(Heartbeat(self._feel()))
         elif isinstance(effect, SendJoin):
-            self._link.send(replace(self._join, telemetry=self._feel()))
+            device_id = self._identity() if self._identity else self._join.device_id
+            self._link.send(replace(self._join, device_id=device_id, telemetry=self._feel()))
         elif isinstance(effect, Fetch):
             files = _TrialFiles(self.cache, effect.request)
             self._files[effect.request.trial_id] = files

@@ -301,6 +301,33 @@ def install_service(only_print: bool, options: tuple[str, ...]) -> None:
     _end_with(work)
 
 
+@main.command("new-identity")
+@_via
+@_state
+def new_identity(via: str, state_dir: Path | None) -> None:
+    """Make this board a device of its own, where its disk was cloned from another one's.
+
+    From its next join on it has another device id; an agent that runs needs no restart. Its cache and
+    TVM's runtime stay. Without --state: the folder of the service where there is one, else that of
+    `agent start`.
+
+    \b
+    Examples:
+      sudo agent new-identity
+      agent new-identity --state DIR
+    """
+    from agent.identity import renew_identities
+    from agent.service import service_state
+
+    def work() -> int:
+        folders = [state_dir] if state_dir else [service_state(via), default_state_dir(via=via)]
+        for old, new in renew_identities(folders):
+            click.echo(f"device {old or 'without id'} is {new} from its next join on")
+        return 0
+
+    _end_with(work)
+
+
 def _synthetic(options: dict[str, Any]) -> SyntheticModel | None:
     """Take the --synthetic-* options out of ``options``; None when none was given. Raises SettingsError."""
     names = {"mean_ms": "mean_s", "noise": "noise", "crash_share": "crash_share", "timeout_share": "timeout_share"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from protos.device import Fingerprint, RunnerInfo, Telemetry
+from protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
 from protos.measurement import Measurement, MeasureRequest
 
 __all__ = [
@@ -38,6 +38,7 @@ class Join:
     slots: int
     telemetry: Telemetry | None = None
     short_slots: int = 0
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True)

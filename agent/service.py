@@ -16,7 +16,7 @@ from pathlib import Path
 from agent.errors import AgentError, SettingsError
 from agent.settings import Settings
 
-__all__ = ["USER", "Service", "install"]
+__all__ = ["USER", "Service", "install", "service_state"]
 
 USER = "tvm-farm"
 _UNITS = Path("/etc/systemd/system")
@@ -97,9 +97,8 @@ class Service:
                 raise SettingsError(
                     f"a service works in no folder of yours: give {option} with its whole path from / on"
                 )
-        device = re.sub(r"[^\w.]+", "-", settings.via).strip("-")
-        name = f"tvm-farm-agent{f'-{device}' if device else ''}.service"
-        state = _STATE / (f"agent-{device}" if device else "agent")
+        state = service_state(settings.via)
+        name = f"tvm-farm-{state.name}.service"
         command = [str(python), "-m", "agent", "start", "--state", str(state), *options]
         text = _UNIT.format(
             of=f", for {settings.via}" if settings.via else "",
@@ -118,6 +117,12 @@ class Service:
                 f"userdel {USER} && rm -r {_STATE}",
             ),
         )
+
+
+def service_state(via: str) -> Path:
+    """Where the service that serves ``via`` keeps its state."""
+    device = re.sub(r"[^\w.]+", "-", via).strip("-")
+    return _STATE / (f"agent-{device}" if device else "agent")
 
 
 def install(service: Service, units: Path = _UNITS) -> list[str]:

@@ -178,6 +178,7 @@ def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) 
         state,
         wire=Wire.JOINED,
         farm=message.farm,
+        refused="",
         attempt=0,
         heartbeat_s=heartbeat_s,
         heartbeat_at=now + heartbeat_s,
@@ -189,8 +190,10 @@ def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) 
 def _refused(state: Session, message: Refused, effects: list[Effect]) -> Session:
     if message.retry_after_s > 0:
         text = f"the tracker refuses this agent for now: {message.reason}; next try in {message.retry_after_s:.0f} s"
-        effects += [Say("WARNING", text), Disconnect("refused for now")]
-        return replace(state, retry_after_s=message.retry_after_s)
+        if message.reason != state.refused or state.attempt % 20 == 0:
+            effects.append(Say("WARNING", text))
+        effects.append(Disconnect("refused for now"))
+        return replace(state, retry_after_s=message.retry_after_s, refused=message.reason)
     if state.running:
         effects.append(CancelRun())
     return _end(state, Exit(RefusedError.exit_code, f"the tracker refuses this agent: {message.reason}"), effects)

@@ -69,6 +69,8 @@ class Session:
     #: When the tracker was last heard, or began to owe an answer.
     heard_at: float = 0.0
     retry_after_s: float = 0.0
+    #: Why the tracker refused the last join for now.
+    refused: str = ""
     #: The runtime came after a Join was made: it says what the runner was.
     join_stale: bool = False
     #: Set while draining: what to end with.

@@ -17,6 +17,7 @@ from agent.device import Device, open_device
 from agent.discovery import locate
 from agent.effects import Exit
 from agent.errors import EXIT_OK, RunnerUnusableError
+from agent.machine import read_machine
 from agent.messages import Join
 from agent.runner import (
     DeviceAwayError,
@@ -222,6 +223,7 @@ def _board(
         labels={"cores": part.name, **settings.labels} if part.name else dict(settings.labels),
         slots=settings.slots,
         short_slots=settings.short_slots,
+        machine=read_machine(),
     )
     runtime = None
     if isinstance(runner, NativeRunner) and settings.takes_runtime:
@@ -240,4 +242,5 @@ def _board(
         runtime=runtime,
         watch=device.watch,
         turn=turn,
+        identity=state.identity,
     )

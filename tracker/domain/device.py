@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from protos.device import Fingerprint, RunnerInfo, Telemetry
+from protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
 from tracker.domain.desk import Drain, Lease
 
-__all__ = ["Device", "DeviceState", "Join"]
+__all__ = ["Clone", "Device", "DeviceState", "Join"]
 
 
 class DeviceState(str, Enum):
@@ -21,11 +21,21 @@ class DeviceState(str, Enum):
 
 
 @dataclass(frozen=True)
+class Clone:
+    """Another machine that says it is a device, and when it last asked to join."""
+
+    machine: Machine
+    hostname: str = ""
+    seen_unix_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Device:
     """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
 
     ``lease`` and ``drain``: what people ordered of it; ``desk_labels``: those of ``labels`` that they set. ``ailing``:
-    why others of its class come before it, or it is in quarantine; "" where it is well.
+    why others of its class come before it, or it is in quarantine; "" where it is well. ``machine``:
+    the one that was last connected as it; ``clone``: one that goes by its id too, and is refused for that.
     """
 
     id: str
@@ -48,6 +58,8 @@ class Device:
     drain: Drain | None = None
     desk_labels: dict[str, str] = field(default_factory=dict)
     ailing: str = ""
+    machine: Machine | None = None
+    clone: Clone | None = None
 
     def open_to(self, user: str) -> bool:
         """Whether no lease keeps it from the work of ``user``."""
@@ -71,3 +83,4 @@ class Join:
     slots: int = 1
     telemetry: Telemetry | None = None
     short_slots: int = 0
+    machine: Machine | None = None

@@ -23,6 +23,10 @@ from tracker.wire.values import read
 __all__ = ["FleetServicer"]
 
 
+#: A board that is refused for now asks again after so many: another that is there was heard by then.
+_AGAIN_HEARTBEATS = 1.5
+
+
 class FleetServicer(fleet_pb2_grpc.FleetServicer):
     def __init__(
         self,
@@ -55,7 +59,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         except FarmError as e:
             # What depends on the farm's present state may pass; what the agent is does not change by waiting.
             passes = isinstance(e, NotPossible) and not isinstance(e, VersionMismatch)
-            await _refuse(context, str(e), 3 * self._fleet.heartbeat_s if passes else 0.0)
+            await _refuse(context, str(e), _AGAIN_HEARTBEATS * self._fleet.heartbeat_s if passes else 0.0)
             return
         reason = "its stream ended"
         try:
