@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 from collections import Counter, deque
@@ -13,6 +14,7 @@ from typing import Any
 
 from agent.artifacts import ArtifactCache
 from agent.clock import steady_unix_s
+from agent.disk import DiskError, DiskWatch
 from agent.effects import (
     AskTurn,
     CancelRun,
@@ -30,7 +32,17 @@ from agent.effects import (
     StartRun,
 )
 from agent.errors import ArtifactError
-from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, RuntimeCame, Stop, Tick, TurnCame
+from agent.events import (
+    Event,
+    FilesFailed,
+    FilesReady,
+    Finished,
+    RunnerFailed,
+    RuntimeCame,
+    Stop,
+    Tick,
+    TurnCame,
+)
 from agent.link import Link
 from agent.messages import Heartbeat, Join
 from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, RunReport
@@ -91,15 +103,18 @@ class Board:
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
         self._runtime = runtime
-        if runtime is not None:
-            runtime.on_arrival = lambda: self._events.put_nowait(RuntimeCame())
         self._watch = watch
         self._turn = turn
         self._has_turn = False
         self._stopped = False
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
+        self._disk = DiskWatch(cache_dir, self._events.put_nowait, self._spawn)
         self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
+        if runtime is not None:
+            runtime.on_arrival = lambda: self._events.put_nowait(RuntimeCame())
+            runtime.on_disk_error = functools.partial(self._disk.failed, mended=RuntimeCame())
+            runtime.folder.spare = self.cache.drop_unused
         self.session, self._first = begin(max(join.slots, join.short_slots), shares_board=turn is not None)
         self.outcomes: Counter[Outcome] = Counter()
         self.last_telemetry = self._heartbeats.read()
@@ -126,6 +141,8 @@ class Board:
         try:
             if self._watch is not None:
                 self._spawn(self._watch_device(self._watch))
+            await self._disk.look()
+            self._spawn(self._disk.watch())
             ending = self._carry_out(self._first)
             while ending is None:
                 event = await self._next_event()
@@ -242,6 +259,8 @@ class Board:
         self.last_telemetry = self._heartbeats.read()
         if self._runtime is not None:
             self.last_telemetry = replace(self.last_telemetry, runtime_share=self._runtime.share)
+        if self._disk.fault:
+            self.last_telemetry = replace(self.last_telemetry, disk_fault=self._disk.fault)
         return self.last_telemetry
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -268,9 +287,12 @@ class Board:
         trial = files.request.trial_id
         try:
             await files.bring()
+        except DiskError as error:
+            self._disk.failed(error, trial)
         except ArtifactError as error:
             self._events.put_nowait(FilesFailed(trial, str(error)))
         else:
+            self._disk.took()
             self._events.put_nowait(FilesReady(trial))
 
     async def _measure(self, request: MeasureRequest) -> None:

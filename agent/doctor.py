@@ -17,6 +17,7 @@ from pathlib import Path
 from agent.clusters import Part, parts_of
 from agent.device import Device, open_device
 from agent.discovery import choose
+from agent.disk import try_disk
 from agent.errors import (
     AgentError,
     LinkLostError,
@@ -92,14 +93,15 @@ def _python() -> Check:
 
 def _state(settings: Settings) -> Check:
     try:
-        with open_state(settings.state_dir) as state, tempfile.TemporaryFile(dir=state.root):
+        with open_state(settings.state_dir) as state:
+            if fault := try_disk(state.root):
+                remedy = "no kernel can be measured here until it takes files: free some room, or mend the disk"
+                return Check("state folder", Verdict.FAILED, f"{state.root}: {fault}", remedy)
             return Check("state folder", Verdict.OK, f"{state.root}, device {state.device_id}")
     except StateInUseError:
         return Check("state folder", Verdict.OK, f"{settings.state_dir}, in use by an agent that runs now")
     except AgentError as error:
         return Check("state folder", Verdict.FAILED, str(error), "give another folder with --state DIR")
-    except OSError as error:
-        return Check("state folder", Verdict.FAILED, f"{settings.state_dir}: {error.strerror}", "free some disk space")
 
 
 async def _tracker(settings: Settings, offers: list[RuntimeOffer]) -> AsyncIterator[Check]:

@@ -11,6 +11,7 @@ The rules a reader looks for here:
 - When the link is lost, the kernel at hand finishes and its result waits in the outbox. Queued
   trials are dropped without a word: the tracker has placed them elsewhere by then.
 - Devices of one board execute by turns, each for one trial; what waits for its turn has not started.
+- While the disk takes no files, what has its files here is measured, and the rest goes back.
 - Draining gives back what is queued, finishes the kernel at hand, waits a bounded time for the
   acknowledgement, and ends.
 """
@@ -39,6 +40,8 @@ from agent.effects import (
 )
 from agent.errors import EXIT_ABORTED, EXIT_OK, RefusedError, RunnerUnusableError
 from agent.events import (
+    DiskFailed,
+    DiskMended,
     Event,
     FilesFailed,
     FilesReady,
@@ -126,6 +129,12 @@ def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> S
         return replace(state, queue=queue)
     if isinstance(event, FilesFailed):
         return _files_failed(state, event, effects)
+    if isinstance(event, DiskFailed):
+        return _disk_failed(state, event, effects)
+    if isinstance(event, DiskMended):
+        effects += [Say("INFO", "the disk takes files again")]
+        effects += [SendHeartbeat()] if state.wire is Wire.JOINED else []
+        return replace(state, disk_fault="")
     if isinstance(event, Finished):
         return _finished(state, event.measurement, now, effects)
     if isinstance(event, RunnerFailed):
@@ -210,6 +219,8 @@ def _asked(state: Session, request: MeasureRequest, effects: list[Effect]) -> Se
     refusal = ""
     if state.leaving is not None:
         refusal = "this device is draining"
+    elif state.disk_fault:
+        refusal = state.disk_fault
     elif len(state.queue) >= state.slots:
         # The one running does not count: after a gap it may be of a stream that the tracker has forgotten.
         refusal = f"{len(state.queue)} trials wait on this device, all it said it would take"
@@ -245,6 +256,19 @@ def _files_failed(state: Session, event: FilesFailed, effects: list[Effect]) -> 
         Say("WARNING", f"gave back trial {event.trial_id}: {event.reason}"),
     ]
     return replace(state, queue=tuple(h for h in state.queue if h.request.trial_id != event.trial_id))
+
+
+def _disk_failed(state: Session, event: DiskFailed, effects: list[Effect]) -> Session:
+    """What is here is measured still; the tracker hears why nothing else can be before it has the rest back."""
+    if event.fault != state.disk_fault:
+        text = f"this device takes no trials until its disk takes files: {event.reason or event.fault}"
+        effects.append(Say("WARNING", text))
+        effects += [SendHeartbeat()] if state.wire is Wire.JOINED else []
+    back = [held for held in state.queue if not held.ready]
+    effects += _releases(back)
+    if back and state.wire is Wire.JOINED:
+        effects.append(_give_back([held.request.trial_id for held in back], event.reason or event.fault))
+    return replace(state, queue=tuple(held for held in state.queue if held.ready), disk_fault=event.fault)
 
 
 def _finished(state: Session, measurement: Measurement, now: float, effects: list[Effect]) -> Session:

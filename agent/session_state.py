@@ -71,6 +71,8 @@ class Session:
     retry_after_s: float = 0.0
     #: Why the tracker refused the last join for now.
     refused: str = ""
+    #: Why the disk takes no files, a clause: the device takes no trials.
+    disk_fault: str = ""
     #: The runtime came after a Join was made: it says what the runner was.
     join_stale: bool = False
     #: Set while draining: what to end with.

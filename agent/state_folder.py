@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent.disk import disk_fault, is_disk_fault
 from agent.errors import SettingsError, StateInUseError
 from agent.identity import keep_identity, read_identity
 
@@ -81,7 +81,7 @@ def _lock_file(root: Path) -> int:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO) or not path.exists():
+        if not is_disk_fault(error) or not path.exists():
             raise
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -91,6 +91,7 @@ def _using(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        why = disk_fault(error) if is_disk_fault(error) else error.strerror
         raise SettingsError(
-            f"the state folder {root} cannot be used ({error.strerror}): mend that, or give another with --state DIR"
+            f"the state folder {root} cannot be used: {why}; mend that, or give another with --state DIR"
         ) from error

@@ -186,11 +186,22 @@ class Fleet:
     def heard(self, board: Board, telemetry: Telemetry | None = None) -> None:
         board.heard_at, board.silent_since = self._clock(), self._monotonic()
         if telemetry is not None:
+            took_work = board.takes_work
             board.feels(telemetry)
+            if took_work != board.takes_work:
+                self._takes_work_changed(board)
             if board.free_bytes is not None and self._least_free is not None:
                 self._least_free = min(self._least_free, board.free_bytes)
             if self._listener and board.connected:
                 self._listener.felt(board)
+
+    def _takes_work_changed(self, board: Board) -> None:
+        log.info("%s: %s", board.device.name, board.disk_fault or "its disk takes files again")
+        if self._listener:
+            if board.takes_work:
+                self._listener.joined(board)
+            else:
+                self._listener.stopped(board)
 
     @property
     def least_free_bytes(self) -> float:

@@ -95,6 +95,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             if message.heartbeat.HasField("telemetry"):
                 telemetry = read(Telemetry, message.heartbeat.telemetry)
         self._fleet.heard(board)
+        if telemetry is not None and telemetry.disk_fault:
+            # What it gives back for that is not to be sent there once more.
+            self._fleet.heard(board, telemetry)
         if message.draining:
             self._fleet.drain(board)
         for given_back in message.given_back:
