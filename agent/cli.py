@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from agent.errors import AgentError, SettingsError
+from agent.journal import is_journal, log_to_stderr, to_journal
 from agent.runner import SyntheticModel
 from agent.settings import Settings, default_state_dir
 from protos.address import parse_address
@@ -236,9 +237,7 @@ def start(log_level: str, **chosen: Any) -> None:
       agent start --tracker farm.local:9195 --label rack=3 --label cooling=fan
       agent start --via ssh:root@router.local --name router
     """
-    logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
-    )
+    log_to_stderr(log_level.upper())
     logging.getLogger("zeroconf").addFilter(_without_traceback)
     from agent.start import start_agent
 
@@ -406,6 +405,6 @@ def _end_with(work: Callable[[], int]) -> None:
     try:
         code = work()
     except AgentError as error:
-        click.echo(f"agent: {error}", err=True)
+        click.echo(to_journal("ERROR", str(error)) if is_journal() else f"agent: {error}", err=True)
         code = error.exit_code
     sys.exit(code)

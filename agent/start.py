@@ -33,6 +33,7 @@ from agent.runner import (
 from agent.runtime import BoardRuntime, RuntimeFolder
 from agent.settings import Settings
 from agent.state_folder import StateFolder, open_state, runtime_folder
+from agent.supervision import Supervision, status_of
 from protos.device import RunnerInfo
 from protos.discovery import PROTOCOL_VERSION
 from protos.runtime import RuntimeRequest
@@ -106,13 +107,19 @@ async def _started(
 
 async def _keep_on(settings: Settings, state: StateFolder) -> int:
     """The session, and the next where its device went away and came back; the exit code."""
+    supervision = Supervision()
+    with supervision.watching():
+        return await _keep_running(settings, state, supervision)
+
+
+async def _keep_running(settings: Settings, state: StateFolder, supervision: Supervision) -> int:
     pause_s = _PAUSE_FIRST_S
     _end_by_signal()
     try:
         while True:
             try:
                 async with open_device(settings.via, state.device_id) as device:
-                    ending = await _run(settings, state, device)
+                    ending = await _run(settings, state, device, supervision)
                 if not ending.device_away:
                     if ending.reason:
                         log.error("%s", ending.reason)
@@ -123,6 +130,8 @@ async def _keep_on(settings: Settings, state: StateFolder) -> int:
             except RunnerError as error:
                 raise RunnerUnusableError(str(error)) from error
             _end_by_signal()
+            supervision.status = lambda: f"{settings.via} is away, looking for it"
+            supervision.ready()
             log.info("looking for the device again in %.0f s, and so on for ever", pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(_PAUSE_LONGEST_S, 2 * pause_s)
@@ -138,7 +147,7 @@ def _end_by_signal() -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-async def _run(settings: Settings, state: StateFolder, device: Device) -> Exit:
+async def _run(settings: Settings, state: StateFolder, device: Device, supervision: Supervision) -> Exit:
     parts = parts_of(device.fingerprint, settings.cluster)
     turn = asyncio.Lock() if len(parts) > 1 else None
     boards = []
@@ -156,23 +165,26 @@ async def _run(settings: Settings, state: StateFolder, device: Device) -> Exit:
 
             port = stack.enter_context(serve_metrics(boards, settings.metrics_port))
             log.info("metrics at http://0.0.0.0:%d/metrics", port)
-        ending = await _run_all(boards)
+        supervision.status = lambda: status_of({board.name: board.session for board in boards})
+        ending = await _run_all(boards, supervision)
     if not ending.reason:
         log.info("stopped: %d trials measured", sum(sum(board.outcomes.values()) for board in boards))
     return ending
 
 
-async def _run_all(boards: Sequence[Board]) -> Exit:
+async def _run_all(boards: Sequence[Board], supervision: Supervision) -> Exit:
     """Every board until one ends, which ends the others; what the first ended with."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
+        supervision.stopping()
         for board in boards:
             board.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     running = [asyncio.create_task(board.run()) for board in boards]
+    supervision.ready()
     try:
         first, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for board in boards:
