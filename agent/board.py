@@ -71,7 +71,8 @@ class Board:
     ``telemetry`` makes a reader: heartbeats have one and measurements another, since a reading tells
     of the time since the one before. ``runtime`` fits the runner to the tracker before each join; None leaves it.
 
-    ``watch`` runs beside the session; a RunnerError that it raises ends that.
+    ``watch`` runs beside the session, ``check`` after each trial; a RunnerError that they raise ends it, and what was
+    just measured does not count.
 
     ``identity`` tells the device id, which a person may change meanwhile; None: it stays.
 
@@ -93,6 +94,7 @@ class Board:
         *,
         runtime: BoardRuntime | None = None,
         watch: Callable[[], Awaitable[None]] | None = None,
+        check: Callable[[], None] = lambda: None,
         turn: asyncio.Lock | None = None,
         identity: Callable[[], str] | None = None,
     ) -> None:
@@ -103,7 +105,7 @@ class Board:
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
         self._runtime = runtime
-        self._watch = watch
+        self._watch, self._check = watch, check
         self._turn = turn
         self._has_turn = False
         self._stopped = False
@@ -299,6 +301,7 @@ class Board:
         files = self._files[request.trial_id]
         try:
             report = await self._runner.run(files.local)
+            self._check()
         except RunnerError as error:
             self._runner_failed(error)
             return

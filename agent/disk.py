@@ -23,7 +23,7 @@ _CLAUSES = {
     errno.EIO: "its disk has errors",
 }
 #: How long a disk that takes no files is left alone: at first, and at most.
-_FIRST_S, _LONGEST_S = 5.0, 60.0
+_FIRST_S, _LONGEST_S = 2.0, 60.0
 #: A disk that fails is not always written to by trials, nor does a write tell before it reaches the disk.
 _LOOK_EVERY_S = 600.0
 PROBE = "probe"

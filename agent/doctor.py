@@ -33,13 +33,14 @@ from agent.runner import LocalRequest, Runner, RunnerError
 from agent.settings import Settings
 from agent.start import start_runner
 from agent.state_folder import open_state
+from agent.telemetry import TelemetryReader
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from protos.runtime import RuntimeOffer, RuntimeRequest
 from protos.version import __version__
 
-__all__ = ["Check", "Verdict", "examine"]
+__all__ = ["Check", "Verdict", "check_throttling", "examine"]
 
 _PACKAGES = ("grpcio", "protobuf", "zeroconf", "click", "prometheus-client")
 _LISTEN_S = 3.0
@@ -82,6 +83,8 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
             yield _board(device.fingerprint)
             yield _governor(device.fingerprint)
             yield _temperature(device)
+            if found := check_throttling(device.fingerprint.board_model, device.telemetry()):
+                yield found
     except RunnerError as error:
         yield Check("device", Verdict.FAILED, str(error), "no kernel can run there until it answers")
 
@@ -302,3 +305,23 @@ def _temperature(device: Device) -> Check:
         remedy = "a board without a sensor cannot be told hot from cold; nothing to do on a virtual machine"
         return Check("temperature", Verdict.HINT, "no CPU sensor readable", remedy)
     return Check("temperature", Verdict.OK, f"{celsius:.1f} °C")
+
+
+def check_throttling(board_model: str, sensors: TelemetryReader) -> Check | None:
+    """What is seen of a Raspberry Pi's throttling, and is so now; None on any other board.
+
+    /dev/vcio, by which `vcgencmd` asks the firmware, is not asked: a kernel that has it has get_throttled, too.
+    """
+    if "Raspberry Pi" not in board_model:
+        return None
+    if now := sensors.read().throttling:
+        remedy = "timings vary with it; under-voltage: a stronger supply or a shorter cable, the others: cooling"
+        return Check("throttling", Verdict.HINT, f"now: {', '.join(now)}", remedy)
+    told = sensors.pi_tells
+    if len(told) > 1:
+        return Check("throttling", Verdict.OK, "none now")
+    remedy = "throttling by heat shows in the temperature alone; the kernel of Raspberry Pi OS tells of both"
+    if told:
+        return Check("throttling", Verdict.HINT, f"none now; this kernel tells of {told[0]} alone", remedy)
+    remedy = f"`sudo modprobe raspberrypi_hwmon`, where it is, tells of under-voltage; {remedy}"
+    return Check("throttling", Verdict.HINT, "this kernel tells of none", remedy)

@@ -32,7 +32,7 @@ def _serial(root: Path) -> str:
     """
     found = re.search(r"^Serial\s*:\s*(\S+)", _text(root / "proc/cpuinfo"), re.MULTILINE)
     for serial in (_text(root / "proc/device-tree/serial-number"), found[1] if found else ""):
-        if len(set(serial)) > 1:
+        if len(set(serial)) > 1 and serial.isprintable():
             return serial[:64]
     return ""
 

@@ -261,8 +261,7 @@ def _files_failed(state: Session, event: FilesFailed, effects: list[Effect]) -> 
 def _disk_failed(state: Session, event: DiskFailed, effects: list[Effect]) -> Session:
     """What is here is measured still; the tracker hears why nothing else can be before it has the rest back."""
     if event.fault != state.disk_fault:
-        text = f"this device takes no trials until its disk takes files: {event.reason or event.fault}"
-        effects.append(Say("WARNING", text))
+        effects.append(Say("WARNING", f"takes no trials until its disk takes files: {event.reason or event.fault}"))
         effects += [SendHeartbeat()] if state.wire is Wire.JOINED else []
     back = [held for held in state.queue if not held.ready]
     effects += _releases(back)
@@ -293,7 +292,8 @@ def _finished(state: Session, measurement: Measurement, now: float, effects: lis
 
 
 def _runner_failed(state: Session, event: RunnerFailed, now: float, effects: list[Effect]) -> Session:
-    effects.append(Say("ERROR", f"no kernel can run any more, this device drains: {event.reason}"))
+    text = "this device leaves the farm for now" if event.device_away else "no kernel can run any more, it drains"
+    effects.append(Say("WARNING" if event.device_away else "ERROR", f"{text}: {event.reason}"))
     back = [state.running] if state.running and not state.disowned else []
     effects += [Release(state.running)] if state.running else []
     ending = Exit(RunnerUnusableError.exit_code, event.reason, event.device_away and state.leaving is None)

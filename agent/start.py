@@ -253,6 +253,7 @@ def _board(
         cache_bytes=settings.cache_bytes,
         runtime=runtime,
         watch=device.watch,
+        check=device.check,
         turn=turn,
         identity=state.identity,
     )

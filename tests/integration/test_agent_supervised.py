@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import re
 import signal
 import sys
-import termios
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,12 +17,10 @@ from agent.journal import is_journal, to_journal
 from agent.session_state import Session, Wire
 from agent.supervision import status_of
 from tests.support.agent_process import AgentProcess
+from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.service_manager import ServiceManager
 from tests.support.stand_in_tracker import StandInTracker, make_request
 from tests.support.tracker_process import wait_until
-
-#: What a pipe takes without a reader: pipe(7).
-PIPE_BYTES = 1 << 16
 
 
 @pytest.fixture
@@ -77,13 +73,6 @@ async def test_a_loop_that_hangs_misses_its_watchdog(tracker: StandInTracker, tm
         assert await process.ended() == -signal.SIGABRT
         assert "Fatal Python error: Aborted" in process.text
         assert re.search(r"artifacts\.py\", line \d+ in _put", process.text)  # where it hung
-
-
-def held_by(pipe: Path) -> int:
-    """Bytes in a pipe that wait for a reader."""
-    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
-        held = fcntl.ioctl(reader, termios.FIONREAD, bytes(4))
-    return int.from_bytes(held, sys.byteorder)
 
 
 async def test_a_socket_that_is_gone_stops_nobody(tracker: StandInTracker, tmp_path: Path) -> None:

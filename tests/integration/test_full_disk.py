@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.artifacts import ArtifactCache
 from agent.disk import DiskError, try_disk
 from agent.identity import keep_identity
+from agent.mirror import Mirror
+from agent.runner import DeviceAwayError
 from protos.device import RunnerMode
 from protos.measurement import Artifact, Outcome
 from tests.support.agent_process import AgentProcess
 from tests.support.farm_command import farm
 from tests.support.measure_client import MeasureClient
+from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.small_disk import FailingDisk, SmallDisk, missing
 from tests.support.stand_in_tracker import StandInTracker, make_request
 from tests.support.tracker_process import TrackerProcess, wait_until
@@ -110,6 +115,24 @@ async def test_a_board_that_starts_so_says_so_before_any_trial(
         tracker.measure(make_request("t", tracker.put_artifact(os.urandom(MB))))
         assert (await tracker.measurement("t")).outcome is Outcome.OK
         assert "Traceback" not in process.text
+
+
+async def test_a_disk_that_hangs_holds_up_its_own_trial_alone(tracker: StandInTracker, tmp_path: Path) -> None:
+    """A download goes to a pipe that nobody reads, whose write(2) does not return."""
+    options = ("--tracker", tracker.address, "--state", str(tmp_path), "--runner", "synthetic")
+    async with AgentProcess("start", *options) as process:
+        await tracker.joined()
+        hangs = tracker.put_artifact(os.urandom(MB))
+        pipe = tmp_path / "artifacts" / f"incoming-{hangs.digest}.so"
+        os.mkfifo(pipe)
+        tracker.measure(make_request("hangs", hangs))
+        await asyncio.to_thread(wait_until, lambda: held_by(pipe) == PIPE_BYTES, "write that fills the pipe")
+        beats = len(tracker.all("heartbeat"))
+        tracker.measure(make_request("other"))
+        assert (await tracker.measurement("other")).outcome is Outcome.OK
+        await tracker.until(lambda: len(tracker.all("heartbeat")) >= beats + 3)
+        assert len(tracker.all("join")) == 1
+        process.signal(signal.SIGKILL)
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
@@ -219,6 +242,24 @@ async def test_doctor_names_the_disk(tracker: StandInTracker, disk: SmallDisk) -
         assert await doctor.ended() == 1
         assert f"✗ state folder: {disk.folder}/state: its disk is full" in doctor.lines
         assert "Traceback" not in doctor.text
+
+
+class Here:
+    """A device that is this machine, with a shell of its own."""
+
+    name = "ssh:here"
+
+    async def start(self, script: str) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec("sh", "-c", script, stdin=pipe, stdout=pipe)
+
+
+async def test_a_distant_device_whose_readings_find_no_place_here_is_away(disk: SmallDisk) -> None:
+    transport: Any = Here()
+    (made(disk.folder / "proc") / "loadavg").touch()
+    disk.set_read_only(True)
+    with pytest.raises(DeviceAwayError, match=r"ssh:here: .* cannot be written: Read-only"):
+        await Mirror(transport, disk.folder).watch([disk.folder / "proc" / "loadavg"])
 
 
 async def test_the_farm_tells_and_sends_nothing_there(tmp_path: Path, disk: SmallDisk) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from protos.device import Machine
 
-__all__ = ["is_same_machine", "machine_name"]
+__all__ = ["is_plausible", "is_same_machine", "machine_name"]
+
+
+#: More than any start, boot, serial or address is long, and any board has adapters.
+_LONGEST, _ADAPTERS = 80, 32
+
+
+def is_plausible(machine: Machine) -> bool:
+    """Whether an agent's word for its machine can be kept and shown: short lines of print."""
+    words = (machine.start_id, machine.boot_id, machine.serial, *machine.macs)
+    return len(machine.macs) <= _ADAPTERS and all(len(word) <= _LONGEST and word.isprintable() for word in words)
 
 
 def is_same_machine(one: Machine, other: Machine) -> bool:

@@ -15,7 +15,7 @@ from tracker.domain import BUILT_IN_POOLS, Clone, Desk, Device, DeviceState, Joi
 from tracker.domain.compatibility import check_protocol, check_release, check_tvm
 from tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.machine import is_same_machine
+from tracker.domain.machine import is_plausible, is_same_machine
 from tracker.domain.target import derive_target
 from tracker.services.board import Board, BoardListener, Order
 from tracker.services.identities import Claim, Identities, refusal
@@ -117,6 +117,8 @@ class Fleet:
             raise InvalidRequest("the agent sent no device id: upgrade the agent")
         if join.runner.mode is None:
             raise InvalidRequest(f"the agent on {join.fingerprint.hostname} sent no runner mode: upgrade the agent")
+        if join.machine and not is_plausible(join.machine):
+            raise InvalidRequest(f"the agent on {join.fingerprint.hostname} tells of no machine: upgrade the agent")
         if taken := sorted(set(join.labels) & set(AUTOMATIC_LABELS)):
             raise InvalidRequest(f"the label '{taken[0]}' is set by the tracker: start the agent without it")
 

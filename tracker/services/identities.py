@@ -14,6 +14,8 @@ __all__ = ["Claim", "Identities", "refusal"]
 
 #: Starts of a device's agents that are remembered after another took their place.
 _STARTS = 32
+#: Agents that wait to hear whether they are clones, the rest of them forgotten.
+_ASKED = 4096
 
 
 class Claim(Enum):
@@ -45,6 +47,8 @@ class Identities:
         asked = (join.device_id, mine.start_id)
         if board is not None and not self._follows(join, board):
             first = self._asked.setdefault(asked, now)
+            if len(self._asked) > _ASKED:
+                del self._asked[next(iter(self._asked))]
             return Claim.CLONE if mine.start_id and board.silent_since > first else Claim.UNSURE
         self._asked.pop(asked, None)
         if board is not None and board.device.machine and board.device.machine.start_id != mine.start_id:

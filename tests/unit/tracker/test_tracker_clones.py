@@ -10,7 +10,7 @@ import pytest
 from protos.device import Fingerprint, Machine, RunnerInfo, RunnerMode
 from tests.unit.tracker.test_tracker_fleet import Farm
 from tracker.domain import Device, DeviceState
-from tracker.domain.errors import NotPossible
+from tracker.domain.errors import InvalidRequest, NotPossible
 from tracker.domain.machine import is_same_machine
 from tracker.services.board import Board
 
@@ -177,3 +177,12 @@ async def test_refused_joins_leave_the_device_as_it_was(farm: Farm) -> None:
     device = the_device(farm)
     assert (device.name, device.measured, device.runner.mode) == ("pi", 7, RunnerMode.FULL)
     assert "rack" not in device.labels
+
+
+@pytest.mark.parametrize(
+    "machine", [replace(PI, serial="x" * 81), replace(PI, boot_id="a\nb"), replace(PI, macs=("m",) * 33)]
+)
+async def test_what_is_no_machine_is_refused(farm: Farm, machine: Machine) -> None:
+    with pytest.raises(InvalidRequest, match="tells of no machine"):
+        farm.join(machine=machine)
+    assert farm.fleet.devices() == []
