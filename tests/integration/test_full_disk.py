@@ -186,7 +186,7 @@ async def test_room_that_is_lent_out_comes_back_first(disk: SmallDisk) -> None:
 
 @pytest.mark.skipif(missing(failing=True) != "", reason=missing(failing=True))
 async def test_a_disk_that_is_read_only_after_an_error(tracker: StandInTracker, tmp_path: Path) -> None:
-    with FailingDisk(tmp_path / "card", 16) as card:
+    with FailingDisk(tmp_path / "card") as card:
         async with agent(tracker.address, card) as process:
             await tracker.joined()
             library = tracker.put_artifact(os.urandom(MB))
@@ -205,7 +205,7 @@ async def test_a_disk_that_is_read_only_after_an_error(tracker: StandInTracker, 
 
 @pytest.mark.skipif(missing(failing=True) != "", reason=missing(failing=True))
 async def test_a_disk_with_errors(tracker: StandInTracker, tmp_path: Path) -> None:
-    with FailingDisk(tmp_path / "card", 16) as card:
+    with FailingDisk(tmp_path / "card") as card:
         keep_identity(made(card.folder / "state"))
         card.set_failing(True)
         assert try_disk(card.folder / "state") == "its disk has errors"

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent.durable import write_durably
+from agent.identity import keep_identity
 from protos.measurement import Outcome
 from tests.support.agent_process import AgentProcess
+from tests.support.small_disk import FailingDisk, missing
 from tests.support.stand_in_tracker import StandInTracker, make_request
 
 
@@ -82,6 +84,30 @@ async def test_an_agent_over_each(tracker: StandInTracker, tmp_path: Path) -> No
             assert "Traceback" not in agent.text
             agent.signal(signal.SIGKILL)
             await agent.ended()
+
+
+@pytest.mark.skipif(missing(failing=True) != "", reason=missing(failing=True))
+async def test_what_is_on_the_disk_when_the_power_goes(tracker: StandInTracker, tmp_path: Path) -> None:
+    """Of a file system that nobody flushed: names and content that were not forced to the disk are not there."""
+    library = tracker.put_artifact(os.urandom(100_000))
+
+    async def measures(disk: FailingDisk, trial: str, joins: int) -> str:
+        options = ("--tracker", tracker.address, "--state", str(disk.folder / "state"), "--runner", "synthetic")
+        async with AgentProcess("start", *options) as agent:
+            join = await tracker.joined(joins)
+            tracker.measure(make_request(trial, library))
+            assert (await tracker.measurement(trial)).outcome is Outcome.OK
+            assert "Traceback" not in agent.text
+            (disk.folder / "witness").write_bytes(b"written, and not forced to the disk")
+            with FailingDisk(tmp_path / f"after {trial}", cut=disk) as after:
+                assert not (after.folder / "witness").exists() or (after.folder / "witness").stat().st_size == 0
+                assert keep_identity(after.folder / "state") == join.device_id
+                if joins == 1:
+                    assert await measures(after, "again", 2) == join.device_id
+        return str(join.device_id)
+
+    with FailingDisk(tmp_path / "card") as card:
+        await measures(card, "first", 1)
 
 
 def test_a_name_never_tells_of_less_than_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

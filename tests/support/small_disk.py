@@ -61,14 +61,24 @@ class SmallDisk:
 
 
 class FailingDisk(SmallDisk):
-    """An ext4 on a loop device, whose blocks behind the first few can be taken away: EIO, and no word before that."""
+    """An ext4 on a loop device, whose blocks behind the first few can be taken away: EIO, and no word before that.
+
+    ``cut``: it begins with what has reached that other one, and no more, as after a power cut.
+    """
+
+    def __init__(self, folder: Path, megabytes: int = 16, cut: FailingDisk | None = None) -> None:
+        super().__init__(folder, megabytes)
+        self._cut = cut
 
     def _mount(self) -> None:
         self._image = self.folder.with_suffix(".img")
         self._size = self._megabytes << 20
-        with self._image.open("wb") as image:
-            image.truncate(self._size)
-        _run("mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(self._image))
+        if self._cut is not None:
+            shutil.copyfile(self._cut._image, self._image)
+        else:
+            with self._image.open("wb") as image:
+                image.truncate(self._size)
+            _run("mkfs.ext4", "-q", "-F", str(self._image))
         self._loop = _run("losetup", "--find", "--show", str(self._image)).strip()
         try:
             _run("mount", "-o", "errors=remount-ro", self._loop, str(self.folder))
