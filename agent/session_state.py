@@ -71,6 +71,8 @@ class Session:
     retry_after_s: float = 0.0
     #: The runtime came after a Join was made: it says what the runner was.
     join_stale: bool = False
+    #: Id of the upgrade that is being brought.
+    upgrade: str = ""
     #: Set while draining: what to end with.
     leaving: Exit | None = None
     leave_by: float = math.inf

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from protos.device import Fingerprint, RunnerInfo, Telemetry
+from protos.upgrade import AgentCode, Upgrade
 from tracker.domain.desk import Drain, Lease
 
 __all__ = ["Device", "DeviceState", "Join"]
@@ -25,7 +26,8 @@ class Device:
     """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
 
     ``lease`` and ``drain``: what people ordered of it; ``desk_labels``: those of ``labels`` that they set. ``ailing``:
-    why others of its class come before it, or it is in quarantine; "" where it is well.
+    why others of its class come before it, or it is in quarantine; "" where it is well. ``code``: which of the agent's
+    it runs, None where its agent is too old to be upgraded by the farm; ``upgrade``: ordered, on its way, or failed.
     """
 
     id: str
@@ -48,6 +50,8 @@ class Device:
     drain: Drain | None = None
     desk_labels: dict[str, str] = field(default_factory=dict)
     ailing: str = ""
+    code: AgentCode | None = None
+    upgrade: Upgrade | None = None
 
     def open_to(self, user: str) -> bool:
         """Whether no lease keeps it from the work of ``user``."""
@@ -59,7 +63,7 @@ class Join:
     """What an agent says of itself first.
 
     ``slots``: trials it holds at once, prefetched ones included; ``short_slots`` the same while they take
-    milliseconds, 0 as ``slots``.
+    milliseconds, 0 as ``slots``. ``code``: None of an agent that must not be sent an upgrade.
     """
 
     protocol_version: int
@@ -71,3 +75,4 @@ class Join:
     slots: int = 1
     telemetry: Telemetry | None = None
     short_slots: int = 0
+    code: AgentCode | None = None

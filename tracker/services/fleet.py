@@ -139,6 +139,7 @@ class Fleet:
             last_heard_unix_s=now,
             telemetry=join.telemetry,
             measured=earlier.measured if earlier else 0,
+            code=join.code,
         )
         return self._ordered(device)
 
@@ -213,7 +214,9 @@ class Fleet:
         board.stored_at = self._monotonic()
         # What was ordered of it is kept apart, and only there.
         labels = self._agent_labels[board.id]
-        device = replace(board.snapshot(self._clock()), labels=labels, lease=None, drain=None, desk_labels={})
+        device = replace(
+            board.snapshot(self._clock()), labels=labels, lease=None, drain=None, desk_labels={}, upgrade=None
+        )
         task = asyncio.ensure_future(self._store.call(lambda s: s.put_device(device), insist=True))
         self._writes.add(task)
         task.add_done_callback(self._written)
@@ -279,9 +282,8 @@ class Fleet:
     def _ordered(self, device: Device) -> Device:
         desk = self.desk(device.id)
         labels = {**self._agent_labels[device.id], **desk.labels}
-        return self._in_pools(
-            replace(device, labels=labels, lease=desk.lease, drain=desk.drain, desk_labels=desk.labels)
-        )
+        device = replace(device, labels=labels, lease=desk.lease, drain=desk.drain, desk_labels=desk.labels)
+        return self._in_pools(replace(device, upgrade=desk.upgrade))
 
     def _end_leases(self) -> None:
         # Nothing to store: a lease in the past is none, whenever it is read.
