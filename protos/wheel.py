@@ -48,10 +48,15 @@ def read_agent_wheel(path: Path) -> AgentWheel:
 
 
 def unpack_agent_wheel(path: Path, folder: Path) -> AgentWheel:
-    """Write the wheel's files under ``folder``, which is new. Raises as ``read_agent_wheel``, before it writes any."""
+    """Write what a board needs of it under ``folder``, which is new: all but the tracker.
+
+    Raises as ``read_agent_wheel``, before it writes any.
+    """
     with _opened(path) as archive:
         wheel = _read(archive)
         for member in archive.infolist():
+            if member.filename.startswith("tracker/"):
+                continue
             target = folder / member.filename
             if member.is_dir():
                 target.mkdir(parents=True, exist_ok=True)

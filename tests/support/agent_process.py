@@ -24,10 +24,14 @@ def without_tvm(folder: Path) -> dict[str, str]:
 
 
 class AgentProcess:
-    """``async with AgentProcess("start", …) as agent``: started on entry, killed on exit if it still runs."""
+    """``async with AgentProcess("start", …) as agent``: started on entry, killed on exit if it still runs.
 
-    def __init__(self, *arguments: str, **environ: str) -> None:
+    ``cwd`` is what Python looks for the agent in first; the tests' own where it is None.
+    """
+
+    def __init__(self, *arguments: str, cwd: Path | None = None, **environ: str) -> None:
         self._arguments = arguments
+        self._cwd = cwd
         self._environ = {**os.environ, "PYTHONPATH": f"{_ROOT}:{os.environ.get('PYTHONPATH', '')}", **environ}
         self.lines: list[str] = []
         self._said = asyncio.Condition()
@@ -40,6 +44,7 @@ class AgentProcess:
             "-m",
             "agent",
             *self._arguments,
+            cwd=self._cwd,
             env=self._environ,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -103,6 +103,8 @@ class FarmClient(DeskCalls, LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
         self._channel = open_channel(address)
         self._stub = ControlStub(self._channel)
         self._ahead_s = 0.0
+        #: The tracker's own, once ``status`` was asked.
+        self.release_of_tracker = ""
 
     def __enter__(self) -> FarmClient:
         return self
@@ -130,6 +132,7 @@ class FarmClient(DeskCalls, LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
                 f"The tracker at {self.address} (version {status.version}) speaks protocol {status.protocol_version}, "
                 f"this command speaks {PROTOCOL_VERSION}. Update {older}."
             )
+        self.release_of_tracker = status.version
         if status.now_unix_s:  # 0: of a tracker that is older than that
             self._ahead_s = status.now_unix_s - time.time()
         return status
