@@ -69,13 +69,15 @@ def unpack_agent_wheel(path: Path, folder: Path) -> AgentWheel:
 
 
 def _opened(path: Path) -> ZipFile:
-    from zipfile import BadZipFile, ZipFile
+    from zipfile import ZipFile
 
     if (size := path.stat().st_size) > MAX_WHEEL_BYTES:
         raise ValueError(f"it has {size >> 20} MB, and a wheel of the agent at most {MAX_WHEEL_BYTES >> 20} MB")
     try:
         return ZipFile(path)
-    except BadZipFile as error:
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - zipfile raises many kinds for bytes that are damaged
         raise ValueError(f"it is no wheel ({error})") from None
 
 

@@ -8,9 +8,31 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["built", "changed", "installed"]
+from protos.discovery import PROTOCOL_VERSION
+
+__all__ = ["METADATA", "SMALL", "built", "changed", "installed", "small"]
 
 _ROOT = Path(__file__).parents[2]
+
+METADATA = """\
+Metadata-Version: 2.5
+Name: tvm-farm
+Version: 0.2.0
+Requires-Python: >=3.10
+Requires-Dist: click>=8.1
+Requires-Dist: numpy; extra == 'tracker'
+
+Requires-Dist: nothing
+"""
+SMALL: Mapping[str, str | None] = {
+    "agent/__init__.py": "",
+    "agent/cli.py": "def main(): ...\n",
+    "agent/upgrade/choice.py": "",
+    "protos/version.py": '"""Which."""\n__all__ = ["__version__"]\n__version__ = "0.2.0"\n',
+    "protos/discovery.py": f"#: Of the messages.\nPROTOCOL_VERSION = {PROTOCOL_VERSION}\n",
+    "tracker/app.py": "print('not for boards')\n",
+    "tvm_farm-0.2.0.dist-info/METADATA": METADATA,
+}
 
 
 def built(folder: Path) -> Path:
@@ -61,3 +83,12 @@ def _pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def small(path: Path, **changes: str | None) -> Path:
+    """A wheel of SMALL, an agent only to look at; ``changes`` replace a file by name, None leaves it out."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in {**SMALL, **changes}.items():
+            if text is not None:
+                archive.writestr(name, text)
+    return path
