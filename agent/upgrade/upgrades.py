@@ -114,8 +114,8 @@ class AgentUpgrades:
             log.warning("%s cannot be written: %s", self._root, error.strerror)
             return
         if choice != before:
-            log.info("version %s of the agent stands: it runs from now on", choice.version)
             tidy(self._root, {choice.digest, choice.previous})
+            log.info("version %s of the agent stands: it runs from now on", choice.version)
 
     def ended(self, code: int, reason: str) -> None:
         """The agent ends so: one on trial has fallen by it, unless that was not its fault."""

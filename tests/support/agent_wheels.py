@@ -48,34 +48,25 @@ def installed(wheel: Path, folder: Path) -> Path:
     return folder
 
 
-def changed(
-    wheel: Path,
-    folder: Path,
-    version: str,
-    texts: Mapping[str, tuple[str, str]] | None = None,
-    more: Mapping[str, bytes] | None = None,
-) -> Path:
-    """``wheel`` as one of ``version``. ``texts``: what is to be replaced in a file, and by what; ``more`` files."""
+def changed(wheel: Path, folder: Path, version: str, texts: Mapping[str, tuple[str, str]] | None = None) -> Path:
+    """``wheel`` as one of ``version``, without the tracker. ``texts``: what is replaced in a file, and by what."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"tvm_farm-{version}-py3-none-any.whl"
-    wanted = dict(texts or {})
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
         [info] = {name.partition("/")[0] for name in source.namelist() if ".dist-info/" in name}
         old = info.removesuffix(".dist-info").rpartition("-")[2]
-        for name in ("METADATA", "protos/version.py"):
-            wanted.setdefault(name, (old, version))
+        edits = [("METADATA", (f"Version: {old}", f"Version: {version}")), ("protos/version.py", (old, version))]
+        edits += (texts or {}).items()
+        assert {name for name, _ in edits} <= {name.removeprefix(f"{info}/") for name in source.namelist()}, edits
         for member in source.infolist():
             data = source.read(member)
-            key = member.filename.removeprefix(f"{info}/")
-            if key in wanted:
-                before, after = (text.encode() for text in wanted.pop(key))
-                assert before in data, f"{key} has no {before!r}"
-                data = data.replace(before, after, 1)
+            for name, (before, after) in edits:
+                if name == member.filename.removeprefix(f"{info}/"):
+                    assert before.encode() in data, f"{name} has no {before!r}"
+                    data = data.replace(before.encode(), after.encode(), 1)
             member.filename = member.filename.replace(info, f"tvm_farm-{version}.dist-info")
-            out.writestr(member, data)
-        for name, data in (more or {}).items():
-            out.writestr(name, data)
-    assert not wanted, f"the wheel has no {', '.join(wanted)}"
+            if not member.filename.startswith("tracker/"):
+                out.writestr(member, data)
     return target
 
 

@@ -49,12 +49,13 @@ class Upgrades:
         check_protocol(wheel.protocol_version, "agent in that wheel")
         check_release(wheel.version, __version__)
         if found.code is None:
+            version = found.fingerprint.agent_version or "unknown"
             raise NotPossible(
-                f"the agent of {found.name}, version {found.fingerprint.agent_version or 'unknown'}, is too old to be "
-                "upgraded by the farm: upgrade it there, with pip"
+                f"the agent of device {found.name}, version {version}, is too old to be upgraded by the farm: upgrade "
+                "it there, with pip"
             )
         if found.code.refuses:
-            raise NotPossible(f"{found.name} takes no upgrade: {found.code.refuses}")
+            raise NotPossible(f"device {found.name} takes no upgrade: {found.code.refuses}")
         if found.code.digest == digest:
             return await self.cancel(found.id)
         upgrade = Upgrade(uuid.uuid4().hex, wheel.version, digest, size, user, self._clock())

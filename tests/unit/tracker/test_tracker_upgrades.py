@@ -160,11 +160,11 @@ async def test_an_order_is_taken_back(farm: UpgradeFarm) -> None:
     [
         (
             None,
-            r"^the agent of pi, version unknown, is too old to be upgraded by the farm: upgrade it there, with pip$",
+            r"^the agent of device pi, version unknown, is too old to be upgraded by the farm: upgrade it there, with",
         ),
         (
             AgentCode(refuses="its agent was started with --no-upgrade"),
-            "pi takes no upgrade: its agent was started with",
+            "device pi takes no upgrade: its agent was started with",
         ),
     ],
 )
