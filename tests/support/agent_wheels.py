@@ -48,19 +48,18 @@ def installed(wheel: Path, folder: Path) -> Path:
     return folder
 
 
-def changed(wheel: Path, folder: Path, version: str, texts: Mapping[str, tuple[str, str]] | None = None) -> Path:
-    """``wheel`` as one of ``version``, without the tracker. ``texts``: what is replaced in a file, and by what."""
+def changed(wheel: Path, folder: Path, version: str, *edits: tuple[str, str, str]) -> Path:
+    """``wheel`` as one of ``version``, without the tracker. ``edits``: a file, what is replaced in it, and by what."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"tvm_farm-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
         [info] = {name.partition("/")[0] for name in source.namelist() if ".dist-info/" in name}
         old = info.removesuffix(".dist-info").rpartition("-")[2]
-        edits = [("METADATA", (f"Version: {old}", f"Version: {version}")), ("protos/version.py", (old, version))]
-        edits += (texts or {}).items()
-        assert {name for name, _ in edits} <= {name.removeprefix(f"{info}/") for name in source.namelist()}, edits
+        edits += (("METADATA", f"Version: {old}", f"Version: {version}"), ("protos/version.py", old, version))
+        assert {name for name, _, _ in edits} <= {name.removeprefix(f"{info}/") for name in source.namelist()}, edits
         for member in source.infolist():
             data = source.read(member)
-            for name, (before, after) in edits:
+            for name, before, after in edits:
                 if name == member.filename.removeprefix(f"{info}/"):
                     assert before.encode() in data, f"{name} has no {before!r}"
                     data = data.replace(before.encode(), after.encode(), 1)
