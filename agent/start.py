@@ -32,7 +32,7 @@ from agent.runner import (
 from agent.runtime import BoardRuntime, RuntimeFolder
 from agent.settings import Settings
 from agent.state_folder import StateFolder, open_state, runtime_folder
-from agent.upgrade.launch import restart
+from agent.upgrade.launch import farm_before, remember_farm, restart
 from agent.upgrade.upgrades import AgentUpgrades
 from protos.device import RunnerInfo
 from protos.discovery import PROTOCOL_VERSION
@@ -170,6 +170,8 @@ async def _run(settings: Settings, state: StateFolder, device: Device, upgrades:
             port = stack.enter_context(serve_metrics(boards, settings.metrics_port))
             log.info("metrics at http://0.0.0.0:%d/metrics", port)
         ending = await _run_all(boards)
+    if ending.restart:
+        remember_farm(boards[0].session.farm)
     if not ending.reason:
         log.info("stopped: %d trials measured", sum(sum(board.outcomes.values()) for board in boards))
     return ending
@@ -254,7 +256,7 @@ def _board(
         join=join,
         runner=runner,
         telemetry=functools.partial(device.telemetry, fingerprint.clusters),
-        locate=functools.partial(locate, settings),
+        locate=lambda farm: locate(settings, farm or farm_before()),
         cache_dir=state.artifacts,
         cache_bytes=settings.cache_bytes,
         runtime=runtime,

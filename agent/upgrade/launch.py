@@ -15,13 +15,15 @@ from agent.upgrade.choice import Choice, ChoiceFile, dropped, started
 from agent.upgrade.folder import code_folder, is_whole
 from protos.version import __version__
 
-__all__ = ["is_launched", "launch", "launched_digest", "restart"]
+__all__ = ["farm_before", "launch", "launched_digest", "remember_farm", "restart"]
 
 log = logging.getLogger("agent")
 
 #: Set while the farm's code runs: the command that started the installed agent, as JSON, and the digest of what runs.
 #: What looks here before it launches anything launches nothing twice.
 _BACK, _DIGEST = "TVMFARM_AGENT_LAUNCHED_BY", "TVMFARM_AGENT_LAUNCHED"
+#: Stays from one version to the next, and ends with the process.
+_FARM = "TVMFARM_AGENT_FARM_BEFORE"
 
 
 def launched_digest() -> str:
@@ -29,8 +31,14 @@ def launched_digest() -> str:
     return os.environ.get(_DIGEST, "")
 
 
-def is_launched() -> bool:
-    return bool(launched_digest())
+def remember_farm(farm: str) -> None:
+    """The version that comes after this one in the same process is of the same farm, where several are heard."""
+    os.environ[_FARM] = farm
+
+
+def farm_before() -> str:
+    """The farm that this process was in before it became what it is; "": none."""
+    return os.environ.get(_FARM, "")
 
 
 def launch(state: Path, arguments: Sequence[str]) -> None:
@@ -39,7 +47,7 @@ def launch(state: Path, arguments: Sequence[str]) -> None:
     Returns where the installed one is to run, and in a process that was launched. Raises what ``open_state`` raises.
     """
     choices = ChoiceFile(code_folder(state))
-    if is_launched() or not choices.read().digest:
+    if launched_digest() or not choices.read().digest:
         return
     with open_state(state):  # another agent with this folder is not to be counted, and is told as ever
         try:

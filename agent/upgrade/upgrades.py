@@ -66,6 +66,7 @@ class AgentUpgrades:
             try:
                 folder = self._root / upgrade.digest
                 if not await asyncio.to_thread(is_whole, folder):
+                    tidy(self._root, {choice.digest, choice.previous})  # of those that fell
                     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                     await self._unpack(upgrade, fetch, told)
                 await asyncio.to_thread(_check, folder)
