@@ -185,10 +185,6 @@ FALLS = {
         ("agent/start.py", "    _give_way()\n", "    raise OSError('no such luck')\n"),
         "it fails, with OSError: no such luck",
     ),
-    "it ends at its start": (
-        ("agent/start.py", "    _give_way()\n", "    return 1\n"),
-        "it ended with exit code 1 before it joined",
-    ),
     "it takes an option no more": (
         ("agent/cli.py", '    "--name",\n', '    "--named",\n'),
         "it ended with exit code 2 before it joined",
@@ -258,6 +254,7 @@ async def test_a_process_that_dies_is_counted_by_who_starts_it_again(lab: Lab, w
     async with lab.agent("pi-1") as agent:
         await agent.says("joined farm")
         await agent.says("does not stand: it ended 3 times before it joined, without a word")
+        await lab.until("pi-1", lambda device: device.upgrade.failure, "failure that the tracker keeps")
         device = await lab.device("pi-1")
         assert device.fingerprint.agent_version == __version__
         assert device.upgrade.failure == "it ended 3 times before it joined, without a word"
@@ -362,8 +359,8 @@ async def test_killed_at_every_stage(lab: Lab, large: str, tracker: TrackerProce
         assert sizes == sorted(set(sizes)), "what had come before the kill was kept"
         async with lab.agent("pi-1", address=address) as agent:
             await agent.says(f"version {NEW} of the agent stands")
-            device = await lab.device("pi-1")
-            assert (device.fingerprint.agent_version, device.HasField("upgrade")) == (NEW, False)
+            await lab.until("pi-1", lambda device: not device.HasField("upgrade"), "order that is done")
+            assert (await lab.device("pi-1")).fingerprint.agent_version == NEW
             assert lab.code("pi-1") == {NEW}
 
 
