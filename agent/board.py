@@ -17,9 +17,11 @@ from agent.clock import steady_unix_s
 from agent.disk import DiskError, DiskWatch
 from agent.effects import (
     AskTurn,
+    BringUpgrade,
     CancelRun,
     Connect,
     Disconnect,
+    DropUpgrade,
     Effect,
     Exit,
     Fetch,
@@ -29,9 +31,10 @@ from agent.effects import (
     Send,
     SendHeartbeat,
     SendJoin,
+    Settle,
     StartRun,
 )
-from agent.errors import ArtifactError
+from agent.errors import ArtifactError, UpgradeError
 from agent.events import (
     Event,
     FilesFailed,
@@ -42,6 +45,9 @@ from agent.events import (
     Stop,
     Tick,
     TurnCame,
+    UpgradeFailed,
+    UpgradeReady,
+    UpgradeShare,
 )
 from agent.link import Link
 from agent.messages import Heartbeat, Join
@@ -49,9 +55,11 @@ from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, Run
 from agent.runtime import BoardRuntime
 from agent.session import begin, transition, wakes_at
 from agent.telemetry import TelemetryReader
+from agent.upgrade.upgrades import AgentUpgrades
 from protos.channel import OUTPUTS_BYTES
 from protos.device import Telemetry
 from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Timeline
+from protos.upgrade import Upgrade
 
 __all__ = ["Board", "Locate"]
 
@@ -76,6 +84,8 @@ class Board:
 
     ``identity`` tells the device id, which a person may change meanwhile; None: it stays.
 
+    ``upgrades`` are those of this agent's process; None: it says that it knows none.
+
     ``turn``: whoever holds it executes, of all devices that this machine has; None where there is no other.
 
     ``run`` returns when the session ends, with what to end with. It raises AgentError where no
@@ -97,9 +107,13 @@ class Board:
         check: Callable[[], None] = lambda: None,
         turn: asyncio.Lock | None = None,
         identity: Callable[[], str] | None = None,
+        upgrades: AgentUpgrades | None = None,
     ) -> None:
         self._join = join
         self._identity = identity
+        self._upgrades = upgrades
+        self._bringing: asyncio.Task[None] | None = None
+        self._addresses: Sequence[str] = ()
         self._runner = runner
         # What a reading tells since the one before would be swallowed by a heartbeat in the middle of a kernel.
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
@@ -136,7 +150,7 @@ class Board:
         """Drain and end. Asked for a second time it ends at once, or with ``again`` False goes on draining."""
         if again or not self._stopped:
             self._stopped = True
-            self._events.put_nowait(Stop())
+            self._events.put_nowait(Stop(insists=again))
 
     async def run(self) -> Exit:
         loop = asyncio.get_running_loop()
@@ -228,6 +242,14 @@ class Board:
             self._spawn(self._runner.cancel())
         elif isinstance(effect, Connect):
             self._spawn(self._connect(effect.after_s))
+        elif isinstance(effect, BringUpgrade):
+            self._bringing = self._spawn(self._bring_upgrade(effect.upgrade))
+        elif isinstance(effect, DropUpgrade):
+            if self._bringing is not None:
+                self._bringing.cancel()
+        elif isinstance(effect, Settle):
+            if self._upgrades is not None:
+                self._upgrades.joined()
         elif isinstance(effect, Disconnect):
             self._link.drop(effect.reason)
         elif isinstance(effect, Say):
@@ -278,12 +300,25 @@ class Board:
 
     async def _connect(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        await self._link.open(await self._locate(self.session.farm), self._prepare)
+        self._addresses = await self._locate(self.session.farm)
+        await self._link.open(self._addresses, self._prepare)
 
     async def _prepare(self) -> None:
         """The Join says what the runner is: what it runs with comes before."""
         if self._runtime is not None:
             self._join = replace(self._join, runner=await self._runtime.agree(self._link))
+
+    async def _bring_upgrade(self, upgrade: Upgrade) -> None:
+        def told(share: float) -> None:
+            self._events.put_nowait(UpgradeShare(upgrade.id, share))
+
+        assert self._upgrades is not None, "one that says so in its Join is sent none"
+        try:
+            await self._upgrades.bring(upgrade, self._link.fetch, told, self._addresses)
+        except UpgradeError as error:
+            self._events.put_nowait(UpgradeFailed(upgrade.id, str(error)))
+        else:
+            self._events.put_nowait(UpgradeReady(upgrade.id))
 
     async def _bring(self, files: _TrialFiles) -> None:
         trial = files.request.trial_id

@@ -219,6 +219,12 @@ _interface = click.option(
 )
 @_interface
 @click.option(
+    "--no-upgrade",
+    is_flag=True,
+    help="Run the agent that is installed here, and refuse those that `farm devices upgrade` sends. Without it whoever "
+    "reaches the tracker can send one, as whoever reaches it can have kernels run here.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="info",
@@ -240,9 +246,13 @@ def start(log_level: str, **chosen: Any) -> None:
     log_to_stderr(log_level.upper())
     logging.getLogger("zeroconf").addFilter(_without_traceback)
     from agent.start import start_agent
+    from agent.upgrade.launch import launch
 
     def work() -> int:
-        return start_agent(_settings(**chosen))
+        settings = _settings(**chosen)
+        if not settings.no_upgrade:
+            launch(settings.state_dir, sys.argv[1:])
+        return start_agent(settings)
 
     _end_with(work)
 

@@ -23,6 +23,9 @@ __all__ = [
     "Tick",
     "TurnCame",
     "Unreadable",
+    "UpgradeFailed",
+    "UpgradeReady",
+    "UpgradeShare",
 ]
 
 
@@ -109,8 +112,33 @@ class TurnCame:
 
 
 @dataclass(frozen=True)
+class UpgradeShare:
+    """How much of an ordered wheel is here, 0..1."""
+
+    upgrade_id: str
+    share: float
+
+
+@dataclass(frozen=True)
+class UpgradeReady:
+    """The wheel is here, whole, and chosen for the next start."""
+
+    upgrade_id: str
+
+
+@dataclass(frozen=True)
+class UpgradeFailed:
+    """It cannot be run on this board, and nothing was changed."""
+
+    upgrade_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Stop:
-    """SIGTERM or SIGINT."""
+    """SIGTERM or SIGINT; with ``insists`` False another device of this board ended, and this one may go on draining."""
+
+    insists: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,6 +159,9 @@ Event = (
     | RunnerFailed
     | RuntimeCame
     | TurnCame
+    | UpgradeShare
+    | UpgradeReady
+    | UpgradeFailed
     | Stop
     | Tick
 )

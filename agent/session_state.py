@@ -75,6 +75,8 @@ class Session:
     disk_fault: str = ""
     #: The runtime came after a Join was made: it says what the runner was.
     join_stale: bool = False
+    #: Id of the upgrade that is being brought.
+    upgrade: str = ""
     #: Set while draining: what to end with.
     leaving: Exit | None = None
     leave_by: float = math.inf

@@ -27,12 +27,14 @@ def without_tvm(folder: Path) -> dict[str, str]:
 class AgentProcess:
     """``async with AgentProcess("start", …) as agent``: started on entry, killed on exit if it still runs.
 
-    ``inside``: a command line that ends by executing the one that it is given.
+    ``inside``: a command line that ends by executing the one that it is given. ``cwd`` is what Python looks for the
+    agent in first; the tests' own where it is None.
     """
 
-    def __init__(self, *arguments: str, inside: Sequence[str] = (), **environ: str) -> None:
+    def __init__(self, *arguments: str, inside: Sequence[str] = (), cwd: Path | None = None, **environ: str) -> None:
         self._inside = inside
         self._arguments = arguments
+        self._cwd = cwd
         self._environ = {**os.environ, "PYTHONPATH": f"{_ROOT}:{os.environ.get('PYTHONPATH', '')}", **environ}
         self.lines: list[str] = []
         self._said = asyncio.Condition()
@@ -46,6 +48,7 @@ class AgentProcess:
             "-m",
             "agent",
             *self._arguments,
+            cwd=self._cwd,
             env=self._environ,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -15,6 +15,7 @@ from protos.measurement import (
     TimingPlan,
 )
 from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from protos.upgrade import AgentCode, Upgrade
 from tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
 from tracker.domain.desk import Desk, Drain, Lease
 from tracker.domain.device import Clone, Device, DeviceState, Join
@@ -46,6 +47,7 @@ from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims,
 
 __all__ = [
     "BUILT_IN_POOLS",
+    "AgentCode",
     "Argument",
     "Artifact",
     "BucketResult",
@@ -120,6 +122,7 @@ __all__ = [
     "TimingPlan",
     "Trial",
     "TrialTimes",
+    "Upgrade",
     "WorkerHello",
     "Workload",
     "WorkloadShape",

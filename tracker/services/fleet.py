@@ -170,6 +170,7 @@ class Fleet:
             measured=earlier.measured if earlier else 0,
             machine=join.machine,
             clone=earlier.clone if earlier else None,
+            code=join.code,
         )
         return self._ordered(device)
 
@@ -257,7 +258,8 @@ class Fleet:
 
     def _store_device(self, device: Device) -> None:
         # What was ordered of it is kept apart, and only there.
-        device = replace(device, labels=self._agent_labels[device.id], lease=None, drain=None, desk_labels={})
+        labels = self._agent_labels[device.id]
+        device = replace(device, labels=labels, lease=None, drain=None, desk_labels={}, upgrade=None)
         task = asyncio.ensure_future(self._store.call(lambda s: s.put_device(device), insist=True))
         self._writes.add(task)
         task.add_done_callback(self._written)
@@ -323,9 +325,8 @@ class Fleet:
     def _ordered(self, device: Device) -> Device:
         desk = self.desk(device.id)
         labels = {**self._agent_labels[device.id], **desk.labels}
-        return self._in_pools(
-            replace(device, labels=labels, lease=desk.lease, drain=desk.drain, desk_labels=desk.labels)
-        )
+        device = replace(device, labels=labels, lease=desk.lease, drain=desk.drain, desk_labels=desk.labels)
+        return self._in_pools(replace(device, upgrade=desk.upgrade))
 
     def _end_leases(self) -> None:
         # Nothing to store: a lease in the past is none, whenever it is read.

@@ -8,13 +8,14 @@ import grpc.aio
 
 from protos.convert import to_message
 from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
-from tracker.domain import Join, Measurement, RuntimeRequest, Telemetry
+from tracker.domain import Join, Measurement, RuntimeRequest, Telemetry, Upgrade
 from tracker.domain.errors import FarmError, NotPossible, VersionMismatch
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Acknowledge, Board
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
 from tracker.services.runtimes import Runtimes
+from tracker.services.upgrades import Upgrades
 from tracker.wire.clocks import BoardClock
 from tracker.wire.exchange import exchange
 from tracker.wire.outboxes import BoardOutbox
@@ -36,6 +37,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         measuring: Measuring,
         artifacts: ArtifactStore,
         runtimes: Runtimes,
+        upgrades: Upgrades,
     ) -> None:
         self._farm = farm
         self._version = version
@@ -43,6 +45,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         self._measuring = measuring
         self._artifacts = artifacts
         self._runtimes = runtimes
+        self._upgrades = upgrades
 
     async def Connect(self, requests: Any, context: Any) -> None:
         first = await context.read()
@@ -65,10 +68,13 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         try:
             await context.write(fleet_pb2.TrackerMessage(joined=self._joined(board)))
             self._fleet.ready(board)
+            await self._upgrades.joined(board)
 
             async def handle(message: fleet_pb2.AgentMessage) -> None:
                 clock.place(message)
                 self._handle(board, message)
+                if message.HasField("upgrade"):
+                    await self._upgrades.told(board, read(Upgrade, message.upgrade))
                 if board.draining:
                     outbox.hurry()
 

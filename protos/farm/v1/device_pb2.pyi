@@ -157,8 +157,42 @@ class Clone(_message.Message):
     seen_unix_s: float
     def __init__(self, machine: _Optional[_Union[Machine, _Mapping]] = ..., hostname: _Optional[str] = ..., seen_unix_s: _Optional[float] = ...) -> None: ...
 
+class AgentCode(_message.Message):
+    __slots__ = ("digest", "refuses", "failed_upgrade", "failure")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REFUSES_FIELD_NUMBER: _ClassVar[int]
+    FAILED_UPGRADE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    refuses: str
+    failed_upgrade: str
+    failure: str
+    def __init__(self, digest: _Optional[str] = ..., refuses: _Optional[str] = ..., failed_upgrade: _Optional[str] = ..., failure: _Optional[str] = ...) -> None: ...
+
+class Upgrade(_message.Message):
+    __slots__ = ("id", "version", "digest", "size", "user", "since_unix_s", "share", "restarting", "failure")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    RESTARTING_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    version: str
+    digest: str
+    size: int
+    user: str
+    since_unix_s: float
+    share: float
+    restarting: bool
+    failure: str
+    def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ..., user: _Optional[str] = ..., since_unix_s: _Optional[float] = ..., share: _Optional[float] = ..., restarting: bool = ..., failure: _Optional[str] = ...) -> None: ...
+
 class Device(_message.Message):
-    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "desk_labels", "ailing", "machine", "clone")
+    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "desk_labels", "ailing", "code", "upgrade", "machine", "clone")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -193,6 +227,8 @@ class Device(_message.Message):
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     DESK_LABELS_FIELD_NUMBER: _ClassVar[int]
     AILING_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    UPGRADE_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLONE_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -215,9 +251,11 @@ class Device(_message.Message):
     drain: Drain
     desk_labels: _containers.ScalarMap[str, str]
     ailing: str
+    code: AgentCode
+    upgrade: Upgrade
     machine: Machine
     clone: Clone
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., desk_labels: _Optional[_Mapping[str, str]] = ..., ailing: _Optional[str] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., clone: _Optional[_Union[Clone, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., desk_labels: _Optional[_Mapping[str, str]] = ..., ailing: _Optional[str] = ..., code: _Optional[_Union[AgentCode, _Mapping]] = ..., upgrade: _Optional[_Union[Upgrade, _Mapping]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., clone: _Optional[_Union[Clone, _Mapping]] = ...) -> None: ...
 
 class Pool(_message.Message):
     __slots__ = ("name", "selector", "built_in", "devices", "connected")
