@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from agent.artifacts import ArtifactCache
-from agent.clock import steady_unix_s
 from agent.disk import DiskError, DiskWatch
 from agent.effects import (
     AskTurn,
@@ -51,14 +50,15 @@ from agent.events import (
 )
 from agent.link import Link
 from agent.messages import Heartbeat, Join
-from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, RunReport
+from agent.runner import DeviceAwayError, Runner, RunnerError, RunReport
 from agent.runtime import BoardRuntime
 from agent.session import begin, transition, wakes_at
 from agent.telemetry import TelemetryReader
+from agent.trial_files import TrialFiles
 from agent.upgrade.upgrades import AgentUpgrades
 from protos.channel import OUTPUTS_BYTES
 from protos.device import Telemetry
-from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Timeline
+from protos.measurement import Measurement, MeasureRequest, Outcome, Timeline
 from protos.upgrade import Upgrade
 
 __all__ = ["Board", "Locate"]
@@ -135,7 +135,7 @@ class Board:
         self.outcomes: Counter[Outcome] = Counter()
         self.last_telemetry = self._heartbeats.read()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._files: dict[str, _TrialFiles] = {}
+        self._files: dict[str, TrialFiles] = {}
         #: The trials that the runner was told come next.
         self._ahead: set[str] = set()
         self._failed = False
@@ -219,7 +219,7 @@ class Board:
             device_id = self._identity() if self._identity else self._join.device_id
             self._link.send(replace(self._join, device_id=device_id, telemetry=self._feel()))
         elif isinstance(effect, Fetch):
-            files = _TrialFiles(self.cache, effect.request)
+            files = TrialFiles(self.cache, effect.request)
             self._files[effect.request.trial_id] = files
             files.fetching = self._spawn(self._bring(files))
         elif isinstance(effect, Release):
@@ -320,7 +320,7 @@ class Board:
         else:
             self._events.put_nowait(UpgradeReady(upgrade.id))
 
-    async def _bring(self, files: _TrialFiles) -> None:
+    async def _bring(self, files: TrialFiles) -> None:
         trial = files.request.trial_id
         try:
             await files.bring()
@@ -353,39 +353,6 @@ class Board:
     def _last_reading(self, started_s: float) -> Telemetry:
         """The last before a kernel began: one that was offered begins before this process hears of its turn."""
         return next((each for each in reversed(self._readings) if each.at_unix_s <= started_s), self._readings[-1])
-
-
-class _TrialFiles:
-    """The files that one trial needs, held in the cache from ``bring`` to ``release``."""
-
-    def __init__(self, cache: ArtifactCache, request: MeasureRequest) -> None:
-        self._cache = cache
-        self.request = request
-        self.fetching: asyncio.Task[None] | None = None
-        #: When all of them were here, by agent.clock.
-        self.received_s = 0.0
-        self._held: list[tuple[Artifact, str]] = []
-        self._paths: dict[str, Path] = {}
-
-    @property
-    def local(self) -> LocalRequest:
-        """Once they are all here."""
-        return LocalRequest(self.request, self._paths[".so"], self._paths.get(".params"))
-
-    async def bring(self) -> None:
-        """Raises ArtifactError."""
-        program = self.request.program
-        for artifact, suffix in ((program.library, ".so"), (program.params, ".params")):
-            if artifact is not None:
-                self._paths[suffix] = await self._cache.hold(artifact, suffix)
-                self._held.append((artifact, suffix))
-        self.received_s = steady_unix_s()
-
-    def release(self) -> None:
-        if self.fetching is not None:
-            self.fetching.cancel()
-        while self._held:
-            self._cache.release(*self._held.pop())
 
 
 def _measurement(request: MeasureRequest, report: RunReport, received_s: float) -> Measurement:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
-import json
 import logging
 import os
 import sys
@@ -356,9 +353,6 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-_MARKS = {"ok": ("✓", "green"), "hint": ("!", "yellow"), "failed": ("✗", "red")}
-
-
 @main.command(epilog=_EXIT_CODES)
 @_tracker
 @_farm
@@ -382,32 +376,10 @@ def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool,
       agent doctor --tracker farm.local:9195 --json
       agent doctor --via ssh:root@router.local
     """
+    from agent.doctor_report import report
+
     folder = state_dir or default_state_dir(via=via)
-    _end_with(lambda: _examine(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))
-
-
-def _examine(settings: Settings, as_json: bool) -> int:
-    from agent.doctor import Check, Verdict, examine
-
-    async def report() -> list[Check]:
-        checks = []
-        async for check in examine(settings):
-            checks.append(check)
-            if not as_json:
-                mark, colour = _MARKS[check.verdict.value]
-                click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.said}")
-                if check.remedy:
-                    click.echo(f"    {check.remedy}")
-        return checks
-
-    checks = asyncio.run(report())
-    failed = [check.name for check in checks if check.verdict is Verdict.FAILED]
-    if as_json:
-        answer = {"passed": not failed, "checks": [dataclasses.asdict(check) for check in checks]}
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-    else:
-        click.echo(f"failed: {', '.join(failed)}" if failed else "this board can join")
-    return 1 if failed else 0
+    _end_with(lambda: report(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))
 
 
 def _end_with(work: Callable[[], int]) -> None:
