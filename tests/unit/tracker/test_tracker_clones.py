@@ -110,7 +110,7 @@ async def test_a_board_that_tells_nothing_of_its_hardware_waits_for_its_old_stre
 
 
 async def test_last_words_that_are_read_late_prove_nothing(farm: Farm) -> None:
-    """The tracker stood still, and reads both at once: what the board said before it lost its power, and its new join."""
+    """The tracker stood still, and reads at once what the board said before it lost its power, and its new join."""
     board = farm.join(machine=NAMELESS)
     rebooted = replace(NAMELESS, start_id="start-9", boot_id="boot-9")
     for _ in range(2):
