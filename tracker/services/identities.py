@@ -14,6 +14,8 @@ __all__ = ["Claim", "Identities", "refusal"]
 
 #: Starts of a device's agents that are remembered after another took their place.
 _STARTS = 32
+#: What was heard by then may have been on its way, or unread, when its sender lost its power.
+_UNDERWAY_S = 2.0
 #: Agents that wait to hear whether they are clones, the rest of them forgotten.
 _ASKED = 4096
 
@@ -49,7 +51,8 @@ class Identities:
             first = self._asked.setdefault(asked, now)
             if len(self._asked) > _ASKED:
                 del self._asked[next(iter(self._asked))]
-            return Claim.CLONE if mine.start_id and board.silent_since > first else Claim.UNSURE
+            heard = board.silent_since > first + _UNDERWAY_S
+            return Claim.CLONE if mine.start_id and heard else Claim.UNSURE
         self._asked.pop(asked, None)
         if board is not None and board.device.machine and board.device.machine.start_id != mine.start_id:
             self._replaced[join.device_id].append(board.device.machine.start_id)

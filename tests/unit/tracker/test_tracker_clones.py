@@ -109,6 +109,19 @@ async def test_a_board_that_tells_nothing_of_its_hardware_waits_for_its_old_stre
     assert the_device(farm).clone is None
 
 
+async def test_last_words_that_are_read_late_prove_nothing(farm: Farm) -> None:
+    """The tracker stood still, and reads at once what the board said before it lost its power, and its new join."""
+    board = farm.join(machine=NAMELESS)
+    rebooted = replace(NAMELESS, start_id="start-9", boot_id="boot-9")
+    for _ in range(2):
+        with pytest.raises(NotPossible, match="in use by"):
+            farm.join(machine=rebooted)
+        farm.now += 0.5
+        farm.fleet.heard(board)
+    silence(farm)
+    assert farm.join(machine=rebooted).device.clone is None
+
+
 async def test_a_card_that_moved_to_another_board_is_no_clone(farm: Farm) -> None:
     farm.join(machine=PI)
     with pytest.raises(NotPossible):
