@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from agent.errors import UpgradeError
 from agent.state_folder import open_state
 from agent.upgrade.choice import Choice, ChoiceFile, dropped, started
 from agent.upgrade.folder import code_folder, is_whole
@@ -58,10 +60,16 @@ def launch(state: Path, arguments: Sequence[str]) -> None:
     if not choice.digest:
         return
     log.info("running version %s of the agent, which the farm sent", choice.version)
+    script, folder = Path(__file__).with_name("launched.py"), choices.folder / choice.digest
     os.environ[_BACK], os.environ[_DIGEST] = json.dumps(_command()), choice.digest
-    _become(
-        [sys.executable, str(Path(__file__).with_name("launched.py")), str(choices.folder / choice.digest), *arguments]
-    )
+    try:
+        _become([sys.executable, str(script), str(folder), *arguments])
+    except UpgradeError as error:
+        reason = str(error)
+        _forget_launch()
+        log.warning("the installed agent runs: %s", reason)
+        with contextlib.suppress(OSError):  # then it is tried again at the next start
+            choices.update(lambda c: dropped(c, reason))
 
 
 def _choose(choices: ChoiceFile) -> Choice:
@@ -85,11 +93,18 @@ def _choose(choices: ChoiceFile) -> Choice:
 
 
 def restart() -> NoReturn:
-    """Start the agent again, as it was started: the installed one, which launches what is chosen then."""
+    """Start the agent again, as it was started: the installed one, which launches what is chosen then.
+
+    Raises UpgradeError where that is not possible.
+    """
     command = json.loads(os.environ[_BACK]) if _BACK in os.environ else _command()
+    _forget_launch()
+    _become(command)
+
+
+def _forget_launch() -> None:
     for name in (_BACK, _DIGEST):
         os.environ.pop(name, None)
-    _become(command)
 
 
 def _command() -> list[str]:
@@ -100,4 +115,7 @@ def _become(command: list[str]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed by who started us
             stream.flush()
-    os.execv(command[0], command)
+    try:
+        os.execv(command[0], command)
+    except OSError as error:
+        raise UpgradeError(f"{command[0]} cannot be started again: {error.strerror}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import signal
 import socket
 import sys
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from agent.errors import at_fault
+from agent.errors import UpgradeError, at_fault
 from agent.upgrade.choice import Choice, ChoiceFile, dropped, fell, spared
 from agent.upgrade.launch import restart
 
@@ -116,4 +117,8 @@ def _go_back_unless(choice: Choice, digest: str) -> None:
         return
     before = f"version {choice.version}" if choice.digest else "the installed one"
     print(f"agent: {choice.failure or 'another version was chosen'}; {before} runs again", file=sys.stderr)
-    restart()
+    try:
+        restart()
+    except UpgradeError as error:
+        print(f"agent: {error}", file=sys.stderr, flush=True)
+        os._exit(error.exit_code)  # from any thread; whoever starts it again starts what is chosen

@@ -48,6 +48,8 @@ class AgentUpgrades:
             failure=choice.failure,
         )
         self._one_at_a_time = asyncio.Lock()
+        #: By this process, which is about to start again.
+        self._chosen = ""
 
     async def bring(
         self, upgrade: Upgrade, fetch: Fetch, told: Callable[[float], None], trackers: Sequence[str]
@@ -60,9 +62,9 @@ class AgentUpgrades:
         if self.code.refuses:
             raise UpgradeError(self.code.refuses)
         async with self._one_at_a_time:
-            choice = self._choices.read()
-            if choice.digest == upgrade.digest and choice.trial:
+            if self._chosen == upgrade.digest:
                 return  # for another device of this board
+            choice = self._choices.read()
             try:
                 folder = self._root / upgrade.digest
                 if not await asyncio.to_thread(is_whole, folder):
@@ -72,6 +74,7 @@ class AgentUpgrades:
                 await asyncio.to_thread(_check, folder)
                 # Not in a thread: whoever gives this up meanwhile finds it chosen, or not.
                 self._choices.update(lambda c: self._ordered(c, upgrade, tuple(trackers)))
+                self._chosen = upgrade.digest
             except OSError as error:
                 raise UpgradeError(f"{self._root} cannot be written: {error.strerror or error}") from error
 

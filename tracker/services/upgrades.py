@@ -80,12 +80,14 @@ class Upgrades:
     async def joined(self, board: Board) -> None:
         """A board connects and was told that it joined: it is told its order, or tells what came of it."""
         upgrade, code = self._fleet.desk(board.id).upgrade, board.device.code
-        if upgrade is None or upgrade.failure:
+        if upgrade is None:
             return
-        if code is None:
-            await self._end(board, upgrade, "its agent was replaced by one too old to be upgraded by the farm")
-        elif code.digest == upgrade.digest:
+        if code is not None and code.digest == upgrade.digest:
             await self._end(board, upgrade)
+        elif upgrade.failure:
+            return
+        elif code is None:
+            await self._end(board, upgrade, "its agent was replaced by one too old to be upgraded by the farm")
         elif code.failed_upgrade == upgrade.id:
             await self._end(board, upgrade, code.failure or "its agent does not say why")
         elif code.refuses:

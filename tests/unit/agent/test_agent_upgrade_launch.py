@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import StateInUseError
+from agent.errors import StateInUseError, UpgradeError
 from agent.state_folder import open_state
 from agent.upgrade import launch as module
 from agent.upgrade.choice import Choice, ChoiceFile
@@ -125,6 +125,21 @@ def test_a_folder_that_cannot_be_written(state: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(ChoiceFile, "update", full)
     assert launched(state) == ""
+
+
+def test_a_program_that_cannot_be_started(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = choose(state, CHOSEN)
+
+    def execv(program: str, arguments: list[str]) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module.os, "execv", execv)
+    assert launched(state) == ""
+    assert launched_digest() == ""
+    said = f"{sys.executable} cannot be started again: Permission denied"
+    assert (file.read().digest, file.read().failure) == (BEFORE, said)
+    with pytest.raises(UpgradeError, match="cannot be started again"):
+        restart()
 
 
 def test_the_farm_before(state: Path) -> None:

@@ -112,6 +112,8 @@ async def test_an_order_outlives_the_tracker_and_what_came_of_it_too(farm: Upgra
     assert farm.fleet.device("pi").upgrade == replace(upgrade, failure="it crashed")
     await farm.connect("pi", AgentCode(failed_upgrade=upgrade.id, failure="it crashed"))
     assert len(farm.upgrades["pi"]) == 2
+    await farm.connect("pi", AgentCode(upgrade.digest))  # it runs after all
+    assert farm.fleet.device("pi").upgrade is None
 
 
 @pytest.mark.parametrize(
