@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 from collections import Counter, deque
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from agent.artifacts import ArtifactCache
-from agent.clock import steady_unix_s
+from agent.disk import DiskError, DiskWatch
 from agent.effects import (
     AskTurn,
+    BringUpgrade,
     CancelRun,
     Connect,
     Disconnect,
+    DropUpgrade,
     Effect,
     Exit,
     Fetch,
@@ -27,19 +30,36 @@ from agent.effects import (
     Send,
     SendHeartbeat,
     SendJoin,
+    Settle,
     StartRun,
 )
-from agent.errors import ArtifactError
-from agent.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed, RuntimeCame, Stop, Tick, TurnCame
+from agent.errors import ArtifactError, UpgradeError
+from agent.events import (
+    Event,
+    FilesFailed,
+    FilesReady,
+    Finished,
+    RunnerFailed,
+    RuntimeCame,
+    Stop,
+    Tick,
+    TurnCame,
+    UpgradeFailed,
+    UpgradeReady,
+    UpgradeShare,
+)
 from agent.link import Link
 from agent.messages import Heartbeat, Join
-from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, RunReport
+from agent.runner import DeviceAwayError, Runner, RunnerError, RunReport
 from agent.runtime import BoardRuntime
 from agent.session import begin, transition, wakes_at
 from agent.telemetry import TelemetryReader
+from agent.trial_files import TrialFiles
+from agent.upgrade.upgrades import AgentUpgrades
 from protos.channel import OUTPUTS_BYTES
 from protos.device import Telemetry
-from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Timeline
+from protos.measurement import Measurement, MeasureRequest, Outcome, Timeline
+from protos.upgrade import Upgrade
 
 __all__ = ["Board", "Locate"]
 
@@ -59,7 +79,12 @@ class Board:
     ``telemetry`` makes a reader: heartbeats have one and measurements another, since a reading tells
     of the time since the one before. ``runtime`` fits the runner to the tracker before each join; None leaves it.
 
-    ``watch`` runs beside the session; a RunnerError that it raises ends that.
+    ``watch`` runs beside the session, ``check`` after each trial; a RunnerError that they raise ends it, and what was
+    just measured does not count.
+
+    ``identity`` tells the device id, which a person may change meanwhile; None: it stays.
+
+    ``upgrades`` are those of this agent's process; None: it says that it knows none.
 
     ``turn``: whoever holds it executes, of all devices that this machine has; None where there is no other.
 
@@ -79,28 +104,38 @@ class Board:
         *,
         runtime: BoardRuntime | None = None,
         watch: Callable[[], Awaitable[None]] | None = None,
+        check: Callable[[], None] = lambda: None,
         turn: asyncio.Lock | None = None,
+        identity: Callable[[], str] | None = None,
+        upgrades: AgentUpgrades | None = None,
     ) -> None:
         self._join = join
+        self._identity = identity
+        self._upgrades = upgrades
+        self._bringing: asyncio.Task[None] | None = None
+        self._addresses: Sequence[str] = ()
         self._runner = runner
         # What a reading tells since the one before would be swallowed by a heartbeat in the middle of a kernel.
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
         self._runtime = runtime
-        if runtime is not None:
-            runtime.on_arrival = lambda: self._events.put_nowait(RuntimeCame())
-        self._watch = watch
+        self._watch, self._check = watch, check
         self._turn = turn
         self._has_turn = False
         self._stopped = False
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
+        self._disk = DiskWatch(cache_dir, self._events.put_nowait, self._spawn)
         self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
+        if runtime is not None:
+            runtime.on_arrival = lambda: self._events.put_nowait(RuntimeCame())
+            runtime.on_disk_error = functools.partial(self._disk.failed, mended=RuntimeCame())
+            runtime.folder.spare = self.cache.drop_unused
         self.session, self._first = begin(max(join.slots, join.short_slots), shares_board=turn is not None)
         self.outcomes: Counter[Outcome] = Counter()
         self.last_telemetry = self._heartbeats.read()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._files: dict[str, _TrialFiles] = {}
+        self._files: dict[str, TrialFiles] = {}
         #: The trials that the runner was told come next.
         self._ahead: set[str] = set()
         self._failed = False
@@ -115,13 +150,15 @@ class Board:
         """Drain and end. Asked for a second time it ends at once, or with ``again`` False goes on draining."""
         if again or not self._stopped:
             self._stopped = True
-            self._events.put_nowait(Stop())
+            self._events.put_nowait(Stop(insists=again))
 
     async def run(self) -> Exit:
         loop = asyncio.get_running_loop()
         try:
             if self._watch is not None:
                 self._spawn(self._watch_device(self._watch))
+            await self._disk.look()
+            self._spawn(self._disk.watch())
             ending = self._carry_out(self._first)
             while ending is None:
                 event = await self._next_event()
@@ -179,9 +216,10 @@ class Board:
         elif isinstance(effect, SendHeartbeat):
             self._link.send(Heartbeat(self._feel()))
         elif isinstance(effect, SendJoin):
-            self._link.send(replace(self._join, telemetry=self._feel()))
+            device_id = self._identity() if self._identity else self._join.device_id
+            self._link.send(replace(self._join, device_id=device_id, telemetry=self._feel()))
         elif isinstance(effect, Fetch):
-            files = _TrialFiles(self.cache, effect.request)
+            files = TrialFiles(self.cache, effect.request)
             self._files[effect.request.trial_id] = files
             files.fetching = self._spawn(self._bring(files))
         elif isinstance(effect, Release):
@@ -204,6 +242,14 @@ class Board:
             self._spawn(self._runner.cancel())
         elif isinstance(effect, Connect):
             self._spawn(self._connect(effect.after_s))
+        elif isinstance(effect, BringUpgrade):
+            self._bringing = self._spawn(self._bring_upgrade(effect.upgrade))
+        elif isinstance(effect, DropUpgrade):
+            if self._bringing is not None:
+                self._bringing.cancel()
+        elif isinstance(effect, Settle):
+            if self._upgrades is not None:
+                self._upgrades.joined()
         elif isinstance(effect, Disconnect):
             self._link.drop(effect.reason)
         elif isinstance(effect, Say):
@@ -237,6 +283,8 @@ class Board:
         self.last_telemetry = self._heartbeats.read()
         if self._runtime is not None:
             self.last_telemetry = replace(self.last_telemetry, runtime_share=self._runtime.share)
+        if self._disk.fault:
+            self.last_telemetry = replace(self.last_telemetry, disk_fault=self._disk.fault)
         return self.last_telemetry
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -252,26 +300,43 @@ class Board:
 
     async def _connect(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        await self._link.open(await self._locate(self.session.farm), self._prepare)
+        self._addresses = await self._locate(self.session.farm)
+        await self._link.open(self._addresses, self._prepare)
 
     async def _prepare(self) -> None:
         """The Join says what the runner is: what it runs with comes before."""
         if self._runtime is not None:
             self._join = replace(self._join, runner=await self._runtime.agree(self._link))
 
-    async def _bring(self, files: _TrialFiles) -> None:
+    async def _bring_upgrade(self, upgrade: Upgrade) -> None:
+        def told(share: float) -> None:
+            self._events.put_nowait(UpgradeShare(upgrade.id, share))
+
+        assert self._upgrades is not None, "one that says so in its Join is sent none"
+        try:
+            await self._upgrades.bring(upgrade, self._link.fetch, told, self._addresses)
+        except UpgradeError as error:
+            self._events.put_nowait(UpgradeFailed(upgrade.id, str(error)))
+        else:
+            self._events.put_nowait(UpgradeReady(upgrade.id))
+
+    async def _bring(self, files: TrialFiles) -> None:
         trial = files.request.trial_id
         try:
             await files.bring()
+        except DiskError as error:
+            self._disk.failed(error, trial)
         except ArtifactError as error:
             self._events.put_nowait(FilesFailed(trial, str(error)))
         else:
+            self._disk.took()
             self._events.put_nowait(FilesReady(trial))
 
     async def _measure(self, request: MeasureRequest) -> None:
         files = self._files[request.trial_id]
         try:
             report = await self._runner.run(files.local)
+            self._check()
         except RunnerError as error:
             self._runner_failed(error)
             return
@@ -288,39 +353,6 @@ class Board:
     def _last_reading(self, started_s: float) -> Telemetry:
         """The last before a kernel began: one that was offered begins before this process hears of its turn."""
         return next((each for each in reversed(self._readings) if each.at_unix_s <= started_s), self._readings[-1])
-
-
-class _TrialFiles:
-    """The files that one trial needs, held in the cache from ``bring`` to ``release``."""
-
-    def __init__(self, cache: ArtifactCache, request: MeasureRequest) -> None:
-        self._cache = cache
-        self.request = request
-        self.fetching: asyncio.Task[None] | None = None
-        #: When all of them were here, by agent.clock.
-        self.received_s = 0.0
-        self._held: list[tuple[Artifact, str]] = []
-        self._paths: dict[str, Path] = {}
-
-    @property
-    def local(self) -> LocalRequest:
-        """Once they are all here."""
-        return LocalRequest(self.request, self._paths[".so"], self._paths.get(".params"))
-
-    async def bring(self) -> None:
-        """Raises ArtifactError."""
-        program = self.request.program
-        for artifact, suffix in ((program.library, ".so"), (program.params, ".params")):
-            if artifact is not None:
-                self._paths[suffix] = await self._cache.hold(artifact, suffix)
-                self._held.append((artifact, suffix))
-        self.received_s = steady_unix_s()
-
-    def release(self) -> None:
-        if self.fetching is not None:
-            self.fetching.cancel()
-        while self._held:
-            self._cache.release(*self._held.pop())
 
 
 def _measurement(request: MeasureRequest, report: RunReport, received_s: float) -> Measurement:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from agent.messages import FromAgent
 from protos.measurement import MeasureRequest
+from protos.upgrade import Upgrade
 
 __all__ = [
     "AskTurn",
+    "BringUpgrade",
     "CancelRun",
     "Connect",
     "Disconnect",
+    "DropUpgrade",
     "Effect",
     "Exit",
     "Fetch",
@@ -21,6 +24,7 @@ __all__ = [
     "Send",
     "SendHeartbeat",
     "SendJoin",
+    "Settle",
     "StartRun",
 ]
 
@@ -94,6 +98,23 @@ class CancelRun:
 
 
 @dataclass(frozen=True)
+class BringUpgrade:
+    """Bring the wheel here and choose it for the next start; answers UpgradeReady or UpgradeFailed."""
+
+    upgrade: Upgrade
+
+
+@dataclass(frozen=True)
+class DropUpgrade:
+    """Nothing more is to be brought. One that is chosen already is ready all the same."""
+
+
+@dataclass(frozen=True)
+class Settle:
+    """A tracker accepted the Join of the code that runs: an upgrade to it stands."""
+
+
+@dataclass(frozen=True)
 class Say:
     """A line for the person who reads the log. ``level`` is a name of the logging module."""
 
@@ -103,11 +124,13 @@ class Say:
 
 @dataclass(frozen=True)
 class Exit:
-    """The agent ends. ``reason`` empty: as asked. ``device_away``: until its device is back."""
+    """The agent ends. ``reason`` empty: as asked. ``device_away``: until its device is back. ``restart``: in order to
+    start again, with the code that is chosen then."""
 
     code: int
     reason: str = ""
     device_away: bool = False
+    restart: bool = False
 
 
 Effect = (
@@ -122,6 +145,9 @@ Effect = (
     | AskTurn
     | PassTurn
     | CancelRun
+    | BringUpgrade
+    | DropUpgrade
+    | Settle
     | Say
     | Exit
 )

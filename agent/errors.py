@@ -13,6 +13,8 @@ __all__ = [
     "SettingsError",
     "SeveralTrackersError",
     "StateInUseError",
+    "UpgradeError",
+    "at_fault",
 ]
 
 EXIT_OK = 0
@@ -58,6 +60,15 @@ class RunnerUnusableError(AgentError):
 
 class ArtifactError(AgentError):
     """A library or parameter file did not reach this board whole. Never the kernel's fault."""
+
+
+class UpgradeError(AgentError):
+    """The agent that the farm sent cannot be run on this board."""
+
+
+def at_fault(code: int) -> bool:
+    """Whether an agent that ends with this exit code is to blame for it: not for a signal, nor for its neighbours."""
+    return code not in (EXIT_OK, EXIT_ABORTED, SeveralTrackersError.exit_code, StateInUseError.exit_code)
 
 
 class LinkLostError(ArtifactError):

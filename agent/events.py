@@ -8,6 +8,8 @@ from agent.messages import FromTracker
 from protos.measurement import Measurement
 
 __all__ = [
+    "DiskFailed",
+    "DiskMended",
     "Event",
     "FilesFailed",
     "FilesReady",
@@ -21,6 +23,9 @@ __all__ = [
     "Tick",
     "TurnCame",
     "Unreadable",
+    "UpgradeFailed",
+    "UpgradeReady",
+    "UpgradeShare",
 ]
 
 
@@ -62,6 +67,23 @@ class FilesFailed:
 
 
 @dataclass(frozen=True)
+class DiskFailed:
+    """The disk does not take what this device needs: ``fault``, a clause.
+
+    ``trial_id`` and ``reason``: which trial's files it was; "" where none's.
+    """
+
+    fault: str
+    trial_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DiskMended:
+    """It takes files again."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """The running trial ended, with whatever outcome."""
 
@@ -90,8 +112,33 @@ class TurnCame:
 
 
 @dataclass(frozen=True)
+class UpgradeShare:
+    """How much of an ordered wheel is here, 0..1."""
+
+    upgrade_id: str
+    share: float
+
+
+@dataclass(frozen=True)
+class UpgradeReady:
+    """The wheel is here, whole, and chosen for the next start."""
+
+    upgrade_id: str
+
+
+@dataclass(frozen=True)
+class UpgradeFailed:
+    """It cannot be run on this board, and nothing was changed."""
+
+    upgrade_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Stop:
-    """SIGTERM or SIGINT."""
+    """SIGTERM or SIGINT; with ``insists`` False another device of this board ended, and this one may go on draining."""
+
+    insists: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,10 +153,15 @@ Event = (
     | Unreadable
     | FilesReady
     | FilesFailed
+    | DiskFailed
+    | DiskMended
     | Finished
     | RunnerFailed
     | RuntimeCame
     | TurnCame
+    | UpgradeShare
+    | UpgradeReady
+    | UpgradeFailed
     | Stop
     | Tick
 )

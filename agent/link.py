@@ -29,9 +29,10 @@ from agent.messages import (
 )
 from protos.channel import MESSAGE_OPTIONS, ping_options
 from protos.convert import from_message, to_message
-from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2, runtime_pb2
+from protos.farm.v1 import device_pb2, fleet_pb2, fleet_pb2_grpc, measurement_pb2, runtime_pb2
 from protos.measurement import Measurement, MeasureRequest
 from protos.runtime import RuntimeOffer, RuntimeRequest
+from protos.upgrade import Upgrade
 
 __all__ = ["Link", "TrackerStatus", "ask_runtime", "ask_status"]
 
@@ -133,7 +134,7 @@ class Link:
         A tracker that is older than offsets begins at 0. Raises ArtifactError.
         """
         if self._downloads is None:
-            raise ArtifactError(f"artifact {digest[:12]} cannot be fetched: the link to the tracker is down")
+            raise LinkLostError(f"artifact {digest[:12]} cannot be fetched: the link to the tracker is down")
         stub = fleet_pb2_grpc.FleetStub(self._downloads)
         call = stub.FetchArtifact(fleet_pb2.ArtifactRequest(digest=digest, offset=offset))
         place = 0
@@ -195,6 +196,8 @@ class Link:
             self._deliver(Heard(CancelTrials(tuple(message.cancelled))))
         for request in message.measure:
             self._deliver(_asked(request))
+        if message.HasField("upgrade"):
+            self._deliver(Heard(from_message(Upgrade, message.upgrade)))
         if not message.ListFields():
             log.warning("the tracker sent a message that this agent does not know; is the agent older?")
 
@@ -274,6 +277,8 @@ def _added(message: fleet_pb2.AgentMessage, item: FromAgent | None) -> bool:
             return False
         message.heartbeat.SetInParent()
         message.heartbeat.CopyFrom(to_message(fleet_pb2.Heartbeat, item))
+    elif isinstance(item, Upgrade):  # how far it is by the last word counts
+        message.upgrade.CopyFrom(to_message(device_pb2.Upgrade, item))
     else:
         message.join.CopyFrom(to_message(fleet_pb2.Join, item))
     return True

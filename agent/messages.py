@@ -1,14 +1,15 @@
 """What agent and tracker tell each other on the Fleet stream, as plain values: mirrors of fleet.proto.
 
-A Measurement and a MeasureRequest travel on the same stream; they live in protos.measurement.
+A Measurement, a MeasureRequest and an Upgrade travel on the same stream; they live in protos.measurement and .upgrade.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from protos.device import Fingerprint, RunnerInfo, Telemetry
+from protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
 from protos.measurement import Measurement, MeasureRequest
+from protos.upgrade import AgentCode, Upgrade
 
 __all__ = [
     "Acknowledged",
@@ -27,7 +28,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Join:
-    """``slots``: trials that it holds at once; ``short_slots``: while they are short; 0: no more than ``slots``."""
+    """``slots``: trials that it holds at once; ``short_slots``: while they are short; 0: no more than ``slots``.
+
+    ``code``: which of the agent's code runs; None where it knows of no other.
+    """
 
     protocol_version: int
     device_id: str
@@ -38,6 +42,8 @@ class Join:
     slots: int
     telemetry: Telemetry | None = None
     short_slots: int = 0
+    machine: Machine | None = None
+    code: AgentCode | None = None
 
 
 @dataclass(frozen=True)
@@ -95,5 +101,5 @@ class Acknowledged:
     trial_ids: tuple[str, ...] = ()
 
 
-FromAgent = Join | Heartbeat | Measurement | Started | GiveBack | Draining
-FromTracker = Joined | Refused | MeasureRequest | CancelTrials | Acknowledged
+FromAgent = Join | Heartbeat | Measurement | Started | GiveBack | Draining | Upgrade
+FromTracker = Joined | Refused | MeasureRequest | CancelTrials | Acknowledged | Upgrade

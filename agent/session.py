@@ -11,14 +11,16 @@ The rules a reader looks for here:
 - When the link is lost, the kernel at hand finishes and its result waits in the outbox. Queued
   trials are dropped without a word: the tracker has placed them elsewhere by then.
 - Devices of one board execute by turns, each for one trial; what waits for its turn has not started.
+- While the disk takes no files, what has its files here is measured, and the rest goes back.
 - Draining gives back what is queued, finishes the kernel at hand, waits a bounded time for the
   acknowledgement, and ends.
+- An upgrade is what the tracker says on this stream: it is given up with the link, and ordered again with the next.
+  Once it is chosen the device drains, and its agent starts again with it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 
 from agent.effects import (
@@ -26,6 +28,7 @@ from agent.effects import (
     CancelRun,
     Connect,
     Disconnect,
+    DropUpgrade,
     Effect,
     Exit,
     Fetch,
@@ -35,10 +38,13 @@ from agent.effects import (
     Send,
     SendHeartbeat,
     SendJoin,
+    Settle,
     StartRun,
 )
-from agent.errors import EXIT_ABORTED, EXIT_OK, RefusedError, RunnerUnusableError
+from agent.errors import RefusedError, RunnerUnusableError
 from agent.events import (
+    DiskFailed,
+    DiskMended,
     Event,
     FilesFailed,
     FilesReady,
@@ -51,18 +57,23 @@ from agent.events import (
     Stop,
     TurnCame,
     Unreadable,
+    UpgradeFailed,
+    UpgradeReady,
+    UpgradeShare,
 )
 from agent.messages import (
     CancelTrials,
     Draining,
     FromTracker,
-    GiveBack,
     Joined,
     Refused,
     Started,
 )
+from agent.session_end import LAST_WORDS_S, drain, end, give_back, leave_when_done, releases, stop
 from agent.session_state import Held, Phase, Session, Turn, Wire
+from agent.session_upgrade import tell_upgrade, upgrade_failed, upgrade_ordered, upgrade_ready
 from protos.measurement import Measurement, MeasureRequest, Outcome
+from protos.upgrade import Upgrade
 
 __all__ = [
     "BACKOFF_LONGEST_S",
@@ -79,8 +90,6 @@ BACKOFF_LONGEST_S = 30.0
 SILENT_HEARTBEATS = 3
 #: Before a join that nothing went wrong for.
 _AGAIN_S = 0.1
-#: How long a draining agent waits for its last results to be acknowledged.
-LAST_WORDS_S = 10.0
 
 
 Step = tuple[Session, list[Effect]]
@@ -107,7 +116,7 @@ def transition(state: Session, event: Event, now: float) -> Step:
     effects: list[Effect] = []
     state = _react(state, event, now, effects)
     state = _start_next(state, effects)
-    return _leave_when_done(state, now, effects), effects
+    return leave_when_done(state, now, effects), effects
 
 
 def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> Session:
@@ -119,13 +128,19 @@ def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> S
     if isinstance(event, Heard):
         return _heard(replace(state, heard_at=now), event.message, now, effects)
     if isinstance(event, Unreadable):
-        effects += [_give_back([event.trial_id], event.reason), Say("WARNING", f"gave back a trial: {event.reason}")]
+        effects += [give_back([event.trial_id], event.reason), Say("WARNING", f"gave back a trial: {event.reason}")]
         return replace(state, heard_at=now)
     if isinstance(event, FilesReady):
         queue = tuple(replace(h, ready=True) if h.request.trial_id == event.trial_id else h for h in state.queue)
         return replace(state, queue=queue)
     if isinstance(event, FilesFailed):
         return _files_failed(state, event, effects)
+    if isinstance(event, DiskFailed):
+        return _disk_failed(state, event, effects)
+    if isinstance(event, DiskMended):
+        effects += [Say("INFO", "the disk takes files again")]
+        effects += [SendHeartbeat()] if state.wire is Wire.JOINED else []
+        return replace(state, disk_fault="")
     if isinstance(event, Finished):
         return _finished(state, event.measurement, now, effects)
     if isinstance(event, RunnerFailed):
@@ -134,13 +149,20 @@ def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> S
         return _runtime_came(state, effects)
     if isinstance(event, TurnCame):
         return replace(state, turn=Turn.OURS)
+    if isinstance(event, UpgradeShare):
+        return tell_upgrade(state, Upgrade(event.upgrade_id, share=event.share), effects)
+    if isinstance(event, UpgradeFailed):
+        return upgrade_failed(state, event, effects)
+    if isinstance(event, UpgradeReady):
+        return upgrade_ready(state, event, now, effects)
     if isinstance(event, Stop):
-        return _stop(state, now, effects)
+        return stop(state, event, now, effects)
     return _tick(state, now, effects)
 
 
 def _link_down(state: Session, event: LinkDown, effects: list[Effect]) -> Session:
-    effects += _releases(state.queue)
+    effects += releases(state.queue)
+    effects += [DropUpgrade()] if state.upgrade else []
     attempt = state.attempt + 1
     delay = min(BACKOFF_LONGEST_S, BACKOFF_FIRST_S * 2 ** min(state.attempt, 10)) * (0.5 + 0.5 * event.jitter)
     if state.retry_after_s:
@@ -150,7 +172,14 @@ def _link_down(state: Session, event: LinkDown, effects: list[Effect]) -> Sessio
         effects.append(Say("WARNING", f"{lost}: {event.reason}; next try in {delay:.1f} s, and so on for ever"))
     effects.append(Connect(delay))
     return replace(
-        state, wire=Wire.DOWN, queue=(), attempt=attempt, heartbeat_at=math.inf, retry_after_s=0.0, join_stale=False
+        state,
+        wire=Wire.DOWN,
+        queue=(),
+        attempt=attempt,
+        heartbeat_at=math.inf,
+        retry_after_s=0.0,
+        join_stale=False,
+        upgrade="",
     )
 
 
@@ -163,6 +192,8 @@ def _heard(state: Session, message: FromTracker, now: float, effects: list[Effec
         return _asked(state, message, effects)
     if isinstance(message, CancelTrials):
         return _cancelled(state, frozenset(message.trial_ids), effects)
+    if isinstance(message, Upgrade):
+        return upgrade_ordered(state, message, effects)
     done = frozenset(message.trial_ids)
     return replace(state, outbox=tuple(m for m in state.outbox if m.trial_id not in done))
 
@@ -171,6 +202,7 @@ def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) 
     heartbeat_s = message.heartbeat_s if message.heartbeat_s > 0 else state.heartbeat_s
     pools = ", ".join(message.pools) or "none"
     effects.append(Say("INFO", f"joined farm {message.farm}; pools: {pools}; target: {message.target or 'none'}"))
+    effects.append(Settle())
     effects += [Send(measurement) for measurement in state.outbox]
     if state.leaving is not None:
         effects.append(Send(Draining()))
@@ -178,6 +210,7 @@ def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) 
         state,
         wire=Wire.JOINED,
         farm=message.farm,
+        refused="",
         attempt=0,
         heartbeat_s=heartbeat_s,
         heartbeat_at=now + heartbeat_s,
@@ -189,11 +222,13 @@ def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) 
 def _refused(state: Session, message: Refused, effects: list[Effect]) -> Session:
     if message.retry_after_s > 0:
         text = f"the tracker refuses this agent for now: {message.reason}; next try in {message.retry_after_s:.0f} s"
-        effects += [Say("WARNING", text), Disconnect("refused for now")]
-        return replace(state, retry_after_s=message.retry_after_s)
+        if message.reason != state.refused or state.attempt % 20 == 0:
+            effects.append(Say("WARNING", text))
+        effects.append(Disconnect("refused for now"))
+        return replace(state, retry_after_s=message.retry_after_s, refused=message.reason)
     if state.running:
         effects.append(CancelRun())
-    return _end(state, Exit(RefusedError.exit_code, f"the tracker refuses this agent: {message.reason}"), effects)
+    return end(state, Exit(RefusedError.exit_code, f"the tracker refuses this agent: {message.reason}"), effects)
 
 
 def _asked(state: Session, request: MeasureRequest, effects: list[Effect]) -> Session:
@@ -207,11 +242,13 @@ def _asked(state: Session, request: MeasureRequest, effects: list[Effect]) -> Se
     refusal = ""
     if state.leaving is not None:
         refusal = "this device is draining"
+    elif state.disk_fault:
+        refusal = state.disk_fault
     elif len(state.queue) >= state.slots:
         # The one running does not count: after a gap it may be of a stream that the tracker has forgotten.
         refusal = f"{len(state.queue)} trials wait on this device, all it said it would take"
     if refusal:
-        effects.append(_give_back([trial], refusal))
+        effects.append(give_back([trial], refusal))
         return state
     behind_itself = state.running == trial
     if not behind_itself:
@@ -220,7 +257,7 @@ def _asked(state: Session, request: MeasureRequest, effects: list[Effect]) -> Se
 
 
 def _cancelled(state: Session, trials: frozenset[str], effects: list[Effect]) -> Session:
-    effects += _releases(h for h in state.queue if h.request.trial_id in trials)
+    effects += releases(h for h in state.queue if h.request.trial_id in trials)
     disowned = state.disowned
     if state.running in trials and not disowned:
         effects.append(CancelRun())
@@ -238,10 +275,22 @@ def _files_failed(state: Session, event: FilesFailed, effects: list[Effect]) -> 
         return state
     effects += [
         Release(event.trial_id),
-        _give_back([event.trial_id], event.reason),
+        give_back([event.trial_id], event.reason),
         Say("WARNING", f"gave back trial {event.trial_id}: {event.reason}"),
     ]
     return replace(state, queue=tuple(h for h in state.queue if h.request.trial_id != event.trial_id))
+
+
+def _disk_failed(state: Session, event: DiskFailed, effects: list[Effect]) -> Session:
+    """What is here is measured still; the tracker hears why nothing else can be before it has the rest back."""
+    if event.fault != state.disk_fault:
+        effects.append(Say("WARNING", f"takes no trials until its disk takes files: {event.reason or event.fault}"))
+        effects += [SendHeartbeat()] if state.wire is Wire.JOINED else []
+    back = [held for held in state.queue if not held.ready]
+    effects += releases(back)
+    if back and state.wire is Wire.JOINED:
+        effects.append(give_back([held.request.trial_id for held in back], event.reason or event.fault))
+    return replace(state, queue=tuple(held for held in state.queue if held.ready), disk_fault=event.fault)
 
 
 def _finished(state: Session, measurement: Measurement, now: float, effects: list[Effect]) -> Session:
@@ -266,12 +315,13 @@ def _finished(state: Session, measurement: Measurement, now: float, effects: lis
 
 
 def _runner_failed(state: Session, event: RunnerFailed, now: float, effects: list[Effect]) -> Session:
-    effects.append(Say("ERROR", f"no kernel can run any more, this device drains: {event.reason}"))
+    text = "this device leaves the farm for now" if event.device_away else "no kernel can run any more, it drains"
+    effects.append(Say("WARNING" if event.device_away else "ERROR", f"{text}: {event.reason}"))
     back = [state.running] if state.running and not state.disowned else []
     effects += [Release(state.running)] if state.running else []
     ending = Exit(RunnerUnusableError.exit_code, event.reason, event.device_away and state.leaving is None)
     state = replace(state, running="", disowned=False, leaving=None)
-    return _drain(state, ending, back, event.reason, now, effects)
+    return drain(state, ending, back, event.reason, now, effects)
 
 
 def _runtime_came(state: Session, effects: list[Effect]) -> Session:
@@ -282,29 +332,6 @@ def _runtime_came(state: Session, effects: list[Effect]) -> Session:
         return replace(state, join_stale=True)
     effects.append(Disconnect("TVM's runtime came: joining again"))
     return replace(state, retry_after_s=_AGAIN_S)
-
-
-def _stop(state: Session, now: float, effects: list[Effect]) -> Session:
-    if state.leaving is not None:
-        if state.running:
-            effects.append(CancelRun())
-        return _end(state, Exit(EXIT_ABORTED, "a second signal: left at once"), effects)
-    rest = "; finishing the kernel at hand, a second signal ends it" if state.running else ""
-    effects.append(Say("INFO", f"draining{rest}"))
-    return _drain(state, Exit(EXIT_OK), [], "the agent was asked to stop", now, effects)
-
-
-def _drain(
-    state: Session, ending: Exit, back: Iterable[str], reason: str, now: float, effects: list[Effect]
-) -> Session:
-    queued = [held.request.trial_id for held in state.queue]
-    effects += _releases(state.queue)
-    if state.wire is Wire.JOINED:
-        effects.append(Send(Draining()))
-        if trials := [*back, *queued]:
-            effects.append(_give_back(trials, reason))
-    leave_by = math.inf if state.running else now + LAST_WORDS_S
-    return replace(state, queue=(), leaving=ending, leave_by=leave_by)
 
 
 def _tick(state: Session, now: float, effects: list[Effect]) -> Session:
@@ -345,29 +372,3 @@ def _pass_turn(state: Session, effects: list[Effect]) -> Session:
         return state
     effects.append(PassTurn())
     return replace(state, turn=Turn.OTHERS)
-
-
-def _leave_when_done(state: Session, now: float, effects: list[Effect]) -> Session:
-    if state.leaving is None or state.ended or state.running:
-        return state
-    if state.outbox and now < state.leave_by:
-        return state
-    if state.outbox:
-        text = f"{len(state.outbox)} results were not acknowledged; the tracker will have those trials measured again"
-        effects.append(Say("WARNING", text))
-    return _end(state, state.leaving, effects)
-
-
-def _end(state: Session, ending: Exit, effects: list[Effect]) -> Session:
-    effects[:] = [effect for effect in effects if not isinstance(effect, Connect)]
-    effects.append(ending)
-    return replace(state, ended=True)
-
-
-def _releases(queue: Iterable[Held]) -> list[Release]:
-    """What ends the fetches of ``queue``."""
-    return [Release(held.request.trial_id) for held in queue if not held.behind_itself]
-
-
-def _give_back(trials: Iterable[str], reason: str) -> Send:
-    return Send(GiveBack(tuple(trials), reason))

@@ -25,7 +25,8 @@ class Settings:
     ``via`` names the device that executes kernels, "": this machine. ``name`` "": the device's host name.
     ``threads`` 0: one a CPU. ``cluster``: the kind of cores to serve alone, "": each kind is a device. ``libc_dir``
     belongs to ``via``. ``synthetic`` belongs to the synthetic runner, as ``runtime_dir``, ``mode`` and ``threads`` do
-    to the native one. Raises SettingsError for an option that would have no effect.
+    to the native one. ``no_upgrade``: the installed agent runs and no other.
+    Raises SettingsError for an option that would have no effect.
     """
 
     state_dir: Path
@@ -45,6 +46,7 @@ class Settings:
     cache_bytes: int = 512 << 20
     metrics_port: int | None = None
     mdns_interface: str | None = None
+    no_upgrade: bool = False
 
     def __post_init__(self) -> None:
         if self.tracker and (self.farm or self.mdns_interface):

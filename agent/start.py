@@ -16,7 +16,8 @@ from agent.clusters import Part, parts_of
 from agent.device import Device, open_device
 from agent.discovery import locate
 from agent.effects import Exit
-from agent.errors import EXIT_OK, RunnerUnusableError
+from agent.errors import EXIT_OK, AgentError, RunnerUnusableError
+from agent.machine import read_machine
 from agent.messages import Join
 from agent.runner import (
     DeviceAwayError,
@@ -32,6 +33,9 @@ from agent.runner import (
 from agent.runtime import BoardRuntime, RuntimeFolder
 from agent.settings import Settings
 from agent.state_folder import StateFolder, open_state, runtime_folder
+from agent.supervision import Supervision, status_of
+from agent.upgrade.launch import farm_before, remember_farm, restart
+from agent.upgrade.upgrades import AgentUpgrades
 from protos.device import RunnerInfo
 from protos.discovery import PROTOCOL_VERSION
 from protos.runtime import RuntimeRequest
@@ -44,10 +48,22 @@ _PAUSE_FIRST_S, _PAUSE_LONGEST_S = 1.0, 60.0
 
 
 def start_agent(settings: Settings) -> int:
-    """Run until the session ends; the exit code. Raises AgentError for what a person has to mend."""
+    """Run until the session ends; the exit code. Raises AgentError for what a person has to mend.
+
+    Does not return where an upgrade is to be run: the process becomes the agent anew.
+    """
     _give_way()
-    with open_state(settings.state_dir) as state:
-        return asyncio.run(_keep_on(settings, state))
+    upgrades = AgentUpgrades(settings.state_dir, taken=not settings.no_upgrade)
+    try:
+        with open_state(settings.state_dir) as state:
+            ending = asyncio.run(_keep_on(settings, state, upgrades))
+    except AgentError as error:
+        upgrades.ended(error.exit_code, str(error))
+        raise
+    upgrades.ended(ending.code, ending.reason)
+    if ending.restart:
+        restart()
+    return ending.code
 
 
 def _give_way() -> None:
@@ -103,30 +119,40 @@ async def _started(
     return native, await native.start()
 
 
-async def _keep_on(settings: Settings, state: StateFolder) -> int:
-    """The session, and the next where its device went away and came back; the exit code."""
+async def _keep_on(settings: Settings, state: StateFolder, upgrades: AgentUpgrades) -> Exit:
+    """The session, and the next where its device went away and came back; what the last one ended with."""
+    supervision = Supervision()
+    with supervision.watching():
+        return await _keep_running(settings, state, upgrades, supervision)
+
+
+async def _keep_running(
+    settings: Settings, state: StateFolder, upgrades: AgentUpgrades, supervision: Supervision
+) -> Exit:
     pause_s = _PAUSE_FIRST_S
     _end_by_signal()
     try:
         while True:
             try:
                 async with open_device(settings.via, state.device_id) as device:
-                    ending = await _run(settings, state, device)
+                    ending = await _run(settings, state, device, upgrades, supervision)
                 if not ending.device_away:
                     if ending.reason:
                         log.error("%s", ending.reason)
-                    return ending.code
+                    return ending
                 pause_s = _PAUSE_FIRST_S
             except DeviceAwayError as error:
                 log.warning("%s", error)
             except RunnerError as error:
                 raise RunnerUnusableError(str(error)) from error
             _end_by_signal()
+            supervision.status = lambda: f"{settings.via} is away, looking for it"
+            supervision.ready()
             log.info("looking for the device again in %.0f s, and so on for ever", pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(_PAUSE_LONGEST_S, 2 * pause_s)
     except asyncio.CancelledError:
-        return EXIT_OK
+        return Exit(EXIT_OK)
 
 
 def _end_by_signal() -> None:
@@ -137,7 +163,9 @@ def _end_by_signal() -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-async def _run(settings: Settings, state: StateFolder, device: Device) -> Exit:
+async def _run(
+    settings: Settings, state: StateFolder, device: Device, upgrades: AgentUpgrades, supervision: Supervision
+) -> Exit:
     parts = parts_of(device.fingerprint, settings.cluster)
     turn = asyncio.Lock() if len(parts) > 1 else None
     boards = []
@@ -149,29 +177,37 @@ async def _run(settings: Settings, state: StateFolder, device: Device) -> Exit:
                 own = replace(settings, state_dir=folder.root, cache_bytes=settings.cache_bytes // len(parts))
             runner, info = await start_runner(own, device, part.cpus)
             stack.push_async_callback(runner.stop)
-            boards.append(_board(own, folder, device, part, runner, info, turn))
+            boards.append(_board(own, folder, device, part, runner, info, turn, upgrades))
         if settings.metrics_port is not None:
             from agent.metrics import serve_metrics
 
             port = stack.enter_context(serve_metrics(boards, settings.metrics_port))
             log.info("metrics at http://0.0.0.0:%d/metrics", port)
-        ending = await _run_all(boards)
+        supervision.status = lambda: status_of({board.name: board.session for board in boards})
+        ending = await _run_all(boards, supervision)
+    if ending.restart:
+        remember_farm(boards[0].session.farm)
     if not ending.reason:
         log.info("stopped: %d trials measured", sum(sum(board.outcomes.values()) for board in boards))
     return ending
 
 
-async def _run_all(boards: Sequence[Board]) -> Exit:
+async def _run_all(boards: Sequence[Board], supervision: Supervision) -> Exit:
     """Every board until one ends, which ends the others; what the first ended with."""
     loop = asyncio.get_running_loop()
+    asked = False
 
     def stop() -> None:
+        nonlocal asked
+        asked = True
+        supervision.stopping()
         for board in boards:
             board.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     running = [asyncio.create_task(board.run()) for board in boards]
+    supervision.ready()
     try:
         first, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for board in boards:
@@ -179,7 +215,8 @@ async def _run_all(boards: Sequence[Board]) -> Exit:
         if rest:
             await asyncio.wait(rest)
         endings = [task.result() for task in (*first, *rest)]
-        return next((ending for ending in endings if ending.reason), endings[0])
+        ending = next((ending for ending in endings if ending.reason), endings[0])
+        return replace(ending, restart=not asked and any(ending.restart for ending in endings))
     finally:
         for task in running:
             task.cancel()
@@ -199,6 +236,7 @@ def _board(
     runner: Runner,
     info: RunnerInfo,
     turn: asyncio.Lock | None,
+    upgrades: AgentUpgrades,
 ) -> Board:
     fingerprint = part.fingerprint
     nameless = settings.via and fingerprint.hostname in ("", "localhost", "(none)")  # most phones
@@ -222,6 +260,8 @@ def _board(
         labels={"cores": part.name, **settings.labels} if part.name else dict(settings.labels),
         slots=settings.slots,
         short_slots=settings.short_slots,
+        machine=read_machine(),
+        code=upgrades.code,
     )
     runtime = None
     if isinstance(runner, NativeRunner) and settings.takes_runtime:
@@ -234,10 +274,13 @@ def _board(
         join=join,
         runner=runner,
         telemetry=functools.partial(device.telemetry, fingerprint.clusters),
-        locate=functools.partial(locate, settings),
+        locate=lambda farm: locate(settings, farm or farm_before()),
         cache_dir=state.artifacts,
         cache_bytes=settings.cache_bytes,
         runtime=runtime,
         watch=device.watch,
+        check=device.check,
         turn=turn,
+        identity=state.identity,
+        upgrades=upgrades,
     )

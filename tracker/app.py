@@ -31,6 +31,7 @@ from tracker.services.recall import Recall
 from tracker.services.records import Records
 from tracker.services.runtimes import Runtimes
 from tracker.services.store_thread import StoreThread
+from tracker.services.upgrades import Upgrades
 from tracker.services.workers import Workers
 from tracker.store import LogReader, SqliteStore, StateFolder
 from tracker.wire.announcement import addresses, announced, check
@@ -137,21 +138,24 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         stack.callback(questions.stop)
         records = Records(fleet, store, questions)
         recall = Recall(fleet, store, jobs.changed)
+        desk = FrontDesk(fleet)
+        upgrades = Upgrades(fleet, desk, artifacts)
         control = ControlServicer(
             settings.farm,
             release,
             fleet,
-            FrontDesk(fleet),
+            desk,
             jobs,
             records,
             artifacts,
             runtimes,
+            upgrades,
             Exchange(store),
             measuring=measuring,
             workers=workers,
             recall=recall,
         )
-        boards = FleetServicer(settings.farm, release, fleet, measuring, artifacts, runtimes)
+        boards = FleetServicer(settings.farm, release, fleet, measuring, artifacts, runtimes, upgrades)
         server, port = await serve(settings.host, settings.port, boards, control)
         stack.push_async_callback(server.stop, _STOP_S)
         await workers.load()

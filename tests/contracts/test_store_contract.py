@@ -30,6 +30,7 @@ from tracker.domain import (
     Task,
     TaskResult,
     TrialTimes,
+    Upgrade,
     Workload,
 )
 from tracker.domain.errors import InvalidRequest
@@ -101,12 +102,13 @@ def test_a_device_is_kept_as_it_was_last_seen(opened: Open) -> None:
 
 def test_orders_of_a_device_are_kept_apart_from_it(opened: Open) -> None:
     store = opened()
-    store.put_desk("d1", Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}))
+    upgrade = Upgrade("u1", "0.2.0", "d" * 64, 7, "ada", 4.0, failure="it crashed")
+    store.put_desk("d1", Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade))
     store.put_device(DEVICE)
     store.put_desk("d2", Desk(lease=Lease("ada", 1.0, 2.0)))
     store.put_desk("d2", Desk())
     assert opened().desks() == {
-        "d1": Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}),
+        "d1": Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade),
         "d2": Desk(),
     }
     assert opened().devices() == [DEVICE]

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -24,10 +25,16 @@ def without_tvm(folder: Path) -> dict[str, str]:
 
 
 class AgentProcess:
-    """``async with AgentProcess("start", …) as agent``: started on entry, killed on exit if it still runs."""
+    """``async with AgentProcess("start", …) as agent``: started on entry, killed on exit if it still runs.
 
-    def __init__(self, *arguments: str, **environ: str) -> None:
+    ``inside``: a command line that ends by executing the one that it is given. ``cwd`` is what Python looks for the
+    agent in first; the tests' own where it is None.
+    """
+
+    def __init__(self, *arguments: str, inside: Sequence[str] = (), cwd: Path | None = None, **environ: str) -> None:
+        self._inside = inside
         self._arguments = arguments
+        self._cwd = cwd
         self._environ = {**os.environ, "PYTHONPATH": f"{_ROOT}:{os.environ.get('PYTHONPATH', '')}", **environ}
         self.lines: list[str] = []
         self._said = asyncio.Condition()
@@ -36,10 +43,12 @@ class AgentProcess:
 
     async def __aenter__(self) -> AgentProcess:
         self._process = await asyncio.create_subprocess_exec(
+            *self._inside,
             sys.executable,
             "-m",
             "agent",
             *self._arguments,
+            cwd=self._cwd,
             env=self._environ,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -9,7 +9,7 @@ from typing import Any
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION
 from tests.support.measure_client import request
-from tracker.domain import Capacity, Join, Measurement, OpenMeasure, Outcome, Timeline
+from tracker.domain import Capacity, Join, Measurement, OpenMeasure, Outcome, Timeline, Upgrade
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Board, Cancel, Order
 from tracker.services.desk import FrontDesk
@@ -41,7 +41,8 @@ class Client:
 
 
 class DeskFarm:
-    """``sent``: trials by board, ``cancelled`` likewise. ``restart`` makes a tracker anew on the same store."""
+    """``sent``: trials by board, ``cancelled`` and ``upgrades`` likewise. ``restart`` makes a tracker anew on the same
+    store."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -49,6 +50,8 @@ class DeskFarm:
         self.store = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
         self.sent: dict[str, list[str]] = {}
         self.cancelled: dict[str, list[str]] = {}
+        self.upgrades: dict[str, list[Upgrade]] = {}
+        self.artifacts = ArtifactStore(state)
 
     async def restart(self) -> None:
         def clock() -> float:
@@ -56,18 +59,20 @@ class DeskFarm:
 
         self.fleet = Fleet(self.store, clock=clock)
         self.desk = FrontDesk(self.fleet, clock)
-        artifacts = ArtifactStore(self.state)
-        self.measuring = Measuring(self.fleet, self.store, artifacts, "1", lambda job_id: None, clock)
+        self.measuring = Measuring(self.fleet, self.store, self.artifacts, "1", lambda job_id: None, clock)
         await self.fleet.load(self.measuring)
 
     def join(self, name: str, slots: int = 1, **changes: Any) -> Board:
         sent, cancelled = self.sent.setdefault(name, []), self.cancelled.setdefault(name, [])
+        upgrades = self.upgrades.setdefault(name, [])
 
         def send(order: Order | None) -> None:
             if isinstance(order, SealedRequest):
                 sent.append(order.trial_id)
             elif isinstance(order, Cancel):
                 cancelled.extend(order.trial_ids)
+            elif isinstance(order, Upgrade):
+                upgrades.append(order)
 
         fingerprint = Fingerprint(arch="x86_64", hostname=name, memory_bytes=changes.pop("memory_bytes", 0))
         runner = RunnerInfo(RunnerMode.FULL)

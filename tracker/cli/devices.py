@@ -10,18 +10,22 @@ from tracker.cli.connection import Connection, connection_options
 from tracker.cli.groups import ListingGroup
 from tracker.cli.options import json_option
 from tracker.cli.parsing import LABEL_CHANGE
+from tracker.cli.upgrade import upgrade
 from tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
     from protos.device import CpuCluster, Telemetry
-    from tracker.domain import Device
+    from tracker.domain import Device, Upgrade
 
 __all__ = ["devices"]
 
 
 @click.group(cls=ListingGroup)
 def devices() -> None:
-    """List the farm's devices, show one of them, or label it."""
+    """List the farm's devices, show one of them, label it, or upgrade their agents."""
+
+
+devices.add_command(upgrade)
 
 
 @devices.command("list")
@@ -40,6 +44,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
 
     with connection.open() as client:
         found = client.devices(pool)
+        release = client.release_of_tracker
     if as_json:
         print_json(found)
         return
@@ -62,9 +67,13 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
             UNKNOWN if degrees is None else f"{degrees:.0f} °C",
             count(device.measured),
             ago(device.last_heard_unix_s, now_s),
+            _agent(device),
         )
         rows.append(row)
     columns = ["device*", "state", "order*", "board*", ">cores", "pools*", ">busy", ">temp", ">measured", "heard"]
+    columns.append("agent*")
+    if all(_agent(device) == release for device in found):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     if not any(_orders(device, now_s) for device in found):
         columns, rows = [*columns[:2], *columns[3:]], [(*row[:2], *row[3:]) for row in rows]
     console().print(table(columns, rows))
@@ -85,6 +94,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
     """
     from tracker.cli.formats import ago, clock, count, gib, percent, plural
     from tracker.cli.output import console, facts, print_json
+    from tracker.domain.machine import machine_name
 
     with connection.open() as client:
         device = one_device(client.devices(), name)
@@ -106,6 +116,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                     f"{_state(device)}, heard {ago(device.last_heard_unix_s, now_s)}",
                 ),
                 ("health", f"{device.ailing}; others of its class come first" if device.ailing else ""),
+                ("clone", _clone(device, now_s)),
                 ("lease", _lease(device, now_s)),
                 ("drained", _drain(device, now_s)),
                 ("joined", clock(device.joined_unix_s)),
@@ -118,12 +129,13 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                     f"{percent(device.utilisation)} busy",
                 ),
                 ("board", board.board_model),
-                ("host", board.hostname),
+                ("host", machine_name(board.hostname, device.machine)),
                 *((f"cpus {_span(cluster.cpus)}", _cluster(cluster)) for cluster in board.clusters),
                 ("features", " ".join(board.cpu_features)),
                 ("memory", gib(board.memory_bytes)),
                 ("system", ", ".join(filter(None, (board.os, board.kernel, board.libc)))),
-                ("agent", f"{board.agent_version} on Python {board.python_version}"),
+                ("agent", f"{board.agent_version} on Python {board.python_version}{_from_farm(device)}"),
+                ("upgrade", _upgrade(device)),
                 ("runner", ", ".join([f"{mode} mode", plural(runner.threads, "thread"), *versions])),
                 ("no full mode", runner.full_mode_missing),
                 ("class", device.device_class),
@@ -183,13 +195,17 @@ def _labels(labels: dict[str, str]) -> str:
 
 
 def _state(device: Device) -> str:
-    """With what is on its way to the device meanwhile."""
+    """With what is on its way to the device meanwhile, and what a person has to mend."""
     from tracker.cli.formats import UNKNOWN, percent
     from tracker.domain import DeviceState
 
-    state = device.state.value if device.state else UNKNOWN
-    share = device.telemetry.runtime_share if device.telemetry and device.state is not DeviceState.LOST else None
-    return state if share is None else f"{state}, runtime {percent(share)}"
+    told = [device.state.value if device.state else UNKNOWN]
+    if device.telemetry and device.state is not DeviceState.LOST:
+        share = device.telemetry.runtime_share
+        told += [] if share is None else [f"runtime {percent(share)}"]
+        told += [device.telemetry.disk_fault] if device.telemetry.disk_fault else []
+    told += ["has a clone"] if device.clone else []
+    return ", ".join(told)
 
 
 def _orders(device: Device, now_s: float) -> str:
@@ -202,6 +218,49 @@ def _orders(device: Device, now_s: float) -> str:
     if device.lease:
         orders.append(f"{device.lease.user}'s for {duration(device.lease.until_unix_s - now_s)}")
     return ", ".join(orders)
+
+
+def _clone(device: Device, now_s: float) -> str:
+    from tracker.cli.formats import ago
+    from tracker.domain.machine import machine_name
+
+    if device.clone is None:
+        return ""
+    there = machine_name(device.clone.hostname, device.clone.machine)
+    seen = ago(device.clone.seen_unix_s, now_s)
+    return f"{there} says that it is this device, too, last {seen}, and is refused: run `agent new-identity` on it"
+
+
+def _agent(device: Device) -> str:
+    """Its version, and the one that it is to have: "0.1.0, 0.2.0 at 40 %"."""
+    from tracker.cli.formats import UNKNOWN
+
+    version, upgrade = device.fingerprint.agent_version or UNKNOWN, device.upgrade
+    if upgrade is None:
+        return version
+    return f"{version}, {upgrade.version} {'failed' if upgrade.failure else _far(upgrade)}"
+
+
+def _from_farm(device: Device) -> str:
+    return f", sent by the farm as {device.code.digest[:12]}…" if device.code and device.code.digest else ""
+
+
+def _upgrade(device: Device) -> str:
+    """How far one is, why the last one failed, or why there can be none."""
+    upgrade = device.upgrade
+    if upgrade is not None:
+        return f"to {upgrade.version} {f'failed: {upgrade.failure}' if upgrade.failure else _far(upgrade)}"
+    if device.code is None:
+        return "by hand alone: its agent is too old for one by the farm"
+    return f"none: {device.code.refuses}" if device.code.refuses else ""
+
+
+def _far(upgrade: Upgrade) -> str:
+    from tracker.cli.formats import percent
+
+    if upgrade.restarting:
+        return "restarting"
+    return "ordered" if upgrade.share is None else f"at {percent(upgrade.share)}"
 
 
 def _lease(device: Device, now_s: float) -> str:

@@ -21,6 +21,7 @@ from protos.convert import from_message, to_message
 from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, runtime_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
+from tracker.client.desk_calls import DeskCalls
 from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
 from tracker.client.exchange_calls import ExchangeCalls
 from tracker.client.log_calls import LogCalls
@@ -93,7 +94,7 @@ def open_channel(address: str) -> grpc.Channel:
     return grpc.insecure_channel(address, options=[*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct])
 
 
-class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
+class FarmClient(DeskCalls, LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
     """A connection to one tracker. ``address`` is ``host:port``; nothing is sent before the first call."""
 
     def __init__(self, address: str) -> None:
@@ -102,6 +103,8 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
         self._channel = open_channel(address)
         self._stub = ControlStub(self._channel)
         self._ahead_s = 0.0
+        #: The tracker's own, once ``status`` was asked.
+        self.release_of_tracker = ""
 
     def __enter__(self) -> FarmClient:
         return self
@@ -129,6 +132,7 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
                 f"The tracker at {self.address} (version {status.version}) speaks protocol {status.protocol_version}, "
                 f"this command speaks {PROTOCOL_VERSION}. Update {older}."
             )
+        self.release_of_tracker = status.version
         if status.now_unix_s:  # 0: of a tracker that is older than that
             self._ahead_s = status.now_unix_s - time.time()
         return status
@@ -156,34 +160,6 @@ class FarmClient(LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
     def delete_pool(self, name: str) -> None:
         with self._errors():
             self._stub.DeletePool(control_pb2.DeletePoolRequest(name=name), timeout=CALL_TIMEOUT_S)
-
-    # -- what is ordered of a device: by id or name, each answers with the device after it
-
-    def lease(self, device: str, user: str, for_s: float) -> Device:
-        """Keep a device for the jobs of ``user``, or keep it longer. BadInput names who has it else."""
-        request = control_pb2.LeaseDeviceRequest(device=device, user=user, for_s=for_s)
-        with self._errors():
-            return from_message(Device, self._stub.LeaseDevice(request, timeout=CALL_TIMEOUT_S))
-
-    def release(self, device: str, user: str) -> Device:
-        request = control_pb2.ReleaseDeviceRequest(device=device, user=user)
-        with self._errors():
-            return from_message(Device, self._stub.ReleaseDevice(request, timeout=CALL_TIMEOUT_S))
-
-    def drain(self, device: str, user: str, reason: str) -> Device:
-        request = control_pb2.DrainDeviceRequest(device=device, user=user, reason=reason)
-        with self._errors():
-            return from_message(Device, self._stub.DrainDevice(request, timeout=CALL_TIMEOUT_S))
-
-    def resume(self, device: str) -> Device:
-        request = control_pb2.ResumeDeviceRequest(device=device)
-        with self._errors():
-            return from_message(Device, self._stub.ResumeDevice(request, timeout=CALL_TIMEOUT_S))
-
-    def label(self, device: str, put: dict[str, str], remove: Iterable[str]) -> Device:
-        request = control_pb2.LabelDeviceRequest(device=device, put=put, remove=list(remove))
-        with self._errors():
-            return from_message(Device, self._stub.LabelDevice(request, timeout=CALL_TIMEOUT_S))
 
     # -- jobs
 

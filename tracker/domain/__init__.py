@@ -1,6 +1,6 @@
 """Values and pure rules of the farm: standard library alone, as are the values of the wire contract."""
 
-from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from protos.device import CpuCluster, Fingerprint, Machine, RunnerInfo, RunnerMode, Telemetry
 from protos.measurement import (
     Argument,
     Artifact,
@@ -15,9 +15,10 @@ from protos.measurement import (
     TimingPlan,
 )
 from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from protos.upgrade import AgentCode, Upgrade
 from tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
 from tracker.domain.desk import Desk, Drain, Lease
-from tracker.domain.device import Device, DeviceState, Join
+from tracker.domain.device import Clone, Device, DeviceState, Join
 from tracker.domain.job import (
     BucketResult,
     DataFile,
@@ -46,11 +47,13 @@ from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims,
 
 __all__ = [
     "BUILT_IN_POOLS",
+    "AgentCode",
     "Argument",
     "Artifact",
     "BucketResult",
     "Capacity",
     "CheckReport",
+    "Clone",
     "CpuCluster",
     "DataFile",
     "Desk",
@@ -73,6 +76,7 @@ __all__ = [
     "Lease",
     "Lesson",
     "Limits",
+    "Machine",
     "MeasureRequest",
     "Measurement",
     "Obstacle",
@@ -118,6 +122,7 @@ __all__ = [
     "TimingPlan",
     "Trial",
     "TrialTimes",
+    "Upgrade",
     "WorkerHello",
     "Workload",
     "WorkloadShape",

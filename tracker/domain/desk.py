@@ -1,4 +1,5 @@
-"""What people order of a device from their desks: leases, drains, labels. Pure transitions; the tracker keeps them."""
+"""What people order of a device from their desks: leases, drains, labels, upgrades. Pure transitions, which the
+tracker keeps."""
 
 from __future__ import annotations
 
@@ -6,9 +7,21 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from protos.upgrade import Upgrade
 from tracker.domain.errors import InvalidRequest, NotPossible
 
-__all__ = ["MAX_LEASE_S", "Desk", "Drain", "Lease", "drained", "labelled", "leased", "released", "resumed"]
+__all__ = [
+    "MAX_LEASE_S",
+    "Desk",
+    "Drain",
+    "Lease",
+    "drained",
+    "labelled",
+    "leased",
+    "released",
+    "resumed",
+    "upgrade_ended",
+]
 
 #: A board that is wanted for longer is no board of the farm's: it is drained, or its agent stopped.
 MAX_LEASE_S = 7 * 86400.0
@@ -38,11 +51,15 @@ class Drain:
 
 @dataclass(frozen=True)
 class Desk:
-    """All that is ordered of one device. ``labels`` stand over those that its agent gives."""
+    """All that is ordered of one device. ``labels`` stand over those that its agent gives.
+
+    ``upgrade``: until its agent runs with it; with a ``failure`` it is over, and stays to be read.
+    """
 
     lease: Lease | None = None
     drain: Drain | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    upgrade: Upgrade | None = None
 
     def at(self, now: float) -> Desk:
         """What of it holds at ``now``: a lease ends by itself."""
@@ -52,6 +69,9 @@ class Desk:
         orders = [str(self.lease)] if self.lease else []
         if self.drain:
             orders.append(f"drained by {self.drain.user or 'someone'} ({self.drain.reason or 'no reason given'})")
+        if self.upgrade:
+            failed = f", which failed: {self.upgrade.failure}" if self.upgrade.failure else ""
+            orders.append(f"upgrade to {self.upgrade.version} by {self.upgrade.user or 'someone'}{failed}")
         return ", ".join([*orders, *(f"{key}={value}" for key, value in self.labels.items())]) or "nothing"
 
 
@@ -118,3 +138,10 @@ def labelled(desk: Desk, device: str, put: Mapping[str, str], remove: Collection
         raise InvalidRequest(f"device {device} has no label '{key}'")
     kept = {key: value for key, value in desk.labels.items() if key not in remove}
     return replace(desk, labels={**kept, **put})
+
+
+def upgrade_ended(desk: Desk, upgrade_id: str, failure: str = "") -> Desk:
+    """It runs, or for ``failure`` it does not. Nothing changes where another one is ordered by now, or none."""
+    if desk.upgrade is None or desk.upgrade.id != upgrade_id:
+        return desk
+    return replace(desk, upgrade=replace(desk.upgrade, failure=failure) if failure else None)

@@ -43,6 +43,12 @@ class ArtifactStore:
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
 
+    def path(self, digest: str) -> Path:
+        """The file of an artifact, to be read. Raises NotFound."""
+        if digest not in self:
+            raise NotFound(f"there is no artifact {digest or '(no digest given)'} in this farm")
+        return self._path(digest)
+
     async def put(self, chunks: AsyncIterator[bytes]) -> Artifact:
         """Store what ``chunks`` hold and name it. Raises StoreFull, having kept nothing."""
         incoming: _Incoming | None = None
@@ -74,9 +80,7 @@ class ArtifactStore:
 
     async def get(self, digest: str, offset: int = 0) -> AsyncIterator[bytes]:
         """The artifact from byte ``offset`` on, in chunks of at most CHUNK_BYTES. Raises NotFound."""
-        if digest not in self:
-            raise NotFound(f"there is no artifact {digest or '(no digest given)'} in this farm")
-        with await asyncio.to_thread(self._path(digest).open, "rb") as file:
+        with await asyncio.to_thread(self.path(digest).open, "rb") as file:
             file.seek(offset)
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk

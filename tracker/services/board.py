@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from tracker.domain import Device, DeviceState, Outcome, Telemetry
+from tracker.domain import Device, DeviceState, Outcome, Telemetry, Upgrade
 from tracker.domain.utilisation import Utilisation
 from tracker.scheduling.health import SUSPECT, ailment
 from tracker.services.sealed import SealedRequest
@@ -29,7 +29,8 @@ class Acknowledge:
     trial_ids: tuple[str, ...]
 
 
-Order = SealedRequest | Cancel | Acknowledge
+#: An Upgrade without an id: none is ordered any more.
+Order = SealedRequest | Cancel | Acknowledge | Upgrade
 
 #: A board is given about this much work, as long as its slots allow it: more than the way there and back takes.
 _AHEAD_S = 0.1
@@ -78,6 +79,8 @@ class Board:
         self._executing_bytes = 0
         self.free_bytes = self.telemetry.memory_available_bytes if self.telemetry else None
         self.stored_at = monotonic
+        #: How far its agent said that it is with an upgrade.
+        self.upgrading: Upgrade | None = None
 
     @property
     def id(self) -> str:
@@ -85,7 +88,13 @@ class Board:
 
     @property
     def takes_work(self) -> bool:
-        return self.connected and not (self.draining or self.quarantined or self.device.drain is not None)
+        kept_back = self.draining or self.quarantined or self.disk_fault or self.device.drain is not None
+        return self.connected and not kept_back
+
+    @property
+    def disk_fault(self) -> str:
+        """Why it can bring no trial's files to its disk, a clause; "" where it can."""
+        return self.telemetry.disk_fault if self.telemetry else ""
 
     @property
     def drains(self) -> bool:
@@ -156,6 +165,9 @@ class Board:
 
     def snapshot(self, now: float) -> Device:
         """The device with its present state."""
+        upgrade, told = self.device.upgrade, self.upgrading
+        if upgrade is not None and told is not None and told.id == upgrade.id and not upgrade.failure:
+            upgrade = told
         return replace(
             self.device,
             state=self.state,
@@ -165,6 +177,7 @@ class Board:
             measured=self.measured,
             utilisation=self.utilised(now),
             ailing=self.ailing if self.connected else "",
+            upgrade=upgrade,
         )
 
 

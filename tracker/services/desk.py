@@ -1,4 +1,4 @@
-"""What people order of devices: to lease them, to drain them, to label them."""
+"""What people order of devices: to lease them, to drain them, to label them, to upgrade their agents."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from protos.labels import parse_labels
-from tracker.domain import Desk, Device
-from tracker.domain.desk import drained, labelled, leased, released, resumed
+from tracker.domain import Desk, Device, Upgrade
+from tracker.domain.desk import drained, labelled, leased, released, resumed, upgrade_ended
 from tracker.domain.device_class import AUTOMATIC_LABELS
 from tracker.domain.errors import InvalidRequest
 from tracker.services.fleet import Fleet
@@ -64,6 +65,14 @@ class FrontDesk:
         return await self._order(
             device, lambda desk, d: labelled(desk, d.name, put, remove, self._fleet.agent_labels(d.id))
         )
+
+    async def upgrade(self, device: str, upgrade: Upgrade | None) -> Device:
+        """``upgrade`` in place of any before it; None: none is ordered. See ``services.upgrades`` for what may be."""
+        return await self._order(device, lambda desk, d: replace(desk, upgrade=upgrade))
+
+    async def upgrade_ended(self, device: str, upgrade_id: str, failure: str = "") -> Device:
+        """The upgrade of that id runs, or for ``failure`` it does not."""
+        return await self._order(device, lambda desk, d: upgrade_ended(desk, upgrade_id, failure))
 
     async def _order(self, device: str, change: Callable[[Desk, Device], Desk]) -> Device:
         # Two orders at once would both start from the same desk.

@@ -18,6 +18,7 @@ from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.records import Records
 from tracker.services.runtimes import Runtimes
+from tracker.services.upgrades import Upgrades
 from tracker.wire.sql_answer import sql_answer
 from tracker.wire.streams import StreamServicer
 from tracker.wire.tuning_log import TuningLogServicer
@@ -39,6 +40,7 @@ class ControlServicer(TuningLogServicer, StreamServicer):
         records: Records,
         artifacts: ArtifactStore,
         runtimes: Runtimes,
+        upgrades: Upgrades,
         exchange: Exchange,
         **streams: Any,
     ) -> None:
@@ -51,6 +53,7 @@ class ControlServicer(TuningLogServicer, StreamServicer):
         self._records = records
         self._artifacts = artifacts
         self._runtimes = runtimes
+        self._upgrades = upgrades
         self._exchange = exchange
 
     async def GetStatus(self, request: control_pb2.GetStatusRequest, context: Any) -> control_pb2.Status:
@@ -86,6 +89,11 @@ class ControlServicer(TuningLogServicer, StreamServicer):
 
     async def LabelDevice(self, request: control_pb2.LabelDeviceRequest, context: Any) -> device_pb2.Device:
         return _device(await self._desk.label(request.device, dict(request.put), list(request.remove)))
+
+    async def UpgradeDevice(self, request: control_pb2.UpgradeDeviceRequest, context: Any) -> device_pb2.Device:
+        if not request.digest:
+            return _device(await self._upgrades.cancel(request.device))
+        return _device(await self._upgrades.order(request.device, request.user, request.digest))
 
     async def ListPools(self, request: control_pb2.ListPoolsRequest, context: Any) -> control_pb2.ListPoolsResponse:
         return control_pb2.ListPoolsResponse(pools=[to_message(device_pb2.Pool, p) for p in self._fleet.pools()])

@@ -8,19 +8,24 @@ import grpc.aio
 
 from protos.convert import to_message
 from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
-from tracker.domain import Join, Measurement, RuntimeRequest, Telemetry
+from tracker.domain import Join, Measurement, RuntimeRequest, Telemetry, Upgrade
 from tracker.domain.errors import FarmError, NotPossible, VersionMismatch
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.board import Acknowledge, Board
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
 from tracker.services.runtimes import Runtimes
+from tracker.services.upgrades import Upgrades
 from tracker.wire.clocks import BoardClock
 from tracker.wire.exchange import exchange
 from tracker.wire.outboxes import BoardOutbox
 from tracker.wire.values import read
 
 __all__ = ["FleetServicer"]
+
+
+#: A board that is refused for now asks again after so many: another that is there was heard by then.
+_AGAIN_HEARTBEATS = 1.5
 
 
 class FleetServicer(fleet_pb2_grpc.FleetServicer):
@@ -32,6 +37,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         measuring: Measuring,
         artifacts: ArtifactStore,
         runtimes: Runtimes,
+        upgrades: Upgrades,
     ) -> None:
         self._farm = farm
         self._version = version
@@ -39,6 +45,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         self._measuring = measuring
         self._artifacts = artifacts
         self._runtimes = runtimes
+        self._upgrades = upgrades
 
     async def Connect(self, requests: Any, context: Any) -> None:
         first = await context.read()
@@ -55,16 +62,19 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         except FarmError as e:
             # What depends on the farm's present state may pass; what the agent is does not change by waiting.
             passes = isinstance(e, NotPossible) and not isinstance(e, VersionMismatch)
-            await _refuse(context, str(e), 3 * self._fleet.heartbeat_s if passes else 0.0)
+            await _refuse(context, str(e), _AGAIN_HEARTBEATS * self._fleet.heartbeat_s if passes else 0.0)
             return
         reason = "its stream ended"
         try:
             await context.write(fleet_pb2.TrackerMessage(joined=self._joined(board)))
             self._fleet.ready(board)
+            await self._upgrades.joined(board)
 
             async def handle(message: fleet_pb2.AgentMessage) -> None:
                 clock.place(message)
                 self._handle(board, message)
+                if message.HasField("upgrade"):
+                    await self._upgrades.told(board, read(Upgrade, message.upgrade))
                 if board.draining:
                     outbox.hurry()
 
@@ -91,6 +101,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             if message.heartbeat.HasField("telemetry"):
                 telemetry = read(Telemetry, message.heartbeat.telemetry)
         self._fleet.heard(board)
+        if telemetry is not None and telemetry.disk_fault:
+            # What it gives back for that is not to be sent there once more.
+            self._fleet.heard(board, telemetry)
         if message.draining:
             self._fleet.drain(board)
         for given_back in message.given_back:

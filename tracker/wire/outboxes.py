@@ -8,7 +8,7 @@ from typing import cast
 
 from protos.convert import fill
 from protos.farm.v1 import control_pb2, fleet_pb2
-from tracker.domain import Capacity, Measurement
+from tracker.domain import Capacity, Measurement, Upgrade
 from tracker.services.board import Acknowledge, Cancel, Order
 from tracker.services.sealed import SealedRequest
 from tracker.wire.exchange import Outbox
@@ -36,6 +36,7 @@ class BoardOutbox(Outbox[Order]):
         self._cancelled: list[str] = []
         self._acknowledged: list[str] = []
         self._heard = False
+        self._upgrade: Upgrade | None = None
         self._lingers = False
         #: Acknowledgements wait until then, by the event loop's clock.
         self._patient_until = 0.0
@@ -48,6 +49,9 @@ class BoardOutbox(Outbox[Order]):
     def put(self, order: Order) -> bool:
         if isinstance(order, SealedRequest):
             self._requests[order.trial_id] = order
+            return True
+        if isinstance(order, Upgrade):
+            self._upgrade = order
             return True
         for trial_id in order.trial_ids:
             self._requests.pop(trial_id, None)
@@ -81,12 +85,16 @@ class BoardOutbox(Outbox[Order]):
             loop.call_later(left_s, self._lingered)
 
     def take(self) -> bytes | None:
-        if not (self._requests or self._cancelled or self._acknowledged or self._heard):
+        if not (self._requests or self._cancelled or self._acknowledged or self._heard or self._upgrade):
             return None
         message = fleet_pb2.TrackerMessage(
             acknowledged=self._acknowledged, cancelled=self._cancelled, heard=self._heard
         )
         self._acknowledged, self._cancelled, self._heard = [], [], False
+        if self._upgrade is not None:
+            message.upgrade.SetInParent()  # none is ordered any more: a message without a field of its own
+            fill(message.upgrade, self._upgrade)
+            self._upgrade = None
         left = _TOGETHER_BYTES
         requests = []
         while self._requests and left > 0:

@@ -135,6 +135,16 @@ class LabelDeviceRequest(_message.Message):
     remove: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, device: _Optional[str] = ..., put: _Optional[_Mapping[str, str]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class UpgradeDeviceRequest(_message.Message):
+    __slots__ = ("device", "user", "digest")
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    user: str
+    digest: str
+    def __init__(self, device: _Optional[str] = ..., user: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
+
 class SubmitJobRequest(_message.Message):
     __slots__ = ("spec", "request_id")
     SPEC_FIELD_NUMBER: _ClassVar[int]

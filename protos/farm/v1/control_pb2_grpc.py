@@ -90,6 +90,11 @@ class ControlStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.LabelDeviceRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
                 _registered_method=True)
+        self.UpgradeDevice = channel.unary_unary(
+                '/farm.v1.Control/UpgradeDevice',
+                request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.UpgradeDeviceRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+                _registered_method=True)
         self.SubmitJob = channel.unary_unary(
                 '/farm.v1.Control/SubmitJob',
                 request_serializer=protos_dot_farm_dot_v1_dot_control__pb2.SubmitJobRequest.SerializeToString,
@@ -284,6 +289,13 @@ class ControlServicer(object):
 
     def LabelDevice(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpgradeDevice(self, request, context):
+        """Its agent fetches a wheel, starts again with it, and goes back to what it ran where that does not join.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -510,6 +522,11 @@ def add_ControlServicer_to_server(servicer, server):
             'LabelDevice': grpc.unary_unary_rpc_method_handler(
                     servicer.LabelDevice,
                     request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.LabelDeviceRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
+            ),
+            'UpgradeDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpgradeDevice,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_control__pb2.UpgradeDeviceRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
             ),
             'SubmitJob': grpc.unary_unary_rpc_method_handler(
@@ -913,6 +930,33 @@ class Control(object):
             target,
             '/farm.v1.Control/LabelDevice',
             protos_dot_farm_dot_v1_dot_control__pb2.LabelDeviceRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpgradeDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Control/UpgradeDevice',
+            protos_dot_farm_dot_v1_dot_control__pb2.UpgradeDeviceRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
             options,
             channel_credentials,

@@ -10,13 +10,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentMessage(_message.Message):
-    __slots__ = ("sent_unix_s", "join", "heartbeat", "draining", "given_back", "started", "measurements")
+    __slots__ = ("sent_unix_s", "join", "heartbeat", "draining", "given_back", "started", "upgrade", "measurements")
     SENT_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     JOIN_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     GIVEN_BACK_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
+    UPGRADE_FIELD_NUMBER: _ClassVar[int]
     MEASUREMENTS_FIELD_NUMBER: _ClassVar[int]
     sent_unix_s: float
     join: Join
@@ -24,11 +25,12 @@ class AgentMessage(_message.Message):
     draining: bool
     given_back: _containers.RepeatedCompositeFieldContainer[GiveBack]
     started: _containers.RepeatedScalarFieldContainer[str]
+    upgrade: _device_pb2.Upgrade
     measurements: _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]
-    def __init__(self, sent_unix_s: _Optional[float] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: bool = ..., given_back: _Optional[_Iterable[_Union[GiveBack, _Mapping]]] = ..., started: _Optional[_Iterable[str]] = ..., measurements: _Optional[_Iterable[_Union[_measurement_pb2.Measurement, _Mapping]]] = ...) -> None: ...
+    def __init__(self, sent_unix_s: _Optional[float] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: bool = ..., given_back: _Optional[_Iterable[_Union[GiveBack, _Mapping]]] = ..., started: _Optional[_Iterable[str]] = ..., upgrade: _Optional[_Union[_device_pb2.Upgrade, _Mapping]] = ..., measurements: _Optional[_Iterable[_Union[_measurement_pb2.Measurement, _Mapping]]] = ...) -> None: ...
 
 class Join(_message.Message):
-    __slots__ = ("protocol_version", "device_id", "name", "fingerprint", "runner", "labels", "slots", "telemetry", "short_slots")
+    __slots__ = ("protocol_version", "device_id", "name", "fingerprint", "runner", "labels", "slots", "telemetry", "short_slots", "code", "machine")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +47,8 @@ class Join(_message.Message):
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     SHORT_SLOTS_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     device_id: str
     name: str
@@ -54,7 +58,9 @@ class Join(_message.Message):
     slots: int
     telemetry: _device_pb2.Telemetry
     short_slots: int
-    def __init__(self, protocol_version: _Optional[int] = ..., device_id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[_device_pb2.Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[_device_pb2.RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., slots: _Optional[int] = ..., telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., short_slots: _Optional[int] = ...) -> None: ...
+    code: _device_pb2.AgentCode
+    machine: _device_pb2.Machine
+    def __init__(self, protocol_version: _Optional[int] = ..., device_id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[_device_pb2.Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[_device_pb2.RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., slots: _Optional[int] = ..., telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., short_slots: _Optional[int] = ..., code: _Optional[_Union[_device_pb2.AgentCode, _Mapping]] = ..., machine: _Optional[_Union[_device_pb2.Machine, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("telemetry",)
@@ -71,20 +77,22 @@ class GiveBack(_message.Message):
     def __init__(self, trial_ids: _Optional[_Iterable[str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class TrackerMessage(_message.Message):
-    __slots__ = ("joined", "refused", "acknowledged", "cancelled", "measure", "heard")
+    __slots__ = ("joined", "refused", "acknowledged", "cancelled", "measure", "heard", "upgrade")
     JOINED_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     MEASURE_FIELD_NUMBER: _ClassVar[int]
     HEARD_FIELD_NUMBER: _ClassVar[int]
+    UPGRADE_FIELD_NUMBER: _ClassVar[int]
     joined: Joined
     refused: Refused
     acknowledged: _containers.RepeatedScalarFieldContainer[str]
     cancelled: _containers.RepeatedScalarFieldContainer[str]
     measure: _containers.RepeatedCompositeFieldContainer[_measurement_pb2.MeasureRequest]
     heard: bool
-    def __init__(self, joined: _Optional[_Union[Joined, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., acknowledged: _Optional[_Iterable[str]] = ..., cancelled: _Optional[_Iterable[str]] = ..., measure: _Optional[_Iterable[_Union[_measurement_pb2.MeasureRequest, _Mapping]]] = ..., heard: bool = ...) -> None: ...
+    upgrade: _device_pb2.Upgrade
+    def __init__(self, joined: _Optional[_Union[Joined, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., acknowledged: _Optional[_Iterable[str]] = ..., cancelled: _Optional[_Iterable[str]] = ..., measure: _Optional[_Iterable[_Union[_measurement_pb2.MeasureRequest, _Mapping]]] = ..., heard: bool = ..., upgrade: _Optional[_Union[_device_pb2.Upgrade, _Mapping]] = ...) -> None: ...
 
 class Joined(_message.Message):
     __slots__ = ("farm", "tracker_version", "heartbeat_s", "device_class", "target", "pools")

@@ -10,9 +10,11 @@ import pytest
 
 from agent.effects import (
     AskTurn,
+    BringUpgrade,
     CancelRun,
     Connect,
     Disconnect,
+    DropUpgrade,
     Effect,
     Exit,
     Fetch,
@@ -22,9 +24,12 @@ from agent.effects import (
     Send,
     SendHeartbeat,
     SendJoin,
+    Settle,
     StartRun,
 )
 from agent.events import (
+    DiskFailed,
+    DiskMended,
     Event,
     FilesFailed,
     FilesReady,
@@ -38,10 +43,14 @@ from agent.events import (
     Tick,
     TurnCame,
     Unreadable,
+    UpgradeFailed,
+    UpgradeReady,
+    UpgradeShare,
 )
 from agent.messages import Acknowledged, CancelTrials, Draining, GiveBack, Joined, Refused, Started
 from agent.session import BACKOFF_LONGEST_S, Phase, Session, begin, transition, wakes_at
 from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Program, ProgramKind
+from protos.upgrade import Upgrade
 
 HEARTBEAT_S = 2.0
 JOINED = Heard(Joined(farm="lab", heartbeat_s=HEARTBEAT_S, pools=("arm64",)))
@@ -80,11 +89,17 @@ UP = [LinkUp(), JOINED]
 RUNNING_A = [*UP, asked("a"), FilesReady("a")]
 A_RUNS_B_WAITS = [*RUNNING_A, asked("b")]
 A_IN_OUTBOX = [*RUNNING_A, done("a")]
+FULL = "its disk is full"
 REASON = "the agent was asked to stop"
+UPGRADE = Upgrade("u1", "0.2.0", "d" * 64, 1000)
+ORDERED = Heard(UPGRADE)
+RESTARTING = Send(Upgrade("u1", share=1.0, restarting=True))
+AGAIN = Exit(0, restart=True)
+UPGRADED = "its agent is being upgraded"
 
 STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     "a new stream is told who we are": ([LinkUp()], [SendJoin()], Phase.JOINING),
-    "joined": (UP, [], Phase.IDLE),
+    "joined: the code that runs stands": (UP, [Settle()], Phase.IDLE),
     "a trial's files are fetched": ([*UP, asked("a")], [Fetch(trial("a"))], Phase.IDLE),
     "it runs when they are here": (RUNNING_A, [StartRun(trial("a")), Send(Started("a"))], Phase.MEASURING),
     "the next is fetched while one runs": (A_RUNS_B_WAITS, [Fetch(trial("b"))], Phase.MEASURING),
@@ -116,6 +131,26 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
         [Send(result("a"))],
         Phase.IDLE,
     ),
+    "a disk that takes no files: what has none here goes back, after the tracker heard why": (
+        [*A_RUNS_B_WAITS, asked("c"), FilesReady("c"), DiskFailed(FULL, "b", "no room for b")],
+        [SendHeartbeat(), Release("b"), Send(GiveBack(("b",), "no room for b"))],
+        Phase.MEASURING,
+    ),
+    "and what is here is measured": (
+        [*A_RUNS_B_WAITS, asked("c"), FilesReady("c"), DiskFailed(FULL, "b"), done("a")],
+        [Release("a"), Send(result("a"), patient=True), StartRun(trial("c")), Send(Started("c"))],
+        Phase.MEASURING,
+    ),
+    "it takes no others": ([*UP, DiskFailed(FULL), asked("a")], [Send(GiveBack(("a",), FULL))], Phase.IDLE),
+    "and says so once": ([*UP, DiskFailed(FULL), DiskFailed(FULL)], [], Phase.IDLE),
+    "unless it is for another reason": (
+        [*UP, DiskFailed(FULL), DiskFailed("its disk is read-only")],
+        [SendHeartbeat()],
+        Phase.IDLE,
+    ),
+    "before it has joined it is in the join": ([LinkUp(), DiskFailed(FULL)], [], Phase.JOINING),
+    "a disk that takes files again is told": ([*UP, DiskFailed(FULL), DiskMended()], [SendHeartbeat()], Phase.IDLE),
+    "and trials come": ([*UP, DiskFailed(FULL), DiskMended(), asked("a")], [Fetch(trial("a"))], Phase.IDLE),
     "more than the slots": (
         [*UP, asked("a"), asked("b"), asked("c"), asked("d")],
         [Send(GiveBack(("d",), "3 trials wait on this device, all it said it would take"))],
@@ -197,7 +232,7 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     "its result waits": ([*RUNNING_A, LinkDown("cut"), done("a")], [Release("a")], Phase.LOST),
     "and is sent after the next join": (
         [*RUNNING_A, LinkDown("cut"), done("a"), LinkUp(), JOINED],
-        [Send(result("a"))],
+        [Settle(), Send(result("a"))],
         Phase.IDLE,
     ),
     "a run that outlives the gap answers on the new stream": (
@@ -207,12 +242,12 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     ),
     "unacknowledged before the gap, sent again after it": (
         [*A_IN_OUTBOX, LinkDown("cut"), LinkUp(), JOINED],
-        [Send(result("a"))],
+        [Settle(), Send(result("a"))],
         Phase.IDLE,
     ),
     "acknowledged before the gap, not sent again": (
         [*A_IN_OUTBOX, Heard(Acknowledged(("a",))), LinkDown("cut"), LinkUp(), JOINED],
-        [],
+        [Settle()],
         Phase.IDLE,
     ),
     "a full load after a gap is taken beside the kernel that outlived it": (
@@ -267,7 +302,7 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     ),
     "a lost link while draining is taken up again": (
         [*RUNNING_A, Stop(), LinkDown("cut"), LinkUp(), JOINED],
-        [Send(Draining())],
+        [Settle(), Send(Draining())],
         Phase.DRAINING,
     ),
     "lost and nothing left to say": ([*UP, LinkDown("cut"), Stop()], [Exit(0)], Phase.DRAINING),
@@ -290,11 +325,99 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
     "without a link there is nothing to end": ([RuntimeCame()], [], Phase.JOINING),
     "one that came while a join was on its way": (
         [LinkUp(), RuntimeCame(), JOINED],
-        [Disconnect("TVM's runtime came: joining again")],
+        [Settle(), Disconnect("TVM's runtime came: joining again")],
         Phase.IDLE,
     ),
-    "once": ([LinkUp(), RuntimeCame(), LinkDown("cut"), LinkUp(), JOINED], [], Phase.IDLE),
+    "once": ([LinkUp(), RuntimeCame(), LinkDown("cut"), LinkUp(), JOINED], [Settle()], Phase.IDLE),
     "who leaves does not join again": ([*RUNNING_A, Stop(), RuntimeCame()], [], Phase.DRAINING),
+    # upgrades
+    "an upgrade is brought": ([*UP, ORDERED], [BringUpgrade(UPGRADE)], Phase.IDLE),
+    "once, however often it is told": ([*UP, ORDERED, ORDERED], [], Phase.IDLE),
+    "while kernels run": ([*RUNNING_A, ORDERED], [BringUpgrade(UPGRADE)], Phase.MEASURING),
+    "how far it is": (
+        [*UP, ORDERED, UpgradeShare("u1", 0.4)],
+        [Send(Upgrade("u1", share=0.4))],
+        Phase.IDLE,
+    ),
+    "another one in its place": (
+        [*UP, ORDERED, Heard(Upgrade("u2", "0.3.0", "e" * 64, 9))],
+        [DropUpgrade(), BringUpgrade(Upgrade("u2", "0.3.0", "e" * 64, 9))],
+        Phase.IDLE,
+    ),
+    "of the former nothing more is told": (
+        [*UP, ORDERED, Heard(Upgrade("u2", "0.3.0", "e" * 64, 9)), UpgradeShare("u1", 0.5)],
+        [],
+        Phase.IDLE,
+    ),
+    "taken back": ([*UP, ORDERED, Heard(Upgrade())], [DropUpgrade()], Phase.IDLE),
+    "none to take back": ([*UP, Heard(Upgrade())], [], Phase.IDLE),
+    "given up with the link": ([*UP, ORDERED, LinkDown("cut")], [DropUpgrade(), Connect(1.0)], Phase.LOST),
+    "and ordered again with the next": (
+        [*UP, ORDERED, LinkDown("cut"), LinkUp(), JOINED, ORDERED],
+        [BringUpgrade(UPGRADE)],
+        Phase.IDLE,
+    ),
+    "one that cannot be is told, and the work goes on": (
+        [*RUNNING_A, ORDERED, UpgradeFailed("u1", "the disk is full")],
+        [Send(Upgrade("u1", failure="the disk is full"))],
+        Phase.MEASURING,
+    ),
+    "it may be ordered again": (
+        [*UP, ORDERED, UpgradeFailed("u1", "the disk is full"), ORDERED],
+        [BringUpgrade(UPGRADE)],
+        Phase.IDLE,
+    ),
+    "a failure that nobody hears is told when it is ordered again": (
+        [*UP, ORDERED, LinkDown("cut"), UpgradeFailed("u1", "the disk is full")],
+        [],
+        Phase.LOST,
+    ),
+    "ready while idle: the agent starts again": (
+        [*UP, ORDERED, UpgradeReady("u1")],
+        [RESTARTING, Send(Draining()), AGAIN],
+        Phase.DRAINING,
+    ),
+    "ready while measuring: the queued ones go back": (
+        [*A_RUNS_B_WAITS, ORDERED, UpgradeReady("u1")],
+        [RESTARTING, Release("b"), Send(Draining()), Send(GiveBack(("b",), UPGRADED))],
+        Phase.DRAINING,
+    ),
+    "the kernel at hand is finished and answered first": (
+        [*RUNNING_A, ORDERED, UpgradeReady("u1"), done("a"), Heard(Acknowledged(("a",)))],
+        [AGAIN],
+        Phase.DRAINING,
+    ),
+    "chosen is chosen, though the link went meanwhile": (
+        [*UP, ORDERED, LinkDown("cut"), UpgradeReady("u1")],
+        [AGAIN],
+        Phase.DRAINING,
+    ),
+    "a signal while it drains for an upgrade: it ends, and does not start again": (
+        [*RUNNING_A, ORDERED, UpgradeReady("u1"), Stop(), done("a"), Heard(Acknowledged(("a",)))],
+        [Exit(0)],
+        Phase.DRAINING,
+    ),
+    "a second one then": (
+        [*RUNNING_A, ORDERED, UpgradeReady("u1"), Stop(), Stop()],
+        [CancelRun(), Exit(130, "a second signal: left at once")],
+        Phase.DRAINING,
+    ),
+    "another device of this board that ended first": (
+        [*RUNNING_A, ORDERED, UpgradeReady("u1"), Stop(insists=False), done("a"), Heard(Acknowledged(("a",)))],
+        [AGAIN],
+        Phase.DRAINING,
+    ),
+    "another device that ended first is no second signal": (
+        [*RUNNING_A, Stop(), Stop(insists=False)],
+        [],
+        Phase.DRAINING,
+    ),
+    "who leaves begins none": ([*RUNNING_A, Stop(), ORDERED], [], Phase.DRAINING),
+    "who leaves does not start again for one that is ready": (
+        [*RUNNING_A, ORDERED, Stop(), UpgradeReady("u1"), done("a"), Heard(Acknowledged(("a",)))],
+        [Exit(0)],
+        Phase.DRAINING,
+    ),
     # the runner
     "a runner that cannot start gives everything back": (
         [*A_RUNS_B_WAITS, RunnerFailed("no such file")],

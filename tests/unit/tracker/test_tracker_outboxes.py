@@ -11,7 +11,7 @@ import pytest
 
 from protos.farm.v1 import fleet_pb2
 from tests.support.measure_client import request
-from tracker.domain import Capacity, Measurement, Outcome, OutputTensor
+from tracker.domain import Capacity, Measurement, Outcome, OutputTensor, Upgrade
 from tracker.services.board import Acknowledge, Cancel
 from tracker.wire import outboxes
 from tracker.wire.outboxes import BoardOutbox, ReplyOutbox
@@ -87,6 +87,22 @@ async def test_a_message_means_what_was_said_last(
         measured,
     )
     assert box.take() is None
+
+
+async def test_of_upgrades_the_last_word_leaves_at_once() -> None:
+    wire, box = Wire(), BoardOutbox()
+    writing = asyncio.ensure_future(box.write(wire))
+    box.send(Upgrade("u1", "0.2.0", "d" * 64, 7))
+    await until(lambda: wire.written)
+    box.send(Upgrade("u2", "0.3.0", "e" * 64, 8))
+    box.send(Upgrade())
+    await until(lambda: len(wire.written) == 2)
+    box.send(None)
+    await asyncio.wait_for(writing, 10)
+    first, none = (message.upgrade for message in wire.written)
+    assert (first.id, first.version, first.digest, first.size) == ("u1", "0.2.0", "d" * 64, 7)
+    assert wire.written[1].HasField("upgrade")
+    assert (none.id, none.digest) == ("", "")
 
 
 async def test_acknowledgements_wait_for_company_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,43 @@
+"""What an agent's session does about an upgrade. A part of agent.session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.effects import BringUpgrade, DropUpgrade, Effect, Exit, Say, Send
+from agent.errors import EXIT_OK
+from agent.events import UpgradeFailed, UpgradeReady
+from agent.session_end import drain
+from agent.session_state import Session, Wire
+from protos.upgrade import Upgrade
+
+__all__ = ["tell_upgrade", "upgrade_failed", "upgrade_ordered", "upgrade_ready"]
+
+
+def upgrade_ordered(state: Session, upgrade: Upgrade, effects: list[Effect]) -> Session:
+    if state.leaving is not None or upgrade.id == state.upgrade:
+        return state
+    effects += [DropUpgrade()] if state.upgrade else []
+    effects += [BringUpgrade(upgrade)] if upgrade.id else []
+    return replace(state, upgrade=upgrade.id)
+
+
+def tell_upgrade(state: Session, upgrade: Upgrade, effects: list[Effect]) -> Session:
+    if state.wire is Wire.JOINED and state.upgrade == upgrade.id:
+        effects.append(Send(upgrade))
+    return state
+
+
+def upgrade_ready(state: Session, event: UpgradeReady, now: float, effects: list[Effect]) -> Session:
+    """Chosen it is, whatever was heard meanwhile."""
+    if state.leaving is not None:
+        return state
+    state = tell_upgrade(state, Upgrade(event.upgrade_id, share=1.0, restarting=True), effects)
+    effects.append(Say("INFO", "draining, to start again with the upgrade"))
+    return drain(state, Exit(EXIT_OK, restart=True), [], "its agent is being upgraded", now, effects)
+
+
+def upgrade_failed(state: Session, event: UpgradeFailed, effects: list[Effect]) -> Session:
+    effects.append(Say("WARNING", f"no upgrade: {event.reason}"))
+    state = tell_upgrade(state, Upgrade(event.upgrade_id, failure=event.reason), effects)
+    return replace(state, upgrade="") if state.upgrade == event.upgrade_id else state

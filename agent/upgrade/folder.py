@@ -1,0 +1,56 @@
+"""The agent's code in its state folder: a folder a wheel, whole under its name or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from agent.upgrade.choice import sync, write_whole
+
+__all__ = ["code_folder", "is_whole", "seal", "sync_all", "tidy"]
+
+_SEAL = "sealed.sha256"
+
+
+def code_folder(state: Path) -> Path:
+    """Where it lies in the state folder ``state``."""
+    return state / "code"
+
+
+def seal(folder: Path) -> None:
+    """Write down what is in ``folder``, so that ``is_whole`` can tell. Raises OSError."""
+    write_whole(folder / _SEAL, _digest(folder).encode())
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether all that was sealed is there as it was, and no more."""
+    try:
+        return (folder / _SEAL).read_text() == _digest(folder)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / _SEAL):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def sync_all(folder: Path) -> None:
+    """All that is below ``folder`` is on the disk when it returns. Raises OSError."""
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+
+
+def tidy(root: Path, keep: Collection[str]) -> None:
+    """Remove the code below ``root`` that is not of the digests in ``keep``. What cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        for path in root.iterdir():
+            if path.is_dir() and len(path.name.partition(".")[0]) == 64 and path.name not in keep:
+                shutil.rmtree(path, ignore_errors=True)

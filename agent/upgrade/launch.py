@@ -1,0 +1,121 @@
+"""From one version of the agent to another, within one process id: what holds the process, holds it on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from agent.errors import UpgradeError
+from agent.state_folder import open_state
+from agent.upgrade.choice import Choice, ChoiceFile, dropped, started
+from agent.upgrade.folder import code_folder, is_whole
+from protos.version import __version__
+
+__all__ = ["farm_before", "launch", "launched_digest", "remember_farm", "restart"]
+
+log = logging.getLogger("agent")
+
+#: Set while the farm's code runs: the command that started the installed agent, as JSON, and the digest of what runs.
+#: What looks here before it launches anything launches nothing twice.
+_BACK, _DIGEST = "TVMFARM_AGENT_LAUNCHED_BY", "TVMFARM_AGENT_LAUNCHED"
+#: Stays from one version to the next, and ends with the process.
+_FARM = "TVMFARM_AGENT_FARM_BEFORE"
+
+
+def launched_digest() -> str:
+    """Of the wheel that this process runs the code of; "": it is the installed one's."""
+    return os.environ.get(_DIGEST, "")
+
+
+def remember_farm(farm: str) -> None:
+    """The version that comes after this one in the same process is of the same farm, where several are heard."""
+    os.environ[_FARM] = farm
+
+
+def farm_before() -> str:
+    """The farm that this process was in before it became what it is; "": none."""
+    return os.environ.get(_FARM, "")
+
+
+def launch(state: Path, arguments: Sequence[str]) -> None:
+    """Run the code that is chosen in the state folder ``state`` in place of this one's, with the same ``arguments``.
+
+    Returns where the installed one is to run, and in a process that was launched. Raises what ``open_state`` raises.
+    """
+    choices = ChoiceFile(code_folder(state))
+    if launched_digest() or not choices.read().digest:
+        return
+    with open_state(state):  # another agent with this folder is not to be counted, and is told as ever
+        try:
+            choice = _choose(choices)
+        except OSError as error:
+            log.warning("%s cannot be written (%s): the installed agent runs", choices.folder, error.strerror)
+            return
+    if not choice.digest:
+        return
+    log.info("running version %s of the agent, which the farm sent", choice.version)
+    script, folder = Path(__file__).with_name("launched.py"), choices.folder / choice.digest
+    os.environ[_BACK], os.environ[_DIGEST] = json.dumps(_command()), choice.digest
+    try:
+        _become([sys.executable, str(script), str(folder), *arguments])
+    except UpgradeError as error:
+        reason = str(error)
+        _forget_launch()
+        log.warning("the installed agent runs: %s", reason)
+        with contextlib.suppress(OSError):  # then it is tried again at the next start
+            choices.update(lambda c: dropped(c, reason))
+
+
+def _choose(choices: ChoiceFile) -> Choice:
+    """What is to run now, looked at before it does. Raises OSError."""
+
+    def start(choice: Choice) -> Choice:
+        # Whoever has installed another one since wants that.
+        return started(choice) if choice.installed == __version__ else Choice()
+
+    before = choices.read()
+    choice = choices.update(start)
+    if not choice.installed:
+        log.info(
+            "version %s is installed: it runs, and not %s, which the farm sent before", __version__, before.version
+        )
+    while choice.digest and not is_whole(choices.folder / choice.digest):
+        choice = choices.update(lambda c: dropped(c, "its files on this board are damaged"))
+    if choice.failure and choice.failed_version != before.failed_version:
+        log.warning("version %s of the agent does not stand: %s", choice.failed_version, choice.failure)
+    return choice
+
+
+def restart() -> NoReturn:
+    """Start the agent again, as it was started: the installed one, which launches what is chosen then.
+
+    Raises UpgradeError where that is not possible.
+    """
+    command = json.loads(os.environ[_BACK]) if _BACK in os.environ else _command()
+    _forget_launch()
+    _become(command)
+
+
+def _forget_launch() -> None:
+    for name in (_BACK, _DIGEST):
+        os.environ.pop(name, None)
+
+
+def _command() -> list[str]:
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def _become(command: list[str]) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by who started us
+            stream.flush()
+    try:
+        os.execv(command[0], command)
+    except OSError as error:
+        raise UpgradeError(f"{command[0]} cannot be started again: {error.strerror}") from error

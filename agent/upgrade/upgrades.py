@@ -1,0 +1,159 @@
+"""The upgrades of this agent's process, which the devices of one board share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from agent.artifacts import ArtifactCache, Fetch
+from agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
+from agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered, sync
+from agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
+from agent.upgrade.launch import launched_digest
+from protos.measurement import Artifact
+from protos.upgrade import AgentCode, Upgrade
+from protos.version import __version__
+from protos.wheel import MAX_WHEEL_BYTES, unpack_agent_wheel
+
+__all__ = ["AgentUpgrades"]
+
+log = logging.getLogger("agent")
+
+#: A download that broke off goes on after so long, while the tracker is there.
+_AGAIN_S = 2.0
+
+
+class AgentUpgrades:
+    """What runs now, and how another comes to be chosen. ``state``: the agent's state folder.
+
+    ``taken`` False: none is taken, and the installed agent runs.
+    """
+
+    def __init__(self, state: Path, *, taken: bool) -> None:
+        self._root = code_folder(state)
+        self._choices = ChoiceFile(self._root)
+        self._digest = launched_digest()
+        choice = self._choices.read()
+        #: What a Join says of it.
+        self.code = AgentCode(
+            digest=self._digest,
+            refuses="" if taken else "its agent was started with --no-upgrade",
+            failed_upgrade=choice.failed_upgrade,
+            failure=choice.failure,
+        )
+        self._one_at_a_time = asyncio.Lock()
+        #: By this process, which is about to start again.
+        self._chosen = ""
+
+    async def bring(
+        self, upgrade: Upgrade, fetch: Fetch, told: Callable[[float], None], trackers: Sequence[str]
+    ) -> None:
+        """Fetch the wheel, check it, and choose it for the next start. ``told`` hears how much of it is here, 0..1.
+
+        A lost link is waited for: what came before stays, also in another process. Raises UpgradeError, a clause that
+        says why it cannot be; then nothing is changed. ``trackers``: host:port of the one that sent it.
+        """
+        if self.code.refuses:
+            raise UpgradeError(self.code.refuses)
+        async with self._one_at_a_time:
+            if self._chosen == upgrade.digest:
+                return  # for another device of this board
+            choice = self._choices.read()
+            try:
+                folder = self._root / upgrade.digest
+                if not await asyncio.to_thread(is_whole, folder):
+                    tidy(self._root, {choice.digest, choice.previous})  # of those that fell
+                    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                    await self._unpack(upgrade, fetch, told)
+                await asyncio.to_thread(_check, folder)
+                # Not in a thread: whoever gives this up meanwhile finds it chosen, or not.
+                self._choices.update(lambda c: self._ordered(c, upgrade, tuple(trackers)))
+                self._chosen = upgrade.digest
+            except OSError as error:
+                raise UpgradeError(f"{self._root} cannot be written: {error.strerror or error}") from error
+
+    def _ordered(self, choice: Choice, upgrade: Upgrade, trackers: tuple[str, ...]) -> Choice:
+        installed = choice.installed if self._digest else __version__
+        return ordered(choice, upgrade.id, upgrade.digest, upgrade.version, installed, trackers)
+
+    async def _unpack(self, upgrade: Upgrade, fetch: Fetch, told: Callable[[float], None]) -> None:
+        """Raises UpgradeError or OSError."""
+
+        async def counted(digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
+            told(offset / upgrade.size)
+            async for place, piece in fetch(digest, offset):
+                yield place, piece
+                told((place + len(piece)) / upgrade.size)
+
+        if not 0 < upgrade.size <= MAX_WHEEL_BYTES:
+            raise UpgradeError(f"its wheel of {upgrade.size} bytes is none of an agent")
+        log.info("fetching version %s of the agent, %.1f MB", upgrade.version, upgrade.size / (1 << 20))
+        cache = ArtifactCache(self._root / "wheels", MAX_WHEEL_BYTES, counted)
+        artifact = Artifact(upgrade.digest, upgrade.size)
+        while True:
+            try:
+                wheel = await cache.hold(artifact, ".whl")
+                break
+            except LinkLostError:
+                await asyncio.sleep(_AGAIN_S)
+            except ArtifactError as error:
+                raise UpgradeError(str(error)) from error
+        await asyncio.to_thread(_unpack_whole, wheel, self._root / upgrade.digest)
+        wheel.unlink()
+
+    def joined(self) -> None:
+        """A tracker accepted the Join of what runs now: it stands, and what is older than the one before goes."""
+        if not self._root.is_dir():
+            return
+        try:
+            before = self._choices.read()
+            choice = self._choices.update(lambda c: joined(c, self._digest))
+        except OSError as error:
+            log.warning("%s cannot be written: %s", self._root, error.strerror)
+            return
+        if choice != before:
+            tidy(self._root, {choice.digest, choice.previous})
+            log.info("version %s of the agent stands: it runs from now on", choice.version)
+
+    def ended(self, code: int, reason: str) -> None:
+        """The agent ends so: one on trial has fallen by it, unless that was not its fault."""
+        if not self._digest or not at_fault(code):
+            return
+        # Whoever launched it says the same in other words.
+        with contextlib.suppress(OSError):
+            self._choices.update(lambda c: fell(c, self._digest, reason or f"it ended with exit code {code}"))
+
+
+def _check(folder: Path) -> None:
+    """Whether what an unpacked wheel requires is installed here. Raises UpgradeError."""
+    # A board needs them once in its life, and ``email``, which they bring, is 3 MB.
+    from importlib.metadata import Distribution
+
+    from agent.upgrade.requirements import lacking
+
+    about = Distribution.at(next(folder.glob("*.dist-info"))).metadata
+    python = about.get_all("Requires-Python") or [""]
+    if found := lacking(about.get_all("Requires-Dist") or [], python[0]):
+        raise UpgradeError(found)
+
+
+def _unpack_whole(wheel: Path, folder: Path) -> None:
+    """``folder`` holds what is in ``wheel``, on the disk, or is not there. Raises UpgradeError or OSError."""
+    # A name of its own: another one may be at it still, whom nobody waits for any more.
+    fresh = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        unpack_agent_wheel(wheel, fresh)
+        seal(fresh)
+        sync_all(fresh)
+        os.rename(fresh, folder)
+        sync(folder.parent)
+    except ValueError as error:
+        raise UpgradeError(f"its wheel cannot be used: {error}") from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
