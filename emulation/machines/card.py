@@ -157,7 +157,7 @@ def missing_for_machines() -> Missing:
     if missing := programs_missing(_PROGRAMS):
         return missing
     if os.geteuid() != 0:
-        return Missing(reason="the Debian of a whole machine is made by root")
+        return Missing(reason="its card and its network are made by root")
     return Missing()
 
 

@@ -1,4 +1,4 @@
-"""The agent on a machine, by the lines of firmware-notes/debian-arm.md, as a service of its systemd."""
+"""The agent on a machine, by the line in the README, as a service of its systemd."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from emulation.preparation import make_wheel
 
 __all__ = ["INSTALL", "InstalledMachine", "installed"]
 
-#: What a person types on the board, in a folder with the wheel.
+#: What a person types on the board, in a folder with the wheel: README's line.
 INSTALL = (
-    "sudo python3 -m venv /opt/tvm-farm",
-    "sudo /opt/tvm-farm/bin/pip install -q tvm_farm-*.whl",
-    "sudo /opt/tvm-farm/bin/agent install-service",
+    "sudo sh -c 'apt-get install -y python3-venv && python3 -m venv /opt/tvm-farm && "
+    "/opt/tvm-farm/bin/pip install ./tvm_farm-*.whl && /opt/tvm-farm/bin/agent install-service'"
 )
 _TIMEOUT_S = 600.0
 
@@ -35,17 +34,18 @@ def installed(kind: Kind, say: Callable[[str], None]) -> Snapshot:
     boot = make_boot(kind, say)
     with tempfile.TemporaryDirectory(prefix="tvm-farm-wheel-") as scratch:
         wheel = make_wheel(Path(scratch))
-        digest = hashlib.sha256(boot.folder.name.encode() + wheel.read_bytes()).hexdigest()[:8]
+        digest = hashlib.sha256(f"{boot.folder.name}\n{INSTALL}\n".encode() + wheel.read_bytes()).hexdigest()[:8]
 
         def make(folder: Path) -> None:
+            for old in CACHE.glob(f"{kind.name}-agent-????????"):  # of another wheel: 1 GB each
+                shutil.rmtree(old)
             say(f"Booting a {kind.title} and installing the agent on it, once.")
             card = folder / "card.raw"
             boot.card_with({f"/home/pi/{wheel.name}": wheel}, card)
             with Machine(boot, folder / "work", card=card) as machine:
                 machine.power_on()
                 machine.wait_for_boot()
-                for line in INSTALL:
-                    machine.shell(f"cd /home/pi && {line}", _TIMEOUT_S)
+                machine.shell(f"cd /home/pi && {INSTALL}", _TIMEOUT_S)
                 machine.freeze(folder)
             shutil.rmtree(folder / "work")
 
@@ -66,8 +66,7 @@ class InstalledMachine:
         try:
             machine.wait_for_boot()
             self._type(say, f"$ scp {wheel.name} pi@{machine.address()}:", machine.scp(wheel))
-            for line in INSTALL:
-                self._type(say, f"pi$ {line}", machine.ssh(line))
+            self._type(say, f"pi$ {INSTALL}", machine.ssh(INSTALL))
         except BaseException:
             machine.__exit__(None, None, None)
             raise

@@ -41,6 +41,7 @@ __all__ = [
 HOST = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v3"}
 #: What the tracker derives for boards of these kinds.
 OTHERS = {
+    "aarch64": {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a53"},
     "armv7l": {"kind": "llvm", "mtriple": "armv7l-linux-gnueabihf", "mcpu": "cortex-a9", "mattr": ["+neon"]}
     | {"mfloat-abi": "hard"},
     "riscv64": {"kind": "llvm", "mtriple": "riscv64-linux-gnu", "mcpu": "generic-rv64", "mabi": "lp64d"}
@@ -194,13 +195,14 @@ _KERNELS: dict[str, Callable[..., object]] = {
 
 
 @cache
-def scratch(megabytes: int) -> Path:
-    """(4,) -> (4,) by way of that much scratch memory."""
+def scratch(megabytes: int, arch: str = "") -> Path:
+    """(4,) -> (4,) by way of that much scratch memory. ``arch``: of OTHERS."""
     size = megabytes << 18
     a = te.placeholder((4,), "float32", "a")
     large = te.compute((size,), lambda i: a[i % 4] * 2.0, "large")
     b = te.compute((4,), lambda i: large[i] + large[size - 4 + i], "b")
-    return build(tvm.IRModule({"main": te.create_prim_func([a, b])}), f"scratch_{megabytes}")
+    module = tvm.IRModule({"main": te.create_prim_func([a, b])})
+    return build(module, f"scratch_{megabytes}{arch}", OTHERS[arch] if arch else None)
 
 
 @I.ir_module
