@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -11,12 +12,16 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
+from agent.disk import FULL, PROBE, DiskError, is_disk_fault
+from agent.durable import replace_durably
 from agent.errors import ArtifactError, LinkLostError
 from protos.measurement import Artifact
 
 __all__ = ["ArtifactCache", "Fetch"]
+
+V = TypeVar("V")
 
 #: Takes a digest and how much of the file is here already.
 Fetch: TypeAlias = Callable[[str, int], AsyncIterator[tuple[int, bytes]]]
@@ -31,10 +36,23 @@ class ArtifactCache:
     ``fetch(digest, offset)`` yields a file's bytes in pieces with their places, from ``offset`` or from 0 on, and may
     raise ArtifactError. What came before it ended stays, and the next begins behind it, also in another process. What
     an earlier process left whole is used again, verified once: a board may have lost power while writing.
+
+    A disk that is full before the limit is reached costs what is unused here, then what ``spare`` gives up: True where
+    that was something. ``durable``: a file is on the disk before it counts as here.
     """
 
-    def __init__(self, root: Path, limit_bytes: int, fetch: Fetch) -> None:
+    def __init__(
+        self,
+        root: Path,
+        limit_bytes: int,
+        fetch: Fetch,
+        *,
+        spare: Callable[[], bool] | None = None,
+        durable: bool = False,
+    ) -> None:
         self._root = root
+        self._spare = spare
+        self._durable = durable
         self._limit = limit_bytes
         self._fetch = fetch
         self._sizes: OrderedDict[str, int] = OrderedDict()  # file name -> bytes, longest unused first
@@ -42,20 +60,25 @@ class ArtifactCache:
         self._verified: set[str] = set()
         self._in_use: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._adopt()
 
     async def hold(self, artifact: Artifact, suffix: str) -> Path:
         """The file of ``artifact``, kept until ``release``. Its name ends in ``suffix``.
 
         Raises ArtifactError, which names the digest and the cause: not on the tracker, wrong
-        digest, no room in the cache, disk full.
+        digest, no room in the cache; DiskError where the disk takes it not.
         """
         name = _name(artifact, suffix)
         self._in_use[name] += 1
         try:
             async with self._locks.setdefault(name, asyncio.Lock()):
                 return await self._bring(artifact, name)
+        except OSError as error:
+            self.release(artifact, suffix)
+            what = f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} could not be written to {self._root}"
+            if not is_disk_fault(error):
+                raise ArtifactError(f"{what}: {error.strerror or error}") from error
+            raise DiskError(what, error, artifact.size) from error
         except BaseException:
             self.release(artifact, suffix)
             raise
@@ -77,10 +100,7 @@ class ArtifactCache:
                 self._forget(name)
         if name not in self._sizes:
             self._make_room(artifact, f"{_UNFINISHED}{name}")
-            try:
-                await self._receive(artifact, path)
-            except OSError as error:
-                raise ArtifactError(_disk_fault(artifact, self._root, error)) from error
+            await self._receive(artifact, path)
             self._sizes[name] = artifact.size
             self.size_bytes += artifact.size
             self._verified.add(name)
@@ -91,15 +111,27 @@ class ArtifactCache:
         unfinished = path.with_name(f"{_UNFINISHED}{path.name}")  # the lock of its name lets one at a time write it
         self.size_bytes -= self._sizes.pop(unfinished.name, 0)
         try:
-            with unfinished.open("a+b", buffering=0) as file:
+            with self._opened(unfinished) as file:
                 await self._complete(artifact, file)
-            os.replace(unfinished, path)
+            if self._durable:
+                await _in_thread(functools.partial(replace_durably, unfinished, path))
+            else:
+                os.replace(unfinished, path)
         except (LinkLostError, asyncio.CancelledError):
             self._set_aside(unfinished)
             raise
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
+
+    def _opened(self, path: Path) -> io.FileIO:
+        while True:
+            try:
+                self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+                return path.open("a+b", buffering=0)
+            except OSError as error:
+                if error.errno not in FULL or not self.drop_unused():
+                    raise
 
     async def _complete(self, artifact: Artifact, file: io.FileIO) -> None:
         here = os.fstat(file.fileno()).st_size
@@ -125,7 +157,7 @@ class ArtifactCache:
             if received > artifact.size:
                 raise ArtifactError(f"artifact {artifact.digest[:12]} is longer than its stated {artifact.size} bytes")
             digest.update(piece)
-            _write_all(file, piece)
+            await self._put(file, piece, at_once=bool(artifact.inline))
         if digest.hexdigest() != artifact.digest:
             raise ArtifactError(
                 f"artifact {artifact.digest[:12]} arrived damaged: its {received} of {artifact.size} bytes "
@@ -138,6 +170,26 @@ class ArtifactCache:
         elif received < artifact.size:
             async for piece in self._fetch(artifact.digest, received):
                 yield piece
+
+    async def _put(self, file: io.FileIO, piece: bytes, *, at_once: bool) -> None:
+        """Write ``piece``, beside the event loop unless ``at_once``: a slow disk keeps no heartbeat waiting."""
+        left = memoryview(piece)
+        while left:
+            write = functools.partial(file.write, left)
+            try:
+                # A raw file may take less than all, and says so: a disk that is nearly full.
+                left = left[write() if at_once else await _in_thread(write) :]
+            except OSError as error:
+                if error.errno not in FULL or not self.drop_unused():
+                    raise
+
+    def drop_unused(self) -> bool:
+        """Remove the file that was unused for longest, here or with whom spares some; False where none is unused."""
+        for name in list(self._sizes):
+            if not self._in_use[name]:
+                self._forget(name)
+                return True
+        return self._spare is not None and self._spare()
 
     def _set_aside(self, unfinished: Path) -> None:
         """Its room can be needed for others, as that of any file."""
@@ -169,10 +221,11 @@ class ArtifactCache:
 
     def _adopt(self) -> None:
         found = []
-        for path in self._root.iterdir():
-            if path.is_file():
-                status = path.stat()
-                found.append((status.st_mtime, path.name, status.st_size))
+        with contextlib.suppress(OSError):  # none yet, or a disk that the first write tells of
+            for path in self._root.iterdir():
+                if path.name != PROBE and path.is_file():
+                    status = path.stat()
+                    found.append((status.st_mtime, path.name, status.st_size))
         self._sizes.update({name: size for _, name, size in sorted(found)})
         self.size_bytes = sum(self._sizes.values())
 
@@ -181,13 +234,6 @@ def _name(artifact: Artifact, suffix: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", artifact.digest):
         raise ArtifactError(f"{artifact.digest[:80]!r} is not a sha256 digest")
     return artifact.digest + suffix
-
-
-def _write_all(file: io.FileIO, piece: bytes) -> None:
-    """A raw file may take less than all, and says so: a disk that is nearly full."""
-    left = memoryview(piece)
-    while left:
-        left = left[file.write(left) :]
 
 
 def _sha256_of(path: Path) -> str:
@@ -206,11 +252,14 @@ def _digest_of(file: io.FileIO) -> hashlib._Hash:
     return digest
 
 
-def _disk_fault(artifact: Artifact, root: Path, error: OSError) -> str:
-    what = f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} could not be written to {root}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{what}: the disk is full; free some room, or put the state elsewhere with --state DIR"
-    return f"{what}: {error.strerror or error}"
+async def _in_thread(work: Callable[[], V]) -> V:
+    """Like asyncio.to_thread, but a caller that is cancelled leaves nothing at work on its file."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 def _mb(size: int) -> str:

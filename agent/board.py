@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import math
 from collections import Counter, deque
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.artifacts import ArtifactCache
-from agent.clock import steady_unix_s
+from agent.disk import DiskError, DiskWatch
 from agent.effects import (
     AskTurn,
     BringUpgrade,
@@ -49,14 +50,15 @@ from agent.events import (
 )
 from agent.link import Link
 from agent.messages import Heartbeat, Join
-from agent.runner import DeviceAwayError, LocalRequest, Runner, RunnerError, RunReport
+from agent.runner import DeviceAwayError, Runner, RunnerError, RunReport
 from agent.runtime import BoardRuntime
 from agent.session import begin, transition, wakes_at
 from agent.telemetry import TelemetryReader
+from agent.trial_files import TrialFiles
 from agent.upgrade.upgrades import AgentUpgrades
 from protos.channel import OUTPUTS_BYTES
 from protos.device import Telemetry
-from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Timeline
+from protos.measurement import Measurement, MeasureRequest, Outcome, Timeline
 from protos.upgrade import Upgrade
 
 __all__ = ["Board", "Locate"]
@@ -77,7 +79,10 @@ class Board:
     ``telemetry`` makes a reader: heartbeats have one and measurements another, since a reading tells
     of the time since the one before. ``runtime`` fits the runner to the tracker before each join; None leaves it.
 
-    ``watch`` runs beside the session; a RunnerError that it raises ends that.
+    ``watch`` runs beside the session, ``check`` after each trial; a RunnerError that they raise ends it, and what was
+    just measured does not count.
+
+    ``identity`` tells the device id, which a person may change meanwhile; None: it stays.
 
     ``upgrades`` are those of this agent's process; None: it says that it knows none.
 
@@ -99,10 +104,13 @@ class Board:
         *,
         runtime: BoardRuntime | None = None,
         watch: Callable[[], Awaitable[None]] | None = None,
+        check: Callable[[], None] = lambda: None,
         turn: asyncio.Lock | None = None,
         upgrades: AgentUpgrades | None = None,
+        identity: Callable[[], str] | None = None,
     ) -> None:
         self._join = join
+        self._identity = identity
         self._upgrades = upgrades
         self._bringing: asyncio.Task[None] | None = None
         self._addresses: Sequence[str] = ()
@@ -111,20 +119,23 @@ class Board:
         self._heartbeats, self._around_kernels = telemetry(), telemetry()
         self._locate = locate
         self._runtime = runtime
-        if runtime is not None:
-            runtime.on_arrival = lambda: self._events.put_nowait(RuntimeCame())
-        self._watch = watch
+        self._watch, self._check = watch, check
         self._turn = turn
         self._has_turn = False
         self._stopped = False
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
+        self._disk = DiskWatch(cache_dir, self._events.put_nowait, self._spawn)
         self._link = Link(self._events.put_nowait, self._spawn)
         self.cache = ArtifactCache(cache_dir, cache_bytes, self._link.fetch)
+        if runtime is not None:
+            runtime.on_arrival = lambda: self._events.put_nowait(RuntimeCame())
+            runtime.on_disk_error = functools.partial(self._disk.failed, mended=RuntimeCame())
+            runtime.folder.spare = self.cache.drop_unused
         self.session, self._first = begin(max(join.slots, join.short_slots), shares_board=turn is not None)
         self.outcomes: Counter[Outcome] = Counter()
         self.last_telemetry = self._heartbeats.read()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._files: dict[str, _TrialFiles] = {}
+        self._files: dict[str, TrialFiles] = {}
         #: The trials that the runner was told come next.
         self._ahead: set[str] = set()
         self._failed = False
@@ -146,6 +157,8 @@ class Board:
         try:
             if self._watch is not None:
                 self._spawn(self._watch_device(self._watch))
+            await self._disk.look()
+            self._spawn(self._disk.watch())
             ending = self._carry_out(self._first)
             while ending is None:
                 event = await self._next_event()
@@ -203,9 +216,10 @@ class Board:
         elif isinstance(effect, SendHeartbeat):
             self._link.send(Heartbeat(self._feel()))
         elif isinstance(effect, SendJoin):
-            self._link.send(replace(self._join, telemetry=self._feel()))
+            device_id = self._identity() if self._identity else self._join.device_id
+            self._link.send(replace(self._join, device_id=device_id, telemetry=self._feel()))
         elif isinstance(effect, Fetch):
-            files = _TrialFiles(self.cache, effect.request)
+            files = TrialFiles(self.cache, effect.request)
             self._files[effect.request.trial_id] = files
             files.fetching = self._spawn(self._bring(files))
         elif isinstance(effect, Release):
@@ -269,6 +283,8 @@ class Board:
         self.last_telemetry = self._heartbeats.read()
         if self._runtime is not None:
             self.last_telemetry = replace(self.last_telemetry, runtime_share=self._runtime.share)
+        if self._disk.fault:
+            self.last_telemetry = replace(self.last_telemetry, disk_fault=self._disk.fault)
         return self.last_telemetry
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -304,19 +320,23 @@ class Board:
         else:
             self._events.put_nowait(UpgradeReady(upgrade.id))
 
-    async def _bring(self, files: _TrialFiles) -> None:
+    async def _bring(self, files: TrialFiles) -> None:
         trial = files.request.trial_id
         try:
             await files.bring()
+        except DiskError as error:
+            self._disk.failed(error, trial)
         except ArtifactError as error:
             self._events.put_nowait(FilesFailed(trial, str(error)))
         else:
+            self._disk.took()
             self._events.put_nowait(FilesReady(trial))
 
     async def _measure(self, request: MeasureRequest) -> None:
         files = self._files[request.trial_id]
         try:
             report = await self._runner.run(files.local)
+            self._check()
         except RunnerError as error:
             self._runner_failed(error)
             return
@@ -333,39 +353,6 @@ class Board:
     def _last_reading(self, started_s: float) -> Telemetry:
         """The last before a kernel began: one that was offered begins before this process hears of its turn."""
         return next((each for each in reversed(self._readings) if each.at_unix_s <= started_s), self._readings[-1])
-
-
-class _TrialFiles:
-    """The files that one trial needs, held in the cache from ``bring`` to ``release``."""
-
-    def __init__(self, cache: ArtifactCache, request: MeasureRequest) -> None:
-        self._cache = cache
-        self.request = request
-        self.fetching: asyncio.Task[None] | None = None
-        #: When all of them were here, by agent.clock.
-        self.received_s = 0.0
-        self._held: list[tuple[Artifact, str]] = []
-        self._paths: dict[str, Path] = {}
-
-    @property
-    def local(self) -> LocalRequest:
-        """Once they are all here."""
-        return LocalRequest(self.request, self._paths[".so"], self._paths.get(".params"))
-
-    async def bring(self) -> None:
-        """Raises ArtifactError."""
-        program = self.request.program
-        for artifact, suffix in ((program.library, ".so"), (program.params, ".params")):
-            if artifact is not None:
-                self._paths[suffix] = await self._cache.hold(artifact, suffix)
-                self._held.append((artifact, suffix))
-        self.received_s = steady_unix_s()
-
-    def release(self) -> None:
-        if self.fetching is not None:
-            self.fetching.cancel()
-        while self._held:
-            self._cache.release(*self._held.pop())
 
 
 def _measurement(request: MeasureRequest, report: RunReport, received_s: float) -> Measurement:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
-import json
 import logging
 import os
 import sys
@@ -15,6 +12,7 @@ from typing import Any
 import click
 
 from agent.errors import AgentError, SettingsError
+from agent.journal import is_journal, log_to_stderr, to_journal
 from agent.runner import SyntheticModel
 from agent.settings import Settings, default_state_dir
 from protos.address import parse_address
@@ -242,9 +240,7 @@ def start(log_level: str, **chosen: Any) -> None:
       agent start --tracker farm.local:9195 --label rack=3 --label cooling=fan
       agent start --via ssh:root@router.local --name router
     """
-    logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
-    )
+    log_to_stderr(log_level.upper())
     logging.getLogger("zeroconf").addFilter(_without_traceback)
     from agent.start import start_agent
     from agent.upgrade.launch import launch
@@ -311,6 +307,33 @@ def install_service(only_print: bool, options: tuple[str, ...]) -> None:
     _end_with(work)
 
 
+@main.command("new-identity")
+@_via
+@_state
+def new_identity(via: str, state_dir: Path | None) -> None:
+    """Make this board a device of its own, where its disk was cloned from another one's.
+
+    From its next join on it has another device id; an agent that runs needs no restart. Its cache and
+    TVM's runtime stay. Without --state: the folder of the service where there is one, else that of
+    `agent start`.
+
+    \b
+    Examples:
+      sudo agent new-identity
+      agent new-identity --state DIR
+    """
+    from agent.identity import renew_identities
+    from agent.service import service_state
+
+    def work() -> int:
+        folders = [state_dir] if state_dir else [service_state(via), default_state_dir(via=via)]
+        for old, new in renew_identities(folders):
+            click.echo(f"device {old or 'without id'} is {new} from its next join on")
+        return 0
+
+    _end_with(work)
+
+
 def _synthetic(options: dict[str, Any]) -> SyntheticModel | None:
     """Take the --synthetic-* options out of ``options``; None when none was given. Raises SettingsError."""
     names = {"mean_ms": "mean_s", "noise": "noise", "crash_share": "crash_share", "timeout_share": "timeout_share"}
@@ -328,9 +351,6 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     """zeroconf shows one for a cable that is out; its sentence says enough."""
     record.exc_info = None
     return True
-
-
-_MARKS = {"ok": ("✓", "green"), "hint": ("!", "yellow"), "failed": ("✗", "red")}
 
 
 @main.command(epilog=_EXIT_CODES)
@@ -356,32 +376,10 @@ def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool,
       agent doctor --tracker farm.local:9195 --json
       agent doctor --via ssh:root@router.local
     """
+    from agent.doctor_report import report
+
     folder = state_dir or default_state_dir(via=via)
-    _end_with(lambda: _examine(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))
-
-
-def _examine(settings: Settings, as_json: bool) -> int:
-    from agent.doctor import Check, Verdict, examine
-
-    async def report() -> list[Check]:
-        checks = []
-        async for check in examine(settings):
-            checks.append(check)
-            if not as_json:
-                mark, colour = _MARKS[check.verdict.value]
-                click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.said}")
-                if check.remedy:
-                    click.echo(f"    {check.remedy}")
-        return checks
-
-    checks = asyncio.run(report())
-    failed = [check.name for check in checks if check.verdict is Verdict.FAILED]
-    if as_json:
-        answer = {"passed": not failed, "checks": [dataclasses.asdict(check) for check in checks]}
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-    else:
-        click.echo(f"failed: {', '.join(failed)}" if failed else "this board can join")
-    return 1 if failed else 0
+    _end_with(lambda: report(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))
 
 
 def _end_with(work: Callable[[], int]) -> None:
@@ -389,6 +387,6 @@ def _end_with(work: Callable[[], int]) -> None:
     try:
         code = work()
     except AgentError as error:
-        click.echo(f"agent: {error}", err=True)
+        click.echo(to_journal("ERROR", str(error)) if is_journal() else f"agent: {error}", err=True)
         code = error.exit_code
     sys.exit(code)

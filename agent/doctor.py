@@ -17,6 +17,7 @@ from pathlib import Path
 from agent.clusters import Part, parts_of
 from agent.device import Device, open_device
 from agent.discovery import choose
+from agent.disk import try_disk
 from agent.errors import (
     AgentError,
     LinkLostError,
@@ -32,13 +33,14 @@ from agent.runner import LocalRequest, Runner, RunnerError
 from agent.settings import Settings
 from agent.start import start_runner
 from agent.state_folder import open_state
+from agent.telemetry import TelemetryReader
 from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from protos.runtime import RuntimeOffer, RuntimeRequest
 from protos.version import __version__
 
-__all__ = ["Check", "Verdict", "examine"]
+__all__ = ["Check", "Verdict", "check_throttling", "examine"]
 
 _PACKAGES = ("grpcio", "protobuf", "zeroconf", "click", "prometheus-client")
 _LISTEN_S = 3.0
@@ -81,6 +83,8 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
             yield _board(device.fingerprint)
             yield _governor(device.fingerprint)
             yield _temperature(device)
+            if found := check_throttling(device.fingerprint.board_model, device.telemetry()):
+                yield found
     except RunnerError as error:
         yield Check("device", Verdict.FAILED, str(error), "no kernel can run there until it answers")
 
@@ -92,14 +96,15 @@ def _python() -> Check:
 
 def _state(settings: Settings) -> Check:
     try:
-        with open_state(settings.state_dir) as state, tempfile.TemporaryFile(dir=state.root):
+        with open_state(settings.state_dir) as state:
+            if fault := try_disk(state.root):
+                remedy = "no kernel can be measured here until it takes files: free some room, or mend the disk"
+                return Check("state folder", Verdict.FAILED, f"{state.root}: {fault}", remedy)
             return Check("state folder", Verdict.OK, f"{state.root}, device {state.device_id}")
     except StateInUseError:
         return Check("state folder", Verdict.OK, f"{settings.state_dir}, in use by an agent that runs now")
     except AgentError as error:
         return Check("state folder", Verdict.FAILED, str(error), "give another folder with --state DIR")
-    except OSError as error:
-        return Check("state folder", Verdict.FAILED, f"{settings.state_dir}: {error.strerror}", "free some disk space")
 
 
 async def _tracker(settings: Settings, offers: list[RuntimeOffer]) -> AsyncIterator[Check]:
@@ -300,3 +305,23 @@ def _temperature(device: Device) -> Check:
         remedy = "a board without a sensor cannot be told hot from cold; nothing to do on a virtual machine"
         return Check("temperature", Verdict.HINT, "no CPU sensor readable", remedy)
     return Check("temperature", Verdict.OK, f"{celsius:.1f} °C")
+
+
+def check_throttling(board_model: str, sensors: TelemetryReader) -> Check | None:
+    """What is seen of a Raspberry Pi's throttling, and is so now; None on any other board.
+
+    /dev/vcio, by which `vcgencmd` asks the firmware, is not asked: a kernel that has it has get_throttled, too.
+    """
+    if "Raspberry Pi" not in board_model:
+        return None
+    if now := sensors.read().throttling:
+        remedy = "timings vary with it; under-voltage: a stronger supply or a shorter cable, the others: cooling"
+        return Check("throttling", Verdict.HINT, f"now: {', '.join(now)}", remedy)
+    told = sensors.pi_tells
+    if len(told) > 1:
+        return Check("throttling", Verdict.OK, "none now")
+    remedy = "throttling by heat shows in the temperature alone; the kernel of Raspberry Pi OS tells of both"
+    if told:
+        return Check("throttling", Verdict.HINT, f"none now; this kernel tells of {told[0]} alone", remedy)
+    remedy = f"`sudo modprobe raspberrypi_hwmon`, where it is, tells of under-voltage; {remedy}"
+    return Check("throttling", Verdict.HINT, "this kernel tells of none", remedy)

@@ -8,6 +8,8 @@ from agent.messages import FromTracker
 from protos.measurement import Measurement
 
 __all__ = [
+    "DiskFailed",
+    "DiskMended",
     "Event",
     "FilesFailed",
     "FilesReady",
@@ -62,6 +64,23 @@ class FilesReady:
 class FilesFailed:
     trial_id: str
     reason: str
+
+
+@dataclass(frozen=True)
+class DiskFailed:
+    """The disk does not take what this device needs: ``fault``, a clause.
+
+    ``trial_id`` and ``reason``: which trial's files it was; "" where none's.
+    """
+
+    fault: str
+    trial_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DiskMended:
+    """It takes files again."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +153,8 @@ Event = (
     | Unreadable
     | FilesReady
     | FilesFailed
+    | DiskFailed
+    | DiskMended
     | Finished
     | RunnerFailed
     | RuntimeCame

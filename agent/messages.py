@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from protos.device import Fingerprint, RunnerInfo, Telemetry
+from protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
 from protos.measurement import Measurement, MeasureRequest
 from protos.upgrade import AgentCode, Upgrade
 
@@ -43,6 +43,7 @@ class Join:
     telemetry: Telemetry | None = None
     short_slots: int = 0
     code: AgentCode | None = None
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True)

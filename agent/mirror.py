@@ -120,6 +120,8 @@ class Mirror:
                 await asyncio.sleep(_READ_EVERY_S)
         except (asyncio.TimeoutError, ConnectionError):
             raise DeviceAwayError(f"{self._transport.name} does not answer any more") from None
+        except OSError as error:  # of this machine's disk
+            raise DeviceAwayError(f"{self._transport.name}: {self.root} cannot be written: {error.strerror}") from error
         finally:
             process.stdin.close()  # which ends it there, and so here
             try:

@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from agent.artifacts import ArtifactCache, Fetch
+from agent.disk import DiskError, is_disk_fault
+from agent.durable import write_durably
 from agent.errors import ArtifactError, LinkLostError, RunnerUnusableError
 from agent.link import Link
 from agent.runner import NativeRunner, RunnerError, RuntimeLibraries
@@ -43,6 +45,8 @@ class RuntimeFolder:
         self._fetch: Fetch
         self._held: tuple[Artifact, ...] = ()
         self._arrived: dict[str, int] = {}
+        #: Gives up a file of another kind where the disk is full; False where there is none.
+        self.spare: Callable[[], bool] = lambda: False
 
     def last(self) -> RuntimeLibraries | None:
         """The runtime used last, if it is still whole; no tracker is needed for it."""
@@ -75,10 +79,9 @@ class RuntimeFolder:
 
         self._fetch = told
         if self._cache is None:
-            try:
-                self._cache = ArtifactCache(self._root, _LIMIT_BYTES, lambda *which: self._fetch(*which))
-            except OSError as error:
-                raise ArtifactError(f"the folder {self._root} cannot be used: {error.strerror}") from error
+            self._cache = ArtifactCache(
+                self._root, _LIMIT_BYTES, lambda *which: self._fetch(*which), spare=lambda: self.spare(), durable=True
+            )
         held, paths = [], {}
         try:
             for each in runtime.libraries:
@@ -104,12 +107,17 @@ class RuntimeFolder:
             self._cache.release(artifact, ".so")
 
     def _remember(self, runtime: Runtime) -> None:
-        fresh = self._last.with_suffix(".new")
+        told = json.dumps(asdict(runtime), default=lambda _: None).encode()
         try:
-            fresh.write_text(json.dumps(asdict(runtime), default=lambda _: None))
-            fresh.replace(self._last)
+            if self._last.read_bytes() == told:
+                return
+        except OSError:  # none yet
+            pass
+        try:
+            write_durably(self._last, told)
         except OSError as error:
-            raise ArtifactError(f"{self._last} cannot be written: {error.strerror}") from error
+            kind = DiskError(f"{self._last} cannot be written", error) if is_disk_fault(error) else None
+            raise kind or ArtifactError(f"{self._last} cannot be written: {error.strerror}") from error
 
 
 class BoardRuntime:
@@ -133,7 +141,7 @@ class BoardRuntime:
     ) -> None:
         self._runner = runner
         self._info = info
-        self._folder = folder
+        self.folder = folder
         self._board = board
         self._libraries = runner.libraries
         self._installed = installed
@@ -143,11 +151,13 @@ class BoardRuntime:
         self._coming: tuple[Runtime, asyncio.Task[RuntimeLibraries]] | None = None
         #: Called when what was on its way at the last ``agree`` is here, or will not come.
         self.on_arrival: Callable[[], None] = lambda: None
+        #: Called when the disk does not take what the tracker has; another ``agree`` may find that it does.
+        self.on_disk_error: Callable[[DiskError], None] = lambda error: None
 
     @property
     def share(self) -> float | None:
         """Of the runtime that is on its way: how much is here, 0..1; None where none is."""
-        return self._folder.share(self._coming[0]) if self._coming else None
+        return self.folder.share(self._coming[0]) if self._coming else None
 
     async def agree(self, link: Link) -> RunnerInfo:
         """What the runner is once it fits the tracker that ``link`` leads to; to be told in the Join that follows.
@@ -183,6 +193,8 @@ class BoardRuntime:
             except LinkLostError:
                 raise
             except ArtifactError as error:
+                if isinstance(error, DiskError):
+                    self.on_disk_error(error)
                 reason = f"the TVM runtime of the tracker could not be brought here: {error}"
         return (self._libraries if self._libraries is not None and _fits(self._libraries, offer) else None), reason
 
@@ -190,7 +202,7 @@ class BoardRuntime:
         """The files of ``runtime``; None while they are on their way. Raises ArtifactError, or LinkLostError."""
         if self._coming is None or self._coming[0] != runtime or not self._coming[1].done():
             await self.stop()  # it came by a link that is no more
-            self._coming = runtime, asyncio.create_task(self._folder.bring(runtime, link.fetch))
+            self._coming = runtime, asyncio.create_task(self.folder.bring(runtime, link.fetch))
         task = self._coming[1]
         await asyncio.wait([task], timeout=None if self._required else self._patience_s)
         if not task.done():

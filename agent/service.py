@@ -16,7 +16,7 @@ from pathlib import Path
 from agent.errors import AgentError, SettingsError
 from agent.settings import Settings
 
-__all__ = ["USER", "Service", "install"]
+__all__ = ["USER", "Service", "install", "service_state"]
 
 USER = "tvm-farm"
 _UNITS = Path("/etc/systemd/system")
@@ -26,12 +26,17 @@ _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _UNIT = """\
 [Unit]
 Description=TVM Farm agent{of}
-Wants=network-online.target
-After=network-online.target
+# After no target of the network: the agent looks for its network itself, for as long as it takes, and
+# network-online.target comes late on many boards, or never.
 # A board may wait for its network, or its farm, for as long as it takes.
 StartLimitIntervalSec=0
 
 [Service]
+Type=notify
+NotifyAccess=main
+# Python and gRPC take a slow card their time to load. From then on an event loop that hangs is ended and begun anew.
+TimeoutStartSec=300
+WatchdogSec=90
 ExecStart={command}
 User={user}
 Group={user}
@@ -46,6 +51,8 @@ KillMode=mixed
 TimeoutStopSec=120
 # A kernel that the system kills for its memory is a measurement like any other.
 OOMPolicy=continue
+# The kernel is the first to go: its process raises its own to 1000.
+OOMScoreAdjust=-500
 LimitMEMLOCK=infinity
 # Left out, since kernels and their timing may need what they forbid: MemoryDenyWriteExecute, PrivateDevices,
 # ProtectClock (which forbids all devices but one), RestrictRealtime, SystemCallFilter.
@@ -97,9 +104,8 @@ class Service:
                 raise SettingsError(
                     f"a service works in no folder of yours: give {option} with its whole path from / on"
                 )
-        device = re.sub(r"[^\w.]+", "-", settings.via).strip("-")
-        name = f"tvm-farm-agent{f'-{device}' if device else ''}.service"
-        state = _STATE / (f"agent-{device}" if device else "agent")
+        state = service_state(settings.via)
+        name = f"tvm-farm-{state.name}.service"
         command = [str(python), "-m", "agent", "start", "--state", str(state), *options]
         text = _UNIT.format(
             of=f", for {settings.via}" if settings.via else "",
@@ -118,6 +124,12 @@ class Service:
                 f"userdel {USER} && rm -r {_STATE}",
             ),
         )
+
+
+def service_state(via: str) -> Path:
+    """Where the service that serves ``via`` keeps its state."""
+    device = re.sub(r"[^\w.]+", "-", via).strip("-")
+    return _STATE / (f"agent-{device}" if device else "agent")
 
 
 def install(service: Service, units: Path = _UNITS) -> list[str]:

@@ -11,6 +11,7 @@ The rules a reader looks for here:
 - When the link is lost, the kernel at hand finishes and its result waits in the outbox. Queued
   trials are dropped without a word: the tracker has placed them elsewhere by then.
 - Devices of one board execute by turns, each for one trial; what waits for its turn has not started.
+- While the disk takes no files, what has its files here is measured, and the rest goes back.
 - Draining gives back what is queued, finishes the kernel at hand, waits a bounded time for the
   acknowledgement, and ends.
 - An upgrade is what the tracker says on this stream: it is given up with the link, and ordered again with the next.
@@ -42,6 +43,8 @@ from agent.effects import (
 )
 from agent.errors import RefusedError, RunnerUnusableError
 from agent.events import (
+    DiskFailed,
+    DiskMended,
     Event,
     FilesFailed,
     FilesReady,
@@ -132,6 +135,12 @@ def _react(state: Session, event: Event, now: float, effects: list[Effect]) -> S
         return replace(state, queue=queue)
     if isinstance(event, FilesFailed):
         return _files_failed(state, event, effects)
+    if isinstance(event, DiskFailed):
+        return _disk_failed(state, event, effects)
+    if isinstance(event, DiskMended):
+        effects += [Say("INFO", "the disk takes files again")]
+        effects += [SendHeartbeat()] if state.wire is Wire.JOINED else []
+        return replace(state, disk_fault="")
     if isinstance(event, Finished):
         return _finished(state, event.measurement, now, effects)
     if isinstance(event, RunnerFailed):
@@ -201,6 +210,7 @@ def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) 
         state,
         wire=Wire.JOINED,
         farm=message.farm,
+        refused="",
         attempt=0,
         heartbeat_s=heartbeat_s,
         heartbeat_at=now + heartbeat_s,
@@ -212,8 +222,10 @@ def _joined(state: Session, message: Joined, now: float, effects: list[Effect]) 
 def _refused(state: Session, message: Refused, effects: list[Effect]) -> Session:
     if message.retry_after_s > 0:
         text = f"the tracker refuses this agent for now: {message.reason}; next try in {message.retry_after_s:.0f} s"
-        effects += [Say("WARNING", text), Disconnect("refused for now")]
-        return replace(state, retry_after_s=message.retry_after_s)
+        if message.reason != state.refused or state.attempt % 20 == 0:
+            effects.append(Say("WARNING", text))
+        effects.append(Disconnect("refused for now"))
+        return replace(state, retry_after_s=message.retry_after_s, refused=message.reason)
     if state.running:
         effects.append(CancelRun())
     return end(state, Exit(RefusedError.exit_code, f"the tracker refuses this agent: {message.reason}"), effects)
@@ -230,6 +242,8 @@ def _asked(state: Session, request: MeasureRequest, effects: list[Effect]) -> Se
     refusal = ""
     if state.leaving is not None:
         refusal = "this device is draining"
+    elif state.disk_fault:
+        refusal = state.disk_fault
     elif len(state.queue) >= state.slots:
         # The one running does not count: after a gap it may be of a stream that the tracker has forgotten.
         refusal = f"{len(state.queue)} trials wait on this device, all it said it would take"
@@ -267,6 +281,18 @@ def _files_failed(state: Session, event: FilesFailed, effects: list[Effect]) -> 
     return replace(state, queue=tuple(h for h in state.queue if h.request.trial_id != event.trial_id))
 
 
+def _disk_failed(state: Session, event: DiskFailed, effects: list[Effect]) -> Session:
+    """What is here is measured still; the tracker hears why nothing else can be before it has the rest back."""
+    if event.fault != state.disk_fault:
+        effects.append(Say("WARNING", f"takes no trials until its disk takes files: {event.reason or event.fault}"))
+        effects += [SendHeartbeat()] if state.wire is Wire.JOINED else []
+    back = [held for held in state.queue if not held.ready]
+    effects += releases(back)
+    if back and state.wire is Wire.JOINED:
+        effects.append(give_back([held.request.trial_id for held in back], event.reason or event.fault))
+    return replace(state, queue=tuple(held for held in state.queue if held.ready), disk_fault=event.fault)
+
+
 def _finished(state: Session, measurement: Measurement, now: float, effects: list[Effect]) -> Session:
     disowned = state.disowned
     effects.append(Release(measurement.trial_id))
@@ -289,7 +315,8 @@ def _finished(state: Session, measurement: Measurement, now: float, effects: lis
 
 
 def _runner_failed(state: Session, event: RunnerFailed, now: float, effects: list[Effect]) -> Session:
-    effects.append(Say("ERROR", f"no kernel can run any more, this device drains: {event.reason}"))
+    text = "this device leaves the farm for now" if event.device_away else "no kernel can run any more, it drains"
+    effects.append(Say("WARNING" if event.device_away else "ERROR", f"{text}: {event.reason}"))
     back = [state.running] if state.running and not state.disowned else []
     effects += [Release(state.running)] if state.running else []
     ending = Exit(RunnerUnusableError.exit_code, event.reason, event.device_away and state.leaving is None)

@@ -69,6 +69,10 @@ class Session:
     #: When the tracker was last heard, or began to owe an answer.
     heard_at: float = 0.0
     retry_after_s: float = 0.0
+    #: Why the tracker refused the last join for now.
+    refused: str = ""
+    #: Why the disk takes no files, a clause: the device takes no trials.
+    disk_fault: str = ""
     #: The runtime came after a Join was made: it says what the runner was.
     join_stale: bool = False
     #: Id of the upgrade that is being brought.

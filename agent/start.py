@@ -17,6 +17,7 @@ from agent.device import Device, open_device
 from agent.discovery import locate
 from agent.effects import Exit
 from agent.errors import EXIT_OK, AgentError, RunnerUnusableError
+from agent.machine import read_machine
 from agent.messages import Join
 from agent.runner import (
     DeviceAwayError,
@@ -32,6 +33,7 @@ from agent.runner import (
 from agent.runtime import BoardRuntime, RuntimeFolder
 from agent.settings import Settings
 from agent.state_folder import StateFolder, open_state, runtime_folder
+from agent.supervision import Supervision, status_of
 from agent.upgrade.launch import farm_before, remember_farm, restart
 from agent.upgrade.upgrades import AgentUpgrades
 from protos.device import RunnerInfo
@@ -119,13 +121,21 @@ async def _started(
 
 async def _keep_on(settings: Settings, state: StateFolder, upgrades: AgentUpgrades) -> Exit:
     """The session, and the next where its device went away and came back; what the last one ended with."""
+    supervision = Supervision()
+    with supervision.watching():
+        return await _keep_running(settings, state, supervision, upgrades)
+
+
+async def _keep_running(
+    settings: Settings, state: StateFolder, supervision: Supervision, upgrades: AgentUpgrades
+) -> Exit:
     pause_s = _PAUSE_FIRST_S
     _end_by_signal()
     try:
         while True:
             try:
                 async with open_device(settings.via, state.device_id) as device:
-                    ending = await _run(settings, state, device, upgrades)
+                    ending = await _run(settings, state, device, supervision, upgrades)
                 if not ending.device_away:
                     if ending.reason:
                         log.error("%s", ending.reason)
@@ -136,6 +146,8 @@ async def _keep_on(settings: Settings, state: StateFolder, upgrades: AgentUpgrad
             except RunnerError as error:
                 raise RunnerUnusableError(str(error)) from error
             _end_by_signal()
+            supervision.status = lambda: f"{settings.via} is away, looking for it"
+            supervision.ready()
             log.info("looking for the device again in %.0f s, and so on for ever", pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(_PAUSE_LONGEST_S, 2 * pause_s)
@@ -151,7 +163,9 @@ def _end_by_signal() -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-async def _run(settings: Settings, state: StateFolder, device: Device, upgrades: AgentUpgrades) -> Exit:
+async def _run(
+    settings: Settings, state: StateFolder, device: Device, supervision: Supervision, upgrades: AgentUpgrades
+) -> Exit:
     parts = parts_of(device.fingerprint, settings.cluster)
     turn = asyncio.Lock() if len(parts) > 1 else None
     boards = []
@@ -169,7 +183,8 @@ async def _run(settings: Settings, state: StateFolder, device: Device, upgrades:
 
             port = stack.enter_context(serve_metrics(boards, settings.metrics_port))
             log.info("metrics at http://0.0.0.0:%d/metrics", port)
-        ending = await _run_all(boards)
+        supervision.status = lambda: status_of({board.name: board.session for board in boards})
+        ending = await _run_all(boards, supervision)
     if ending.restart:
         remember_farm(boards[0].session.farm)
     if not ending.reason:
@@ -177,7 +192,7 @@ async def _run(settings: Settings, state: StateFolder, device: Device, upgrades:
     return ending
 
 
-async def _run_all(boards: Sequence[Board]) -> Exit:
+async def _run_all(boards: Sequence[Board], supervision: Supervision) -> Exit:
     """Every board until one ends, which ends the others; what the first ended with."""
     loop = asyncio.get_running_loop()
     asked = False
@@ -185,12 +200,14 @@ async def _run_all(boards: Sequence[Board]) -> Exit:
     def stop() -> None:
         nonlocal asked
         asked = True
+        supervision.stopping()
         for board in boards:
             board.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     running = [asyncio.create_task(board.run()) for board in boards]
+    supervision.ready()
     try:
         first, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         for board in boards:
@@ -244,6 +261,7 @@ def _board(
         slots=settings.slots,
         short_slots=settings.short_slots,
         code=upgrades.code,
+        machine=read_machine(),
     )
     runtime = None
     if isinstance(runner, NativeRunner) and settings.takes_runtime:
@@ -261,6 +279,8 @@ def _board(
         cache_bytes=settings.cache_bytes,
         runtime=runtime,
         watch=device.watch,
+        check=device.check,
         turn=turn,
         upgrades=upgrades,
+        identity=state.identity,
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent.disk import disk_fault, is_disk_fault
 from agent.errors import SettingsError, StateInUseError
+from agent.identity import keep_identity, read_identity
 
 __all__ = ["StateFolder", "open_state", "runtime_folder"]
 
@@ -20,6 +22,13 @@ class StateFolder:
     def __init__(self, root: Path, device_id: str) -> None:
         self.root = root
         self.device_id = device_id
+
+    def identity(self) -> str:
+        """The device id now: `agent new-identity` may have changed it; ``device_id`` where it cannot be read."""
+        try:
+            return read_identity(self.root) or self.device_id
+        except OSError:
+            return self.device_id
 
     @property
     def artifacts(self) -> Path:
@@ -38,13 +47,12 @@ def runtime_folder(root: Path) -> Path:
 
 @contextmanager
 def open_state(root: Path) -> Iterator[StateFolder]:
-    """Make the folder if need be and hold it.
+    """Make the folder if need be and hold it. One that was made before may be on a disk that takes nothing now.
 
-    Raises StateInUseError, or SettingsError where it cannot be written: no right to, or a full disk.
+    Raises StateInUseError, or SettingsError where it can be neither read nor made: no right to, or a full disk.
     """
-    with _writing(root):
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with _using(root):
+        lock = _lock_file(root)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,34 +65,33 @@ def open_state(root: Path) -> Iterator[StateFolder]:
             raise SettingsError(
                 f"the file system of {root} cannot lock files ({error.strerror}): give another folder with --state DIR"
             ) from error
-        with _writing(root):
+        with contextlib.suppress(OSError):  # a full disk: who is refused is told no number
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-            state = StateFolder(root, _device_id(root))
+        with _using(root):
+            state = StateFolder(root, keep_identity(root))
         yield state
     finally:
         os.close(lock)
 
 
+def _lock_file(root: Path) -> int:
+    path = root / "lock"
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if not is_disk_fault(error) or not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
 @contextmanager
-def _writing(root: Path) -> Iterator[None]:
+def _using(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        why = disk_fault(error) if is_disk_fault(error) else error.strerror
         raise SettingsError(
-            f"the state folder {root} cannot be written ({error.strerror}): mend that, or give another with --state DIR"
+            f"the state folder {root} cannot be used: {why}; mend that, or give another with --state DIR"
         ) from error
-
-
-def _device_id(root: Path) -> str:
-    path = root / "device-id"
-    try:
-        known = path.read_text().strip()
-    except FileNotFoundError:
-        known = ""
-    if not known:
-        known = uuid.uuid4().hex
-        fresh = path.with_suffix(".new")
-        fresh.write_text(known + "\n")
-        fresh.replace(path)
-    return known

@@ -15,6 +15,8 @@ __all__ = ["TelemetryReader"]
 
 # Bits of the Raspberry Pi firmware's get_throttled: raspberrypi.com/documentation/computers/os.html#get_throttled
 _PI_NOW = {0: "under-voltage", 1: "frequency-capped", 2: "throttled", 3: "soft-temperature-limit"}
+# The same bits 16 places higher tell what has been since somebody cleared them. The driver of the chip below does so
+# whenever it renews the file: where it is at work, they tell of the last 2 s, and else of all time since boot.
 # What a mainline kernel offers in its place is the alarm of the chip rpi_volt: drivers/hwmon/raspberrypi-hwmon.c
 # The firmware's node lies at soc/soc:firmware up to the Pi 4, at soc@107c000000/soc@107c000000:firmware on the Pi 5.
 _PI_THROTTLED = "devices/platform/soc*/soc*:firmware/get_throttled"
@@ -83,6 +85,8 @@ class TelemetryReader:
 
     def _throttling(self) -> tuple[str, ...]:
         flags = next((file.number(base=16) for file in self._pi_throttled), None) or 0
+        if self._pi_clears():
+            flags |= flags >> 16
         reasons = [name for bit, name in _PI_NOW.items() if flags >> bit & 1]
         if any(alarm.number() for alarm in self._pi_alarms):
             reasons.append("under-voltage")
@@ -90,6 +94,16 @@ class TelemetryReader:
         if self._throttle_count > before:
             reasons.append("throttled")
         return tuple(dict.fromkeys(reasons))
+
+    @property
+    def pi_tells(self) -> tuple[str, ...]:
+        """Which reasons for throttling the kernel of a Raspberry Pi tells of; none on other boards."""
+        if any(file.number(base=16) is not None for file in self._pi_throttled):
+            return tuple(_PI_NOW.values())
+        return ("under-voltage",) if self._pi_clears() else ()
+
+    def _pi_clears(self) -> bool:
+        return any(alarm.number() is not None for alarm in self._pi_alarms)
 
     def _read_throttle_count(self) -> int:
         return sum(file.number() or 0 for file in self._throttle_counters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["CpuCluster", "Fingerprint", "RunnerInfo", "RunnerMode", "Telemetry"]
+__all__ = ["CpuCluster", "Fingerprint", "Machine", "RunnerInfo", "RunnerMode", "Telemetry"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,20 @@ class Fingerprint:
         return sum(len(cluster.cpus) for cluster in self.clusters)
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What tells the machine that an agent runs on from one with the same files; a field that it lacks is empty.
+
+    ``start_id`` is made by each start of the agent, ``boot_id`` by each boot. ``serial`` is the CPU's or the board's,
+    ``macs`` are of its network adapters as they were made, sorted.
+    """
+
+    start_id: str = ""
+    boot_id: str = ""
+    serial: str = ""
+    macs: tuple[str, ...] = ()
+
+
 class RunnerMode(str, Enum):
     """How kernels run on a board: see agent/runner."""
 
@@ -71,6 +85,7 @@ class Telemetry:
     """How a board feels at one moment. What it does not offer is None or empty, never zero.
 
     ``runtime_share``: of TVM's runtime, 0..1, how much is here while the rest is on its way; else None.
+    ``disk_fault``: why the board's disk takes nothing, a clause: "its disk is full"; "" while it does.
     """
 
     at_unix_s: float = 0.0
@@ -81,3 +96,4 @@ class Telemetry:
     memory_available_bytes: int | None = None
     cpu_percent: float | None = None
     runtime_share: float | None = None
+    disk_fault: str = ""

@@ -110,6 +110,8 @@ def _listener(interface: str | None) -> AsyncZeroconf:
         return AsyncZeroconf(interfaces=[interface])
     try:
         return AsyncZeroconf(ip_version=IPVersion.V4Only)
+    except RuntimeError as error:  # zeroconf's word for a host without any interface: a board that is booting
+        raise OSError(errno.ENETDOWN, "no network interface has an IPv4 address") from error
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise

@@ -42,7 +42,10 @@ class SshTransport(ShellTransport):
 
     async def open(self) -> None:
         # Not under TMPDIR: a socket's path may have 100 characters.
-        self._folder_here = Path(tempfile.mkdtemp(prefix="tvm-farm-ssh-", dir="/tmp"))
+        try:
+            self._folder_here = Path(tempfile.mkdtemp(prefix="tvm-farm-ssh-", dir="/tmp"))
+        except OSError as error:
+            raise DeviceAwayError(f"{self.name}: no folder can be made in /tmp here: {error.strerror}") from error
         await self._connect()
         await super().open()
 

@@ -49,7 +49,7 @@ async def test_each_mode_runs_the_tiny_kernel(tracker: StandInTracker, tmp_path:
     if mode == "micro":
         assert "micro mode" in found["runner"]["said"]
     # Nothing of it stays behind.
-    assert set(os.listdir(tmp_path)) == {"lock", "device-id"}
+    assert set(os.listdir(tmp_path)) == {"lock", "device-id", "device-id.copy"}
 
 
 async def test_full_mode_without_its_libraries(tracker: StandInTracker, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import signal
+import subprocess
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator
@@ -17,6 +18,8 @@ from protos.discovery import PROTOCOL_VERSION, announce
 from protos.farm.v1 import fleet_pb2
 from protos.measurement import Artifact, Outcome, TimingPlan
 from tests.support.agent_process import AgentProcess
+from tests.support.own_network import is_apart
+from tests.support.service_manager import ServiceManager
 from tests.support.stand_in_tracker import StandInTracker, make_request
 
 #: A kernel that runs long enough to do something to it meanwhile.
@@ -285,3 +288,27 @@ async def test_mdns_several_farms_need_a_choice(tracker: StandInTracker, tmp_pat
             assert "--farm NAME" in process.text
         async with by_mdns(tmp_path, "--farm", mine):
             await tracker.joined()
+
+
+@pytest.mark.own_network
+async def test_a_board_whose_network_comes_up_later(tmp_path: Path) -> None:
+    """As a service that starts before any interface is there."""
+    if not is_apart():
+        pytest.skip("only a network of one's own can be switched off: see tests/support/own_network.py")
+    switch(False)
+    farm = f"late-{uuid.uuid4().hex[:8]}"
+    options = ("start", "--state", str(tmp_path), "--runner", "synthetic", "--farm", farm)
+    async with ServiceManager(tmp_path / "notify") as manager, AgentProcess(*options, **manager.environ) as process:
+        await manager.hears("READY=1")
+        await process.says(r"mDNS is not possible here \(no network interface has an IPv4 address\); still listening")
+        switch(True)
+        async with StandInTracker() as tracker, announced(farm, tracker.port):
+            await tracker.joined()
+        assert "Traceback" not in process.text
+
+
+def switch(up: bool) -> None:
+    """The network of this test, which is the loopback."""
+    words = [["link", "set", "lo", "up"], ["route", "replace", "224.0.0.0/4", "dev", "lo"]]
+    for each in words if up else [["link", "set", "lo", "down"], ["address", "flush", "dev", "lo"]]:
+        subprocess.run(["ip", *each], check=True)

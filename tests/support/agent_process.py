@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,10 +27,12 @@ def without_tvm(folder: Path) -> dict[str, str]:
 class AgentProcess:
     """``async with AgentProcess("start", …) as agent``: started on entry, killed on exit if it still runs.
 
-    ``cwd`` is what Python looks for the agent in first; the tests' own where it is None.
+    ``inside``: a command line that ends by executing the one that it is given. ``cwd`` is what Python looks for the
+    agent in first; the tests' own where it is None.
     """
 
-    def __init__(self, *arguments: str, cwd: Path | None = None, **environ: str) -> None:
+    def __init__(self, *arguments: str, inside: Sequence[str] = (), cwd: Path | None = None, **environ: str) -> None:
+        self._inside = inside
         self._arguments = arguments
         self._cwd = cwd
         self._environ = {**os.environ, "PYTHONPATH": f"{_ROOT}:{os.environ.get('PYTHONPATH', '')}", **environ}
@@ -40,6 +43,7 @@ class AgentProcess:
 
     async def __aenter__(self) -> AgentProcess:
         self._process = await asyncio.create_subprocess_exec(
+            *self._inside,
             sys.executable,
             "-m",
             "agent",

@@ -94,6 +94,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
     """
     from tracker.cli.formats import ago, clock, count, gib, percent, plural
     from tracker.cli.output import console, facts, print_json
+    from tracker.domain.machine import machine_name
 
     with connection.open() as client:
         device = one_device(client.devices(), name)
@@ -115,6 +116,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                     f"{_state(device)}, heard {ago(device.last_heard_unix_s, now_s)}",
                 ),
                 ("health", f"{device.ailing}; others of its class come first" if device.ailing else ""),
+                ("clone", _clone(device, now_s)),
                 ("lease", _lease(device, now_s)),
                 ("drained", _drain(device, now_s)),
                 ("joined", clock(device.joined_unix_s)),
@@ -127,7 +129,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                     f"{percent(device.utilisation)} busy",
                 ),
                 ("board", board.board_model),
-                ("host", board.hostname),
+                ("host", machine_name(board.hostname, device.machine)),
                 *((f"cpus {_span(cluster.cpus)}", _cluster(cluster)) for cluster in board.clusters),
                 ("features", " ".join(board.cpu_features)),
                 ("memory", gib(board.memory_bytes)),
@@ -193,13 +195,17 @@ def _labels(labels: dict[str, str]) -> str:
 
 
 def _state(device: Device) -> str:
-    """With what is on its way to the device meanwhile."""
+    """With what is on its way to the device meanwhile, and what a person has to mend."""
     from tracker.cli.formats import UNKNOWN, percent
     from tracker.domain import DeviceState
 
-    state = device.state.value if device.state else UNKNOWN
-    share = device.telemetry.runtime_share if device.telemetry and device.state is not DeviceState.LOST else None
-    return state if share is None else f"{state}, runtime {percent(share)}"
+    told = [device.state.value if device.state else UNKNOWN]
+    if device.telemetry and device.state is not DeviceState.LOST:
+        share = device.telemetry.runtime_share
+        told += [] if share is None else [f"runtime {percent(share)}"]
+        told += [device.telemetry.disk_fault] if device.telemetry.disk_fault else []
+    told += ["has a clone"] if device.clone else []
+    return ", ".join(told)
 
 
 def _orders(device: Device, now_s: float) -> str:
@@ -244,6 +250,17 @@ def _far(upgrade: Upgrade) -> str:
     if upgrade.restarting:
         return "restarting"
     return "ordered" if upgrade.share is None else f"at {percent(upgrade.share)}"
+
+
+def _clone(device: Device, now_s: float) -> str:
+    from tracker.cli.formats import ago
+    from tracker.domain.machine import machine_name
+
+    if device.clone is None:
+        return ""
+    there = machine_name(device.clone.hostname, device.clone.machine)
+    seen = ago(device.clone.seen_unix_s, now_s)
+    return f"{there} says that it is this device, too, last {seen}, and is refused: run `agent new-identity` on it"
 
 
 def _lease(device: Device, now_s: float) -> str:

@@ -1,6 +1,6 @@
 """Values and pure rules of the farm: standard library alone, as are the values of the wire contract."""
 
-from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from protos.device import CpuCluster, Fingerprint, Machine, RunnerInfo, RunnerMode, Telemetry
 from protos.measurement import (
     Argument,
     Artifact,
@@ -18,7 +18,7 @@ from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 from protos.upgrade import AgentCode, Upgrade
 from tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
 from tracker.domain.desk import Desk, Drain, Lease
-from tracker.domain.device import Device, DeviceState, Join
+from tracker.domain.device import Clone, Device, DeviceState, Join
 from tracker.domain.job import (
     BucketResult,
     DataFile,
@@ -53,6 +53,7 @@ __all__ = [
     "BucketResult",
     "Capacity",
     "CheckReport",
+    "Clone",
     "CpuCluster",
     "DataFile",
     "Desk",
@@ -75,6 +76,7 @@ __all__ = [
     "Lease",
     "Lesson",
     "Limits",
+    "Machine",
     "MeasureRequest",
     "Measurement",
     "Obstacle",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from protos.device import Fingerprint, RunnerInfo, Telemetry
+from protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
 from protos.upgrade import AgentCode, Upgrade
 from tracker.domain.desk import Drain, Lease
 
-__all__ = ["Device", "DeviceState", "Join"]
+__all__ = ["Clone", "Device", "DeviceState", "Join"]
 
 
 class DeviceState(str, Enum):
@@ -22,12 +22,23 @@ class DeviceState(str, Enum):
 
 
 @dataclass(frozen=True)
+class Clone:
+    """Another machine that says it is a device, and when it last asked to join."""
+
+    machine: Machine
+    hostname: str = ""
+    seen_unix_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Device:
     """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
 
     ``lease`` and ``drain``: what people ordered of it; ``desk_labels``: those of ``labels`` that they set. ``ailing``:
-    why others of its class come before it, or it is in quarantine; "" where it is well. ``code``: which of the agent's
-    it runs, None where its agent is too old to be upgraded by the farm; ``upgrade``: ordered, on its way, or failed.
+    why others of its class come before it, or it is in quarantine; "" where it is well. ``machine``:
+    the one that was last connected as it; ``clone``: one that goes by its id too, and is refused for that.
+    ``code``: which of the agent's it runs, None where that is too old to be upgraded by the farm; ``upgrade``: ordered,
+    on its way, or failed.
     """
 
     id: str
@@ -52,6 +63,8 @@ class Device:
     ailing: str = ""
     code: AgentCode | None = None
     upgrade: Upgrade | None = None
+    machine: Machine | None = None
+    clone: Clone | None = None
 
     def open_to(self, user: str) -> bool:
         """Whether no lease keeps it from the work of ``user``."""
@@ -76,3 +89,4 @@ class Join:
     telemetry: Telemetry | None = None
     short_slots: int = 0
     code: AgentCode | None = None
+    machine: Machine | None = None

@@ -18,6 +18,8 @@ FAILURES = 8
 
 def ailment(telemetry: Telemetry | None, failures: int) -> str:
     """What is wrong with a board, a clause; "" where nothing is. ``failures``: trials in a row that failed on it."""
+    if telemetry is not None and telemetry.disk_fault:
+        return telemetry.disk_fault
     if telemetry is not None and telemetry.throttling:
         return f"throttled ({', '.join(telemetry.throttling)})"
     if telemetry is not None and telemetry.temperature_c is not None and telemetry.temperature_c >= HOT_C:

@@ -88,7 +88,13 @@ class Board:
 
     @property
     def takes_work(self) -> bool:
-        return self.connected and not (self.draining or self.quarantined or self.device.drain is not None)
+        kept_back = self.draining or self.quarantined or self.disk_fault or self.device.drain is not None
+        return self.connected and not kept_back
+
+    @property
+    def disk_fault(self) -> str:
+        """Why it can bring no trial's files to its disk, a clause; "" where it can."""
+        return self.telemetry.disk_fault if self.telemetry else ""
 
     @property
     def drains(self) -> bool:

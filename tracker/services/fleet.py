@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from protos.version import __version__
-from tracker.domain import BUILT_IN_POOLS, Desk, Device, DeviceState, Join, Pool, Telemetry, matches
+from tracker.domain import BUILT_IN_POOLS, Clone, Desk, Device, DeviceState, Join, Machine, Pool, Telemetry, matches
 from tracker.domain.compatibility import check_protocol, check_release, check_tvm
 from tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
+from tracker.domain.machine import is_plausible, is_same_machine
 from tracker.domain.target import derive_target
 from tracker.services.board import Board, BoardListener, Order
+from tracker.services.identities import Claim, Identities, refusal
 from tracker.services.store_thread import StoreThread
 
 __all__ = ["HEARTBEAT_S", "Fleet"]
@@ -52,6 +54,7 @@ class Fleet:
         self._boards: dict[str, Board] = {}
         self._known: dict[str, Device] = {}
         self._ids: dict[str, str] = {}
+        self._identities = Identities()
         self._desks: dict[str, Desk] = {}
         self._agent_labels: dict[str, dict[str, str]] = {}
         self._pools: dict[str, Pool] = {pool.name: pool for pool in BUILT_IN_POOLS}
@@ -88,16 +91,14 @@ class Fleet:
         check_release(join.fingerprint.agent_version, __version__)
         check_tvm(join.runner.tvm_version, "agent", join.fingerprint.hostname)
         self._check(join)
-        if (before := self._boards.get(join.device_id)) is not None:
-            there, here = before.device.fingerprint.hostname, join.fingerprint.hostname
-            if there != here:
-                raise NotPossible(
-                    f"device id {join.device_id} is in use by the host '{there}': if '{here}' was cloned from it, "
-                    "remove the agent's state folder on one of them"
-                )
+        before = self._boards.get(join.device_id)
+        self._check_identity(join, before)
+        if before is not None:
             self.leave(before, "its agent connected again")
             before.send(None)
         now = self._clock()
+        if join.device_id not in self._known:
+            self._end_clones(join)
         device = self._describe(join, now)
         board = Board(device, max(1, join.slots), send, now, self._monotonic(), join.short_slots)
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
@@ -116,8 +117,36 @@ class Fleet:
             raise InvalidRequest("the agent sent no device id: upgrade the agent")
         if join.runner.mode is None:
             raise InvalidRequest(f"the agent on {join.fingerprint.hostname} sent no runner mode: upgrade the agent")
+        if join.machine and not is_plausible(join.machine):
+            raise InvalidRequest(f"the agent on {join.fingerprint.hostname} tells of no machine: upgrade the agent")
         if taken := sorted(set(join.labels) & set(AUTOMATIC_LABELS)):
             raise InvalidRequest(f"the label '{taken[0]}' is set by the tracker: start the agent without it")
+
+    def _check_identity(self, join: Join, board: Board | None) -> None:
+        """Raises NotPossible where another machine is this device already."""
+        known = self._known.get(join.device_id)
+        claim = self._identities.judge(join, known, board, self._monotonic())
+        if known is None or claim is Claim.HOLDS:
+            return
+        if claim is Claim.CLONE:
+            first = known.clone is None
+            self._put_clone(known.id, Clone(join.machine or Machine(), join.fingerprint.hostname, self._clock()))
+            if first:
+                log.warning("%s has a clone: %s", known.name, refusal(claim, join, known))
+        raise NotPossible(refusal(claim, join, known))
+
+    def _end_clones(self, join: Join) -> None:
+        """A machine that joins as a new device is no other one's clone any more."""
+        for device in list(self._known.values()):
+            if device.clone and join.machine and is_same_machine(device.clone.machine, join.machine):
+                log.info("%s has no clone any more", device.name)
+                self._put_clone(device.id, None)
+
+    def _put_clone(self, device_id: str, clone: Clone | None) -> None:
+        self._known[device_id] = replace(self._known[device_id], clone=clone)
+        if (board := self._boards.get(device_id)) is not None:
+            board.device = replace(board.device, clone=clone)
+        self._store_device(self._known[device_id] if board is None else board.snapshot(self._clock()))
 
     def _describe(self, join: Join, now: float) -> Device:
         derived = derive_target(join.fingerprint, join.runner.threads)
@@ -140,6 +169,8 @@ class Fleet:
             telemetry=join.telemetry,
             measured=earlier.measured if earlier else 0,
             code=join.code,
+            machine=join.machine,
+            clone=earlier.clone if earlier else None,
         )
         return self._ordered(device)
 
@@ -158,11 +189,22 @@ class Fleet:
     def heard(self, board: Board, telemetry: Telemetry | None = None) -> None:
         board.heard_at, board.silent_since = self._clock(), self._monotonic()
         if telemetry is not None:
+            took_work = board.takes_work
             board.feels(telemetry)
+            if took_work != board.takes_work:
+                self._takes_work_changed(board)
             if board.free_bytes is not None and self._least_free is not None:
                 self._least_free = min(self._least_free, board.free_bytes)
             if self._listener and board.connected:
                 self._listener.felt(board)
+
+    def _takes_work_changed(self, board: Board) -> None:
+        log.info("%s: %s", board.device.name, board.disk_fault or "its disk takes files again")
+        if self._listener:
+            if board.takes_work:
+                self._listener.joined(board)
+            else:
+                self._listener.stopped(board)
 
     @property
     def least_free_bytes(self) -> float:
@@ -212,11 +254,12 @@ class Fleet:
 
     def _keep(self, board: Board) -> None:
         board.stored_at = self._monotonic()
+        self._store_device(board.snapshot(self._clock()))
+
+    def _store_device(self, device: Device) -> None:
         # What was ordered of it is kept apart, and only there.
-        labels = self._agent_labels[board.id]
-        device = replace(
-            board.snapshot(self._clock()), labels=labels, lease=None, drain=None, desk_labels={}, upgrade=None
-        )
+        own = replace(device, labels=self._agent_labels[device.id], lease=None, drain=None, desk_labels={})
+        device = replace(own, upgrade=None)
         task = asyncio.ensure_future(self._store.call(lambda s: s.put_device(device), insist=True))
         self._writes.add(task)
         task.add_done_callback(self._written)

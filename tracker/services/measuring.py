@@ -265,9 +265,9 @@ class Measuring:
             board.began(trial_id, self._clock(), pending.request.memory_bytes if pending else 0)
 
     def give_back(self, board: Board, trial_ids: tuple[str, ...], reason: str) -> None:
-        """The board did not run these. They go to other boards; one that drains is no worse for it."""
+        """The board did not run these. They go to other boards; one that drains, or has no room, is no worse for it."""
         held = [t for t in trial_ids if t in board.held]
-        if held and not board.draining:
+        if held and not (board.draining or board.disk_fault):
             self._dispatch.refused(board, reason)
         self._requeue(board, held, reason)
         self._dispatch.fill(board)
@@ -282,7 +282,7 @@ class Measuring:
             pending.board = None
             if not board.connected:
                 pending.losses += 1
-            elif not board.draining:
+            elif not (board.draining or board.disk_fault):
                 pending.refusals += 1
                 pending.refused_by.add(board.id)
             if self._has_no_place(pending, board):

@@ -24,6 +24,10 @@ from tracker.wire.values import read
 __all__ = ["FleetServicer"]
 
 
+#: A board that is refused for now asks again after so many: another that is there was heard by then.
+_AGAIN_HEARTBEATS = 1.5
+
+
 class FleetServicer(fleet_pb2_grpc.FleetServicer):
     def __init__(
         self,
@@ -58,7 +62,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         except FarmError as e:
             # What depends on the farm's present state may pass; what the agent is does not change by waiting.
             passes = isinstance(e, NotPossible) and not isinstance(e, VersionMismatch)
-            await _refuse(context, str(e), 3 * self._fleet.heartbeat_s if passes else 0.0)
+            await _refuse(context, str(e), _AGAIN_HEARTBEATS * self._fleet.heartbeat_s if passes else 0.0)
             return
         reason = "its stream ended"
         try:
@@ -97,6 +101,9 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             if message.heartbeat.HasField("telemetry"):
                 telemetry = read(Telemetry, message.heartbeat.telemetry)
         self._fleet.heard(board)
+        if telemetry is not None and telemetry.disk_fault:
+            # What it gives back for that is not to be sent there once more.
+            self._fleet.heard(board, telemetry)
         if message.draining:
             self._fleet.drain(board)
         for given_back in message.given_back:

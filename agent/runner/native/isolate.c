@@ -92,6 +92,21 @@ static void prefer_for_oom_killer(void) {
   close(fd);
 }
 
+/* How many processes the system has killed for its memory since it booted; -1 where it does not tell (before Linux
+ * 4.13, or hidden from us). It counts whole cgroups' shortages, too. */
+static long long killed_for_memory(void) {
+  static char text[1 << 15];
+  int fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  size_t size = 0;
+  ssize_t got;
+  while (size < sizeof text - 1 && (got = read(fd, text + size, sizeof text - 1 - size)) > 0) size += (size_t)got;
+  close(fd);
+  text[size] = 0;
+  const char *line = strstr(text, "\noom_kill ");
+  return line ? strtoll(line + strlen("\noom_kill "), NULL, 10) : -1;
+}
+
 static _Noreturn void child(const struct request *request, pid_t runner, int printed, int body) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -168,7 +183,7 @@ static void read_printed(int from, char *clause, size_t size) {
   if (end > begin) snprintf(clause, size, "; it printed: %.*s", (int)(end - begin), printed + begin);
 }
 
-static void report_signal(const struct request *request, int number, const char *printed) {
+static void report_signal(const struct request *request, int number, long long killed_before, const char *printed) {
   char detail[DETAIL_BYTES];
   /* An allocation that fails under TVM's C++ inside a kernel's frames cannot be caught: the process aborts. */
   if (number == SIGABRT && strstr(printed, "bad_alloc")) {
@@ -177,12 +192,19 @@ static void report_signal(const struct request *request, int number, const char 
     return;
   }
   const char *stage = board->stage == STAGE_LOADING ? " while loading" : "";
+  /* The runner did not send it, and the system's memory killer, to whom no process here is more welcome, was at work. */
+  if (number == SIGKILL && killed_before >= 0 && killed_for_memory() > killed_before) {
+    snprintf(detail, sizeof detail, "the system killed it for its memory%s%s", stage, printed);
+    wire_result(request->sequence, OUTCOME_OUT_OF_MEMORY, 0, board, detail, -1, 0);
+    return;
+  }
   const char *hint = number == SIGKILL ? ", not sent by the runner: look for the system's out-of-memory killer" : "";
   snprintf(detail, sizeof detail, "died%s of signal %d (%s)%s%s", stage, number, strsignal(number), hint, printed);
   wire_result(request->sequence, OUTCOME_CRASH, number, board, detail, -1, 0);
 }
 
-static void report(const struct request *request, enum ending ending, int status, int printed_from, int body) {
+static void report(const struct request *request, enum ending ending, int status, long long killed_before,
+                   int printed_from, int body) {
   char detail[DETAIL_BYTES], printed[PRINTED_BYTES + 32];
   read_printed(printed_from, printed, sizeof printed);
   board->detail[sizeof board->detail - 1] = 0;
@@ -198,7 +220,7 @@ static void report(const struct request *request, enum ending ending, int status
     snprintf(detail, sizeof detail, "still running after its limit of %g s", request->run_timeout_s);
     wire_result(sequence, OUTCOME_RUN_TIMEOUT, 0, board, detail, -1, 0);
   } else if (WIFSIGNALED(status)) {
-    report_signal(request, WTERMSIG(status), printed);
+    report_signal(request, WTERMSIG(status), killed_before, printed);
   } else if (!done || WEXITSTATUS(status) != 0) {
     snprintf(detail, sizeof detail, "the kernel ended its process with exit status %d%s", WEXITSTATUS(status), printed);
     wire_result(sequence, OUTCOME_RUN_ERROR, 0, board, detail, -1, 0);
@@ -222,6 +244,7 @@ void isolate_run(const struct request *request) {
   if (pid < 0) die("cannot fork: %s", strerror(errno));
   if (pid == 0) child(request, runner, printed[1], body);
   executing = pid;
+  long long killed_before = killed_for_memory(); /* while the child loads: nobody waits for it */
   setpgid(pid, pid);
   close(printed[1]);
 
@@ -231,7 +254,7 @@ void isolate_run(const struct request *request) {
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   executing = 0;
   while (waitpid(-pid, NULL, 0) > 0) continue; /* processes of its own that it left to us */
-  report(request, ending, status, printed[0], body);
+  report(request, ending, status, killed_before, printed[0], body);
   close(printed[0]);
   close(body);
 }

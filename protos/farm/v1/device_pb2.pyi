@@ -75,6 +75,18 @@ class Fingerprint(_message.Message):
     agent_version: str
     def __init__(self, arch: _Optional[str] = ..., board_model: _Optional[str] = ..., hostname: _Optional[str] = ..., clusters: _Optional[_Iterable[_Union[CpuCluster, _Mapping]]] = ..., cpu_features: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., libc: _Optional[str] = ..., python_version: _Optional[str] = ..., agent_version: _Optional[str] = ...) -> None: ...
 
+class Machine(_message.Message):
+    __slots__ = ("start_id", "boot_id", "serial", "macs")
+    START_ID_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    MACS_FIELD_NUMBER: _ClassVar[int]
+    start_id: str
+    boot_id: str
+    serial: str
+    macs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, start_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., serial: _Optional[str] = ..., macs: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class RunnerInfo(_message.Message):
     __slots__ = ("mode", "protocol_version", "tvm_version", "tvm_ffi_version", "threads", "target_kinds", "full_mode_missing")
     MODE_FIELD_NUMBER: _ClassVar[int]
@@ -94,7 +106,7 @@ class RunnerInfo(_message.Message):
     def __init__(self, mode: _Optional[_Union[RunnerMode, str]] = ..., protocol_version: _Optional[int] = ..., tvm_version: _Optional[str] = ..., tvm_ffi_version: _Optional[str] = ..., threads: _Optional[int] = ..., target_kinds: _Optional[_Iterable[str]] = ..., full_mode_missing: _Optional[str] = ...) -> None: ...
 
 class Telemetry(_message.Message):
-    __slots__ = ("at_unix_s", "temperature_c", "frequency_khz", "throttling", "load_1m", "memory_available_bytes", "cpu_percent", "runtime_share")
+    __slots__ = ("at_unix_s", "temperature_c", "frequency_khz", "throttling", "load_1m", "memory_available_bytes", "cpu_percent", "runtime_share", "disk_fault")
     AT_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_C_FIELD_NUMBER: _ClassVar[int]
     FREQUENCY_KHZ_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +115,7 @@ class Telemetry(_message.Message):
     MEMORY_AVAILABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
     CPU_PERCENT_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_SHARE_FIELD_NUMBER: _ClassVar[int]
+    DISK_FAULT_FIELD_NUMBER: _ClassVar[int]
     at_unix_s: float
     temperature_c: float
     frequency_khz: _containers.RepeatedScalarFieldContainer[int]
@@ -111,7 +124,8 @@ class Telemetry(_message.Message):
     memory_available_bytes: int
     cpu_percent: float
     runtime_share: float
-    def __init__(self, at_unix_s: _Optional[float] = ..., temperature_c: _Optional[float] = ..., frequency_khz: _Optional[_Iterable[int]] = ..., throttling: _Optional[_Iterable[str]] = ..., load_1m: _Optional[float] = ..., memory_available_bytes: _Optional[int] = ..., cpu_percent: _Optional[float] = ..., runtime_share: _Optional[float] = ...) -> None: ...
+    disk_fault: str
+    def __init__(self, at_unix_s: _Optional[float] = ..., temperature_c: _Optional[float] = ..., frequency_khz: _Optional[_Iterable[int]] = ..., throttling: _Optional[_Iterable[str]] = ..., load_1m: _Optional[float] = ..., memory_available_bytes: _Optional[int] = ..., cpu_percent: _Optional[float] = ..., runtime_share: _Optional[float] = ..., disk_fault: _Optional[str] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("user", "since_unix_s", "until_unix_s")
@@ -167,8 +181,18 @@ class Upgrade(_message.Message):
     failure: str
     def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ..., user: _Optional[str] = ..., since_unix_s: _Optional[float] = ..., share: _Optional[float] = ..., restarting: bool = ..., failure: _Optional[str] = ...) -> None: ...
 
+class Clone(_message.Message):
+    __slots__ = ("machine", "hostname", "seen_unix_s")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    SEEN_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    machine: Machine
+    hostname: str
+    seen_unix_s: float
+    def __init__(self, machine: _Optional[_Union[Machine, _Mapping]] = ..., hostname: _Optional[str] = ..., seen_unix_s: _Optional[float] = ...) -> None: ...
+
 class Device(_message.Message):
-    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "desk_labels", "ailing", "code", "upgrade")
+    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "desk_labels", "ailing", "code", "upgrade", "machine", "clone")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +229,8 @@ class Device(_message.Message):
     AILING_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     UPGRADE_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    CLONE_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     fingerprint: Fingerprint
@@ -227,7 +253,9 @@ class Device(_message.Message):
     ailing: str
     code: AgentCode
     upgrade: Upgrade
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., desk_labels: _Optional[_Mapping[str, str]] = ..., ailing: _Optional[str] = ..., code: _Optional[_Union[AgentCode, _Mapping]] = ..., upgrade: _Optional[_Union[Upgrade, _Mapping]] = ...) -> None: ...
+    machine: Machine
+    clone: Clone
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., desk_labels: _Optional[_Mapping[str, str]] = ..., ailing: _Optional[str] = ..., code: _Optional[_Union[AgentCode, _Mapping]] = ..., upgrade: _Optional[_Union[Upgrade, _Mapping]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., clone: _Optional[_Union[Clone, _Mapping]] = ...) -> None: ...
 
 class Pool(_message.Message):
     __slots__ = ("name", "selector", "built_in", "devices", "connected")

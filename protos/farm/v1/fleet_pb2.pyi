@@ -30,7 +30,7 @@ class AgentMessage(_message.Message):
     def __init__(self, sent_unix_s: _Optional[float] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., draining: bool = ..., given_back: _Optional[_Iterable[_Union[GiveBack, _Mapping]]] = ..., started: _Optional[_Iterable[str]] = ..., upgrade: _Optional[_Union[_device_pb2.Upgrade, _Mapping]] = ..., measurements: _Optional[_Iterable[_Union[_measurement_pb2.Measurement, _Mapping]]] = ...) -> None: ...
 
 class Join(_message.Message):
-    __slots__ = ("protocol_version", "device_id", "name", "fingerprint", "runner", "labels", "slots", "telemetry", "short_slots", "code")
+    __slots__ = ("protocol_version", "device_id", "name", "fingerprint", "runner", "labels", "slots", "telemetry", "short_slots", "code", "machine")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +48,7 @@ class Join(_message.Message):
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     SHORT_SLOTS_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
     protocol_version: int
     device_id: str
     name: str
@@ -58,7 +59,8 @@ class Join(_message.Message):
     telemetry: _device_pb2.Telemetry
     short_slots: int
     code: _device_pb2.AgentCode
-    def __init__(self, protocol_version: _Optional[int] = ..., device_id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[_device_pb2.Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[_device_pb2.RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., slots: _Optional[int] = ..., telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., short_slots: _Optional[int] = ..., code: _Optional[_Union[_device_pb2.AgentCode, _Mapping]] = ...) -> None: ...
+    machine: _device_pb2.Machine
+    def __init__(self, protocol_version: _Optional[int] = ..., device_id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[_device_pb2.Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[_device_pb2.RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., slots: _Optional[int] = ..., telemetry: _Optional[_Union[_device_pb2.Telemetry, _Mapping]] = ..., short_slots: _Optional[int] = ..., code: _Optional[_Union[_device_pb2.AgentCode, _Mapping]] = ..., machine: _Optional[_Union[_device_pb2.Machine, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("telemetry",)

@@ -220,6 +220,6 @@ async def test_a_full_disk_is_named(tmp_path: Path, source: Source, monkeypatch:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(ArtifactError, match="the disk is full"):
+    with pytest.raises(ArtifactError, match="its disk is full"):
         await cache.hold(source.offer(b"data"), ".so")
     assert names(tmp_path) == set()

@@ -134,7 +134,9 @@ async def test_the_next_start_needs_no_tracker_and_no_download(tmp_path: Path) -
     assert len(tracker.fetched) == 3
 
 
-@pytest.mark.parametrize("harm", ["damaged", "removed", "no list", "half a list"])
+@pytest.mark.parametrize(
+    "harm", ["damaged", "zeros", "removed", "no list", "half a list", "empty list", "zero list", "list of nonsense"]
+)
 async def test_what_was_kept_and_is_not_whole_is_fetched_again(tmp_path: Path, harm: str) -> None:
     tracker = Tracker()
     await agree(board(tmp_path)[0], tracker)
@@ -142,16 +144,20 @@ async def test_what_was_kept_and_is_not_whole_is_fetched_again(tmp_path: Path, h
     note = tmp_path / "runtime.json"
     if harm == "damaged":
         path.write_bytes(b"x" * path.stat().st_size)
+    elif harm == "zeros":
+        path.write_bytes(bytes(path.stat().st_size))
     elif harm == "removed":
         path.unlink()
     elif harm == "no list":
         note.unlink()
     else:
-        note.write_text(note.read_text()[:40])
+        whole = note.read_bytes()
+        kinds = {"half a list": whole[:40], "empty list": b"", "zero list": bytes(len(whole))}
+        note.write_bytes(kinds.get(harm, b'[{"libraries": 7}, "\xff"]'))
     assert RuntimeFolder(tmp_path / "runtime").last() is None
     tracker.fetched.clear()
     assert (await agree(board(tmp_path)[0], tracker)).mode is RunnerMode.FULL
-    assert tracker.fetched == ([tracker.digest("libtvm_runtime.so")] if harm in ("damaged", "removed") else [])
+    assert tracker.fetched == ([tracker.digest("libtvm_runtime.so")] if harm in ("damaged", "zeros", "removed") else [])
     assert RuntimeFolder(tmp_path / "runtime").last() is not None
 
 
@@ -304,4 +310,4 @@ async def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     tracker = Tracker()
     info = await agree(board(tmp_path)[0], tracker)
     assert info.mode is RunnerMode.MICRO
-    assert "cannot be used: File exists" in info.full_mode_missing
+    assert "/runtime: Not a directory" in info.full_mode_missing

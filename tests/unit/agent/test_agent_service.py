@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,14 @@ def test_every_device_has_a_unit_of_its_own() -> None:
 def test_what_the_services_user_could_not_read_is_refused(chosen: dict[str, Any], python: Path, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         service(python=python, **chosen)
+
+
+def test_it_starts_beside_the_network_is_watched_and_outlives_its_kernels() -> None:
+    unit = service()
+    assert (line(unit, "Type"), line(unit, "NotifyAccess")) == ("notify", "main")
+    assert int(line(unit, "WatchdogSec")) > 0
+    assert int(line(unit, "OOMScoreAdjust")) < 0
+    assert not re.search("^(After|Wants|Requires)=", unit.text, re.MULTILINE)
 
 
 @pytest.mark.skipif(

@@ -28,6 +28,8 @@ from agent.effects import (
     StartRun,
 )
 from agent.events import (
+    DiskFailed,
+    DiskMended,
     Event,
     FilesFailed,
     FilesReady,
@@ -87,6 +89,7 @@ UP = [LinkUp(), JOINED]
 RUNNING_A = [*UP, asked("a"), FilesReady("a")]
 A_RUNS_B_WAITS = [*RUNNING_A, asked("b")]
 A_IN_OUTBOX = [*RUNNING_A, done("a")]
+FULL = "its disk is full"
 REASON = "the agent was asked to stop"
 UPGRADE = Upgrade("u1", "0.2.0", "d" * 64, 1000)
 ORDERED = Heard(UPGRADE)
@@ -128,6 +131,26 @@ STORIES: dict[str, tuple[list[Any], list[Effect], Phase]] = {
         [Send(result("a"))],
         Phase.IDLE,
     ),
+    "a disk that takes no files: what has none here goes back, after the tracker heard why": (
+        [*A_RUNS_B_WAITS, asked("c"), FilesReady("c"), DiskFailed(FULL, "b", "no room for b")],
+        [SendHeartbeat(), Release("b"), Send(GiveBack(("b",), "no room for b"))],
+        Phase.MEASURING,
+    ),
+    "and what is here is measured": (
+        [*A_RUNS_B_WAITS, asked("c"), FilesReady("c"), DiskFailed(FULL, "b"), done("a")],
+        [Release("a"), Send(result("a"), patient=True), StartRun(trial("c")), Send(Started("c"))],
+        Phase.MEASURING,
+    ),
+    "it takes no others": ([*UP, DiskFailed(FULL), asked("a")], [Send(GiveBack(("a",), FULL))], Phase.IDLE),
+    "and says so once": ([*UP, DiskFailed(FULL), DiskFailed(FULL)], [], Phase.IDLE),
+    "unless it is for another reason": (
+        [*UP, DiskFailed(FULL), DiskFailed("its disk is read-only")],
+        [SendHeartbeat()],
+        Phase.IDLE,
+    ),
+    "before it has joined it is in the join": ([LinkUp(), DiskFailed(FULL)], [], Phase.JOINING),
+    "a disk that takes files again is told": ([*UP, DiskFailed(FULL), DiskMended()], [SendHeartbeat()], Phase.IDLE),
+    "and trials come": ([*UP, DiskFailed(FULL), DiskMended(), asked("a")], [Fetch(trial("a"))], Phase.IDLE),
     "more than the slots": (
         [*UP, asked("a"), asked("b"), asked("c"), asked("d")],
         [Send(GiveBack(("d",), "3 trials wait on this device, all it said it would take"))],

@@ -112,7 +112,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     # As on a full disk, files can be made and not filled: Python ignores the signal and the write fails.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        said = pytest.raises(SettingsError, match=r"cannot be written \(File too large\).*--state DIR")
+        said = pytest.raises(SettingsError, match=r"cannot be used: File too large;.*--state DIR")
         with said as refused, open_state(tmp_path / "state"):
             pass
     finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.doctor import Verdict, check_throttling
 from agent.fingerprint import read_fingerprint
 from agent.telemetry import TelemetryReader
 from protos.device import Telemetry
@@ -79,3 +80,46 @@ def test_what_a_board_does_not_offer_is_absent(tmp_path: Path) -> None:
 def test_a_sensor_that_talks_nonsense(tmp_path: Path, text: str) -> None:
     files = {"class/thermal/thermal_zone0/type": "cpu-thermal\n", "class/thermal/thermal_zone0/temp": text}
     assert TelemetryReader(sys=grow(tmp_path, files), proc=tmp_path).read().temperature_c is None
+
+
+VOLT = {"sys/class/hwmon/hwmon0/name": "rpi_volt\n", "sys/class/hwmon/hwmon0/in0_lcrit_alarm": "0\n"}
+FLAGS = "sys/devices/platform/soc/soc:firmware/get_throttled"
+
+
+@pytest.mark.parametrize(
+    ("files", "felt"),
+    [
+        ({FLAGS: "0\n"}, ()),
+        ({FLAGS: "50000\n"}, ()),  # an old kernel: some time since boot
+        ({FLAGS: "50000\n"} | VOLT, ("under-voltage", "throttled")),  # in the last 2 s
+        ({FLAGS: "80001\n"} | VOLT, ("under-voltage", "soft-temperature-limit")),
+        ({FLAGS: "0\n"} | VOLT, ()),
+        (VOLT, ()),
+        (VOLT | {"sys/class/hwmon/hwmon0/in0_lcrit_alarm": "1\n"}, ("under-voltage",)),
+    ],
+)
+def test_what_was_shorter_than_two_seconds_is_seen_too(
+    tmp_path: Path, files: dict[str, str], felt: tuple[str, ...]
+) -> None:
+    assert reader(grow(tmp_path, files), 1).read().throttling == felt
+
+
+@pytest.mark.parametrize(
+    ("files", "verdict", "said"),
+    [
+        ({FLAGS: "0\n"}, Verdict.OK, "none now"),
+        ({FLAGS: "1\n"}, Verdict.HINT, "now: under-voltage"),
+        (VOLT, Verdict.HINT, "none now; this kernel tells of under-voltage alone"),
+        (VOLT | {"sys/class/hwmon/hwmon0/in0_lcrit_alarm": "1\n"}, Verdict.HINT, "now: under-voltage"),
+        ({}, Verdict.HINT, "this kernel tells of none"),
+    ],
+)
+def test_doctor_says_what_is_seen_of_a_raspberry_pi(
+    tmp_path: Path, files: dict[str, str], verdict: Verdict, said: str
+) -> None:
+    sensors = reader(grow(tmp_path, files), 1)
+    found = check_throttling("Raspberry Pi 3 Model B Plus Rev 1.3", sensors)
+    assert found is not None
+    assert (found.verdict, found.said) == (verdict, said)
+    assert bool(found.remedy) == (verdict is Verdict.HINT)
+    assert check_throttling("Firefly ROC-RK3399-PC Board", sensors) is None

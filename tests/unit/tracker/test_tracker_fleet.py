@@ -12,7 +12,7 @@ import pytest
 from protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from protos.discovery import PROTOCOL_VERSION
 from tracker.domain import DeviceState, Join
-from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible, VersionMismatch
+from tracker.domain.errors import FarmError, InvalidRequest, NotFound, VersionMismatch
 from tracker.services.board import Board
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
@@ -136,13 +136,6 @@ async def test_the_same_device_replaces_its_old_stream(farm: Farm) -> None:
     assert farm.ended == ["d1"]
     assert farm.listener.events == [("joined", "pi"), ("left", "pi"), ("joined", "pi")]
     assert farm.states() == {"pi": DeviceState.IDLE}
-
-
-async def test_a_cloned_device_id_is_told(farm: Farm) -> None:
-    farm.join()
-    with pytest.raises(NotPossible, match="in use by the host 'pi': if 'clone' was cloned"):
-        farm.join(fingerprint=replace(BOARD, hostname="clone"))
-    assert farm.ended == []
 
 
 async def test_draining(farm: Farm) -> None:

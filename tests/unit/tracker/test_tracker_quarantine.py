@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo, RunnerMode
+from protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from protos.discovery import PROTOCOL_VERSION
 from protos.farm.v1 import measurement_pb2
 from protos.measurement import Timeline
@@ -200,3 +200,25 @@ async def test_a_trial_waits_for_an_empty_farm(farm: Farm) -> None:
     assert "t" not in farm.answers
     farm.answer(farm.board("other"), "t")
     assert farm.answers["t"].outcome is Outcome.OK
+
+
+async def test_a_board_without_room_gets_none_and_is_no_worse_for_it(farm: Farm) -> None:
+    stream = await farm.open()
+    full = farm.board("full", slots=1)
+    await farm.submit(stream, *(f"t{n}" for n in range(3)))
+    for _ in range(10):  # the disk fills up, has room, and fills up again, more often than a trial may be lost
+        held = next(iter(full.held))
+        farm.fleet.heard(full, Telemetry(1.0, disk_fault="its disk is full"))
+        farm.give_back(full, held)
+        assert full.held == set()
+        assert farm.fleet.device("full").ailing == "its disk is full"
+        farm.fleet.heard(full, Telemetry(2.0))
+        assert full.held
+    farm.fleet.heard(full, Telemetry(3.0, disk_fault="its disk is full"))
+    farm.give_back(full, next(iter(full.held)))
+    other = farm.board("other", slots=1)
+    while other.held:
+        farm.answer(other, next(iter(other.held)))
+    assert {a.outcome for a in farm.answers.values()} == {Outcome.OK}
+    assert sorted(farm.answers) == ["t0", "t1", "t2"]
+    assert not full.quarantined

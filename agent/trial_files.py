@@ -1,0 +1,46 @@
+"""The files of a trial on this board."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from agent.artifacts import ArtifactCache
+from agent.clock import steady_unix_s
+from agent.runner import LocalRequest
+from protos.measurement import Artifact, MeasureRequest
+
+__all__ = ["TrialFiles"]
+
+
+class TrialFiles:
+    """The files that one trial needs, held in the cache from ``bring`` to ``release``."""
+
+    def __init__(self, cache: ArtifactCache, request: MeasureRequest) -> None:
+        self._cache = cache
+        self.request = request
+        self.fetching: asyncio.Task[None] | None = None
+        #: When all of them were here, by agent.clock.
+        self.received_s = 0.0
+        self._held: list[tuple[Artifact, str]] = []
+        self._paths: dict[str, Path] = {}
+
+    @property
+    def local(self) -> LocalRequest:
+        """Once they are all here."""
+        return LocalRequest(self.request, self._paths[".so"], self._paths.get(".params"))
+
+    async def bring(self) -> None:
+        """Raises ArtifactError."""
+        program = self.request.program
+        for artifact, suffix in ((program.library, ".so"), (program.params, ".params")):
+            if artifact is not None:
+                self._paths[suffix] = await self._cache.hold(artifact, suffix)
+                self._held.append((artifact, suffix))
+        self.received_s = steady_unix_s()
+
+    def release(self) -> None:
+        if self.fetching is not None:
+            self.fetching.cancel()
+        while self._held:
+            self._cache.release(*self._held.pop())
