@@ -178,7 +178,7 @@ async def test_two_of_three_boards(lab: Lab, wheels: Built) -> None:
 #: What is wrong with a version: the text that is replaced in a file of it; and what is said of it.
 FALLS = {
     "it cannot be loaded": (
-        ("agent/cli.py", "import asyncio\n", "import asyncio, nowhere\n"),
+        ("agent/cli.py", "import click\n", "import click, nowhere\n"),
         "it cannot be loaded here, with ModuleNotFoundError: No module named 'nowhere'",
     ),
     "it crashes at its start": (
