@@ -26,6 +26,7 @@ from tests.support.agent_process import AgentProcess
 from tests.support.agent_wheels import built, changed, installed
 from tests.support.farm_command import FarmTerminal, farm
 from tests.support.measure_client import MeasureClient
+from tests.support.service_manager import ServiceManager
 from tests.support.slow_link import SlowLink
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.tracker_process import TrackerProcess, wait_until
@@ -90,13 +91,15 @@ class Lab:
         self._wheels = wheels
         self.folder = folder
 
-    def agent(self, name: str, *options: str, address: str = "", site: Path | None = None) -> AgentProcess:
+    def agent(
+        self, name: str, *options: str, address: str = "", site: Path | None = None, **environ: str
+    ) -> AgentProcess:
         start = ("start", "--tracker", address or self._tracker.address, "--state", str(self.folder / name))
         if "--runner" not in options and "--mode" not in options:
             options = ("--runner", "synthetic", *options)
         # Where Python looks first must not be this checkout, whose agent would run else.
         path = str(site or self._wheels.site)
-        return AgentProcess(*start, "--name", name, *options, cwd=self.folder, PYTHONPATH=path)
+        return AgentProcess(*start, "--name", name, *options, cwd=self.folder, PYTHONPATH=path, **environ)
 
     async def upgrade(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return await asyncio.to_thread(farm, "devices", "upgrade", *arguments, "--tracker", self._tracker.address)
@@ -325,6 +328,19 @@ def wait_for_no_longer_than_it_takes(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
+
+
+async def test_for_systemd_it_is_the_same_service(lab: Lab, wheels: Built, tmp_path: Path) -> None:
+    """One that said that it stops would be ended after TimeoutStopSec, restarted or not."""
+    async with ServiceManager(tmp_path / "notify", 10.0) as manager, lab.agent("pi-1", **manager.environ) as agent:
+        await manager.hears("READY=1")
+        await agent.says("joined farm")
+        await lab.order("pi-1", wheels.of(NEW))
+        await agent.says(f"version {NEW} of the agent stands")
+        await manager.hears("READY=1", times=2)
+        beats = manager.lines.count("WATCHDOG=1")
+        await manager.hears("WATCHDOG=1", times=beats + 1)
+        assert "STOPPING=1" not in manager.lines
 
 
 async def test_killed_at_every_stage(lab: Lab, large: str, tracker: TrackerProcess) -> None:
