@@ -106,8 +106,8 @@ class Board:
         watch: Callable[[], Awaitable[None]] | None = None,
         check: Callable[[], None] = lambda: None,
         turn: asyncio.Lock | None = None,
-        identity: Callable[[], str] | None = None,
         upgrades: AgentUpgrades | None = None,
+        identity: Callable[[], str] | None = None,
     ) -> None:
         self._join = join
         self._identity = identity

@@ -42,8 +42,8 @@ class Join:
     slots: int
     telemetry: Telemetry | None = None
     short_slots: int = 0
-    machine: Machine | None = None
     code: AgentCode | None = None
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True)

@@ -123,11 +123,11 @@ async def _keep_on(settings: Settings, state: StateFolder, upgrades: AgentUpgrad
     """The session, and the next where its device went away and came back; what the last one ended with."""
     supervision = Supervision()
     with supervision.watching():
-        return await _keep_running(settings, state, upgrades, supervision)
+        return await _keep_running(settings, state, supervision, upgrades)
 
 
 async def _keep_running(
-    settings: Settings, state: StateFolder, upgrades: AgentUpgrades, supervision: Supervision
+    settings: Settings, state: StateFolder, supervision: Supervision, upgrades: AgentUpgrades
 ) -> Exit:
     pause_s = _PAUSE_FIRST_S
     _end_by_signal()
@@ -135,7 +135,7 @@ async def _keep_running(
         while True:
             try:
                 async with open_device(settings.via, state.device_id) as device:
-                    ending = await _run(settings, state, device, upgrades, supervision)
+                    ending = await _run(settings, state, device, supervision, upgrades)
                 if not ending.device_away:
                     if ending.reason:
                         log.error("%s", ending.reason)
@@ -164,7 +164,7 @@ def _end_by_signal() -> None:
 
 
 async def _run(
-    settings: Settings, state: StateFolder, device: Device, upgrades: AgentUpgrades, supervision: Supervision
+    settings: Settings, state: StateFolder, device: Device, supervision: Supervision, upgrades: AgentUpgrades
 ) -> Exit:
     parts = parts_of(device.fingerprint, settings.cluster)
     turn = asyncio.Lock() if len(parts) > 1 else None
@@ -260,8 +260,8 @@ def _board(
         labels={"cores": part.name, **settings.labels} if part.name else dict(settings.labels),
         slots=settings.slots,
         short_slots=settings.short_slots,
-        machine=read_machine(),
         code=upgrades.code,
+        machine=read_machine(),
     )
     runtime = None
     if isinstance(runner, NativeRunner) and settings.takes_runtime:
@@ -281,6 +281,6 @@ def _board(
         watch=device.watch,
         check=device.check,
         turn=turn,
-        identity=state.identity,
         upgrades=upgrades,
+        identity=state.identity,
     )

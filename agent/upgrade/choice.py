@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from agent.durable import write_durably
+
 __all__ = [
     "STARTS",
     "Choice",
@@ -28,8 +30,6 @@ __all__ = [
     "ordered",
     "spared",
     "started",
-    "sync",
-    "write_whole",
 ]
 
 #: So often a version on trial may be started and end without a word, as by a crash of its process or a power cut.
@@ -139,7 +139,7 @@ class ChoiceFile:
             before = self.read()
             after = change(before)
             if after != before:
-                write_whole(self._path, json.dumps(asdict(after)).encode())
+                write_durably(self._path, json.dumps(asdict(after)).encode())
             return after
         finally:
             os.close(lock)
@@ -155,23 +155,3 @@ def _choice_of(plain: object) -> Choice:
     if any(type(value) is not type(getattr(like, name)) for name, value in known.items()):
         raise TypeError("a field of another kind")
     return Choice(**known)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """``data`` is at ``path`` and on the disk, or what was there before is. Raises OSError."""
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """What ``path``, a file or a folder, holds is on the disk when it returns. Raises OSError."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

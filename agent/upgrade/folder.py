@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from agent.upgrade.choice import sync, write_whole
+from agent.durable import write_durably
 
 __all__ = ["code_folder", "is_whole", "seal", "sync_all", "tidy"]
 
@@ -22,7 +23,7 @@ def code_folder(state: Path) -> Path:
 
 def seal(folder: Path) -> None:
     """Write down what is in ``folder``, so that ``is_whole`` can tell. Raises OSError."""
-    write_whole(folder / _SEAL, _digest(folder).encode())
+    write_durably(folder / _SEAL, _digest(folder).encode())
 
 
 def is_whole(folder: Path) -> bool:
@@ -45,7 +46,11 @@ def _digest(folder: Path) -> str:
 def sync_all(folder: Path) -> None:
     """All that is below ``folder`` is on the disk when it returns. Raises OSError."""
     for path in (*folder.rglob("*"), folder):
-        sync(path)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def tidy(root: Path, keep: Collection[str]) -> None:

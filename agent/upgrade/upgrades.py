@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from agent.artifacts import ArtifactCache, Fetch
+from agent.durable import flush_folder
 from agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
-from agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered, sync
+from agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
 from agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
 from agent.upgrade.launch import launched_digest
 from protos.measurement import Artifact
@@ -152,7 +153,7 @@ def _unpack_whole(wheel: Path, folder: Path) -> None:
         seal(fresh)
         sync_all(fresh)
         os.rename(fresh, folder)
-        sync(folder.parent)
+        flush_folder(folder.parent)
     except ValueError as error:
         raise UpgradeError(f"its wheel cannot be used: {error}") from None
     finally:

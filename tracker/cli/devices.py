@@ -220,17 +220,6 @@ def _orders(device: Device, now_s: float) -> str:
     return ", ".join(orders)
 
 
-def _clone(device: Device, now_s: float) -> str:
-    from tracker.cli.formats import ago
-    from tracker.domain.machine import machine_name
-
-    if device.clone is None:
-        return ""
-    there = machine_name(device.clone.hostname, device.clone.machine)
-    seen = ago(device.clone.seen_unix_s, now_s)
-    return f"{there} says that it is this device, too, last {seen}, and is refused: run `agent new-identity` on it"
-
-
 def _agent(device: Device) -> str:
     """Its version, and the one that it is to have: "0.1.0, 0.2.0 at 40 %"."""
     from tracker.cli.formats import UNKNOWN
@@ -261,6 +250,17 @@ def _far(upgrade: Upgrade) -> str:
     if upgrade.restarting:
         return "restarting"
     return "ordered" if upgrade.share is None else f"at {percent(upgrade.share)}"
+
+
+def _clone(device: Device, now_s: float) -> str:
+    from tracker.cli.formats import ago
+    from tracker.domain.machine import machine_name
+
+    if device.clone is None:
+        return ""
+    there = machine_name(device.clone.hostname, device.clone.machine)
+    seen = ago(device.clone.seen_unix_s, now_s)
+    return f"{there} says that it is this device, too, last {seen}, and is refused: run `agent new-identity` on it"
 
 
 def _lease(device: Device, now_s: float) -> str:

@@ -35,10 +35,10 @@ class Device:
     """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
 
     ``lease`` and ``drain``: what people ordered of it; ``desk_labels``: those of ``labels`` that they set. ``ailing``:
-    why others of its class come before it, or it is in quarantine; "" where it is well. ``machine``: the one that was
-    last connected as it; ``clone``: one that goes by its id too, and is refused for that. ``code``: which of the
-    agent's it runs, None where its agent is too old to be upgraded by the farm; ``upgrade``: ordered, on its way, or
-    failed.
+    why others of its class come before it, or it is in quarantine; "" where it is well. ``machine``:
+    the one that was last connected as it; ``clone``: one that goes by its id too, and is refused for that.
+    ``code``: which of the agent's it runs, None where that is too old to be upgraded by the farm; ``upgrade``: ordered,
+    on its way, or failed.
     """
 
     id: str
@@ -61,10 +61,10 @@ class Device:
     drain: Drain | None = None
     desk_labels: dict[str, str] = field(default_factory=dict)
     ailing: str = ""
-    machine: Machine | None = None
-    clone: Clone | None = None
     code: AgentCode | None = None
     upgrade: Upgrade | None = None
+    machine: Machine | None = None
+    clone: Clone | None = None
 
     def open_to(self, user: str) -> bool:
         """Whether no lease keeps it from the work of ``user``."""
@@ -88,5 +88,5 @@ class Join:
     slots: int = 1
     telemetry: Telemetry | None = None
     short_slots: int = 0
-    machine: Machine | None = None
     code: AgentCode | None = None
+    machine: Machine | None = None

@@ -168,9 +168,9 @@ class Fleet:
             last_heard_unix_s=now,
             telemetry=join.telemetry,
             measured=earlier.measured if earlier else 0,
+            code=join.code,
             machine=join.machine,
             clone=earlier.clone if earlier else None,
-            code=join.code,
         )
         return self._ordered(device)
 
@@ -258,8 +258,8 @@ class Fleet:
 
     def _store_device(self, device: Device) -> None:
         # What was ordered of it is kept apart, and only there.
-        labels = self._agent_labels[device.id]
-        device = replace(device, labels=labels, lease=None, drain=None, desk_labels={}, upgrade=None)
+        own = replace(device, labels=self._agent_labels[device.id], lease=None, drain=None, desk_labels={})
+        device = replace(own, upgrade=None)
         task = asyncio.ensure_future(self._store.call(lambda s: s.put_device(device), insist=True))
         self._writes.add(task)
         task.add_done_callback(self._written)

@@ -147,16 +147,6 @@ class Drain(_message.Message):
     reason: str
     def __init__(self, user: _Optional[str] = ..., since_unix_s: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
-class Clone(_message.Message):
-    __slots__ = ("machine", "hostname", "seen_unix_s")
-    MACHINE_FIELD_NUMBER: _ClassVar[int]
-    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
-    SEEN_UNIX_S_FIELD_NUMBER: _ClassVar[int]
-    machine: Machine
-    hostname: str
-    seen_unix_s: float
-    def __init__(self, machine: _Optional[_Union[Machine, _Mapping]] = ..., hostname: _Optional[str] = ..., seen_unix_s: _Optional[float] = ...) -> None: ...
-
 class AgentCode(_message.Message):
     __slots__ = ("digest", "refuses", "failed_upgrade", "failure")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +180,16 @@ class Upgrade(_message.Message):
     restarting: bool
     failure: str
     def __init__(self, id: _Optional[str] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ..., user: _Optional[str] = ..., since_unix_s: _Optional[float] = ..., share: _Optional[float] = ..., restarting: bool = ..., failure: _Optional[str] = ...) -> None: ...
+
+class Clone(_message.Message):
+    __slots__ = ("machine", "hostname", "seen_unix_s")
+    MACHINE_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    SEEN_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    machine: Machine
+    hostname: str
+    seen_unix_s: float
+    def __init__(self, machine: _Optional[_Union[Machine, _Mapping]] = ..., hostname: _Optional[str] = ..., seen_unix_s: _Optional[float] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "desk_labels", "ailing", "code", "upgrade", "machine", "clone")
