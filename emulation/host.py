@@ -30,6 +30,8 @@ _PROGRAMS = {
     "dpkg-deb": "dpkg",
     "unshare": "util-linux",
 }
+#: Where programs lie that only root has use for, and that a user's PATH leaves out.
+_SYSTEM_PATH = "/usr/sbin:/sbin"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _OWN_BINFMT = ("mount", "-t", "binfmt_misc", "none", "/mnt")
@@ -73,7 +75,7 @@ def missing_here() -> Missing:
 
 def programs_missing(programs: Mapping[str, str]) -> Missing:
     """Which of ``programs`` this host lacks, as the Debian packages that bring them, and Debian's keys with them."""
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    path = f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}"
     packages = [package for program, package in programs.items() if shutil.which(program, path=path) is None]
     if not _KEYRING.exists():
         packages.append("debian-archive-keyring")

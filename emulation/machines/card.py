@@ -16,7 +16,7 @@ from emulation.machines.kinds import Kind
 from emulation.machines.system import as_root, make_system
 from emulation.made_once import made_once
 
-__all__ = ["CACHE", "Boot", "make_boot", "missing_for_machines"]
+__all__ = ["CACHE", "Boot", "make_boot", "missing_for_machines", "modules_in_order"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 CACHE = _ROOT / "build" / "machines"
@@ -232,7 +232,7 @@ def _make_initrd(kind: Kind, tree: Path, modules: Path, busybox: Path) -> None:
     for name in ("bin", "dev", "modules", "new", "proc"):
         (tree / name).mkdir(parents=True)
     shutil.copy(busybox, tree / "bin" / "busybox")
-    order = list(dict.fromkeys(_with_dependencies(modules, (*kind.card_modules, "ext4", "crc32c_generic"))))
+    order = list(dict.fromkeys(modules_in_order(modules, (*kind.card_modules, "ext4", "crc32c_generic"))))
     for path in order:
         shutil.copy(modules / path, tree / "modules" / Path(path).name)
     init = tree / "init"
@@ -243,7 +243,7 @@ def _make_initrd(kind: Kind, tree: Path, modules: Path, busybox: Path) -> None:
     shutil.rmtree(tree)
 
 
-def _with_dependencies(modules: Path, names: tuple[str, ...]) -> Iterator[str]:
+def modules_in_order(modules: Path, names: tuple[str, ...]) -> Iterator[str]:
     """The files of modules in the order in which the kernel takes them, from what depmod wrote."""
     needs: dict[str, tuple[str, list[str]]] = {}
     for line in (modules / "modules.dep").read_text().splitlines():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import ipaddress
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -41,11 +42,16 @@ class Switch:
         self._first = first
         self._uplink = uplink
         self._taps = 0
-        self._folder = tempfile.TemporaryDirectory(prefix="tvm-farm-switch-")
-        self._leases = Path(self._folder.name) / "leases"
+        self._folder = Path()
         self._dhcp: subprocess.Popen[bytes] | None = None
 
+    @property
+    def leases(self) -> Path:
+        """dnsmasq's file of who has which address."""
+        return self._folder / "leases"
+
     def __enter__(self) -> Switch:
+        self._folder = Path(tempfile.mkdtemp(prefix="tvm-farm-switch-"))
         # Without snooping every group's packets reach every machine, as on a switch that knows nothing of multicast.
         self._ip("link", "add", "br0", "type", "bridge", "mcast_snooping", "0", "forward_delay", "0")
         if self._uplink:
@@ -56,9 +62,9 @@ class Switch:
             self._ip("link", "set", each, "up")
         last = self.address.network.broadcast_address - 1
         options = ["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root", "--group=root"]
-        options += ["--interface=br0", "--bind-interfaces", f"--dhcp-leasefile={self._leases}"]
+        options += ["--interface=br0", "--bind-interfaces", f"--dhcp-leasefile={self.leases}"]
         options += [f"--dhcp-range={self._first},{last},{_LEASE}", "--dhcp-authoritative", "--no-ping", "--pid-file"]
-        options += [f"--dhcp-option=option:router,{self.address.ip}", f"--log-facility={self._folder.name}/log"]
+        options += [f"--dhcp-option=option:router,{self.address.ip}", f"--log-facility={self._folder}/log"]
         path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         self._dhcp = subprocess.Popen(
             [*self.enter, "dnsmasq", *options], stdin=subprocess.DEVNULL, env={**os.environ, "PATH": path}
@@ -71,7 +77,7 @@ class Switch:
         if self._dhcp is not None:
             self._dhcp.send_signal(signal.SIGTERM)
             self._dhcp.wait(timeout=20)
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def tap(self) -> str:
         """A new socket for a machine, which is a link of this namespace."""
@@ -92,7 +98,7 @@ class Switch:
         """The address that the machine with this adapter was given. Raises EmulationError where it asks for none."""
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s:
-            for line in self._leases.read_text().splitlines() if self._leases.exists() else ():
+            for line in self.leases.read_text().splitlines() if self.leases.exists() else ():
                 _, adapter, address, *_ = line.split()
                 if adapter == mac:
                     return address

@@ -13,7 +13,9 @@ pytest.importorskip("tvm")
 
 from emulation.machines import KINDS, Machine, Snapshot, installed, missing_for_machines
 from protos.farm.v1 import control_pb2, measurement_pb2
+from protos.version import __version__
 from tests.support import kernels
+from tests.support.agent_wheels import built, changed
 from tests.support.cable import MISSING as NO_CABLE
 from tests.support.measure_client import MeasureClient, request
 from tests.support.pi_farm import SERVICE, STATE, PiFarm
@@ -198,3 +200,38 @@ def test_two_pis_of_one_card(lab: PiFarm, pi: Machine, snapshot: Snapshot) -> No
     refused[0].shell(f"sudo -u tvm-farm /opt/tvm-farm/bin/agent new-identity --state {STATE}")
     wait_until(lambda: len(lab.farm.tracker.devices()) == 2, "two devices", 120)
     assert len({each.id for each in lab.farm.tracker.devices()}) == 2
+
+
+def test_it_is_upgraded_by_the_farms_word_over_a_power_cut(lab: PiFarm, pi: Machine, tmp_path: Path) -> None:
+    """As systemd's service, whose sandbox lets it write its state folder alone: the same process goes on."""
+    wheel = built(tmp_path / "wheel")
+    newer, newest = (changed(wheel, tmp_path / each, f"{__version__}.{each}") for each in "12")
+    broken = changed(
+        wheel,
+        tmp_path / "3",
+        f"{__version__}.3",
+        ("agent/start.py", "    _give_way()\n", "    raise OSError('no such luck')\n"),
+    )
+    pi.power_on()
+    device_says(lab, "idle")
+    before = shown(pi, "MainPID")
+    done = lab.farm.farm("devices", "upgrade", "raspberry*", "--wheel", str(newer))
+    assert done.returncode == 0, done.stdout + done.stderr + lab.journal(pi)
+    assert lab.farm.tracker.devices()[0].fingerprint.agent_version == f"{__version__}.1"
+    assert shown(pi, "MainPID") == before
+
+    pi.shape_link("rate", "200kbit")
+    ordered = lab.farm.farm("devices", "upgrade", "raspberrypi", "--wheel", str(newest), "--detach")
+    assert ordered.returncode == 0, ordered.stderr
+    wait_until(lambda: pi.shell(f"ls {STATE}/code {STATE} | grep incoming || true"), "a wheel on its way", 60)
+    pi.cut_power()
+    pi.power_on()
+
+    def version() -> str:
+        return str(lab.farm.tracker.devices()[0].fingerprint.agent_version)
+
+    wait_until(lambda: version() == f"{__version__}.2", "the newest version", 400)
+    done = lab.farm.farm("devices", "upgrade", "raspberrypi", "--wheel", str(broken))
+    assert done.returncode == 1
+    assert "no such luck" in " ".join((done.stdout + done.stderr).split())
+    assert version() == f"{__version__}.2"
