@@ -65,6 +65,8 @@ def snapshot() -> Snapshot:
 @pytest.fixture
 def lab(tmp_path: Path, snapshot: Snapshot) -> Iterator[PiFarm]:
     with PiFarm.of(tmp_path) as lab:
+        added = lab.farm.add_runtime("aarch64")
+        assert added.returncode == 0, added.stderr
         lab.machine(snapshot)
         yield lab
 
