@@ -162,7 +162,7 @@ class Link:
             raise kind(f"artifact {digest[:12]} did not arrive: {_why(error)}") from error
 
     async def _report(self, measurement: Measurement, channel: grpc.aio.Channel, outgoing: _Outgoing) -> None:
-        """Send it beside the stream, one at a time; over the next link, if this one breaks, the session says it again."""
+        """Send it beside the stream, one at a time. If the link breaks, the session says it again over the next."""
         message = fleet_pb2.AgentMessage()
         _added(message, measurement)
         try:
