@@ -23,6 +23,7 @@ from agent.messages import (
     FromAgent,
     GiveBack,
     Heartbeat,
+    Join,
     Joined,
     Refused,
     Started,
@@ -53,6 +54,8 @@ _CHANNEL_OPTIONS = [
 
 #: What is sent together is about this large at most: a message has a limit, and outputs may come near it alone.
 _TOGETHER_BYTES = 1 << 20
+#: A measurement with more of outputs goes beside the stream: at 100 KB/s this much takes 2 s.
+_BESIDE_BYTES = 200 << 10
 
 
 #: What a call ends with when the tracker or the way to it is gone, not refused by a tracker that is there.
@@ -87,8 +90,10 @@ class Link:
         self._spawn = spawn
         self._ping_every_s = ping_every_s
         self._channel: grpc.aio.Channel | None = None
-        #: For artifacts: the answer to a ping would wait behind megabytes, and the channel be taken for dead.
-        self._downloads: grpc.aio.Channel | None = None
+        #: For what is large: the answer to a ping would wait behind megabytes, and the channel be taken for dead.
+        self._aside: grpc.aio.Channel | None = None
+        self._reporting = asyncio.Lock()
+        self._device_id = ""
         self._outgoing = _Outgoing()
         self._reading: asyncio.Task[None] | None = None
 
@@ -98,7 +103,7 @@ class Link:
         the first message says whether anybody is there."""
         await self.close()
         self._channel = open_channel(addresses, self._ping_every_s)
-        self._downloads = open_channel(addresses, None)
+        self._aside = open_channel(addresses, None)
         self._outgoing = _Outgoing()
         self._reading = self._spawn(self._read(self._channel, self._outgoing, prepare))
 
@@ -107,6 +112,11 @@ class Link:
 
         A ``patient`` one waits a moment for others: a message costs the same whatever it holds.
         """
+        if isinstance(message, Join):
+            self._device_id = message.device_id
+        if isinstance(message, Measurement) and _outputs_bytes(message) > _BESIDE_BYTES and self._aside is not None:
+            self._spawn(self._report(message, self._aside, self._outgoing))
+            return
         self._outgoing.put(message, patient)
 
     def drop(self, reason: str) -> None:
@@ -117,7 +127,7 @@ class Link:
     async def close(self, flush_s: float = 0.0) -> None:
         """End the stream without a LinkDown, after what was sent is on its way (``flush_s`` at most)."""
         reading, self._reading = self._reading, None
-        channels, self._channel, self._downloads = [self._channel, self._downloads], None, None
+        channels, self._channel, self._aside = [self._channel, self._aside], None, None
         if reading is not None:
             self._outgoing.put(None)
             if flush_s:
@@ -133,9 +143,9 @@ class Link:
 
         A tracker that is older than offsets begins at 0. Raises ArtifactError.
         """
-        if self._downloads is None:
+        if self._aside is None:
             raise LinkLostError(f"artifact {digest[:12]} cannot be fetched: the link to the tracker is down")
-        stub = fleet_pb2_grpc.FleetStub(self._downloads)
+        stub = fleet_pb2_grpc.FleetStub(self._aside)
         call = stub.FetchArtifact(fleet_pb2.ArtifactRequest(digest=digest, offset=offset))
         place = 0
         try:
@@ -150,6 +160,23 @@ class Link:
             lost = isinstance(error, grpc.aio.UsageError) or error.code() in _LOST
             kind = LinkLostError if lost else ArtifactError
             raise kind(f"artifact {digest[:12]} did not arrive: {_why(error)}") from error
+
+    async def _report(self, measurement: Measurement, channel: grpc.aio.Channel, outgoing: _Outgoing) -> None:
+        """Send it beside the stream, one at a time. If the link breaks, the session says it again over the next."""
+        message = fleet_pb2.AgentMessage()
+        _added(message, measurement)
+        try:
+            async with self._reporting:
+                message.sent_unix_s = steady_unix_s()
+                request = fleet_pb2.ReportRequest(device_id=self._device_id, message=message)
+                await fleet_pb2_grpc.FleetStub(channel).Report(request)
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
+            if self._aside is not channel:  # the link was closed meanwhile
+                return
+            if isinstance(error, grpc.aio.AioRpcError) and error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                outgoing.put(measurement)  # to a tracker that is older
+            else:
+                self.drop(f"a measurement did not arrive: {_why(error)}")
 
     async def ask_runtime(self, request: RuntimeRequest) -> RuntimeOffer | None:
         """What the tracker has for this board; None: it is older and has none for any. Raises LinkLostError."""
@@ -178,11 +205,11 @@ class Link:
                 raise
             reason = str(cancelled)
         if self._reading is mine:
-            downloads, self._downloads = self._downloads, None
+            aside, self._aside = self._aside, None
             self._reading = self._channel = None
             await channel.close()
-            if downloads is not None:
-                await downloads.close()
+            if aside is not None:
+                await aside.close()
             self._deliver(LinkDown(reason, jitter=random.random()))
 
     def _receive(self, message: fleet_pb2.TrackerMessage) -> None:
@@ -261,7 +288,7 @@ def _added(message: fleet_pb2.AgentMessage, item: FromAgent | None) -> bool:
     if item is None or message.HasField("join"):
         return False
     if isinstance(item, Measurement):
-        outputs = sum(len(output.data) for output in item.outputs)
+        outputs = _outputs_bytes(item)
         if message.measurements and (outputs or message.ByteSize() > _TOGETHER_BYTES):
             return False
         message.measurements.append(to_message(measurement_pb2.Measurement, item))
@@ -282,6 +309,10 @@ def _added(message: fleet_pb2.AgentMessage, item: FromAgent | None) -> bool:
     else:
         message.join.CopyFrom(to_message(fleet_pb2.Join, item))
     return True
+
+
+def _outputs_bytes(measurement: Measurement) -> int:
+    return sum(len(output.data) for output in measurement.outputs)
 
 
 def open_channel(addresses: Sequence[str], ping_every_s: float | None = _PING_EVERY_S) -> grpc.aio.Channel:

@@ -13,10 +13,12 @@ _PIECE = 4 << 10
 class SlowLink:
     """``async with SlowLink(port, bytes_a_second) as link``: 127.0.0.1:``link.port`` leads to ``port``, slowly back.
 
-    What the tracker sends waits in this machine's buffers, a ping's answer behind it, as in a lab's router.
+    What the tracker sends waits in this machine's buffers, a ping's answer behind it, as in a lab's router. ``forth``:
+    what is sent to it is as slow.
     """
 
-    def __init__(self, port: int, bytes_a_second: int) -> None:
+    def __init__(self, port: int, bytes_a_second: int, *, forth: bool = False) -> None:
+        self._forth = bytes_a_second if forth else 0
         self._to = port
         self._rate = bytes_a_second
         self._tasks: set[asyncio.Task[None]] = set()
@@ -41,7 +43,7 @@ class SlowLink:
         try:
             back, forth = await asyncio.open_connection("127.0.0.1", self._to)
             try:
-                await asyncio.gather(self._pass(reader, forth, 0), self._pass(back, writer, self._rate))
+                await asyncio.gather(self._pass(reader, forth, self._forth), self._pass(back, writer, self._rate))
             finally:
                 forth.close()
         except OSError:  # either end has hung up

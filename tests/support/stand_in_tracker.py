@@ -58,6 +58,9 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
         self._server: grpc.aio.Server | None = None
         self._changed = asyncio.Condition()
         self._outgoing: asyncio.Queue[fleet_pb2.TrackerMessage] | None = None
+        self.takes_reports = True
+        #: Trial ids of what came beside the stream.
+        self.reported: list[str] = []
 
     async def __aenter__(self) -> StandInTracker:
         await self.start()
@@ -192,6 +195,14 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
             yield fleet_pb2.ArtifactChunk(data=data[start : start + (64 << 10)], offset=start)
             if request.digest in self.broken_off:
                 await asyncio.Event().wait()
+
+    async def Report(self, request: Any, context: Any) -> fleet_pb2.ReportReply:
+        if not self.takes_reports:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        self.reported += [measurement.trial_id for measurement in request.message.measurements]
+        async with self._changed:
+            self._changed.notify_all()
+        return fleet_pb2.ReportReply()
 
     async def GetRuntime(self, request: Any, context: Any) -> runtime_pb2.RuntimeOffer:
         self.asked_runtime.append(from_message(RuntimeRequest, request))

@@ -42,8 +42,10 @@ __all__ = [
 
 #: A device that takes no work for so long is given up and another one sought.
 _AWAY_S = 20.0
-#: What a request carries itself of a model's inputs, all together, and of its library: it is one message.
+#: What a request carries itself of its library: it is one message.
 _INLINE_BYTES = 8 << 20
+#: Of a model's inputs. What a board's stream brings keeps its pings waiting; files come beside it.
+_INLINE_INPUT_BYTES = 256 << 10
 #: Beyond what the tasks' own timings let expect: what a task takes may be unknown.
 _PATIENCE_S = 600.0
 
@@ -208,7 +210,7 @@ def _answer_to(trial_id: str, events: queue.SimpleQueue[object]) -> Measurement 
     return None
 
 
-def inputs_apart(inputs: Sequence[np.ndarray], inline_bytes: int = _INLINE_BYTES) -> dict[int, str]:
+def inputs_apart(inputs: Sequence[np.ndarray], inline_bytes: int = _INLINE_INPUT_BYTES) -> dict[int, str]:
     """Positions of the inputs that a request cannot carry itself, and what each is called among the parameters.
 
     The smallest travel inline, as many as fit into ``inline_bytes`` together.

@@ -46,6 +46,8 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         self._artifacts = artifacts
         self._runtimes = runtimes
         self._upgrades = upgrades
+        #: By device id, while its stream is open.
+        self._streams: dict[str, tuple[Board, BoardClock]] = {}
 
     async def Connect(self, requests: Any, context: Any) -> None:
         first = await context.read()
@@ -65,6 +67,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             await _refuse(context, str(e), _AGAIN_HEARTBEATS * self._fleet.heartbeat_s if passes else 0.0)
             return
         reason = "its stream ended"
+        mine = self._streams[board.device.id] = (board, clock)
         try:
             await context.write(fleet_pb2.TrackerMessage(joined=self._joined(board)))
             self._fleet.ready(board)
@@ -80,6 +83,8 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
 
             await exchange(context, outbox, handle)
         finally:
+            if self._streams.get(board.device.id) is mine:
+                del self._streams[board.device.id]
             self._fleet.leave(board, reason)
 
     def _joined(self, board: Board) -> fleet_pb2.Joined:
@@ -115,6 +120,14 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         if telemetry is not None:
             # Read last: a trial that began, and has some of the memory, may be told in the same message.
             self._fleet.heard(board, telemetry)
+
+    async def Report(self, request: fleet_pb2.ReportRequest, context: Any) -> fleet_pb2.ReportReply:
+        # A board that has left meanwhile was not acknowledged, and says it again when it is back.
+        if stream := self._streams.get(request.device_id):
+            board, clock = stream
+            clock.place(request.message)
+            self._handle(board, fleet_pb2.AgentMessage(measurements=request.message.measurements))
+        return fleet_pb2.ReportReply()
 
     async def GetRuntime(self, request: runtime_pb2.RuntimeRequest, context: Any) -> runtime_pb2.RuntimeOffer:
         return to_message(runtime_pb2.RuntimeOffer, await self._runtimes.offer(read(RuntimeRequest, request)))

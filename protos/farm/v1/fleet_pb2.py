@@ -27,7 +27,7 @@ from protos.farm.v1 import measurement_pb2 as protos_dot_farm_dot_v1_dot_measure
 from protos.farm.v1 import runtime_pb2 as protos_dot_farm_dot_v1_dot_runtime__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotos/farm/v1/fleet.proto\x12\x07\x66\x61rm.v1\x1a\x1bprotos/farm/v1/device.proto\x1a protos/farm/v1/measurement.proto\x1a\x1cprotos/farm/v1/runtime.proto\"\x80\x02\n\x0c\x41gentMessage\x12\x13\n\x0bsent_unix_s\x18\x07 \x01(\x01\x12\x1b\n\x04join\x18\x01 \x01(\x0b\x32\r.farm.v1.Join\x12%\n\theartbeat\x18\x02 \x01(\x0b\x32\x12.farm.v1.Heartbeat\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12%\n\ngiven_back\x18\x05 \x03(\x0b\x32\x11.farm.v1.GiveBack\x12\x0f\n\x07started\x18\x04 \x03(\t\x12!\n\x07upgrade\x18\x08 \x01(\x0b\x32\x10.farm.v1.Upgrade\x12*\n\x0cmeasurements\x18\x03 \x03(\x0b\x32\x14.farm.v1.Measurement\"\xfb\x02\n\x04Join\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12)\n\x0b\x66ingerprint\x18\x04 \x01(\x0b\x32\x14.farm.v1.Fingerprint\x12#\n\x06runner\x18\x05 \x01(\x0b\x32\x13.farm.v1.RunnerInfo\x12)\n\x06labels\x18\x06 \x03(\x0b\x32\x19.farm.v1.Join.LabelsEntry\x12\r\n\x05slots\x18\x07 \x01(\r\x12%\n\ttelemetry\x18\x08 \x01(\x0b\x32\x12.farm.v1.Telemetry\x12\x13\n\x0bshort_slots\x18\t \x01(\r\x12 \n\x04\x63ode\x18\n \x01(\x0b\x32\x12.farm.v1.AgentCode\x12!\n\x07machine\x18\x13 \x01(\x0b\x32\x10.farm.v1.Machine\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\tHeartbeat\x12%\n\ttelemetry\x18\x01 \x01(\x0b\x32\x12.farm.v1.Telemetry\"-\n\x08GiveBack\x12\x11\n\ttrial_ids\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd9\x01\n\x0eTrackerMessage\x12\x1f\n\x06joined\x18\x01 \x01(\x0b\x32\x0f.farm.v1.Joined\x12!\n\x07refused\x18\x02 \x01(\x0b\x32\x10.farm.v1.Refused\x12\x14\n\x0c\x61\x63knowledged\x18\x05 \x03(\t\x12\x11\n\tcancelled\x18\x04 \x03(\t\x12(\n\x07measure\x18\x03 \x03(\x0b\x32\x17.farm.v1.MeasureRequest\x12\r\n\x05heard\x18\x06 \x01(\x08\x12!\n\x07upgrade\x18\x07 \x01(\x0b\x32\x10.farm.v1.Upgrade\"y\n\x06Joined\x12\x0c\n\x04\x66\x61rm\x18\x01 \x01(\t\x12\x17\n\x0ftracker_version\x18\x02 \x01(\t\x12\x13\n\x0bheartbeat_s\x18\x03 \x01(\x01\x12\x14\n\x0c\x64\x65vice_class\x18\x04 \x01(\t\x12\x0e\n\x06target\x18\x05 \x01(\t\x12\r\n\x05pools\x18\x06 \x03(\t\"0\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x15\n\rretry_after_s\x18\x02 \x01(\x01\"1\n\x0f\x41rtifactRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"-\n\rArtifactChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x32\xc9\x01\n\x05\x46leet\x12=\n\x07\x43onnect\x12\x15.farm.v1.AgentMessage\x1a\x17.farm.v1.TrackerMessage(\x01\x30\x01\x12<\n\nGetRuntime\x12\x17.farm.v1.RuntimeRequest\x1a\x15.farm.v1.RuntimeOffer\x12\x43\n\rFetchArtifact\x12\x18.farm.v1.ArtifactRequest\x1a\x16.farm.v1.ArtifactChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotos/farm/v1/fleet.proto\x12\x07\x66\x61rm.v1\x1a\x1bprotos/farm/v1/device.proto\x1a protos/farm/v1/measurement.proto\x1a\x1cprotos/farm/v1/runtime.proto\"J\n\rReportRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12&\n\x07message\x18\x02 \x01(\x0b\x32\x15.farm.v1.AgentMessage\"\r\n\x0bReportReply\"\x80\x02\n\x0c\x41gentMessage\x12\x13\n\x0bsent_unix_s\x18\x07 \x01(\x01\x12\x1b\n\x04join\x18\x01 \x01(\x0b\x32\r.farm.v1.Join\x12%\n\theartbeat\x18\x02 \x01(\x0b\x32\x12.farm.v1.Heartbeat\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12%\n\ngiven_back\x18\x05 \x03(\x0b\x32\x11.farm.v1.GiveBack\x12\x0f\n\x07started\x18\x04 \x03(\t\x12!\n\x07upgrade\x18\x08 \x01(\x0b\x32\x10.farm.v1.Upgrade\x12*\n\x0cmeasurements\x18\x03 \x03(\x0b\x32\x14.farm.v1.Measurement\"\xfb\x02\n\x04Join\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12)\n\x0b\x66ingerprint\x18\x04 \x01(\x0b\x32\x14.farm.v1.Fingerprint\x12#\n\x06runner\x18\x05 \x01(\x0b\x32\x13.farm.v1.RunnerInfo\x12)\n\x06labels\x18\x06 \x03(\x0b\x32\x19.farm.v1.Join.LabelsEntry\x12\r\n\x05slots\x18\x07 \x01(\r\x12%\n\ttelemetry\x18\x08 \x01(\x0b\x32\x12.farm.v1.Telemetry\x12\x13\n\x0bshort_slots\x18\t \x01(\r\x12 \n\x04\x63ode\x18\n \x01(\x0b\x32\x12.farm.v1.AgentCode\x12!\n\x07machine\x18\x13 \x01(\x0b\x32\x10.farm.v1.Machine\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"2\n\tHeartbeat\x12%\n\ttelemetry\x18\x01 \x01(\x0b\x32\x12.farm.v1.Telemetry\"-\n\x08GiveBack\x12\x11\n\ttrial_ids\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd9\x01\n\x0eTrackerMessage\x12\x1f\n\x06joined\x18\x01 \x01(\x0b\x32\x0f.farm.v1.Joined\x12!\n\x07refused\x18\x02 \x01(\x0b\x32\x10.farm.v1.Refused\x12\x14\n\x0c\x61\x63knowledged\x18\x05 \x03(\t\x12\x11\n\tcancelled\x18\x04 \x03(\t\x12(\n\x07measure\x18\x03 \x03(\x0b\x32\x17.farm.v1.MeasureRequest\x12\r\n\x05heard\x18\x06 \x01(\x08\x12!\n\x07upgrade\x18\x07 \x01(\x0b\x32\x10.farm.v1.Upgrade\"y\n\x06Joined\x12\x0c\n\x04\x66\x61rm\x18\x01 \x01(\t\x12\x17\n\x0ftracker_version\x18\x02 \x01(\t\x12\x13\n\x0bheartbeat_s\x18\x03 \x01(\x01\x12\x14\n\x0c\x64\x65vice_class\x18\x04 \x01(\t\x12\x0e\n\x06target\x18\x05 \x01(\t\x12\r\n\x05pools\x18\x06 \x03(\t\"0\n\x07Refused\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x15\n\rretry_after_s\x18\x02 \x01(\x01\"1\n\x0f\x41rtifactRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"-\n\rArtifactChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x32\x81\x02\n\x05\x46leet\x12=\n\x07\x43onnect\x12\x15.farm.v1.AgentMessage\x1a\x17.farm.v1.TrackerMessage(\x01\x30\x01\x12<\n\nGetRuntime\x12\x17.farm.v1.RuntimeRequest\x1a\x15.farm.v1.RuntimeOffer\x12\x43\n\rFetchArtifact\x12\x18.farm.v1.ArtifactRequest\x1a\x16.farm.v1.ArtifactChunk0\x01\x12\x36\n\x06Report\x12\x16.farm.v1.ReportRequest\x1a\x14.farm.v1.ReportReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,26 +36,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOIN_LABELSENTRY']._loaded_options = None
   _globals['_JOIN_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_AGENTMESSAGE']._serialized_start=133
-  _globals['_AGENTMESSAGE']._serialized_end=389
-  _globals['_JOIN']._serialized_start=392
-  _globals['_JOIN']._serialized_end=771
-  _globals['_JOIN_LABELSENTRY']._serialized_start=726
-  _globals['_JOIN_LABELSENTRY']._serialized_end=771
-  _globals['_HEARTBEAT']._serialized_start=773
-  _globals['_HEARTBEAT']._serialized_end=823
-  _globals['_GIVEBACK']._serialized_start=825
-  _globals['_GIVEBACK']._serialized_end=870
-  _globals['_TRACKERMESSAGE']._serialized_start=873
-  _globals['_TRACKERMESSAGE']._serialized_end=1090
-  _globals['_JOINED']._serialized_start=1092
-  _globals['_JOINED']._serialized_end=1213
-  _globals['_REFUSED']._serialized_start=1215
-  _globals['_REFUSED']._serialized_end=1263
-  _globals['_ARTIFACTREQUEST']._serialized_start=1265
-  _globals['_ARTIFACTREQUEST']._serialized_end=1314
-  _globals['_ARTIFACTCHUNK']._serialized_start=1316
-  _globals['_ARTIFACTCHUNK']._serialized_end=1361
-  _globals['_FLEET']._serialized_start=1364
-  _globals['_FLEET']._serialized_end=1565
+  _globals['_REPORTREQUEST']._serialized_start=132
+  _globals['_REPORTREQUEST']._serialized_end=206
+  _globals['_REPORTREPLY']._serialized_start=208
+  _globals['_REPORTREPLY']._serialized_end=221
+  _globals['_AGENTMESSAGE']._serialized_start=224
+  _globals['_AGENTMESSAGE']._serialized_end=480
+  _globals['_JOIN']._serialized_start=483
+  _globals['_JOIN']._serialized_end=862
+  _globals['_JOIN_LABELSENTRY']._serialized_start=817
+  _globals['_JOIN_LABELSENTRY']._serialized_end=862
+  _globals['_HEARTBEAT']._serialized_start=864
+  _globals['_HEARTBEAT']._serialized_end=914
+  _globals['_GIVEBACK']._serialized_start=916
+  _globals['_GIVEBACK']._serialized_end=961
+  _globals['_TRACKERMESSAGE']._serialized_start=964
+  _globals['_TRACKERMESSAGE']._serialized_end=1181
+  _globals['_JOINED']._serialized_start=1183
+  _globals['_JOINED']._serialized_end=1304
+  _globals['_REFUSED']._serialized_start=1306
+  _globals['_REFUSED']._serialized_end=1354
+  _globals['_ARTIFACTREQUEST']._serialized_start=1356
+  _globals['_ARTIFACTREQUEST']._serialized_end=1405
+  _globals['_ARTIFACTCHUNK']._serialized_start=1407
+  _globals['_ARTIFACTCHUNK']._serialized_end=1452
+  _globals['_FLEET']._serialized_start=1455
+  _globals['_FLEET']._serialized_end=1712
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ReportRequest(_message.Message):
+    __slots__ = ("device_id", "message")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    message: AgentMessage
+    def __init__(self, device_id: _Optional[str] = ..., message: _Optional[_Union[AgentMessage, _Mapping]] = ...) -> None: ...
+
+class ReportReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class AgentMessage(_message.Message):
     __slots__ = ("sent_unix_s", "join", "heartbeat", "draining", "given_back", "started", "upgrade", "measurements")
     SENT_UNIX_S_FIELD_NUMBER: _ClassVar[int]

@@ -51,6 +51,11 @@ class FleetStub(object):
                 request_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.SerializeToString,
                 response_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.FromString,
                 _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/farm.v1.Fleet/Report',
+                request_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.SerializeToString,
+                response_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.FromString,
+                _registered_method=True)
 
 
 class FleetServicer(object):
@@ -76,6 +81,13 @@ class FleetServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Report(self, request, context):
+        """A large measurement, beside the stream, whose pings would wait behind it. The stream acknowledges it as any other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FleetServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -93,6 +105,11 @@ def add_FleetServicer_to_server(servicer, server):
                     servicer.FetchArtifact,
                     request_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.FromString,
                     response_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.SerializeToString,
+            ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.FromString,
+                    response_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -177,6 +194,33 @@ class Fleet(object):
             '/farm.v1.Fleet/FetchArtifact',
             protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.SerializeToString,
             protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Fleet/Report',
+            protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.SerializeToString,
+            protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.FromString,
             options,
             channel_credentials,
             insecure,
