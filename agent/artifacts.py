@@ -12,16 +12,15 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from agent.disk import FULL, PROBE, DiskError, is_disk_fault
 from agent.durable import replace_durably
 from agent.errors import ArtifactError, LinkLostError
+from agent.threads import in_thread
 from protos.measurement import Artifact
 
 __all__ = ["ArtifactCache", "Fetch"]
-
-V = TypeVar("V")
 
 #: Takes a digest and how much of the file is here already.
 Fetch: TypeAlias = Callable[[str, int], AsyncIterator[tuple[int, bytes]]]
@@ -114,7 +113,7 @@ class ArtifactCache:
             with self._opened(unfinished) as file:
                 await self._complete(artifact, file)
             if self._durable:
-                await _in_thread(functools.partial(replace_durably, unfinished, path))
+                await in_thread(functools.partial(replace_durably, unfinished, path))
             else:
                 os.replace(unfinished, path)
         except (LinkLostError, asyncio.CancelledError):
@@ -178,7 +177,7 @@ class ArtifactCache:
             write = functools.partial(file.write, left)
             try:
                 # A raw file may take less than all, and says so: a disk that is nearly full.
-                left = left[write() if at_once else await _in_thread(write) :]
+                left = left[write() if at_once else await in_thread(write) :]
             except OSError as error:
                 if error.errno not in FULL or not self.drop_unused():
                     raise
@@ -250,16 +249,6 @@ def _digest_of(file: io.FileIO) -> hashlib._Hash:
     while piece := file.read(_PIECE):
         digest.update(piece)
     return digest
-
-
-async def _in_thread(work: Callable[[], V]) -> V:
-    """Like asyncio.to_thread, but a caller that is cancelled leaves nothing at work on its file."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
 
 
 def _mb(size: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from agent.artifacts import ArtifactCache, Fetch
 from agent.durable import flush_folder
 from agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
+from agent.threads import in_thread
 from agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
 from agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
 from agent.upgrade.launch import launched_digest
@@ -62,17 +64,19 @@ class AgentUpgrades:
         """
         if self.code.refuses:
             raise UpgradeError(self.code.refuses)
+        if not re.fullmatch(r"[0-9a-f]{64}", upgrade.digest):  # it becomes the name of a folder, which is cleared
+            raise UpgradeError(f"{upgrade.digest[:80]!r} is not a sha256 digest")
         async with self._one_at_a_time:
             if self._chosen == upgrade.digest:
                 return  # for another device of this board
             choice = self._choices.read()
             try:
                 folder = self._root / upgrade.digest
-                if not await asyncio.to_thread(is_whole, folder):
+                if not await in_thread(lambda: is_whole(folder)):
                     tidy(self._root, {choice.digest, choice.previous})  # of those that fell
-                    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                    await in_thread(lambda: shutil.rmtree(folder, ignore_errors=True))
                     await self._unpack(upgrade, fetch, told)
-                await asyncio.to_thread(_check, folder)
+                await in_thread(lambda: _check(folder))
                 # Not in a thread: whoever gives this up meanwhile finds it chosen, or not.
                 self._choices.update(lambda c: self._ordered(c, upgrade, tuple(trackers)))
                 self._chosen = upgrade.digest
@@ -105,7 +109,8 @@ class AgentUpgrades:
                 await asyncio.sleep(_AGAIN_S)
             except ArtifactError as error:
                 raise UpgradeError(str(error)) from error
-        await asyncio.to_thread(_unpack_whole, wheel, self._root / upgrade.digest)
+        # Seconds on a slow card: whoever gives this up meanwhile finds it whole the next time.
+        await in_thread(lambda: _unpack_whole(wheel, self._root / upgrade.digest))
         wheel.unlink()
 
     def joined(self) -> None:
@@ -138,7 +143,7 @@ def _check(folder: Path) -> None:
 
     from agent.upgrade.requirements import lacking
 
-    about = Distribution.at(next(folder.glob("*.dist-info"))).metadata
+    about = Distribution.at(next(folder.glob("*.dist-info/METADATA")).parent).metadata
     python = about.get_all("Requires-Python") or [""]
     if found := lacking(about.get_all("Requires-Dist") or [], python[0]):
         raise UpgradeError(found)
@@ -146,7 +151,7 @@ def _check(folder: Path) -> None:
 
 def _unpack_whole(wheel: Path, folder: Path) -> None:
     """``folder`` holds what is in ``wheel``, on the disk, or is not there. Raises UpgradeError or OSError."""
-    # A name of its own: another one may be at it still, whom nobody waits for any more.
+    # A name of its own, which a process that was killed over it leaves to ``tidy``.
     fresh = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         unpack_agent_wheel(wheel, fresh)

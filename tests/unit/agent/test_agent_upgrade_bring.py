@@ -1,0 +1,87 @@
+"""A wheel on its way to a board: what is checked before anything is touched, and what a lost link leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.errors import UpgradeError
+from agent.upgrade import upgrades
+from agent.upgrade.choice import ChoiceFile
+from agent.upgrade.folder import code_folder, is_whole
+from agent.upgrade.upgrades import AgentUpgrades
+from protos.upgrade import Upgrade
+from tests.support.agent_wheels import small
+
+
+class Tracker:
+    """Has one wheel, and counts how often it is fetched."""
+
+    def __init__(self, wheel: Path) -> None:
+        self.data = wheel.read_bytes()
+        self.fetched = 0
+
+    def order(self) -> Upgrade:
+        return Upgrade("u", "0.2.0", hashlib.sha256(self.data).hexdigest(), len(self.data))
+
+    async def fetch(self, digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
+        self.fetched += 1
+        yield offset, self.data[offset:]
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> Tracker:
+    return Tracker(small(tmp_path / "w.whl"))
+
+
+async def bring(tracker: Tracker, state: Path, order: Upgrade | None = None) -> None:
+    mine = AgentUpgrades(state, taken=True)
+    await mine.bring(order or tracker.order(), tracker.fetch, lambda share: None, ["farm:9195"])
+
+
+@pytest.mark.parametrize("digest", ["", "..", "../precious", "A" * 64, "a" * 64 + "/../../precious"])
+async def test_what_is_no_digest_touches_no_folder(digest: str, tracker: Tracker, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    kept = [code_folder(state) / "kept", state / "precious" / "kept"]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    with pytest.raises(UpgradeError, match="is not a sha256 digest"):
+        await bring(tracker, state, Upgrade("u", "0.2.0", digest, 10))
+    assert all(path.exists() for path in kept)
+
+
+async def test_a_link_lost_while_it_is_unpacked_loses_nothing(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacks, go_on = threading.Event(), threading.Event()
+    unpack = upgrades._unpack_whole
+
+    def slowly(wheel: Path, folder: Path) -> None:
+        unpacks.set()
+        go_on.wait(60)
+        unpack(wheel, folder)
+
+    monkeypatch.setattr(upgrades, "_unpack_whole", slowly)
+    given_up = asyncio.create_task(bring(tracker, tmp_path))
+    await asyncio.to_thread(unpacks.wait, 60)
+    given_up.cancel()
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    folder = code_folder(tmp_path) / tracker.order().digest
+    assert is_whole(folder)
+    assert not ChoiceFile(folder.parent).read().digest
+    await bring(tracker, tmp_path)
+    assert tracker.fetched == 1
+    assert ChoiceFile(folder.parent).read().digest == folder.name
+
+
+async def test_what_it_requires_is_read_where_the_wheel_says_it(tmp_path: Path) -> None:
+    wheel = small(tmp_path / "w.whl", **{f"{name}.dist-info/RECORD": "" for name in ("a", "z")})
+    await bring(Tracker(wheel), tmp_path / "state")
