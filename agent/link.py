@@ -43,6 +43,8 @@ _PING_EVERY_S = 10.0
 _ANSWER_WITHIN_S = 15.0
 #: A download of which nothing came for so long has ended. A piece takes half of it at 10 KB/s.
 _SILENT_S = 60.0
+#: A measurement beside the stream has as long as such a link takes for it, and _SILENT_S.
+_SLOWEST_BYTES_S = 10e3
 
 _CHANNEL_OPTIONS = [
     *MESSAGE_OPTIONS,
@@ -169,7 +171,9 @@ class Link:
             async with self._reporting:
                 message.sent_unix_s = steady_unix_s()
                 request = fleet_pb2.ReportRequest(device_id=self._device_id, message=message)
-                await fleet_pb2_grpc.FleetStub(channel).Report(request)
+                # No ping tells of a way that is gone without a word; by then the stream may be well.
+                patience_s = _SILENT_S + _outputs_bytes(measurement) / _SLOWEST_BYTES_S
+                await fleet_pb2_grpc.FleetStub(channel).Report(request, timeout=patience_s)
         except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
             if self._aside is not channel:  # the link was closed meanwhile
                 return

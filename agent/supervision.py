@@ -70,7 +70,7 @@ class Supervision:
         while True:
             lines = ["WATCHDOG=1"] if self._watched_s else []
             if (status := self.status()) != last:
-                lines.append(f"STATUS={status}")
+                lines.append(_line(status))
                 last = status
             self._tell(lines)
             await asyncio.sleep(every_s)
@@ -78,7 +78,7 @@ class Supervision:
     def _tell_once(self, line: str) -> None:
         if line not in self._told:
             self._told.add(line)
-            self._tell([line, f"STATUS={self.status()}"])
+            self._tell([line, _line(self.status())])
 
     def _tell(self, lines: list[str]) -> None:
         if not self._address or not lines:
@@ -87,6 +87,11 @@ class Supervision:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             sender.sendto("\n".join(lines).encode(), self._address)
+
+
+def _line(status: str) -> str:
+    """What a tracker said may be part of it: each line of a message is an order to systemd."""
+    return f"STATUS={' '.join(status.split())}"
 
 
 def status_of(sessions: Mapping[str, Session]) -> str:

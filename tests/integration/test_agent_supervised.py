@@ -15,7 +15,7 @@ import pytest
 
 from agent.journal import is_journal, to_journal
 from agent.session_state import Session, Wire
-from agent.supervision import status_of
+from agent.supervision import Supervision, status_of
 from tests.support.agent_process import AgentProcess
 from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.service_manager import ServiceManager
@@ -139,3 +139,13 @@ def test_every_line_of_a_message_has_its_priority() -> None:
     assert to_journal("ERROR", "one\ntwo") == "<3>one\n<3>two"
     assert not is_journal({"JOURNAL_STREAM": "1:1"})
     assert not is_journal({})
+
+
+async def test_what_a_tracker_says_is_one_line_and_no_order(tmp_path: Path) -> None:
+    async with ServiceManager(tmp_path / "notify") as manager:
+        supervision = Supervision(manager.environ)
+        supervision.status = lambda: "refused by the tracker: no\nSTOPPING=1\r\nMAINPID=1"
+        supervision.ready()
+        with supervision.watching():
+            await manager.hears("STATUS=refused by the tracker: no STOPPING=1 MAINPID=1", times=2)
+    assert set(manager.lines) == {"READY=1", "STATUS=refused by the tracker: no STOPPING=1 MAINPID=1"}
