@@ -23,6 +23,9 @@ __all__ = ["Upgrades"]
 
 log = logging.getLogger(__name__)
 
+#: Of a board's reason why an upgrade failed, in characters.
+_LONGEST = 400
+
 
 class Upgrades:
     """Used in the event loop alone. An order is kept with the others of its device, and sent whenever that joins."""
@@ -100,13 +103,16 @@ class Upgrades:
         ordered = self._fleet.desk(board.id).upgrade
         if ordered is None or ordered.id != upgrade.id:
             return
-        board.upgrading = replace(ordered, share=upgrade.share, restarting=upgrade.restarting)
+        share = upgrade.share if upgrade.share is not None and 0 <= upgrade.share <= 1 else None
+        board.upgrading = replace(ordered, share=share, restarting=upgrade.restarting)
         if upgrade.failure:
             await self._end(board, ordered, upgrade.failure)
 
     async def _end(self, board: Board, upgrade: Upgrade, failure: str = "") -> None:
+        # A board's words: they are kept, and shown in a line.
+        clause = "".join(sign if sign.isprintable() else " " for sign in failure[:_LONGEST])
         try:
-            await self._desk.upgrade_ended(board.id, upgrade.id, failure)
+            await self._desk.upgrade_ended(board.id, upgrade.id, clause)
         except StoreFull as error:
             # The next join tells it again; for want of it no board is turned away.
             log.warning("what came of the upgrade of %s could not be kept: %s", board.device.name, error)

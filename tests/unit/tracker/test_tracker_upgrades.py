@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +146,18 @@ async def test_a_board_that_cannot_do_it_says_so(farm: UpgradeFarm) -> None:
     assert (device.state, device.upgrade) == (DeviceState.IDLE, replace(upgrade, failure="its disk is full"))
     await farm.service.order("pi", "ada", upgrade.digest)
     assert len({each.id for each in farm.upgrades["pi"]}) == 2
+
+
+@pytest.mark.parametrize("share", [math.nan, math.inf, -0.1, 1.1])
+async def test_what_a_board_makes_up_is_not_shown(farm: UpgradeFarm, share: float) -> None:
+    board = await farm.connect("pi")
+    upgrade = await ordered(farm)
+    await farm.service.told(board, Upgrade(upgrade.id, share=share))
+    assert farm.fleet.device("pi").upgrade == upgrade
+    await farm.service.told(board, Upgrade(upgrade.id, failure="no\x1b[2J\nroom" + "!" * 10**6))
+    told = farm.fleet.device("pi").upgrade
+    assert told is not None
+    assert told.failure.startswith("no [2J room!") and len(told.failure) == 400
 
 
 async def test_an_order_is_taken_back(farm: UpgradeFarm) -> None:
