@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from agent.link import Link
 from agent.messages import Draining, GiveBack, Heartbeat, Join, Joined, Started
 from protos.device import Fingerprint, RunnerInfo
 from protos.discovery import PROTOCOL_VERSION
+from protos.farm.v1 import fleet_pb2
 from protos.measurement import Measurement, Outcome, OutputTensor
 from tests.support.slow_link import SlowLink
 from tests.support.stand_in_tracker import StandInTracker
@@ -105,6 +107,33 @@ async def test_a_tracker_that_is_older_gets_it_on_the_stream() -> None:
             link.send(Measurement("large", Outcome.OK, outputs=outputs))
             assert (await tracker.measurement("large")).outputs == outputs
             assert tracker.reported == []
+        finally:
+            await link.close()
+
+
+class Swallowing(StandInTracker):
+    """What comes beside the stream is lost without a word, as on a way that is gone."""
+
+    async def Report(self, request: Any, context: Any) -> fleet_pb2.ReportReply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_way_beside_the_stream_that_is_gone_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.link._SILENT_S", 0.2)
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    outputs = (OutputTensor((1 << 16,), "float32", bytes(1 << 18)),)
+    monkeypatch.setattr("agent.link._SLOWEST_BYTES_S", 1e6)
+    async with Swallowing() as tracker:
+        link = Link(events.put_nowait, asyncio.create_task)
+        try:
+            await link.open([tracker.address])
+            link.send(JOIN)
+            await tracker.joined()
+            link.send(Measurement("large", Outcome.OK, outputs=outputs))
+            while not isinstance(event := await asyncio.wait_for(events.get(), 20), LinkDown):
+                pass
+            assert event.reason.startswith("a measurement did not arrive")
         finally:
             await link.close()
 
