@@ -71,7 +71,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
         )
         rows.append(row)
     columns = ["device*", "state", "order*", "board*", ">cores", "pools*", ">busy", ">temp", ">measured", "heard"]
-    columns.append("agent*")
+    columns.append("agent")  # its end tells how far an upgrade is
     if all(_agent(device) == release for device in found):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     if not any(_orders(device, now_s) for device in found):

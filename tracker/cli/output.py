@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import click
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -33,6 +33,15 @@ class _WholeTables(Console):
         if any(isinstance(each, Table) for each in objects):
             options.setdefault("crop", False)
         super().print(*objects, **options)
+
+
+class _Columns(Table):
+    """Each of its columns has its least width at least: rich leaves out one that it finds no room for."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        between = self.padding[1] * (len(self.columns) - 1)
+        least = sum(column.min_width or 0 for column in self.columns) + between
+        return super().__rich_console__(console, options.update(max_width=max(options.max_width, least)))
 
 
 def console(file: IO[str] | None = None) -> Console:
@@ -74,7 +83,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequenc
 
     ``styles`` has a style for each row, or is empty.
     """
-    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    grid = _Columns(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for position, column in enumerate(columns):
         name = column.strip(">*")
         widest = max(map(cell_len, [name, *(row[position] for row in rows)]))
