@@ -3,7 +3,7 @@
 The installed agent always starts first and looks here. What it finds it runs under ``agent/upgrade/launched.py``, which
 is the installed one's too and catches what falls. A new version is *on trial* until a tracker has accepted its Join. It
 falls, and what ran before runs again, when it ends with an error, when it ends STARTS times without a word, or when it
-has not joined though the tracker can be reached (agent/upgrade/patience.py). That no tracker can be reached is nobody's
+has not joined though the tracker can be reached (agent/upgrade/trial.py). That no tracker can be reached is nobody's
 fault and ends no trial.
 
 The file, and the calls of ``ChoiceFile``, stand between versions of the agent: they change additively alone.

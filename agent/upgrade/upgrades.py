@@ -73,7 +73,7 @@ class AgentUpgrades:
             try:
                 folder = self._root / upgrade.digest
                 if not await in_thread(lambda: is_whole(folder)):
-                    tidy(self._root, {choice.digest, choice.previous})  # of those that fell
+                    tidy(self._root, {choice.digest, choice.previous, self._digest})  # of those that fell
                     await in_thread(lambda: shutil.rmtree(folder, ignore_errors=True))
                     await self._unpack(upgrade, fetch, told)
                 await in_thread(lambda: _check(folder))

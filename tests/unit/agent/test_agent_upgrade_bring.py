@@ -85,3 +85,15 @@ async def test_a_link_lost_while_it_is_unpacked_loses_nothing(
 async def test_what_it_requires_is_read_where_the_wheel_says_it(tmp_path: Path) -> None:
     wheel = small(tmp_path / "w.whl", **{f"{name}.dist-info/RECORD": "" for name in ("a", "z")})
     await bring(Tracker(wheel), tmp_path / "state")
+
+
+async def test_what_runs_stays_whatever_is_chosen(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of its modules are loaded only now."""
+    running = code_folder(tmp_path) / ("f" * 64)
+    running.mkdir(parents=True)
+    (running.parent / "chosen.json").write_text("half a ch")
+    monkeypatch.setattr(upgrades, "launched_digest", lambda: running.name)
+    await bring(tracker, tmp_path)
+    assert running.is_dir()
