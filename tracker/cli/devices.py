@@ -115,7 +115,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                     "state",
                     f"{_state(device)}, heard {ago(device.last_heard_unix_s, now_s)}",
                 ),
-                ("health", f"{device.ailing}; others of its class come first" if device.ailing else ""),
+                ("health", _health(device)),
                 ("clone", _clone(device, now_s)),
                 ("lease", _lease(device, now_s)),
                 ("drained", _drain(device, now_s)),
@@ -206,6 +206,14 @@ def _state(device: Device) -> str:
         told += [device.telemetry.disk_fault] if device.telemetry.disk_fault else []
     told += ["has a clone"] if device.clone else []
     return ", ".join(told)
+
+
+def _health(device: Device) -> str:
+    if not device.ailing:
+        return ""
+    fault = device.telemetry is not None and device.telemetry.disk_fault
+    what = "no trial is sent there until it is mended" if fault else "others of its class come first"
+    return f"{device.ailing}; {what}"
 
 
 def _orders(device: Device, now_s: float) -> str:

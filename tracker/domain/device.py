@@ -66,6 +66,12 @@ class Device:
     machine: Machine | None = None
     clone: Clone | None = None
 
+    @property
+    def takes_trials(self) -> bool:
+        """Whether it is there, nobody drains it, and its disk takes what a trial brings."""
+        there = self.state in (DeviceState.IDLE, DeviceState.MEASURING)
+        return there and not (self.telemetry and self.telemetry.disk_fault)
+
     def open_to(self, user: str) -> bool:
         """Whether no lease keeps it from the work of ``user``."""
         return self.lease is None or self.lease.user == user

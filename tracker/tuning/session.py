@@ -27,7 +27,6 @@ from tracker.domain import (
     Artifact,
     CheckReport,
     Device,
-    DeviceState,
     Job,
     JobKind,
     JobResult,
@@ -322,7 +321,7 @@ class Session:
         return min(connected, key=lambda device: (bool(device.ailing), device.held)).id if connected else ""
 
     def _takes_work(self, device: Device) -> bool:
-        return device.state in (DeviceState.IDLE, DeviceState.MEASURING) and device.open_to(self._job.spec.user)
+        return device.takes_trials and device.open_to(self._job.spec.user)
 
     # -- the tracker
 

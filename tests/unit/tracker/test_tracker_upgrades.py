@@ -157,7 +157,8 @@ async def test_what_a_board_makes_up_is_not_shown(farm: UpgradeFarm, share: floa
     await farm.service.told(board, Upgrade(upgrade.id, failure="no\x1b[2J\nroom" + "!" * 10**6))
     told = farm.fleet.device("pi").upgrade
     assert told is not None
-    assert told.failure.startswith("no [2J room!") and len(told.failure) == 400
+    assert told.failure.startswith("no [2J room!")
+    assert len(told.failure) == 400
 
 
 async def test_an_order_is_taken_back(farm: UpgradeFarm) -> None:
