@@ -156,7 +156,7 @@ def test_the_system_kills_the_kernel_for_its_memory_and_not_the_agent(lab: PiFar
 
 def test_a_full_card_is_told_and_gets_over_it(lab: PiFarm, pi: Machine) -> None:
     pi.power_on()
-    device_says(lab, "idle")
+    lab.wait_for_full_mode()
     pi.shell("fallocate -l $(df --output=avail -B1 / | tail -1) /ballast")
     tuning = lab.tune("small", 12, seed=8)
     with tuning:
@@ -167,7 +167,7 @@ def test_a_full_card_is_told_and_gets_over_it(lab: PiFarm, pi: Machine) -> None:
 
 def test_a_card_that_became_read_only_is_told_and_gets_over_it_by_a_reboot(lab: PiFarm, pi: Machine) -> None:
     pi.power_on()
-    device_says(lab, "idle")
+    lab.wait_for_full_mode()
     with lab.tune("small", 48, seed=8) as tuning:
         tuning.wait_for_trials(4)
         # As Raspberry Pi OS mounts it: an error leaves it as it is.
