@@ -190,7 +190,15 @@ def test_what_the_firmware_says_of_its_power_is_told(lab: PiFarm, pi: Machine) -
         """
     )
     pi.plug()
-    device_says(lab, "throttled: under-voltage, throttled")
+    wait_until(lab.farm.tracker.devices, "a board that joins", 120)
+    wait_until(
+        lambda: list(lab.farm.tracker.devices()[0].telemetry.throttling) == ["under-voltage", "throttled"],
+        "what the firmware says",
+        60,
+    )
+    assert "throttled: under-voltage, throttled" in " ".join(
+        lab.farm.farm("devices", "show", "raspberrypi").stdout.split()
+    )
     pi.shell("echo 0x50000 >/run/firmware/get_throttled")  # it was so, and is no more
     wait_until(lambda: not lab.farm.tracker.devices()[0].telemetry.throttling, "a board that is well again", 60)
 
