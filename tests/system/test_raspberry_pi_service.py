@@ -242,7 +242,7 @@ def test_it_is_upgraded_by_the_farms_word_over_a_power_cut(lab: PiFarm, pi: Mach
     pi.shape_link("rate", "200kbit")
     ordered = lab.farm.farm("devices", "upgrade", "raspberrypi", "--wheel", str(newest), "--detach")
     assert ordered.returncode == 0, ordered.stderr
-    wait_until(lambda: pi.shell(f"ls {STATE}/code {STATE} | grep incoming || true"), "a wheel on its way", 60)
+    wait_until(lambda: lab.farm.tracker.devices()[0].upgrade.share > 0.1, "a wheel on its way", 60)
     pi.cut_power()
     pi.power_on()
 
