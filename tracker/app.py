@@ -130,7 +130,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         stack.push_async_callback(store.stop)
         release = __version__
         fleet = Fleet(store)
-        jobs = Jobs(fleet, store, artifacts)
+        jobs = Jobs(fleet, store, artifacts, runtimes)
         measuring = Measuring(fleet, store, artifacts, release, jobs.changed)
         workers = Workers(jobs, measuring, store, artifacts)
         await fleet.load(measuring)

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ INSTALL = (
     "/opt/tvm-farm/bin/pip install ./tvm_farm-*.whl && /opt/tvm-farm/bin/agent install-service'"
 )
 _TIMEOUT_S = 600.0
+_KEPT_S = 24 * 3600
 
 
 def installed(kind: Kind, say: Callable[[str], None]) -> Snapshot:
@@ -37,8 +39,10 @@ def installed(kind: Kind, say: Callable[[str], None]) -> Snapshot:
         digest = hashlib.sha256(f"{boot.folder.name}\n{INSTALL}\n".encode() + wheel.read_bytes()).hexdigest()[:8]
 
         def make(folder: Path) -> None:
-            for old in CACHE.glob(f"{kind.name}-agent-????????"):  # of another wheel: 1 GB each
-                shutil.rmtree(old)
+            # Of other wheels, 1 GB each; another test may work with one of today.
+            for old in CACHE.glob(f"{kind.name}-agent-????????"):
+                if time.time() - old.stat().st_mtime > _KEPT_S:
+                    shutil.rmtree(old)
             say(f"Booting a {kind.title} and installing the agent on it, once.")
             card = folder / "card.raw"
             boot.card_with({f"/home/pi/{wheel.name}": wheel}, card)

@@ -77,10 +77,10 @@ _VIRT = Kind(
         *("-chardev", "socket,id=commands,path={commands},server=on,wait=off"),
         *("-device", "virtserialport,chardev=commands,name=org.qemu.guest_agent.0"),
         *("-chardev", "file,id=console,path={console},append=on", "-serial", "chardev:console"),
-        *("-device", "pcie-root-port,id=slot"),  # a network can be plugged in there while it runs
+        *("-device", "pcie-root-port,id=wire-port"),  # a network can be plugged in there while it runs
     ),
     "console=ttyAMA0 rw quiet",
-    {"driver": "virtio-net-pci", "bus": "slot", "romfile": ""},
+    {"driver": "virtio-net-pci", "bus": "wire-port", "romfile": ""},
     card_modules=("virtio_pci", "virtio_blk"),
     modules=("virtio_console", "virtio_net"),
 )

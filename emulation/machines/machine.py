@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -131,13 +132,26 @@ class Machine:
             command += ["-incoming", f"exec:cat {shlex.quote(str(resumed.memory))}"]
         with self.console.open("ab") as log:
             self.process = subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        with self._monitor() as monitor:
+        with self._ended_told(), self._monitor() as monitor:
             if resumed:
                 while monitor.call("query-status")["status"] == "inmigrate":
                     time.sleep(0.05)
                 monitor.call("cont")
         if self.switch and plug:
             self.plug()
+
+    @contextlib.contextmanager
+    def _ended_told(self) -> Iterator[None]:
+        """Where QEMU has ended, that it did and what it said last is the error."""
+        assert self.process is not None
+        try:
+            yield
+        except EmulationError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+                last = self.console.read_text(errors="replace").strip().splitlines()[-1:]
+                raise EmulationError(f"QEMU ended at once: {''.join(last)}") from None
+            raise
 
     def plug(self) -> None:
         """Put the adapter of its network in. Taken out, QEMU 7.2 would end: ``Switch.cut`` does as well."""
@@ -281,8 +295,7 @@ class Machine:
         path = self._socket("monitor")
         while not path.exists():
             if self.process.poll() is not None:
-                last = self.console.read_text(errors="replace").strip().splitlines()[-1:]
-                raise EmulationError(f"QEMU ended at once: {''.join(last)}")
+                raise EmulationError("the machine is off")
             time.sleep(0.02)
         return Monitor(path)
 

@@ -24,6 +24,7 @@ from tests.support.farm_command import farm
 from tests.support.measure_client import MeasureClient
 from tests.support.slow_link import SlowLink
 from tests.support.stand_in_tracker import StandInTracker
+from tests.support.stand_in_worker import submit
 from tests.support.tracker_process import TrackerProcess
 
 PLAN = TimingPlan(number=10, repeat=3)
@@ -239,10 +240,14 @@ async def test_a_slow_link_brings_it_while_the_board_measures(tmp_path: Path, ba
                 assert measured.outcome == measurement_pb2.OUTCOME_OK, measured.detail
                 client.close()
                 assert "full mode" not in agent.text.replace("micro mode", "")
+                # One in the class of now would wait there for ever.
+                job = await asyncio.to_thread(submit, tracker, pool="x86_64")
+                assert "-micro-" in device.device_class
                 await agent.says("full mode with TVM", within_s=100)
                 await agent.says("joined farm", times=2)
                 [device] = await asyncio.to_thread(tracker.devices)
                 assert (device.runner.mode, device.runner.full_mode_missing) == (device_pb2.RUNNER_MODE_FULL, "")
+                assert device.device_class == job.device_class
                 assert agent.text.count("fetching") == 3
                 assert "cannot reach" not in agent.text
                 assert "lost the tracker" not in agent.text

@@ -49,12 +49,26 @@ def test_32_bit_debian_on_a_raspberry_pi_3_is_tuned_in_micro_mode(tmp_path: Path
         assert job.result.kernels_compared == job.result.kernels_equal
 
 
-def test_a_machine_of_no_kind_is_tuned_in_full_mode(tmp_path: Path) -> None:
+def test_a_machine_of_no_kind_is_tuned_in_full_mode_and_its_cpus_come_and_go(tmp_path: Path) -> None:
     snapshot = installed(KINDS["virt"], print)
     with PiFarm.of(tmp_path) as lab:
         added = lab.farm.add_runtime("aarch64")
         assert added.returncode == 0, added.stderr
-        lab.machine(snapshot).power_on()
+        machine = lab.machine(snapshot)
+        machine.power_on()
         lab.wait_for_full_mode()
         with lab.tune("small", TRIALS, seed=8) as tuning:
+            tuning.finish()
+
+        def device_class() -> str:
+            return str(lab.farm.tracker.devices()[0].device_class)
+
+        # This machine's CPUs can be taken out, which those of a Raspberry Pi 3 cannot.
+        assert "4xcortex-a72" in device_class()
+        with lab.tune("other", 2 * TRIALS, seed=9) as tuning:
+            tuning.wait_for_trials(TRIALS // 2)
+            machine.shell("echo 0 >/sys/devices/system/cpu/cpu3/online")
+            wait_until(lambda: "3xcortex-a72" in device_class(), "a class of three cores", 200)
+            machine.shell("echo 1 >/sys/devices/system/cpu/cpu3/online")
+            wait_until(lambda: "4xcortex-a72" in device_class(), "a class of four cores", 200)
             tuning.finish()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from protos.device import CpuCluster, Fingerprint, RunnerInfo
+from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode
+from protos.runtime import Runtime
+from tracker.domain.device import Device
 
-__all__ = ["AUTOMATIC_LABELS", "automatic_labels", "device_class"]
+__all__ = ["AUTOMATIC_LABELS", "automatic_labels", "device_class", "with_runtime"]
 
 #: Labels that the tracker sets; an agent may not.
 AUTOMATIC_LABELS = ("arch", "board", "device_class", "hostname", "name", "runner")
@@ -31,6 +34,18 @@ def device_class(fingerprint: Fingerprint, runner: RunnerInfo) -> str:
     if runner.tvm_version:
         parts.append(f"tvm{slug(runner.tvm_version)}")
     return "-".join(parts)
+
+
+def with_runtime(device: Device, runtime: Runtime) -> Device:
+    """``device`` in full mode with ``runtime``, as it will join once it has it."""
+    runner = replace(
+        device.runner,
+        mode=RunnerMode.FULL,
+        full_mode_missing="",
+        tvm_version=runtime.tvm_version,
+        tvm_ffi_version=runtime.tvm_ffi_version,
+    )
+    return replace(device, runner=runner, device_class=device_class(device.fingerprint, runner))
 
 
 def _cluster(cluster: CpuCluster) -> str:

@@ -12,7 +12,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from tracker.domain import Job, JobKind, JobSpec, JobState, Workload
+from protos.runtime import RuntimeRequest
+from tracker.domain import Device, Job, JobKind, JobSpec, JobState, Workload
+from tracker.domain.device_class import with_runtime
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.job import ENGINES, check_priority, shape_sets, takes_templates
 from tracker.domain.job_life import WAITING, cancelled, resumed
@@ -22,6 +24,7 @@ from tracker.scheduling.budget_shares import shared
 from tracker.scheduling.tuned_classes import tuned_classes
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
+from tracker.services.runtimes import Runtimes
 from tracker.services.store_thread import StoreThread
 
 __all__ = ["Jobs"]
@@ -44,11 +47,13 @@ class Jobs:
         fleet: Fleet,
         store: StoreThread,
         artifacts: ArtifactStore,
+        runtimes: Runtimes,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._fleet = fleet
         self._store = store
         self._artifacts = artifacts
+        self._runtimes = runtimes
         self._clock = clock
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self.workers_connected: Callable[[], int] = lambda: 0
@@ -67,7 +72,8 @@ class Jobs:
         if spec.kind is JobKind.CHECK and not spec.pool:
             return await self._queue([self._job_without_pool(spec)], request_id)
         self._fleet.pool(spec.pool)
-        devices = tuned_classes(spec, self._fleet.devices())
+        there = self._fleet.devices()
+        devices = tuned_classes(spec, there if spec.device_class else [await self._soon(each) for each in there])
         name = _new_id(spec.model_name)
         group = name if len(devices) > 1 else ""
         now = self._clock()
@@ -84,6 +90,16 @@ class Jobs:
             )
             jobs.append(job)
         return await self._queue(jobs, request_id)
+
+    async def _soon(self, device: Device) -> Device:
+        """A board whose runtime is on its way, as it is when it has come: in a class of its own by then.
+
+        A job that began in the class of now would wait there for ever.
+        """
+        if device.telemetry is None or device.telemetry.runtime_share is None:
+            return device
+        offer = await self._runtimes.offer(RuntimeRequest(device.fingerprint.arch, device.fingerprint.libc))
+        return with_runtime(device, offer.runtime) if offer.runtime else device
 
     def _job_without_pool(self, spec: JobSpec) -> Job:
         if spec.device_class:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode
-from tracker.domain import BUILT_IN_POOLS, matches
-from tracker.domain.device_class import automatic_labels, device_class
+from protos.runtime import Runtime
+from tracker.domain import BUILT_IN_POOLS, Device, matches
+from tracker.domain.device_class import automatic_labels, device_class, with_runtime
 
 PI = Fingerprint(
     arch="aarch64",
@@ -83,3 +84,12 @@ def test_built_in_pools(arch: str, mode: RunnerMode, pools: set[str]) -> None:
 )
 def test_selectors(selector: dict[str, str], labels: dict[str, str], belongs: bool) -> None:
     assert matches(selector, labels) is belongs
+
+
+def test_a_board_whose_runtime_came_is_in_the_class_that_it_joins_with() -> None:
+    micro = RunnerInfo(RunnerMode.MICRO, 1, "", "", 4, ("llvm",), full_mode_missing="it is on its way")
+    board = Device(id="1", name="pi", fingerprint=PI, runner=micro, device_class=device_class(PI, micro))
+    soon = with_runtime(board, Runtime("aarch64", "glibc 2.27", "0.27.0.post1", "0.1.14"))
+    assert soon.device_class == device_class(PI, FULL) != board.device_class
+    assert soon.runner.mode is RunnerMode.FULL
+    assert soon.id == board.id
