@@ -111,8 +111,8 @@ class Machine:
     def power_on(self, *options: str, plug: bool = True) -> None:
         """Start it, with further ``options`` for QEMU. It boots, or goes on where its snapshot was taken.
 
-        Returns before it has booted; ``run`` waits for that. ``plug``: with its network, else it has none until
-        ``plug``.
+        ``plug``: with its network, else it has none until ``plug``; returns then before it has booted, which ``run``
+        waits for.
         """
         resumed, self._snapshot = self._snapshot, None
         for left in Path(self._sockets.name).iterdir():  # by one whose power was cut
@@ -138,6 +138,8 @@ class Machine:
                     time.sleep(0.05)
                 monitor.call("cont")
         if self.switch and plug:
+            # QEMU's USB may lose what is put in while the kernel looks for it.
+            self.run("/bin/true")
             self.plug()
 
     @contextlib.contextmanager
