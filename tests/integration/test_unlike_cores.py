@@ -83,7 +83,8 @@ def test_two_devices_of_one_board_execute_by_turns(tracker: TrackerProcess, tmp_
         runs.sort()
         assert len(runs) == 2 * TRIALS
         for (_, before_s, _), (after_s, _, _) in itertools.pairwise(runs):
-            assert before_s <= after_s, runs
+            # Each device's times are placed into the tracker's by its own messages, to a few ms.
+            assert before_s <= after_s + 0.02, runs
         changes = sum(one[2] != other[2] for one, other in itertools.pairwise(runs))
         assert changes >= TRIALS, "neither waits for all that the other has"
 

@@ -15,6 +15,7 @@ from tracker.domain.desk import MAX_LEASE_S, drained, labelled, leased, released
 from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.jobs import Jobs
+from tracker.services.runtimes import Runtimes
 
 NOW = 1000.0
 ADAS = Desk(lease=Lease("ada", 900.0, 1600.0))
@@ -251,7 +252,8 @@ async def test_labels_move_a_board_between_pools_while_streams_are_open(farm: De
 async def test_a_jobs_devices_are_those_that_work_for_it(farm: DeskFarm) -> None:
     farm.join("a")
     device_class = farm.join("b").device.device_class
-    jobs = Jobs(farm.fleet, farm.store, ArtifactStore(farm.state), lambda: farm.now)
+    artifacts = ArtifactStore(farm.state)
+    jobs = Jobs(farm.fleet, farm.store, artifacts, Runtimes(artifacts, farm.state / "runtimes.jsonl"), lambda: farm.now)
     adas = make_job(state=JobState.RUNNING, device_class=device_class)
     await farm.desk.lease("a", "bob", 60.0)
     assert jobs.seen(adas).devices == 1

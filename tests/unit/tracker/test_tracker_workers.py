@@ -15,6 +15,7 @@ from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.measuring import Measuring
+from tracker.services.runtimes import Runtimes
 from tracker.services.store_thread import StoreThread
 from tracker.services.workers import CancelJob, Start, Workers, WorkerSession, WorkOrder
 from tracker.store import SqliteStore
@@ -25,7 +26,7 @@ class Farm:
         self.store = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
         artifacts = ArtifactStore(state)
         fleet = Fleet(self.store)
-        self.jobs = Jobs(fleet, self.store, artifacts)
+        self.jobs = Jobs(fleet, self.store, artifacts, Runtimes(artifacts, state / "runtimes.jsonl"))
         self.measuring = Measuring(fleet, self.store, artifacts, "1", self.jobs.changed)
         self.workers = Workers(self.jobs, self.measuring, self.store, artifacts, grace_s=0.05)
         self.sent: dict[str, list[WorkOrder | None]] = {}
