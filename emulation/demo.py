@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ from tracker.cli.parsing import DURATION
 from tracker.cli.program import Program
 from tracker.cli.signals import raised_as_interrupt
 from tracker.cli.tune import check_model, conclude
+from tracker.cli.wheels import download
 from tracker.client.errors import FarmError, Interrupted
 from tracker.domain import Job
 
@@ -90,17 +92,20 @@ def _on_machine(pool: str, folder: Path, model: Path | None, budget_s: float, ou
         install(packages, _say)
     boot = make_boot(KINDS[pool], _say)
     wheel = make_wheel(folder)
+    # From the machine's network nothing else is reached.
+    (folder / "runtime").mkdir()
+    runtime = download("aarch64", folder / "runtime")
     with own_network() as switch:
 
         def start_agent(address: str, state: Path) -> InstalledMachine:
-            _add_runtime(address)
+            _add_runtime(address, runtime)
             return InstalledMachine(Machine(boot, folder / "machine", switch), wheel, _say)
 
         return demonstrate(model, budget_s, output, start_agent, ["--mdns-interface", str(switch.address.ip)])
 
 
-def _add_runtime(address: str) -> None:
-    command = ["tracker", "runtime", "add", "aarch64"]
+def _add_runtime(address: str, wheels: Sequence[Path] = ()) -> None:
+    command = ["tracker", "runtime", "add", "aarch64", *(word for path in wheels for word in ("--wheel", str(path)))]
     click.echo(f"$ {' '.join(command)}")
     start = "import sys; sys.argv[0] = 'tracker'; from tracker.cli import tracker; tracker()"
     done = subprocess.run(
