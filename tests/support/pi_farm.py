@@ -8,14 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emulation.machines import Machine, Snapshot, Switch
+from emulation.machines import Machine, Snapshot, Switch, missing_for_machines
+from tests.support.cable import MISSING as NO_CABLE
 from tests.support.cable import Cable
 from tests.support.networks import small_network
 from tests.support.waiting import wait_until
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import Job, JobState, Record
 
-__all__ = ["SERVICE", "STATE", "PiFarm", "Tuning"]
+__all__ = ["MISSING", "SERVICE", "STATE", "PiFarm", "Tuning"]
+
+#: Why there can be none here, "" where there can.
+MISSING = str(missing_for_machines()) or NO_CABLE
 
 SERVICE = "tvm-farm-agent"
 #: The agent's folder on such a machine.

@@ -8,14 +8,12 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from emulation.machines import KINDS, installed, missing_for_machines
-from tests.support.cable import MISSING as NO_CABLE
+from emulation.machines import KINDS, installed
 from tests.support.networks import small_network
-from tests.support.pi_farm import PiFarm
+from tests.support.pi_farm import MISSING, PiFarm
 from tests.support.tracker_process import wait_until
 from tracker.domain import JobState, Outcome
 
-MISSING = str(missing_for_machines()) if missing_for_machines() else NO_CABLE
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.rpi3,

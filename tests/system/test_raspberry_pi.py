@@ -9,13 +9,11 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from emulation.machines import KINDS, Machine, installed, missing_for_machines
-from tests.support.cable import MISSING as NO_CABLE
-from tests.support.pi_farm import STATE, PiFarm
+from emulation.machines import KINDS, Machine, installed
+from tests.support.pi_farm import MISSING, STATE, PiFarm
 from tests.support.waiting import wait_until
 from tracker.domain import Outcome
 
-MISSING = str(missing_for_machines()) if missing_for_machines() else NO_CABLE
 pytestmark = [
     pytest.mark.system,
     pytest.mark.rpi3,

@@ -11,17 +11,15 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from emulation.machines import KINDS, Machine, Snapshot, installed, missing_for_machines
+from emulation.machines import KINDS, Machine, Snapshot, installed
 from protos.farm.v1 import control_pb2, measurement_pb2
 from protos.version import __version__
 from tests.support import kernels
 from tests.support.agent_wheels import built, changed
-from tests.support.cable import MISSING as NO_CABLE
 from tests.support.measure_client import MeasureClient, request
-from tests.support.pi_farm import SERVICE, STATE, PiFarm
+from tests.support.pi_farm import MISSING, SERVICE, STATE, PiFarm
 from tests.support.tracker_process import wait_until
 
-MISSING = str(missing_for_machines()) if missing_for_machines() else NO_CABLE
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.rpi3,

@@ -12,12 +12,10 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from emulation.machines import KINDS, Machine, Snapshot, installed, missing_for_machines
-from tests.support.cable import MISSING as NO_CABLE
-from tests.support.pi_farm import SERVICE, STATE, PiFarm
+from emulation.machines import KINDS, Machine, Snapshot, installed
+from tests.support.pi_farm import MISSING, SERVICE, STATE, PiFarm
 from tests.support.waiting import wait_until
 
-MISSING = str(missing_for_machines()) if missing_for_machines() else NO_CABLE
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.rpi3,
