@@ -15,8 +15,8 @@ def main(address: str, pool: str, library: str) -> None:
     runner = FarmRunner(address, pool=pool, evaluator_config=config, timeout_sec=200)
     info = ms.arg_info.TensorInfo("int32", [4])
     futures = runner.run([ms.runner.RunnerInput(library, "cpu", [info]) for _ in range(4)])
-    print("measuring", flush=True)
     try:
+        print("measuring", flush=True)
         futures[0].result()
     except KeyboardInterrupt:
         print("interrupted", flush=True)
