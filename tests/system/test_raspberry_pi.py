@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from emulation.machines import KINDS, Machine, installed
+from emulation.machines import Machine, Snapshot
 from tests.support.pi_farm import MISSING, STATE, PiFarm
 from tests.support.waiting import wait_until
 from tracker.domain import Outcome
@@ -25,12 +25,11 @@ TRIALS = 24
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PiFarm]:
-    snapshot = installed(KINDS["rpi3"], print)
+def lab(tmp_path_factory: pytest.TempPathFactory, pi_snapshot: Snapshot) -> Iterator[PiFarm]:
     with PiFarm.of(tmp_path_factory.mktemp("pi")) as lab:
         added = lab.farm.add_runtime("aarch64")
         assert added.returncode == 0, added.stderr
-        lab.machine(snapshot)
+        lab.machine(pi_snapshot)
         yield lab
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("tvm")
 
-from emulation.machines import KINDS, Machine, Snapshot, installed
+from emulation.machines import Machine, Snapshot
 from protos.farm.v1 import control_pb2, measurement_pb2
 from protos.version import __version__
 from tests.support import kernels
@@ -53,25 +52,6 @@ SANDBOX = {
     "date -s 2030-01-01": False,
     "python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'": False,
 }
-
-
-@pytest.fixture(scope="module")
-def snapshot() -> Snapshot:
-    return installed(KINDS["rpi3"], print)
-
-
-@pytest.fixture
-def lab(tmp_path: Path, snapshot: Snapshot) -> Iterator[PiFarm]:
-    with PiFarm.of(tmp_path) as lab:
-        added = lab.farm.add_runtime("aarch64")
-        assert added.returncode == 0, added.stderr
-        lab.machine(snapshot)
-        yield lab
-
-
-@pytest.fixture
-def pi(lab: PiFarm) -> Machine:
-    return lab.machines[0]
 
 
 def shown(machine: Machine, *names: str) -> dict[str, str]:
@@ -201,8 +181,8 @@ def test_what_the_firmware_says_of_its_power_is_told(lab: PiFarm, pi: Machine) -
     wait_until(lambda: not lab.farm.tracker.devices()[0].telemetry.throttling, "a board that is well again", 60)
 
 
-def test_two_pis_of_one_card(lab: PiFarm, pi: Machine, snapshot: Snapshot) -> None:
-    other = lab.machine(snapshot)
+def test_two_pis_of_one_card(lab: PiFarm, pi: Machine, pi_snapshot: Snapshot) -> None:
+    other = lab.machine(pi_snapshot)
     for each in (pi, other):
         each.power_on(plug=False)
         each.shell(f"systemctl restart {SERVICE}")  # two that began from one snapshot share what was in memory too

@@ -6,13 +6,12 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("tvm")
 
-from emulation.machines import KINDS, Machine, Snapshot, installed
+from emulation.machines import Machine
 from tests.support.pi_farm import MISSING, SERVICE, STATE, PiFarm
 from tests.support.waiting import wait_until
 
@@ -24,24 +23,6 @@ pytestmark = [
 ]
 
 TRIALS = 24
-
-
-@pytest.fixture(scope="module")
-def snapshot() -> Snapshot:
-    return installed(KINDS["rpi3"], print)
-
-
-@pytest.fixture
-def lab(tmp_path: Path, snapshot: Snapshot) -> Iterator[PiFarm]:
-    with PiFarm.of(tmp_path) as lab:
-        added = lab.farm.add_runtime("aarch64")
-        assert added.returncode == 0, added.stderr
-        yield lab
-
-
-@pytest.fixture
-def pi(lab: PiFarm, snapshot: Snapshot) -> Machine:
-    return lab.machine(snapshot)
 
 
 @pytest.mark.parametrize(
