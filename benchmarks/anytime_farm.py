@@ -19,7 +19,7 @@ from tracker.domain.job_timeline import Step
 from tracker.tuning.building.builder import build_model, for_schedules
 from tracker.tuning.models.graph import lower, with_schedules
 from tracker.tuning.models.importers import load_model
-from tracker.tuning.models.package import LIBRARY, MANIFEST, PARAMS, save_params
+from tracker.tuning.packages.package import LIBRARY, MANIFEST, PARAMS, save_params
 
 __all__ = ["FarmSide"]
 

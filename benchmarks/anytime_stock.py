@@ -18,9 +18,9 @@ from benchmarks.stock_database import applied, read_trials
 from benchmarks.stock_tuning import PROFILE, StockOrder, load_stock_model, measured_at
 from protos.measurement import Argument, Artifact, Limits, Measurement, MeasureRequest, Program, ProgramKind
 from tracker.tuning.building.builder import build_kernel, build_model
-from tracker.tuning.loop import UNTUNED_PLAN
 from tracker.tuning.models.graph import workload_key
-from tracker.tuning.task_state import median
+from tracker.tuning.search.loop import UNTUNED_PLAN
+from tracker.tuning.search.task_state import median
 
 __all__ = ["StockSide"]
 

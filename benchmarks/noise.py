@@ -63,7 +63,7 @@ PLAN = {"number": 1, "repeat": 3, "min_repeat_ms": 10}
 def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import build_candidates, matmul, sample_candidates
     from tracker.tuning.building.pool import BuilderPool
-    from tracker.tuning.job_process import BUILD_TIMEOUT_S
+    from tracker.tuning.process.job_process import BUILD_TIMEOUT_S
 
     # Stock TVM's timings beside its builders take seconds each.
     ours, theirs = (10, 2) if bench.quick else (TIMINGS, TIMINGS)

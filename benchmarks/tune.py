@@ -59,7 +59,7 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.stock_runs import QUICK_TRIALS
     from protos.measurement import TimingPlan
     from tracker.tuning.building.pool import BuilderPool
-    from tracker.tuning.job_process import BUILD_TIMEOUT_S
+    from tracker.tuning.process.job_process import BUILD_TIMEOUT_S
 
     trials = QUICK_TRIALS if bench.quick else 128
     model = bench.folder / "matmul.onnx"

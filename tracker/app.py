@@ -86,7 +86,7 @@ class Endpoint:
 
 def worker_command(address: str, worker_id: str, builders: int | None = None) -> list[str]:
     """The command line of a tuning worker. A process of its own: the tracker never loads TVM."""
-    command = [sys.executable, "-m", "tracker.tuning.worker", "--tracker", address, "--worker-id", worker_id]
+    command = [sys.executable, "-m", "tracker.tuning.process.worker", "--tracker", address, "--worker-id", worker_id]
     return command + (["--builders", str(builders)] if builders else [])
 
 

@@ -20,8 +20,8 @@ from tracker.client.connection import ScriptConnection
 from tracker.client.errors import FarmError, TrackerUnreachable
 from tracker.client.farm_client import open_channel
 from tracker.domain import Artifact, MeasureRequest, OpenMeasure, Outcome, Program, ProgramKind
-from tracker.tuning.metaschedule import trials as trials_module
-from tracker.tuning.metaschedule.trials import Trials
+from tracker.script import trials as trials_module
+from tracker.script.trials import Trials
 
 
 @pytest.fixture

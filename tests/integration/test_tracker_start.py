@@ -347,7 +347,7 @@ class Workers:
                 command = process.cmdline()
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
-            if "tracker.tuning.worker" in command and self.tracker.address in command:
+            if "tracker.tuning.process.worker" in command and self.tracker.address in command:
                 found.append(process.pid)
         return found
 

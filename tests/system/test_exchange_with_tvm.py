@@ -17,8 +17,8 @@ from tests.support.networks import small_network  # noqa: E402
 from tests.support.onnx_bytes import load_onnx  # noqa: E402
 from tests.support.whole_farm import WholeFarm  # noqa: E402
 from tracker.domain import JobState  # noqa: E402
+from tracker.tuning.building.intrinsics import register_intrinsics  # noqa: E402
 from tracker.tuning.engines.space import Space, apply_trace  # noqa: E402
-from tracker.tuning.intrinsics import register_intrinsics  # noqa: E402
 from tracker.tuning.models.graph import lower, tasks_of, workload_key  # noqa: E402
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]

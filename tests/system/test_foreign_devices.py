@@ -21,8 +21,8 @@ from tests.support.phone import ARMV7, RISCV64, Phone
 from tests.support.whole_farm import WholeFarm
 from tracker.domain import Job, JobState, Outcome
 from tracker.tuning.building.builder import build_kernel
+from tracker.tuning.building.intrinsics import register_intrinsics
 from tracker.tuning.engines.space import apply_trace
-from tracker.tuning.intrinsics import register_intrinsics
 from tracker.tuning.models.graph import lower, tasks_of
 
 MISSING = ARMV7.missing or RISCV64.missing

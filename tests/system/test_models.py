@@ -18,7 +18,7 @@ tvm = pytest.importorskip("tvm")
 
 from tracker.tuning.building.builder import build_model  # noqa: E402
 from tracker.tuning.models.graph import lower, tasks_of, with_schedules  # noqa: E402
-from tracker.tuning.models.package import save_params  # noqa: E402
+from tracker.tuning.packages.package import save_params  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2}

@@ -34,7 +34,7 @@ from tests.support.whole_farm import ENVIRON, WholeFarm  # noqa: E402
 from tracker.client import FarmBuilder, FarmDatabase, FarmRunner  # noqa: E402
 from tracker.client.errors import BadInput  # noqa: E402
 from tracker.domain import Outcome, Record  # noqa: E402
-from tracker.tuning.intrinsics import register_intrinsics  # noqa: E402
+from tracker.tuning.building.intrinsics import register_intrinsics  # noqa: E402
 
 # TVM's own TuneContext would register those of GPUs as well, for 10 s of CPU time.
 register_intrinsics()
@@ -442,7 +442,7 @@ def test_the_readmes_script_runs_as_it_stands(farm: WholeFarm, tmp_path: Path) -
         script = script.replace(shown, real)
     before = len(farm.records(engine="metaschedule"))
     given = (
-        "import onnx\nfrom tracker.tuning.intrinsics import register_intrinsics\nregister_intrinsics()\n"
+        "import onnx\nfrom tracker.tuning.building.intrinsics import register_intrinsics\nregister_intrinsics()\n"
         f"from tvm.relax.frontend.onnx import from_onnx\nmod = from_onnx(onnx.load({str(model)!r}))\n"
     )
     done = subprocess.run(

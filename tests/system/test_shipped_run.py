@@ -18,11 +18,11 @@ import tvm
 
 from tests.support.check_models import sorting
 from tracker.tuning.building.builder import build_model
-from tracker.tuning.judging.package_run import run_package
-from tracker.tuning.judging.untuned import host_target
 from tracker.tuning.models.graph import lower
 from tracker.tuning.models.importers import ImportedModel, load_model
-from tracker.tuning.models.package import Variant, write_package
+from tracker.tuning.packages.package import Variant, write_package
+from tracker.tuning.packages.package_run import run_package
+from tracker.tuning.packages.untuned import host_target
 
 pytestmark = pytest.mark.system
 

@@ -33,7 +33,7 @@ def workers_of(farm: WholeFarm) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if "tracker.tuning.worker" in (process.info["cmdline"] or []) and address in process.info["cmdline"]
+        if "tracker.tuning.process.worker" in (process.info["cmdline"] or []) and address in process.info["cmdline"]
     ]
 
 

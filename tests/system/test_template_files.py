@@ -20,9 +20,9 @@ from tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
 from tracker.tuning.engines.autotvm.template import registered  # noqa: E402
 from tracker.tuning.engines.base import Learned  # noqa: E402
 from tracker.tuning.engines.choice import Chooser, trials_a_task  # noqa: E402
+from tracker.tuning.engines.own_templates import own_templates  # noqa: E402
 from tracker.tuning.engines.space import trace_json  # noqa: E402
 from tracker.tuning.errors import InputError  # noqa: E402
-from tracker.tuning.own_templates import own_templates  # noqa: E402
 
 pytestmark = pytest.mark.system
 CPU = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2})

@@ -6,13 +6,13 @@ import pytest
 
 pytest.importorskip("tvm")
 
+from tracker.client.measure_stream import StreamRefused
 from tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
 from tracker.tuning.building.pool import Built, PoolEnded
 from tracker.tuning.engines.base import Candidate, Known
 from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.loop import Budget, TuningLoop
-from tracker.tuning.measuring import StreamRefused
-from tracker.tuning.task_state import TaskState
+from tracker.tuning.search.loop import Budget, TuningLoop
+from tracker.tuning.search.task_state import TaskState
 
 pytestmark = pytest.mark.system
 

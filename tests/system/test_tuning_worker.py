@@ -1,4 +1,4 @@
-"""What a tuning worker does before its first job: it loads TVM, rehearses and stands by."""
+"""What a tuning worker does before its first job: it loads TVM, builds a tiny model and stands by."""
 
 import os
 import subprocess
@@ -16,10 +16,10 @@ from tests.support.networks import small_network  # noqa: E402
 from tests.support.tracker_process import wait_until  # noqa: E402
 from tests.support.whole_farm import WholeFarm  # noqa: E402
 from tracker.domain import JobState  # noqa: E402
-from tracker.tuning import intrinsics  # noqa: E402
+from tracker.tuning.building import intrinsics  # noqa: E402
 from tracker.tuning.building.pool import BuilderPool  # noqa: E402
-from tracker.tuning.priority import give_way  # noqa: E402
-from tracker.tuning.rehearsal import rehearse  # noqa: E402
+from tracker.tuning.process.priority import give_way  # noqa: E402
+from tracker.tuning.process.warm_up import warm_up  # noqa: E402
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -53,19 +53,19 @@ def test_a_worker_stands_by_for_one_job_after_the_other(tmp_path):
         farm.close()
 
 
-def test_a_rehearsal_builds_once_in_each_builder_and_leaves_the_pool_to_the_job():
+def test_a_warm_up_builds_once_in_each_builder_and_leaves_the_pool_to_the_job():
     pool = BuilderPool(2, timeout_s=60)
     try:
-        assert rehearse(pool)
+        assert warm_up(pool)
     finally:
         pool.close()
 
 
-def test_a_rehearsal_that_fails_is_told(caplog):
+def test_a_warm_up_that_fails_is_told(caplog):
     pool = BuilderPool(1, timeout_s=60)
     pool.close()
-    assert not rehearse(pool)
-    assert "a rehearsal failed" in caplog.text
+    assert not warm_up(pool)
+    assert "the warm-up failed" in caplog.text
     assert "builders' parent process ended" in caplog.text
 
 
@@ -88,7 +88,7 @@ def test_giving_way_concerns_one_thread():
 
 INTRINSICS = """
 import sys, tvm
-from tracker.tuning.intrinsics import register_intrinsics
+from tracker.tuning.building.intrinsics import register_intrinsics
 from tvm.s_tir import TensorIntrin
 register_intrinsics()
 register_intrinsics(tvm.target.Target("llvm"))

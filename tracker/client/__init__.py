@@ -8,10 +8,7 @@ FarmDatabase, MetaSchedule's interfaces on the farm, load TVM when they are aske
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tracker.tuning.metaschedule import FarmBuilder, FarmDatabase, FarmRunner
+from typing import Any
 
 __all__ = ["FarmBuilder", "FarmDatabase", "FarmRunner"]
 
@@ -19,4 +16,4 @@ __all__ = ["FarmBuilder", "FarmDatabase", "FarmRunner"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("tracker.tuning.metaschedule"), name)
+    return getattr(importlib.import_module("tracker.script"), name)

@@ -42,7 +42,7 @@ from tracker.domain.recall import RecallCandidate, RecallRequest
 from tracker.domain.record import Record, RecordContext, RecordFilter, RecordOrder, SqlAnswer, Workload
 from tracker.domain.search import Lesson, PastSearch, SearchStep
 from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
-from tracker.domain.worker import JobFailure, JobProgress, WorkerHello
+from tracker.domain.worker import JobFailure, JobFinished, JobProgress, WorkerAlive, WorkerHello
 from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims, shapes_of
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "Fingerprint",
     "Job",
     "JobFailure",
+    "JobFinished",
     "JobKind",
     "JobProgress",
     "JobResult",
@@ -123,6 +124,7 @@ __all__ = [
     "Trial",
     "TrialTimes",
     "Upgrade",
+    "WorkerAlive",
     "WorkerHello",
     "Workload",
     "WorkloadShape",

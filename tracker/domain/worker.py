@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tracker.domain.job import TaskPlan
+from tracker.domain.job import JobResult, TaskPlan
 
-__all__ = ["JobFailure", "JobProgress", "WorkerHello"]
+__all__ = ["JobFailure", "JobFinished", "JobProgress", "WorkerAlive", "WorkerHello"]
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,19 @@ class WorkerHello:
 
 
 @dataclass(frozen=True)
+class WorkerAlive:
+    """``warm``: a process with TVM loaded waits for the next job, which would start at once."""
+
+    warm: bool
+
+
+@dataclass(frozen=True)
 class JobProgress:
     """How far a job is. ``tasks`` come once, as soon as they are known."""
 
     job_id: str
     phase: str
-    tuned_for_s: float
+    tuned_for_s: float = 0.0
     tasks: tuple[TaskPlan, ...] = ()
 
 
@@ -38,3 +45,11 @@ class JobFailure:
     error: str
     input_error: bool = False
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class JobFinished:
+    """What came of a job."""
+
+    job_id: str
+    outcome: JobResult | JobFailure

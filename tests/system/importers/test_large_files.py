@@ -13,9 +13,9 @@ pytest.importorskip("tvm")
 from tests.support.whole_farm import WholeFarm
 from tracker.tuning.errors import InputError
 from tracker.tuning.judging.reference import check_import, reference_of
-from tracker.tuning.judging.untuned import answers_on_host
 from tracker.tuning.models.importers import load_model
 from tracker.tuning.models.importers.onnx import cut
+from tracker.tuning.packages.untuned import answers_on_host
 
 pytestmark = pytest.mark.system
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tvm
 
 from tracker.client.farm_client import FarmClient
+from tracker.client.measure_stream import MeasureStream, StreamRefused
 from tracker.client.patience import patiently
 from tracker.domain import (
     Capacity,
@@ -22,11 +23,10 @@ from tracker.domain import (
     new_trial_id,
 )
 from tracker.tuning.building.batch import build_all
+from tracker.tuning.building.kernel_requests import kernel_request
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
 from tracker.tuning.checking.peak_kernels import PeakKernel, arithmetic_kernel, memory_kernel
 from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.kernel_requests import kernel_request
-from tracker.tuning.measuring import MeasureStream, StreamRefused
 from tracker.tuning.models.graph import arguments_of
 
 __all__ = ["PeaksUnknown", "class_peaks"]

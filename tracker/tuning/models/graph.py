@@ -12,10 +12,11 @@ import numpy as np
 import tvm
 import tvm_ffi
 from tvm import relax
+from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
 from tracker.domain import Argument, Workload
-from tracker.tuning.engines.space import apply_trace
+from tracker.tuning.engines.traces import apply_trace
 from tracker.tuning.models.blocked import block_channels
 from tracker.tuning.models.constants import fold_constants
 from tracker.tuning.models.passes.dot_products import dots_of
@@ -29,6 +30,7 @@ __all__ = [
     "arguments_of",
     "flops_of",
     "lower",
+    "output_positions",
     "tasks_of",
     "with_schedules",
     "workload_key",
@@ -185,3 +187,14 @@ def _lift_constants(module: tvm.ir.IRModule) -> LoweredModel:
     module = module.clone()
     module["main"] = lifted
     return LoweredModel(relax.transform.Normalize()(module), lifter.values)
+
+
+def output_positions(module: tvm.ir.IRModule) -> list[int]:
+    """Positions of the arguments of ``main`` that it writes to, which are its outputs.
+
+    ``module``: one unscheduled tensor program, as tasks hold it.
+    """
+    schedule = Schedule(module)
+    blocks = [schedule.get(block) for block in schedule.get_output_blocks("root")]
+    written = [region.source for block in blocks for region in block.writes]
+    return [at for at, param in enumerate(module["main"].params) if any(param.same_as(each) for each in written)]

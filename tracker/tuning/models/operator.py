@@ -29,7 +29,7 @@ from tracker.domain.errors import InvalidRequest
 from tracker.domain.operator_file import definitions
 from tracker.tuning.errors import InputError
 from tracker.tuning.foreign_code import ends_in_time
-from tracker.tuning.kernel_verification import output_positions
+from tracker.tuning.models.graph import output_positions
 from tracker.tuning.models.importers import TensorInfo
 from tracker.tuning.models.passes.empty_sums import begin_empty_sums
 

@@ -1,0 +1,45 @@
+"""The tracker and the class of device that a script works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tvm
+
+from tracker.client.connection import ScriptConnection
+from tracker.client.farm_client import FarmClient
+from tracker.client.one_class import one_class
+from tracker.client.user import user_name
+from tracker.tuning.building.compiler_target import compiler_target
+
+__all__ = ["ChosenClass"]
+
+
+@dataclass(frozen=True)
+class ChosenClass:
+    """``target`` is the class's own, as JSON; whoever opened it closes its ``client``."""
+
+    client: FarmClient
+    pool: str
+    device_class: str
+    target: str
+    user: str
+
+    @classmethod
+    def open(cls, tracker: str | None, pool: str, device_class: str, user: str) -> ChosenClass:
+        """``tracker``: see ScriptConnection. ``user`` "": who runs this process.
+
+        Raises BadInput for a pool or a class that there is not or that is not one, TrackerUnreachable.
+        """
+        user = user or user_name()
+        client = ScriptConnection.to(tracker).open()
+        try:
+            device = one_class(client.devices(pool), pool, device_class, user)
+        except BaseException:
+            client.close()
+            raise
+        return cls(client, pool, device.device_class, device.target, user)
+
+    def tvm_target(self) -> tvm.target.Target:
+        """What to compile for. Raises InputError for one that this TVM does not know."""
+        return compiler_target(self.target)

@@ -1,0 +1,384 @@
+"""The tuning loop: propose -> build -> measure -> learn, all four at once and over several tasks.
+
+Search runs in one thread (the cost model is shared by all tasks), building in processes,
+measuring on the devices; the loop itself only moves candidates along. It asks for proposals
+whenever less is under way than keeps the builders and the devices busy, so adding a board or a
+builder needs no flag. Results of one task are learned before that task is searched again.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tracker.client.measure_stream import MeasureStream, StreamRefused
+from tracker.domain import (
+    Capacity,
+    FailedBuild,
+    Measurement,
+    Outcome,
+    RecallCandidate,
+    RecordContext,
+    SearchStep,
+    TimingPlan,
+    Trial,
+    new_trial_id,
+)
+from tracker.tuning.building.builder import for_schedules
+from tracker.tuning.building.kernel_requests import kernel_request, run_timeout_s
+from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
+from tracker.tuning.engines.base import Learned
+from tracker.tuning.errors import FarmFailure, SessionOver
+from tracker.tuning.search.search import Proposal, Proposed, Retraced, Script, Search
+from tracker.tuning.search.task_budget import first_round_trials, next_task
+from tracker.tuning.search.task_state import TaskState, median
+
+__all__ = ["HOPELESS", "Budget", "Recall", "TuningLoop"]
+
+log = logging.getLogger(__name__)
+
+#: Candidates a builder should have waiting, so that it never stands still while a search runs.
+_WAITING_A_BUILDER = 6
+#: An untuned convolution of a large network takes seconds a call on a small board: few calls, and patience.
+UNTUNED_PLAN = TimingPlan(number=1, repeat=2, min_repeat_ms=10)
+_SLOWEST_UNTUNED_S = 60.0
+#: A candidate's call where the untuned one could not be measured.
+_SLOWEST_UNMEASURED_S = 5.0
+#: Times the best so far: beyond, a candidate is taken for one that hangs.
+_OUT_OF_THE_RACE = 20.0
+#: Times the best so far: beyond, a short timing or two tell enough of a candidate.
+HOPELESS = 1.06
+#: Seconds past the budget in which trials on the boards may still be answered.
+_LAST_ANSWERS_S = 3.0
+_INFINITY = float("inf")
+
+#: What the log has of candidates with this plan, and keeps of the step that proposed them.
+Recall = Callable[[TimingPlan, Sequence[RecallCandidate], SearchStep | None], Sequence[Measurement]]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Where to stop: ``max_trials`` recorded trials and ``seconds`` of tuning; 0 is no limit of that kind."""
+
+    max_trials: int
+    seconds: float
+
+
+@dataclass
+class _Trial:
+    """One candidate on its way. ``proposal`` is None for a task's untuned baseline."""
+
+    task: TaskState
+    proposal: Proposal | None
+    proposed_s: float
+    searched_s: float = 0.0
+    building_s: float = 0.0
+    compiled_s: float = 0.0
+    built_s: float = 0.0
+    build_cpu_s: float = 0.0
+
+
+class TuningLoop:
+    """One job's trials from the first to the last. ``run`` blocks until the budget is spent."""
+
+    def __init__(
+        self,
+        tasks: list[TaskState],
+        builders: BuilderPool,
+        open_stream: Callable[[Callable[[object], None]], MeasureStream],
+        budget: Budget,
+        *,
+        target: str,
+        plan: TimingPlan,
+        batch: int,
+        versions: dict[str, str],
+        tuned_for_s: float = 0.0,
+        on_progress: Callable[[str, float], None] = lambda phase, seconds: None,
+        recall: Recall = lambda plan, candidates, step: (),
+        script: Script | None = None,
+    ) -> None:
+        self._tasks = tasks
+        self._builders = builders
+        self._budget = budget
+        self._target = target
+        self._schedules_target = for_schedules(target)
+        self._plan = plan
+        self._batch = batch
+        self._versions = versions
+        self._on_progress = on_progress
+        self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._recall = recall
+        self._search = Search(tasks, self._keep, script)
+        self._orders: queue.SimpleQueue[Callable[[], Proposed | Retraced] | None] = queue.SimpleQueue()
+        self._searching = self._retracing = False
+        #: Proposed, and not yet built: beyond the budget of their time.
+        self._reserve: deque[tuple[Proposal, float]] = deque()
+        self._room = 0  # trials that were left when the search under way began
+        self._trials: dict[str, _Trial] = {}
+        self._capacity = Capacity(0, 0)
+        self._tuned_for_s = tuned_for_s
+        self._first_round = first_round_trials(len(tasks), budget.max_trials, batch)
+        self._without_baseline = [task for task in tasks if not task.untuned_done]
+        self._stream = open_stream(self._events.put)
+
+    @property
+    def tuned_for_s(self) -> float:
+        """Seconds of tuning so far, those of earlier sessions included. Waiting for a device does not count."""
+        return self._tuned_for_s
+
+    def run(self) -> None:
+        """Raises FarmFailure when the farm cannot measure."""
+        self._builders.deliver_to(self._events.put)
+        threading.Thread(target=self._search_forever, name="search", daemon=True).start()
+        try:
+            self._tune()
+        finally:
+            self._orders.put(None)
+            self._stream.close()
+
+    def _tune(self) -> None:
+        if self._search.retraces and self._trials_left() > 0 and not self._time_is_up():
+            self._retracing = True
+            self._order(self._search.retrace)
+        while True:
+            if not self._searching and (order := self._next_search()) is not None:
+                self._order(order)
+            if not self._searching:
+                self._build_untuned()
+                if not self._trials:
+                    return
+            self._step()
+            if self._time_is_up() and not self._searching and all(task.untuned_done for task in self._tasks):
+                # What is still being built or queued would only be measured after the budget's end.
+                late = self._tuned_for_s - self._budget.seconds > _LAST_ANSWERS_S
+                if late or not self._measuring():
+                    return
+
+    def _order(self, search: Callable[[], Proposed | Retraced]) -> None:
+        self._searching, self._room = True, self._trials_left()
+        self._orders.put(search)
+
+    def _next_search(self) -> Callable[[], Proposed] | None:
+        """None where nothing more is wanted for now, or what there is to search next is not known yet."""
+        self._build_reserve()
+        if not self._wants_more():
+            return None
+        if (past := self._search.ahead()) is not None:
+            if self._search.awaits(past):
+                return None
+            return partial(self._search.propose, self._tasks[past.step.task], past.step.count, past)
+        chosen = next_task([task.progress() for task in self._tasks])
+        if chosen is None:
+            return None
+        task = self._tasks[chosen]
+        first = not task.history and not task.pending
+        # A whole batch, also where the budget ends within it: a job that goes on later finds the rest proposed.
+        return partial(self._search.propose, task, self._first_round if first else self._batch)
+
+    def _build_reserve(self) -> None:
+        while self._reserve and self._trials_left() > 0 and not self._time_is_up():
+            proposal, search_s = self._reserve.popleft()
+            self._open(proposal, search_s)
+            self._build(proposal.trial_id)
+
+    def _build_untuned(self) -> None:
+        """What each task costs without tuning: the baseline of every comparison, and the weights of the first round.
+
+        The first candidates go ahead of it, so that neither the boards nor a person wait for them.
+        """
+        tasks, self._without_baseline = self._without_baseline, []
+        now = time.time()
+        baselines = {new_trial_id(now): _Trial(task, None, now) for task in tasks}
+        self._trials.update(baselines)
+        limit_s = run_timeout_s(_SLOWEST_UNTUNED_S, UNTUNED_PLAN)
+        asked = [RecallCandidate(trial_id, self._context(trial), limit_s) for trial_id, trial in baselines.items()]
+        for known in self._recall(UNTUNED_PLAN, asked, None) if asked else ():
+            self._measured(known)
+            del baselines[known.trial_id]
+        for trial_id in baselines:
+            self._build(trial_id)
+
+    def _step(self) -> None:
+        before = time.monotonic()
+        try:
+            event = self._events.get(timeout=1.0)
+        except queue.Empty:
+            event = None
+        while event is not None:
+            self._handle(event)
+            try:
+                event = self._events.get_nowait()
+            except queue.Empty:
+                event = None
+        if self._retracing:
+            self._on_progress("searching up to where it was", self._tuned_for_s)
+            return
+        if self._capacity.devices or not self._measuring():
+            self._tuned_for_s += time.monotonic() - before
+        waits = not self._capacity.devices and self._measuring()
+        self._on_progress("waiting for a device" if waits else "tuning", self._tuned_for_s)
+
+    # -- how much is wanted
+
+    def _trials_left(self) -> int:
+        if not self._budget.max_trials:
+            return 1 << 30
+        done = sum(len(task.history) for task in self._tasks)
+        return self._budget.max_trials - done - self._pending()
+
+    def _time_is_up(self) -> bool:
+        return bool(self._budget.seconds) and self._tuned_for_s >= self._budget.seconds
+
+    def _wants_more(self) -> bool:
+        enough = _WAITING_A_BUILDER * self._builders.workers + 2 * self._capacity.slots
+        return self._pending() < enough and self._trials_left() > 0 and not self._time_is_up()
+
+    def _pending(self) -> int:
+        return sum(task.pending for task in self._tasks)
+
+    def _measuring(self) -> int:
+        return sum(1 for trial in self._trials.values() if trial.built_s)
+
+    # -- events
+
+    def _handle(self, event: object) -> None:
+        if isinstance(event, Capacity):
+            self._capacity = event
+        elif isinstance(event, Proposed):
+            event.task.exhausted = not event.proposals
+            self._take(event.proposals, event.known, event.seconds / max(1, len(event.proposals)))
+        elif isinstance(event, Retraced):
+            self._retracing = False
+            self._take(event.unmeasured, event.known, 0.0)
+        elif isinstance(event, Built):
+            self._built(event)
+        elif isinstance(event, Measurement):
+            self._measured(event)
+        elif isinstance(event, PoolEnded):
+            raise SessionOver("the builders' parent process ended")
+        elif isinstance(event, Exception):
+            raise event
+        elif isinstance(event, StreamRefused):
+            raise FarmFailure(f"the tracker refused to measure: {event.reason}")
+
+    def _take(self, proposals: Sequence[Proposal], known: Mapping[str, Measurement], search_s: float) -> None:
+        """Count what is known of a search's proposals, and build the others."""
+        self._searching = False
+        for proposal in proposals:
+            if proposal.trial_id in known:
+                self._open(proposal, search_s)
+                self._measured(known[proposal.trial_id])
+            else:
+                self._reserve.append((proposal, search_s))
+        self._build_reserve()
+        self._build_untuned()
+
+    def _open(self, proposal: Proposal, search_s: float) -> None:
+        now = time.time()
+        proposal.task.pending += 1
+        self._trials[proposal.trial_id] = _Trial(proposal.task, proposal, now, now - search_s)
+
+    def _build(self, trial_id: str) -> None:
+        trial = self._trials[trial_id]
+        if trial.proposal is None:
+            self._builders.submit(BuildRequest(trial_id, trial.task.module, self._target))
+        else:
+            module = trial.proposal.candidate.module
+            self._builders.submit(BuildRequest(trial_id, module, self._schedules_target, trial.task.id))
+
+    def _built(self, built: Built) -> None:
+        trial = self._trials.get(built.id)
+        if trial is None:
+            return
+        if trial.proposal is not None and self._time_is_up():
+            del self._trials[built.id]
+            trial.task.pending -= 1
+            return
+        trial.building_s, trial.compiled_s, trial.built_s = built.building_s, built.compiled_s, built.finished_s
+        trial.build_cpu_s = built.cpu_s
+        context = self._context(trial)
+        if built.outcome is not Outcome.OK:
+            self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
+            return
+        task = trial.task
+        plan, slowest_s, hopeless_s = UNTUNED_PLAN, _SLOWEST_UNTUNED_S, 0.0
+        if trial.proposal is not None:
+            plan, slowest_s, hopeless_s = self._plan, self._worth_waiting_s(task), self._hopeless_s(task)
+        request = kernel_request(
+            built.id, built.library, task.arguments, plan, slowest_s, hopeless_s, params=task.params
+        )
+        self._stream.measure(Trial(request, context))
+
+    def _worth_waiting_s(self, task: TaskState) -> float:
+        """The longest call that could teach something: a candidate far behind the best is as good as failed."""
+        best_s = task.history[-1] if task.history else _INFINITY
+        return min(task.untuned_s or _SLOWEST_UNMEASURED_S, _OUT_OF_THE_RACE * best_s)
+
+    def _hopeless_s(self, task: TaskState) -> float:
+        """Seconds a call that no repetition can redeem; 0 while nothing is known."""
+        return HOPELESS * task.history[-1] if task.history and task.history[-1] != _INFINITY else 0.0
+
+    def _measured(self, measurement: Measurement) -> None:
+        trial = self._trials.pop(measurement.trial_id, None)
+        if trial is None:
+            return
+        if measurement.outcome is Outcome.CANCELLED:
+            # The tracker took the job from this worker; what it says of further trials is not recorded.
+            raise SessionOver("the tracker cancelled this job's trials")
+        run_secs = measurement.run_secs if measurement.outcome is Outcome.OK else ()
+        if trial.proposal is None:
+            trial.task.untuned_done = True
+            trial.task.untuned_s = median(run_secs) if run_secs else 0.0
+            if not run_secs:
+                log.warning("untuned %s: %s %s", trial.task.name, measurement.outcome, measurement.detail)
+            return
+        trial.task.pending -= 1
+        trial.task.count(run_secs)
+        # Three lost boards say little about a schedule: it is recorded and not learned from.
+        lost = measurement.outcome is Outcome.UNPLACEABLE
+        learned = Learned(trial.proposal.candidate, run_secs, trial.build_cpu_s)
+        self._search.answered(trial.proposal, None if lost else learned)
+
+    def _context(self, trial: _Trial) -> RecordContext:
+        return RecordContext(
+            task_id=trial.task.id,
+            workload=trial.task.workload,
+            workload_name=trial.task.name,
+            target=self._target,
+            engine=trial.task.engine_name if trial.proposal else "untuned",
+            trace=trial.proposal.candidate.trace if trial.proposal else "",
+            searched_s=trial.searched_s,
+            proposed_s=trial.proposed_s,
+            building_s=trial.building_s,
+            compiled_s=trial.compiled_s,
+            built_s=trial.built_s,
+            versions={**self._versions, **({"inputs": trial.task.inputs} if trial.task.inputs else {})},
+        )
+
+    # -- the search thread
+
+    def _search_forever(self) -> None:
+        while (order := self._orders.get()) is not None:
+            try:
+                self._events.put(order())
+            except Exception as error:  # noqa: BLE001 - raised by the loop
+                self._events.put(error)
+
+    def _keep(self, step: SearchStep | None, proposals: Sequence[Proposal]) -> Mapping[str, Measurement]:
+        """The tracker has the step, and says what the log has of its proposals, as far as the budget goes."""
+        now = time.time()
+        candidates = tuple(
+            RecallCandidate(
+                proposal.trial_id,
+                self._context(_Trial(proposal.task, proposal, now)),
+                run_timeout_s(self._worth_waiting_s(proposal.task), self._plan),
+            )
+            for proposal in proposals[: self._room]
+        )
+        return {known.trial_id: known for known in self._recall(self._plan, candidates, step)}
