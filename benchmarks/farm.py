@@ -11,7 +11,7 @@ from types import TracebackType
 
 import psutil
 
-from tracker.cli.child import Child
+from tracker.cli.terminal.child import Child
 from tracker.client.errors import TrackerUnreachable
 from tracker.client.farm_client import FarmClient
 from tracker.domain import Device, DeviceState

@@ -21,14 +21,15 @@ from emulation.machines import (
     own_network,
 )
 from emulation.preparation import make_wheel, prepare
-from tracker.cli.child import Child
-from tracker.cli.demo import demonstrate, model_option, output_option
-from tracker.cli.package import check_destination
-from tracker.cli.parsing import DURATION
-from tracker.cli.program import Program
-from tracker.cli.signals import raised_as_interrupt
-from tracker.cli.tune import check_model, conclude
-from tracker.cli.wheels import download
+from tracker.cli.jobs.conclusion import conclude
+from tracker.cli.models.subject import check_model
+from tracker.cli.packages.package import check_destination
+from tracker.cli.server.demo import demonstrate, model_option, output_option
+from tracker.cli.server.wheels import download
+from tracker.cli.terminal.child import Child
+from tracker.cli.terminal.parsing import DURATION
+from tracker.cli.terminal.program import Program
+from tracker.cli.terminal.signals import raised_as_interrupt
 from tracker.client.errors import FarmError, Interrupted
 from tracker.domain import Job
 

@@ -23,7 +23,7 @@ from tests.support.farm_command import FarmTerminal, farm
 from tests.support.stand_in_control import StandInControl
 from tracker.cli import farm as farm_group
 from tracker.cli import tracker
-from tracker.cli.connection import Connection
+from tracker.cli.terminal.connection import Connection
 from tracker.client.errors import FarmError, TrackerFull
 from tracker.client.farm_client import FarmClient
 from tracker.domain import (

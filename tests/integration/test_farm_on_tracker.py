@@ -16,7 +16,7 @@ import pytest
 from protos.discovery import announce
 from tests.support.farm_command import FarmTerminal, farm
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.cli.child import Child
+from tracker.cli.terminal.child import Child
 
 
 @pytest.fixture(scope="module")

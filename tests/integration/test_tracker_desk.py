@@ -15,7 +15,7 @@ from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import submit
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.cli.child import Child
+from tracker.cli.terminal.child import Child
 
 Make = Callable[..., Any]
 

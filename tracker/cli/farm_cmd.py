@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from protos.version import __version__
-from tracker.cli.connection import Connection, connection_options
-from tracker.cli.groups import LazyGroup
+from tracker.cli.terminal.connection import Connection, connection_options
+from tracker.cli.terminal.groups import LazyGroup
 from tracker.client.errors import EXIT_CODES
 
 __all__ = ["farm"]
@@ -17,20 +17,20 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
 @click.group(
     cls=LazyGroup,
     lazy={
-        "tune": "tracker.cli.tune:tune",
-        "compile": "tracker.cli.tune:compile_model",
-        "check": "tracker.cli.check:check",
-        "bench": "tracker.cli.bench:bench",
-        "jobs": "tracker.cli.jobs:jobs",
-        "tasks": "tracker.cli.tasks:tasks",
-        "devices": "tracker.cli.devices:devices",
-        "lease": "tracker.cli.desk:lease",
-        "drain": "tracker.cli.desk:drain",
-        "resume": "tracker.cli.desk:resume",
-        "pools": "tracker.cli.pools:pools",
-        "records": "tracker.cli.records:records",
-        "status": "tracker.cli.status:status",
-        "demo": "tracker.cli.demo:demo",
+        "tune": "tracker.cli.jobs.tune:tune",
+        "compile": "tracker.cli.jobs.tune:compile_model",
+        "check": "tracker.cli.jobs.check:check",
+        "bench": "tracker.cli.packages.bench:bench",
+        "jobs": "tracker.cli.jobs.commands:jobs",
+        "tasks": "tracker.cli.jobs.tasks:tasks",
+        "devices": "tracker.cli.boards.devices:devices",
+        "lease": "tracker.cli.boards.desk:lease",
+        "drain": "tracker.cli.boards.desk:drain",
+        "resume": "tracker.cli.boards.desk:resume",
+        "pools": "tracker.cli.boards.pools:pools",
+        "records": "tracker.cli.records.commands:records",
+        "status": "tracker.cli.server.status:status",
+        "demo": "tracker.cli.server.demo:demo",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,

@@ -13,10 +13,10 @@ import platformdirs
 
 from protos.discovery import DEFAULT_PORT
 from protos.version import __version__
-from tracker.cli.parsing import ADDRESS
-from tracker.cli.program import ProgramGroup
-from tracker.cli.runtime import runtime
-from tracker.cli.status import status
+from tracker.cli.server.runtime import runtime
+from tracker.cli.server.status import status
+from tracker.cli.terminal.parsing import ADDRESS
+from tracker.cli.terminal.program import ProgramGroup
 
 __all__ = ["tracker"]
 

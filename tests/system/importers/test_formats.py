@@ -19,7 +19,7 @@ import ai_edge_litert.schema_py_generated as schema
 
 from tests.support.networks import dense_network
 from tests.support.tflite_models import TfliteModel
-from tracker.cli.external_data import external_files
+from tracker.cli.models.external_data import external_files
 from tracker.tuning.errors import InputError
 from tracker.tuning.models.importers import load_model, survey_model
 

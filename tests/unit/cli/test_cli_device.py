@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protos.device import Fingerprint, RunnerInfo, Telemetry
-from tracker.cli.devices import _health
+from tracker.cli.boards.devices import _health
 from tracker.domain import Device, DeviceState
 
 FULL = Telemetry(disk_fault="its disk is full")

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tracker.cli.external_data import external_files
+from tracker.cli.models.external_data import external_files
 from tracker.client.errors import BadInput
 
 

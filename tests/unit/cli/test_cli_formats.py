@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.cli import formats
+from tracker.cli.terminal import formats
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.group_progress import group_rendering, short_names
-from tracker.cli.group_results import announcement
-from tracker.cli.progress import Progress
+from tracker.cli.jobs.group_progress import group_rendering, short_names
+from tracker.cli.jobs.group_results import announcement
+from tracker.cli.jobs.progress import Progress
 from tracker.domain import Artifact, Job, JobKind, JobSpec, JobState, Task
 
 SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64", max_trials=100)

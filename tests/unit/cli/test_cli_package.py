@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tracker.cli.package import check_destination, read_package, write_package
+from tracker.cli.packages.package import check_destination, read_package, write_package
 from tracker.client.errors import BadInput, FarmError
 from tracker.client.farm_client import file_digest
 from tracker.domain import Artifact, PackageFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.cli.parsing import parse_duration, parse_label_change, parse_shape, parse_whole
+from tracker.cli.terminal.parsing import parse_duration, parse_label_change, parse_shape, parse_whole
 from tracker.domain import Dims, Shape
 from tracker.domain.errors import InvalidRequest
 from tracker.domain.job import shape_sets

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.operators import BROKEN, OPERATORS
-from tracker.cli.parsing import parse_parameter
-from tracker.cli.subject import Subject, check_templates, subject_of
+from tracker.cli.models.subject import Subject, check_templates, subject_of
+from tracker.cli.terminal.parsing import parse_parameter
 from tracker.client.errors import BadInput
 from tracker.domain import Parameter, Shape
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from protos.device import Fingerprint, RunnerInfo
-from tracker.cli.upgrade import chosen, progress
+from tracker.cli.boards.upgrade import chosen, progress
 from tracker.client.errors import BadInput
 from tracker.domain import AgentCode, Device, DeviceState, Upgrade
 

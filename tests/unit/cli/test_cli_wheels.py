@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.runtime_wheels import library_bytes, make_wheel, make_wheels
-from tracker.cli.wheels import download, unpack
+from tracker.cli.server.wheels import download, unpack
 from tracker.client.errors import BadInput, FarmError
 
 Wheels = Callable[[Path], list[Path]]

@@ -1,0 +1,93 @@
+"""``farm pools``: named selections of devices."""
+
+from __future__ import annotations
+
+import click
+
+from tracker.cli.terminal.connection import Connection, connection_options
+from tracker.cli.terminal.groups import ListingGroup
+from tracker.cli.terminal.options import json_option
+from tracker.cli.terminal.parsing import LABEL
+from tracker.client.errors import BadInput
+
+__all__ = ["pools"]
+
+
+@click.group(cls=ListingGroup)
+def pools() -> None:
+    """List pools, make one from labels, delete one."""
+
+
+@pools.command("list")
+@json_option
+@connection_options()
+def list_pools(as_json: bool, connection: Connection) -> None:
+    """List pools and their devices.
+
+    \b
+    Example:
+      farm pools
+    """
+    from tracker.cli.terminal.output import console, print_json, table
+
+    with connection.open() as client:
+        found = client.pools()
+    if as_json:
+        print_json(found)
+        return
+    rows = []
+    for pool in found:
+        selector = " ".join(f"{key}={value}" for key, value in sorted(pool.selector.items()))
+        devices = ", ".join(pool.devices)
+        rows.append((pool.name, f"{pool.connected} of {len(pool.devices)}", devices, selector))
+    console().print(table(["pool", ">connected", "devices*", "selector*"], rows))
+
+
+@pools.command("create")
+@click.argument("name")
+@click.option(
+    "--selector",
+    "labels",
+    type=LABEL,
+    multiple=True,
+    required=True,
+    help="A label its devices bear; several: all of them.",
+)
+@json_option
+@connection_options()
+def create_pool(name: str, labels: tuple[tuple[str, str], ...], as_json: bool, connection: Connection) -> None:
+    """Make pool NAME of the devices that bear all the given labels, now and later.
+
+    A pool of that name gets the new selector, and the jobs that run on it follow at once.
+
+    \b
+    Example:
+      farm pools create cold-rpi4 --selector board=rpi4 --selector room=cold
+    """
+    from tracker.cli.terminal.formats import plural
+    from tracker.cli.terminal.output import print_json
+
+    selector = dict(labels)
+    if len(selector) < len(labels):
+        raise BadInput("--selector names one label twice: a device bears one value of a label.")
+    with connection.open() as client:
+        pool = client.put_pool(name, selector)
+    if as_json:
+        print_json(pool)
+    else:
+        click.echo(f"Pool {pool.name}: {plural(len(pool.devices), 'device')}, {pool.connected} connected.")
+
+
+@pools.command("delete")
+@click.argument("name")
+@connection_options()
+def delete_pool(name: str, connection: Connection) -> None:
+    """Delete pool NAME; its devices stay in the farm.
+
+    \b
+    Example:
+      farm pools delete cold-rpi4
+    """
+    with connection.open() as client:
+        client.delete_pool(name)
+    click.echo(f"Pool {name} deleted.")

@@ -1,0 +1,181 @@
+"""What the log says of a model: a table and a line for each class of device."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from tracker.cli.terminal.formats import count, gflops, latency, milliseconds, plural, speedup
+from tracker.cli.terminal.output import console, print_json, table
+from tracker.client.errors import Interrupted
+from tracker.domain import Job, JobState, TaskResult
+
+if TYPE_CHECKING:
+    from tracker.client.farm_client import FarmClient
+
+__all__ = ["Sums", "estimate_line", "print_estimate", "print_estimates", "sums", "watch_estimates"]
+
+_NAMED = 4
+_MEANT = (
+    "untuned: each task by itself, in the layout that suits tuning. What TVM makes of the whole model untuned takes "
+    "other time: `farm compile` measures it beside the tuned one."
+)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Weighted sums in seconds.
+
+    ``untuned_s`` and ``best_s`` are of the ``compared`` tasks alone, whose untuned and best latency are both known;
+    ``known_s`` is of the ``known`` ones, those that have any latency.
+    """
+
+    untuned_s: float
+    best_s: float
+    compared: int
+    known_s: float
+    known: int
+    unknown: tuple[str, ...]
+
+
+def sums(tasks: Sequence[TaskResult]) -> Sums:
+    both = [task for task in tasks if task.untuned_s > 0 and task.tuned_s > 0]
+    known = [task for task in tasks if task.tuned_s > 0]
+    return Sums(
+        untuned_s=sum(task.weight * task.untuned_s for task in both),
+        best_s=sum(task.weight * task.tuned_s for task in both),
+        compared=len(both),
+        known_s=sum(task.weight * task.tuned_s for task in known),
+        known=len(known),
+        unknown=tuple(task.name for task in tasks if task.tuned_s <= 0),
+    )
+
+
+def estimate_line(job: Job) -> str:
+    """``squeezenet: 241.3 ms -> 12.1 ms (19.9x), from the log of 28 of 30 tasks``."""
+    tasks = job.result.tasks if job.result else ()
+    told = sums(tasks)
+    name = job.spec.model_name + (f" on {job.device_class}" if job.group else "")
+    if not told.known:
+        return f"{name}: nothing is known of its {plural(len(tasks), 'task')} yet; `farm tune` finds out"
+    if not told.compared:
+        best = milliseconds(told.known_s)
+        return f"{name}: {best} known for {told.known} of {len(tasks)} tasks, no untuned latency to compare with"
+    gain = speedup(told.untuned_s, told.best_s)
+    figures = f"{milliseconds(told.untuned_s)} -> {milliseconds(told.best_s)} ({gain})"
+    return f"{name}: {figures}, from the log of {told.compared} of {plural(len(tasks), 'task')}"
+
+
+def print_estimate(screen: Console, job: Job) -> None:
+    """The tasks, most time first and unknown ones last, their sums, and what these leave out."""
+    tasks = job.result.tasks if job.result else ()
+    told = sums(tasks)
+    ordered = sorted(tasks, key=lambda task: (task.tuned_s > 0, task.weight * task.tuned_s), reverse=True)
+    sum_of = f"{job.spec.model_name} (sum of {told.compared} of {len(tasks)} tasks)"
+    rows = [[*map(str, _cells(task))] for task in ordered]
+    whole = [sum_of, "", latency(told.untuned_s), latency(told.best_s), speedup(told.untuned_s, told.best_s), ""]
+    columns = ["task*", ">weight", ">untuned", ">best known", ">gain", ">GFLOP/s"]
+    screen.print(table(columns, [*rows, whole], ["" if t.tuned_s > 0 else "dim" for t in ordered] + ["bold"]))
+    screen.print()
+    notes = _notes(told)
+    for note in notes:
+        screen.print(Text(note, "yellow"))
+    if notes:
+        screen.print()
+
+
+def _cells(task: TaskResult) -> Sequence[str]:
+    gain = "kept" if task.kept_untuned else speedup(task.untuned_s, task.tuned_s)
+    best = (latency(task.tuned_s), gain, gflops(task.flops, task.tuned_s))
+    return (task.name, count(task.weight), latency(task.untuned_s), *best)
+
+
+def _notes(told: Sums) -> list[str]:
+    notes = []
+    if told.unknown:
+        more = f" and {len(told.unknown) - _NAMED} more" if len(told.unknown) > _NAMED else ""
+        names = ", ".join(told.unknown[:_NAMED])
+        were = "was" if len(told.unknown) == 1 else "were"
+        notes.append(f"{plural(len(told.unknown), 'task')} {were} never measured on this class: {names}{more}.")
+    if told.known > told.compared:
+        alone = told.known - told.compared
+        notes.append(
+            f"{plural(alone, 'task')} without an untuned latency {'stays' if alone == 1 else 'stay'} out of the sums; "
+            f"the best known of all {told.known} add up to {latency(told.known_s)}."
+        )
+    return notes
+
+
+def watch_estimates(client: FarmClient, job: Job) -> list[Job]:
+    """``job``, or the jobs of its group, as they ended. Raises what a failed one means where none is done.
+
+    An interrupt cancels them: nobody comes back for an answer that only this command shows.
+    """
+    from tracker.cli.jobs.group_progress import group_view_for
+    from tracker.cli.jobs.progress import view_for
+    from tracker.cli.jobs.watching import follow, follow_group, raise_unless_done
+
+    screen = console(sys.stderr)
+    try:
+        if job.group:
+            group = client.group(job.group)
+            jobs = follow_group(client, group, group_view_for(screen, group))
+        else:
+            jobs = [follow(client, job.id, view_for(screen))]
+    except Interrupted:
+        client.cancel(job.group or job.id)
+        raise Interrupted("\nInterrupted; its job is cancelled.") from None
+    if not any(each.state is JobState.DONE for each in jobs):
+        raise_unless_done(jobs[0])
+    return jobs
+
+
+def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
+    """Each of ``jobs`` that is done: tables and closing lines, or one JSON object. Raises what a failed one means."""
+    from tracker.cli.jobs.watching import raise_unless_done
+
+    done = [job for job in jobs if job.result is not None]
+    if as_json:
+        print_json({"model": jobs[0].spec.model_name, "pool": jobs[0].spec.pool, "classes": [*map(_plain, done)]})
+    else:
+        screen = console()
+        for job in done:
+            screen.print(Text(job.device_class, "bold"))
+            print_estimate(screen, job)
+        screen.print(Text(_MEANT, "dim"))
+        for job in done:
+            click.echo(estimate_line(job))
+    for job in jobs:
+        if job.state is not None and job.state.final:
+            raise_unless_done(job)
+
+
+def _plain(job: Job) -> dict[str, object]:
+    tasks = job.result.tasks if job.result else ()
+    told = sums(tasks)
+    return {
+        "device_class": job.device_class,
+        "target": job.target,
+        "job": job.id,
+        "untuned_s": told.untuned_s,
+        "best_s": told.best_s,
+        "compared": told.compared,
+        "known_s": told.known_s,
+        "known": told.known,
+        "tasks": [
+            {
+                "name": task.name,
+                "weight": task.weight,
+                "flops": task.flops,
+                "untuned_s": task.untuned_s or None,
+                "best_s": task.tuned_s or None,
+            }
+            for task in tasks
+        ],
+    }

@@ -1,0 +1,222 @@
+"""What came of a job: the closing table and the closing line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tracker.cli.jobs.check_report import check_line, print_check
+from tracker.cli.jobs.estimates import estimate_line, print_estimate
+from tracker.cli.jobs.tasks import by_rules
+from tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, milliseconds, plural, speedup
+from tracker.cli.terminal.output import table
+from tracker.domain import Job, JobKind, JobResult, Task, TaskResult
+
+__all__ = ["NOTHING_COMPARED", "closing_line", "closing_line_of", "model_latency", "print_result", "verified"]
+
+NOTHING_COMPARED = "nothing compared: no value of the answers is finite"
+#: A model that takes so many times what its kernels take is told about.
+_CALLS_TOLD = 1.5
+#: Operators without a template that are named.
+_NAMED = 3
+
+
+def model_latency(result: JobResult) -> tuple[float, float, bool]:
+    """(untuned, tuned, measured) in seconds: of the whole model where a device ran it, else summed over its tasks."""
+    if result.device_name and result.untuned_s > 0 and result.tuned_s > 0:
+        return result.untuned_s, result.tuned_s, True
+    return (
+        sum(task.weight * task.untuned_s for task in result.tasks),
+        sum(task.weight * task.tuned_s for task in result.tasks),
+        False,
+    )
+
+
+def difference(value: float) -> str:
+    return f"{value:.0e}" if value else "0"
+
+
+def closing_line(model_name: str, result: JobResult) -> str:
+    """``squeezenet: 241.3 ms -> 12.1 ms (19.9x), equal to ONNX Runtime (max |diff| 3e-07)``."""
+    untuned_s, tuned_s, _ = model_latency(result)
+    if not tuned_s:
+        return f"{model_name}: latency not measured, outputs not compared"
+    line = f"{model_name}: {milliseconds(untuned_s)} -> {milliseconds(tuned_s)} ({speedup(untuned_s, tuned_s)})"
+    return f"{line}, {verified(result)}"
+
+
+def closing_line_of(job: Job) -> str:
+    """Of a job with a result."""
+    assert job.result is not None
+    if job.spec.kind is JobKind.ESTIMATE:
+        return estimate_line(job)
+    if job.spec.kind is JobKind.CHECK:
+        return check_line(job)
+    return closing_line(job.spec.model_name, job.result)
+
+
+def verified(result: JobResult) -> str:
+    """What is known of the answers, and of the latency where it is no measured one."""
+    if not model_latency(result)[2]:
+        judged = f", untuned equal to {judge_of(result)}" if result.judge else ""
+        return f"estimated from its tasks, {_kernels(result) or 'outputs not compared'}{judged}"
+    if result.nothing_compared and result.outputs_equal:
+        return NOTHING_COMPARED
+    if result.judge:
+        equal = "equal to" if result.outputs_equal else "DIFFERENT from"
+        verdict = f"{equal} {judge_of(result)}"
+    else:
+        verdict = f"outputs {'equal' if result.outputs_equal else 'DIFFER'}"
+    return f"{verdict} (max |diff| {difference(result.max_abs_diff)})"
+
+
+def judge_of(result: JobResult) -> str:
+    """The judge's name without its version."""
+    name, _, version = result.judge.rpartition(" ")
+    return name if version[:1].isdigit() else result.judge
+
+
+def _kernels(result: JobResult) -> str:
+    """``5 of 5 kernels equal (max |diff| 9e-07)``, "" where none was compared."""
+    if not result.kernels_compared:
+        return ""
+    differ = result.kernels_compared - result.kernels_equal
+    others = f", {differ} {'DIFFERS' if differ == 1 else 'DIFFER'}" if differ else ""
+    equal = f"{result.kernels_equal} of {result.kernels_compared} kernels equal"
+    return f"{equal}{others} (max |diff| {difference(result.max_abs_diff)})"
+
+
+def _buckets(result: JobResult) -> Table:
+    """Each shape that the package takes, smallest first, and its worst case: the smallest that is padded to it."""
+    rows = [
+        [
+            bucket.shapes,
+            latency(bucket.untuned_s),
+            latency(bucket.tuned_s),
+            "kept" if bucket.kept_untuned else speedup(bucket.untuned_s, bucket.tuned_s),
+            bucket.serves,
+            difference(bucket.padded_max_abs_diff) if bucket.padded_from else "",
+        ]
+        for bucket in result.buckets
+    ]
+    return table(["shape*", ">untuned", ">tuned", ">speed-up", "answers", ">max |diff| of these"], rows)
+
+
+def _inputs(result: JobResult) -> str:
+    return result.inputs_from or "the same random input"
+
+
+def _told(result: JobResult, verdict: str) -> str:
+    if not result.judge:
+        return f"outputs {verdict}"
+    preposition = "to" if result.outputs_equal else "from"
+    return f"every output {verdict} {preposition} what {result.judge} gives for the original file"
+
+
+def _calls(result: JobResult) -> str:
+    """How much of a small model's time its kernels do not explain, "" of a larger one."""
+    kernels_s = sum(task.weight * task.tuned_s for task in result.tasks)
+    if not result.device_name or result.tuned_s < _CALLS_TOLD * kernels_s or not kernels_s:
+        return ""
+    return (
+        f"Of {latency(result.tuned_s)}, {latency(kernels_s)} are the tuned kernels'; the rest is the calls between "
+        "them and what is not tuned."
+    )
+
+
+def _names(tasks: Sequence[Task]) -> str:
+    return ", ".join(task.name for task in tasks[:_NAMED]) + (", ..." if len(tasks) > _NAMED else "")
+
+
+def _task_cells(task: TaskResult) -> list[str]:
+    return [
+        task.name,
+        count(task.weight),
+        latency(task.untuned_s),
+        latency(task.tuned_s),
+        _speedup_of(task),
+        gflops(task.flops, task.tuned_s),
+        count(task.trials),
+    ]
+
+
+def _speedup_of(task: TaskResult) -> str:
+    if task.wrong_result:
+        return "wrong"
+    return "kept" if task.kept_untuned else speedup(task.untuned_s, task.tuned_s)
+
+
+def print_result(screen: Console, job: Job) -> None:
+    """The table of tasks, most time first, the model's row, then what a reader must know to trust it."""
+    result = job.result
+    if result is None:
+        return
+    if job.spec.kind is JobKind.ESTIMATE:
+        print_estimate(screen, job)
+        return
+    if job.spec.kind is JobKind.CHECK:
+        print_check(screen, [job])
+        return
+    tasks = sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True)
+    untuned_s, tuned_s, measured = model_latency(result)
+    flops = sum(task.weight * task.flops for task in tasks)
+    model = [
+        job.spec.model_name + ("" if measured else " (sum of tasks)"),
+        "",
+        latency(untuned_s),
+        latency(tuned_s),
+        "kept" if result.kept_untuned else speedup(untuned_s, tuned_s),
+        # The tasks are those of all shapes, the latency is that of one.
+        UNKNOWN if result.buckets else gflops(flops, tuned_s),
+        count(sum(task.trials for task in tasks)),
+    ]
+    alone = bool(job.spec.operator) and len(tasks) == 1  # and its row is the operator's
+    grid = table(
+        ["task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials"],
+        [*map(_task_cells, tasks), *([] if alone else [model])],
+        ["dim" if task.kept_untuned else "" for task in tasks] + ["bold"],
+    )
+    screen.print(grid)
+    screen.print()
+    if result.buckets:
+        screen.print(_buckets(result))
+        if any(bucket.padded_from for bucket in result.buckets):
+            told = "A smaller input takes as long as the shape that it is padded to. max |diff|: the package's answer "
+            screen.print(Text(f"{told}to the smallest, beside {result.judge}'s to it as it is.", "dim"))
+        screen.print()
+    if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
+        screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
+    strangers, passed_over = by_rules(job)
+    if strangers:
+        them = "it" if len(strangers) == 1 else "them"
+        screen.print(Text(f"No template matched {_names(strangers)}: ansor searched {them}.", "dim"))
+    if passed_over:
+        names = _names(passed_over)
+        screen.print(Text(f"ansor searched {names}: it finds more there than the template that matches.", "dim"))
+    if kernels := _kernels(result):
+        told = f"Each tuned kernel ran beside its untuned one on one device with {_inputs(result)}: {kernels}, "
+        screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
+    if measured:
+        verdict = "equal" if result.outputs_equal else "DIFFERENT"
+        what = "kernel" if job.spec.operator else "model"
+        told = f"{_told(result, verdict)}, max |diff| {difference(result.max_abs_diff)} "
+        told += f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})"
+        if result.nothing_compared and result.outputs_equal:
+            told = f"{NOTHING_COMPARED}, though each is what it should be"
+        screen.print(
+            Text(f"Untuned and tuned {what} ran on {result.device_name or UNKNOWN} with {_inputs(result)}: {told}.")
+        )
+    if calls := _calls(result):
+        screen.print(Text(calls, "dim"))
+    if result.taught_tasks:
+        told = f"{result.taught_tasks} of {plural(len(result.tasks), 'task')} began with what was fast on "
+        before = ("this class before" if name == job.device_class else name for name in result.taught_by)
+        screen.print(Text(told + ", ".join(before) + ".", "dim"))
+    elif job.group and job.spec.kind is JobKind.TUNE and job.id != f"{job.group}.1":
+        # Those of another vector width, say, whose convolutions work on other blocks of channels.
+        screen.print(Text("No task began with records of another class: none has measured these operators.", "dim"))
+    if result.note:
+        screen.print(Text(f"Note: {result.note.rstrip('.')}.", style="yellow"))

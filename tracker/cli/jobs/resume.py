@@ -1,0 +1,69 @@
+"""``farm jobs resume``: a job that has ended goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tracker.cli.terminal.connection import Connection, connection_options
+from tracker.cli.terminal.options import json_option
+from tracker.cli.terminal.parsing import MORE_COUNT, MORE_DURATION
+from tracker.client.errors import BadInput
+
+__all__ = ["resume_job"]
+
+
+@click.command("resume")
+@click.argument("job_id", metavar="ID")
+@click.option("--trials", type=MORE_COUNT, metavar="+N", help="So many more candidates than it has had.")
+@click.option("--budget", type=MORE_DURATION, metavar="+DURATION", help="So much more tuning than it has had: +10m.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Fetch the package into DIR at the end."
+)
+@click.option("--force", is_flag=True, help="Put the package among other files of DIR, or over another model's.")
+@click.option("--detach", is_flag=True, help="Return once it is queued; `farm jobs watch ID -o DIR` has its package.")
+@json_option
+@connection_options()
+def resume_job(
+    job_id: str,
+    trials: int | None,
+    budget: float | None,
+    output: Path | None,
+    force: bool,
+    detach: bool,
+    as_json: bool,
+    connection: Connection,
+) -> None:
+    """Go on with a job that is done, failed or cancelled: from its records, as if it had not ended.
+
+    Without --trials and --budget it goes on to the limits that it was submitted with. With one of them the other
+    is no limit any more; with both, whichever is used up first ends it. The package is made anew. A job of a group
+    goes on alone, by its own ID.
+
+    \b
+    Examples:
+      farm jobs resume squeezenet-ab2c --trials +500
+      farm jobs resume squeezenet-ab2c --budget +10m -o squeezenet-tuned
+    """
+    from tracker.cli.jobs.conclusion import conclude, finish
+    from tracker.cli.jobs.watching import come_back
+    from tracker.cli.packages.package import check_destination
+    from tracker.cli.terminal.output import print_json
+
+    if detach and (output is not None or force):
+        raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
+    if output is not None:
+        check_destination(output, force)
+    elif force:
+        raise BadInput("--force says how to write a package: it needs -o DIR.")
+    with connection.open() as client:
+        if output is not None:
+            check_destination(output, force, client.job(job_id).spec.model_name)
+        job = client.resume_job(job_id, trials or 0, budget or 0.0)
+        if not detach:
+            conclude(finish(client, job.id, output, force=force, as_json=as_json), as_json=as_json)
+        elif as_json:
+            print_json(job)
+        else:
+            click.echo(f"Job {job.id} goes on.\n{come_back(job.id)}")
