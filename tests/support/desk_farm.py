@@ -10,14 +10,14 @@ from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.discovery import PROTOCOL_VERSION
 from tests.support.measure_client import request
 from tracker.domain import Capacity, Join, Measurement, OpenMeasure, Outcome, Timeline, Upgrade
+from tracker.measuring.board import Board, Cancel, Order
+from tracker.measuring.request import TrialRequest
+from tracker.measuring.stream import Answer, Stream
 from tracker.services.artifacts import ArtifactStore
-from tracker.services.board import Board, Cancel, Order
 from tracker.services.desk import FrontDesk
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
-from tracker.services.sealed import SealedRequest
 from tracker.services.store_thread import StoreThread
-from tracker.services.trials import Answer, Stream
 from tracker.store import SqliteStore
 from tracker.wire.requests import seal
 
@@ -59,7 +59,7 @@ class DeskFarm:
 
         self.fleet = Fleet(self.store, clock=clock)
         self.desk = FrontDesk(self.fleet, clock)
-        self.measuring = Measuring(self.fleet, self.store, self.artifacts, "1", lambda job_id: None, clock)
+        self.measuring = Measuring(self.fleet, self.store, self.artifacts, "1", lambda job_id: None, clock, clock)
         await self.fleet.load(self.measuring)
 
     def join(self, name: str, slots: int = 1, **changes: Any) -> Board:
@@ -67,7 +67,7 @@ class DeskFarm:
         upgrades = self.upgrades.setdefault(name, [])
 
         def send(order: Order | None) -> None:
-            if isinstance(order, SealedRequest):
+            if isinstance(order, TrialRequest):
                 sent.append(order.trial_id)
             elif isinstance(order, Cancel):
                 cancelled.extend(order.trial_ids)

@@ -15,8 +15,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from tracker.domain import Device, DeviceState, Job, JobState, Outcome
+from tracker.measuring.histogram import BUCKETS_S
 from tracker.metrics.snapshot import Snapshot
-from tracker.services.histogram import BUCKETS_S
 
 __all__ = ["FarmCollector"]
 

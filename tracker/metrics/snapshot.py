@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracker.domain import Device, Job, JobState, Outcome
+from tracker.measuring.histogram import Histogram
 from tracker.services.fleet import Fleet
-from tracker.services.histogram import Histogram
 from tracker.services.jobs import Jobs
 from tracker.services.measuring import Measuring
 from tracker.services.recall import Recall

@@ -7,8 +7,8 @@ from dataclasses import replace
 from tracker.domain import Outcome, Record
 from tracker.domain.changed import changed
 from tracker.domain.errors import InvalidRequest, NotFound
+from tracker.measuring.trial import sound
 from tracker.services.fleet import Fleet
-from tracker.services.trials import sound
 
 __all__ = ["completed"]
 

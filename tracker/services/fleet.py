@@ -17,7 +17,7 @@ from tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, devi
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.machine import is_plausible, is_same_machine
 from tracker.domain.target import derive_target
-from tracker.services.board import Board, BoardListener, Order
+from tracker.measuring.board import Board, BoardListener, Order
 from tracker.services.identities import Claim, Identities, refusal
 from tracker.services.store_thread import StoreThread
 

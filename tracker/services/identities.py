@@ -8,7 +8,7 @@ from enum import Enum
 from protos.device import Machine
 from tracker.domain import Device, Join
 from tracker.domain.machine import is_same_machine, machine_name
-from tracker.services.board import Board
+from tracker.measuring.board import Board
 
 __all__ = ["Claim", "Identities", "refusal"]
 

@@ -18,10 +18,11 @@ from tracker.domain import (
 )
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.recall import answer_among, copied
+from tracker.measuring.request import TrialRequest
+from tracker.measuring.stream import Stream
+from tracker.measuring.trial import check
 from tracker.services.fleet import Fleet
-from tracker.services.sealed import SealedRequest
 from tracker.services.store_thread import StoreThread
-from tracker.services.trials import Stream, check
 from tracker.store import Store
 
 __all__ = ["Recall"]
@@ -69,14 +70,16 @@ class Recall:
         self._count(request.job_id, found)
         return [record.measurement for record in found]
 
-    async def of_stream(self, stream: Stream, trials: Sequence[tuple[SealedRequest, RecordContext | None]]) -> set[str]:
-        """Answers what the log has of ``trials``, and says which. Whoever is not asking for a job has not asked before.
+    async def of_stream(
+        self, stream: Stream, trials: Sequence[tuple[TrialRequest, RecordContext | None]]
+    ) -> list[Measurement]:
+        """What the log has of ``trials``, recorded under their ids. Who asks for no job has not asked before.
 
         Values that are to come back, a named board, whole models and a pool of several classes take a measurement.
         """
         device_class = self._class_of(stream)
         if not device_class:
-            return set()
+            return []
         asked: list[_Asked] = []
         for request, context in trials:
             check(request)
@@ -84,13 +87,11 @@ class Recall:
                 candidate = RecallCandidate(request.trial_id, context, request.run_timeout_s)
                 asked.append((candidate, request.plan, request.hopeless_s))
         if not asked:
-            return set()
+            return []
         asker = _Asker("", stream.user, device_class)
         found = await self._store.call(lambda s: _copies(s, asker, asked, self._clock()), insist=True)
         self._count("", found)
-        for record in found:
-            stream.answer(record.measurement)
-        return {record.trial_id for record in found}
+        return [record.measurement for record in found]
 
     def _class_of(self, stream: Stream) -> str:
         """The one class that the stream measures on; "" where its trials are to be measured whatever the log has."""

@@ -14,8 +14,8 @@ from protos.wheel import AgentWheel, read_agent_wheel
 from tracker.domain import Device, Upgrade
 from tracker.domain.compatibility import check_protocol, check_release
 from tracker.domain.errors import InvalidRequest, NotPossible, StoreFull
+from tracker.measuring.board import Board
 from tracker.services.artifacts import ArtifactStore
-from tracker.services.board import Board
 from tracker.services.desk import FrontDesk
 from tracker.services.fleet import Fleet
 

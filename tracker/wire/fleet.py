@@ -10,8 +10,8 @@ from protos.convert import to_message
 from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
 from tracker.domain import Join, Measurement, RuntimeRequest, Telemetry, Upgrade
 from tracker.domain.errors import FarmError, NotPossible, VersionMismatch
+from tracker.measuring.board import Acknowledge, Board
 from tracker.services.artifacts import ArtifactStore
-from tracker.services.board import Acknowledge, Board
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
 from tracker.services.runtimes import Runtimes

@@ -9,8 +9,8 @@ from typing import cast
 from protos.convert import fill
 from protos.farm.v1 import control_pb2, fleet_pb2
 from tracker.domain import Capacity, Measurement, Upgrade
-from tracker.services.board import Acknowledge, Cancel, Order
-from tracker.services.sealed import SealedRequest
+from tracker.measuring.board import Acknowledge, Cancel, Order
+from tracker.measuring.request import TrialRequest
 from tracker.wire.exchange import Outbox
 from tracker.wire.requests import RequestMessage, with_requests
 
@@ -32,7 +32,7 @@ class BoardOutbox(Outbox[Order]):
     def __init__(self) -> None:
         super().__init__()
         self._hurried = False
-        self._requests: dict[str, SealedRequest] = {}
+        self._requests: dict[str, TrialRequest] = {}
         self._cancelled: list[str] = []
         self._acknowledged: list[str] = []
         self._heard = False
@@ -47,7 +47,7 @@ class BoardOutbox(Outbox[Order]):
         self.wake()
 
     def put(self, order: Order) -> bool:
-        if isinstance(order, SealedRequest):
+        if isinstance(order, TrialRequest):
             self._requests[order.trial_id] = order
             return True
         if isinstance(order, Upgrade):

@@ -11,7 +11,7 @@ from protos.convert import from_message
 from protos.encoded import field_of
 from protos.farm.v1 import fleet_pb2, measurement_pb2
 from protos.measurement import Artifact, ProgramKind, TimingPlan
-from tracker.services.sealed import INLINE_BYTES, SealedRequest
+from tracker.measuring.request import INLINE_BYTES, TrialRequest
 from tracker.wire.values import read
 
 __all__ = ["RequestMessage", "seal", "with_requests"]
@@ -70,7 +70,7 @@ def _memory_bytes(program: measurement_pb2.Program) -> int:
     return tensors + program.library.size + program.params.size
 
 
-def seal(message: measurement_pb2.MeasureRequest) -> SealedRequest:
+def seal(message: measurement_pb2.MeasureRequest) -> TrialRequest:
     """Raises InvalidRequest for a kind of program that this version does not know."""
     program = message.program
     known = read(_Program, program)
@@ -78,7 +78,7 @@ def seal(message: measurement_pb2.MeasureRequest) -> SealedRequest:
     # Looking at the bytes of a message copies them: once.
     sizes = [len(file.inline) for file in files]
     store_first = sizes[0] > INLINE_BYTES or any(sizes[1:])
-    return SealedRequest(
+    return TrialRequest(
         trial_id=message.trial_id,
         kind=known.kind,
         entry=known.entry,

@@ -18,9 +18,9 @@ from tracker.domain import (
     WorkerHello,
 )
 from tracker.domain.errors import FarmError, InvalidRequest
+from tracker.measuring.stream import Stream
 from tracker.services.measuring import Measuring
 from tracker.services.recall import Recall
-from tracker.services.trials import Stream
 from tracker.services.workers import SILENCE_S, CancelJob, FinishedSeen, Start, Workers, WorkerSession, WorkOrder
 from tracker.wire.exchange import OneByOne, Outbox, exchange
 from tracker.wire.outboxes import ReplyOutbox
@@ -72,8 +72,11 @@ class StreamServicer(SearchServicer):
             for trial in message.trials
         ]
         recalled = await self._recall.of_stream(stream, trials)
+        for measurement in recalled:
+            self._measuring.answer(stream, measurement)
+        answered = {measurement.trial_id for measurement in recalled}
         for request, context in trials:
-            if request.trial_id not in recalled:
+            if request.trial_id not in answered:
                 await self._measuring.submit(stream, request, context)
 
     async def Work(self, requests: Any, context: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from protos.device import Fingerprint, RunnerInfo
 from tracker.domain import Device
-from tracker.services.board import Board
+from tracker.measuring.board import Board
 
 
 def board(slots: int, short_slots: int) -> Board:

@@ -12,7 +12,7 @@ from tests.unit.tracker.test_tracker_fleet import Farm
 from tracker.domain import Device, DeviceState
 from tracker.domain.errors import InvalidRequest, NotPossible
 from tracker.domain.machine import is_same_machine
-from tracker.services.board import Board
+from tracker.measuring.board import Board
 
 PI = Machine("start-1", "boot-1", "10000000aaaaaaaa", ("b8:27:eb:aa:aa:aa",))
 OTHER = Machine("start-2", "boot-2", "10000000bbbbbbbb", ("b8:27:eb:bb:bb:bb",))

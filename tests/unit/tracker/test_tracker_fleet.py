@@ -13,7 +13,7 @@ from protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from protos.discovery import PROTOCOL_VERSION
 from tracker.domain import DeviceState, Join
 from tracker.domain.errors import FarmError, InvalidRequest, NotFound, VersionMismatch
-from tracker.services.board import Board
+from tracker.measuring.board import Board
 from tracker.services.fleet import Fleet
 from tracker.services.store_thread import StoreThread
 from tracker.store import SqliteStore

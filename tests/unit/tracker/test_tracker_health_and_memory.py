@@ -13,11 +13,11 @@ from protos.measurement import Measurement, Timeline
 from tests.support.desk_farm import Client, DeskFarm
 from tests.support.measure_client import request
 from tracker.domain import Outcome
+from tracker.measuring.board import Board
+from tracker.measuring.dispatch import MEMORY_PATIENCE_S
 from tracker.scheduling.health import FAILURES, ailment
 from tracker.scheduling.memory import fits, no_room, size
 from tracker.scheduling.placement import Placement
-from tracker.services.board import Board
-from tracker.services.dispatch import MEMORY_PATIENCE_S
 from tracker.wire.requests import seal
 
 GB = 10**9

@@ -12,7 +12,7 @@ import pytest
 from protos.farm.v1 import fleet_pb2
 from tests.support.measure_client import request
 from tracker.domain import Capacity, Measurement, Outcome, OutputTensor, Upgrade
-from tracker.services.board import Acknowledge, Cancel
+from tracker.measuring.board import Acknowledge, Cancel
 from tracker.wire import outboxes
 from tracker.wire.outboxes import BoardOutbox, ReplyOutbox
 from tracker.wire.requests import seal

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,23 +14,16 @@ from protos.farm.v1 import measurement_pb2
 from protos.measurement import Timeline
 from tests.support.measure_client import request
 from tracker.domain import Join, Measurement, OpenMeasure, Outcome
-from tracker.services import dispatch
+from tracker.measuring import dispatch
+from tracker.measuring.board import Board, Order
+from tracker.measuring.request import INLINE_BYTES, TrialRequest
+from tracker.measuring.stream import Stream
 from tracker.services.artifacts import ArtifactStore
-from tracker.services.board import Board, Order
 from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
-from tracker.services.sealed import INLINE_BYTES, SealedRequest
 from tracker.services.store_thread import StoreThread
-from tracker.services.trials import Stream
 from tracker.store import SqliteStore
 from tracker.wire.requests import seal
-
-
-async def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 class Farm:
@@ -42,7 +34,7 @@ class Farm:
         self.fleet = Fleet(self.store)
         self.now = 1000.0
         self.measuring = Measuring(
-            self.fleet, self.store, ArtifactStore(state), "1", lambda job_id: None, lambda: self.now
+            self.fleet, self.store, ArtifactStore(state), "1", lambda job_id: None, lambda: self.now, lambda: self.now
         )
         self.answers: dict[str, Measurement] = {}
         self.sent: dict[str, list[str]] = {}
@@ -59,7 +51,7 @@ class Farm:
         sent = self.sent.setdefault(name, [])
 
         def send(order: Order | None) -> None:
-            if isinstance(order, SealedRequest):
+            if isinstance(order, TrialRequest):
                 sent.append(order.trial_id)
 
         runner = RunnerInfo(RunnerMode.FULL)
@@ -71,6 +63,10 @@ class Farm:
     async def submit(self, stream: Stream, *trial_ids: str) -> None:
         for trial_id in trial_ids:
             await self.measuring.submit(stream, seal(request(trial_id)), None)
+
+    def pass_s(self, seconds: float) -> None:
+        self.now += seconds
+        self.measuring.tick()
 
     def give_back(self, board: Board, trial_id: str) -> None:
         self.measuring.give_back(board, (trial_id,), "no room for the library")
@@ -146,10 +142,7 @@ async def test_a_trial_has_no_place_when_every_board_gave_it_back(farm: Farm, mo
     assert sorted(farm.sent.values()) == [["t"]] * 4
 
 
-async def test_quarantine_ends_and_grows(
-    farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(dispatch, "QUARANTINE_S", (0.05, 0.2))
+async def test_quarantine_ends_and_grows(farm: Farm, caplog: pytest.LogCaptureFixture) -> None:
     stream = await farm.open()
     board = farm.board("board", slots=1)
     await farm.submit(stream, *(f"t{n}" for n in range(9)))
@@ -157,11 +150,15 @@ async def test_quarantine_ends_and_grows(
         farm.give_back(board, next(iter(board.held)))
     assert not board.held
     assert "board gave back 3 trials in a row and is in quarantine" in caplog.text
-    await until(lambda: board.held)
-    # It is no better: one is enough now.
-    farm.give_back(board, next(iter(board.held)))
+    farm.pass_s(1.9)
     assert not board.held
-    await until(lambda: board.held)
+    farm.pass_s(0.2)
+    assert board.held
+    # It is no better: one is enough now, for twice as long.
+    farm.give_back(board, next(iter(board.held)))
+    farm.pass_s(3.9)
+    assert not board.held
+    farm.pass_s(0.2)
     farm.answer(board, next(iter(board.held)))
     assert board.refusals == 0
     farm.give_back(board, next(iter(board.held)))

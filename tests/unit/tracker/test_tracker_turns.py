@@ -103,7 +103,7 @@ async def test_who_left_is_forgotten(farm: DeskFarm) -> None:
         farm.answer(board, f"t{n}")
         farm.measuring.close(client.stream)
         farm.now += 3600.0
-    [share] = farm.measuring._dispatch._shares.values()
+    [share] = farm.measuring._core._dispatch._shares.values()
     assert len(share._jobs) == 1
 
 

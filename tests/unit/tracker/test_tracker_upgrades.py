@@ -17,7 +17,7 @@ from tests.support.desk_farm import DeskFarm
 from tracker.domain import AgentCode, Desk, DeviceState, Upgrade
 from tracker.domain.desk import upgrade_ended
 from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible, StoreFull, VersionMismatch
-from tracker.services.board import Board
+from tracker.measuring.board import Board
 from tracker.services.upgrades import Upgrades
 
 CODE = AgentCode()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tracker.domain import Device, DeviceState, Outcome, Telemetry, Upgrade
 from tracker.domain.utilisation import Utilisation
+from tracker.measuring.request import TrialRequest
 from tracker.scheduling.health import SUSPECT, ailment
-from tracker.services.sealed import SealedRequest
 
-__all__ = ["Acknowledge", "Board", "BoardListener", "Cancel", "Order"]
+__all__ = ["Acknowledge", "Board", "BoardListener", "Boards", "Cancel", "Order"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Acknowledge:
 
 
 #: An Upgrade without an id: none is ordered any more.
-Order = SealedRequest | Cancel | Acknowledge | Upgrade
+Order = TrialRequest | Cancel | Acknowledge | Upgrade
 
 #: A board is given about this much work, as long as its slots allow it: more than the way there and back takes.
 _AHEAD_S = 0.1
@@ -42,7 +42,7 @@ class Board:
     """One stream of one device. ``device`` is its description; what changes with every trial is beside it.
 
     ``heard_at`` is in unix seconds, ``silent_since`` and ``stored_at`` are of the fleet's monotonic clock.
-    ``refusals``: how often in a row it gave a trial back; ``quarantined``: for that it gets none for a while.
+    ``refusals``: how often in a row it gave a trial back.
     ``failures``: how many trials in a row failed on it. ``free_bytes``: memory that the next trial finds free.
     ``draining``: its agent's word; a drain that a person ordered is its device's.
     ``slots``: trials that it is given at once; up to ``short_slots`` while they are short.
@@ -67,7 +67,8 @@ class Board:
         self._open = True
         self.draining = False
         self.connected = True
-        self.quarantined = False
+        #: Until when, steady, it gets no trials, having given back too many; None: it gets them.
+        self.quarantined_until_s: float | None = None
         self.refusals = 0
         self.failures = 0
         self.heard_at = now
@@ -85,6 +86,11 @@ class Board:
     @property
     def id(self) -> str:
         return self.device.id
+
+    @property
+    def quarantined(self) -> bool:
+        """It gave back too many trials in a row, and gets none for a while."""
+        return self.quarantined_until_s is not None
 
     @property
     def takes_work(self) -> bool:
@@ -195,3 +201,19 @@ class BoardListener(Protocol):
 
     def felt(self, board: Board) -> None:
         """A reading of a board's sensors came."""
+
+
+class Boards(Protocol):
+    """Which boards there are, as far as placing work needs it."""
+
+    def board(self, device_id: str) -> Board:
+        """A connected board. Raises KeyError for any other."""
+
+    def connected(self) -> Collection[Board]: ...
+
+    def lease_holders(self) -> set[str]:
+        """Users who have a lease of a device, connected or not."""
+
+    @property
+    def least_free_bytes(self) -> float:
+        """No connected board that tells has less memory free; infinite where none tells."""

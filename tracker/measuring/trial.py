@@ -1,18 +1,15 @@
-"""Trials on their way, and the streams that they came by."""
+"""Trials on their way."""
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections import deque
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
+from protos.measurement import OutputTensor
 from tracker.domain import (
-    Capacity,
     Measurement,
-    OpenMeasure,
     Outcome,
     Record,
     RecordContext,
@@ -21,13 +18,14 @@ from tracker.domain import (
 )
 from tracker.domain.changed import changed
 from tracker.domain.errors import InvalidRequest
-from tracker.scheduling.placement import Selection
-from tracker.services.board import Board
-from tracker.services.sealed import SealedRequest
+from tracker.measuring.board import Board
+from tracker.measuring.moment import Moment
+from tracker.measuring.request import TrialRequest
 
-__all__ = ["Answer", "Pending", "Stream", "TrialState", "cancelled", "check", "record_of", "sound"]
+if TYPE_CHECKING:
+    from tracker.measuring.stream import Stream
 
-Answer = Measurement | Capacity
+__all__ = ["Trial", "TrialState", "cancelled", "check", "record_of", "sound"]
 
 
 class TrialState(Enum):
@@ -37,10 +35,11 @@ class TrialState(Enum):
     DONE = 3
 
 
-class Pending:
+class Trial:
     """A trial on its way. ``account``: who pays for the board that it is on, see Stream.
 
     ``losses``: boards that were lost with it; ``refusals``: times that a board gave it back, ``refused_by`` which.
+    ``outputs``: values of its run, which the log does not keep.
     """
 
     __slots__ = (
@@ -49,6 +48,7 @@ class Pending:
         "context",
         "cramped_s",
         "losses",
+        "outputs",
         "queued_s",
         "refusals",
         "refused_by",
@@ -57,13 +57,16 @@ class Pending:
         "state",
         "stream",
         "to_ack",
+        "waits_since_s",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, request: SealedRequest, context: RecordContext | None, now: float) -> None:
+    def __init__(self, stream: Stream, request: TrialRequest, context: RecordContext | None, now: Moment) -> None:
         self.stream = stream
         self.request = request
         self.context = context
-        self.queued_s = now
+        self.queued_s = now.unix_s
+        #: Steady, for how long it waits.
+        self.waits_since_s = now.steady_s
         self.sent_s = 0.0
         self.state = TrialState.QUEUED
         self.board: Board | None = None
@@ -72,8 +75,9 @@ class Pending:
         self.refusals = 0
         self.refused_by: set[str] = set()
         self.to_ack: list[Board] = []
-        #: Since when no board has memory for it; 0: one has.
-        self.cramped_s = 0.0
+        #: Since when, steady, no board has memory for it; None: one has.
+        self.cramped_s: float | None = None
+        self.outputs: tuple[OutputTensor, ...] = ()
 
     @property
     def id(self) -> str:
@@ -105,57 +109,7 @@ class Pending:
         return self.request.payload.bytes
 
 
-class Stream:
-    """One open Measure call: whose trials they are and where their answers go.
-
-    ``account``: its job, or itself where it has none; as that it gets its share of the boards.
-    ``pending`` holds every unanswered trial, ``storing`` counts failed builds that are being recorded, ``moved`` is
-    set with each answer.
-    """
-
-    def __init__(self, id_: str, opened: OpenMeasure, deliver: Callable[[Answer], None]) -> None:
-        self.id = id_
-        self.opened = opened
-        self.account = opened.job_id or f"stream {id_}"
-        self.deliver = deliver
-        self.selection = Selection(opened.pool, opened.device_class, opened.whole_models, opened.device_id)
-        self.queue: deque[Pending] = deque()
-        self.pending: dict[str, Pending] = {}
-        self.cancelled = False
-        self.storing = 0
-        self.bytes = 0
-        self.moved = asyncio.Event()
-
-    @property
-    def user(self) -> str:
-        return self.opened.user
-
-    def add(self, pending: Pending) -> None:
-        self.pending[pending.id] = pending
-        self.bytes += pending.bytes
-
-    def remove(self, pending: Pending) -> None:
-        if self.pending.pop(pending.id, None) is not None:
-            self.bytes -= pending.bytes
-
-    def waiting(self) -> Iterator[Pending]:
-        """Trials to be placed, in their order. What was answered or dropped meanwhile is passed over."""
-        while self.queue and self.queue[0].state is not TrialState.QUEUED:
-            self.queue.popleft()
-        return (pending for pending in self.queue if pending.state is TrialState.QUEUED)
-
-    def answer(self, measurement: Measurement) -> None:
-        self.deliver(measurement)
-        self.moved.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Returns when ``condition`` holds, which only an answer can bring about."""
-        while not condition():
-            self.moved.clear()
-            await self.moved.wait()
-
-
-def check(request: SealedRequest) -> None:
+def check(request: TrialRequest) -> None:
     """Raises InvalidRequest for what no board could measure."""
     if not request.trial_id:
         raise InvalidRequest("a trial came without a trial_id")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from protos.measurement import Artifact, ProgramKind, TimingPlan
 
-__all__ = ["INLINE_BYTES", "Payload", "SealedRequest"]
+__all__ = ["INLINE_BYTES", "Payload", "TrialRequest"]
 
 #: Libraries up to this size travel with the request; larger ones a board fetches once by their digest.
 INLINE_BYTES = 256 * 1024
@@ -25,7 +25,7 @@ class Payload(Protocol):
 
 
 @dataclass(frozen=True)
-class SealedRequest:
+class TrialRequest:
     """``payload`` goes to a board as it is: taking it apart and putting it together would cost more than all else.
 
     ``named`` are the digests of the files that a board fetches from here; ``carried`` files that are to be stored

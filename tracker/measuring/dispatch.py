@@ -6,18 +6,19 @@ least, and a freed slot the stream whose turn it is, without a look at every boa
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 from tracker.domain import Capacity
+from tracker.measuring.board import Board, Boards
+from tracker.measuring.effects import Deliver, Emit, Send
+from tracker.measuring.histogram import Histogram
+from tracker.measuring.moment import Moment
+from tracker.measuring.stream import Stream
+from tracker.measuring.trial import Trial, TrialState
 from tracker.scheduling.fair_share import FairShare
 from tracker.scheduling.memory import SHARE, fits, no_room
 from tracker.scheduling.placement import Placement, Selection
-from tracker.services.board import Board
-from tracker.services.fleet import Fleet
-from tracker.services.histogram import Histogram
-from tracker.services.trials import Pending, Stream, TrialState
 
 __all__ = ["Dispatch"]
 
@@ -47,18 +48,18 @@ class _Group:
     def admits(self, board: Board) -> bool:
         return board.takes_work and board.device.open_to(self.holder) and self.selection.admits(board.device)
 
-    def tell_capacity(self, *streams: Stream) -> None:
+    def tell_capacity(self, emit: Emit, *streams: Stream) -> None:
         capacity = Capacity(self.placement.devices, self.placement.slots)
         for stream in streams or self.streams.values():
-            stream.deliver(capacity)
+            emit(Deliver(stream, capacity))
 
 
 class Dispatch:
     """Queues in, orders to boards out. ``waited`` counts how long trials were queued."""
 
-    def __init__(self, fleet: Fleet, clock: Callable[[], float]) -> None:
-        self._fleet = fleet
-        self._clock = clock
+    def __init__(self, boards: Boards, emit: Emit) -> None:
+        self._boards = boards
+        self._emit = emit
         self._groups: dict[tuple[object, str], _Group] = {}
         self._group_of: dict[str, _Group] = {}
         #: By device class: boards that differ are no substitute for each other.
@@ -71,7 +72,7 @@ class Dispatch:
 
     def open(self, stream: Stream) -> None:
         """The stream is told its capacity and takes part from now on."""
-        self._enter(stream, self._fleet.lease_holders())
+        self._enter(stream, self._boards.lease_holders())
 
     def close(self, stream: Stream) -> None:
         self._exit(stream)
@@ -91,11 +92,11 @@ class Dispatch:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(stream.selection, key[1])
-            for board in self._fleet.connected():
+            for board in self._boards.connected():
                 self._offer(group, board)
         group.streams[stream.id] = stream
         self._group_of[stream.id] = group
-        group.tell_capacity(stream)
+        group.tell_capacity(self._emit, stream)
 
     def _exit(self, stream: Stream) -> None:
         group = self._group_of.pop(stream.id)
@@ -103,9 +104,9 @@ class Dispatch:
         if not group.streams:
             del self._groups[group.selection.key, group.holder]
 
-    def offer(self, board: Board) -> None:
+    def offer(self, board: Board, now: Moment) -> None:
         """A board takes work, or is in other pools or under another lease than before."""
-        holders = self._fleet.lease_holders()
+        holders = self._boards.lease_holders()
         for stream in list(self.streams()):
             if self._group_of[stream.id].holder != (stream.user if stream.user in holders else ""):
                 self._exit(stream)
@@ -114,10 +115,10 @@ class Dispatch:
             before = board.id in group.placement
             self._offer(group, board)
             if before != (board.id in group.placement):
-                group.tell_capacity()
-        self.fill(board)
+                group.tell_capacity(self._emit)
+        self.fill(board, now)
         # It may have gone from under some of them: what waited for it may go to those that gave it back.
-        self.pump_all()
+        self.pump_all(now)
 
     def _offer(self, group: _Group, board: Board) -> None:
         if group.admits(board):
@@ -130,9 +131,9 @@ class Dispatch:
         for group in self._groups.values():
             if board.id in group.placement:
                 group.placement.remove(board.id)
-                group.tell_capacity()
+                group.tell_capacity(self._emit)
 
-    def refused(self, board: Board, reason: str) -> None:
+    def refused(self, board: Board, reason: str, now: Moment) -> None:
         """The board gave a trial back. After several in a row it goes into quarantine: it gets none for a while."""
         board.refusals += 1
         if board.refusals < QUARANTINE_REFUSALS or board.quarantined:
@@ -143,85 +144,86 @@ class Dispatch:
             "%s gave back %d trials in a row and is in quarantine for %.0f s; the last reason: %s",
             board.device.name, board.refusals, for_s, reason,
         )  # fmt: skip
-        board.quarantined = True
+        board.quarantined_until_s = now.steady_s + for_s
         self.withdraw(board)
-        asyncio.get_running_loop().call_later(for_s, self._quarantine_over, board)
 
-    def _quarantine_over(self, board: Board) -> None:
-        board.quarantined = False
-        if board.takes_work:
-            self.offer(board)
+    def tick(self, now: Moment) -> None:
+        """Time went by: some quarantines are over."""
+        for board in list(self._boards.connected()):
+            if board.quarantined_until_s is not None and now.steady_s >= board.quarantined_until_s:
+                board.quarantined_until_s = None
+                if board.takes_work:
+                    self.offer(board, now)
 
-    def pump(self, stream: Stream) -> None:
+    def pump(self, stream: Stream, now: Moment) -> None:
         """Place what is queued in ``stream``. Where a slot is free, no other stream waits for it."""
         placement = self._group_of[stream.id].placement
         while placement.least_held():
             fitting = ((p, placement.least_held(self._avoided(p))) for p in stream.waiting())
-            pending, board_id = next(((p, b) for p, b in fitting if b), (None, ""))
-            if pending is None:
+            trial, board_id = next(((p, b) for p, b in fitting if b), (None, ""))
+            if trial is None:
                 return
-            board = self._fleet.board(board_id)
-            self._send(pending, board)
+            board = self._boards.board(board_id)
+            self._send(trial, board, now)
             self._hold_changed(board)
 
-    def pump_all(self) -> None:
+    def pump_all(self, now: Moment) -> None:
         """A board is gone: what waited for it may go to those that gave it back."""
         for stream in list(self.streams()):
-            self.pump(stream)
+            self.pump(stream, now)
 
-    def felt(self, board: Board) -> None:
-        """A board is well or ails, or has more or less memory free than before."""
-        self.fill(board)
-
-    def untried(self, pending: Pending) -> bool:
+    def untried(self, trial: Trial) -> bool:
         """Whether a connected board that fits has not yet given the trial back."""
-        need = pending.request.memory_bytes
-        return any(
-            board.id not in pending.refused_by and fits(need, board.free_bytes) for board in self._open_to(pending)
-        )
+        need = trial.request.memory_bytes
+        return any(board.id not in trial.refused_by and fits(need, board.free_bytes) for board in self._open_to(trial))
 
-    def without_room(self, now: float) -> list[tuple[Pending, str]]:
+    def without_room(self, now: Moment) -> list[tuple[Trial, str]]:
         """Queued trials that no board has memory for, and why: none ever will have, or none had for a while."""
         given_up = []
-        for pending in [p for stream in self.streams() for p in stream.waiting() if not self._fits_anywhere(p)]:
-            boards = [(b.device.name, b.free_bytes, b.device.fingerprint.memory_bytes) for b in self._open_to(pending)]
-            reason, never = no_room(pending.request.memory_bytes, boards)
-            pending.cramped_s = (pending.cramped_s or now) if reason else 0.0
-            if reason and (never or now - pending.cramped_s >= MEMORY_PATIENCE_S):
-                given_up.append((pending, reason))
+        for trial in [p for stream in self.streams() for p in stream.waiting() if not self._fits_anywhere(p)]:
+            boards = [(b.device.name, b.free_bytes, b.device.fingerprint.memory_bytes) for b in self._open_to(trial)]
+            reason, never = no_room(trial.request.memory_bytes, boards)
+            if not reason:
+                trial.cramped_s = None
+                continue
+            trial.cramped_s = now.steady_s if trial.cramped_s is None else trial.cramped_s
+            if never or now.steady_s - trial.cramped_s >= MEMORY_PATIENCE_S:
+                given_up.append((trial, reason))
         return given_up
 
-    def _open_to(self, pending: Pending) -> Iterator[Board]:
-        stream = pending.stream
-        for board in self._fleet.connected():
+    def _open_to(self, trial: Trial) -> Iterator[Board]:
+        stream = trial.stream
+        for board in self._boards.connected():
             if not board.drains and board.device.open_to(stream.user) and stream.selection.admits(board.device):
                 yield board
 
-    def _fits_anywhere(self, pending: Pending) -> bool:
-        return pending.request.memory_bytes <= SHARE * self._fleet.least_free_bytes
+    def _fits_anywhere(self, trial: Trial) -> bool:
+        return trial.request.memory_bytes <= SHARE * self._boards.least_free_bytes
 
-    def _avoided(self, pending: Pending) -> Collection[str]:
-        refused = pending.refused_by if pending.refused_by and self.untried(pending) else ()
-        if self._fits_anywhere(pending):
+    def _avoided(self, trial: Trial) -> Collection[str]:
+        refused = trial.refused_by if trial.refused_by and self.untried(trial) else ()
+        if self._fits_anywhere(trial):
             return refused
-        need = pending.request.memory_bytes
-        return {*refused, *(board.id for board in self._fleet.connected() if not fits(need, board.free_bytes))}
+        need = trial.request.memory_bytes
+        return {*refused, *(board.id for board in self._boards.connected() if not fits(need, board.free_bytes))}
 
-    def fill(self, board: Board) -> None:
+    def fill(self, board: Board, now: Moment) -> None:
         """Give a board's free slots to those whose turn it is, after it released some or feels otherwise."""
         share = self._share(board)
         while board.takes_work and board.wants_more:
-            now = self._clock()
-            waiting: dict[str, Pending] = {}
+            waiting: dict[str, Trial] = {}
             for stream in self._streams_of(board):
-                pending = next((p for p in stream.waiting() if board.id not in self._avoided(p)), None)
-                if pending and (stream.account not in waiting or pending.queued_s < waiting[stream.account].queued_s):
-                    waiting[stream.account] = pending
-                    share.open(stream.account, stream.user, stream.opened.priority, now)
-            turn = share.next({account: pending.queued_s for account, pending in waiting.items()}, now)
+                trial = next((p for p in stream.waiting() if board.id not in self._avoided(p)), None)
+                if trial is None:
+                    continue
+                other = waiting.get(stream.account)
+                if other is None or trial.waits_since_s < other.waits_since_s:
+                    waiting[stream.account] = trial
+                    share.open(stream.account, stream.user, stream.opened.priority, now.steady_s)
+            turn = share.next({account: trial.waits_since_s for account, trial in waiting.items()}, now.steady_s)
             if turn is None:
                 break
-            self._send(waiting[turn], board)
+            self._send(waiting[turn], board, now)
         self._hold_changed(board)
 
     def _streams_of(self, board: Board) -> Iterator[Stream]:
@@ -229,30 +231,28 @@ class Dispatch:
             if board.id in group.placement:
                 yield from group.streams.values()
 
-    def _send(self, pending: Pending, board: Board) -> None:
-        pending.stream.queue.remove(pending)
-        now = self._clock()
-        if not pending.sent_s:
+    def _send(self, trial: Trial, board: Board, now: Moment) -> None:
+        trial.stream.queue.remove(trial)
+        if not trial.sent_s:
             # Sent again after a loss, it did not wait all the time in between.
-            self.waited.observe(now - pending.queued_s)
-        pending.state, pending.board, pending.sent_s = TrialState.SENT, board, now
-        stream, share = pending.stream, self._share(board)
-        pending.account = stream.account
-        share.open(stream.account, stream.user, stream.opened.priority, now)
-        share.dispatched(stream.account, now)
-        board.held.add(pending.id)
-        board.send(pending.request)
+            self.waited.observe(now.steady_s - trial.waits_since_s)
+        trial.state, trial.board, trial.sent_s = TrialState.SENT, board, now.unix_s
+        stream, share = trial.stream, self._share(board)
+        trial.account = stream.account
+        share.open(stream.account, stream.user, stream.opened.priority, now.steady_s)
+        share.dispatched(stream.account, now.steady_s)
+        board.held.add(trial.id)
+        self._emit(Send(board, trial.request))
 
-    def release(self, board: Board, trial_id: str, account: str, used_s: float | None) -> None:
+    def release(self, board: Board, trial_id: str, account: str, used_s: float | None, now: Moment) -> None:
         """The board holds the trial no more; ``used_s`` of its time are the account's, None where it did not run.
 
         The slot is free once ``fill`` was called. A trial that the board does not hold is ignored.
         """
         if trial_id in board.held:
             board.held.discard(trial_id)
-            now = self._clock()
-            board.ended(trial_id, now, used_s)
-            self._share(board).returned(account, used_s, now)
+            board.ended(trial_id, now.unix_s, used_s)
+            self._share(board).returned(account, used_s, now.steady_s)
 
     def _hold_changed(self, board: Board) -> None:
         held, wants_more, ailing = len(board.held), board.wants_more, bool(board.ailing)
