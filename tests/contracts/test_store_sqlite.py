@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.records import make_job, make_record, make_tasks
 from tests.support.workload_module import workload_module
-from tracker.domain import Outcome, RecordFilter, RecordOrder, Timeline
+from tracker.domain import Outcome, RecordFilter, RecordOrder, Timeline, TimingPlan
 from tracker.domain.errors import StateFolderInUse, StateFolderUnusable, StoreFull, StoreTooNew
 from tracker.store import LogReader, SqliteStore, StateFolder, schema
 from tracker.store.queries import best_query, bound_query, classes_query, ordered_query, page_query
@@ -352,4 +352,30 @@ def test_an_older_store_is_written_anew_so_that_it_can_shrink(
     assert (plan.shrinks, end.file_bytes >= plan.file_bytes) == (False, True)
     store = SqliteStore(path)
     assert store.compactor(1)._pragma("auto_vacuum") == 2
+    store.close()
+
+
+def test_a_plan_that_was_written_whole_answers_as_one_without_its_defaults(path: Path) -> None:
+    """As stores of version 9 wrote them, and older ones with fewer fields: three words for one plan."""
+    plan = TimingPlan(number=2, repeat=3)
+    store = SqliteStore(path)
+    store.add_records([make_record(name, trace="A", plan=plan) for name in ("t1", "t2", "t3")])
+    store.close()
+    whole = '{"number":2,"repeat":3,"min_repeat_ms":0,"cooldown_ms":0,"repeats_to_cooldown":1,"cache_flush_bytes":0}'
+    with sqlite3.connect(path) as db:
+        for number, (trial, word) in enumerate(
+            (("t1", whole), ("t2", '{"number":2,"repeat":3,"min_repeat_ms":0}')), 900
+        ):
+            db.execute("INSERT INTO words VALUES (?, ?)", [number, word])
+            db.execute("UPDATE records SET plan = ? WHERE trial_id = ?", [number, trial])
+        db.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm010%'")
+        db.execute("PRAGMA user_version = 9")
+    db.close()
+    store = SqliteStore(path)
+    record = store.record("t1")
+    assert record is not None
+    assert record.plan == plan
+    measurement = record.measurement
+    [found] = store.alike(record.workload, measurement.device_class, record.target, plan, ["A"])
+    assert {each.trial_id for each in found} == {"t1", "t2", "t3"}
     store.close()

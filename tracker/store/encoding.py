@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "encode_changed"]
 
 V = TypeVar("V")
 
@@ -21,6 +21,19 @@ V = TypeVar("V")
 def encode(value: Any) -> str:
     """Dataclasses as objects, enum members as their values; a float that is not finite reads back as NaN."""
     return orjson.dumps(value, default=_left_out).decode()
+
+
+def encode_changed(value: Any) -> str:
+    """A dataclass as ``encode`` writes it, without the fields that have their defaults: the key of a value.
+
+    So a field that is added later, with a default, leaves the keys of all that were kept before as they are.
+    """
+    changed = {
+        each.name: getattr(value, each.name)
+        for each in dataclasses.fields(value)
+        if getattr(value, each.name) != each.default
+    }
+    return orjson.dumps(changed, default=_left_out).decode()
 
 
 def decode(value_type: type[V], text: str) -> V:

@@ -25,7 +25,7 @@ from tracker.domain import (
     TrialTimes,
 )
 from tracker.store import queries
-from tracker.store.encoding import decode, encode
+from tracker.store.encoding import decode, encode, encode_changed
 from tracker.store.origins import Origins
 from tracker.store.packing import pack_secs, unpack_secs
 from tracker.store.queries import (
@@ -53,7 +53,7 @@ _COUNT_REFUTED = """UPDATE tasks SET failed = failed + ?, best_s = coalesce(
     (SELECT min(median_s) FROM records WHERE job = ? AND task = ? AND engine IS NOT ?), 0) WHERE id = ?"""
 _TIMES = f"""SELECT number, outcome, engine, cut_short, device_name, copied_from IS NOT NULL, {", ".join(STEPS)}
     FROM records WHERE job = (SELECT number FROM jobs WHERE id = ?) AND number > ? ORDER BY number LIMIT ?"""
-_plan_text = functools.lru_cache(100)(encode)
+_plan_text = functools.lru_cache(100)(encode_changed)
 _steps = operator.attrgetter(*STEPS)
 _MEDIAN = COLUMNS.index("median_s")
 # Skips from one workload to the next in the index instead of reading every record.

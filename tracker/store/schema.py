@@ -6,8 +6,9 @@ import json
 
 from sqlite_utils import Database, Migrations
 
-from tracker.domain import shapes_of
+from tracker.domain import TimingPlan, shapes_of
 from tracker.domain.record import form_of
+from tracker.store.encoding import decode, encode_changed
 from tracker.store.packing import digest, pack, pack_secs, unpack
 from tracker.store.views import BEST, LOG
 
@@ -16,7 +17,7 @@ __all__ = ["VERSION", "keep_shapes", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 9
+VERSION = 10
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -75,6 +76,20 @@ def m009_searches_and_copies(db: Database) -> None:
     db.conn.create_function("form_of", 1, form_of, deterministic=True)
     for statement in _M009:
         db.execute(statement)
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m010_plans_without_defaults(db: Database) -> None:
+    # Written whole, a plan of before a new field is another word than the same plan of after it, and answers nothing.
+    plans = db.execute("""SELECT number, word FROM words WHERE word LIKE '{"number":%'""").fetchall()
+    for number, word in plans:
+        key = encode_changed(decode(TimingPlan, word))
+        same = db.execute("SELECT number FROM words WHERE word = ?", [key]).fetchone()
+        if same is None:
+            db.execute("UPDATE words SET word = ? WHERE number = ?", [key, number])
+        elif same[0] != number:
+            db.execute("UPDATE records SET plan = ? WHERE plan = ?", [same[0], number])
+            db.execute("DELETE FROM words WHERE number = ?", [number])
 
 
 def keep_shapes(db: Database, key: str, module: str) -> None:
