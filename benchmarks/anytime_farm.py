@@ -56,7 +56,7 @@ class FarmSide:
         if job.state is not JobState.DONE or job.result is None:
             raise RuntimeError(f"the farm's job {job.id} is {job.state and job.state.value}: {job.error}")
         for record in client.records(RecordFilter(job_id=job.id)):
-            if record.engine != "untuned":
+            if not record.is_baseline:
                 run_secs = record.measurement.run_secs
                 at_s = record.measurement.timeline.stored_s - job.started_unix_s
                 seconds = statistics.median(run_secs) if run_secs else None

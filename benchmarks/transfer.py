@@ -117,7 +117,7 @@ def _tuned(
         return job, [
             (record.workload, statistics.median(run_secs) if (run_secs := record.measurement.run_secs) else None)
             for record in records
-            if record.engine != "untuned"
+            if not record.is_baseline
         ]
 
 

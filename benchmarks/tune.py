@@ -112,7 +112,7 @@ def tune_farm(farm: Farm, model: Path, trials: int, plan: TimingPlan | None) -> 
     if job.state is not JobState.DONE:
         raise RuntimeError(f"the farm's job {job.id} is {job.state and job.state.value}: {job.error}")
     stored = list(farm.client.records(RecordFilter(job_id=job.id)))
-    records = [record for record in stored if record.engine != "untuned"]
+    records = [record for record in stored if not record.is_baseline]
     if len(records) != trials:
         raise RuntimeError(f"the farm's job {job.id} recorded {len(records)} trials of {trials}")
     ended_s = max(record.measurement.timeline.stored_s for record in records)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from protos.measurement import Outcome, Timeline, TimingPlan
+from tracker.domain.outcomes import meaning
 from tracker.domain.record import Record, RecordContext
 from tracker.domain.search import SearchStep
 
@@ -14,8 +15,6 @@ __all__ = ["HOST_FAULT", "RecallCandidate", "RecallRequest", "answer_among", "an
 
 #: How the detail of a failed build begins where its host is to blame: a full disk, a killed process.
 HOST_FAULT = "the builder's host: "
-#: What a candidate is itself to blame for, whichever board of its class has it.
-_OWN_FAULT = (Outcome.BUILD_ERROR, Outcome.BUILD_TIMEOUT, Outcome.CRASH, Outcome.WRONG_RESULT)
 #: Limits follow from timings, which differ from one time to the next.
 _LIMIT_SLACK = 1.1
 
@@ -64,7 +63,7 @@ def answers(record: Record, versions: Mapping[str, str], run_timeout_s: float, h
         return 0 < run_timeout_s <= _LIMIT_SLACK * ran_s
     # A system short of memory kills whoever is there.
     killed = measurement.outcome is Outcome.CRASH and measurement.signal == signal.SIGKILL
-    return measurement.outcome in _OWN_FAULT and not killed and not measurement.detail.startswith(HOST_FAULT)
+    return meaning(measurement.outcome).own_fault and not killed and not measurement.detail.startswith(HOST_FAULT)
 
 
 def answer_among(

@@ -9,7 +9,7 @@ from enum import Enum
 from protos.device import RunnerMode
 from protos.measurement import Measurement, Outcome, Timeline, TimingPlan
 
-__all__ = ["Record", "RecordContext", "RecordFilter", "RecordOrder", "SqlAnswer", "Workload", "form_of"]
+__all__ = ["BASELINE", "Record", "RecordContext", "RecordFilter", "RecordOrder", "SqlAnswer", "Workload", "form_of"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Workload:
 def form_of(name: str) -> str:
     """What the names of operators of one kind have in common, whatever their shapes: numbers behind a word go."""
     return re.sub(r"(?<=[^\W\d_])\d+(?=_|$)", "", name)
+
+
+#: As the engine of a record: nobody proposed it, it is a task's untuned kernel.
+BASELINE = "untuned"
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class RecordContext:
 
 @dataclass(frozen=True)
 class Record:
-    """One measured candidate. ``engine`` is "untuned" for a task's baseline, whose ``trace`` is empty.
+    """One measured candidate. ``engine`` is BASELINE for a task's baseline, whose ``trace`` is empty.
 
     ``imported_from`` and ``imported_unix_s``: of one that another farm or program measured; "" and 0 of one of ours.
     ``copied_from``: the trial whose record answered this one from the log; "" where it was measured.
@@ -80,6 +84,11 @@ class Record:
     imported_from: str = ""
     imported_unix_s: float = 0.0
     copied_from: str = ""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is of a task's untuned kernel."""
+        return self.engine == BASELINE
 
 
 class RecordOrder(str, Enum):

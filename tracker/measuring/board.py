@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tracker.domain import Device, DeviceState, Outcome, Telemetry, Upgrade
+from tracker.domain.outcomes import meaning
 from tracker.domain.utilisation import Utilisation
 from tracker.measuring.request import TrialRequest
-from tracker.scheduling.health import SUSPECT, ailment
+from tracker.scheduling.health import ailment
 
 __all__ = ["Acknowledge", "Board", "BoardListener", "Boards", "Cancel", "Order"]
 
@@ -116,7 +117,7 @@ class Board:
 
     def answered(self, outcome: Outcome | None) -> None:
         """It measured a trial, with whatever outcome."""
-        if outcome in SUSPECT:
+        if meaning(outcome).suspect:
             self.failures += 1
         elif outcome is Outcome.OK:
             self.failures = 0

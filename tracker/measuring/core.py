@@ -15,6 +15,7 @@ from typing import Any
 
 from tracker.domain import FailedBuild, Measurement, Outcome, Timeline
 from tracker.domain.changed import changed
+from tracker.domain.outcomes import meaning
 from tracker.measuring import events
 from tracker.measuring.board import Acknowledge, Board, Boards, Cancel
 from tracker.measuring.dispatch import Dispatch
@@ -259,7 +260,7 @@ class MeasuringCore:
         trial_id = measurement.trial_id
         board.answered(measurement.outcome)
         trial = self._trials.get(trial_id)
-        if trial is not None and trial.board is board and measurement.outcome in (None, Outcome.CANCELLED):
+        if trial is not None and trial.board is board and not meaning(measurement.outcome).measured:
             self._acknowledge(board, trial_id)
             self._give_back(board, (trial_id,), "it cancelled the trial by itself", now)
             return

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from protos.device import Telemetry
-from protos.measurement import Outcome
 
-__all__ = ["FAILURES", "HOT_C", "SUSPECT", "ailment"]
-
-#: Outcomes that may be a board's fault.
-SUSPECT = frozenset({Outcome.RUN_ERROR, Outcome.RUN_TIMEOUT, Outcome.CRASH, Outcome.OUT_OF_MEMORY})
+__all__ = ["FAILURES", "HOT_C", "ailment"]
 
 #: From here on boards that do not report it are taken to slow down, too; those known do at 70 to 97.
 HOT_C = 85.0

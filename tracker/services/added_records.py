@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tracker.domain import Outcome, Record
+from tracker.domain import Record
 from tracker.domain.changed import changed
 from tracker.domain.errors import InvalidRequest, NotFound
+from tracker.domain.outcomes import meaning
+from tracker.domain.record import BASELINE
 from tracker.measuring.trial import sound
 from tracker.services.fleet import Fleet
 
 __all__ = ["completed"]
-
-#: What may have come of a candidate that was on no board.
-_WITHOUT_DEVICE = {Outcome.BUILD_ERROR, Outcome.BUILD_TIMEOUT, Outcome.UNPLACEABLE}
 
 
 def completed(record: Record, fleet: Fleet, farm_version: str, now: float) -> Record:
@@ -27,9 +26,9 @@ def completed(record: Record, fleet: Fleet, farm_version: str, now: float) -> Re
         raise InvalidRequest(f"{trial} holds the measurement of trial '{measurement.trial_id}'")
     if record.job_id or record.task_id:
         raise InvalidRequest(f"{trial} names a job: those are recorded when they are measured")
-    if not (record.trace and record.workload and record.target) or record.engine in ("", "untuned"):
+    if not (record.trace and record.workload and record.target) or record.engine in ("", BASELINE):
         raise InvalidRequest(f"{trial} lacks a trace, workload, target or engine: it is no candidate's")
-    if measurement.outcome in (None, Outcome.CANCELLED):
+    if measurement.outcome is None or not meaning(measurement.outcome).measured:
         raise InvalidRequest(f"{trial} tells nothing of its candidate: it was not measured")
     if not measurement.device_class:
         raise InvalidRequest(f"{trial} names no class of device")
@@ -41,7 +40,7 @@ def completed(record: Record, fleet: Fleet, farm_version: str, now: float) -> Re
             raise InvalidRequest(f"{trial}: {error}, so it was not measured here") from None
         versions["agent"] = device.fingerprint.agent_version
         mode = device.runner.mode if device.device_class == measurement.device_class else None
-    elif measurement.outcome not in _WITHOUT_DEVICE:
+    elif not meaning(measurement.outcome).boardless:
         raise InvalidRequest(f"{trial} says '{measurement.outcome.value}' and names no device that it happened on")
     measurement = replace(sound(measurement), outputs=())
     stored = changed(measurement, timeline=changed(measurement.timeline, stored_s=now))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from tracker.domain import FailedBuild, Measurement, OpenMeasure, Outcome, Record, RecordContext
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.job import check_priority
+from tracker.domain.outcomes import meaning
 from tracker.measuring import events
 from tracker.measuring.board import Board
 from tracker.measuring.core import MeasuringCore
@@ -176,7 +177,7 @@ class Measuring:
 
     async def fail_build(self, stream: Stream, build: FailedBuild) -> None:
         """Record and answer a candidate that was never built. Raises InvalidRequest for another outcome."""
-        if build.outcome not in (Outcome.BUILD_ERROR, Outcome.BUILD_TIMEOUT):
+        if not meaning(build.outcome).unbuilt:
             raise InvalidRequest(f"trial {build.trial_id}: a failed build is a build error or a build timeout")
         if not await self._answered_from_log(stream, build.trial_id):
             self._handle(events.BuildFailed(stream, build))

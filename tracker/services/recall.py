@@ -18,6 +18,7 @@ from tracker.domain import (
 )
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tracker.domain.recall import answer_among, copied
+from tracker.domain.record import BASELINE
 from tracker.measuring.request import TrialRequest
 from tracker.measuring.stream import Stream
 from tracker.measuring.trial import check
@@ -162,7 +163,7 @@ def _copies(store: Store, asker: _Asker, asked: Sequence[_Asked], now: float) ->
     for one in asked:
         context = one[0].context
         # A program that names no schedule may be any: the untuned kernel alone is known without.
-        if context.trace or context.engine == "untuned":
+        if context.trace or context.engine == BASELINE:
             groups.setdefault((context.workload, context.target, one[1]), []).append(one)
     copies = []
     for (workload, target, plan), group in groups.items():

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from tracker.domain import Outcome
 from tracker.domain.exchange import Compaction
+from tracker.domain.record import BASELINE
 from tracker.store.together import parts, places
 from tracker.store.traces import Traces, Words
 
@@ -40,7 +41,7 @@ class Compactor:
         self._writing = writing
         self._checkpoint = checkpoint
         self._keep = keep
-        self._untuned = words.number("untuned")
+        self._untuned = words.number(BASELINE)
         self._records = _Pace(2_000)
         self._rows = _Pace(200)
         self._pages = _Pace(200)

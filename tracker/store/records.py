@@ -24,6 +24,7 @@ from tracker.domain import (
     TimingPlan,
     TrialTimes,
 )
+from tracker.domain.record import BASELINE
 from tracker.store import queries
 from tracker.store.encoding import decode, encode, encode_changed
 from tracker.store.origins import Origins
@@ -126,7 +127,7 @@ class RecordTable:
             alike = self._db.conn.execute(_ALIKE, [trial_id, Outcome.OK.value]).fetchall()
             wrong = (Outcome.WRONG_RESULT.value, detail, pack_secs(()))
             self._db.conn.executemany(_REFUTE, [(*wrong, number) for number, _, _ in alike])
-            untuned = self._words.number("untuned")
+            untuned = self._words.number(BASELINE)
             for (job, task), refuted in Counter((job, task) for _, job, task in alike).items():
                 self._db.conn.execute(_COUNT_REFUTED, [refuted, job, task, untuned, self._words.word(task)])
             return len(alike)
@@ -179,7 +180,7 @@ class RecordTable:
         word = self._words.word
         times = [
             TrialTimes(
-                Timeline(*row[6:]), Outcome(row[1]), word(row[2]) != "untuned", bool(row[3]), word(row[4]), bool(row[5])
+                Timeline(*row[6:]), Outcome(row[1]), word(row[2]) != BASELINE, bool(row[3]), word(row[4]), bool(row[5])
             )
             for row in rows
         ]
@@ -292,7 +293,7 @@ class _Counts:
         self._untuned: dict[str, float] = {}
 
     def add(self, record: Record, median_s: float | None) -> None:
-        if record.engine == "untuned":
+        if record.is_baseline:
             if median_s is not None:
                 self._untuned[record.task_id] = median_s
             return

@@ -9,6 +9,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from tracker.domain import Job, JobKind, JobSpec, Record, SearchStep, TimingPlan
+from tracker.domain.record import BASELINE
 from tracker.domain.search import search_key
 from tracker.store.encoding import decode, encode, encode_changed
 from tracker.store.queries import COLUMNS
@@ -70,7 +71,7 @@ class SearchTable:
         self, workload: str, device_class: str, target: str, plan: TimingPlan, traces: Sequence[str]
     ) -> list[list[Record]]:
         word = self._words.number
-        same = [word(device_class), word(target), word(encode_changed(plan)), word("untuned")]
+        same = [word(device_class), word(target), word(encode_changed(plan)), word(BASELINE)]
         workload_number = word(workload)
         if workload_number is None or None in same[:3]:
             return [[] for _ in traces]

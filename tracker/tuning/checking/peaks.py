@@ -22,6 +22,7 @@ from tracker.domain import (
     Trial,
     new_trial_id,
 )
+from tracker.domain.record import BASELINE
 from tracker.tuning.building.batch import build_all
 from tracker.tuning.building.kernel_requests import kernel_request
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
@@ -37,7 +38,7 @@ _SLOWEST_S = 30.0
 #: Seconds without any device after which nobody waits for one.
 _PATIENCE_S = 20.0
 #: How the log calls what was measured as it was written.
-_ENGINE = "untuned"
+_ENGINE = BASELINE
 
 OpenStream = Callable[[Callable[[object], None]], MeasureStream]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tracker.client.farm_client import FarmClient
 from tracker.domain import Job, JobResult, Outcome, Record, RecordFilter, TaskResult
+from tracker.domain.record import BASELINE
 from tracker.tuning.models.graph import ExtractedTask
 from tracker.tuning.search.task_state import median
 
@@ -36,7 +37,7 @@ def _baseline(job: Job, workload: str) -> RecordFilter:
         workload=workload,
         device_class=job.device_class,
         target=job.target,
-        engine="untuned",
+        engine=BASELINE,
         outcome=Outcome.OK,
         newest_first=True,
         limit=1,
@@ -51,5 +52,5 @@ def _task(task: ExtractedTask, fastest: Record | None, baseline: Record | None) 
         trials=0,
         untuned_s=median(baseline.measurement.run_secs) if baseline else 0.0,
         tuned_s=median(fastest.measurement.run_secs) if fastest else 0.0,
-        kept_untuned=fastest is not None and fastest.engine == "untuned",
+        kept_untuned=fastest is not None and fastest.is_baseline,
     )

@@ -40,7 +40,7 @@ def take_up(
             log.warning("%s of %s is of no task that the job has today", record.trial_id, record.workload_name)
             continue
         run_secs = record.measurement.run_secs if record.measurement.outcome is Outcome.OK else ()
-        if record.engine == "untuned":
+        if record.is_baseline:
             state.untuned_done = True
             state.untuned_s = median(run_secs) if run_secs else 0.0
             continue

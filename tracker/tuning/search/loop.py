@@ -30,6 +30,8 @@ from tracker.domain import (
     Trial,
     new_trial_id,
 )
+from tracker.domain.outcomes import meaning
+from tracker.domain.record import BASELINE
 from tracker.tuning.building.builder import for_schedules
 from tracker.tuning.building.kernel_requests import kernel_request, run_timeout_s
 from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
@@ -340,10 +342,8 @@ class TuningLoop:
             return
         trial.task.pending -= 1
         trial.task.count(run_secs)
-        # Three lost boards say little about a schedule: it is recorded and not learned from.
-        lost = measurement.outcome is Outcome.UNPLACEABLE
         learned = Learned(trial.proposal.candidate, run_secs, trial.build_cpu_s)
-        self._search.answered(trial.proposal, None if lost else learned)
+        self._search.answered(trial.proposal, learned if meaning(measurement.outcome).teaches else None)
 
     def _context(self, trial: _Trial) -> RecordContext:
         return RecordContext(
@@ -351,7 +351,7 @@ class TuningLoop:
             workload=trial.task.workload,
             workload_name=trial.task.name,
             target=self._target,
-            engine=trial.task.engine_name if trial.proposal else "untuned",
+            engine=trial.task.engine_name if trial.proposal else BASELINE,
             trace=trial.proposal.candidate.trace if trial.proposal else "",
             searched_s=trial.searched_s,
             proposed_s=trial.proposed_s,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracker.domain import Lesson, Measurement, Outcome, PastSearch, Record, SearchStep, new_trial_id
+from tracker.domain.outcomes import meaning
 from tracker.tuning.engines.base import Candidate, Engine, Known, Learned
 from tracker.tuning.search.task_state import TaskState
 from tracker.tuning.search.transfer import known_of
@@ -160,7 +161,7 @@ class Search:
                 if record is None:
                     unmeasured.append(proposal)
                     self._open.add(proposal.number)
-                elif record.measurement.outcome is not Outcome.UNPLACEABLE:
+                elif meaning(record.measurement.outcome).teaches:
                     numbers[trial_id] = proposal.number
                     self._unlearned[proposal.number] = (task, Learned(candidate, _run_secs(record)))
         # What was answered last was learned by no step: in the order of the records, as it would have been.
