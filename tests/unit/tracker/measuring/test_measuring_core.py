@@ -168,6 +168,7 @@ def test_what_a_lost_board_held_goes_to_the_head_of_the_queue(farm: Farm) -> Non
     stream, board = farm.open(), farm.add("b1", slots=2)
     farm.after(events.BoardJoined(board))
     for trial_id in ("t1", "t2", "t3"):
+        farm.now_s += 1.0
         farm.submit(stream, trial_id)
     other = farm.add("b2", slots=3)
     del farm.boards["b2"]
