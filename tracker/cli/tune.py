@@ -15,7 +15,7 @@ from tracker.cli.parsing import COUNT, DURATION, FIXED, PARAMETER, SEED, SHAPE, 
 from tracker.cli.subject import check_model, check_templates, subject_of
 from tracker.client.errors import BadInput, FarmError, Interrupted
 from tracker.client.user import user_name
-from tracker.domain.job import ENGINES
+from tracker.domain.engine import ENGINES
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
