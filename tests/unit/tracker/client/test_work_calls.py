@@ -8,7 +8,7 @@ from protos.farm.v1 import control_pb2, job_pb2
 from tracker.client.work_calls import CancelJob, FinishedSeen, Refused, StartJob, _message, _order
 from tracker.domain import JobFailure, JobFinished, JobProgress, JobResult, TaskPlan, WorkerAlive, WorkerHello, Workload
 
-PLAN = TaskPlan("j/0", "conv", 3, Workload("key", "conv"))
+PLAN = TaskPlan("j/0", "conv", 3, Workload("key", "conv", "module"))
 
 SAID = {
     "hello": WorkerHello("w1", "host", 7, {"tvm": "0.27"}, "j", 4),
