@@ -102,11 +102,13 @@ def test_a_clock_that_jumps_months_forward_and_back_moves_no_time(lab: PiFarm, p
         tuning.finish()
         job = tuning.job()
     assert job is not None
-    for record in lab.searched(job.id):
+    on_the_board = [record for record in lab.searched(job.id) if record.measurement.timeline.started_s]
+    assert len(on_the_board) > 2 * TRIALS  # the log may have the rest, and some are never built
+    for record in on_the_board:
         steps = record.measurement.timeline
-        times = [at for at in (steps.sent_s, steps.received_s, steps.answered_s) if at]
+        times = [steps.sent_s, steps.received_s, steps.started_s, steps.finished_s, steps.answered_s]
         assert times == sorted(times), steps
-        assert max(times) - min(times) < 300, steps
+        assert times[-1] - times[0] < 300, steps
     shown = lab.farm.farm("devices", "--json")
     assert shown.returncode == 0, shown.stderr
 

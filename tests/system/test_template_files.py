@@ -12,7 +12,7 @@ from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tests.support.template_example import example  # noqa: E402
 from tracker.domain import Artifact, JobKind, JobSpec, TemplateFile  # noqa: E402
-from tracker.domain.job import ENGINES  # noqa: E402
+from tracker.domain.engine import ENGINES  # noqa: E402
 from tracker.tuning import foreign_code  # noqa: E402
 from tracker.tuning.engines.autotvm import NoTemplate, TemplateError, load_templates  # noqa: E402
 from tracker.tuning.engines.autotvm.engine import TUNERS, AutoTvmEngine, Experience  # noqa: E402

@@ -8,12 +8,11 @@ from enum import Enum
 
 from protos.measurement import Artifact, TimingPlan
 from tracker.domain.check import CheckReport
+from tracker.domain.engine import ANSOR
 from tracker.domain.errors import InvalidRequest
 from tracker.domain.record import Workload
 
 __all__ = [
-    "AUTO",
-    "ENGINES",
     "MAX_PRIORITY",
     "MAX_SHAPES",
     "BucketResult",
@@ -33,13 +32,9 @@ __all__ = [
     "TemplateFile",
     "check_priority",
     "shape_sets",
-    "takes_templates",
 ]
 
 
-#: Engines that a job may ask for. ``auto`` chooses one for each task.
-AUTO = "auto"
-ENGINES = (AUTO, "ansor", "autotvm", "autotvm-xgb", "autotvm-ga", "autotvm-random", "autotvm-gridsearch")
 #: A package takes inputs of so many shapes.
 MAX_SHAPES = 16
 #: Priorities go from minus this to this.
@@ -50,11 +45,6 @@ def check_priority(priority: int) -> None:
     """Raises InvalidRequest."""
     if abs(priority) > MAX_PRIORITY:
         raise InvalidRequest(f"there is no priority {priority}: it goes from {-MAX_PRIORITY} to {MAX_PRIORITY}")
-
-
-def takes_templates(engine: str) -> bool:
-    """Whether it searches spaces that templates span."""
-    return engine == AUTO or engine.partition("-")[0] == "autotvm"
 
 
 class JobKind(str, Enum):
@@ -174,7 +164,7 @@ class JobSpec:
     model_name: str
     model: Artifact
     pool: str
-    engine: str = "ansor"
+    engine: str = ANSOR
     max_trials: int = 0
     budget_s: float = 0.0
     shapes: tuple[Shape, ...] = ()

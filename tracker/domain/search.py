@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tracker.domain.job import AUTO, JobSpec
+from tracker.domain.engine import AUTO
+from tracker.domain.job import JobSpec
 from tracker.domain.record import Record
 
 __all__ = ["Lesson", "PastSearch", "SearchStep", "search_key"]

@@ -15,8 +15,9 @@ from dataclasses import replace
 from protos.runtime import RuntimeRequest
 from tracker.domain import Device, Job, JobKind, JobSpec, JobState, Workload
 from tracker.domain.device_class import with_runtime
+from tracker.domain.engine import ENGINES, takes_templates
 from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.job import ENGINES, check_priority, shape_sets, takes_templates
+from tracker.domain.job import check_priority, shape_sets
 from tracker.domain.job_life import WAITING, cancelled, resumed
 from tracker.domain.operator_file import parse_operator
 from tracker.domain.target import ANY_CPU, overridden

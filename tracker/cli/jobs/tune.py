@@ -16,7 +16,7 @@ from tracker.cli.terminal.options import priority_option
 from tracker.cli.terminal.parsing import COUNT, DURATION, FIXED, PARAMETER, SEED, SHAPE, TARGET
 from tracker.client.errors import BadInput, Interrupted
 from tracker.client.user import user_name
-from tracker.domain.job import ENGINES
+from tracker.domain.engine import ENGINES
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient

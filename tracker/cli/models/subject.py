@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracker.client.errors import BadInput
+from tracker.domain.engine import takes_templates
 from tracker.domain.errors import InvalidRequest
-from tracker.domain.job import Parameter, Shape, takes_templates
+from tracker.domain.job import Parameter, Shape
 from tracker.domain.operator_file import Definition, definitions, parse_operator
 
 __all__ = ["Subject", "check_model", "check_templates", "subject_of"]

@@ -1,4 +1,4 @@
-"""Which engine searches a task, of those that a job may ask for (``ENGINES`` in the domain)."""
+"""Which engine searches a task, of those that a job may ask for (tracker/domain/engine.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from functools import partial
 
 import tvm
 
-from tracker.domain.job import AUTO, ENGINES, JobSpec
+from tracker.domain.engine import ANSOR, AUTO, AUTOTVM, ENGINES, TUNERS
+from tracker.domain.job import JobSpec
 from tracker.tuning.engines import ansor
 from tracker.tuning.engines.autotvm import NoTemplate, Template
 from tracker.tuning.engines.autotvm import engine as autotvm
@@ -20,8 +21,6 @@ from tracker.tuning.foreign_code import ends_in_time
 
 __all__ = ["Choice", "Chooser", "better_by_rules", "trials_a_task"]
 
-_ANSOR, _AUTOTVM = "ansor", "autotvm"
-_DEFAULT_TUNER = "xgb"
 #: What two builders and a board make of a second of budget (benchmarks/README.md, anytime).
 _TRIALS_A_SECOND = 5.0
 #: The templates that know of an operator only that it adds up, and from how many trials rules find more than each
@@ -63,8 +62,8 @@ class Chooser:
             raise InputError(f"there is no engine '{name}': this farm has {', '.join(ENGINES)}")
         family, _, tuner = name.partition("-")
         self._auto = name == AUTO
-        self._templated = _AUTOTVM if self._auto else name if family == _AUTOTVM else ""
-        self._tuner = tuner or _DEFAULT_TUNER
+        self._templated = AUTOTVM if self._auto else name if family == AUTOTVM else ""
+        self._tuner = tuner or TUNERS[0]
         self._target = target
         self._templates = tuple(templates)
         self._trials = trials
@@ -86,7 +85,7 @@ class Chooser:
             return self._by_rules(module, name, _without(str(error)))
         # A person who sends a template with the job wants it searched.
         if self._auto and "file" not in json.loads(space):
-            if before and json.loads(before)["engine"] == _ANSOR:
+            if before and json.loads(before)["engine"] == ANSOR:
                 return self._by_rules(module, name, before)
             template = json.loads(space)["template"]
             if not before and (why := better_by_rules(template, self._trials)):
@@ -98,12 +97,12 @@ class Chooser:
 
     def _by_rules(self, module: tvm.ir.IRModule, name: str, space: str) -> Choice:
         return Choice(
-            _ANSOR, space, lambda seed: ansor.AnsorEngine(module, self._target, name, self._of_rules, seed=seed)
+            ANSOR, space, lambda seed: ansor.AnsorEngine(module, self._target, name, self._of_rules, seed=seed)
         )
 
 
 def _without(why: str, **more: str) -> str:
-    return json.dumps({"engine": _ANSOR, "note": why, **more})
+    return json.dumps({"engine": ANSOR, "note": why, **more})
 
 
 def better_by_rules(template: str, trials: float) -> str:

@@ -15,6 +15,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.schedule import Trace
 
+from tracker.domain.engine import AUTOTVM
 from tracker.tuning.engines.autotvm.anchor import Anchor
 from tracker.tuning.engines.autotvm.config import Config
 from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point, Value
@@ -74,7 +75,7 @@ class Programs:
     def describe(self) -> str:
         """The space as JSON, for people. ``file``: of a person's own template."""
         file = {"file": self.template.file} if self.template.file else {}
-        return json.dumps({"engine": "autotvm", **file, **self.space.describe()}, separators=(",", ":"))
+        return json.dumps({"engine": AUTOTVM, **file, **self.space.describe()}, separators=(",", ":"))
 
     def try_out(self) -> None:
         """Raises TemplateError where none of a few points gives a schedule."""
