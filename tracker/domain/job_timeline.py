@@ -113,7 +113,8 @@ def spans(t: Timeline) -> Iterator[tuple[Step, float, float]]:
         *_on_the_board(t),
         (Step.STORE, t.answered_s, t.stored_s),
     ]
-    return (span for span in found if 0 < span[1] < span[2])
+    # A trial that a board takes at once is queued for no time, and that counts.
+    return (span for span in found if 0 < span[1] < span[2] or (span[0] is Step.QUEUE and 0 < span[1] == span[2]))
 
 
 def _on_the_board(t: Timeline) -> list[tuple[Step, float, float]]:

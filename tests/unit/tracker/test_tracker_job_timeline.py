@@ -72,6 +72,8 @@ def test_the_boards_clock_may_be_anywhere(offset_s: float) -> None:
         (changed(WHOLE, received_s=0.0), [step for step in Step if step is not Step.AWAIT_BOARD]),
         # The tuning worker's clock is ahead of the tracker's.
         (changed(WHOLE, queued_s=104.0), [step for step in Step if step is not Step.HAND_OVER]),
+        # A board took it at once.
+        (changed(WHOLE, queued_s=WHOLE.sent_s), list(Step)),
         # No board could run it.
         (Timeline(proposed_s=1, queued_s=2, sent_s=3, stored_s=9), [Step.QUEUE]),
     ],
