@@ -14,7 +14,6 @@ from protos.wheel import AgentWheel, read_agent_wheel
 from tracker.domain import Device, Upgrade
 from tracker.domain.compatibility import check_protocol, check_release
 from tracker.domain.errors import InvalidRequest, NotPossible, StoreFull
-from tracker.domain.told import clause
 from tracker.measuring.board import Board
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.desk import FrontDesk
@@ -23,6 +22,9 @@ from tracker.services.fleet import Fleet
 __all__ = ["Upgrades"]
 
 log = logging.getLogger(__name__)
+
+#: Of a board's reason why an upgrade failed, in characters.
+_LONGEST = 400
 
 
 class Upgrades:
@@ -107,8 +109,10 @@ class Upgrades:
             await self._end(board, ordered, upgrade.failure)
 
     async def _end(self, board: Board, upgrade: Upgrade, failure: str = "") -> None:
+        # A board's words: they are kept, and shown in a line.
+        clause = "".join(sign if sign.isprintable() else " " for sign in failure[:_LONGEST])
         try:
-            await self._desk.upgrade_ended(board.id, upgrade.id, clause(failure))
+            await self._desk.upgrade_ended(board.id, upgrade.id, clause)
         except StoreFull as error:
             # The next join tells it again; for want of it no board is turned away.
             log.warning("what came of the upgrade of %s could not be kept: %s", board.device.name, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import grpc.aio
@@ -11,7 +10,6 @@ from protos.convert import to_message
 from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
 from tracker.domain import Join, Measurement, RuntimeRequest, Telemetry, Upgrade
 from tracker.domain.errors import FarmError, NotPossible, VersionMismatch
-from tracker.domain.told import sane_fingerprint, sane_telemetry
 from tracker.measuring.board import Acknowledge, Board
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
@@ -62,7 +60,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         clock.place(first)
         outbox = BoardOutbox()
         try:
-            board = self._fleet.join(_joining(first), outbox.send)
+            board = self._fleet.join(read(Join, first.join), outbox.send)
         except FarmError as e:
             # What depends on the farm's present state may pass; what the agent is does not change by waiting.
             passes = isinstance(e, NotPossible) and not isinstance(e, VersionMismatch)
@@ -106,7 +104,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             # An agent that waits for a result to be stored would take silence for a dead tracker.
             board.send(Acknowledge(()))
             if message.heartbeat.HasField("telemetry"):
-                telemetry = sane_telemetry(read(Telemetry, message.heartbeat.telemetry))
+                telemetry = read(Telemetry, message.heartbeat.telemetry)
         self._fleet.heard(board)
         if telemetry is not None and telemetry.disk_fault:
             # What it gives back for that is not to be sent there once more.
@@ -144,9 +142,3 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
 async def _refuse(context: Any, reason: str, retry_after_s: float = 0.0) -> None:
     refused = fleet_pb2.Refused(reason=reason, retry_after_s=retry_after_s)
     await context.write(fleet_pb2.TrackerMessage(refused=refused))
-
-
-def _joining(first: fleet_pb2.AgentMessage) -> Join:
-    told = read(Join, first.join)
-    telemetry = told.telemetry and sane_telemetry(told.telemetry)
-    return replace(told, fingerprint=sane_fingerprint(told.fingerprint), telemetry=telemetry)
