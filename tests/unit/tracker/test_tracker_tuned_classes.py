@@ -123,7 +123,10 @@ PI4 = device("a", "pi4")
     ("devices", "there"),
     [
         ([replace(PI4, device_class="pi4-full")], "a is now of class pi4-full"),
-        ([replace(PI4, device_class="pi4-full"), device("b", "pi5")], "a is now of class pi4-full; b is now of class pi5"),
+        (
+            [replace(PI4, device_class="pi4-full"), device("b", "pi5")],
+            "a is now of class pi4-full; b is now of class pi5",
+        ),
         ([device("b", "pi5", DeviceState.LOST)], "b is now of class pi5 (lost)"),
         ([device("b", "pi4", pool="other")], "the pool has no board"),
         ([], "the pool has no board"),
