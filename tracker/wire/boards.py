@@ -27,6 +27,10 @@ _COLDEST_C, _HOTTEST_C = -100.0, 300.0
 _MOST_PERCENT = 100.0
 #: What the store and JSON take as a number: 8 EiB, 2^63 - 1.
 _MOST_BYTES = (1 << 63) - 1
+#: The store takes no NaN, and no board will measure in the year 5138.
+_LATEST_S = 1e11
+#: What a kernel that fell has printed is longer than a line, and no file.
+_LONGEST_DETAIL = 1 << 16
 
 
 def read_join(message: fleet_pb2.Join) -> Join:
@@ -48,12 +52,25 @@ def read_telemetry(message: device_pb2.Telemetry) -> Telemetry:
 
 
 def read_measurement(message: measurement_pb2.Measurement) -> Measurement:
-    """With the telemetry around it as of ``read_telemetry``. Raises InvalidRequest."""
+    """With the telemetry around it as of ``read_telemetry``; times that are none are 0, unknown. Raises InvalidRequest.
+
+    ``detail`` ends after 65536 characters.
+    """
     measurement = read(Measurement, message)
-    before, after = _sane(measurement.before), _sane(measurement.after)
-    if before is measurement.before and after is measurement.after:
-        return measurement
-    return replace(measurement, before=before, after=after)
+    on_board = measurement.timeline
+    changes: dict[str, Any] = {}
+    for name in ("received_s", "started_s", "finished_s"):
+        if not 0.0 <= getattr(on_board, name) <= _LATEST_S:
+            on_board = replace(on_board, **{name: 0.0})
+    if on_board is not measurement.timeline:
+        changes["timeline"] = on_board
+    for name in ("before", "after"):
+        told = getattr(measurement, name)
+        if (sane := _sane(told)) is not told:
+            changes[name] = sane
+    if len(measurement.detail) > _LONGEST_DETAIL:
+        changes["detail"] = measurement.detail[:_LONGEST_DETAIL]
+    return replace(measurement, **changes) if changes else measurement
 
 
 def _sane(telemetry: Telemetry | None) -> Telemetry | None:

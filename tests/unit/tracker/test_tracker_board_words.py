@@ -53,6 +53,22 @@ def test_telemetry_is_what_a_board_can_have(name: str, said: Any, kept: Any) -> 
         assert getattr(telemetry, name) == kept
 
 
+@pytest.mark.parametrize("name", ["received_s", "started_s", "finished_s"])
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [(1795938375.5, 1795938375.5), (0.0, 0.0), *((bad, 0.0) for bad in (math.nan, math.inf, -math.inf, -1.0, 1e308))],
+)
+def test_a_time_that_is_none_is_not_told(name: str, said: float, kept: float) -> None:
+    message = measurement_pb2.Measurement(timeline=measurement_pb2.Timeline(**{name: said}))
+    assert getattr(read_measurement(message).timeline, name) == kept
+
+
+def test_what_a_kernel_printed_ends() -> None:
+    whole = "one\ntwo"
+    assert read_measurement(measurement_pb2.Measurement(detail=whole)).detail == whole
+    assert len(read_measurement(measurement_pb2.Measurement(detail="x" * 3_000_000)).detail) == 1 << 16
+
+
 WORDS = ["name", "fingerprint.hostname", "fingerprint.board_model", "fingerprint.os", "runner.full_mode_missing"]
 
 
