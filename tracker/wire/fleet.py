@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import grpc.aio
@@ -126,7 +127,8 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         # A board that has left meanwhile was not acknowledged, and says it again when it is back.
         if stream := self._streams.get(request.device_id):
             board, clock = stream
-            clock.place(request.message)
+            # A copy: whoever knows the id may send this, and the stream's own clock is not to learn from another's.
+            copy.copy(clock).place(request.message)
             self._handle(board, fleet_pb2.AgentMessage(measurements=request.message.measurements))
         return fleet_pb2.ReportReply()
 
