@@ -17,7 +17,7 @@ from agent.upgrade.choice import Choice, ChoiceFile, dropped, started
 from agent.upgrade.folder import code_folder, is_whole
 from protos.version import __version__
 
-__all__ = ["farm_before", "launch", "launched_digest", "remember_farm", "restart"]
+__all__ = ["farm_before", "has_joined", "launch", "launched_digest", "remember_farm", "remember_joined", "restart"]
 
 log = logging.getLogger("agent")
 
@@ -26,11 +26,23 @@ log = logging.getLogger("agent")
 _BACK, _DIGEST = "TVMFARM_AGENT_LAUNCHED_BY", "TVMFARM_AGENT_LAUNCHED"
 #: Stays from one version to the next, and ends with the process.
 _FARM = "TVMFARM_AGENT_FARM_BEFORE"
+#: The digest of what a tracker accepted in this process, also while no disk takes that word. Read by the installed one.
+_JOINED = "TVMFARM_AGENT_JOINED"
 
 
 def launched_digest() -> str:
     """Of the wheel that this process runs the code of; "": it is the installed one's."""
     return os.environ.get(_DIGEST, "")
+
+
+def remember_joined(digest: str) -> None:
+    """A tracker accepted the Join of ``digest``, the code of this process."""
+    os.environ[_JOINED] = digest
+
+
+def has_joined(digest: str) -> bool:
+    """Whether ``digest`` has joined in this process."""
+    return bool(digest) and os.environ.get(_JOINED) == digest
 
 
 def remember_farm(farm: str) -> None:
@@ -103,7 +115,7 @@ def restart() -> NoReturn:
 
 
 def _forget_launch() -> None:
-    for name in (_BACK, _DIGEST):
+    for name in (_BACK, _DIGEST, _JOINED):
         os.environ.pop(name, None)
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from agent.errors import UpgradeError, at_fault
-from agent.upgrade.choice import Choice, ChoiceFile, dropped, fell, spared
-from agent.upgrade.launch import restart
+from agent.upgrade.choice import Choice, ChoiceFile, dropped, fell, joined, spared
+from agent.upgrade.launch import has_joined, restart
 
 __all__ = ["run"]
 
@@ -44,6 +44,8 @@ def run(folder: Path, arguments: Sequence[str]) -> NoReturn:
         if not loaded:
             # Also one that has joined before: the packages that it needs may have been changed since.
             choice = choices.update(lambda c: dropped(c, reason) if c.digest == digest else c)
+        elif has_joined(digest):
+            choice = choices.update(lambda c: joined(c, digest))
         elif reason or at_fault(code):
             said = reason or f"it ended with exit code {code} before it joined"
             choice = choices.update(lambda c: fell(c, digest, said))
@@ -90,7 +92,7 @@ def _watch(choices: ChoiceFile, digest: str) -> None:
     while True:
         time.sleep(_LOOK_EVERY_S)
         choice = choices.read()
-        if not choice.trial or choice.digest != digest:
+        if not choice.trial or choice.digest != digest or has_joined(digest):
             return
         # A disk that takes no word now may take it later.
         with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ from agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
 from agent.threads import in_thread
 from agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
 from agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
-from agent.upgrade.launch import launched_digest
+from agent.upgrade.launch import has_joined, launched_digest, remember_joined
 from protos.measurement import Artifact
 from protos.upgrade import AgentCode, Upgrade
 from protos.version import __version__
@@ -28,7 +29,8 @@ __all__ = ["AgentUpgrades"]
 
 log = logging.getLogger("agent")
 
-#: A download that broke off goes on after so long, while the tracker is there.
+#: A download that broke off goes on after so long, while the tracker is there; a word that the disk refused is
+#: written again.
 _AGAIN_S = 2.0
 
 
@@ -53,6 +55,8 @@ class AgentUpgrades:
         self._one_at_a_time = asyncio.Lock()
         #: By this process, which is about to start again.
         self._chosen = ""
+        #: Set while the disk refuses to take that it joined.
+        self._settles: asyncio.TimerHandle | None = None
 
     async def bring(
         self, upgrade: Upgrade, fetch: Fetch, told: Callable[[float], None], trackers: Sequence[str]
@@ -114,14 +118,34 @@ class AgentUpgrades:
         wheel.unlink()
 
     def joined(self) -> None:
-        """A tracker accepted the Join of what runs now: it stands, and what is older than the one before goes."""
+        """A tracker accepted the Join of what runs now: it stands, and what is older than the one before goes.
+
+        A disk that refuses the word is asked again until it takes it. Called in the event loop.
+        """
         if not self._root.is_dir():
             return
+        remember_joined(self._digest)
+        if self._settles is None:
+            self._settle(told=False)
+
+    def _settle(self, *, told: bool) -> None:
+        self._settles = None
+        before = self._choices.read()
+        if joined(before, self._digest) == before:
+            return  # nothing that a disk would have to take
         try:
-            before = self._choices.read()
             choice = self._choices.update(lambda c: joined(c, self._digest))
         except OSError as error:
-            log.warning("%s cannot be written: %s", self._root, error.strerror)
+            if not told:
+                problem = error.strerror or str(error)
+                log.warning(
+                    "%s cannot be written (%s): it is tried again that version %s stands",
+                    self._root,
+                    problem,
+                    before.version or __version__,
+                )
+            again = functools.partial(self._settle, told=True)
+            self._settles = asyncio.get_running_loop().call_later(_AGAIN_S, again)
             return
         if choice != before:
             tidy(self._root, {choice.digest, choice.previous})
@@ -133,6 +157,9 @@ class AgentUpgrades:
             return
         # Whoever launched it says the same in other words.
         with contextlib.suppress(OSError):
+            if has_joined(self._digest):
+                self._choices.update(lambda c: joined(c, self._digest))
+                return
             self._choices.update(lambda c: fell(c, self._digest, reason or f"it ended with exit code {code}"))
 
 

@@ -6,11 +6,12 @@ import re
 import time
 from pathlib import Path
 
+import grpc
 import pytest
 
 from protos.convert import to_message
 from protos.device import Telemetry
-from protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
+from protos.farm.v1 import device_pb2, fleet_pb2, fleet_pb2_grpc, measurement_pb2
 from tests.support.farm_command import farm as command
 from tests.support.measure_client import MeasureClient
 from tests.support.stand_in_agent import StandInAgent, fast
@@ -55,6 +56,26 @@ def test_a_boards_times_become_the_trackers(tmp_path: Path, wrong_s: float) -> N
         assert times == sorted(times)
         assert line.finished_s - line.started_s >= 0.001
         assert answered.before.at_unix_s == pytest.approx(time.time(), abs=30)
+        agent.cut()
+    finally:
+        tracker.stop()
+
+
+def test_a_report_by_another_clock_leaves_the_boards_times_alone(tmp_path: Path) -> None:
+    """As of a clone, or of the agent's process before: an hour ahead, it would shift all that the board says later."""
+    tracker = TrackerProcess(tmp_path / "state")
+    try:
+        agent = StandInAgent(tracker.address, "pi")
+        agent.say(sent_unix_s=time.time(), heartbeat=fleet_pb2.Heartbeat())
+        wait_until(lambda: agent.heartbeats_answered, "answer to the heartbeat")
+        ahead = fleet_pb2.AgentMessage(sent_unix_s=time.time() + 3600.0)
+        with grpc.insecure_channel(tracker.address) as channel:
+            report = fleet_pb2.ReportRequest(device_id="pi", message=ahead)
+            fleet_pb2_grpc.FleetStub(channel).Report(report, timeout=10)
+        telemetry = to_message(device_pb2.Telemetry, Telemetry(time.time(), 50.0))
+        agent.say(sent_unix_s=time.time(), heartbeat=fleet_pb2.Heartbeat(telemetry=telemetry))
+        wait_until(lambda: tracker.devices()[0].telemetry.temperature_c == 50.0, "telemetry")
+        assert tracker.devices()[0].telemetry.at_unix_s == pytest.approx(time.time(), abs=30)
         agent.cut()
     finally:
         tracker.stop()

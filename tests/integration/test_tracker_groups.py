@@ -107,6 +107,33 @@ def test_what_cannot_be_shared_makes_no_job(
     assert not lab.tracker.control.ListJobs(control_pb2.ListJobsRequest()).jobs
 
 
+def test_a_job_whose_boards_change_their_class_says_so(lab: Lab) -> None:
+    """As when the tracker gets their runtime while it runs: they come back in full mode."""
+    old = lab.classes()[0]
+    job = submit(lab.tracker, device_class=old).id
+    worker = lab.worker()
+    worker.wait_for_start(job)
+    worker.progress(job, "tuning")
+
+    def seen() -> job_pb2.Job:
+        return lab.tracker.control.GetJob(control_pb2.GetJobRequest(id=job))
+
+    wait_until(lambda: seen().phase == "tuning", "progress")
+    full = lab.board("pi-1", "Pi Full")
+    assert full.joined is not None
+    wait_until(lambda: seen().devices == 1, "the first board's new class")
+    assert seen().phase == "tuning"
+    lab.board("pi-2", "Pi Full")
+    wait_until(lambda: seen().devices == 0, "the second board's new class")
+    said = seen().phase
+    assert said.startswith(f"no board of the pool 'x86_64' is of class {old} any more: ")
+    assert f"pi-1 is now of class {full.joined.device_class}; pi-2 is now of class" in said
+    assert said.endswith("cancel this job and tune again")
+    # One comes back as it was, and the job goes on.
+    lab.board("pi-2", "Pi")
+    wait_until(lambda: seen().phase == "tuning", "the job to go on")
+
+
 def test_classes_take_turns_and_one_watch_sees_all_of_them(lab: Lab) -> None:
     group = submit(lab.tracker, max_trials=9).group
     seen: list[job_pb2.Job] = []

@@ -494,3 +494,22 @@ def test_no_timeline_of_a_job_that_is_not(refusing: TrackerProcess) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         refusing.control.GetJobTimeline(control_pb2.GetJobRequest(id="nobody"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
+def test_a_board_with_a_broken_clock_is_answered_for_and_goes_on(
+    tracker: TrackerProcess, agent: Make, client: Make, time_s: float
+) -> None:
+    def broken(request: measurement_pb2.MeasureRequest) -> measurement_pb2.Measurement:
+        measurement = fast(request)
+        measurement.timeline.finished_s = time_s
+        return measurement
+
+    board, stream = agent("board", broken), client()
+    for trial_id in ("t1", "t2"):
+        stream.trial(trial_id, context())
+        (answer,) = stream.wait_for(trial_id)
+        assert (answer.outcome, answer.timeline.finished_s) == (measurement_pb2.OUTCOME_OK, 0.0)
+        wait_until(lambda t=trial_id: t in board.acknowledged, "acknowledgement")  # type: ignore[misc]
+    assert not board.ended
+    assert {record.measurement.trial_id for record in records(tracker)} == {"t1", "t2"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracker.client.errors import BadInput
-from tracker.domain import Device, DeviceState
+from tracker.domain import Device
 
 __all__ = ["one_class"]
 
@@ -18,7 +18,7 @@ def one_class(devices: Sequence[Device], pool: str, device_class: str, user: str
     """
     if not devices:
         raise BadInput(f"Pool {pool} has no device: none that fits its selector has joined this farm.")
-    taking = [d for d in devices if d.state in (DeviceState.IDLE, DeviceState.MEASURING) and d.open_to(user)]
+    taking = [d for d in devices if d.takes_trials and d.open_to(user)]
     classes = {device.device_class: device for device in [*devices, *taking]}
     if device_class:
         if device_class in classes:

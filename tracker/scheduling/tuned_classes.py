@@ -1,4 +1,4 @@
-"""Which device classes of its pool a job is for, and why none is."""
+"""Which device classes of its pool a job is for, why none is, and what became of the one it was for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from tracker.domain import Device, DeviceState, JobSpec, RunnerMode
 from tracker.domain.errors import NotPossible
 
-__all__ = ["tuned_classes"]
+__all__ = ["class_is_gone", "tuned_classes"]
+
+#: So many boards are named; of the others their number.
+_NAMED = 4
 
 
 def tuned_classes(spec: JobSpec, devices: Sequence[Device]) -> list[Device]:
@@ -26,6 +29,25 @@ def tuned_classes(spec: JobSpec, devices: Sequence[Device]) -> list[Device]:
     return sorted(
         a_device.values(),
         key=lambda d: (-count[d.device_class], d.runner.mode is not RunnerMode.FULL, d.device_class),
+    )
+
+
+def class_is_gone(spec: JobSpec, device_class: str, devices: Sequence[Device]) -> str:
+    """Why no board will ever work for a job of ``device_class``, and what to do; "" while one of ``devices`` may.
+
+    A board changes its class when it comes back in another mode, with another governor, or with another TVM.
+    """
+    pool = [d for d in devices if spec.pool in d.pools]
+    if any(d.device_class == device_class for d in pool):
+        return ""
+    there = [
+        f"{d.name} is now of class {d.device_class}" + (" (lost)" if d.state is DeviceState.LOST else "") for d in pool
+    ]
+    more = f", and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
+    named = "; ".join(there[:_NAMED]) + more if there else "the pool has no board"
+    return (
+        f"no board of the pool '{spec.pool}' is of class {device_class} any more: {named}; "
+        "cancel this job and tune again"
     )
 
 

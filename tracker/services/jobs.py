@@ -22,7 +22,7 @@ from tracker.domain.job_life import WAITING, cancelled, resumed
 from tracker.domain.operator_file import parse_operator
 from tracker.domain.target import ANY_CPU, overridden
 from tracker.scheduling.budget_shares import shared
-from tracker.scheduling.tuned_classes import tuned_classes
+from tracker.scheduling.tuned_classes import class_is_gone, tuned_classes
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
 from tracker.services.runtimes import Runtimes
@@ -303,6 +303,9 @@ class Jobs:
             and job.spec.pool in board.device.pools
             and board.device.open_to(job.spec.user)
         ]
+        if not shares and job.state is JobState.RUNNING and _needs_boards(job.spec):
+            gone = class_is_gone(job.spec, job.device_class, self._fleet.devices())
+            job = replace(job, phase=gone or job.phase)
         utilisation = sum(shares) / len(shares) if shares else 0.0
         return replace(job, devices=len(shares), utilisation=utilisation)
 
@@ -328,6 +331,10 @@ def _without_bytes(spec: JobSpec) -> JobSpec:
     data = tuple(replace(file, content=replace(file.content, inline=b"")) for file in spec.data)
     inputs = None if spec.inputs is None else replace(spec.inputs, inline=b"")
     return replace(spec, model=replace(spec.model, inline=b""), templates=templates, data=data, inputs=inputs)
+
+
+def _needs_boards(spec: JobSpec) -> bool:
+    return bool(spec.pool) and spec.kind is not None and not spec.kind.answers_only
 
 
 def _ended(job: Job) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import grpc.aio
 
 from protos.convert import to_message
 from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
-from tracker.domain import Join, Measurement, RuntimeRequest, Telemetry, Upgrade
+from tracker.domain import RuntimeRequest, Upgrade
 from tracker.domain.errors import FarmError, NotPossible, VersionMismatch
 from tracker.measuring.board import Acknowledge, Board
 from tracker.services.artifacts import ArtifactStore
@@ -16,6 +17,7 @@ from tracker.services.fleet import Fleet
 from tracker.services.measuring import Measuring
 from tracker.services.runtimes import Runtimes
 from tracker.services.upgrades import Upgrades
+from tracker.wire.boards import read_join, read_measurement, read_telemetry
 from tracker.wire.clocks import BoardClock
 from tracker.wire.exchange import exchange
 from tracker.wire.outboxes import BoardOutbox
@@ -60,7 +62,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         clock.place(first)
         outbox = BoardOutbox()
         try:
-            board = self._fleet.join(read(Join, first.join), outbox.send)
+            board = self._fleet.join(read_join(first.join), outbox.send)
         except FarmError as e:
             # What depends on the farm's present state may pass; what the agent is does not change by waiting.
             passes = isinstance(e, NotPossible) and not isinstance(e, VersionMismatch)
@@ -104,7 +106,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             # An agent that waits for a result to be stored would take silence for a dead tracker.
             board.send(Acknowledge(()))
             if message.heartbeat.HasField("telemetry"):
-                telemetry = read(Telemetry, message.heartbeat.telemetry)
+                telemetry = read_telemetry(message.heartbeat.telemetry)
         self._fleet.heard(board)
         if telemetry is not None and telemetry.disk_fault:
             # What it gives back for that is not to be sent there once more.
@@ -116,7 +118,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         for trial_id in message.started:
             self._measuring.started(board, trial_id)
         for measurement in message.measurements:
-            self._measuring.result(board, read(Measurement, measurement))
+            self._measuring.result(board, read_measurement(measurement))
         if telemetry is not None:
             # Read last: a trial that began, and has some of the memory, may be told in the same message.
             self._fleet.heard(board, telemetry)
@@ -125,7 +127,8 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         # A board that has left meanwhile was not acknowledged, and says it again when it is back.
         if stream := self._streams.get(request.device_id):
             board, clock = stream
-            clock.place(request.message)
+            # A copy: whoever knows the id may send this, and the stream's own clock is not to learn from another's.
+            copy.copy(clock).place(request.message)
             self._handle(board, fleet_pb2.AgentMessage(measurements=request.message.measurements))
         return fleet_pb2.ReportReply()
 

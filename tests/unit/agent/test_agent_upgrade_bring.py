@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import threading
 from collections.abc import AsyncIterator
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import UpgradeError
-from agent.upgrade import upgrades
-from agent.upgrade.choice import ChoiceFile
+from agent.upgrade import choice, upgrades
+from agent.upgrade.choice import Choice, ChoiceFile
 from agent.upgrade.folder import code_folder, is_whole
 from agent.upgrade.upgrades import AgentUpgrades
 from protos.upgrade import Upgrade
@@ -97,3 +98,72 @@ async def test_what_runs_stays_whatever_is_chosen(
     monkeypatch.setattr(upgrades, "launched_digest", lambda: running.name)
     await bring(tracker, tmp_path)
     assert running.is_dir()
+
+
+class Refusing:
+    """A disk that refuses so many writes of the choice, as a full one does until somebody makes room."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self.left, self._write = times, choice.write_durably
+        monkeypatch.setattr(choice, "write_durably", self.write)
+
+    def write(self, path: Path, data: bytes) -> None:
+        if self.left:
+            self.left -= 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._write(path, data)
+
+
+@pytest.fixture
+def on_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChoiceFile:
+    """One that this process runs, in its folder."""
+    digest = "f" * 64
+    choices = ChoiceFile(code_folder(tmp_path))
+    (choices.folder / digest).mkdir(parents=True)
+    choices.update(lambda _: Choice(digest, "0.2.0", trial=True, upgrade_id="u", installed="0.1.0"))
+    monkeypatch.setenv("TVMFARM_AGENT_LAUNCHED", digest)
+    monkeypatch.setenv("TVMFARM_AGENT_JOINED", "")
+    monkeypatch.setattr(upgrades, "_AGAIN_S", 0.0)
+    return choices
+
+
+async def test_one_that_joins_while_the_disk_refuses_stands_once_it_does_not(
+    on_trial: ChoiceFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Refusing(monkeypatch, 3)
+    mine = AgentUpgrades(tmp_path, taken=True)
+    mine.joined()
+    mine.joined()  # another device of the board, or the same one again
+    assert on_trial.read().trial
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert disk.left == 0
+    assert not on_trial.read().trial
+    assert [r.message for r in caplog.records if "cannot be written" in r.message] == [
+        f"{on_trial.folder} cannot be written (No space left on device): it is tried again that version 0.2.0 stands"
+    ]
+
+
+async def test_one_that_stands_asks_nothing_of_a_disk_that_refuses(
+    on_trial: ChoiceFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = AgentUpgrades(tmp_path, taken=True)
+    mine.joined()
+    monkeypatch.setattr(ChoiceFile, "update", lambda *_: pytest.fail("the disk is asked"))
+    mine.joined()
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
+
+
+async def test_one_that_joined_does_not_fall_by_its_end_though_the_disk_had_refused(
+    on_trial: ChoiceFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Refusing(monkeypatch, 1)
+    mine = AgentUpgrades(tmp_path, taken=True)
+    mine.joined()
+    mine.ended(1, "it was refused")
+    assert (on_trial.read().trial, on_trial.read().failure) == (False, "")
+
+
+async def test_one_that_never_joined_falls_by_its_end(on_trial: ChoiceFile, tmp_path: Path) -> None:
+    AgentUpgrades(tmp_path, taken=True).ended(1, "it was refused")
+    assert on_trial.read().failure == "it was refused"

@@ -74,6 +74,17 @@ def test_one_that_joins_is_watched_no_more(tmp_path: Path, monkeypatch: pytest.M
     assert not choices.read().trial
 
 
+def test_one_that_joined_is_watched_no_more_though_the_disk_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would fall by the first word that the disk takes again."""
+    ChoiceFile(tmp_path).update(lambda _: ON_TRIAL)
+    monkeypatch.setenv("TVMFARM_AGENT_JOINED", DIGEST)
+    monkeypatch.setattr(trial, "_answers", lambda address: pytest.fail("it is watched"))
+    monkeypatch.setattr(trial.time, "sleep", lambda seconds: None)
+    trial._watch(ChoiceFile(tmp_path), DIGEST)
+
+
 def test_nobody_answers_there() -> None:
     assert not trial._answers("127.0.0.1:1")
     assert not trial._answers("no address")

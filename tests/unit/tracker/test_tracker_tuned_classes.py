@@ -10,7 +10,7 @@ from protos.device import Fingerprint, RunnerInfo, RunnerMode
 from protos.measurement import Artifact
 from tracker.domain import Device, DeviceState, Drain, JobKind, JobSpec, Lease
 from tracker.domain.errors import NotPossible
-from tracker.scheduling.tuned_classes import tuned_classes
+from tracker.scheduling.tuned_classes import class_is_gone, tuned_classes
 
 SPEC = JobSpec(JobKind.TUNE, "net", Artifact("00", 1), "lab")
 
@@ -114,3 +114,34 @@ def test_why_none_fits(devices: list[Device], reasons: list[str]) -> None:
     assert "'lab'" in str(caught.value)
     for reason in reasons:
         assert reason in str(caught.value)
+
+
+PI4 = device("a", "pi4")
+
+
+@pytest.mark.parametrize(
+    ("devices", "there"),
+    [
+        ([replace(PI4, device_class="pi4-full")], "a is now of class pi4-full"),
+        (
+            [replace(PI4, device_class="pi4-full"), device("b", "pi5")],
+            "a is now of class pi4-full; b is now of class pi5",
+        ),
+        ([device("b", "pi5", DeviceState.LOST)], "b is now of class pi5 (lost)"),
+        ([device("b", "pi4", pool="other")], "the pool has no board"),
+        ([], "the pool has no board"),
+    ],
+)
+def test_a_class_without_a_board_says_which_are_there(devices: list[Device], there: str) -> None:
+    said = class_is_gone(SPEC, "pi4", devices)
+    assert said == f"no board of the pool 'lab' is of class pi4 any more: {there}; cancel this job and tune again"
+
+
+def test_of_many_boards_a_few_are_named() -> None:
+    said = class_is_gone(SPEC, "pi4", [device(f"n{i}", "x") for i in range(12)])
+    assert "n3 is now of class x, and 8 more; cancel" in said
+
+
+@pytest.mark.parametrize("state", DeviceState)
+def test_a_board_of_the_class_may_come_back(state: DeviceState) -> None:
+    assert class_is_gone(SPEC, "pi4", [replace(PI4, state=state), device("b", "pi5")]) == ""

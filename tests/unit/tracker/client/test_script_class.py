@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo
+from protos.device import Fingerprint, RunnerInfo, Telemetry
 from tracker.client.connection import ScriptConnection
 from tracker.client.errors import BadInput
 from tracker.client.one_class import one_class
@@ -21,6 +21,7 @@ def device(name: str, device_class: str, state: DeviceState = DeviceState.IDLE, 
 PI4, PI5 = device("a", "pi4"), device("b", "pi5")
 LOST, LEASED = device("c", "pi3", DeviceState.LOST), device("d", "pi6", lease="bob")
 DRAINING = device("e", "pi7", DeviceState.DRAINING)
+FULL_DISK = replace(device("f", "pi8"), telemetry=Telemetry(disk_fault="its disk is full"))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,8 @@ DRAINING = device("e", "pi7", DeviceState.DRAINING)
         ([PI4, LOST], "", "pi4"),
         ([PI4, LEASED], "", "pi4"),
         ([PI4, DRAINING], "", "pi4"),
+        ([PI4, FULL_DISK], "", "pi4"),
+        ([FULL_DISK], "", "pi8"),
         ([LOST], "", "pi3"),
         ([PI4, LOST], "pi3", "pi3"),
         ([device("d", "pi6", lease="ada"), LOST], "", "pi6"),
