@@ -41,6 +41,8 @@ class Supervision:
                 self._watched_s = int(environ.get("WATCHDOG_USEC", "0")) / 1e6
         self.status: Callable[[], str] = lambda: ""
         self._told: set[str] = set()
+        #: What the socket did not take yet.
+        self._untold: list[str] = []
 
     def ready(self) -> None:
         """The agent has begun to look for its tracker, which may take for ever. Told once."""
@@ -71,22 +73,30 @@ class Supervision:
             lines = ["WATCHDOG=1"] if self._watched_s else []
             if (status := self.status()) != last:
                 lines.append(_line(status))
+            if self._tell(lines):
                 last = status
-            self._tell(lines)
             await asyncio.sleep(every_s)
 
     def _tell_once(self, line: str) -> None:
         if line not in self._told:
             self._told.add(line)
-            self._tell([line, _line(self.status())])
+            self._untold.append(line)
+            self._tell([_line(self.status())])
 
-    def _tell(self, lines: list[str]) -> None:
+    def _tell(self, lines: list[str]) -> bool:
+        """Whether ``lines``, and before them what was not taken earlier, were taken."""
+        lines = [*self._untold, *lines]
         if not self._address or not lines:
-            return
-        # Whoever started the agent may be gone, or read slowly: that is no reason to end or to wait.
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
-            sender.sendto("\n".join(lines).encode(), self._address)
+            return True
+        # Whoever started the agent may be gone, or read slowly, as at a boot: that is no reason to end or to wait.
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.setblocking(False)
+                sender.sendto("\n".join(lines).encode(), self._address)
+        except OSError:
+            return False
+        self._untold.clear()
+        return True
 
 
 def _line(status: str) -> str:

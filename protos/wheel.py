@@ -23,6 +23,8 @@ MAX_WHEEL_BYTES = 32 << 20
 _MAX_UNPACKED_BYTES = 64 << 20
 _MAX_FILES = 4000
 _MAX_TEXT_BYTES = 1 << 20
+#: As many as a Join can tell of: it has 32 bits for it.
+_PROTOCOL_VERSIONS = 1 << 32
 #: What the start of an agent, and its upgrade, are in any version that can be one.
 _NEEDED = ("agent/__init__.py", "agent/cli.py", "agent/upgrade/choice.py", "protos/version.py", "protos/discovery.py")
 
@@ -108,8 +110,10 @@ def _read(archive: ZipFile) -> AgentWheel:
         raise ValueError(f"it is damaged ({error}): build or fetch it again") from None
     if not re.fullmatch(r"\d+(\.\d+)+[\w.+-]{0,40}", about.version):
         raise ValueError(f"its METADATA says version {about.version[:40]!r}, which is none")
-    if version != about.version or not isinstance(protocol, int):
+    if version != about.version:
         raise ValueError(f"its METADATA says version {about.version[:40]} and its code {str(version)[:40]}")
+    if type(protocol) is not int or not 0 < protocol < _PROTOCOL_VERSIONS:
+        raise ValueError("it says no protocol version")
     return AgentWheel(about.version, protocol, about.requires, about.python)
 
 

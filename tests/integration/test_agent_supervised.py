@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -139,6 +140,32 @@ def test_every_line_of_a_message_has_its_priority() -> None:
     assert to_journal("ERROR", "one\ntwo") == "<3>one\n<3>two"
     assert not is_journal({"JOURNAL_STREAM": "1:1"})
     assert not is_journal({})
+
+
+async def test_what_a_full_socket_did_not_take_is_said_again(tmp_path: Path) -> None:
+    """At a boot many services speak at once; one that was never heard to be ready is ended for that."""
+    address = str(tmp_path / "notify")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others,
+    ):
+        systemd.bind(address)
+        for end in (systemd, others):
+            end.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                others.sendto(b"STATUS=other", address)
+        supervision = Supervision({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"})
+        supervision.status = lambda: "idle"
+        heard: list[str] = []
+        with supervision.watching():
+            supervision.ready()
+            await asyncio.sleep(0)  # the first it says in its loop is not taken, either
+            while heard.count("WATCHDOG=1") < 3:
+                datagram = await asyncio.get_running_loop().sock_recv(systemd, 8192)
+                heard += datagram.decode().split("\n")
+    own = [line for line in heard if line != "STATUS=other"]
+    assert (own.count("READY=1"), own.count("STATUS=idle"), own[0]) == (1, 1, "READY=1")
 
 
 async def test_what_a_tracker_says_is_one_line_and_no_order(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a file is gone": lambda folder: (folder / "agent" / "empty.py").unlink(),
     "a file more": lambda folder: (folder / "agent" / "more.py").touch(),
     "a file by another name": lambda folder: (folder / "agent" / "empty.py").rename(folder / "agent" / "e.py"),
+    "a file whose name is no text": lambda folder: Path(os.fsdecode(bytes(folder / "agent") + b"/\xff")).touch(),
     "no seal": lambda folder: (folder / "sealed.sha256").unlink(),
     "an empty seal": lambda folder: (folder / "sealed.sha256").write_bytes(b""),
     "a seal of no text": lambda folder: (folder / "sealed.sha256").write_bytes(b"\xff"),

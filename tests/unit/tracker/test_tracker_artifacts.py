@@ -1,4 +1,4 @@
-"""Artifacts on a disk without room."""
+"""Artifacts on a disk without room, and what is asked of one."""
 
 from __future__ import annotations
 
@@ -33,3 +33,10 @@ async def test_not_even_room_for_a_name_is_told_like_a_full_disk(
     stored = await store.put(chunks())
     assert stored.digest == hashlib.sha256(b"data").hexdigest()
     assert stored.digest in store
+
+
+@pytest.mark.parametrize(("offset", "rest"), [(0, b"data"), (3, b"a"), (4, b""), (5, b""), (2**64 - 1, b"")])
+async def test_from_any_byte_that_can_be_asked_for(offset: int, rest: bytes, tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    stored = await store.put(chunks())
+    assert b"".join([chunk async for chunk in store.get(stored.digest, offset)]) == rest
