@@ -79,7 +79,9 @@ class ArtifactStore:
         return stored
 
     async def get(self, digest: str, offset: int = 0) -> AsyncIterator[bytes]:
-        """The artifact from byte ``offset`` on, in chunks of at most CHUNK_BYTES; none behind its end. Raises NotFound."""
+        """The artifact from byte ``offset`` on, in chunks of at most CHUNK_BYTES; none behind its end. Raises
+        NotFound.
+        """
         with await asyncio.to_thread(self.path(digest).open, "rb") as file:
             # An offset of the wire may be more than a file can have.
             file.seek(min(offset, os.fstat(file.fileno()).st_size))
