@@ -86,7 +86,10 @@ def test_a_light_network_with_random_weights_is_faster_and_answers_as_onnx_runti
     assert (times["trials"], times["baselines"]) == (56, len(records) - 56)
     assert sum(outcome["trials"] for outcome in times["outcomes"]) == 56
     assert {"search", "build", "link", "queue", "transfer", "device", "store"} <= {s["step"] for s in times["steps"]}
-    assert all(0 < step["wall_s"] < 1.001 * times["wall_s"] for step in times["steps"])
+    # A board that is free takes a trial at once: it is queued for no time.
+    walls = {step["step"]: step["wall_s"] for step in times["steps"]}
+    assert all(wall_s > 0 or step == "queue" for step, wall_s in walls.items())
+    assert all(0 <= wall_s < 1.001 * times["wall_s"] for wall_s in walls.values())
     on_board = sum(record.measurement.device_name == "board" for record in records)
     assert [(device["name"], device["trials"]) for device in times["devices"]] == [("board", on_board)]
     assert 0 < times["devices"][0]["executing_s"] < times["wall_s"]

@@ -69,7 +69,7 @@ def _steps(times: JobTimeline, width: int) -> object:
             latency(step.median_s),
             latency(step.p95_s),
             _seconds(step.total_s),
-            percent(step.total_s / total_s),
+            percent(step.total_s / total_s if total_s > 0 else 0.0),
             percent(wall),
             bar(wall, width),
         )
