@@ -31,7 +31,7 @@ from tracker.cli.terminal.parsing import DURATION
 from tracker.cli.terminal.program import Program
 from tracker.cli.terminal.signals import raised_as_interrupt
 from tracker.client.errors import FarmError, Interrupted
-from tracker.domain import Job
+from tracker.domain import JobGroup
 
 __all__ = ["main"]
 
@@ -66,16 +66,16 @@ def main(pool: str, model: Path | None, budget: float, output: Path) -> None:
         check_model(model, ())
     with raised_as_interrupt(*_STOPPING), tempfile.TemporaryDirectory(prefix="tvm-farm-emulation-") as folder:
         try:
-            job = (_on_board if pool == "arm64" else _on_machine)(pool, Path(folder), model, budget, output)
+            jobs = (_on_board if pool == "arm64" else _on_machine)(pool, Path(folder), model, budget, output)
         except EmulationError as error:
             raise FarmError(str(error)) from None
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted.") from None
     click.echo("The board is emulated: its answers are an ARM board's, its times tell nothing of one.")
-    conclude(job)
+    conclude(jobs)
 
 
-def _on_board(pool: str, folder: Path, model: Path | None, budget_s: float, output: Path) -> Job:
+def _on_board(pool: str, folder: Path, model: Path | None, budget_s: float, output: Path) -> JobGroup:
     if packages := missing_here().packages:
         install(packages, _say)
     board = prepare(folder, _say)
@@ -88,7 +88,7 @@ def _on_board(pool: str, folder: Path, model: Path | None, budget_s: float, outp
     return demonstrate(model, budget_s, output, start_agent)
 
 
-def _on_machine(pool: str, folder: Path, model: Path | None, budget_s: float, output: Path) -> Job:
+def _on_machine(pool: str, folder: Path, model: Path | None, budget_s: float, output: Path) -> JobGroup:
     if packages := missing_for_machines().packages:
         install(packages, _say)
     boot = make_boot(KINDS[pool], _say)

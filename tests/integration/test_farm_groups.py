@@ -178,6 +178,12 @@ def test_groups_are_listed_shown_and_cancelled(control: StandInControl, model: P
     assert f"{second.id}, {third.id} are cancelled" in cancelled.stdout
 
 
+def test_an_empty_name_is_no_group_of_all_groups_jobs(control: StandInControl, model: Path) -> None:
+    assert farm(*tune(control, model, "--trials", "192", "--detach")).returncode == 0
+    shown = farm("jobs", "show", "", "--tracker", control.address)
+    assert (shown.returncode, shown.stdout) == (2, "")
+
+
 def test_one_class_is_asked_for_by_name(control: StandInControl, model: Path) -> None:
     control.classes = [PI5]
     assert farm(*tune(control, model, "--class", PI5, "--detach")).returncode == 0

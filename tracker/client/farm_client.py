@@ -34,6 +34,7 @@ from tracker.domain import (
     Capacity,
     Device,
     Job,
+    JobGroup,
     JobSpec,
     JobState,
     JobTimeline,
@@ -188,17 +189,32 @@ class FarmClient(DeskCalls, LogCalls, ScriptCalls, ExchangeCalls, SearchCalls):
             answer = self._stub.ListJobs(request, timeout=CALL_TIMEOUT_S)
         return [from_message(Job, job) for job in answer.jobs]
 
-    def group(self, group: str) -> list[Job]:
-        """The jobs of a group in their order, with their tasks; none where ``group`` is not the start of one's id."""
-        with self._errors():
-            answer = self._stub.ListJobs(control_pb2.ListJobsRequest(group=group), timeout=CALL_TIMEOUT_S)
-        # A tracker that knows no groups yet lists them all.
-        return [from_message(Job, job) for job in answer.jobs if job.group]
+    def job_group(self, job_id: str) -> JobGroup:
+        """All jobs of the group that ``job_id`` names, with their tasks, or the one job. As for ``job`` it may be a
+        start.
+        """
+        return JobGroup(self._group(job_id) or (self.job(job_id),))
 
-    def cancel(self, job_id: str) -> Job:
+    def group_of(self, job: Job) -> JobGroup:
+        """All jobs of the request that ``job`` belongs to."""
+        return self.job_group(job.group) if job.group else JobGroup((job,))
+
+    def _group(self, start: str) -> tuple[Job, ...]:
+        """The jobs of a group in their order; none where ``start`` is not the start of one's id."""
+        if not start:
+            return ()  # the wire's word for all groups' jobs
+        with self._errors():
+            answer = self._stub.ListJobs(control_pb2.ListJobsRequest(group=start), timeout=CALL_TIMEOUT_S)
+        # A tracker that knows no groups yet lists them all.
+        return tuple(from_message(Job, job) for job in answer.jobs if job.group)
+
+    def cancel(self, job_id: str) -> JobGroup:
+        """Cancel a job, or those of a group that have not ended; they are returned as they are then."""
+        several = bool(self._group(job_id))
         with self._errors():
             request = control_pb2.CancelJobRequest(id=job_id)
-            return from_message(Job, self._stub.CancelJob(request, timeout=CALL_TIMEOUT_S))
+            job = from_message(Job, self._stub.CancelJob(request, timeout=CALL_TIMEOUT_S))
+        return self.group_of(job) if several else JobGroup((job,))
 
     @stream
     def watch(self, job_id: str) -> Iterator[Job]:

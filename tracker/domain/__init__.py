@@ -36,6 +36,7 @@ from tracker.domain.job import (
     TaskResult,
     TemplateFile,
 )
+from tracker.domain.job_group import JobGroup
 from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
 from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
 from tracker.domain.recall import RecallCandidate, RecallRequest
@@ -67,6 +68,7 @@ __all__ = [
     "Job",
     "JobFailure",
     "JobFinished",
+    "JobGroup",
     "JobKind",
     "JobProgress",
     "JobResult",

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from tracker.cli.jobs.resume import resume_job
+from tracker.cli.jobs.show import show_job
 from tracker.cli.terminal.connection import Connection, connection_options
 from tracker.cli.terminal.groups import ListingGroup
 from tracker.cli.terminal.options import json_option
 from tracker.client.errors import BadInput
-
-if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import Job, JobSpec
 
 __all__ = ["jobs"]
 
@@ -29,9 +25,6 @@ def jobs() -> None:
     A tune of several classes of device is a group of jobs, ID.1, ID.2 and so on: ID shows, watches or
     cancels all of them.
     """
-
-
-jobs.add_command(resume_job)
 
 
 @jobs.command("list")
@@ -91,123 +84,6 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
         click.echo(f"There are more jobs than these {count(limit)}: --limit 0 lists all.", err=True)
 
 
-@jobs.command("show")
-@click.argument("job_id", metavar="ID")
-@click.option("--timeline", is_flag=True, help="Where its time went: search, builds, boards, and who stood idle.")
-@json_option
-@connection_options()
-def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection) -> None:
-    """Show one job: what was asked, its tasks, its result; or where its time went.
-
-    \b
-    Examples:
-      farm jobs show squeezenet-ab2c
-      farm jobs show squeezenet-ab2c --timeline
-    """
-    from tracker.cli.jobs.progress import by_time_share, task_table
-    from tracker.cli.jobs.results import closing_line_of, print_result
-    from tracker.cli.jobs.timeline import print_timeline
-    from tracker.cli.terminal.output import console, facts, print_json
-
-    with connection.open() as client:
-        if group := client.group(job_id):
-            if timeline:
-                raise BadInput(f"Each job has a timeline of its own: name one of {', '.join(job.id for job in group)}.")
-            _show_group(client, group, as_json)
-            return
-        job = client.job(job_id)
-        times = client.job_timeline(job.id) if timeline else None
-    if times is not None:
-        if as_json:
-            print_json(times)
-        else:
-            print_timeline(console(), job.id, times)
-        return
-    if as_json:
-        print_json(job)
-        return
-    screen = console()
-    screen.print(facts(_facts(job)))
-    if job.result is not None and job.state is not None and job.state.final:
-        screen.print()
-        print_result(screen, job)
-        click.echo(closing_line_of(job))
-    elif job.tasks:
-        screen.print()
-        screen.print(task_table(by_time_share(job.tasks)))
-
-
-def _show_group(client: FarmClient, jobs: list[Job], as_json: bool) -> None:
-    from tracker.cli.jobs.check_report import print_checks
-    from tracker.cli.jobs.estimates import print_estimates
-    from tracker.cli.jobs.group_progress import group_table
-    from tracker.cli.jobs.group_results import across, devices_by_class
-    from tracker.cli.terminal.output import console, facts, print_json
-    from tracker.domain import JobKind
-
-    if as_json:
-        print_json({"group": jobs[0].group, "jobs": jobs})
-        return
-    screen = console()
-    spec = jobs[0].spec
-    ended = sum(job.state is not None and job.state.final for job in jobs)
-    told = f"{len(jobs)} jobs, one a class of device; {ended} of them ended"
-    screen.print(facts([("group", jobs[0].group), ("asked", _asked(spec)), ("jobs", told)]))
-    screen.print()
-    if spec.kind is JobKind.ESTIMATE and ended:
-        print_estimates(jobs, as_json=False)
-        return
-    if spec.kind is JobKind.CHECK and ended:
-        print_checks(jobs, as_json=False)
-        return
-    screen.print(group_table(jobs))
-    if ended:
-        screen.print()
-        screen.print(across(jobs, devices_by_class(client, spec.pool)))
-
-
-def _asked(spec: JobSpec) -> str:
-    where = f" on pool {spec.pool}" if spec.pool else ""
-    return f"{spec.kind.value if spec.kind else ''} {spec.model_name}{where} by {spec.user or 'someone'}"
-
-
-def _facts(job: Job) -> list[tuple[str, str]]:
-    from tracker.cli.terminal.formats import clock, count, duration
-
-    spec = job.spec
-    limits = [f"{count(spec.max_trials)} trials"] if spec.max_trials else []
-    limits += [duration(spec.budget_s)] if spec.budget_s else []
-    state = job.state.value if job.state else ""
-    return [
-        ("job", job.id),
-        ("group", f"{job.group}: one job a class of device, `farm jobs show {job.group}`" if job.group else ""),
-        ("state", f"{state}: {job.phase}" if job.phase and state == "running" else state),
-        ("error", job.error),
-        ("asked", _asked(spec)),
-        ("tuner", f"{spec.engine}, seed {spec.seed}, limit {' or '.join(limits)}" if limits else ""),
-        ("fresh", "nothing is answered from the log" if spec.fresh else ""),
-        ("priority", f"{spec.priority:+d}" if spec.priority else ""),
-        ("operator", "  ".join([spec.operator, *(f"{p.name}={p.value}" for p in spec.parameters)]).strip()),
-        ("templates", "  ".join(file.name for file in spec.templates)),
-        ("shapes", "  ".join(map(str, spec.shapes))),
-        ("fixed", "  ".join(f"{each.name}={each.value}" for each in spec.fixed)),
-        ("submitted", clock(job.created_unix_s)),
-        ("started", clock(job.started_unix_s)),
-        ("finished", clock(job.finished_unix_s)),
-        (
-            "tuned for",
-            f"{duration(job.tuned_for_s)}, {count(job.trials)} trials" if job.tuned_for_s or job.trials else "",
-        ),
-        (
-            "from the log",
-            f"{count(job.recalled)} of its trials: measured before, no board was asked" if job.recalled else "",
-        ),
-        ("class", job.device_class),
-        ("target", job.target),
-        ("worker", job.worker_id),
-    ]
-
-
 @jobs.command("watch")
 @click.argument("job_id", metavar="ID")
 @click.option(
@@ -226,7 +102,6 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     from tracker.cli.jobs.check_report import print_checks
     from tracker.cli.jobs.conclusion import conclude, finish
     from tracker.cli.jobs.estimates import print_estimates, watch_estimates
-    from tracker.cli.jobs.group_results import conclude_group, finish_group
     from tracker.cli.packages.package import check_destination
     from tracker.domain import JobKind
 
@@ -235,20 +110,16 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     elif force:
         raise BadInput("--force says how to write a package: it needs -o DIR.")
     with connection.open() as client:
-        group = client.group(job_id)
-        job = group[0] if group else client.job(job_id)
-        if output is not None and not group:
-            check_destination(output, force, job.spec.model_name)
-        if job.spec.kind is not None and job.spec.kind.answers_only:
+        group = client.job_group(job_id)
+        if output is not None and group.alone:
+            check_destination(output, force, group.spec.model_name)
+        if group.spec.kind is not None and group.spec.kind.answers_only:
             if output is not None:
-                raise BadInput(f"Job {job.id} looked things up and made no package: leave out -o.")
-            answer = print_checks if job.spec.kind is JobKind.CHECK else print_estimates
-            answer(watch_estimates(client, job), as_json=as_json)
+                raise BadInput(f"Job {group.first.id} looked things up and made no package: leave out -o.")
+            answer = print_checks if group.spec.kind is JobKind.CHECK else print_estimates
+            answer(watch_estimates(client, group.first), as_json=as_json)
             return
-        if group:
-            conclude_group(finish_group(client, group, output, as_json=as_json), as_json=as_json)
-            return
-        conclude(finish(client, job.id, output, force=force, as_json=as_json), as_json=as_json)
+        conclude(finish(client, group, output, as_json=as_json), as_json=as_json)
 
 
 @jobs.command("cancel")
@@ -261,15 +132,11 @@ def cancel_job(job_id: str, connection: Connection) -> None:
     Example:
       farm jobs cancel squeezenet-ab2c
     """
-    from tracker.domain import JobState
+    from tracker.cli.jobs.wording import cancelled
 
     with connection.open() as client:
-        group = client.group(job_id)
-        job = client.cancel(job_id)
-        if group:
-            group = client.group(job.group)
-    if group:
-        cancelled = [each.id for each in group if each.state is JobState.CANCELLED]
-        click.echo(f"Jobs {', '.join(cancelled)} are cancelled.")
-    else:
-        click.echo(f"Job {job.id} is cancelled.")
+        click.echo(cancelled(client.cancel(job_id)))
+
+
+jobs.add_command(show_job)
+jobs.add_command(resume_job)

@@ -1,4 +1,4 @@
-"""A job from here to its end: watched, its package fetched, what came of it printed."""
+"""Jobs from here to their end: watched, their packages fetched, what came of them printed."""
 
 from __future__ import annotations
 
@@ -7,59 +7,62 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.client.errors import FarmError, Interrupted
+from tracker.client.errors import BadInput, FarmError
 
 if TYPE_CHECKING:
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Job
+    from tracker.domain import JobGroup
 
-__all__ = ["conclude", "fetch_later", "finish"]
+__all__ = ["conclude", "finish"]
 
 
-def finish(client: FarmClient, job_id: str, folder: Path | None, *, force: bool, as_json: bool) -> Job:
-    """Watch a job to its end, fetch its package into ``folder`` (None: do not) and print what came of it.
+def finish(client: FarmClient, group: JobGroup, folder: Path | None, *, as_json: bool) -> JobGroup:
+    """Watch jobs to their end, fetch their packages into ``folder`` (None: do not) and print what came of them.
 
-    Returns the job as it ended, with its result. Raises FarmError when it failed or the package cannot be written.
+    Returns the jobs as they ended. Raises FarmError where none has a result, or a package cannot be written.
     """
     import sys
 
-    from tracker.cli.jobs.progress import view_for
-    from tracker.cli.jobs.results import print_result
+    from tracker.cli.jobs.group_progress import view_for
+    from tracker.cli.jobs.group_results import devices_by_class, print_results
     from tracker.cli.jobs.watching import follow, raise_unless_done
-    from tracker.cli.packages.package import write_package
+    from tracker.cli.jobs.wording import fetched, plain
     from tracker.cli.terminal.output import console, print_json
 
     screen = console(sys.stderr if as_json else sys.stdout)
-    job = follow(client, job_id, view_for(screen))
-    raise_unless_done(job)
-    if job.result is None:
-        raise FarmError(f"Job {job.id} is done but names no result: the tracker's log may tell why.")
+    devices = devices_by_class(client, group)
+    group = follow(client, group, view_for(screen, group))
+    if not group.done:
+        raise_unless_done(group.first)
+        raise FarmError(f"Job {group.first.id} is done but names no result: the tracker's log may tell why.")
     if folder is not None:
-        try:
-            write_package(job.result.files, folder, client.get_artifact)
-        except KeyboardInterrupt:
-            raise Interrupted(f"\nThe job is done, the package not fetched. {fetch_later(job.id)}") from None
-        except FarmError as error:
-            raise type(error)(f"{error.message} The job itself is done. {fetch_later(job.id)}") from error
+        from tracker.cli.jobs.fetching import fetch
+
+        fetch(client, group, folder)
     if as_json:
-        print_json(job)
-        return job
-    print_result(screen, job)
-    click.echo(f"Package: {folder}" if folder is not None else fetch_later(job.id))
-    return job
+        print_json(plain(group))
+        return group
+    print_results(screen, group, devices)
+    click.echo(fetched(group, folder))
+    return group
 
 
-def conclude(job: Job, *, as_json: bool = False) -> None:
-    """Print the closing line, the last of the command; exit with 1 when the outputs differ."""
-    from tracker.cli.jobs.results import closing_line_of, model_latency
+def conclude(group: JobGroup, *, as_json: bool = False) -> None:
+    """Print the closing lines, the last of the command; exit with 1 where the outputs of any differ.
 
-    assert job.result is not None, "finish() returns jobs with a result"
-    if not as_json:
-        click.echo(closing_line_of(job))
-    _, _, measured = model_latency(job.result)
-    if not job.result.outputs_equal and (measured or job.result.kernels_compared):
+    Raises FarmError or BadInput, which name the jobs that have no result.
+    """
+    from tracker.cli.jobs.results import closing_line_of, outputs_differ
+
+    differ = False
+    for job in group.jobs:
+        if job.result is not None:
+            if not as_json:
+                click.echo(closing_line_of(job, group.title(job)))
+            differ = differ or outputs_differ(job.result)
+    if missing := group.without_result:
+        reasons = "; ".join(f"{job.id}: {job.error or (job.state and job.state.value)}" for job in missing)
+        kind = BadInput if all(job.input_error for job in group.jobs) else FarmError
+        raise kind(f"{len(missing)} of {len(group.jobs)} classes have no package: {reasons}")
+    if differ:
         raise SystemExit(1)
-
-
-def fetch_later(job_id: str) -> str:
-    return f"Fetch the package: farm jobs watch {job_id} -o DIR"

@@ -112,24 +112,19 @@ def _notes(told: Sums) -> list[str]:
     return notes
 
 
-def watch_estimates(client: FarmClient, job: Job) -> list[Job]:
-    """``job``, or the jobs of its group, as they ended. Raises what a failed one means where none is done.
+def watch_estimates(client: FarmClient, job: Job) -> Sequence[Job]:
+    """``job`` and the others of its group, as they ended. Raises what a failed one means where none is done.
 
     An interrupt cancels them: nobody comes back for an answer that only this command shows.
     """
-    from tracker.cli.jobs.group_progress import group_view_for
-    from tracker.cli.jobs.progress import view_for
-    from tracker.cli.jobs.watching import follow, follow_group, raise_unless_done
+    from tracker.cli.jobs.group_progress import view_for
+    from tracker.cli.jobs.watching import follow, raise_unless_done
 
-    screen = console(sys.stderr)
+    group = client.group_of(job)
     try:
-        if job.group:
-            group = client.group(job.group)
-            jobs = follow_group(client, group, group_view_for(screen, group))
-        else:
-            jobs = [follow(client, job.id, view_for(screen))]
+        jobs = follow(client, group, view_for(console(sys.stderr), group)).jobs
     except Interrupted:
-        client.cancel(job.group or job.id)
+        client.cancel(group.id)
         raise Interrupted("\nInterrupted; its job is cancelled.") from None
     if not any(each.state is JobState.DONE for each in jobs):
         raise_unless_done(jobs[0])

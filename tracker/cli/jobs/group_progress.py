@@ -14,9 +14,9 @@ from tracker.cli.jobs.progress import LiveView, PlainView, Progress, View, by_ti
 from tracker.cli.jobs.results import model_latency
 from tracker.cli.terminal.formats import UNKNOWN, count, latency, speedup
 from tracker.cli.terminal.output import table
-from tracker.domain import Job, JobState
+from tracker.domain import Job, JobGroup, JobState
 
-__all__ = ["group_rendering", "group_table", "group_view_for", "short_names"]
+__all__ = ["group_rendering", "group_table", "short_names", "view_for"]
 
 #: Of a class's name, where they tell it apart.
 _WORDS = 3
@@ -74,10 +74,10 @@ def _latency(job: Job) -> tuple[str, str]:
 
 
 class _GroupLiveView(LiveView):
-    def __init__(self, screen: Console, jobs: Sequence[Job]) -> None:
+    def __init__(self, screen: Console, group: JobGroup) -> None:
         # Before the display is made, which renders at once.
-        self._jobs = {job.id: job for job in jobs}
-        self._working = {job.id: Progress() for job in jobs}
+        self._jobs = {job.id: job for job in group.jobs}
+        self._working = {job.id: Progress() for job in group.jobs}
         super().__init__(screen)
 
     def show(self, job: Job) -> None:
@@ -111,9 +111,9 @@ def group_rendering(jobs: Sequence[Job], working: Progress | None, at_s: float, 
 class _GroupPlainView:
     """A PlainView a class."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        names = short_names([job.device_class for job in jobs])
-        self._views = {job.id: PlainView(name=names[job.device_class]) for job in jobs}
+    def __init__(self, group: JobGroup) -> None:
+        names = short_names([job.device_class for job in group.jobs])
+        self._views = {job.id: PlainView(name=names[job.device_class]) for job in group.jobs}
 
     def __enter__(self) -> _GroupPlainView:
         return self
@@ -130,6 +130,8 @@ class _GroupPlainView:
         next(iter(self._views.values())).notice(text)
 
 
-def group_view_for(screen: Console, jobs: Sequence[Job]) -> View:
+def view_for(screen: Console, group: JobGroup) -> View:
     """A live display on a terminal, plain lines elsewhere."""
-    return _GroupLiveView(screen, jobs) if screen.is_terminal else _GroupPlainView(jobs)
+    if screen.is_terminal:
+        return LiveView(screen) if group.alone else _GroupLiveView(screen, group)
+    return PlainView() if group.alone else _GroupPlainView(group)

@@ -29,7 +29,7 @@ from tracker.cli.terminal.output import table
 from tracker.domain import Job, JobKind, JobState, Task
 from tracker.domain.job_life import WAITING
 
-__all__ = ["LiveView", "PlainView", "Progress", "View", "estimate", "view_for"]
+__all__ = ["LiveView", "PlainView", "Progress", "View", "estimate"]
 
 _PACE_WINDOW_S = 30.0
 
@@ -270,8 +270,3 @@ class PlainView:
 
     def notice(self, text: str) -> None:
         click.echo(text, err=True)
-
-
-def view_for(screen: Console) -> View:
-    """A live display on a terminal, plain lines elsewhere."""
-    return LiveView(screen) if screen.is_terminal else PlainView()

@@ -15,7 +15,15 @@ from tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, millis
 from tracker.cli.terminal.output import table
 from tracker.domain import Job, JobKind, JobResult, Task, TaskResult
 
-__all__ = ["NOTHING_COMPARED", "closing_line", "closing_line_of", "model_latency", "print_result", "verified"]
+__all__ = [
+    "NOTHING_COMPARED",
+    "closing_line",
+    "closing_line_of",
+    "model_latency",
+    "outputs_differ",
+    "print_result",
+    "verified",
+]
 
 NOTHING_COMPARED = "nothing compared: no value of the answers is finite"
 #: A model that takes so many times what its kernels take is told about.
@@ -48,14 +56,19 @@ def closing_line(model_name: str, result: JobResult) -> str:
     return f"{line}, {verified(result)}"
 
 
-def closing_line_of(job: Job) -> str:
-    """Of a job with a result."""
+def closing_line_of(job: Job, title: str = "") -> str:
+    """Of a job with a result. ``title``: in place of its model's name."""
     assert job.result is not None
     if job.spec.kind is JobKind.ESTIMATE:
         return estimate_line(job)
     if job.spec.kind is JobKind.CHECK:
         return check_line(job)
-    return closing_line(job.spec.model_name, job.result)
+    return closing_line(title or job.spec.model_name, job.result)
+
+
+def outputs_differ(result: JobResult) -> bool:
+    """Whether answers were compared and are not equal."""
+    return not result.outputs_equal and (model_latency(result)[2] or result.kernels_compared > 0)
 
 
 def verified(result: JobResult) -> str:

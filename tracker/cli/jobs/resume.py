@@ -47,9 +47,10 @@ def resume_job(
       farm jobs resume squeezenet-ab2c --budget +10m -o squeezenet-tuned
     """
     from tracker.cli.jobs.conclusion import conclude, finish
-    from tracker.cli.jobs.watching import come_back
+    from tracker.cli.jobs.wording import come_back
     from tracker.cli.packages.package import check_destination
     from tracker.cli.terminal.output import print_json
+    from tracker.domain import JobGroup
 
     if detach and (output is not None or force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
@@ -62,7 +63,7 @@ def resume_job(
             check_destination(output, force, client.job(job_id).spec.model_name)
         job = client.resume_job(job_id, trials or 0, budget or 0.0)
         if not detach:
-            conclude(finish(client, job.id, output, force=force, as_json=as_json), as_json=as_json)
+            conclude(finish(client, JobGroup((job,)), output, as_json=as_json), as_json=as_json)
         elif as_json:
             print_json(job)
         else:

@@ -1,55 +1,42 @@
-"""Following a job to its end, over tracker restarts and broken networks."""
+"""Following jobs to their end, over tracker restarts and broken networks."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tracker.cli.jobs.wording import come_back, goes_on
 from tracker.cli.terminal.formats import duration
 from tracker.cli.terminal.signals import raised_as_interrupt
 from tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
 from tracker.client.farm_client import ConnectionLost
-from tracker.domain import Job, JobKind, JobState
+from tracker.domain import Job, JobGroup, JobKind, JobState
 
 if TYPE_CHECKING:
     from tracker.cli.jobs.progress import View
     from tracker.client.farm_client import FarmClient
 
-__all__ = ["come_back", "follow", "follow_group", "raise_unless_done"]
+__all__ = ["follow", "raise_unless_done"]
 
 _PATIENCE_S = 600.0
 _PAUSE_S = 0.5
 
 
-def come_back(job_id: str) -> str:
-    """What a person does about a job that goes on without a watcher."""
-    return f"Watch it:   farm jobs watch {job_id}\nCancel it:  farm jobs cancel {job_id}"
-
-
-def follow(client: FarmClient, job_id: str, view: View, *, patience_s: float = _PATIENCE_S) -> Job:
-    """Show the job until it ends; returns its last snapshot.
+def follow(client: FarmClient, group: JobGroup, view: View, *, patience_s: float = _PATIENCE_S) -> JobGroup:
+    """Show the jobs until the last of them ends; returns their last snapshots, in their order.
 
     A tracker that goes away is waited for, ``patience_s`` seconds. Raises Interrupted on Ctrl-C or SIGTERM,
-    TrackerUnreachable when patience is over; the job itself goes on in both cases.
+    TrackerUnreachable when patience is over; the jobs themselves go on in both cases.
     """
-    return _follow(client, job_id, [job_id], view, patience_s)[0]
-
-
-def follow_group(client: FarmClient, jobs: Sequence[Job], view: View, *, patience_s: float = _PATIENCE_S) -> list[Job]:
-    """The same for all the ``jobs`` of a group, until the last of them ends; their last snapshots, in their order."""
-    return _follow(client, jobs[0].group, [job.id for job in jobs], view, patience_s)
-
-
-def _follow(client: FarmClient, watched: str, job_ids: Sequence[str], view: View, patience_s: float) -> list[Job]:
+    job_ids = [job.id for job in group.jobs]
     gone_since_s: float | None = None
     ended: dict[str, Job] = {}
     try:
         with raised_as_interrupt(signal.SIGTERM), view:
             while True:
                 try:
-                    for job in client.watch(watched):
+                    for job in client.watch(group.id):
                         if gone_since_s is not None:
                             gone_since_s = None
                             view.notice("The tracker is back.")
@@ -57,7 +44,7 @@ def _follow(client: FarmClient, watched: str, job_ids: Sequence[str], view: View
                         if job.state is not None and job.state.final:
                             ended[job.id] = job
                         if ended.keys() >= set(job_ids):
-                            return [ended[job_id] for job_id in job_ids]
+                            return JobGroup(tuple(ended[job_id] for job_id in job_ids))
                 except ConnectionLost as error:
                     lost = error
                 else:
@@ -68,12 +55,11 @@ def _follow(client: FarmClient, watched: str, job_ids: Sequence[str], view: View
                 elif time.monotonic() - gone_since_s > patience_s:
                     raise TrackerUnreachable(
                         f"{lost.message} Waited {duration(patience_s)}; the job goes on when it is back.\n"
-                        f"{come_back(watched)}"
+                        f"{come_back(group.id)}"
                     )
                 time.sleep(_PAUSE_S)
     except KeyboardInterrupt:
-        goes_on = f"job {watched} goes on" if len(job_ids) == 1 else f"the {len(job_ids)} jobs of {watched} go on"
-        raise Interrupted(f"\nNo longer watching; {goes_on}.\n{come_back(watched)}") from None
+        raise Interrupted(f"\nNo longer watching; {goes_on(group)}.\n{come_back(group.id)}") from None
 
 
 def raise_unless_done(job: Job) -> None:

@@ -24,7 +24,7 @@ from tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnrea
 if TYPE_CHECKING:
     from tracker.cli.terminal.child import Child
     from tracker.client.farm_client import FarmClient
-    from tracker.domain import Device, Job
+    from tracker.domain import Device, JobGroup
 
     class Started(AbstractContextManager[object], Protocol):
         """An agent, or a board with one, until the ``with`` ends."""
@@ -81,7 +81,7 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
 
 def demonstrate(
     model: Path | None, budget_s: float, output: Path, start_agent: StartAgent, reached: Sequence[str] = _PRIVATE
-) -> Job:
+) -> JobGroup:
     """``farm demo`` up to its closing line, on the device of ``start_agent``, which is called once the tracker serves.
 
     ``reached``: options of ``tracker start`` that say where it is reached. Raises what ``farm tune`` does, and
@@ -99,7 +99,7 @@ def demonstrate(
 
 def _tuned(
     model: Path, state: Path, budget_s: float, output: Path, start_agent: StartAgent, reached: Sequence[str]
-) -> Job:
+) -> JobGroup:
     """Start a farm, tune on it, stop it."""
     running = ExitStack()
     try:
@@ -169,7 +169,7 @@ def _first_device(client: FarmClient, children: Sequence[Started]) -> Device:
     )
 
 
-def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, output: Path) -> Job:
+def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, output: Path) -> JobGroup:
     from tracker.cli.jobs.conclusion import finish
     from tracker.cli.jobs.submission import submit
     from tracker.cli.terminal.formats import plural
@@ -200,8 +200,7 @@ def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, outp
         budget_s=budget_s,
         user=user_name(),
     )
-    job = submit(client, model, spec)
-    return finish(client, job.id, output, force=False, as_json=False)
+    return finish(client, client.group_of(submit(client, model, spec)), output, as_json=False)
 
 
 def _as_typed(seconds: float) -> str:

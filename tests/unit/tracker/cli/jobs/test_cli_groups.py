@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from tracker.cli.jobs.group_progress import group_rendering, short_names
-from tracker.cli.jobs.group_results import announcement
 from tracker.cli.jobs.progress import Progress
-from tracker.domain import Artifact, Job, JobKind, JobSpec, JobState, Task
+from tracker.cli.jobs.wording import announcement
+from tracker.domain import Artifact, Job, JobGroup, JobKind, JobSpec, JobState, Task
 
 SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64", max_trials=100)
 JOBS = [
@@ -43,13 +43,13 @@ def test_short_names_tell_classes_apart(classes: list[str], short: list[str]) ->
 
 
 def test_an_announcement_says_the_numbers() -> None:
-    assert announcement(JOBS).splitlines()[2:] == [
+    assert announcement(JobGroup(tuple(JOBS))).splitlines()[2:] == [
         "  1. pi-4-full-4t (1 device): 34 of 100 trials or 1m 00s of 3m 00s",
         "  2. pi-5-full-4t (2 devices): 33 of 100 trials or 1m 00s of 3m 00s",
         "  3. pi-5-micro-4t (3 devices): 33 of 100 trials or 1m 00s of 3m 00s",
     ]
     compiled = [replace(job, spec=replace(SPEC, kind=JobKind.COMPILE, max_trials=0)) for job in JOBS]
-    assert announcement(compiled).splitlines() == [
+    assert announcement(JobGroup(tuple(compiled))).splitlines() == [
         "Pool arm64 has 3 classes of device; each gets a package of its own.",
         "  1. pi-4-full-4t (1 device)",
         "  2. pi-5-full-4t (2 devices)",
