@@ -23,6 +23,7 @@ __all__ = [
     "JobResult",
     "JobSpec",
     "JobState",
+    "Latency",
     "PackageFile",
     "Parameter",
     "Shape",
@@ -265,6 +266,16 @@ class BucketResult:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """Of a whole model, in seconds a call."""
+
+    untuned_s: float
+    tuned_s: float
+    #: A device ran the whole model; else these are weighted sums over its tasks.
+    measured: bool
+
+
+@dataclass(frozen=True)
 class JobResult:
     """The package's files and what was measured.
 
@@ -301,6 +312,27 @@ class JobResult:
     buckets: tuple[BucketResult, ...] = ()
     check: CheckReport | None = None
     nothing_compared: bool = False
+
+    @property
+    def latency(self) -> Latency:
+        """The model's: measured where a device ran it, else summed over its tasks."""
+        if self.device_name and self.untuned_s > 0 and self.tuned_s > 0:
+            return Latency(self.untuned_s, self.tuned_s, True)
+        return self.summed_latency
+
+    @property
+    def summed_latency(self) -> Latency:
+        """What its tasks take, each as often as the model calls it."""
+        return Latency(
+            sum(task.weight * task.untuned_s for task in self.tasks),
+            sum(task.weight * task.tuned_s for task in self.tasks),
+            False,
+        )
+
+    @property
+    def outputs_differ(self) -> bool:
+        """Whether answers, of the model or of kernels one by one, were compared and are not equal."""
+        return not self.outputs_equal and (self.latency.measured or self.kernels_compared > 0)
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,14 @@ def conclude(group: JobGroup, *, as_json: bool = False) -> None:
 
     Raises FarmError or BadInput, which name the jobs that have no result.
     """
-    from tracker.cli.jobs.results import closing_line_of, outputs_differ
+    from tracker.cli.jobs.results import closing_line_of
 
     differ = False
     for job in group.jobs:
         if job.result is not None:
             if not as_json:
                 click.echo(closing_line_of(job, group.title(job)))
-            differ = differ or outputs_differ(job.result)
+            differ = differ or job.result.outputs_differ
     if missing := group.without_result:
         reasons = "; ".join(f"{job.id}: {job.error or (job.state and job.state.value)}" for job in missing)
         kind = BadInput if all(job.input_error for job in group.jobs) else FarmError

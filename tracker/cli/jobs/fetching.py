@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker.cli.jobs.results import model_latency, verified
+from tracker.cli.jobs.results import verified
 from tracker.cli.jobs.wording import fetch_later
 from tracker.cli.packages.package import CLASSES, write_package
 from tracker.cli.terminal.output import jsonable
@@ -65,15 +65,15 @@ def _write_list(group: JobGroup, folder: Path) -> None:
 
 def _entry(job: Job) -> dict[str, object]:
     assert job.result is not None
-    untuned_s, tuned_s, measured = model_latency(job.result)
+    latency = job.result.latency
     return {
         "device_class": job.device_class,
         "folder": job.device_class,
         "job": job.id,
         "target": job.target,
-        "untuned_s": untuned_s,
-        "tuned_s": tuned_s,
-        "measured": measured,
+        "untuned_s": latency.untuned_s,
+        "tuned_s": latency.tuned_s,
+        "measured": latency.measured,
         "trials": job.trials,
         "verified": verified(job.result),
     }

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from tracker.cli.jobs.progress import LiveView, PlainView, Progress, View, by_time_share, estimate, task_table
-from tracker.cli.jobs.results import model_latency
 from tracker.cli.terminal.formats import UNKNOWN, count, latency, speedup
 from tracker.cli.terminal.output import table
 from tracker.domain import Job, JobGroup, JobState
@@ -69,8 +68,8 @@ def _trials(job: Job) -> str:
 def _latency(job: Job) -> tuple[str, str]:
     if job.result is None:
         return latency(estimate(job.tasks).tuned_s), ""
-    untuned_s, tuned_s, _ = model_latency(job.result)
-    return latency(tuned_s), speedup(untuned_s, tuned_s)
+    model = job.result.latency
+    return latency(model.tuned_s), speedup(model.untuned_s, model.tuned_s)
 
 
 class _GroupLiveView(LiveView):

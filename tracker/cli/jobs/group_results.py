@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tracker.cli.jobs.group_progress import short_names
-from tracker.cli.jobs.results import model_latency, print_result
+from tracker.cli.jobs.results import print_result
 from tracker.cli.terminal.formats import UNKNOWN, count, latency, short_target, speedup
 from tracker.cli.terminal.output import table
 from tracker.domain import DeviceState, Job, JobGroup
@@ -35,12 +35,12 @@ def _row(name: str, job: Job, devices: int) -> Sequence[str]:
     row = (name, count(devices), short_target(job.target))
     if job.result is None:
         return (*row, UNKNOWN, UNKNOWN, UNKNOWN, count(job.trials), job.state.value if job.state else UNKNOWN)
-    untuned_s, tuned_s, measured = model_latency(job.result)
-    gain = "kept" if job.result.kept_untuned else speedup(untuned_s, tuned_s)
-    answers = ("equal" if job.result.outputs_equal else "DIFFERENT") if measured else "estimated"
+    model = job.result.latency
+    gain = "kept" if job.result.kept_untuned else speedup(model.untuned_s, model.tuned_s)
+    answers = ("equal" if job.result.outputs_equal else "DIFFERENT") if model.measured else "estimated"
     if answers == "equal" and job.result.nothing_compared:
         answers = "none finite"
-    return (*row, latency(untuned_s), latency(tuned_s), gain, count(job.trials), answers)
+    return (*row, latency(model.untuned_s), latency(model.tuned_s), gain, count(job.trials), answers)
 
 
 def print_results(screen: Console, group: JobGroup, devices: Mapping[str, int]) -> None:
@@ -53,7 +53,7 @@ def print_results(screen: Console, group: JobGroup, devices: Mapping[str, int]) 
         print_result(screen, job)
         screen.print()
     screen.print(across(group.jobs, devices))
-    if not all(model_latency(job.result)[2] for job in group.done if job.result is not None):
+    if not all(job.result.latency.measured for job in group.done if job.result is not None):
         told = "estimated: the weighted sum of its tasks, since no device of that class runs whole models."
         screen.print(Text(told, "dim"))
     screen.print()

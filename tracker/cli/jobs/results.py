@@ -19,8 +19,6 @@ __all__ = [
     "NOTHING_COMPARED",
     "closing_line",
     "closing_line_of",
-    "model_latency",
-    "outputs_differ",
     "print_result",
     "verified",
 ]
@@ -32,27 +30,17 @@ _CALLS_TOLD = 1.5
 _NAMED = 3
 
 
-def model_latency(result: JobResult) -> tuple[float, float, bool]:
-    """(untuned, tuned, measured) in seconds: of the whole model where a device ran it, else summed over its tasks."""
-    if result.device_name and result.untuned_s > 0 and result.tuned_s > 0:
-        return result.untuned_s, result.tuned_s, True
-    return (
-        sum(task.weight * task.untuned_s for task in result.tasks),
-        sum(task.weight * task.tuned_s for task in result.tasks),
-        False,
-    )
-
-
 def difference(value: float) -> str:
     return f"{value:.0e}" if value else "0"
 
 
 def closing_line(model_name: str, result: JobResult) -> str:
     """``squeezenet: 241.3 ms -> 12.1 ms (19.9x), equal to ONNX Runtime (max |diff| 3e-07)``."""
-    untuned_s, tuned_s, _ = model_latency(result)
-    if not tuned_s:
+    model = result.latency
+    if not model.tuned_s:
         return f"{model_name}: latency not measured, outputs not compared"
-    line = f"{model_name}: {milliseconds(untuned_s)} -> {milliseconds(tuned_s)} ({speedup(untuned_s, tuned_s)})"
+    gain = speedup(model.untuned_s, model.tuned_s)
+    line = f"{model_name}: {milliseconds(model.untuned_s)} -> {milliseconds(model.tuned_s)} ({gain})"
     return f"{line}, {verified(result)}"
 
 
@@ -66,14 +54,9 @@ def closing_line_of(job: Job, title: str = "") -> str:
     return closing_line(title or job.spec.model_name, job.result)
 
 
-def outputs_differ(result: JobResult) -> bool:
-    """Whether answers were compared and are not equal."""
-    return not result.outputs_equal and (model_latency(result)[2] or result.kernels_compared > 0)
-
-
 def verified(result: JobResult) -> str:
     """What is known of the answers, and of the latency where it is no measured one."""
-    if not model_latency(result)[2]:
+    if not result.latency.measured:
         judged = f", untuned equal to {judge_of(result)}" if result.judge else ""
         return f"estimated from its tasks, {_kernels(result) or 'outputs not compared'}{judged}"
     if result.nothing_compared and result.outputs_equal:
@@ -131,7 +114,7 @@ def _told(result: JobResult, verdict: str) -> str:
 
 def _calls(result: JobResult) -> str:
     """How much of a small model's time its kernels do not explain, "" of a larger one."""
-    kernels_s = sum(task.weight * task.tuned_s for task in result.tasks)
+    kernels_s = result.summed_latency.tuned_s
     if not result.device_name or result.tuned_s < _CALLS_TOLD * kernels_s or not kernels_s:
         return ""
     return (
@@ -174,16 +157,16 @@ def print_result(screen: Console, job: Job) -> None:
         print_check(screen, [job])
         return
     tasks = sorted(result.tasks, key=lambda t: t.weight * t.tuned_s, reverse=True)
-    untuned_s, tuned_s, measured = model_latency(result)
+    whole = result.latency
     flops = sum(task.weight * task.flops for task in tasks)
     model = [
-        job.spec.model_name + ("" if measured else " (sum of tasks)"),
+        job.spec.model_name + ("" if whole.measured else " (sum of tasks)"),
         "",
-        latency(untuned_s),
-        latency(tuned_s),
-        "kept" if result.kept_untuned else speedup(untuned_s, tuned_s),
+        latency(whole.untuned_s),
+        latency(whole.tuned_s),
+        "kept" if result.kept_untuned else speedup(whole.untuned_s, whole.tuned_s),
         # The tasks are those of all shapes, the latency is that of one.
-        UNKNOWN if result.buckets else gflops(flops, tuned_s),
+        UNKNOWN if result.buckets else gflops(flops, whole.tuned_s),
         count(sum(task.trials for task in tasks)),
     ]
     alone = bool(job.spec.operator) and len(tasks) == 1  # and its row is the operator's
@@ -212,7 +195,7 @@ def print_result(screen: Console, job: Job) -> None:
     if kernels := _kernels(result):
         told = f"Each tuned kernel ran beside its untuned one on one device with {_inputs(result)}: {kernels}, "
         screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
-    if measured:
+    if whole.measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
         what = "kernel" if job.spec.operator else "model"
         told = f"{_told(result, verdict)}, max |diff| {difference(result.max_abs_diff)} "
