@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.support.stand_in_control import StandInControl
 from tracker.cli import farm
-from tracker.cli.jobs.results import print_result
+from tracker.cli.reports.results import print_result
 from tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, Task
 
 SPACE = {

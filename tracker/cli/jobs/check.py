@@ -82,10 +82,10 @@ def check(
         raise BadInput("--fresh measures a pool's peaks again: name the pool with --pool as well.")
     if device_class and not pool:
         raise BadInput("--class chooses one of a pool's classes: name the pool with --pool as well.")
-    from tracker.cli.jobs.check_report import print_checks
-    from tracker.cli.jobs.estimates import watch_estimates
     from tracker.cli.jobs.submission import check_inputs, submit
+    from tracker.cli.jobs.watching import watch_estimates
     from tracker.cli.models.subject import subject_of
+    from tracker.cli.reports.check_report import print_checks
     from tracker.client.user import user_name
     from tracker.domain import Artifact, JobKind, JobSpec
 

@@ -41,7 +41,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     Example:
       farm jobs --state running
     """
-    from tracker.cli.jobs.group_progress import short_names
+    from tracker.cli.reports.group_progress import short_names
     from tracker.cli.terminal.formats import UNKNOWN, ago, count, duration
     from tracker.cli.terminal.output import console, print_json, table
     from tracker.domain import JobState
@@ -99,10 +99,11 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     Example:
       farm jobs watch squeezenet-ab2c -o squeezenet-tuned
     """
-    from tracker.cli.jobs.check_report import print_checks
     from tracker.cli.jobs.conclusion import conclude, finish
-    from tracker.cli.jobs.estimates import print_estimates, watch_estimates
+    from tracker.cli.jobs.watching import watch_estimates
     from tracker.cli.packages.package import check_destination
+    from tracker.cli.reports.check_report import print_checks
+    from tracker.cli.reports.estimates import print_estimates
     from tracker.domain import JobKind
 
     if output is not None:
@@ -132,7 +133,7 @@ def cancel_job(job_id: str, connection: Connection) -> None:
     Example:
       farm jobs cancel squeezenet-ab2c
     """
-    from tracker.cli.jobs.wording import cancelled
+    from tracker.cli.reports.wording import cancelled
 
     with connection.open() as client:
         click.echo(cancelled(client.cancel(job_id)))

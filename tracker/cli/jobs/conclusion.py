@@ -23,10 +23,10 @@ def finish(client: FarmClient, group: JobGroup, folder: Path | None, *, as_json:
     """
     import sys
 
-    from tracker.cli.jobs.group_progress import view_for
-    from tracker.cli.jobs.group_results import devices_by_class, print_results
-    from tracker.cli.jobs.watching import follow, raise_unless_done
-    from tracker.cli.jobs.wording import fetched, plain
+    from tracker.cli.jobs.watching import follow
+    from tracker.cli.reports.group_progress import view_for
+    from tracker.cli.reports.group_results import devices_by_class, print_results
+    from tracker.cli.reports.wording import fetched, plain, raise_unless_done
     from tracker.cli.terminal.output import console, print_json
 
     screen = console(sys.stderr if as_json else sys.stdout)
@@ -52,7 +52,7 @@ def conclude(group: JobGroup, *, as_json: bool = False) -> None:
 
     Raises FarmError or BadInput, which name the jobs that have no result.
     """
-    from tracker.cli.jobs.results import closing_line_of
+    from tracker.cli.reports.results import closing_line_of
 
     differ = False
     for job in group.jobs:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker.cli.jobs.results import verified
-from tracker.cli.jobs.wording import fetch_later
 from tracker.cli.packages.package import CLASSES, write_package
+from tracker.cli.reports.results import verified
+from tracker.cli.reports.wording import fetch_later
 from tracker.cli.terminal.output import jsonable
 from tracker.client.errors import FarmError, Interrupted
 from tracker.domain import Job, JobGroup

@@ -47,8 +47,8 @@ def resume_job(
       farm jobs resume squeezenet-ab2c --budget +10m -o squeezenet-tuned
     """
     from tracker.cli.jobs.conclusion import conclude, finish
-    from tracker.cli.jobs.wording import come_back
     from tracker.cli.packages.package import check_destination
+    from tracker.cli.reports.wording import come_back
     from tracker.cli.terminal.output import print_json
     from tracker.domain import JobGroup
 

@@ -32,7 +32,7 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
       farm jobs show squeezenet-ab2c
       farm jobs show squeezenet-ab2c --timeline
     """
-    from tracker.cli.jobs.wording import plain
+    from tracker.cli.reports.wording import plain
     from tracker.cli.terminal.output import console, facts, print_json
 
     with connection.open() as client:
@@ -48,7 +48,7 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
 
 
 def _show_timeline(client: FarmClient, group: JobGroup, as_json: bool) -> None:
-    from tracker.cli.jobs.timeline import print_timeline
+    from tracker.cli.reports.timeline import print_timeline
     from tracker.cli.terminal.output import console, print_json
 
     if not group.alone:
@@ -63,10 +63,10 @@ def _show_timeline(client: FarmClient, group: JobGroup, as_json: bool) -> None:
 
 def _print_state(screen: Console, client: FarmClient, group: JobGroup) -> None:
     """Under the facts: of one job its result or its tasks, of several a row each and the table across them."""
-    from tracker.cli.jobs.check_report import print_checks
-    from tracker.cli.jobs.estimates import print_estimates
-    from tracker.cli.jobs.group_progress import group_table
-    from tracker.cli.jobs.group_results import across, devices_by_class
+    from tracker.cli.reports.check_report import print_checks
+    from tracker.cli.reports.estimates import print_estimates
+    from tracker.cli.reports.group_progress import group_table
+    from tracker.cli.reports.group_results import across, devices_by_class
     from tracker.domain import JobKind
 
     if group.alone:
@@ -85,8 +85,8 @@ def _print_state(screen: Console, client: FarmClient, group: JobGroup) -> None:
 
 
 def _print_job(screen: Console, job: Job) -> None:
-    from tracker.cli.jobs.progress import by_time_share, task_table
-    from tracker.cli.jobs.results import closing_line_of, print_result
+    from tracker.cli.reports.progress import by_time_share, task_table
+    from tracker.cli.reports.results import closing_line_of, print_result
 
     if job.result is not None and job.state is not None and job.state.final:
         screen.print()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tracker.cli.reports.spaces import space_of
 from tracker.cli.terminal.connection import Connection, connection_options
 from tracker.cli.terminal.options import json_option
 from tracker.client.errors import BadInput
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tracker.domain import Job, Task
 
-__all__ = ["by_rules", "space_of", "tasks"]
+__all__ = ["tasks"]
 
 
 @click.group()
@@ -59,18 +59,6 @@ def show_tasks(name: str, as_json: bool, connection: Connection) -> None:
         print_json(_with_space(task))
     else:
         _print_one(console(), task)
-
-
-def space_of(task: Task) -> dict[str, Any]:
-    """What its worker said of its space; empty where it said nothing."""
-    return dict(json.loads(task.space)) if task.space else {}
-
-
-def by_rules(job: Job) -> tuple[list[Task], list[Task]]:
-    """Of a job that takes templates: the tasks that none matched, and those where rules were thought the better."""
-    spaces = [(task, space) for task in job.tasks if (space := space_of(task)) and "template" not in space]
-    strangers = [task for task, space in spaces if "passed_over" not in space]
-    return strangers, [task for task, space in spaces if "passed_over" in space]
 
 
 def _with_space(task: Task) -> dict[str, Any]:

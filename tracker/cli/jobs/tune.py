@@ -113,8 +113,8 @@ def compile_model(request: Request) -> None:
 
 def run(request: Request, model: Path, spec: JobSpec, notice: str = "", templates: Sequence[Path] = ()) -> None:
     """Submit, say ``notice``, watch, fetch, print. Ends the command with the exit code of what came of it."""
-    from tracker.cli.jobs.wording import announcement, plain, submitted
     from tracker.cli.packages.package import check_destination
+    from tracker.cli.reports.wording import announcement, plain, submitted
     from tracker.cli.terminal.output import print_json
 
     if request.detach and (request.output is not None or request.force):

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracker.cli.jobs.wording import come_back, goes_on
+from tracker.cli.reports.wording import come_back, goes_on, raise_unless_done
 from tracker.cli.terminal.formats import duration
 from tracker.cli.terminal.signals import raised_as_interrupt
-from tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
+from tracker.client.errors import Interrupted, TrackerUnreachable
 from tracker.client.farm_client import ConnectionLost
-from tracker.domain import Job, JobGroup, JobKind, JobState
+from tracker.domain import Job, JobGroup, JobState
 
 if TYPE_CHECKING:
-    from tracker.cli.jobs.progress import View
+    from tracker.cli.reports.progress import View
     from tracker.client.farm_client import FarmClient
 
-__all__ = ["follow", "raise_unless_done"]
+__all__ = ["follow", "watch_estimates"]
 
 _PATIENCE_S = 600.0
 _PAUSE_S = 0.5
@@ -62,12 +64,20 @@ def follow(client: FarmClient, group: JobGroup, view: View, *, patience_s: float
         raise Interrupted(f"\nNo longer watching; {goes_on(group)}.\n{come_back(group.id)}") from None
 
 
-def raise_unless_done(job: Job) -> None:
-    """Raises what a failed or cancelled job means for the command; nothing for one that is done."""
-    if job.state is JobState.DONE:
-        return
-    if job.state is JobState.CANCELLED:
-        again = f" Go on with it: farm jobs resume {job.id}" if job.spec.kind is JobKind.TUNE else ""
-        raise FarmError(f"Job {job.id} was cancelled.{again}")
-    kind = BadInput if job.input_error else FarmError
-    raise kind(job.error or f"Job {job.id} failed without saying why: the tracker's log may tell.")
+def watch_estimates(client: FarmClient, job: Job) -> Sequence[Job]:
+    """``job`` and the others of its group, as they ended. Raises what a failed one means where none is done.
+
+    An interrupt cancels them: nobody comes back for an answer that only this command shows.
+    """
+    from tracker.cli.reports.group_progress import view_for
+    from tracker.cli.terminal.output import console
+
+    group = client.group_of(job)
+    try:
+        jobs = follow(client, group, view_for(console(sys.stderr), group)).jobs
+    except Interrupted:
+        client.cancel(group.id)
+        raise Interrupted("\nInterrupted; its job is cancelled.") from None
+    if not any(each.state is JobState.DONE for each in jobs):
+        raise_unless_done(jobs[0])
+    return jobs

@@ -114,8 +114,9 @@ def _of_model(
     as_json: bool,
     connection: Connection,
 ) -> None:
-    from tracker.cli.jobs.estimates import print_estimates, watch_estimates
     from tracker.cli.jobs.submission import submit
+    from tracker.cli.jobs.watching import watch_estimates
+    from tracker.cli.reports.estimates import print_estimates
     from tracker.client.user import user_name
     from tracker.domain import Artifact, JobKind, JobSpec
 

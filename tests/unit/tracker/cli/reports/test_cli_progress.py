@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.jobs.progress import PlainView, Progress, by_time_share, estimate, rendering
+from tracker.cli.reports.progress import PlainView, Progress, by_time_share, estimate, rendering
 from tracker.domain import Artifact, Job, JobKind, JobSpec, JobState, Task
 
 SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "x86_64", budget_s=120.0)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tracker.cli.jobs.group_progress import short_names
-from tracker.cli.jobs.results import print_result
+from tracker.cli.reports.group_progress import short_names
+from tracker.cli.reports.results import print_result
 from tracker.cli.terminal.formats import UNKNOWN, count, latency, short_target, speedup
 from tracker.cli.terminal.output import table
 from tracker.domain import DeviceState, Job, JobGroup

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from protos.measurement import Outcome
-from tracker.cli.jobs.timeline import bar, print_timeline
+from tracker.cli.reports.timeline import bar, print_timeline
 from tracker.domain import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime
 
 TIMES = JobTimeline(

@@ -41,7 +41,7 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
 
     Raises what a failed one means; exits with 2 where something is in the way of one.
     """
-    from tracker.cli.jobs.watching import raise_unless_done
+    from tracker.cli.reports.wording import raise_unless_done
 
     done = [job for job in jobs if _report(job) is not None]
     if as_json:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.jobs.estimates import Sums, estimate_line, print_estimate, print_estimates, sums
+from tracker.cli.reports.estimates import Sums, estimate_line, print_estimate, print_estimates, sums
 from tracker.client.errors import FarmError
 from tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
 

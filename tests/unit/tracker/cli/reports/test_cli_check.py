@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from tracker.cli import farm
-from tracker.cli.jobs.check_report import check_line, print_check, print_checks
+from tracker.cli.reports.check_report import check_line, print_check, print_checks
 from tracker.client.errors import BadInput
 from tracker.domain import (
     Artifact,

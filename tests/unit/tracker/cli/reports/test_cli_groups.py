@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.jobs.group_progress import group_rendering, short_names
-from tracker.cli.jobs.progress import Progress
-from tracker.cli.jobs.wording import announcement
+from tracker.cli.reports.group_progress import group_rendering, short_names
+from tracker.cli.reports.progress import Progress
+from tracker.cli.reports.wording import announcement
 from tracker.domain import Artifact, Job, JobGroup, JobKind, JobSpec, JobState, Task
 
 SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64", max_trials=100)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,13 +12,12 @@ from rich.text import Text
 
 from tracker.cli.terminal.formats import count, gflops, latency, milliseconds, plural, speedup
 from tracker.cli.terminal.output import console, print_json, table
-from tracker.client.errors import Interrupted
-from tracker.domain import Job, JobState, TaskResult
+from tracker.domain import Job, TaskResult
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
+    pass
 
-__all__ = ["Sums", "estimate_line", "print_estimate", "print_estimates", "sums", "watch_estimates"]
+__all__ = ["Sums", "estimate_line", "print_estimate", "print_estimates", "sums"]
 
 _NAMED = 4
 _MEANT = (
@@ -112,28 +110,9 @@ def _notes(told: Sums) -> list[str]:
     return notes
 
 
-def watch_estimates(client: FarmClient, job: Job) -> Sequence[Job]:
-    """``job`` and the others of its group, as they ended. Raises what a failed one means where none is done.
-
-    An interrupt cancels them: nobody comes back for an answer that only this command shows.
-    """
-    from tracker.cli.jobs.group_progress import view_for
-    from tracker.cli.jobs.watching import follow, raise_unless_done
-
-    group = client.group_of(job)
-    try:
-        jobs = follow(client, group, view_for(console(sys.stderr), group)).jobs
-    except Interrupted:
-        client.cancel(group.id)
-        raise Interrupted("\nInterrupted; its job is cancelled.") from None
-    if not any(each.state is JobState.DONE for each in jobs):
-        raise_unless_done(jobs[0])
-    return jobs
-
-
 def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
     """Each of ``jobs`` that is done: tables and closing lines, or one JSON object. Raises what a failed one means."""
-    from tracker.cli.jobs.watching import raise_unless_done
+    from tracker.cli.reports.wording import raise_unless_done
 
     done = [job for job in jobs if job.result is not None]
     if as_json:

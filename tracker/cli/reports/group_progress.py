@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tracker.cli.jobs.progress import LiveView, PlainView, Progress, View, by_time_share, estimate, task_table
+from tracker.cli.reports.progress import LiveView, PlainView, Progress, View, by_time_share, estimate, task_table
 from tracker.cli.terminal.formats import UNKNOWN, count, latency, speedup
 from tracker.cli.terminal.output import table
 from tracker.domain import Job, JobGroup, JobState

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tracker.cli.jobs.check_report import check_line, print_check
-from tracker.cli.jobs.estimates import estimate_line, print_estimate
-from tracker.cli.jobs.tasks import by_rules
+from tracker.cli.reports.check_report import check_line, print_check
+from tracker.cli.reports.estimates import estimate_line, print_estimate
+from tracker.cli.reports.spaces import by_rules
 from tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, milliseconds, plural, speedup
 from tracker.cli.terminal.output import table
 from tracker.domain import Job, JobKind, JobResult, Task, TaskResult

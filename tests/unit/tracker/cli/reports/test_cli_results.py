@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.jobs.results import closing_line, print_result
+from tracker.cli.reports.results import closing_line, print_result
 from tracker.domain import Artifact, BucketResult, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
 
 TASKS = (

@@ -1,13 +1,24 @@
-"""What commands say of one job or of several, in sentences and as JSON."""
+"""What commands say of one job or of several, in sentences, errors and JSON."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tracker.cli.terminal.formats import count, duration, plural
-from tracker.domain import JobGroup, JobKind, JobState
+from tracker.client.errors import BadInput, FarmError
+from tracker.domain import Job, JobGroup, JobKind, JobState
 
-__all__ = ["announcement", "cancelled", "come_back", "fetch_later", "fetched", "goes_on", "plain", "submitted"]
+__all__ = [
+    "announcement",
+    "cancelled",
+    "come_back",
+    "fetch_later",
+    "fetched",
+    "goes_on",
+    "plain",
+    "raise_unless_done",
+    "submitted",
+]
 
 
 def plain(group: JobGroup) -> object:
@@ -64,3 +75,14 @@ def fetched(group: JobGroup, folder: Path | None) -> str:
 
 def fetch_later(group: JobGroup) -> str:
     return f"Fetch the {'package' if group.alone else 'packages'}: farm jobs watch {group.id} -o DIR"
+
+
+def raise_unless_done(job: Job) -> None:
+    """Raises what a failed or cancelled job means for the command; nothing for one that is done."""
+    if job.state is JobState.DONE:
+        return
+    if job.state is JobState.CANCELLED:
+        again = f" Go on with it: farm jobs resume {job.id}" if job.spec.kind is JobKind.TUNE else ""
+        raise FarmError(f"Job {job.id} was cancelled.{again}")
+    kind = BadInput if job.input_error else FarmError
+    raise kind(job.error or f"Job {job.id} failed without saying why: the tracker's log may tell.")
