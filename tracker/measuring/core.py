@@ -9,6 +9,7 @@ comes from; any other is acknowledged and dropped.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -265,7 +266,10 @@ class MeasuringCore:
             self._give_back(board, (trial_id,), "it cancelled the trial by itself", now)
             return
         if trial_id in board.held:
-            used_s = max(0.0, measurement.timeline.finished_s - measurement.timeline.started_s)
+            used_s = measurement.timeline.finished_s - measurement.timeline.started_s
+            # By a broken clock it may be years, which its user would be charged for.
+            most_s = max(now.unix_s - trial.sent_s, trial.request.run_timeout_s) if trial is not None else math.inf
+            used_s = max(0.0, min(used_s, most_s))
             self._dispatch.release(board, trial_id, trial.account if trial else "", used_s, now)
         if trial is None:
             self._acknowledge(board, trial_id)

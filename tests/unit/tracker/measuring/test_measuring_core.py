@@ -278,3 +278,24 @@ def test_outputs_come_back_and_are_not_recorded(farm: Farm) -> None:
     assert write.record.measurement.outputs == ()
     effects = farm.core.handle(events.Written(write.about, write.record), Moment(0.0, 0.0))
     assert [e.answer.outputs for e in effects if isinstance(e, Deliver)] == [(values,)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("told_s", [10.0, 1e10])
+def test_what_a_board_says_of_its_time_costs_nobody_their_turn(farm: Farm, told_s: float) -> None:
+    """No user is charged for longer than a board had the trial, or its limit is: two have every second turn."""
+    board = farm.add("a")
+    streams = {user: Stream(user, OpenMeasure(user, f"job of {user}", "x86_64", user=user)) for user in ("ada", "bob")}
+    for stream in streams.values():
+        farm.after(events.StreamOpened(stream))
+    told = farm.submit(streams["ada"], "ada 0")
+    for number in range(1, 4):
+        for user, stream in streams.items():
+            farm.submit(stream, f"{user} {number}")
+    turns: list[str] = []
+    while running := next((line.removeprefix("a < ") for line in told if line.startswith(("a < ada", "a < bob"))), ""):
+        turns.append(running.partition(" ")[0])
+        farm.now_s += 10.0
+        timeline = Timeline(started_s=1.0, finished_s=1.0 + (told_s if len(turns) == 3 else 10.0))
+        answer = Measurement(running, Outcome.OK, run_secs=(0.1,), timeline=timeline)
+        told = farm.after(events.TrialMeasured(board, answer))
+    assert turns == ["ada", "bob", "ada", "bob", "ada", "bob", "ada"]
