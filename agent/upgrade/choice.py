@@ -51,7 +51,7 @@ class Choice:
     previous_version: str = ""
     #: Of the order that brought it.
     upgrade_id: str = ""
-    #: Of the installed agent at that time: one that was installed since is somebody's newer word.
+    #: Which agent was installed at that time (launch.py): one that was installed since is somebody's newer word.
     installed: str = ""
     #: Trackers (host:port) that the one before was joined to: while they answer, this one can join.
     trackers: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -17,9 +18,21 @@ from agent.upgrade.choice import Choice, ChoiceFile, dropped, started
 from agent.upgrade.folder import code_folder, is_whole
 from protos.version import __version__
 
-__all__ = ["farm_before", "has_joined", "launch", "launched_digest", "remember_farm", "remember_joined", "restart"]
+__all__ = [
+    "farm_before",
+    "has_joined",
+    "installation",
+    "launch",
+    "launched_digest",
+    "remember_farm",
+    "remember_joined",
+    "restart",
+]
 
 log = logging.getLogger("agent")
+
+#: Where this code is installed.
+_SITE = Path(__file__).resolve().parents[2]
 
 #: Set while the farm's code runs: the command that started the installed agent, as JSON, and the digest of what runs.
 #: What looks here before it launches anything launches nothing twice.
@@ -53,6 +66,20 @@ def remember_farm(farm: str) -> None:
 def farm_before() -> str:
     """The farm that this process was in before it became what it is; "": none."""
     return os.environ.get(_FARM, "")
+
+
+def installation(site: Path = _SITE) -> str:
+    """Which agent is installed in ``site``: its version and, where installers keep a RECORD there, which time.
+
+    Who installs a wheel of the same version again, or the same wheel, has installed another one. RECORD: PyPA,
+    "Recording installed projects".
+    """
+    records = sorted(site.glob("tvm_farm-*.dist-info/RECORD"))
+    told = hashlib.sha256()
+    for record in records:
+        with contextlib.suppress(OSError):  # another one is being installed just now
+            told.update(f"{record.stat().st_mtime_ns}\0".encode() + record.read_bytes())
+    return f"{__version__} {told.hexdigest()[:16]}" if records else __version__
 
 
 def launch(state: Path, arguments: Sequence[str]) -> None:
@@ -89,7 +116,7 @@ def _choose(choices: ChoiceFile) -> Choice:
 
     def start(choice: Choice) -> Choice:
         # Whoever has installed another one since wants that.
-        return started(choice) if choice.installed == __version__ else Choice()
+        return started(choice) if choice.installed == installation() else Choice()
 
     before = choices.read()
     choice = choices.update(start)

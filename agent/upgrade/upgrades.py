@@ -19,7 +19,7 @@ from agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
 from agent.threads import in_thread
 from agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
 from agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
-from agent.upgrade.launch import has_joined, launched_digest, remember_joined
+from agent.upgrade.launch import has_joined, installation, launched_digest, remember_joined
 from protos.measurement import Artifact
 from protos.upgrade import AgentCode, Upgrade
 from protos.version import __version__
@@ -88,7 +88,7 @@ class AgentUpgrades:
                 raise UpgradeError(f"{self._root} cannot be written: {error.strerror or error}") from error
 
     def _ordered(self, choice: Choice, upgrade: Upgrade, trackers: tuple[str, ...]) -> Choice:
-        installed = choice.installed if self._digest else __version__
+        installed = choice.installed if self._digest else installation()
         return ordered(choice, upgrade.id, upgrade.digest, upgrade.version, installed, trackers)
 
     async def _unpack(self, upgrade: Upgrade, fetch: Fetch, told: Callable[[float], None]) -> None:

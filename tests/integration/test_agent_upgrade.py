@@ -416,6 +416,29 @@ async def test_what_becomes_of_an_upgrade_that_stands(lab: Lab, wheels: Built, t
         await agent.says(f"version {NEWEST} of the agent stands")
 
 
+async def test_a_wheel_that_somebody_installs_wins_also_with_the_version_of_before(
+    lab: Lab, wheels: Built, tmp_path: Path
+) -> None:
+    """As whoever builds from a checkout does: the version stays, the code does not. Also the same wheel once more."""
+    mends = ("agent/cli.py", '"""', '"""Mended. ')
+    first, other = Path(wheels.of(__version__, LOOKS)), Path(wheels.of(__version__, LOOKS, mends))
+    site = tmp_path / "site"
+    await asyncio.to_thread(installed, first, site)
+    for wheel in (other, other):
+        async with lab.agent("mended-1", site=site) as agent:
+            await agent.says("joined farm")
+            await lab.order("mended-1", wheels.of(NEW))
+            await agent.says(f"version {NEW} of the agent stands")
+        async with lab.agent("mended-1", site=site) as agent:  # nothing was installed since
+            await agent.says(f"running version {NEW} of the agent")
+        shutil.rmtree(site)
+        await asyncio.to_thread(installed, wheel, site)
+        async with lab.agent("mended-1", site=site) as agent:
+            await agent.says(f"version {__version__} is installed: it runs, and not {NEW}, which the farm sent before")
+            await agent.says("joined farm")
+            assert (await lab.device("mended-1")).fingerprint.agent_version == __version__
+
+
 async def test_devices_of_one_board_share_its_process(lab: Lab, wheels: Built, tmp_path: Path) -> None:
     parts = (
         "agent/start.py",

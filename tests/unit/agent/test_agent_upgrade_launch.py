@@ -14,12 +14,12 @@ from agent.state_folder import open_state
 from agent.upgrade import launch as module
 from agent.upgrade.choice import Choice, ChoiceFile
 from agent.upgrade.folder import code_folder, seal
-from agent.upgrade.launch import farm_before, launch, launched_digest, remember_farm, restart
+from agent.upgrade.launch import farm_before, installation, launch, launched_digest, remember_farm, restart
 from protos.version import __version__
 
 DIGEST, BEFORE = "a" * 64, "b" * 64
 CHOSEN = Choice(
-    DIGEST, "9.9", trial=True, previous=BEFORE, previous_version="9.8", upgrade_id="u1", installed=__version__
+    DIGEST, "9.9", trial=True, previous=BEFORE, previous_version="9.8", upgrade_id="u1", installed=installation()
 )
 
 
@@ -108,6 +108,21 @@ def test_another_one_that_was_installed_runs(state: Path) -> None:
     file = choose(state, Choice(**{**vars(CHOSEN), "installed": "0.0.1"}))
     assert launched(state) == ""
     assert file.read() == Choice()
+
+
+def test_which_agent_is_installed(tmp_path: Path) -> None:
+    """The version alone where no installer has written; else another one after every installation."""
+    assert installation(tmp_path) == __version__
+    record = tmp_path / f"tvm_farm-{__version__}.dist-info" / "RECORD"
+    record.parent.mkdir()
+    told = []
+    for content, at_ns in (("a", 1), ("b", 1), ("b", 2)):
+        record.write_text(content)
+        os.utime(record, ns=(at_ns, at_ns))
+        told.append(installation(tmp_path))
+        assert told[-1] == installation(tmp_path)
+    assert len(set(told)) == len(told)
+    assert all(each.split()[0] == __version__ for each in told)
 
 
 def test_another_agent_with_the_folder_is_not_counted(state: Path) -> None:
