@@ -368,6 +368,8 @@ def test_a_plan_that_was_written_whole_answers_as_one_without_its_defaults(path:
         ):
             db.execute("INSERT INTO words VALUES (?, ?)", [number, word])
             db.execute("UPDATE records SET plan = ? WHERE trial_id = ?", [number, trial])
+        # Somebody's name, which begins as a plan does.
+        db.execute("""INSERT INTO words VALUES (990, '{"number":')""")
         db.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm010%'")
         db.execute("PRAGMA user_version = 9")
     db.close()

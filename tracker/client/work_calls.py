@@ -10,32 +10,22 @@ import grpc
 from protos.convert import fill, from_message, to_message
 from protos.farm.v1 import control_pb2
 from protos.farm.v1.control_pb2_grpc import ControlStub
-from tracker.domain import Job, JobFinished, JobProgress, JobResult, WorkerAlive, WorkerHello
+from tracker.domain import (
+    CancelJob,
+    FinishedSeen,
+    Job,
+    JobFinished,
+    JobProgress,
+    JobResult,
+    StartJob,
+    WorkerAlive,
+    WorkerHello,
+    WorkOrder,
+)
 
-__all__ = ["CancelJob", "FinishedSeen", "Order", "Refused", "Said", "StartJob", "work"]
+__all__ = ["Order", "Refused", "Said", "work"]
 
 Said = WorkerHello | WorkerAlive | JobProgress | JobFinished
-
-
-@dataclass(frozen=True)
-class StartJob:
-    """Run ``job``, instead of whichever runs."""
-
-    job: Job
-
-
-@dataclass(frozen=True)
-class CancelJob:
-    """Nobody waits for the job any more."""
-
-    job_id: str
-
-
-@dataclass(frozen=True)
-class FinishedSeen:
-    """The job's end is stored: the worker may forget the job."""
-
-    job_id: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class Refused:
     reason: str
 
 
-Order = StartJob | CancelJob | FinishedSeen | Refused
+Order = WorkOrder | Refused
 
 
 def work(channel: grpc.Channel, said: Iterable[Said]) -> Iterator[Order]:

@@ -44,7 +44,17 @@ from tracker.domain.recall import RecallCandidate, RecallRequest
 from tracker.domain.record import Record, RecordContext, RecordFilter, RecordOrder, SqlAnswer, Workload
 from tracker.domain.search import Lesson, PastSearch, SearchStep
 from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
-from tracker.domain.worker import JobFailure, JobFinished, JobProgress, WorkerAlive, WorkerHello
+from tracker.domain.worker import (
+    CancelJob,
+    FinishedSeen,
+    JobFailure,
+    JobFinished,
+    JobProgress,
+    StartJob,
+    WorkerAlive,
+    WorkerHello,
+    WorkOrder,
+)
 from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims, shapes_of
 
 __all__ = [
@@ -53,6 +63,7 @@ __all__ = [
     "Argument",
     "Artifact",
     "BucketResult",
+    "CancelJob",
     "Capacity",
     "CheckReport",
     "Clone",
@@ -66,6 +77,7 @@ __all__ = [
     "Drain",
     "FailedBuild",
     "Fingerprint",
+    "FinishedSeen",
     "Job",
     "JobFailure",
     "JobFinished",
@@ -113,6 +125,7 @@ __all__ = [
     "Shape",
     "ShapeKind",
     "SqlAnswer",
+    "StartJob",
     "Step",
     "StepTime",
     "Task",
@@ -128,6 +141,7 @@ __all__ = [
     "Trial",
     "TrialTimes",
     "Upgrade",
+    "WorkOrder",
     "WorkerAlive",
     "WorkerHello",
     "Workload",

@@ -1,12 +1,22 @@
-"""What a tuning worker says."""
+"""What a tuning worker says, and what it is told."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tracker.domain.job import JobResult, TaskPlan
+from tracker.domain.job import Job, JobResult, TaskPlan
 
-__all__ = ["JobFailure", "JobFinished", "JobProgress", "WorkerAlive", "WorkerHello"]
+__all__ = [
+    "CancelJob",
+    "FinishedSeen",
+    "JobFailure",
+    "JobFinished",
+    "JobProgress",
+    "StartJob",
+    "WorkOrder",
+    "WorkerAlive",
+    "WorkerHello",
+]
 
 
 @dataclass(frozen=True)
@@ -53,3 +63,27 @@ class JobFinished:
 
     job_id: str
     outcome: JobResult | JobFailure
+
+
+@dataclass(frozen=True)
+class StartJob:
+    """Run ``job``, instead of whichever runs."""
+
+    job: Job
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    """Nobody waits for the job any more."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class FinishedSeen:
+    """The job's end is stored: the worker may forget the job."""
+
+    job_id: str
+
+
+WorkOrder = StartJob | CancelJob | FinishedSeen

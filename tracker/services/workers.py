@@ -8,7 +8,18 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 
-from tracker.domain import Job, JobFailure, JobProgress, JobResult, JobState, WorkerHello
+from tracker.domain import (
+    CancelJob,
+    FinishedSeen,
+    Job,
+    JobFailure,
+    JobProgress,
+    JobResult,
+    JobState,
+    StartJob,
+    WorkerHello,
+    WorkOrder,
+)
 from tracker.domain.compatibility import check_protocol, check_tvm
 from tracker.domain.errors import FarmError, InvalidRequest
 from tracker.domain.job_life import failed, finished, started
@@ -18,7 +29,7 @@ from tracker.services.jobs import Jobs
 from tracker.services.measuring import Measuring
 from tracker.services.store_thread import StoreThread
 
-__all__ = ["GRACE_S", "SILENCE_S", "CancelJob", "FinishedSeen", "Start", "WorkOrder", "WorkerSession", "Workers"]
+__all__ = ["GRACE_S", "SILENCE_S", "WorkerSession", "Workers"]
 
 log = logging.getLogger(__name__)
 
@@ -26,24 +37,6 @@ log = logging.getLogger(__name__)
 SILENCE_S = 30.0
 #: A job waits this long for its worker to come back before another one gets it.
 GRACE_S = 10.0
-
-
-@dataclass(frozen=True)
-class Start:
-    job: Job
-
-
-@dataclass(frozen=True)
-class CancelJob:
-    job_id: str
-
-
-@dataclass(frozen=True)
-class FinishedSeen:
-    job_id: str
-
-
-WorkOrder = Start | CancelJob | FinishedSeen
 
 
 class WorkerSession:
@@ -244,7 +237,7 @@ class Workers:
                     continue
                 free.job_id = job.id
                 log.info("job %s starts on worker %s", job.id, free.worker_id)
-                free.send(Start(job))
+                free.send(StartJob(job))
                 self._jobs.changed(job.id)
 
     def _cancelled(self, job_id: str) -> None:

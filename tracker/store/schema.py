@@ -81,7 +81,7 @@ def m009_searches_and_copies(db: Database) -> None:
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
 def m010_plans_without_defaults(db: Database) -> None:
     # Written whole, a plan of before a new field is another word than the same plan of after it, and answers nothing.
-    plans = db.execute("""SELECT number, word FROM words WHERE word LIKE '{"number":%'""").fetchall()
+    plans = db.execute("SELECT number, word FROM words WHERE number IN (SELECT DISTINCT plan FROM records)").fetchall()
     for number, word in plans:
         key = encode_changed(decode(TimingPlan, word))
         same = db.execute("SELECT number FROM words WHERE word = ?", [key]).fetchone()
@@ -89,7 +89,6 @@ def m010_plans_without_defaults(db: Database) -> None:
             db.execute("UPDATE words SET word = ? WHERE number = ?", [key, number])
         elif same[0] != number:
             db.execute("UPDATE records SET plan = ? WHERE plan = ?", [same[0], number])
-            db.execute("DELETE FROM words WHERE number = ?", [number])
 
 
 def keep_shapes(db: Database, key: str, module: str) -> None:

@@ -9,19 +9,23 @@ import grpc.aio
 from protos.convert import to_message
 from protos.farm.v1 import control_pb2, job_pb2
 from tracker.domain import (
+    CancelJob,
     FailedBuild,
+    FinishedSeen,
     JobFailure,
     JobProgress,
     JobResult,
     OpenMeasure,
     RecordContext,
+    StartJob,
     WorkerHello,
+    WorkOrder,
 )
 from tracker.domain.errors import FarmError, InvalidRequest
 from tracker.measuring.stream import Stream
 from tracker.services.measuring import Measuring
 from tracker.services.recall import Recall
-from tracker.services.workers import SILENCE_S, CancelJob, FinishedSeen, Start, Workers, WorkerSession, WorkOrder
+from tracker.services.workers import SILENCE_S, Workers, WorkerSession
 from tracker.wire.exchange import OneByOne, Outbox, exchange
 from tracker.wire.outboxes import ReplyOutbox
 from tracker.wire.requests import seal
@@ -117,7 +121,7 @@ class StreamServicer(SearchServicer):
 
 
 def _order(order: WorkOrder) -> control_pb2.WorkOrder:
-    if isinstance(order, Start):
+    if isinstance(order, StartJob):
         return control_pb2.WorkOrder(start=to_message(job_pb2.Job, order.job))
     if isinstance(order, CancelJob):
         return control_pb2.WorkOrder(cancel=order.job_id)

@@ -10,14 +10,14 @@ import pytest
 
 from protos.discovery import PROTOCOL_VERSION
 from tests.support.records import make_job
-from tracker.domain import Job, JobState, OpenMeasure, WorkerHello
+from tracker.domain import CancelJob, Job, JobState, OpenMeasure, StartJob, WorkerHello, WorkOrder
 from tracker.services.artifacts import ArtifactStore
 from tracker.services.fleet import Fleet
 from tracker.services.jobs import Jobs
 from tracker.services.measuring import Measuring
 from tracker.services.runtimes import Runtimes
 from tracker.services.store_thread import StoreThread
-from tracker.services.workers import CancelJob, Start, Workers, WorkerSession, WorkOrder
+from tracker.services.workers import Workers, WorkerSession
 from tracker.store import SqliteStore
 
 
@@ -84,7 +84,7 @@ async def test_a_busy_worker_that_comes_back_gets_no_second_job(farm: Farm) -> N
     assert ((await farm.job("a")).state, (await farm.job("b")).state) == (JobState.RUNNING, JobState.QUEUED)
     await farm.connect("w2")
     await farm.quiet()
-    assert [order.job.id for order in farm.sent["w2"] if isinstance(order, Start)] == ["b"]
+    assert [order.job.id for order in farm.sent["w2"] if isinstance(order, StartJob)] == ["b"]
 
 
 async def test_a_stream_that_ends_while_it_connects_leaves_no_session(farm: Farm) -> None:

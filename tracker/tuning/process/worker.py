@@ -37,8 +37,8 @@ import grpc
 from protos.discovery import PROTOCOL_VERSION
 from protos.version import __version__
 from tracker.client.farm_client import open_channel
-from tracker.client.work_calls import CancelJob, FinishedSeen, Order, Refused, Said, StartJob, work
-from tracker.domain import Job, JobFinished, JobProgress, WorkerAlive, WorkerHello
+from tracker.client.work_calls import Order, Refused, Said, work
+from tracker.domain import CancelJob, FinishedSeen, Job, JobFinished, JobProgress, StartJob, WorkerAlive, WorkerHello
 from tracker.tuning.process.fork_server import folder_prefix, start_fork_server, sweep
 
 __all__ = ["Worker", "main"]

@@ -5,8 +5,20 @@ from __future__ import annotations
 import pytest
 
 from protos.farm.v1 import control_pb2, job_pb2
-from tracker.client.work_calls import CancelJob, FinishedSeen, Refused, StartJob, _message, _order
-from tracker.domain import JobFailure, JobFinished, JobProgress, JobResult, TaskPlan, WorkerAlive, WorkerHello, Workload
+from tracker.client.work_calls import Refused, _message, _order
+from tracker.domain import (
+    CancelJob,
+    FinishedSeen,
+    JobFailure,
+    JobFinished,
+    JobProgress,
+    JobResult,
+    StartJob,
+    TaskPlan,
+    WorkerAlive,
+    WorkerHello,
+    Workload,
+)
 
 PLAN = TaskPlan("j/0", "conv", 3, Workload("key", "conv", "module"))
 
