@@ -19,7 +19,7 @@ from tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["inner_values", "translated"]
 
-#: Wrong in TVM 0.27: tests/system/importers/test_pytorch.py holds the others against PyTorch.
+#: Wrong in TVM 0.27: tests/system/importers/test_torch.py holds the others against PyTorch.
 DISTRUSTED = frozenset({"_upsample_bilinear2d_aa.default"})
 _RANDOM = ("bernoulli", "dropout", "exponential", "multinomial", "normal", "rand", "uniform")
 
