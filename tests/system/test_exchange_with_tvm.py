@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import struct
 from random import Random
 
@@ -97,8 +98,11 @@ def test_what_stock_tvm_wrote_compiles_here(farm, device, target, tasks):
     assert compiled.returncode == 0, compiled.stdout + compiled.stderr
     job = farm.jobs()[0]
     assert job.state is JobState.DONE
-    taken = [task for task in job.result.tasks if not task.kept_untuned]
-    assert len(taken) >= len(tasks) - 1, "nothing was taken from the imported log"
+    taken = sum(not task.kept_untuned for task in job.result.tasks)
+    if told := re.search(r"the tuned model \((\d+) of \d+ tasks with a schedule\) was not faster", job.result.note):
+        # Random points of a space may be slower than no schedule; they were compiled and ran all the same.
+        taken = int(told[1])
+    assert taken >= len(tasks) - 1, f"{taken} of {len(tasks)} tasks were taken from the imported log"
     assert "does not apply" not in farm.worker_log()
 
 

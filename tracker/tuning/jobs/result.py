@@ -64,7 +64,8 @@ def job_result(
         return _sum_of_tasks(tasks, files, kernels, [*notes, *filter(None, map(_note, kernels))])
     if keep_untuned:
         why = "was not faster as a whole" if verdict.equal else "gave other answers than it should"
-        notes.insert(0, f"the tuned model {why}, so the package holds the untuned one")
+        scheduled = f"{sum(bool(winner.trace) for winner in winners)} of {len(winners)} tasks with a schedule"
+        notes.insert(0, f"the tuned model ({scheduled}) {why}, so the package holds the untuned one")
     return JobResult(
         files=tuple(files),
         tasks=tasks,
