@@ -17,7 +17,7 @@ find_python = for python in $(or $(PYTHON),python3.13 python3.12 python3.11 pyth
 
 PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check
 SOURCE := pyproject.toml constraints.txt $(wildcard agent/runner/native/*.c agent/runner/native/*.h agent/runner/native/build.py)
-PROTOS := $(wildcard protos/farm/v1/*.proto)
+PROTOS := $(wildcard tvm_farm/protos/farm/v1/*.proto)
 PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
 
 .DELETE_ON_ERROR:
@@ -64,7 +64,7 @@ stubs-check: $(VENV)/.dev
 	@rm -rf build/stubs && mkdir -p build/stubs
 	@$(PROTOC) --python_out=build/stubs --pyi_out=build/stubs $(PROTOS)
 	@$(PROTOC) --grpc_python_out=build/stubs $$(grep -l '^service ' $(PROTOS))
-	@diff -r -x '*.proto' -x __init__.py -x __pycache__ protos/farm/v1 build/stubs/protos/farm/v1 \
+	@diff -r -x '*.proto' -x __init__.py -x __pycache__ protos/farm/v1 build/stubs/tvm_farm/protos/farm/v1 \
 	  || { echo "make: the stubs do not match the .proto files: run 'make stubs'" >&2; exit 1; }
 
 constraints: $(VENV)/.dev ## the pinned versions anew, from pyproject.toml

@@ -1,3 +1,3 @@
-from agent.cli import main
+from tvm_farm.agent.cli import main
 
 main(prog_name="agent")

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from agent.disk import FULL, PROBE, DiskError, is_disk_fault
-from agent.durable import replace_durably
-from agent.errors import ArtifactError, LinkLostError
-from agent.threads import in_thread
-from protos.measurement import Artifact
+from tvm_farm.agent.disk import FULL, PROBE, DiskError, is_disk_fault
+from tvm_farm.agent.durable import replace_durably
+from tvm_farm.agent.errors import ArtifactError, LinkLostError
+from tvm_farm.agent.threads import in_thread
+from tvm_farm.protos.measurement import Artifact
 
 __all__ = ["ArtifactCache", "Fetch"]
 

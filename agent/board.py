@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agent.artifacts import ArtifactCache
-from agent.disk import DiskError, DiskWatch
-from agent.effects import (
+from tvm_farm.agent.artifacts import ArtifactCache
+from tvm_farm.agent.disk import DiskError, DiskWatch
+from tvm_farm.agent.effects import (
     AskTurn,
     BringUpgrade,
     CancelRun,
@@ -33,8 +33,8 @@ from agent.effects import (
     Settle,
     StartRun,
 )
-from agent.errors import ArtifactError, UpgradeError
-from agent.events import (
+from tvm_farm.agent.errors import ArtifactError, UpgradeError
+from tvm_farm.agent.events import (
     Event,
     FilesFailed,
     FilesReady,
@@ -48,18 +48,18 @@ from agent.events import (
     UpgradeReady,
     UpgradeShare,
 )
-from agent.link import Link
-from agent.messages import Heartbeat, Join
-from agent.runner import DeviceAwayError, Runner, RunnerError, RunReport
-from agent.runtime import BoardRuntime
-from agent.session import begin, transition, wakes_at
-from agent.telemetry import TelemetryReader
-from agent.trial_files import TrialFiles
-from agent.upgrade.upgrades import AgentUpgrades
-from protos.channel import OUTPUTS_BYTES
-from protos.device import Telemetry
-from protos.measurement import Measurement, MeasureRequest, Outcome, Timeline
-from protos.upgrade import Upgrade
+from tvm_farm.agent.link import Link
+from tvm_farm.agent.messages import Heartbeat, Join
+from tvm_farm.agent.runner import DeviceAwayError, Runner, RunnerError, RunReport
+from tvm_farm.agent.runtime import BoardRuntime
+from tvm_farm.agent.session import begin, transition, wakes_at
+from tvm_farm.agent.telemetry import TelemetryReader
+from tvm_farm.agent.trial_files import TrialFiles
+from tvm_farm.agent.upgrade.upgrades import AgentUpgrades
+from tvm_farm.protos.channel import OUTPUTS_BYTES
+from tvm_farm.protos.device import Telemetry
+from tvm_farm.protos.measurement import Measurement, MeasureRequest, Outcome, Timeline
+from tvm_farm.protos.upgrade import Upgrade
 
 __all__ = ["Board", "Locate"]
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from agent.errors import SettingsError
-from protos.device import CpuCluster, Fingerprint
+from tvm_farm.agent.errors import SettingsError
+from tvm_farm.protos.device import CpuCluster, Fingerprint
 
 __all__ = ["Part", "parts_of"]
 

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from agent.disk import disk_fault, is_disk_fault
-from agent.fingerprint import read_fingerprint
-from agent.mirror import Mirror
-from agent.runner import DeviceAwayError, LocalTransport, RunnerError, Transport, open_transport
-from agent.telemetry import TelemetryReader
-from protos.device import CpuCluster, Fingerprint
+from tvm_farm.agent.disk import disk_fault, is_disk_fault
+from tvm_farm.agent.fingerprint import read_fingerprint
+from tvm_farm.agent.mirror import Mirror
+from tvm_farm.agent.runner import DeviceAwayError, LocalTransport, RunnerError, Transport, open_transport
+from tvm_farm.agent.telemetry import TelemetryReader
+from tvm_farm.protos.device import CpuCluster, Fingerprint
 
 __all__ = ["Device", "open_device"]
 

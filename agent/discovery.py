@@ -7,10 +7,10 @@ import logging
 import random
 from collections.abc import Sequence
 
-from agent.errors import SeveralTrackersError
-from agent.session import BACKOFF_LONGEST_S
-from agent.settings import Settings
-from protos.discovery import FoundTracker, browse_async
+from tvm_farm.agent.errors import SeveralTrackersError
+from tvm_farm.agent.session import BACKOFF_LONGEST_S
+from tvm_farm.agent.settings import Settings
+from tvm_farm.protos.discovery import FoundTracker, browse_async
 
 __all__ = ["choose", "locate"]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from agent.errors import ArtifactError
-from agent.events import DiskFailed, DiskMended, Event
+from tvm_farm.agent.errors import ArtifactError
+from tvm_farm.agent.events import DiskFailed, DiskMended, Event
 
 __all__ = ["FULL", "PROBE", "DiskError", "DiskWatch", "disk_fault", "is_disk_fault", "try_disk"]
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from agent.clusters import Part, parts_of
-from agent.device import Device, open_device
-from agent.discovery import choose
-from agent.disk import try_disk
-from agent.errors import (
+from tvm_farm.agent.clusters import Part, parts_of
+from tvm_farm.agent.device import Device, open_device
+from tvm_farm.agent.discovery import choose
+from tvm_farm.agent.disk import try_disk
+from tvm_farm.agent.errors import (
     AgentError,
     LinkLostError,
     RunnerUnusableError,
@@ -26,19 +26,19 @@ from agent.errors import (
     SeveralTrackersError,
     StateInUseError,
 )
-from agent.fingerprint import read_fingerprint
-from agent.link import ask_runtime, ask_status
-from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
-from agent.runner import LocalRequest, Runner, RunnerError
-from agent.settings import Settings
-from agent.start import start_runner
-from agent.state_folder import open_state
-from agent.telemetry import TelemetryReader
-from protos.device import Fingerprint, RunnerInfo, RunnerMode
-from protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
-from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
-from protos.runtime import RuntimeOffer, RuntimeRequest
-from protos.version import __version__
+from tvm_farm.agent.fingerprint import read_fingerprint
+from tvm_farm.agent.link import ask_runtime, ask_status
+from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
+from tvm_farm.agent.runner import LocalRequest, Runner, RunnerError
+from tvm_farm.agent.settings import Settings
+from tvm_farm.agent.start import start_runner
+from tvm_farm.agent.state_folder import open_state
+from tvm_farm.agent.telemetry import TelemetryReader
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
+from tvm_farm.protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
+from tvm_farm.protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
+from tvm_farm.protos.runtime import RuntimeOffer, RuntimeRequest
+from tvm_farm.protos.version import __version__
 
 __all__ = ["Check", "Verdict", "check_throttling", "examine"]
 

@@ -8,8 +8,8 @@ import json
 
 import click
 
-from agent.doctor import Check, Verdict, examine
-from agent.settings import Settings
+from tvm_farm.agent.doctor import Check, Verdict, examine
+from tvm_farm.agent.settings import Settings
 
 __all__ = ["report"]
 

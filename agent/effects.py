@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.messages import FromAgent
-from protos.measurement import MeasureRequest
-from protos.upgrade import Upgrade
+from tvm_farm.agent.messages import FromAgent
+from tvm_farm.protos.measurement import MeasureRequest
+from tvm_farm.protos.upgrade import Upgrade
 
 __all__ = [
     "AskTurn",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.messages import FromTracker
-from protos.measurement import Measurement
+from tvm_farm.agent.messages import FromTracker
+from tvm_farm.protos.measurement import Measurement
 
 __all__ = [
     "DiskFailed",

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.arm_parts import core_name
-from protos.device import CpuCluster, Fingerprint
-from protos.version import __version__
+from tvm_farm.agent.arm_parts import core_name
+from tvm_farm.protos.device import CpuCluster, Fingerprint
+from tvm_farm.protos.version import __version__
 
 __all__ = [
     "System",

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.durable import write_durably
-from agent.errors import SettingsError
+from tvm_farm.agent.durable import write_durably
+from tvm_farm.agent.errors import SettingsError
 
 __all__ = ["keep_identity", "new_identity", "read_identity", "renew_identities"]
 

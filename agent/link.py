@@ -13,10 +13,10 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from agent.clock import steady_unix_s
-from agent.errors import ArtifactError, LinkLostError
-from agent.events import Event, Heard, LinkDown, LinkUp, Unreadable
-from agent.messages import (
+from tvm_farm.agent.clock import steady_unix_s
+from tvm_farm.agent.errors import ArtifactError, LinkLostError
+from tvm_farm.agent.events import Event, Heard, LinkDown, LinkUp, Unreadable
+from tvm_farm.agent.messages import (
     Acknowledged,
     CancelTrials,
     Draining,
@@ -28,12 +28,12 @@ from agent.messages import (
     Refused,
     Started,
 )
-from protos.channel import MESSAGE_OPTIONS, ping_options
-from protos.convert import from_message, to_message
-from protos.farm.v1 import device_pb2, fleet_pb2, fleet_pb2_grpc, measurement_pb2, runtime_pb2
-from protos.measurement import Measurement, MeasureRequest
-from protos.runtime import RuntimeOffer, RuntimeRequest
-from protos.upgrade import Upgrade
+from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
+from tvm_farm.protos.convert import from_message, to_message
+from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, fleet_pb2_grpc, measurement_pb2, runtime_pb2
+from tvm_farm.protos.measurement import Measurement, MeasureRequest
+from tvm_farm.protos.runtime import RuntimeOffer, RuntimeRequest
+from tvm_farm.protos.upgrade import Upgrade
 
 __all__ = ["Link", "TrackerStatus", "ask_runtime", "ask_status"]
 
@@ -365,7 +365,7 @@ class TrackerStatus:
 
 async def ask_status(address: str, timeout_s: float = 5.0) -> TrackerStatus:
     """Ask the tracker at ``address`` (host:port) who it is. Raises ConnectionError with the cause."""
-    from protos.farm.v1 import control_pb2, control_pb2_grpc  # 1.5 MB that only `agent doctor` needs
+    from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc  # 1.5 MB that only `agent doctor` needs
 
     async with open_channel([address]) as channel:
         try:

@@ -6,7 +6,7 @@ import re
 import secrets
 from pathlib import Path
 
-from protos.device import Machine
+from tvm_farm.protos.device import Machine
 
 __all__ = ["read_machine"]
 

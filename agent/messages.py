@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
-from protos.measurement import Measurement, MeasureRequest
-from protos.upgrade import AgentCode, Upgrade
+from tvm_farm.protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
+from tvm_farm.protos.measurement import Measurement, MeasureRequest
+from tvm_farm.protos.upgrade import AgentCode, Upgrade
 
 __all__ = [
     "Acknowledged",

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from agent.board import Board
-from agent.errors import SettingsError
-from agent.session import Phase
-from protos.measurement import Outcome
+from tvm_farm.agent.board import Board
+from tvm_farm.agent.errors import SettingsError
+from tvm_farm.agent.session import Phase
+from tvm_farm.protos.measurement import Outcome
 
 __all__ = ["BoardCollector", "serve_metrics"]
 

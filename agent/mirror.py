@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
-from agent.fingerprint import System
-from agent.runner import DeviceAwayError
-from agent.runner.shell import ShellTransport
+from tvm_farm.agent.fingerprint import System
+from tvm_farm.agent.runner import DeviceAwayError
+from tvm_farm.agent.runner.shell import ShellTransport
 
 __all__ = ["Mirror"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.runner import find_runner
+from tvm_farm.agent.runner import find_runner
 
 __all__ = ["PROBE_ENTRY", "find_probe_kernel"]
 

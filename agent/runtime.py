@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from agent.artifacts import ArtifactCache, Fetch
-from agent.disk import DiskError, is_disk_fault
-from agent.durable import write_durably
-from agent.errors import ArtifactError, LinkLostError, RunnerUnusableError
-from agent.link import Link
-from agent.runner import NativeRunner, RunnerError, RuntimeLibraries
-from agent.runner.libraries import EXTRA, FFI, RUNTIME
-from protos.device import RunnerInfo, RunnerMode
-from protos.measurement import Artifact
-from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from tvm_farm.agent.artifacts import ArtifactCache, Fetch
+from tvm_farm.agent.disk import DiskError, is_disk_fault
+from tvm_farm.agent.durable import write_durably
+from tvm_farm.agent.errors import ArtifactError, LinkLostError, RunnerUnusableError
+from tvm_farm.agent.link import Link
+from tvm_farm.agent.runner import NativeRunner, RunnerError, RuntimeLibraries
+from tvm_farm.agent.runner.libraries import EXTRA, FFI, RUNTIME
+from tvm_farm.protos.device import RunnerInfo, RunnerMode
+from tvm_farm.protos.measurement import Artifact
+from tvm_farm.protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 
 __all__ = ["BoardRuntime", "RuntimeFolder"]
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.errors import AgentError, SettingsError
-from agent.settings import Settings
+from tvm_farm.agent.errors import AgentError, SettingsError
+from tvm_farm.agent.settings import Settings
 
 __all__ = ["USER", "Service", "install", "service_state"]
 
@@ -106,7 +106,7 @@ class Service:
                 )
         state = service_state(settings.via)
         name = f"tvm-farm-{state.name}.service"
-        command = [str(python), "-m", "agent", "start", "--state", str(state), *options]
+        command = [str(python), "-m", "tvm_farm.agent", "start", "--state", str(state), *options]
         text = _UNIT.format(
             of=f", for {settings.via}" if settings.via else "",
             command=" ".join(map(_quote, command)),

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from agent.effects import (
+from tvm_farm.agent.effects import (
     AskTurn,
     CancelRun,
     Connect,
@@ -41,8 +41,8 @@ from agent.effects import (
     Settle,
     StartRun,
 )
-from agent.errors import RefusedError, RunnerUnusableError
-from agent.events import (
+from tvm_farm.agent.errors import RefusedError, RunnerUnusableError
+from tvm_farm.agent.events import (
     DiskFailed,
     DiskMended,
     Event,
@@ -61,7 +61,7 @@ from agent.events import (
     UpgradeReady,
     UpgradeShare,
 )
-from agent.messages import (
+from tvm_farm.agent.messages import (
     CancelTrials,
     Draining,
     FromTracker,
@@ -69,11 +69,11 @@ from agent.messages import (
     Refused,
     Started,
 )
-from agent.session_end import LAST_WORDS_S, drain, end, give_back, leave_when_done, releases, stop
-from agent.session_state import Held, Phase, Session, Turn, Wire
-from agent.session_upgrade import tell_upgrade, upgrade_failed, upgrade_ordered, upgrade_ready
-from protos.measurement import Measurement, MeasureRequest, Outcome
-from protos.upgrade import Upgrade
+from tvm_farm.agent.session_end import LAST_WORDS_S, drain, end, give_back, leave_when_done, releases, stop
+from tvm_farm.agent.session_state import Held, Phase, Session, Turn, Wire
+from tvm_farm.agent.session_upgrade import tell_upgrade, upgrade_failed, upgrade_ordered, upgrade_ready
+from tvm_farm.protos.measurement import Measurement, MeasureRequest, Outcome
+from tvm_farm.protos.upgrade import Upgrade
 
 __all__ = [
     "BACKOFF_LONGEST_S",

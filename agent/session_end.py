@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agent.effects import CancelRun, Connect, Effect, Exit, Release, Say, Send
-from agent.errors import EXIT_ABORTED, EXIT_OK
-from agent.events import Stop
-from agent.messages import Draining, GiveBack
-from agent.session_state import Held, Session, Wire
+from tvm_farm.agent.effects import CancelRun, Connect, Effect, Exit, Release, Say, Send
+from tvm_farm.agent.errors import EXIT_ABORTED, EXIT_OK
+from tvm_farm.agent.events import Stop
+from tvm_farm.agent.messages import Draining, GiveBack
+from tvm_farm.agent.session_state import Held, Session, Wire
 
 __all__ = ["LAST_WORDS_S", "drain", "end", "give_back", "leave_when_done", "releases", "stop"]
 

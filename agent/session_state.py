@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from agent.effects import Exit
-from protos.measurement import Measurement, MeasureRequest
+from tvm_farm.agent.effects import Exit
+from tvm_farm.protos.measurement import Measurement, MeasureRequest
 
 __all__ = ["Held", "Phase", "Session", "Turn", "Wire"]
 

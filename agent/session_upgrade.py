@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.effects import BringUpgrade, DropUpgrade, Effect, Exit, Say, Send
-from agent.errors import EXIT_OK
-from agent.events import UpgradeFailed, UpgradeReady
-from agent.session_end import drain
-from agent.session_state import Session, Wire
-from protos.upgrade import Upgrade
+from tvm_farm.agent.effects import BringUpgrade, DropUpgrade, Effect, Exit, Say, Send
+from tvm_farm.agent.errors import EXIT_OK
+from tvm_farm.agent.events import UpgradeFailed, UpgradeReady
+from tvm_farm.agent.session_end import drain
+from tvm_farm.agent.session_state import Session, Wire
+from tvm_farm.protos.upgrade import Upgrade
 
 __all__ = ["tell_upgrade", "upgrade_failed", "upgrade_ordered", "upgrade_ready"]
 

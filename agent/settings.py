@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.errors import SettingsError
-from agent.runner import SyntheticModel, parse_via
-from protos.address import is_ipv4
+from tvm_farm.agent.errors import SettingsError
+from tvm_farm.agent.runner import SyntheticModel, parse_via
+from tvm_farm.protos.address import is_ipv4
 
 __all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir"]
 

@@ -11,15 +11,15 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.board import Board
-from agent.clusters import Part, parts_of
-from agent.device import Device, open_device
-from agent.discovery import locate
-from agent.effects import Exit
-from agent.errors import EXIT_OK, AgentError, RunnerUnusableError
-from agent.machine import read_machine
-from agent.messages import Join
-from agent.runner import (
+from tvm_farm.agent.board import Board
+from tvm_farm.agent.clusters import Part, parts_of
+from tvm_farm.agent.device import Device, open_device
+from tvm_farm.agent.discovery import locate
+from tvm_farm.agent.effects import Exit
+from tvm_farm.agent.errors import EXIT_OK, AgentError, RunnerUnusableError
+from tvm_farm.agent.machine import read_machine
+from tvm_farm.agent.messages import Join
+from tvm_farm.agent.runner import (
     DeviceAwayError,
     NativeRunner,
     Runner,
@@ -30,15 +30,15 @@ from agent.runner import (
     find_runner,
     find_runtime,
 )
-from agent.runtime import BoardRuntime, RuntimeFolder
-from agent.settings import Settings
-from agent.state_folder import StateFolder, open_state, runtime_folder
-from agent.supervision import Supervision, status_of
-from agent.upgrade.launch import farm_before, remember_farm, restart
-from agent.upgrade.upgrades import AgentUpgrades
-from protos.device import RunnerInfo
-from protos.discovery import PROTOCOL_VERSION
-from protos.runtime import RuntimeRequest
+from tvm_farm.agent.runtime import BoardRuntime, RuntimeFolder
+from tvm_farm.agent.settings import Settings
+from tvm_farm.agent.state_folder import StateFolder, open_state, runtime_folder
+from tvm_farm.agent.supervision import Supervision, status_of
+from tvm_farm.agent.upgrade.launch import farm_before, remember_farm, restart
+from tvm_farm.agent.upgrade.upgrades import AgentUpgrades
+from tvm_farm.protos.device import RunnerInfo
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.runtime import RuntimeRequest
 
 __all__ = ["start_agent", "start_runner"]
 
@@ -179,7 +179,7 @@ async def _run(
             stack.push_async_callback(runner.stop)
             boards.append(_board(own, folder, device, part, runner, info, turn, upgrades))
         if settings.metrics_port is not None:
-            from agent.metrics import serve_metrics
+            from tvm_farm.agent.metrics import serve_metrics
 
             port = stack.enter_context(serve_metrics(boards, settings.metrics_port))
             log.info("metrics at http://0.0.0.0:%d/metrics", port)

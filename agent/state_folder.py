@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.disk import disk_fault, is_disk_fault
-from agent.errors import SettingsError, StateInUseError
-from agent.identity import keep_identity, read_identity
+from tvm_farm.agent.disk import disk_fault, is_disk_fault
+from tvm_farm.agent.errors import SettingsError, StateInUseError
+from tvm_farm.agent.identity import keep_identity, read_identity
 
 __all__ = ["StateFolder", "open_state", "runtime_folder"]
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from agent.session import Phase, Session
+from tvm_farm.agent.session import Phase, Session
 
 __all__ = ["Supervision", "status_of"]
 

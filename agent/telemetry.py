@@ -8,8 +8,8 @@ import weakref
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from agent.clock import steady_unix_s
-from protos.device import CpuCluster, Telemetry
+from tvm_farm.agent.clock import steady_unix_s
+from tvm_farm.protos.device import CpuCluster, Telemetry
 
 __all__ = ["TelemetryReader"]
 

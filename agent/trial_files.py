@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from agent.artifacts import ArtifactCache
-from agent.clock import steady_unix_s
-from agent.runner import LocalRequest
-from protos.measurement import Artifact, MeasureRequest
+from tvm_farm.agent.artifacts import ArtifactCache
+from tvm_farm.agent.clock import steady_unix_s
+from tvm_farm.agent.runner import LocalRequest
+from tvm_farm.protos.measurement import Artifact, MeasureRequest
 
 __all__ = ["TrialFiles"]
 

@@ -25,7 +25,7 @@ from benchmarks.process import BenchmarkFailed, adopt_orphans, run_apart
 from benchmarks.result import Bound, Result
 from benchmarks.results_file import Results, as_summary, as_table, merged, quantity, times, with_table
 from benchmarks.transfer import table as transfer_table
-from tracker.cli.terminal.signals import raised_as_interrupt
+from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
 
 __all__ = ["main"]
 

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agent.board import Board
-from agent.fingerprint import read_fingerprint
-from agent.messages import Join
-from agent.runner import SyntheticModel, SyntheticRunner
-from agent.session import Phase
-from agent.settings import Settings
-from agent.telemetry import TelemetryReader
-from protos.discovery import PROTOCOL_VERSION
+from tvm_farm.agent.board import Board
+from tvm_farm.agent.fingerprint import read_fingerprint
+from tvm_farm.agent.messages import Join
+from tvm_farm.agent.runner import SyntheticModel, SyntheticRunner
+from tvm_farm.agent.session import Phase
+from tvm_farm.agent.settings import Settings
+from tvm_farm.agent.telemetry import TelemetryReader
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
 
 __all__: list[str] = []
 

@@ -81,7 +81,7 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import SIZE, onnx_matmul
     from benchmarks.model_timing import REPEATS, time_models
     from benchmarks.stock_runs import QUICK_TRIALS, run_stock, run_stock_once
-    from tracker.tuning.models.light import light_network
+    from tvm_farm.tracker.tuning.models.light import light_network
 
     model = bench.folder / "model.onnx"
     shape: tuple[int, ...] = SHAPE

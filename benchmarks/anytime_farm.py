@@ -14,12 +14,12 @@ from benchmarks.curves import Trial, best_until, latency_curve
 from benchmarks.farm import Farm
 from benchmarks.machine import host_target
 from benchmarks.model_timing import TimedModel
-from tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
-from tracker.domain.job_timeline import Step
-from tracker.tuning.building.builder import build_model, for_schedules
-from tracker.tuning.models.graph import lower, with_schedules
-from tracker.tuning.models.importers import load_model
-from tracker.tuning.packages.package import LIBRARY, MANIFEST, PARAMS, save_params
+from tvm_farm.tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
+from tvm_farm.tracker.domain.job_timeline import Step
+from tvm_farm.tracker.tuning.building.builder import build_model, for_schedules
+from tvm_farm.tracker.tuning.models.graph import lower, with_schedules
+from tvm_farm.tracker.tuning.models.importers import load_model
+from tvm_farm.tracker.tuning.packages.package import LIBRARY, MANIFEST, PARAMS, save_params
 
 __all__ = ["FarmSide"]
 

@@ -16,11 +16,11 @@ from benchmarks.machine import host_target
 from benchmarks.model_timing import TimedModel
 from benchmarks.stock_database import applied, read_trials
 from benchmarks.stock_tuning import PROFILE, StockOrder, load_stock_model, measured_at
-from protos.measurement import Argument, Artifact, Limits, Measurement, MeasureRequest, Program, ProgramKind
-from tracker.tuning.building.builder import build_kernel, build_model
-from tracker.tuning.models.graph import workload_key
-from tracker.tuning.search.loop import UNTUNED_PLAN
-from tracker.tuning.search.task_state import median
+from tvm_farm.protos.measurement import Argument, Artifact, Limits, Measurement, MeasureRequest, Program, ProgramKind
+from tvm_farm.tracker.tuning.building.builder import build_kernel, build_model
+from tvm_farm.tracker.tuning.models.graph import workload_key
+from tvm_farm.tracker.tuning.search.loop import UNTUNED_PLAN
+from tvm_farm.tracker.tuning.search.task_state import median
 
 __all__ = ["StockSide"]
 

@@ -168,7 +168,7 @@ def _folder(bench: Bench, name: str) -> Path:
 
 def _on_farm(farm: Farm, kernel: Candidate, trials: int) -> float:
     """Boards' worth of executing: seconds that kernels ran over wall seconds. The first trials only warm up."""
-    from protos.measurement import (
+    from tvm_farm.protos.measurement import (
         Argument,
         Artifact,
         Limits,

@@ -24,8 +24,8 @@ from collections.abc import Sequence
 import uvloop
 
 from benchmarks.board_stream import BoardStream
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
 
 _METHOD = f"/{fleet_pb2.DESCRIPTOR.services_by_name['Fleet'].full_name}/Connect"
 _JOIN_TOGETHER = 50

@@ -26,7 +26,7 @@ from benchmarks.result import Metric, Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tracker.domain import Job
+    from tvm_farm.tracker.domain import Job
 
 __all__ = ["METRICS", "TITLE", "WORKLOADS", "best_after", "plot", "run", "table"]
 
@@ -104,7 +104,7 @@ def best_after(seconds: Sequence[float | None], trials: int) -> float:
 
 def _tuned(bench: Bench, farm: Farm, workload: Workload, engine: str, trials: int) -> list[float | None]:
     """Median seconds a call of each candidate. Raises RuntimeError when the job fails or has not all trials."""
-    from tracker.domain import JobKind, JobSpec, JobState, RecordFilter
+    from tvm_farm.tracker.domain import JobKind, JobSpec, JobState, RecordFilter
 
     source = bench.folder / f"{workload.name}.py"
     source.write_text(

@@ -11,10 +11,10 @@ from types import TracebackType
 
 import psutil
 
-from tracker.cli.terminal.child import Child
-from tracker.client.errors import TrackerUnreachable
-from tracker.client.farm_client import FarmClient
-from tracker.domain import Device, DeviceState
+from tvm_farm.tracker.cli.terminal.child import Child
+from tvm_farm.tracker.client.errors import TrackerUnreachable
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.domain import Device, DeviceState
 
 __all__ = ["Farm"]
 
@@ -96,7 +96,7 @@ class Farm:
 
     def command(self, *arguments: str) -> list[str]:
         """The ``farm`` command line with these ``arguments`` for this farm."""
-        run = "import sys; sys.argv[0] = 'farm'; from tracker.cli import farm; farm()"
+        run = "import sys; sys.argv[0] = 'farm'; from tvm_farm.tracker.cli import farm; farm()"
         return [sys.executable, "-c", run, "--tracker", self.address, *arguments]
 
     def _wait(self, true: object, what: str) -> None:

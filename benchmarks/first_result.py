@@ -43,7 +43,7 @@ def run(bench: Bench) -> list[Result]:
         onnx_matmul(model, weight=True)
     else:
         # Not in this process: numpy and onnx are nothing that the farm's command would have loaded.
-        light = [sys.executable, "-m", "tracker.tuning.models.light", "light_squeezenet", str(model)]
+        light = [sys.executable, "-m", "tvm_farm.tracker.tuning.models.light", "light_squeezenet", str(model)]
         subprocess.run(light, check=True, cwd=Path(__file__).parents[1])
     with Farm(bench.folder, workers=1) as farm:
         with bench.step("a tuning worker loads TVM"):
@@ -56,7 +56,7 @@ def run(bench: Bench) -> list[Result]:
 
 
 def first_on_farm(farm: Farm, model: Path) -> float:
-    from tracker.domain import RecordFilter
+    from tvm_farm.tracker.domain import RecordFilter
 
     pool = farm.devices()[0].pools[0]
     command = farm.command("tune", str(model), "--pool", pool, "--budget", "60s", "-o", str(farm.folder / "package"))

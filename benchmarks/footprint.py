@@ -123,7 +123,7 @@ def _repeats(seconds: float) -> int:
 
 def measure_on_farm(farm: Farm, kernel: Candidate, seconds: float) -> None:
     from benchmarks.matmul import request
-    from protos.measurement import Measurement, TimingPlan
+    from tvm_farm.protos.measurement import Measurement, TimingPlan
 
     plan = TimingPlan(number=1, repeat=_repeats(seconds), min_repeat_ms=100)
     wanted = request(f"footprint-{seconds}", kernel.library.read_bytes(), plan)

@@ -39,7 +39,7 @@ from benchmarks.result import Metric, Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tracker.store import SqliteStore
+    from tvm_farm.tracker.store import SqliteStore
 
 TITLE = "log: a million records over 5,000 workloads and 20 device classes"
 WRITTEN = "records written"
@@ -138,8 +138,8 @@ def _restart(folder: Path, jobs: dict[str, list[str]]) -> float:
 
 def ask(path: Path, truth: dict[str, Any]) -> dict[str, float]:
     """Seconds of each kind of question, 95 of 100. Raises RuntimeError where an answer is not in ``truth``."""
-    from tracker.domain import RecordFilter
-    from tracker.store import SqliteStore
+    from tvm_farm.tracker.domain import RecordFilter
+    from tvm_farm.tracker.store import SqliteStore
 
     rng = random.Random(3)
     pairs = rng.sample(truth["best"], min(_QUESTIONS, len(truth["best"])))

@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from protos.device import RunnerMode, Telemetry
-from protos.measurement import Artifact, Measurement, Outcome, Timeline, TimingPlan
-from tracker.domain import Job, JobKind, JobSpec, JobState, Record, TaskPlan, Workload
+from tvm_farm.protos.device import RunnerMode, Telemetry
+from tvm_farm.protos.measurement import Artifact, Measurement, Outcome, Timeline, TimingPlan
+from tvm_farm.tracker.domain import Job, JobKind, JobSpec, JobState, Record, TaskPlan, Workload
 
 __all__ = ["CLASSES", "JOB_TRIALS", "WORKLOADS", "Truth", "make_records"]
 

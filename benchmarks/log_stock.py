@@ -13,7 +13,7 @@ import tvm
 from tvm import te, topi
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.tuning.building.intrinsics import register_intrinsics
+from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
 
 __all__ = ["Operator", "StockLog", "fill_database", "sample_operators"]
 

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 from benchmarks.log_records import Truth, make_records
-from tracker.domain import Record
-from tracker.services.store_thread import StoreThread
-from tracker.store import SqliteStore
+from tvm_farm.tracker.domain import Record
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import SqliteStore
 
 __all__: list[str] = []
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from agent.fingerprint import read_fingerprint
-from tracker.domain.target import derive_target
+from tvm_farm.agent.fingerprint import read_fingerprint
+from tvm_farm.tracker.domain.target import derive_target
 
 __all__ = ["describe_machine", "host_target", "threads"]
 

@@ -16,10 +16,10 @@ from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
 
 from benchmarks.machine import host_target, threads
-from protos.measurement import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind, TimingPlan
-from tracker.tuning.building.toolchain import link
-from tracker.tuning.models.graph import lower, tasks_of
-from tracker.tuning.models.importers import load_model
+from tvm_farm.protos.measurement import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind, TimingPlan
+from tvm_farm.tracker.tuning.building.toolchain import link
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of
+from tvm_farm.tracker.tuning.models.importers import load_model
 
 __all__ = ["Candidate", "build_candidates", "matmul", "onnx_matmul", "request", "sample_candidates", "task_module"]
 

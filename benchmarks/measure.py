@@ -87,7 +87,7 @@ def measure_farm(farm: Farm, candidates: Sequence[Candidate]) -> dict[str, Any]:
     Trial ids are new ones each time.
     """
     from benchmarks.matmul import request
-    from protos.measurement import Measurement, TimingPlan
+    from tvm_farm.protos.measurement import Measurement, TimingPlan
 
     plan = TimingPlan(number=1, repeat=1)
     requests = [request(uuid.uuid4().hex, each.library.read_bytes(), plan) for each in candidates]

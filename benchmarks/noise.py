@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmarks.matmul import Candidate
-    from tracker.tuning.building.pool import BuilderPool
+    from tvm_farm.tracker.tuning.building.pool import BuilderPool
 
 TITLE = "noise: one kernel timed 60 times, with the host idle and with builders flat out"
 IDLE = "coefficient of variation, host idle"
@@ -62,8 +62,8 @@ PLAN = {"number": 1, "repeat": 3, "min_repeat_ms": 10}
 
 def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import build_candidates, matmul, sample_candidates
-    from tracker.tuning.building.pool import BuilderPool
-    from tracker.tuning.process.job_process import BUILD_TIMEOUT_S
+    from tvm_farm.tracker.tuning.building.pool import BuilderPool
+    from tvm_farm.tracker.tuning.process.job_process import BUILD_TIMEOUT_S
 
     # Stock TVM's timings beside its builders take seconds each.
     ours, theirs = (10, 2) if bench.quick else (TIMINGS, TIMINGS)
@@ -130,7 +130,7 @@ def timed_beside(builders_s: Callable[[], float], timings: Callable[[], list[flo
 def time_farm(farm: Farm, kernel: Candidate, count: int) -> list[float]:
     """Seconds a call of ``count`` timings. Raises RuntimeError when one fails."""
     from benchmarks.matmul import request
-    from protos.measurement import Measurement, TimingPlan
+    from tvm_farm.protos.measurement import Measurement, TimingPlan
 
     library, pool = kernel.library.read_bytes(), farm.devices()[0].pools[0]
     requests = [request(uuid.uuid4().hex, library, TimingPlan(**PLAN)) for _ in range(count)]
@@ -159,7 +159,7 @@ def time_stock(stock: StockFarm, kernel: Candidate, count: int) -> list[float]:
 @contextmanager
 def compiling(pool: BuilderPool, modules: Sequence[str]) -> Iterator[Callable[[], float]]:
     """The farm's builders at work on ``modules``, again and again; yields what CPU seconds they have used."""
-    from tracker.tuning.building.pool import BuildRequest, PoolEnded
+    from tvm_farm.tracker.tuning.building.pool import BuildRequest, PoolEnded
 
     (parent,) = multiprocessing.active_children()
     rounds = itertools.count()

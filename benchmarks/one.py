@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.bench import Bench
 from benchmarks.catalog import load
 from benchmarks.machine import describe_machine
-from tracker.cli.terminal.signals import raised_as_interrupt
+from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
 
 __all__: list[str] = []
 

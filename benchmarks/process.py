@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from benchmarks.result import Result
-from tracker.cli.terminal.signals import ignored
+from tvm_farm.tracker.cli.terminal.signals import ignored
 
 __all__ = ["Answer", "BenchmarkFailed", "adopt_orphans", "run_apart"]
 

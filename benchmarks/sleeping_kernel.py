@@ -10,7 +10,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from benchmarks.machine import host_target
 from benchmarks.matmul import Candidate
-from tracker.tuning.building.toolchain import link
+from tvm_farm.tracker.tuning.building.toolchain import link
 
 __all__ = ["sleeping_kernel"]
 

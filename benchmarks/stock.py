@@ -64,7 +64,7 @@ def quick_builder() -> Any:
 def load_intrinsics(*, quick: bool) -> None:
     """Register the tensor intrinsics that schedules name, as TVM does where it needs them."""
     if quick:
-        from tracker.tuning.building.intrinsics import register_intrinsics
+        from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
 
         register_intrinsics()
     else:

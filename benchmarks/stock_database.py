@@ -15,7 +15,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from benchmarks.curves import Trial
 from benchmarks.stock_tuning import DATABASE
-from tracker.tuning.models.graph import workload_key
+from tvm_farm.tracker.tuning.models.graph import workload_key
 
 __all__ = ["applied", "read_trials"]
 

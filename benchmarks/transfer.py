@@ -29,7 +29,7 @@ from benchmarks.bench import Bench
 from benchmarks.farm import Farm
 from benchmarks.plotting import FARM, MUTED, STOCK
 from benchmarks.result import Metric, Result
-from tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
+from tvm_farm.tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,7 +137,7 @@ def _part_of_squeezenet(seed: int, side: int) -> bytes:
     import onnx
     import onnx.utils
 
-    from tracker.tuning.models.light import light_network
+    from tvm_farm.tracker.tuning.models.light import light_network
 
     model = onnx.load_from_string(light_network("light_squeezenet", seed=seed))
     weights = {tensor.name for tensor in model.graph.initializer}

@@ -17,10 +17,10 @@ from typing import Any
 
 import grpc.aio
 
-from protos.channel import MESSAGE_OPTIONS
-from protos.discovery import PROTOCOL_VERSION
-from protos.encoded import field_of
-from protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.protos.channel import MESSAGE_OPTIONS
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.encoded import field_of
+from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2, measurement_pb2, record_pb2
 
 __all__ = ["Answered", "TrialLoad", "check_store", "trial_load"]
 

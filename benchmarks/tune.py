@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     import tvm
     from matplotlib.figure import Figure
 
-    from protos.measurement import TimingPlan
-    from tracker.domain import Record
-    from tracker.tuning.building.pool import BuilderPool
+    from tvm_farm.protos.measurement import TimingPlan
+    from tvm_farm.tracker.domain import Record
+    from tvm_farm.tracker.tuning.building.pool import BuilderPool
 
 TITLE = "tune: trials a second, one 512³ matmul, tuner and device on one machine"
 SAME_PLAN = "trials a second, stock's timing plan"
@@ -57,9 +57,9 @@ METRICS = (
 def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import onnx_matmul, task_module
     from benchmarks.stock_runs import QUICK_TRIALS
-    from protos.measurement import TimingPlan
-    from tracker.tuning.building.pool import BuilderPool
-    from tracker.tuning.process.job_process import BUILD_TIMEOUT_S
+    from tvm_farm.protos.measurement import TimingPlan
+    from tvm_farm.tracker.tuning.building.pool import BuilderPool
+    from tvm_farm.tracker.tuning.process.job_process import BUILD_TIMEOUT_S
 
     trials = QUICK_TRIALS if bench.quick else 128
     model = bench.folder / "matmul.onnx"
@@ -95,7 +95,7 @@ def run(bench: Bench) -> list[Result]:
 
 def tune_farm(farm: Farm, model: Path, trials: int, plan: TimingPlan | None) -> dict[str, Any]:
     """One job: its trials, the seconds they took, their records. Raises RuntimeError when it fails."""
-    from tracker.domain import JobKind, JobSpec, JobState, RecordFilter
+    from tvm_farm.tracker.domain import JobKind, JobSpec, JobState, RecordFilter
 
     spec = JobSpec(
         kind=JobKind.TUNE,
@@ -125,9 +125,9 @@ def build_alone(records: Sequence[Record], module: tvm.ir.IRModule, pool: Builde
     """Build the candidates of ``records`` with warm builders, and nothing beside them."""
     import tvm
 
-    from tracker.tuning.building.builder import for_schedules
-    from tracker.tuning.building.pool import BuildRequest
-    from tracker.tuning.engines.space import apply_trace
+    from tvm_farm.tracker.tuning.building.builder import for_schedules
+    from tvm_farm.tracker.tuning.building.pool import BuildRequest
+    from tvm_farm.tracker.tuning.engines.space import apply_trace
 
     built: queue.SimpleQueue[Any] = queue.SimpleQueue()
     pool.deliver_to(built.put)

@@ -112,7 +112,7 @@ class EmulatedBoard:
 
     def agent(self, *arguments: str) -> list[str]:
         """``command`` of the board's agent."""
-        return self.command("/usr/bin/python3", "-m", "agent", *arguments)
+        return self.command("/usr/bin/python3", "-m", "tvm_farm.agent", *arguments)
 
 
 def _found(program: str) -> str:

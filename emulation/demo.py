@@ -21,17 +21,17 @@ from emulation.machines import (
     own_network,
 )
 from emulation.preparation import make_wheel, prepare
-from tracker.cli.jobs.conclusion import conclude
-from tracker.cli.models.subject import check_model
-from tracker.cli.packages.package import check_destination
-from tracker.cli.server.demo import demonstrate, model_option, output_option
-from tracker.cli.server.wheels import download
-from tracker.cli.terminal.child import Child
-from tracker.cli.terminal.parsing import DURATION
-from tracker.cli.terminal.program import Program
-from tracker.cli.terminal.signals import raised_as_interrupt
-from tracker.client.errors import FarmError, Interrupted
-from tracker.domain import JobGroup
+from tvm_farm.tracker.cli.jobs.conclusion import conclude
+from tvm_farm.tracker.cli.models.subject import check_model
+from tvm_farm.tracker.cli.packages.package import check_destination
+from tvm_farm.tracker.cli.server.demo import demonstrate, model_option, output_option
+from tvm_farm.tracker.cli.server.wheels import download
+from tvm_farm.tracker.cli.terminal.child import Child
+from tvm_farm.tracker.cli.terminal.parsing import DURATION
+from tvm_farm.tracker.cli.terminal.program import Program
+from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
+from tvm_farm.tracker.client.errors import FarmError, Interrupted
+from tvm_farm.tracker.domain import JobGroup
 
 __all__ = ["main"]
 
@@ -108,7 +108,7 @@ def _on_machine(pool: str, folder: Path, model: Path | None, budget_s: float, ou
 def _add_runtime(address: str, wheels: Sequence[Path] = ()) -> None:
     command = ["tracker", "runtime", "add", "aarch64", *(word for path in wheels for word in ("--wheel", str(path)))]
     click.echo(f"$ {' '.join(command)}")
-    start = "import sys; sys.argv[0] = 'tracker'; from tracker.cli import tracker; tracker()"
+    start = "import sys; sys.argv[0] = 'tracker'; from tvm_farm.tracker.cli import tracker; tracker()"
     done = subprocess.run(
         [sys.executable, "-c", start, *command[1:], "--tracker", address], stdin=subprocess.DEVNULL, check=False
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from protos.discovery import DEFAULT_PORT
+from tvm_farm.protos.discovery import DEFAULT_PORT
 
 __all__ = ["is_ipv4", "parse_address"]
 

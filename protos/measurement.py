@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from protos.device import Telemetry
+from tvm_farm.protos.device import Telemetry
 
 __all__ = [
     "Argument",

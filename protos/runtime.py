@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from protos.measurement import Artifact
+from tvm_farm.protos.measurement import Artifact
 
 __all__ = ["Runtime", "RuntimeLibrary", "RuntimeOffer", "RuntimeRequest"]
 

@@ -26,7 +26,15 @@ _MAX_TEXT_BYTES = 1 << 20
 #: As many as a Join can tell of: it has 32 bits for it.
 _PROTOCOL_VERSIONS = 1 << 32
 #: What the start of an agent, and its upgrade, are in any version that can be one.
-_NEEDED = ("agent/__init__.py", "agent/cli.py", "agent/upgrade/choice.py", "protos/version.py", "protos/discovery.py")
+_VERSION, _DISCOVERY = "tvm_farm/protos/version.py", "tvm_farm/protos/discovery.py"
+_NEEDED = (
+    "tvm_farm/__init__.py",
+    "tvm_farm/agent/__init__.py",
+    "tvm_farm/agent/cli.py",
+    "tvm_farm/agent/upgrade/choice.py",
+    _VERSION,
+    _DISCOVERY,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def unpack_agent_wheel(path: Path, folder: Path) -> AgentWheel:
     with _opened(path) as archive:
         wheel = _read(archive)
         for member in archive.infolist():
-            if member.filename.startswith("tracker/"):
+            if member.filename.startswith("tvm_farm/tracker/"):
                 continue
             target = folder / member.filename
             if member.is_dir():
@@ -100,8 +108,8 @@ def _read(archive: ZipFile) -> AgentWheel:
             raise ValueError(f"it is a wheel of {about.project[:80] or 'nothing'} and not of tvm-farm")
         if missing := [name for name in _NEEDED if name not in names]:
             raise ValueError(f"it has no {missing[0]}: tvm-farm {about.version[:40]} cannot be an upgrade by the farm")
-        version = _assigned(_text(archive, "protos/version.py"), "__version__")
-        protocol = _assigned(_text(archive, "protos/discovery.py"), "PROTOCOL_VERSION")
+        version = _assigned(_text(archive, _VERSION), "__version__")
+        protocol = _assigned(_text(archive, _DISCOVERY), "PROTOCOL_VERSION")
         if damaged := archive.testzip():
             raise ValueError(f"it is damaged at {damaged}: build or fetch it again")
     except ValueError:

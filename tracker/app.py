@@ -16,28 +16,28 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from protos.version import __version__
-from tracker.domain.errors import CannotStart
-from tracker.metrics import MetricsEndpoint, Snapshots
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.desk import FrontDesk
-from tracker.services.exchange import Exchange
-from tracker.services.fleet import Fleet
-from tracker.services.jobs import Jobs
-from tracker.services.local_workers import LocalWorkers
-from tracker.services.measuring import Measuring
-from tracker.services.questions import Questions
-from tracker.services.recall import Recall
-from tracker.services.records import Records
-from tracker.services.runtimes import Runtimes
-from tracker.services.store_thread import StoreThread
-from tracker.services.upgrades import Upgrades
-from tracker.services.workers import Workers
-from tracker.store import LogReader, SqliteStore, StateFolder
-from tracker.wire.announcement import addresses, announced, check
-from tracker.wire.control import ControlServicer
-from tracker.wire.fleet import FleetServicer
-from tracker.wire.server import serve
+from tvm_farm.protos.version import __version__
+from tvm_farm.tracker.domain.errors import CannotStart
+from tvm_farm.tracker.metrics import MetricsEndpoint, Snapshots
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.desk import FrontDesk
+from tvm_farm.tracker.services.exchange import Exchange
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.jobs import Jobs
+from tvm_farm.tracker.services.local_workers import LocalWorkers
+from tvm_farm.tracker.services.measuring import Measuring
+from tvm_farm.tracker.services.questions import Questions
+from tvm_farm.tracker.services.recall import Recall
+from tvm_farm.tracker.services.records import Records
+from tvm_farm.tracker.services.runtimes import Runtimes
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.services.upgrades import Upgrades
+from tvm_farm.tracker.services.workers import Workers
+from tvm_farm.tracker.store import LogReader, SqliteStore, StateFolder
+from tvm_farm.tracker.wire.announcement import addresses, announced, check
+from tvm_farm.tracker.wire.control import ControlServicer
+from tvm_farm.tracker.wire.fleet import FleetServicer
+from tvm_farm.tracker.wire.server import serve
 
 __all__ = ["Endpoint", "Settings", "default_farm", "run", "worker_command"]
 
@@ -86,7 +86,15 @@ class Endpoint:
 
 def worker_command(address: str, worker_id: str, builders: int | None = None) -> list[str]:
     """The command line of a tuning worker. A process of its own: the tracker never loads TVM."""
-    command = [sys.executable, "-m", "tracker.tuning.process.worker", "--tracker", address, "--worker-id", worker_id]
+    command = [
+        sys.executable,
+        "-m",
+        "tvm_farm.tracker.tuning.process.worker",
+        "--tracker",
+        address,
+        "--worker-id",
+        worker_id,
+    ]
     return command + (["--builders", str(builders)] if builders else [])
 
 

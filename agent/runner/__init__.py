@@ -1,11 +1,11 @@
 """Executes kernels on this board: a small native program (native/), and what drives it."""
 
-from agent.runner.libraries import RuntimeLibraries, find_libc, find_runner, find_runtime
-from agent.runner.report import LocalRequest, Runner, RunnerError, RunReport
-from agent.runner.supervisor import NativeRunner
-from agent.runner.synthetic import SyntheticModel, SyntheticRunner
-from agent.runner.transport import DeviceAwayError, LocalTransport, Transport
-from agent.runner.via import open_transport, parse_via
+from tvm_farm.agent.runner.libraries import RuntimeLibraries, find_libc, find_runner, find_runtime
+from tvm_farm.agent.runner.report import LocalRequest, Runner, RunnerError, RunReport
+from tvm_farm.agent.runner.supervisor import NativeRunner
+from tvm_farm.agent.runner.synthetic import SyntheticModel, SyntheticRunner
+from tvm_farm.agent.runner.transport import DeviceAwayError, LocalTransport, Transport
+from tvm_farm.agent.runner.via import open_transport, parse_via
 
 __all__ = [
     "DeviceAwayError",

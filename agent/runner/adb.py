@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agent.runner.report import RunnerError
-from agent.runner.shell import ShellTransport
-from agent.runner.transport import DeviceAwayError
+from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.shell import ShellTransport
+from tvm_farm.agent.runner.transport import DeviceAwayError
 
 __all__ = ["AdbTransport"]
 

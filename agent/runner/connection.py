@@ -9,9 +9,9 @@ import signal
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from agent.runner import protocol
-from agent.runner.report import RunnerError
-from agent.runner.transport import Process
+from tvm_farm.agent.runner import protocol
+from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.transport import Process
 
 __all__ = ["Connection", "RunnerDiedError"]
 

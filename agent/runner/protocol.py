@@ -36,8 +36,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from protos.device import RunnerMode
-from protos.measurement import Argument, MeasureRequest, Outcome, OutputTensor, ProgramKind
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.measurement import Argument, MeasureRequest, Outcome, OutputTensor, ProgramKind
 
 __all__ = [
     "FRAME_HEAD",

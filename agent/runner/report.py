@@ -6,8 +6,8 @@ import typing
 from dataclasses import dataclass
 from pathlib import Path
 
-from protos.device import RunnerInfo
-from protos.measurement import MeasureRequest, Outcome, OutputTensor
+from tvm_farm.protos.device import RunnerInfo
+from tvm_farm.protos.measurement import MeasureRequest, Outcome, OutputTensor
 
 __all__ = ["LocalRequest", "RunReport", "Runner", "RunnerError"]
 

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.runner.report import RunnerError
-from agent.runner.transport import DeviceAwayError, Process
+from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.transport import DeviceAwayError, Process
 
 __all__ = ["ShellTransport"]
 

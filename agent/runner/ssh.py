@@ -10,9 +10,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from agent.runner.report import RunnerError
-from agent.runner.shell import ShellTransport
-from agent.runner.transport import DeviceAwayError
+from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.shell import ShellTransport
+from tvm_farm.agent.runner.transport import DeviceAwayError
 
 __all__ = ["SshTransport"]
 

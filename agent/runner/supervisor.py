@@ -7,14 +7,14 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.clock import steady_unix_s
-from agent.runner import protocol
-from agent.runner.connection import Connection, RunnerDiedError
-from agent.runner.libraries import CLibrary, RuntimeLibraries
-from agent.runner.report import LocalRequest, RunnerError, RunReport
-from agent.runner.transport import LocalTransport, Transport
-from protos.device import RunnerInfo, RunnerMode
-from protos.measurement import Outcome
+from tvm_farm.agent.clock import steady_unix_s
+from tvm_farm.agent.runner import protocol
+from tvm_farm.agent.runner.connection import Connection, RunnerDiedError
+from tvm_farm.agent.runner.libraries import CLibrary, RuntimeLibraries
+from tvm_farm.agent.runner.report import LocalRequest, RunnerError, RunReport
+from tvm_farm.agent.runner.transport import LocalTransport, Transport
+from tvm_farm.protos.device import RunnerInfo, RunnerMode
+from tvm_farm.protos.measurement import Outcome
 
 __all__ = ["NativeRunner"]
 

@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 from dataclasses import dataclass, replace
 
-from agent.clock import steady_unix_s
-from agent.runner.report import LocalRequest, RunnerError, RunReport
-from protos.device import RunnerInfo, RunnerMode
-from protos.measurement import Outcome
+from tvm_farm.agent.clock import steady_unix_s
+from tvm_farm.agent.runner.report import LocalRequest, RunnerError, RunReport
+from tvm_farm.protos.device import RunnerInfo, RunnerMode
+from tvm_farm.protos.measurement import Outcome
 
 __all__ = ["SyntheticModel", "SyntheticRunner"]
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from agent.runner.adb import AdbTransport
-from agent.runner.shell import ShellTransport
-from agent.runner.ssh import SshTransport
+from tvm_farm.agent.runner.adb import AdbTransport
+from tvm_farm.agent.runner.shell import ShellTransport
+from tvm_farm.agent.runner.ssh import SshTransport
 
 __all__ = ["open_transport", "parse_via"]
 

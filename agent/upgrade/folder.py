@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from agent.durable import write_durably
+from tvm_farm.agent.durable import write_durably
 
 __all__ = ["code_folder", "is_whole", "seal", "sync_all", "tidy"]
 

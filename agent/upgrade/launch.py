@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from agent.errors import UpgradeError
-from agent.state_folder import open_state
-from agent.upgrade.choice import Choice, ChoiceFile, dropped, started
-from agent.upgrade.folder import code_folder, is_whole
-from protos.version import __version__
+from tvm_farm.agent.errors import UpgradeError
+from tvm_farm.agent.state_folder import open_state
+from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, dropped, started
+from tvm_farm.agent.upgrade.folder import code_folder, is_whole
+from tvm_farm.protos.version import __version__
 
 __all__ = [
     "farm_before",
@@ -31,8 +31,8 @@ __all__ = [
 
 log = logging.getLogger("agent")
 
-#: Where this code is installed.
-_SITE = Path(__file__).resolve().parents[2]
+#: Where this code is installed. Not resolved: in a checkout a link leads to it.
+_SITE = Path(__file__).absolute().parents[3]
 
 #: Set while the farm's code runs: the command that started the installed agent, as JSON, and the digest of what runs.
 #: What looks here before it launches anything launches nothing twice.

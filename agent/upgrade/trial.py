@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from agent.errors import UpgradeError, at_fault
-from agent.upgrade.choice import Choice, ChoiceFile, dropped, fell, joined, spared
-from agent.upgrade.launch import has_joined, restart
+from tvm_farm.agent.errors import UpgradeError, at_fault
+from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, dropped, fell, joined, spared
+from tvm_farm.agent.upgrade.launch import has_joined, restart
 
 __all__ = ["run"]
 
@@ -61,7 +61,7 @@ def run(folder: Path, arguments: Sequence[str]) -> NoReturn:
 def _put_first(folder: Path) -> None:
     """From here on the agent is that of ``folder``, with the packages that are installed for the other."""
     sys.path[0] = str(folder)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("agent", "protos")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tvm_farm"]:
         del sys.modules[name]
     importlib.invalidate_caches()
     # A power cut leaves half of a compiled file; and the folder is sealed.
@@ -75,7 +75,7 @@ def _run_agent(arguments: Sequence[str]) -> tuple[int, str, bool]:
     """The exit code; why it fell, where it raised what no agent raises; whether it could be loaded at all."""
     loaded = False
     try:
-        main = importlib.import_module("agent.cli").main
+        main = importlib.import_module("tvm_farm.agent.cli").main
         loaded = True
         main(list(arguments), prog_name="agent")
         return 0, "", loaded

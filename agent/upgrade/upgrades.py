@@ -13,17 +13,17 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from agent.artifacts import ArtifactCache, Fetch
-from agent.durable import flush_folder
-from agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
-from agent.threads import in_thread
-from agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
-from agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
-from agent.upgrade.launch import has_joined, installation, launched_digest, remember_joined
-from protos.measurement import Artifact
-from protos.upgrade import AgentCode, Upgrade
-from protos.version import __version__
-from protos.wheel import MAX_WHEEL_BYTES, unpack_agent_wheel
+from tvm_farm.agent.artifacts import ArtifactCache, Fetch
+from tvm_farm.agent.durable import flush_folder
+from tvm_farm.agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
+from tvm_farm.agent.threads import in_thread
+from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
+from tvm_farm.agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
+from tvm_farm.agent.upgrade.launch import has_joined, installation, launched_digest, remember_joined
+from tvm_farm.protos.measurement import Artifact
+from tvm_farm.protos.upgrade import AgentCode, Upgrade
+from tvm_farm.protos.version import __version__
+from tvm_farm.protos.wheel import MAX_WHEEL_BYTES, unpack_agent_wheel
 
 __all__ = ["AgentUpgrades"]
 
@@ -168,7 +168,7 @@ def _check(folder: Path) -> None:
     # A board needs them once in its life, and ``email``, which they bring, is 3 MB.
     from importlib.metadata import Distribution
 
-    from agent.upgrade.requirements import lacking
+    from tvm_farm.agent.upgrade.requirements import lacking
 
     about = Distribution.at(next(folder.glob("*.dist-info/METADATA")).parent).metadata
     python = about.get_all("Requires-Python") or [""]

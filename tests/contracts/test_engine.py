@@ -9,11 +9,11 @@ tvm = pytest.importorskip("tvm")
 
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
-from tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
-from tracker.tuning.engines.autotvm import engine as autotvm_engine  # noqa: E402
-from tracker.tuning.engines.base import Engine, Known, Learned  # noqa: E402
-from tracker.tuning.engines.sketch import Sketch, before_postprocessing  # noqa: E402
-from tracker.tuning.engines.space import apply_trace  # noqa: E402
+from tvm_farm.tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
+from tvm_farm.tracker.tuning.engines.autotvm import engine as autotvm_engine  # noqa: E402
+from tvm_farm.tracker.tuning.engines.base import Engine, Known, Learned  # noqa: E402
+from tvm_farm.tracker.tuning.engines.sketch import Sketch, before_postprocessing  # noqa: E402
+from tvm_farm.tracker.tuning.engines.space import apply_trace  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2})

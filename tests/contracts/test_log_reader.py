@@ -13,9 +13,9 @@ import pytest
 
 from tests.support.records import make_job, make_record
 from tests.support.workload_module import workload_module
-from tracker.domain import Outcome, Record, RecordFilter, RecordOrder, SqlAnswer, TaskPlan, Workload
-from tracker.domain.errors import InvalidRequest
-from tracker.store import LogReader, SqliteStore, reader
+from tvm_farm.tracker.domain import Outcome, Record, RecordFilter, RecordOrder, SqlAnswer, TaskPlan, Workload
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.store import LogReader, SqliteStore, reader
 
 MATMUL = workload_module([(512, 256), (256, 128)], [[(512, False), (128, False), (256, True)]])
 CONV = workload_module([(1, 4, 56, 56, 16), (1, 4, 56, 56, 16)])

@@ -18,7 +18,8 @@ import numpy as np
 import psutil
 import pytest
 
-from agent.runner import (
+from tests.support import compare_runner_modes, kernels
+from tvm_farm.agent.runner import (
     LocalRequest,
     LocalTransport,
     NativeRunner,
@@ -28,10 +29,10 @@ from agent.runner import (
     find_runner,
     find_runtime,
 )
-from agent.runner.connection import Connection, RunnerDiedError
-from agent.runner.transport import Process
-from protos.device import RunnerMode
-from protos.measurement import (
+from tvm_farm.agent.runner.connection import Connection, RunnerDiedError
+from tvm_farm.agent.runner.transport import Process
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.measurement import (
     Argument,
     Artifact,
     Limits,
@@ -42,7 +43,6 @@ from protos.measurement import (
     ProgramKind,
     TimingPlan,
 )
-from tests.support import compare_runner_modes, kernels
 
 MODES = (RunnerMode.FULL, RunnerMode.MICRO)
 #: 0 as every value: what the telling kernels begin with.

@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.runner import find_runner, find_runtime, protocol
-from protos.device import RunnerMode
-from protos.measurement import Argument, Artifact, Limits, MeasureRequest, Outcome, Program, ProgramKind
 from tests.support import kernels
+from tvm_farm.agent.runner import find_runner, find_runtime, protocol
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.measurement import Argument, Artifact, Limits, MeasureRequest, Outcome, Program, ProgramKind
 
 RUN, CANCEL = 1, 2
 ZEROS = Argument((4,), "int32", data=bytes(16))

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
-from protos.measurement import Artifact, Outcome, OutputTensor
 from tests.support.records import make_job, make_record, make_tasks
 from tests.support.workload_module import workload_module
-from tracker.domain import (
+from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.measurement import Artifact, Outcome, OutputTensor
+from tvm_farm.tracker.domain import (
     Desk,
     Device,
     DeviceState,
@@ -33,10 +33,10 @@ from tracker.domain import (
     Upgrade,
     Workload,
 )
-from tracker.domain.errors import InvalidRequest
-from tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
-from tracker.domain.job_life import cancelled, finished
-from tracker.store import SqliteStore, Store
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.domain.job_life import cancelled, finished
+from tvm_farm.tracker.store import SqliteStore, Store
 
 Open = Callable[[], Store]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from protos.measurement import TimingPlan
 from tests.support.records import make_job, make_record, make_tasks
-from tracker.domain import JobState, Lesson, RecordFilter, SearchStep, TaskPlan, Workload
-from tracker.domain.exchange import ImportPart
-from tracker.domain.job_life import cancelled, resumed, started
-from tracker.store import SqliteStore, Store
+from tvm_farm.protos.measurement import TimingPlan
+from tvm_farm.tracker.domain import JobState, Lesson, RecordFilter, SearchStep, TaskPlan, Workload
+from tvm_farm.tracker.domain.exchange import ImportPart
+from tvm_farm.tracker.domain.job_life import cancelled, resumed, started
+from tvm_farm.tracker.store import SqliteStore, Store
 
 PLAN = TimingPlan(repeat=3)
 TARGET = '{"kind":"llvm"}'

@@ -15,10 +15,10 @@ import pytest
 
 from tests.support.records import make_job, make_record, make_tasks
 from tests.support.workload_module import workload_module
-from tracker.domain import Outcome, RecordFilter, RecordOrder, Timeline, TimingPlan
-from tracker.domain.errors import StateFolderInUse, StateFolderUnusable, StoreFull, StoreTooNew
-from tracker.store import LogReader, SqliteStore, StateFolder, schema
-from tracker.store.queries import best_query, bound_query, classes_query, ordered_query, page_query
+from tvm_farm.tracker.domain import Outcome, RecordFilter, RecordOrder, Timeline, TimingPlan
+from tvm_farm.tracker.domain.errors import StateFolderInUse, StateFolderUnusable, StoreFull, StoreTooNew
+from tvm_farm.tracker.store import LogReader, SqliteStore, StateFolder, schema
+from tvm_farm.tracker.store.queries import best_query, bound_query, classes_query, ordered_query, page_query
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_a_record_of_an_unknown_job_is_refused_and_leaves_nothing(path: Path) ->
 def test_a_search_behind_an_index_is_made_in_steps_too(
     path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool, led: dict[str, str]
 ) -> None:
-    monkeypatch.setattr("tracker.store.queries.SCAN", 10)
+    monkeypatch.setattr("tvm_farm.tracker.store.queries.SCAN", 10)
     store = SqliteStore(path)
     elsewhere = {"device_class": "pi5", "workload": "w1"}
     store.add_records(
@@ -262,7 +262,7 @@ def test_a_search_behind_an_index_is_made_in_steps_too(
 def test_a_search_through_all_records_is_made_in_steps(
     path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    monkeypatch.setattr("tracker.store.queries.SCAN", 10)
+    monkeypatch.setattr("tvm_farm.tracker.store.queries.SCAN", 10)
     store = SqliteStore(path)
     store.add_records(
         [make_record(f"t{n:02}", (), signal=n) if n % 23 == 5 else make_record(f"t{n:02}") for n in range(55)]
@@ -303,7 +303,7 @@ def test_a_full_disk_changes_nothing(path: Path) -> None:
 _WRITER = """
 import os, sys
 from tests.support.records import make_record
-from tracker.store import SqliteStore
+from tvm_farm.tracker.store import SqliteStore
 store = SqliteStore(sys.argv[1])
 store.add_records([make_record(f"t{n}") for n in range(100)])
 os.kill(os.getpid(), 9)

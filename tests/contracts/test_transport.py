@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.runner import LocalTransport, Transport, find_runner, open_transport
-from agent.runner.transport import Process
 from tests.support.phone import ARMV7, Phone
 from tests.support.ssh_server import MISSING, SshServer
+from tvm_farm.agent.runner import LocalTransport, Transport, find_runner, open_transport
+from tvm_farm.agent.runner.transport import Process
 
 #: Everything that a terminal or a line discipline on the way would change.
 BYTES = bytes(range(256)) * 4096

@@ -12,14 +12,14 @@ import numpy as np
 import psutil
 import pytest
 
-from protos.farm.v1 import device_pb2, fleet_pb2
-from protos.measurement import Argument, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from tests.support import kernels
 from tests.support.agent_process import AgentProcess
 from tests.support.board_trees import two_of_an_rk3399
 from tests.support.phone import ARMV7, RISCV64, Architecture, Phone
 from tests.support.stand_in_tracker import StandInTracker
 from tests.support.unlike_cores import big, little
+from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2
+from tvm_farm.protos.measurement import Argument, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 
 SIZE = 64
 SHORT = TimingPlan(number=1, repeat=3)

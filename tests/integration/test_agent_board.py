@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from agent.board import Board
-from agent.effects import Exit
-from agent.errors import SeveralTrackersError
-from agent.fingerprint import read_fingerprint
-from agent.messages import Join
-from agent.runner import DeviceAwayError, LocalRequest, RunnerError, RunReport
-from agent.telemetry import TelemetryReader
-from protos.convert import to_message
-from protos.device import Fingerprint, RunnerInfo, RunnerMode
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import measurement_pb2
-from protos.measurement import Outcome, OutputTensor
 from tests.support.board_trees import X86_SERVER, grow
 from tests.support.stand_in_tracker import StandInTracker, make_request
+from tvm_farm.agent.board import Board
+from tvm_farm.agent.effects import Exit
+from tvm_farm.agent.errors import SeveralTrackersError
+from tvm_farm.agent.fingerprint import read_fingerprint
+from tvm_farm.agent.messages import Join
+from tvm_farm.agent.runner import DeviceAwayError, LocalRequest, RunnerError, RunReport
+from tvm_farm.agent.telemetry import TelemetryReader
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import measurement_pb2
+from tvm_farm.protos.measurement import Outcome, OutputTensor
 
 OK = RunReport(Outcome.OK, run_secs=(0.001,), started_s=1.0, finished_s=2.0)
 

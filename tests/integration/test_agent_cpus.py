@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.runner import DeviceAwayError, LocalTransport
-from protos.measurement import Outcome, TimingPlan
 from tests.support.agent_process import AgentProcess
 from tests.support.stand_in_tracker import StandInTracker, make_request
+from tvm_farm.agent.runner import DeviceAwayError, LocalTransport
+from tvm_farm.protos.measurement import Outcome, TimingPlan
 
 LONG = TimingPlan(number=1, repeat=1, min_repeat_ms=3000)
 CPUS = sorted(os.sched_getaffinity(0))
@@ -57,8 +57,8 @@ async def test_it_joins_anew_with_the_cpus_it_has(tracker: StandInTracker, tmp_p
 
 
 def test_a_device_tells_what_it_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agent.device import Device
-    from protos.device import Fingerprint
+    from tvm_farm.agent.device import Device
+    from tvm_farm.protos.device import Fingerprint
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
     device = Device(Fingerprint(), LocalTransport())

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
-from protos.farm.v1 import device_pb2
-from protos.measurement import Argument, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from tests.support.agent_process import AgentProcess
 from tests.support.stand_in_tracker import StandInTracker
+from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
+from tvm_farm.protos.farm.v1 import device_pb2
+from tvm_farm.protos.measurement import Argument, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 
 SOURCE = struct.pack("<4f", 1.0, 2.0, 3.0, 4.0)
 PLAN = TimingPlan(number=10, repeat=3)

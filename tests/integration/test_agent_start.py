@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from protos.discovery import PROTOCOL_VERSION, announce
-from protos.farm.v1 import fleet_pb2
-from protos.measurement import Artifact, Outcome, TimingPlan
 from tests.support.agent_process import AgentProcess
 from tests.support.own_network import is_apart
 from tests.support.service_manager import ServiceManager
 from tests.support.stand_in_tracker import StandInTracker, make_request
+from tvm_farm.protos.discovery import PROTOCOL_VERSION, announce
+from tvm_farm.protos.farm.v1 import fleet_pb2
+from tvm_farm.protos.measurement import Artifact, Outcome, TimingPlan
 
 #: A kernel that runs long enough to do something to it meanwhile.
 SLOW = TimingPlan(number=1, repeat=1, min_repeat_ms=1500)

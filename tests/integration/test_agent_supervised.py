@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.journal import is_journal, to_journal
-from agent.session_state import Session, Wire
-from agent.supervision import Supervision, status_of
 from tests.support.agent_process import AgentProcess
 from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.service_manager import ServiceManager
 from tests.support.stand_in_tracker import StandInTracker, make_request
 from tests.support.tracker_process import wait_until
+from tvm_farm.agent.journal import is_journal, to_journal
+from tvm_farm.agent.session_state import Session, Wire
+from tvm_farm.agent.supervision import Supervision, status_of
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def lines_of(state: Path, journal: str) -> list[str]:
     reading, writing = os.pipe()
     status = os.fstat(writing)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "agent", "start", "--tracker", "127.0.0.1:1", "--runner", "synthetic"),
+        *(sys.executable, "-m", "tvm_farm.agent", "start", "--tracker", "127.0.0.1:1", "--runner", "synthetic"),
         *("--state", str(state / journal), "--log-level", "info"),
         env={**os.environ, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}" if journal == "ours" else "1:2"},
         stderr=writing,

@@ -18,10 +18,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
-from protos.version import __version__
 from tests.support.agent_process import AgentProcess
 from tests.support.agent_wheels import built, changed, installed
 from tests.support.farm_command import FarmTerminal, farm
@@ -30,15 +26,19 @@ from tests.support.service_manager import ServiceManager
 from tests.support.slow_link import SlowLink
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.tracker_process import TrackerProcess, wait_until
+from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
+from tvm_farm.protos.version import __version__
 
 NEW = f"{__version__}.1"
 NEWER = f"{__version__}.2"
 NEWEST = f"{__version__}.3"
 
 #: How often the installed agent looks whether one on trial joins.
-LOOKS = ("agent/upgrade/trial.py", "_LOOK_EVERY_S = 5.0", "_LOOK_EVERY_S = 0.1")
+LOOKS = ("tvm_farm/agent/upgrade/trial.py", "_LOOK_EVERY_S = 5.0", "_LOOK_EVERY_S = 0.1")
 #: That it looks once, where a test waits for what comes of that.
-HASTY = ("agent/upgrade/trial.py", "_JOIN_WITHIN_S = 300.0", "_JOIN_WITHIN_S = 0.1")
+HASTY = ("tvm_farm/agent/upgrade/trial.py", "_JOIN_WITHIN_S = 300.0", "_JOIN_WITHIN_S = 0.1")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def large(wheels: Built) -> str:
     copy.parent.mkdir()
     shutil.copy(wheels.of(NEW), copy)
     with zipfile.ZipFile(copy, "a") as archive:
-        archive.writestr("agent/noise", os.urandom(4 << 20))
+        archive.writestr("tvm_farm/agent/noise", os.urandom(4 << 20))
     return str(copy)
 
 
@@ -194,30 +194,34 @@ async def test_two_of_three_boards(lab: Lab, wheels: Built) -> None:
 #: What is wrong with a version: the text that is replaced in a file of it; and what is said of it.
 FALLS = {
     "it cannot be loaded": (
-        ("agent/cli.py", "import click\n", "import click, nowhere\n"),
+        ("tvm_farm/agent/cli.py", "import click\n", "import click, nowhere\n"),
         "it cannot be loaded here, with ModuleNotFoundError: No module named 'nowhere'",
     ),
     "it crashes at its start": (
-        ("agent/start.py", "    _give_way()\n", "    raise OSError('no such luck')\n"),
+        ("tvm_farm/agent/start.py", "    _give_way()\n", "    raise OSError('no such luck')\n"),
         "it fails, with OSError: no such luck",
     ),
     "it takes an option no more": (
-        ("agent/cli.py", '    "--name",\n', '    "--named",\n'),
+        ("tvm_farm/agent/cli.py", '    "--name",\n', '    "--named",\n'),
         "it ended with exit code 2 before it joined",
     ),
     "the tracker refuses it": (
-        ("agent/fingerprint.py", "agent_version=__version__", 'agent_version="9.0.0"'),
+        ("tvm_farm/agent/fingerprint.py", "agent_version=__version__", 'agent_version="9.0.0"'),
         "the tracker refuses this agent: the agent is of release 9.0.0",
     ),
 }
 #: The same of one that would never end.
 HANGS = {
     "it does not join": (
-        "agent/board.py",
+        "tvm_farm/agent/board.py",
         "await self._link.open(",
         "await asyncio.sleep(1e6)\n        await self._link.open(",
     ),
-    "it hangs, its event loop with it": ("agent/start.py", "    _give_way()\n", "    while True:\n        pass\n"),
+    "it hangs, its event loop with it": (
+        "tvm_farm/agent/start.py",
+        "    _give_way()\n",
+        "    while True:\n        pass\n",
+    ),
 }
 
 
@@ -259,7 +263,7 @@ async def test_what_hangs_falls_back(lab: Lab, wheels: Built, tmp_path: Path) ->
 
 async def test_a_process_that_dies_is_counted_by_who_starts_it_again(lab: Lab, wheels: Built) -> None:
     """As systemd does. No code sees the end of a process by a signal."""
-    wheel = wheels.of(NEW, ("agent/start.py", "    _give_way()\n", "    os.kill(os.getpid(), 11)\n"))
+    wheel = wheels.of(NEW, ("tvm_farm/agent/start.py", "    _give_way()\n", "    os.kill(os.getpid(), 11)\n"))
     async with lab.agent("dies-1") as agent:
         await agent.says("joined farm")
         await lab.order("dies-1", wheel)
@@ -279,7 +283,7 @@ async def test_a_process_that_dies_is_counted_by_who_starts_it_again(lab: Lab, w
 async def test_a_network_that_is_away_is_no_fault(own_lab: Lab, wheels: Built, tracker: TrackerProcess) -> None:
     # It waits for the test before it connects, so that the tracker is gone by then.
     wait = "while not os.path.exists('go'):\n            await asyncio.sleep(0.05)\n        await self._link.open("
-    wheel = wheels.of(NEW, ("agent/board.py", "await self._link.open(", f"import os\n        {wait}"))
+    wheel = wheels.of(NEW, ("tvm_farm/agent/board.py", "await self._link.open(", f"import os\n        {wait}"))
     async with own_lab.agent("pi-1") as agent:
         await agent.says("joined farm")
         await own_lab.order("pi-1", wheel)
@@ -399,7 +403,7 @@ async def test_what_becomes_of_an_upgrade_that_stands(lab: Lab, wheels: Built, t
         await agent.says("joined farm")
         await lab.order("stands-1", wheels.of(NEW))
         await agent.says(f"version {NEW} of the agent stands")
-    [link] = (lab.folder / "stands-1" / "code").glob("*/agent/link.py")
+    [link] = (lab.folder / "stands-1" / "code").glob("*/tvm_farm/agent/link.py")
     link.write_text(link.read_text()[:1000])
     async with lab.agent("stands-1") as agent:
         await agent.says("does not stand: its files on this board are damaged")
@@ -420,7 +424,7 @@ async def test_a_wheel_that_somebody_installs_wins_also_with_the_version_of_befo
     lab: Lab, wheels: Built, tmp_path: Path
 ) -> None:
     """As whoever builds from a checkout does: the version stays, the code does not. Also the same wheel once more."""
-    mends = ("agent/cli.py", '"""', '"""Mended. ')
+    mends = ("tvm_farm/agent/cli.py", '"""', '"""Mended. ')
     first, other = Path(wheels.of(__version__, LOOKS)), Path(wheels.of(__version__, LOOKS, mends))
     site = tmp_path / "site"
     await asyncio.to_thread(installed, first, site)
@@ -441,7 +445,7 @@ async def test_a_wheel_that_somebody_installs_wins_also_with_the_version_of_befo
 
 async def test_devices_of_one_board_share_its_process(lab: Lab, wheels: Built, tmp_path: Path) -> None:
     parts = (
-        "agent/start.py",
+        "tvm_farm/agent/start.py",
         "parts_of(device.fingerprint, settings.cluster)",
         "[Part(device.fingerprint, name, (0,)) for name in ('a72', 'a53')]",
     )
@@ -455,7 +459,7 @@ async def test_devices_of_one_board_share_its_process(lab: Lab, wheels: Built, t
 
 
 async def test_what_cannot_be_ordered(own_lab: Lab, wheels: Built, tracker: TrackerProcess) -> None:
-    speaks = ("protos/discovery.py", f"PROTOCOL_VERSION = {PROTOCOL_VERSION}", "PROTOCOL_VERSION = 99")
+    speaks = ("tvm_farm/protos/discovery.py", f"PROTOCOL_VERSION = {PROTOCOL_VERSION}", "PROTOCOL_VERSION = 99")
     lacks = ("METADATA", "Requires-Dist: grpcio>=1.76", "Requires-Dist: grpcio>=99")
     none = own_lab.folder / "none.whl"
     none.write_bytes(b"no zip")

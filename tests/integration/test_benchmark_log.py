@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.log import ask, measure
 from benchmarks.log_records import Truth, make_records
-from tracker.store import SqliteStore
+from tvm_farm.tracker.store import SqliteStore
 
 TRACES = [['[[["SamplePerfectTile",["l1"],[4,64],["v1","v2","v3","v4"]]],[[0,[1,1,8,64]]]]'] * 3] * 2
 

@@ -12,13 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
-from agent.runner import LocalRequest, NativeRunner, RunnerError, RuntimeLibraries, find_runner, find_runtime
-from protos.convert import to_message
-from protos.device import RunnerMode
-from protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
-from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
-from protos.runtime import RuntimeOffer
 from tests.support.agent_process import AgentProcess, without_tvm
 from tests.support.farm_command import farm
 from tests.support.measure_client import MeasureClient
@@ -26,6 +19,13 @@ from tests.support.slow_link import SlowLink
 from tests.support.stand_in_tracker import StandInTracker
 from tests.support.stand_in_worker import submit
 from tests.support.tracker_process import TrackerProcess
+from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
+from tvm_farm.agent.runner import LocalRequest, NativeRunner, RunnerError, RuntimeLibraries, find_runner, find_runtime
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
+from tvm_farm.protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
+from tvm_farm.protos.runtime import RuntimeOffer
 
 PLAN = TimingPlan(number=10, repeat=3)
 

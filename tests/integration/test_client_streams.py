@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.records import make_job, make_record
 from tests.support.stand_in_control import StandInControl
-from tracker.client.farm_client import FarmClient
-from tracker.domain import (
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.domain import (
     Artifact,
     JobState,
     MeasureRequest,

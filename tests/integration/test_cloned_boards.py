@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from agent.cli import main
 from tests.support.agent_process import AgentProcess
 from tests.support.farm_command import farm
 from tests.support.other_machine import MISSING, other_machine
 from tests.support.tracker_process import TrackerProcess
+from tvm_farm.agent.cli import main
 
 ONE, TWO = "10000000aaaaaaaa", "10000000bbbbbbbb"
 

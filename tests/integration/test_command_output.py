@@ -13,9 +13,9 @@ from tests.support.records import make_job
 from tests.support.stand_in_control import StandInControl
 
 PROGRAMS = {
-    "farm": "from tracker.cli import farm; farm(prog_name='farm')",
-    "tracker": "from tracker.cli import tracker; tracker(prog_name='tracker')",
-    "agent": "from agent.cli import main; main(prog_name='agent')",
+    "farm": "from tvm_farm.tracker.cli import farm; farm(prog_name='farm')",
+    "tracker": "from tvm_farm.tracker.cli import tracker; tracker(prog_name='tracker')",
+    "agent": "from tvm_farm.agent.cli import main; main(prog_name='agent')",
 }
 COMMANDS = [
     ["farm", "--version"],

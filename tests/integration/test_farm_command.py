@@ -18,15 +18,15 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tests.support.farm_command import FarmTerminal, farm
 from tests.support.stand_in_control import StandInControl
-from tracker.cli import farm as farm_group
-from tracker.cli import tracker
-from tracker.cli.terminal.connection import Connection
-from tracker.client.errors import FarmError, TrackerFull
-from tracker.client.farm_client import FarmClient
-from tracker.domain import (
+from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.tracker.cli import farm as farm_group
+from tvm_farm.tracker.cli import tracker
+from tvm_farm.tracker.cli.terminal.connection import Connection
+from tvm_farm.tracker.client.errors import FarmError, TrackerFull
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.domain import (
     Artifact,
     Device,
     DeviceState,

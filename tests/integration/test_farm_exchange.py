@@ -17,8 +17,8 @@ from tests.support.farm_command import FarmTerminal, farm
 from tests.support.foreign_logs import ANSOR_LINE, AUTOTVM_LINE, FINE, TARGET, TRACE, changed, folder_of
 from tests.support.records import make_job, make_record, make_tasks
 from tests.support.tracker_process import TrackerProcess
-from tracker.domain import JobResult, JobState, PackageFile, Record, RecordFilter
-from tracker.store import SqliteStore
+from tvm_farm.tracker.domain import JobResult, JobState, PackageFile, Record, RecordFilter
+from tvm_farm.tracker.store import SqliteStore
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
 from tests.support.stand_in_control import StandInControl
-from tracker.domain import Job, JobResult, JobState, Pool, Task, TaskResult
+from tvm_farm.tracker.domain import Job, JobResult, JobState, Pool, Task, TaskResult
 
 PI4, PI5 = "raspberry-pi-4-4xcortex-a72-performance-full-4t", "raspberry-pi-5-4xcortex-a76-performance-full-4t"
 OLD = "beaglebone-1xcortex-a8-performance-micro-1t"

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from protos.discovery import announce
 from tests.support.farm_command import FarmTerminal, farm
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.cli.terminal.child import Child
+from tvm_farm.protos.discovery import announce
+from tvm_farm.tracker.cli.terminal.child import Child
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +136,8 @@ def test_a_list_that_ends_before_the_end_says_so(tracker: TrackerProcess, model:
 
 
 def test_a_submission_sent_twice_is_one_job(tracker: TrackerProcess, model: Path) -> None:
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import JobKind, JobSpec
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import JobKind, JobSpec
 
     with FarmClient(tracker.address) as client:
         spec = JobSpec(JobKind.TUNE, "twice", client.put_artifact(model), "synthetic", max_trials=1, user="ada")
@@ -155,7 +155,7 @@ def test_names_that_do_not_exist_are_refused(tracker: TrackerProcess) -> None:
 
 
 def test_an_artifact_of_many_chunks_comes_back_as_it_was_sent(tracker: TrackerProcess, tmp_path: Path) -> None:
-    from tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm_client import FarmClient
 
     sent, received = tmp_path / "sent", tmp_path / "received"
     sent.write_bytes(bytes(range(256)) * 20_000)

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from tests.support.stand_in_control import StandInControl
-from tracker.cli import farm
-from tracker.cli.reports.results import print_result
-from tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, Task
+from tvm_farm.tracker.cli import farm
+from tvm_farm.tracker.cli.reports.results import print_result
+from tvm_farm.tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, Task
 
 SPACE = {
     "engine": "autotvm",

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.whole_farm import ENVIRON
-from tracker.tuning.process import fork_server
+from tvm_farm.tracker.tuning.process import fork_server
 
 PROGRAM = """
 import multiprocessing, sys
-from tracker.tuning.process.fork_server import start_fork_server
+from tvm_farm.tracker.tuning.process.fork_server import start_fork_server
 
 folder = start_fork_server(())
 process = multiprocessing.get_context("forkserver").Process(target=print, args=("forked",), kwargs={"flush": True})

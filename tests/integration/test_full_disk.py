@@ -12,13 +12,6 @@ from typing import Any
 
 import pytest
 
-from agent.artifacts import ArtifactCache
-from agent.disk import DiskError, try_disk
-from agent.identity import keep_identity
-from agent.mirror import Mirror
-from agent.runner import DeviceAwayError
-from protos.device import RunnerMode
-from protos.measurement import Artifact, Outcome
 from tests.support.agent_process import AgentProcess
 from tests.support.farm_command import farm
 from tests.support.measure_client import MeasureClient
@@ -27,6 +20,13 @@ from tests.support.small_disk import FailingDisk, SmallDisk, missing
 from tests.support.stand_in_tracker import StandInTracker, make_request
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tests.unit.agent.test_agent_runtime import Tracker, agree, board
+from tvm_farm.agent.artifacts import ArtifactCache
+from tvm_farm.agent.disk import DiskError, try_disk
+from tvm_farm.agent.identity import keep_identity
+from tvm_farm.agent.mirror import Mirror
+from tvm_farm.agent.runner import DeviceAwayError
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.measurement import Artifact, Outcome
 
 MB = 1 << 20
 

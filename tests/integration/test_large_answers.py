@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from protos.farm.v1 import fleet_pb2, measurement_pb2
 from tests.support import kernels
 from tests.support.agent_process import AgentProcess
 from tests.support.measure_client import MeasureClient
 from tests.support.slow_link import SlowLink
 from tests.support.tracker_process import TrackerProcess
+from tvm_farm.protos.farm.v1 import fleet_pb2, measurement_pb2
 
 SIZE = 256
 

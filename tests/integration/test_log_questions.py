@@ -19,8 +19,8 @@ from tests.support.farm_command import FarmTerminal, environment, farm, farm_com
 from tests.support.records import make_job, make_record
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tests.support.workload_module import workload_module
-from tracker.domain import Record, TaskPlan, Workload
-from tracker.store import SqliteStore
+from tvm_farm.tracker.domain import Record, TaskPlan, Workload
+from tvm_farm.tracker.store import SqliteStore
 
 MATMUL = workload_module([(512, 256), (256, 128)], [[(512, False), (128, False), (256, True)]])
 CONV = workload_module([(1, 4, 56, 56, 16), (1, 4, 56, 56, 16)])

@@ -14,7 +14,7 @@ from tests.support.own_network import apart, missing
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import errno, os, socket
-from protos.discovery import announce, browse
+from tvm_farm.protos.discovery import announce, browse
 
 set_option = socket.socket.setsockopt
 refused = []

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.durable import write_durably
-from agent.identity import keep_identity
-from protos.measurement import Outcome
 from tests.support.agent_process import AgentProcess
 from tests.support.small_disk import FailingDisk, missing
 from tests.support.stand_in_tracker import StandInTracker, make_request
+from tvm_farm.agent.durable import write_durably
+from tvm_farm.agent.identity import keep_identity
+from tvm_farm.protos.measurement import Outcome
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.support.farm_command import environment
 # As gRPC's calls are let go of: by a lock, which a thread may hold that the interpreter stopped on its way down.
 PROGRAM = """
 import sys, threading
-from tracker.cli import {name}
+from tvm_farm.tracker.cli import {name}
 
 class Call:
     def __init__(self):

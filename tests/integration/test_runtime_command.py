@@ -17,13 +17,13 @@ from typing import Any
 import grpc
 import pytest
 
-from protos.device import RunnerInfo, RunnerMode
-from protos.farm.v1 import fleet_pb2, measurement_pb2, runtime_pb2
 from tests.support.farm_command import environment
 from tests.support.measure_client import MeasureClient
 from tests.support.runtime_wheels import library_bytes, make_wheels
 from tests.support.stand_in_agent import StandInAgent, fingerprint
 from tests.support.tracker_process import TrackerProcess, wait_until
+from tvm_farm.protos.device import RunnerInfo, RunnerMode
+from tvm_farm.protos.farm.v1 import fleet_pb2, measurement_pb2, runtime_pb2
 
 NAMES = ["libtvm_ffi.so", "libtvm_runtime.so", "libtvm_runtime_extra.so"]
 
@@ -36,7 +36,7 @@ def tracker(tmp_path: Path) -> Iterator[TrackerProcess]:
 
 
 def command(tracker: TrackerProcess, *arguments: str) -> list[str]:
-    start = "import sys; sys.argv[0] = 'tracker'; from tracker.cli import tracker; tracker()"
+    start = "import sys; sys.argv[0] = 'tracker'; from tvm_farm.tracker.cli import tracker; tracker()"
     return [sys.executable, "-c", start, "runtime", *arguments, "--tracker", tracker.address]
 
 

@@ -13,15 +13,15 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from protos.farm.v1 import measurement_pb2
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.client.connection import ScriptConnection
-from tracker.client.errors import FarmError, TrackerUnreachable
-from tracker.client.farm_client import open_channel
-from tracker.domain import Artifact, MeasureRequest, OpenMeasure, Outcome, Program, ProgramKind
-from tracker.script import trials as trials_module
-from tracker.script.trials import Trials
+from tvm_farm.protos.farm.v1 import measurement_pb2
+from tvm_farm.tracker.client.connection import ScriptConnection
+from tvm_farm.tracker.client.errors import FarmError, TrackerUnreachable
+from tvm_farm.tracker.client.farm_client import open_channel
+from tvm_farm.tracker.domain import Artifact, MeasureRequest, OpenMeasure, Outcome, Program, ProgramKind
+from tvm_farm.tracker.script import trials as trials_module
+from tvm_farm.tracker.script.trials import Trials
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from protos.convert import from_message
-from protos.device import RunnerMode
 from tests.support.measure_client import MeasureClient
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.tracker_process import TrackerProcess
-from tracker.client.errors import BadInput
-from tracker.client.farm_client import FarmClient
-from tracker.domain import Measurement, Outcome, OutputTensor, Record, RecordFilter, TimingPlan, Workload
+from tvm_farm.protos.convert import from_message
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.domain import Measurement, Outcome, OutputTensor, Record, RecordFilter, TimingPlan, Workload
 
 MATMUL = Workload("w-matmul", "matmul", "{}", 2e6)
 

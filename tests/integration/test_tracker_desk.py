@@ -10,12 +10,12 @@ from typing import Any
 import grpc
 import pytest
 
-from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
 from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import submit
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.cli.terminal.child import Child
+from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.tracker.cli.terminal.child import Child
 
 Make = Callable[..., Any]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tracker.services import local_workers
-from tracker.services.local_workers import LocalWorkers
+from tvm_farm.tracker.services import local_workers
+from tvm_farm.tracker.services.local_workers import LocalWorkers
 
 #: A worker with a builder of its own.
 SCRIPT = """

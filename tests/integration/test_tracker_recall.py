@@ -11,12 +11,12 @@ from typing import Any
 import grpc
 import pytest
 
-from protos.device import RunnerInfo, RunnerMode
-from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2
 from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
+from tvm_farm.protos.device import RunnerInfo, RunnerMode
+from tvm_farm.protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2
 
 PLAN = measurement_pb2.TimingPlan(number=1, repeat=3, repeats_to_cooldown=1)
 VERSIONS = {"tvm": "0.27", "tvm_ffi": "0.1"}

@@ -20,13 +20,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from protos.discovery import browse
-from protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, measurement_pb2
 from tests.support.measure_client import MeasureClient, context
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.store import SqliteStore
+from tvm_farm.protos.discovery import browse
+from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.tracker.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +40,14 @@ def tracker(tmp_path: Path) -> Iterator[TrackerProcess]:
 
 def start(state: Path, *options: str, mdns: bool = False, **popen: object) -> subprocess.CompletedProcess[str]:
     """A tracker that is expected to refuse."""
-    command = [sys.executable, "-c", "from tracker.cli import tracker; tracker()", "start", "--state", str(state)]
+    command = [
+        sys.executable,
+        "-c",
+        "from tvm_farm.tracker.cli import tracker; tracker()",
+        "start",
+        "--state",
+        str(state),
+    ]
     ports = [] if "--port" in options else ["--port", "0"]
     ports += [] if "--metrics-port" in options else ["--metrics-port", "0"]
     return subprocess.run(
@@ -347,7 +354,7 @@ class Workers:
                 command = process.cmdline()
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
-            if "tracker.tuning.process.worker" in command and self.tracker.address in command:
+            if "tvm_farm.tracker.tuning.process.worker" in command and self.tracker.address in command:
                 found.append(process.pid)
         return found
 

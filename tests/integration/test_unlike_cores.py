@@ -16,12 +16,12 @@ pytest.importorskip("tvm")
 
 import itertools
 
-from protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
 from tests.support.kernels import kernel
 from tests.support.measure_client import MeasureClient
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tests.support.unlike_cores import big, little
 from tests.support.whole_farm import AgentOfFarm
+from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a board of unlike cores needs two CPUs, and this process has one"

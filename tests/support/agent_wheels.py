@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
 
 __all__ = ["METADATA", "SMALL", "built", "changed", "installed", "small"]
 
@@ -25,12 +25,13 @@ Requires-Dist: numpy; extra == 'tracker'
 Requires-Dist: nothing
 """
 SMALL: Mapping[str, str | None] = {
-    "agent/__init__.py": "",
-    "agent/cli.py": "def main(): ...\n",
-    "agent/upgrade/choice.py": "",
-    "protos/version.py": '"""Which."""\n__all__ = ["__version__"]\n__version__ = "0.2.0"\n',
-    "protos/discovery.py": f"#: Of the messages.\nPROTOCOL_VERSION = {PROTOCOL_VERSION}\n",
-    "tracker/app.py": "print('not for boards')\n",
+    "tvm_farm/__init__.py": "",
+    "tvm_farm/agent/__init__.py": "",
+    "tvm_farm/agent/cli.py": "def main(): ...\n",
+    "tvm_farm/agent/upgrade/choice.py": "",
+    "tvm_farm/protos/version.py": '"""Which."""\n__all__ = ["__version__"]\n__version__ = "0.2.0"\n',
+    "tvm_farm/protos/discovery.py": f"#: Of the messages.\nPROTOCOL_VERSION = {PROTOCOL_VERSION}\n",
+    "tvm_farm/tracker/app.py": "print('not for boards')\n",
     "tvm_farm-0.2.0.dist-info/METADATA": METADATA,
 }
 
@@ -55,7 +56,7 @@ def changed(wheel: Path, folder: Path, version: str, *edits: tuple[str, str, str
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
         [info] = {name.partition("/")[0] for name in source.namelist() if ".dist-info/" in name}
         old = info.removesuffix(".dist-info").rpartition("-")[2]
-        edits += (("METADATA", f"Version: {old}", f"Version: {version}"), ("protos/version.py", old, version))
+        edits += (("METADATA", f"Version: {old}", f"Version: {version}"), ("tvm_farm/protos/version.py", old, version))
         assert {name for name, _, _ in edits} <= {name.removeprefix(f"{info}/") for name in source.namelist()}, edits
         for member in source.infolist():
             data = source.read(member)
@@ -64,7 +65,7 @@ def changed(wheel: Path, folder: Path, version: str, *edits: tuple[str, str, str
                     assert before.encode() in data, f"{name} has no {before!r}"
                     data = data.replace(before.encode(), after.encode(), 1)
             member.filename = member.filename.replace(info, f"tvm_farm-{version}.dist-info")
-            if not member.filename.startswith("tracker/"):
+            if not member.filename.startswith("tvm_farm/tracker/"):
                 out.writestr(member, data)
     return target
 

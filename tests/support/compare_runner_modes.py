@@ -15,9 +15,9 @@ from collections.abc import Callable
 import tvm
 from tvm import te
 
-from agent.runner import LocalRequest, NativeRunner, find_runner, find_runtime
-from protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from tests.support import kernels
+from tvm_farm.agent.runner import LocalRequest, NativeRunner, find_runner, find_runtime
+from tvm_farm.protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 
 __all__ = ["cases", "median_s"]
 

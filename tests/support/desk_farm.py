@@ -6,20 +6,20 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from protos.device import Fingerprint, RunnerInfo, RunnerMode
-from protos.discovery import PROTOCOL_VERSION
 from tests.support.measure_client import request
-from tracker.domain import Capacity, Join, Measurement, OpenMeasure, Outcome, Timeline, Upgrade
-from tracker.measuring.board import Board, Cancel, Order
-from tracker.measuring.request import TrialRequest
-from tracker.measuring.stream import Answer, Stream
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.desk import FrontDesk
-from tracker.services.fleet import Fleet
-from tracker.services.measuring import Measuring
-from tracker.services.store_thread import StoreThread
-from tracker.store import SqliteStore
-from tracker.wire.requests import seal
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.tracker.domain import Capacity, Join, Measurement, OpenMeasure, Outcome, Timeline, Upgrade
+from tvm_farm.tracker.measuring.board import Board, Cancel, Order
+from tvm_farm.tracker.measuring.request import TrialRequest
+from tvm_farm.tracker.measuring.stream import Answer, Stream
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.desk import FrontDesk
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.measuring import Measuring
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.wire.requests import seal
 
 __all__ = ["Client", "DeskFarm"]
 

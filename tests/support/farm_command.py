@@ -18,7 +18,7 @@ from types import TracebackType
 
 __all__ = ["FarmTerminal", "environment", "farm", "farm_command"]
 
-_START = "import sys; sys.argv[0] = 'farm'; from tracker.cli import farm; farm()"
+_START = "import sys; sys.argv[0] = 'farm'; from tvm_farm.tracker.cli import farm; farm()"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from protos.device import CpuCluster, Fingerprint
+from tvm_farm.protos.device import CpuCluster, Fingerprint
 
 __all__ = ["AARCH64_FEATURES", "BOARDS", "ZEN4_FEATURES", "board"]
 

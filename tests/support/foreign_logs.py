@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tracker.domain import Workload
-from tracker.logs.metaschedule import FolderWriter
+from tvm_farm.tracker.domain import Workload
+from tvm_farm.tracker.logs.metaschedule import FolderWriter
 
 __all__ = ["ANSOR_LINE", "AUTOTVM_LINE", "FINE", "MODULE", "TARGET", "TRACE", "changed", "folder_of"]
 

@@ -62,8 +62,8 @@ def answers(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.nda
     import tvm
     from tvm import relax
 
-    from tracker.tuning.models.graph import lower
-    from tracker.tuning.models.importers import load_model
+    from tvm_farm.tracker.tuning.models.graph import lower
+    from tvm_farm.tracker.tuning.models.importers import load_model
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"

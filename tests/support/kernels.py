@@ -20,7 +20,7 @@ from tvm.script import ir as I
 from tvm.script import relax as R
 from tvm.script import tirx as T
 
-from tracker.tuning.building.toolchain import link
+from tvm_farm.tracker.tuning.building.toolchain import link
 
 __all__ = [
     "HOST",

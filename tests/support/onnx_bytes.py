@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tracker.tuning.models.importers import ImportedModel, load_model
+from tvm_farm.tracker.tuning.models.importers import ImportedModel, load_model
 
 __all__ = ["load_onnx"]
 

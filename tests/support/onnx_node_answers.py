@@ -15,11 +15,11 @@ from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 
 from tests.support.onnx_nodes import NotRun, saved
-from tracker.tuning.building.builder import build_model
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.graph import lower
-from tracker.tuning.models.importers import load_model
-from tracker.tuning.models.importers.onnx.judge import session_options
+from tvm_farm.tracker.tuning.building.builder import build_model
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.graph import lower
+from tvm_farm.tracker.tuning.models.importers import load_model
+from tvm_farm.tracker.tuning.models.importers.onnx.judge import session_options
 
 #: What LLVM optimizes is not what these tests ask: without it they take half the time.
 _TARGET = {"kind": "llvm", "opt-level": 0}

@@ -14,7 +14,7 @@ from tests.support.cable import Cable
 from tests.support.networks import small_network
 from tests.support.waiting import wait_until
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import Job, JobState, Record
+from tvm_farm.tracker.domain import Job, JobState, Record
 
 __all__ = ["MISSING", "SERVICE", "STATE", "PiFarm", "Tuning"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tvm
 
-from protos.farm.v1 import measurement_pb2
 from tests.support.measure_client import MeasureClient, context
-from tracker.tuning.building.builder import build_kernel
-from tracker.tuning.engines.space import apply_trace
-from tracker.tuning.models.graph import arguments_of, workload_key
+from tvm_farm.protos.farm.v1 import measurement_pb2
+from tvm_farm.tracker.tuning.building.builder import build_kernel
+from tvm_farm.tracker.tuning.engines.space import apply_trace
+from tvm_farm.tracker.tuning.models.graph import arguments_of, workload_key
 
 __all__ = ["put_on_record"]
 

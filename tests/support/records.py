@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from protos.device import RunnerMode, Telemetry
-from protos.measurement import Artifact, Measurement, Outcome, Timeline, TimingPlan
-from tracker.domain import Job, JobKind, JobSpec, Record, Shape, TaskPlan, Workload
+from tvm_farm.protos.device import RunnerMode, Telemetry
+from tvm_farm.protos.measurement import Artifact, Measurement, Outcome, Timeline, TimingPlan
+from tvm_farm.tracker.domain import Job, JobKind, JobSpec, Record, Shape, TaskPlan, Workload
 
 __all__ = ["make_job", "make_record", "make_tasks"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tracker.tuning.models.graph import lower
-from tracker.tuning.models.importers import ImportedModel
+from tvm_farm.tracker.tuning.models.graph import lower
+from tvm_farm.tracker.tuning.models.importers import ImportedModel
 
 __all__ = ["run_import"]
 

@@ -7,7 +7,7 @@ import sys
 
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.client import FarmRunner
+from tvm_farm import FarmRunner
 
 
 def main(address: str, pool: str, library: str) -> None:

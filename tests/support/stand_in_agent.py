@@ -10,10 +10,10 @@ from typing import Any
 
 import grpc
 
-from protos.convert import to_message
-from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2
 
 __all__ = ["ZEN4", "StandInAgent", "fingerprint", "join_message"]
 

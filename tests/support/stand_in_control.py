@@ -16,11 +16,11 @@ from typing import Any
 
 import grpc
 
-from protos.convert import from_message, to_message
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
-from protos.farm.v1.control_pb2_grpc import ControlServicer, add_ControlServicer_to_server
-from tracker.domain import (
+from tvm_farm.protos.convert import from_message, to_message
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.protos.farm.v1.control_pb2_grpc import ControlServicer, add_ControlServicer_to_server
+from tvm_farm.tracker.domain import (
     Artifact,
     Device,
     Job,

@@ -10,10 +10,17 @@ from typing import Any
 
 import grpc.aio
 
-from protos.convert import from_message, to_message
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2, fleet_pb2_grpc, measurement_pb2, runtime_pb2
-from protos.measurement import (
+from tvm_farm.protos.convert import from_message, to_message
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import (
+    control_pb2,
+    control_pb2_grpc,
+    fleet_pb2,
+    fleet_pb2_grpc,
+    measurement_pb2,
+    runtime_pb2,
+)
+from tvm_farm.protos.measurement import (
     Argument,
     Artifact,
     Limits,
@@ -23,7 +30,7 @@ from protos.measurement import (
     ProgramKind,
     TimingPlan,
 )
-from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from tvm_farm.protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 
 __all__ = ["StandInTracker", "make_request"]
 

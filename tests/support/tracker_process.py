@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import grpc
 import psutil
 
-from protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2_grpc
 from tests.support.cable import Cable
+from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2_grpc
 
 __all__ = ["TrackerProcess", "wait_until"]
 
@@ -62,7 +62,7 @@ class TrackerProcess:
     def start(self) -> None:
         """On the ports that it had before, so that those who knew it find it."""
         ports = ["--port", str(self.port), "--metrics-port", str(self.metrics_port)]
-        start = [sys.executable, "-c", "from tracker.cli import tracker; tracker()", "start"]
+        start = [sys.executable, "-c", "from tvm_farm.tracker.cli import tracker; tracker()", "start"]
         command = [*start, "--state", str(self.state), *ports, *self.options]
         self.log = (self.state.parent / f"{self.state.name}.log").open("ab")
         self.process = subprocess.Popen(

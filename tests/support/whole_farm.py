@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 
-from protos.convert import from_message
-from protos.farm.v1 import control_pb2, record_pb2
 from tests.support.cable import Cable
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.domain import Job, Record, RecordFilter
+from tvm_farm.protos.convert import from_message
+from tvm_farm.protos.farm.v1 import control_pb2, record_pb2
+from tvm_farm.tracker.domain import Job, Record, RecordFilter
 
 __all__ = ["ENVIRON", "AgentOfFarm", "WholeFarm"]
 
@@ -107,7 +107,7 @@ class WholeFarm:
 
     def _start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", f"from tracker.cli import {command}; {command}()", *arguments],
+            [sys.executable, "-c", f"from tvm_farm.tracker.cli import {command}; {command}()", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -124,7 +124,7 @@ class WholeFarm:
         return from_message(Job, self.tracker.control.GetJob(control_pb2.GetJobRequest(id=job_id)))
 
     def records(self, **wanted: str) -> list[Record]:
-        from protos.convert import to_message
+        from tvm_farm.protos.convert import to_message
 
         request = to_message(record_pb2.RecordFilter, RecordFilter(**wanted))
         return [from_message(Record, record) for record in self._records(request)]

@@ -10,7 +10,7 @@ tvm = pytest.importorskip("tvm")
 from tvm import relax  # noqa: E402
 
 from tests.support.onnx_bytes import load_onnx  # noqa: E402
-from tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2}
@@ -155,7 +155,7 @@ def test_neither_a_gpu_nor_a_model_without_convolutions_is_touched():
     assert [t.workload.key for t in tasks_of(lower(relu, target), target)] == [
         t.workload.key for t in tasks_of(lower(relu, target, as_written=True), target)
     ]
-    from tracker.tuning.models.blocked import block_channels
+    from tvm_farm.tracker.tuning.models.blocked import block_channels
 
     network = Network()
     module = load_onnx(network.model(convolutions_alone(network)), {}, "model").module

@@ -13,9 +13,9 @@ schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 from tests.support.run_import import run_import  # noqa: E402
 from tests.support.tflite_models import SAME, VALID, TfliteModel  # noqa: E402
 from tests.support.tflite_networks import mobile_network  # noqa: E402
-from tracker.tuning.engines.space import Space  # noqa: E402
-from tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
-from tracker.tuning.models.importers import ImportedModel, load_model  # noqa: E402
+from tvm_farm.tracker.tuning.engines.space import Space  # noqa: E402
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
+from tvm_farm.tracker.tuning.models.importers import ImportedModel, load_model  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGETS = {

@@ -16,10 +16,10 @@ tvm = pytest.importorskip("tvm")
 from tvm import te  # noqa: E402
 
 from tests.support.waiting import wait_until  # noqa: E402
-from tracker.domain import Outcome  # noqa: E402
-from tracker.domain.recall import HOST_FAULT  # noqa: E402
-from tracker.tuning.building.pool import BuilderPool, BuildRequest, PoolEnded  # noqa: E402
-from tracker.tuning.errors import SessionOver  # noqa: E402
+from tvm_farm.tracker.domain import Outcome  # noqa: E402
+from tvm_farm.tracker.domain.recall import HOST_FAULT  # noqa: E402
+from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, PoolEnded  # noqa: E402
+from tvm_farm.tracker.tuning.errors import SessionOver  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = '{"kind":"llvm","mtriple":"x86_64-linux-gnu","mcpu":"x86-64-v2","num-cores":2}'
@@ -178,7 +178,7 @@ def test_closing_tells_the_receiver_and_leaves_no_process(pool, delivered):
 def test_builders_die_with_the_process_that_made_them():
     code = (
         "import os, psutil, time\n"
-        "from tracker.tuning.building.pool import BuilderPool\n"
+        "from tvm_farm.tracker.tuning.building.pool import BuilderPool\n"
         "pool = BuilderPool(2, 5.0)\n"
         "print(*[p.pid for p in psutil.Process().children(recursive=True)], flush=True)\n"
         "time.sleep(60)\n"

@@ -10,11 +10,11 @@ pytest.importorskip("tvm")
 import tvm
 from tvm import relax, te
 
-from tracker.domain import Workload
-from tracker.tuning.checking.activations import activation_peak
-from tracker.tuning.checking.peak_kernels import arithmetic_kernel, memory_kernel
-from tracker.tuning.checking.traffic import bytes_touched, largest_dtype
-from tracker.tuning.models.graph import ExtractedTask, arguments_of, lower
+from tvm_farm.tracker.domain import Workload
+from tvm_farm.tracker.tuning.checking.activations import activation_peak
+from tvm_farm.tracker.tuning.checking.peak_kernels import arithmetic_kernel, memory_kernel
+from tvm_farm.tracker.tuning.checking.traffic import bytes_touched, largest_dtype
+from tvm_farm.tracker.tuning.models.graph import ExtractedTask, arguments_of, lower
 
 pytestmark = pytest.mark.system
 

@@ -10,13 +10,13 @@ import pytest
 
 pytest.importorskip("tvm")  # which what makes a program of a point needs, and this does without
 
-from tracker.tuning.engines.autotvm.boosted import BoostedSearch
-from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Knob, Limit, Point, factorizations
-from tracker.tuning.engines.autotvm.errors import TemplateError
-from tracker.tuning.engines.autotvm.genetic import GeneticSearch
-from tracker.tuning.engines.autotvm.programs import Program
-from tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
-from tracker.tuning.engines.autotvm.tuners import GridSearch, RandomSearch, Tuner
+from tvm_farm.tracker.tuning.engines.autotvm.boosted import BoostedSearch
+from tvm_farm.tracker.tuning.engines.autotvm.config_space import ConfigSpace, Knob, Limit, Point, factorizations
+from tvm_farm.tracker.tuning.engines.autotvm.errors import TemplateError
+from tvm_farm.tracker.tuning.engines.autotvm.genetic import GeneticSearch
+from tvm_farm.tracker.tuning.engines.autotvm.programs import Program
+from tvm_farm.tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
+from tvm_farm.tracker.tuning.engines.autotvm.tuners import GridSearch, RandomSearch, Tuner
 
 pytestmark = pytest.mark.system
 

@@ -7,7 +7,7 @@ tvm = pytest.importorskip("tvm")
 
 from tvm import relax  # noqa: E402
 
-from tracker.tuning.models.constants import fold_constants  # noqa: E402
+from tvm_farm.tracker.tuning.models.constants import fold_constants  # noqa: E402
 
 pytestmark = pytest.mark.system
 

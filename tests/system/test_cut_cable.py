@@ -16,7 +16,7 @@ from tests.support.cable import MISSING, Cable
 from tests.support.networks import small_network
 from tests.support.waiting import wait_until
 from tests.support.whole_farm import ENVIRON, WholeFarm
-from tracker.domain import JobState, Outcome
+from tvm_farm.tracker.domain import JobState, Outcome
 
 pytestmark = [
     pytest.mark.system,
@@ -40,7 +40,7 @@ def test_nothing_is_lost_and_nothing_counted_twice_when_a_cable_is_cut(tmp_path:
     farm = WholeFarm(tmp_path, cable=cable)
     (tmp_path / "small.onnx").write_bytes(small_network(seed=8, channels=16, size=28))
     log = tmp_path / "board.log"
-    start = [sys.executable, "-m", "agent", "start", "--name", "board", "--state", str(tmp_path / "board")]
+    start = [sys.executable, "-m", "tvm_farm.agent", "start", "--name", "board", "--state", str(tmp_path / "board")]
     with log.open("wb") as output:
         agent = subprocess.Popen(
             cable.at_far(*start), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=ENVIRON

@@ -11,7 +11,7 @@ pytest.importorskip("tvm")
 
 import tvm
 
-from tracker.tuning.models.operator import load_operator
+from tvm_farm.tracker.tuning.models.operator import load_operator
 
 pytestmark = pytest.mark.system
 

@@ -29,8 +29,8 @@ from tests.support.quantized_networks import made, steps
 from tests.support.tflite_networks import mobile_network
 from tests.support.waiting import wait_until
 from tests.support.whole_farm import ENVIRON, WholeFarm
-from tracker.domain import JobState, Outcome
-from tracker.tuning.models.light import light_network
+from tvm_farm.tracker.domain import JobState, Outcome
+from tvm_farm.tracker.tuning.models.light import light_network
 
 MISSING = str(missing_here()) if missing_here() else NO_CABLE
 pytestmark = [

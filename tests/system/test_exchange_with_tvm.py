@@ -17,10 +17,10 @@ from tvm.te import create_prim_func  # noqa: E402
 from tests.support.networks import small_network  # noqa: E402
 from tests.support.onnx_bytes import load_onnx  # noqa: E402
 from tests.support.whole_farm import WholeFarm  # noqa: E402
-from tracker.domain import JobState  # noqa: E402
-from tracker.tuning.building.intrinsics import register_intrinsics  # noqa: E402
-from tracker.tuning.engines.space import Space, apply_trace  # noqa: E402
-from tracker.tuning.models.graph import lower, tasks_of, workload_key  # noqa: E402
+from tvm_farm.tracker.domain import JobState  # noqa: E402
+from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics  # noqa: E402
+from tvm_farm.tracker.tuning.engines.space import Space, apply_trace  # noqa: E402
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of, workload_key  # noqa: E402
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -138,8 +138,8 @@ def test_stock_tvm_replays_what_the_farm_wrote_to_the_same_schedule(farm, device
 
 
 def test_workloads_are_written_as_stock_tvm_writes_them(tmp_path):
-    from tracker.domain import Workload
-    from tracker.logs.metaschedule import FolderWriter, read_workloads
+    from tvm_farm.tracker.domain import Workload
+    from tvm_farm.tracker.logs.metaschedule import FolderWriter, read_workloads
 
     matmul = create_prim_func(te_workload.matmul(n=8, m=8, k=8))
     module = tvm.ir.IRModule({"main": matmul.with_attr("global_symbol", "main")})

@@ -9,7 +9,7 @@ pytest.importorskip("tvm")
 
 from tests.support.check_models import hindered, picking, sorting, two_products, widening
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import JobKind, JobState
+from tvm_farm.tracker.domain import JobKind, JobState
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -8,7 +8,7 @@ pytest.importorskip("tvm")
 
 from tests.support.networks import small_network
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import JobKind, JobState
+from tvm_farm.tracker.domain import JobKind, JobState
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

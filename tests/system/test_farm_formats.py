@@ -9,7 +9,7 @@ pytest.importorskip("ai_edge_litert")
 from tests.support.packages import answer_of
 from tests.support.tflite_networks import mobile_network
 from tests.support.whole_farm import WholeFarm
-from tracker.tuning.models.importers import load_model
+from tvm_farm.tracker.tuning.models.importers import load_model
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -18,9 +18,9 @@ from tests.support.operators import OPERATORS, line_of
 from tests.support.put_on_record import put_on_record
 from tests.support.template_example import example
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import JobState, Outcome
-from tracker.tuning.engines.space import apply_trace, trace_json
-from tracker.tuning.models.operator import load_operator
+from tvm_farm.tracker.domain import JobState, Outcome
+from tvm_farm.tracker.tuning.engines.space import apply_trace, trace_json
+from tvm_farm.tracker.tuning.models.operator import load_operator
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

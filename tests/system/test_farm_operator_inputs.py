@@ -20,7 +20,7 @@ import tvm_ffi
 from tests.support.integer_operators import INTEGER_OPERATORS, line_of
 from tests.support.networks import small_network
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import Outcome
+from tvm_farm.tracker.domain import Outcome
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

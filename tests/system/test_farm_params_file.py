@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracker.cli.models.params_file import read_param_types
+from tvm_farm.tracker.cli.models.params_file import read_param_types
 
 pytestmark = pytest.mark.system
 

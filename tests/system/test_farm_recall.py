@@ -6,7 +6,7 @@ pytest.importorskip("tvm")
 
 from tests.support.networks import small_network
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import Job, JobState, Record
+from tvm_farm.tracker.domain import Job, JobState, Record
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 TRIALS = 20

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("tvm")
 
 from tests.support.whole_farm import WholeFarm
-from tracker.tuning.judging.inputs import random_inputs
-from tracker.tuning.models.importers import TensorInfo
+from tvm_farm.tracker.tuning.judging.inputs import random_inputs
+from tvm_farm.tracker.tuning.models.importers import TensorInfo
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

@@ -14,8 +14,8 @@ from tests.support.networks import small_network
 from tests.support.packages import answer_of
 from tests.support.tracker_process import wait_until
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import JobState, Outcome
-from tracker.tuning.models.light import light_network
+from tvm_farm.tracker.domain import JobState, Outcome
+from tvm_farm.tracker.tuning.models.light import light_network
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.farm_command import farm
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tracker.cli.terminal.child import Child
+from tvm_farm.tracker.cli.terminal.child import Child
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

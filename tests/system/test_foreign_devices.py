@@ -13,17 +13,17 @@ pytest.importorskip("tvm")
 import tvm
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 
-from protos.farm.v1 import measurement_pb2
 from tests.support.measure_client import MeasureClient
 from tests.support.networks import small_network
 from tests.support.onnx_bytes import load_onnx
 from tests.support.phone import ARMV7, RISCV64, Phone
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import Job, JobState, Outcome
-from tracker.tuning.building.builder import build_kernel
-from tracker.tuning.building.intrinsics import register_intrinsics
-from tracker.tuning.engines.space import apply_trace
-from tracker.tuning.models.graph import lower, tasks_of
+from tvm_farm.protos.farm.v1 import measurement_pb2
+from tvm_farm.tracker.domain import Job, JobState, Outcome
+from tvm_farm.tracker.tuning.building.builder import build_kernel
+from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
+from tvm_farm.tracker.tuning.engines.space import apply_trace
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of
 
 MISSING = ARMV7.missing or RISCV64.missing
 pytestmark = [

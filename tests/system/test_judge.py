@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("tvm")
 
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import JobState
+from tvm_farm.tracker.domain import JobState
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -22,7 +22,7 @@ import importlib.abc, importlib.util, sys
 
 class _Alters(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name != "tracker.tuning.models.importers.onnx.load":
+        if name != "tvm_farm.tracker.tuning.models.importers.onnx.load":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
@@ -30,7 +30,7 @@ class _Alters(importlib.abc.MetaPathFinder):
         def exec_module(module):
             run(module)
             from tvm import relax
-            from tracker.tuning.models.importers.onnx.node import CONVERTERS
+            from tvm_farm.tracker.tuning.models.importers.onnx.node import CONVERTERS
             CONVERTERS["", "HardSwish"] = lambda node: node.emit(relax.op.nn.relu(node.tensor(0)))
         spec.loader.exec_module = exec_module
         return spec

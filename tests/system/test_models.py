@@ -11,14 +11,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.networks import small_network
 from tests.support.onnx_bytes import load_onnx
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.light import light_network
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.light import light_network
 
 tvm = pytest.importorskip("tvm")
 
-from tracker.tuning.building.builder import build_model  # noqa: E402
-from tracker.tuning.models.graph import lower, tasks_of, with_schedules  # noqa: E402
-from tracker.tuning.packages.package import save_params  # noqa: E402
+from tvm_farm.tracker.tuning.building.builder import build_model  # noqa: E402
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of, with_schedules  # noqa: E402
+from tvm_farm.tracker.tuning.packages.package import save_params  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2}

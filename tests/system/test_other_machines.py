@@ -12,7 +12,7 @@ from emulation.machines import KINDS, installed
 from tests.support.networks import small_network
 from tests.support.pi_farm import MISSING, PiFarm
 from tests.support.tracker_process import wait_until
-from tracker.domain import JobState, Outcome
+from tvm_farm.tracker.domain import JobState, Outcome
 
 pytestmark = [
     pytest.mark.slow,

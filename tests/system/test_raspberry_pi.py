@@ -12,7 +12,7 @@ pytest.importorskip("tvm")
 from emulation.machines import Machine, Snapshot
 from tests.support.pi_farm import MISSING, STATE, PiFarm
 from tests.support.waiting import wait_until
-from tracker.domain import Outcome
+from tvm_farm.tracker.domain import Outcome
 
 pytestmark = [
     pytest.mark.system,

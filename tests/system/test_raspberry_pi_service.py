@@ -11,13 +11,13 @@ import pytest
 pytest.importorskip("tvm")
 
 from emulation.machines import Machine, Snapshot
-from protos.farm.v1 import control_pb2, measurement_pb2
-from protos.version import __version__
 from tests.support import kernels
 from tests.support.agent_wheels import built, changed
 from tests.support.measure_client import MeasureClient, request
 from tests.support.pi_farm import MISSING, SERVICE, STATE, PiFarm
 from tests.support.tracker_process import wait_until
+from tvm_farm.protos.farm.v1 import control_pb2, measurement_pb2
+from tvm_farm.protos.version import __version__
 
 pytestmark = [
     pytest.mark.slow,
@@ -207,7 +207,7 @@ def test_it_is_upgraded_by_the_farms_word_over_a_power_cut(lab: PiFarm, pi: Mach
         wheel,
         tmp_path / "3",
         f"{__version__}.3",
-        ("agent/start.py", "    _give_way()\n", "    raise OSError('no such luck')\n"),
+        ("tvm_farm/agent/start.py", "    _give_way()\n", "    raise OSError('no such luck')\n"),
     )
     pi.power_on()
     device_says(lab, "idle")

@@ -31,10 +31,10 @@ from tests.support import kernels  # noqa: E402
 from tests.support.networks import dense_network  # noqa: E402
 from tests.support.tracker_process import wait_until  # noqa: E402
 from tests.support.whole_farm import ENVIRON, WholeFarm  # noqa: E402
-from tracker.client import FarmBuilder, FarmDatabase, FarmRunner  # noqa: E402
-from tracker.client.errors import BadInput  # noqa: E402
-from tracker.domain import Outcome, Record  # noqa: E402
-from tracker.tuning.building.intrinsics import register_intrinsics  # noqa: E402
+from tvm_farm import FarmBuilder, FarmDatabase, FarmRunner  # noqa: E402
+from tvm_farm.tracker.client.errors import BadInput  # noqa: E402
+from tvm_farm.tracker.domain import Outcome, Record  # noqa: E402
+from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics  # noqa: E402
 
 # TVM's own TuneContext would register those of GPUs as well, for 10 s of CPU time.
 register_intrinsics()

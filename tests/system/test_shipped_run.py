@@ -17,12 +17,12 @@ pytest.importorskip("tvm")
 import tvm
 
 from tests.support.check_models import sorting
-from tracker.tuning.building.builder import build_model
-from tracker.tuning.models.graph import lower
-from tracker.tuning.models.importers import ImportedModel, load_model
-from tracker.tuning.packages.package import Variant, write_package
-from tracker.tuning.packages.package_run import run_package
-from tracker.tuning.packages.untuned import host_target
+from tvm_farm.tracker.tuning.building.builder import build_model
+from tvm_farm.tracker.tuning.models.graph import lower
+from tvm_farm.tracker.tuning.models.importers import ImportedModel, load_model
+from tvm_farm.tracker.tuning.packages.package import Variant, write_package
+from tvm_farm.tracker.tuning.packages.package_run import run_package
+from tvm_farm.tracker.tuning.packages.untuned import host_target
 
 pytestmark = pytest.mark.system
 

@@ -13,7 +13,7 @@ pytest.importorskip("tvm")
 from tests.support.networks import small_network
 from tests.support.tracker_process import wait_until
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import JobState, Outcome
+from tvm_farm.tracker.domain import JobState, Outcome
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 TRIALS = 80
@@ -33,7 +33,8 @@ def workers_of(farm: WholeFarm) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if "tracker.tuning.process.worker" in (process.info["cmdline"] or []) and address in process.info["cmdline"]
+        if "tvm_farm.tracker.tuning.process.worker" in (process.info["cmdline"] or [])
+        and address in process.info["cmdline"]
     ]
 
 

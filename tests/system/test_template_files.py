@@ -11,18 +11,18 @@ from tvm import te  # noqa: E402
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tests.support.template_example import example  # noqa: E402
-from tracker.domain import Artifact, JobKind, JobSpec, TemplateFile  # noqa: E402
-from tracker.domain.engine import ENGINES  # noqa: E402
-from tracker.tuning import foreign_code  # noqa: E402
-from tracker.tuning.engines.autotvm import NoTemplate, TemplateError, load_templates  # noqa: E402
-from tracker.tuning.engines.autotvm.engine import TUNERS, AutoTvmEngine, Experience  # noqa: E402
-from tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
-from tracker.tuning.engines.autotvm.template import registered  # noqa: E402
-from tracker.tuning.engines.base import Learned  # noqa: E402
-from tracker.tuning.engines.choice import Chooser, trials_a_task  # noqa: E402
-from tracker.tuning.engines.own_templates import own_templates  # noqa: E402
-from tracker.tuning.engines.space import trace_json  # noqa: E402
-from tracker.tuning.errors import InputError  # noqa: E402
+from tvm_farm.tracker.domain import Artifact, JobKind, JobSpec, TemplateFile  # noqa: E402
+from tvm_farm.tracker.domain.engine import ENGINES  # noqa: E402
+from tvm_farm.tracker.tuning import foreign_code  # noqa: E402
+from tvm_farm.tracker.tuning.engines.autotvm import NoTemplate, TemplateError, load_templates  # noqa: E402
+from tvm_farm.tracker.tuning.engines.autotvm.engine import TUNERS, AutoTvmEngine, Experience  # noqa: E402
+from tvm_farm.tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
+from tvm_farm.tracker.tuning.engines.autotvm.template import registered  # noqa: E402
+from tvm_farm.tracker.tuning.engines.base import Learned  # noqa: E402
+from tvm_farm.tracker.tuning.engines.choice import Chooser, trials_a_task  # noqa: E402
+from tvm_farm.tracker.tuning.engines.own_templates import own_templates  # noqa: E402
+from tvm_farm.tracker.tuning.engines.space import trace_json  # noqa: E402
+from tvm_farm.tracker.tuning.errors import InputError  # noqa: E402
 
 pytestmark = pytest.mark.system
 CPU = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2})
@@ -61,7 +61,7 @@ def test_loading_a_file_leaves_the_farms_own_templates_as_they_are():
     assert registered() == before
 
 
-HEAD = "from tracker.tuning.engines.autotvm import template\n"
+HEAD = "from tvm_farm.tracker.tuning.engines.autotvm import template\n"
 DECORATED = HEAD + '@template("t", matches="m k, k n -> m n")\ndef t(schedule, cfg):\n'
 
 

@@ -13,11 +13,11 @@ from tvm import te, topi  # noqa: E402
 from tvm.s_tir import meta_schedule as ms  # noqa: E402
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
-from tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate  # noqa: E402
-from tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
-from tracker.tuning.engines.autotvm.template import registered  # noqa: E402
-from tracker.tuning.engines.space import apply_trace, trace_json  # noqa: E402
-from tracker.tuning.models.passes.blocked_convolutions import (  # noqa: E402
+from tvm_farm.tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate  # noqa: E402
+from tvm_farm.tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
+from tvm_farm.tracker.tuning.engines.autotvm.template import registered  # noqa: E402
+from tvm_farm.tracker.tuning.engines.space import apply_trace, trace_json  # noqa: E402
+from tvm_farm.tracker.tuning.models.passes.blocked_convolutions import (  # noqa: E402
     depthwise_on_blocks,
     from_blocks,
     from_plain,

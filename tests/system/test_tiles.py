@@ -16,7 +16,7 @@ pytest.importorskip("tvm")
 import tvm
 from tvm import te
 
-from tracker.tuning.engines.space import Space
+from tvm_farm.tracker.tuning.engines.space import Space
 
 pytestmark = pytest.mark.system
 

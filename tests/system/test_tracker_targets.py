@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tests.support.fingerprints import BOARDS
-from tracker.domain import target as table
-from tracker.domain.target import derive_target
+from tvm_farm.tracker.domain import target as table
+from tvm_farm.tracker.domain.target import derive_target
 
 tvm = pytest.importorskip("tvm")
 pytestmark = pytest.mark.system

@@ -6,13 +6,13 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tracker.client.measure_stream import StreamRefused
-from tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
-from tracker.tuning.building.pool import Built, PoolEnded
-from tracker.tuning.engines.base import Candidate, Known
-from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.search.loop import Budget, TuningLoop
-from tracker.tuning.search.task_state import TaskState
+from tvm_farm.tracker.client.measure_stream import StreamRefused
+from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
+from tvm_farm.tracker.tuning.building.pool import Built, PoolEnded
+from tvm_farm.tracker.tuning.engines.base import Candidate, Known
+from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
+from tvm_farm.tracker.tuning.search.loop import Budget, TuningLoop
+from tvm_farm.tracker.tuning.search.task_state import TaskState
 
 pytestmark = pytest.mark.system
 

@@ -13,15 +13,15 @@ tvm = pytest.importorskip("tvm")
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tests.support.records import make_record  # noqa: E402
-from tracker.domain import Capacity, Measurement, Outcome, PastSearch, SearchStep, TimingPlan  # noqa: E402
-from tracker.tuning.building.pool import Built  # noqa: E402
-from tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
-from tracker.tuning.engines.base import Known  # noqa: E402
-from tracker.tuning.errors import SessionOver  # noqa: E402
-from tracker.tuning.jobs.resumption import take_up  # noqa: E402
-from tracker.tuning.search.loop import Budget, TuningLoop  # noqa: E402
-from tracker.tuning.search.search import Script  # noqa: E402
-from tracker.tuning.search.task_state import TaskState  # noqa: E402
+from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, PastSearch, SearchStep, TimingPlan  # noqa: E402
+from tvm_farm.tracker.tuning.building.pool import Built  # noqa: E402
+from tvm_farm.tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
+from tvm_farm.tracker.tuning.engines.base import Known  # noqa: E402
+from tvm_farm.tracker.tuning.errors import SessionOver  # noqa: E402
+from tvm_farm.tracker.tuning.jobs.resumption import take_up  # noqa: E402
+from tvm_farm.tracker.tuning.search.loop import Budget, TuningLoop  # noqa: E402
+from tvm_farm.tracker.tuning.search.search import Script  # noqa: E402
+from tvm_farm.tracker.tuning.search.task_state import TaskState  # noqa: E402
 
 pytestmark = pytest.mark.system
 TARGET = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2})

@@ -11,15 +11,15 @@ import pytest
 
 tvm = pytest.importorskip("tvm")
 
-from protos.farm.v1 import control_pb2  # noqa: E402
 from tests.support.networks import small_network  # noqa: E402
 from tests.support.tracker_process import wait_until  # noqa: E402
 from tests.support.whole_farm import WholeFarm  # noqa: E402
-from tracker.domain import JobState  # noqa: E402
-from tracker.tuning.building import intrinsics  # noqa: E402
-from tracker.tuning.building.pool import BuilderPool  # noqa: E402
-from tracker.tuning.process.priority import give_way  # noqa: E402
-from tracker.tuning.process.warm_up import warm_up  # noqa: E402
+from tvm_farm.protos.farm.v1 import control_pb2  # noqa: E402
+from tvm_farm.tracker.domain import JobState  # noqa: E402
+from tvm_farm.tracker.tuning.building import intrinsics  # noqa: E402
+from tvm_farm.tracker.tuning.building.pool import BuilderPool  # noqa: E402
+from tvm_farm.tracker.tuning.process.priority import give_way  # noqa: E402
+from tvm_farm.tracker.tuning.process.warm_up import warm_up  # noqa: E402
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -88,7 +88,7 @@ def test_giving_way_concerns_one_thread():
 
 INTRINSICS = """
 import sys, tvm
-from tracker.tuning.building.intrinsics import register_intrinsics
+from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
 from tvm.s_tir import TensorIntrin
 register_intrinsics()
 register_intrinsics(tvm.target.Target("llvm"))

@@ -15,7 +15,7 @@ pytest.importorskip("tvm")
 from tests.support.networks import small_network
 from tests.support.packages import answer_of
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import JobState, Record
+from tvm_farm.tracker.domain import JobState, Record
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -5,18 +5,18 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from protos.measurement import Artifact, MeasureRequest, OutputTensor, Program, ProgramKind
-from tracker.domain import Capacity, Measurement, Outcome, Record, TimingPlan
-from tracker.tuning.building.pool import Built
-from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.jobs.result import job_result, latency_of
-from tracker.tuning.judging.comparison import Tolerance, arrays_of, compare
-from tracker.tuning.judging.finals import Winner, play_finals
-from tracker.tuning.judging.kernel_verification import KernelVerdict
-from tracker.tuning.judging.model_verification import Verdict, verify
-from tracker.tuning.judging.reference import Reference
-from tracker.tuning.models.graph import output_positions
-from tracker.tuning.search.task_state import TaskState
+from tvm_farm.protos.measurement import Artifact, MeasureRequest, OutputTensor, Program, ProgramKind
+from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, Record, TimingPlan
+from tvm_farm.tracker.tuning.building.pool import Built
+from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
+from tvm_farm.tracker.tuning.jobs.result import job_result, latency_of
+from tvm_farm.tracker.tuning.judging.comparison import Tolerance, arrays_of, compare
+from tvm_farm.tracker.tuning.judging.finals import Winner, play_finals
+from tvm_farm.tracker.tuning.judging.kernel_verification import KernelVerdict
+from tvm_farm.tracker.tuning.judging.model_verification import Verdict, verify
+from tvm_farm.tracker.tuning.judging.reference import Reference
+from tvm_farm.tracker.tuning.models.graph import output_positions
+from tvm_farm.tracker.tuning.search.task_state import TaskState
 
 pytestmark = pytest.mark.system
 
@@ -184,7 +184,7 @@ def test_the_judge_decides_and_not_the_untuned_model():
 
 
 def test_a_device_that_stays_away_is_replaced(monkeypatch):
-    monkeypatch.setattr("tracker.tuning.judging.model_verification._AWAY_S", 0.0)
+    monkeypatch.setattr("tvm_farm.tracker.tuning.judging.model_verification._AWAY_S", 0.0)
     boards, devices = ModelBoards("left"), iter(["left", "right"])
     assert verify(model_trial(), model_trial(), lambda: next(devices), boards, UNJUDGED, Tolerance()).equal
     assert boards.ran == ["left", "right", "right"]

@@ -6,8 +6,8 @@ tvm = pytest.importorskip("tvm")
 
 from tests.support.networks import small_network  # noqa: E402
 from tests.support.onnx_bytes import load_onnx  # noqa: E402
-from tracker.domain import ShapeKind, shapes_of  # noqa: E402
-from tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
+from tvm_farm.tracker.domain import ShapeKind, shapes_of  # noqa: E402
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

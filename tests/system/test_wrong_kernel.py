@@ -15,15 +15,15 @@ pytest.importorskip("tvm")
 import tvm
 from tvm.s_tir import Schedule
 
-from protos.farm.v1 import control_pb2
 from tests.support.networks import small_network
 from tests.support.onnx_bytes import load_onnx
 from tests.support.packages import answer_of
 from tests.support.put_on_record import put_on_record
 from tests.support.whole_farm import WholeFarm
-from tracker.domain import Outcome, Record
-from tracker.tuning.engines.space import trace_json
-from tracker.tuning.models.graph import ExtractedTask, lower, tasks_of
+from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.tracker.domain import Outcome, Record
+from tvm_farm.tracker.tuning.engines.space import trace_json
+from tvm_farm.tracker.tuning.models.graph import ExtractedTask, lower, tasks_of
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from agent.cli import main as agent
-from protos.address import is_ipv4, parse_address
-from protos.labels import parse_label, parse_labels
-from tracker.cli import farm
+from tvm_farm.agent.cli import main as agent
+from tvm_farm.protos.address import is_ipv4, parse_address
+from tvm_farm.protos.labels import parse_label, parse_labels
+from tvm_farm.tracker.cli import farm
 
 
 @pytest.mark.parametrize(

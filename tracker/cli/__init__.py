@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracker.cli.farm_cmd import farm
-    from tracker.cli.tracker_cmd import tracker
+    from tvm_farm.tracker.cli.farm_cmd import farm
+    from tvm_farm.tracker.cli.tracker_cmd import tracker
 
 __all__ = ["farm", "tracker"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from protos.version import __version__
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.groups import LazyGroup
-from tracker.client.errors import EXIT_CODES
+from tvm_farm.protos.version import __version__
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.groups import LazyGroup
+from tvm_farm.tracker.client.errors import EXIT_CODES
 
 __all__ = ["farm"]
 
@@ -17,20 +17,20 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
 @click.group(
     cls=LazyGroup,
     lazy={
-        "tune": "tracker.cli.jobs.tune:tune",
-        "compile": "tracker.cli.jobs.tune:compile_model",
-        "check": "tracker.cli.jobs.check:check",
-        "bench": "tracker.cli.packages.bench:bench",
-        "jobs": "tracker.cli.jobs.commands:jobs",
-        "tasks": "tracker.cli.jobs.tasks:tasks",
-        "devices": "tracker.cli.boards.devices:devices",
-        "lease": "tracker.cli.boards.desk:lease",
-        "drain": "tracker.cli.boards.desk:drain",
-        "resume": "tracker.cli.boards.desk:resume",
-        "pools": "tracker.cli.boards.pools:pools",
-        "records": "tracker.cli.records.commands:records",
-        "status": "tracker.cli.server.status:status",
-        "demo": "tracker.cli.server.demo:demo",
+        "tune": "tvm_farm.tracker.cli.jobs.tune:tune",
+        "compile": "tvm_farm.tracker.cli.jobs.tune:compile_model",
+        "check": "tvm_farm.tracker.cli.jobs.check:check",
+        "bench": "tvm_farm.tracker.cli.packages.bench:bench",
+        "jobs": "tvm_farm.tracker.cli.jobs.commands:jobs",
+        "tasks": "tvm_farm.tracker.cli.jobs.tasks:tasks",
+        "devices": "tvm_farm.tracker.cli.boards.devices:devices",
+        "lease": "tvm_farm.tracker.cli.boards.desk:lease",
+        "drain": "tvm_farm.tracker.cli.boards.desk:drain",
+        "resume": "tvm_farm.tracker.cli.boards.desk:resume",
+        "pools": "tvm_farm.tracker.cli.boards.pools:pools",
+        "records": "tvm_farm.tracker.cli.records.commands:records",
+        "status": "tvm_farm.tracker.cli.server.status:status",
+        "demo": "tvm_farm.tracker.cli.server.demo:demo",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 import platformdirs
 
-from protos.discovery import DEFAULT_PORT
-from protos.version import __version__
-from tracker.cli.server.runtime import runtime
-from tracker.cli.server.status import status
-from tracker.cli.terminal.parsing import ADDRESS
-from tracker.cli.terminal.program import ProgramGroup
+from tvm_farm.protos.discovery import DEFAULT_PORT
+from tvm_farm.protos.version import __version__
+from tvm_farm.tracker.cli.server.runtime import runtime
+from tvm_farm.tracker.cli.server.status import status
+from tvm_farm.tracker.cli.terminal.parsing import ADDRESS
+from tvm_farm.tracker.cli.terminal.program import ProgramGroup
 
 __all__ = ["tracker"]
 
@@ -79,8 +79,8 @@ def start(
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
     import uvloop
 
-    from tracker.app import Endpoint, Settings, default_farm, run
-    from tracker.domain.errors import CannotStart, StoreFull
+    from tvm_farm.tracker.app import Endpoint, Settings, default_farm, run
+    from tvm_farm.tracker.domain.errors import CannotStart, StoreFull
 
     if no_mdns and mdns_interface:
         raise click.UsageError("--mdns-interface says where to announce and --no-mdns not to: leave one of them out.")
@@ -117,7 +117,7 @@ def worker(address: str, builders: int | None, worker_id: str | None) -> None:
     Example:
       tracker worker --tracker lab-server:9195
     """
-    from tracker.app import worker_command
+    from tvm_farm.tracker.app import worker_command
 
     command = worker_command(address, worker_id or f"{socket.gethostname()}-{os.getpid()}", builders)
     os.execv(command[0], command)

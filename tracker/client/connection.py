@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from protos.address import is_ipv4, parse_address
-from tracker.client.errors import BadInput, FarmError, TrackerUnreachable
+from tvm_farm.protos.address import is_ipv4, parse_address
+from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm_client import FarmClient
 
 __all__ = ["Connection", "ScriptConnection"]
 
@@ -48,7 +48,7 @@ class Connection:
 
         Raises BadInput or TrackerUnreachable.
         """
-        from protos.discovery import browse
+        from tvm_farm.protos.discovery import browse
 
         if self.tracker:
             try:
@@ -88,7 +88,7 @@ class Connection:
         raise next((error for error in failed if not isinstance(error, TrackerUnreachable)), failed[0])
 
     def _opened(self, address: str, farm: str | None) -> FarmClient:
-        from tracker.client.farm_client import FarmClient
+        from tvm_farm.tracker.client.farm_client import FarmClient
 
         client = FarmClient(address)
         try:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from protos.convert import from_message
-from protos.farm.v1 import control_pb2
-from tracker.domain import Device
+from tvm_farm.protos.convert import from_message
+from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.tracker.domain import Device
 
 __all__ = ["DeskCalls"]
 

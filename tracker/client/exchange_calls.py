@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from protos.convert import from_message, to_message
-from protos.farm.v1 import control_pb2, record_pb2
-from tracker.client.errors import BadInput
-from tracker.client.streams import Streams, stream
-from tracker.domain import Workload
-from tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.protos.convert import from_message, to_message
+from tvm_farm.protos.farm.v1 import control_pb2, record_pb2
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.streams import Streams, stream
+from tvm_farm.tracker.domain import Workload
+from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 
 __all__ = ["ExchangeCalls"]
 

@@ -16,20 +16,20 @@ from typing import Any
 
 import grpc
 
-from protos.channel import MESSAGE_OPTIONS, ping_options
-from protos.convert import from_message, to_message
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, runtime_pb2
-from protos.farm.v1.control_pb2_grpc import ControlStub
-from tracker.client.desk_calls import DeskCalls
-from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
-from tracker.client.exchange_calls import ExchangeCalls
-from tracker.client.log_calls import LogCalls
-from tracker.client.measure_calls import MeasureCalls
-from tracker.client.script_calls import ScriptCalls
-from tracker.client.search_calls import SearchCalls
-from tracker.client.streams import stream
-from tracker.domain import (
+from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
+from tvm_farm.protos.convert import from_message, to_message
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, runtime_pb2
+from tvm_farm.protos.farm.v1.control_pb2_grpc import ControlStub
+from tvm_farm.tracker.client.desk_calls import DeskCalls
+from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
+from tvm_farm.tracker.client.exchange_calls import ExchangeCalls
+from tvm_farm.tracker.client.log_calls import LogCalls
+from tvm_farm.tracker.client.measure_calls import MeasureCalls
+from tvm_farm.tracker.client.script_calls import ScriptCalls
+from tvm_farm.tracker.client.search_calls import SearchCalls
+from tvm_farm.tracker.client.streams import stream
+from tvm_farm.tracker.domain import (
     Artifact,
     Capacity,
     Device,

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from protos.convert import from_message, to_message
-from protos.farm.v1 import control_pb2, record_pb2
-from tracker.client.streams import Streams, stream
-from tracker.domain import Record, RecordFilter, SqlAnswer, Workload
+from tvm_farm.protos.convert import from_message, to_message
+from tvm_farm.protos.farm.v1 import control_pb2, record_pb2
+from tvm_farm.tracker.client.streams import Streams, stream
+from tvm_farm.tracker.domain import Record, RecordFilter, SqlAnswer, Workload
 
 __all__ = ["LogCalls"]
 

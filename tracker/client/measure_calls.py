@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 
-from protos.farm.v1 import control_pb2
+from tvm_farm.protos.farm.v1 import control_pb2
 
 __all__ = ["MeasureCalls"]
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import grpc
 
-from protos.convert import from_message, to_message
-from protos.farm.v1 import control_pb2
-from protos.farm.v1.control_pb2_grpc import ControlStub
-from tracker.client.measure_calls import MeasureCalls
-from tracker.domain import Capacity, FailedBuild, Measurement, OpenMeasure, Trial
+from tvm_farm.protos.convert import from_message, to_message
+from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.protos.farm.v1.control_pb2_grpc import ControlStub
+from tvm_farm.tracker.client.measure_calls import MeasureCalls
+from tvm_farm.tracker.domain import Capacity, FailedBuild, Measurement, OpenMeasure, Trial
 
 __all__ = ["MeasureStream", "StreamRefused"]
 

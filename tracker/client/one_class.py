@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracker.client.errors import BadInput
-from tracker.domain import Device
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.domain import Device
 
 __all__ = ["one_class"]
 

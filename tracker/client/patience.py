@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tracker.client.errors import TrackerFull
-from tracker.client.farm_client import ConnectionLost
+from tvm_farm.tracker.client.errors import TrackerFull
+from tvm_farm.tracker.client.farm_client import ConnectionLost
 
 __all__ = ["patiently"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import grpc
 
-from protos.convert import from_message, to_message
-from protos.farm.v1 import control_pb2, record_pb2
-from tracker.domain import Record, Workload
+from tvm_farm.protos.convert import from_message, to_message
+from tvm_farm.protos.farm.v1 import control_pb2, record_pb2
+from tvm_farm.tracker.domain import Record, Workload
 
 __all__ = ["ScriptCalls"]
 

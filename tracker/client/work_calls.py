@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import grpc
 
-from protos.convert import fill, from_message, to_message
-from protos.farm.v1 import control_pb2
-from protos.farm.v1.control_pb2_grpc import ControlStub
-from tracker.domain import (
+from tvm_farm.protos.convert import fill, from_message, to_message
+from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.protos.farm.v1.control_pb2_grpc import ControlStub
+from tvm_farm.tracker.domain import (
     CancelJob,
     FinishedSeen,
     Job,

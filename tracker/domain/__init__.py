@@ -1,7 +1,7 @@
 """Values and pure rules of the farm: standard library alone, as are the values of the wire contract."""
 
-from protos.device import CpuCluster, Fingerprint, Machine, RunnerInfo, RunnerMode, Telemetry
-from protos.measurement import (
+from tvm_farm.protos.device import CpuCluster, Fingerprint, Machine, RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.measurement import (
     Argument,
     Artifact,
     Limits,
@@ -14,12 +14,12 @@ from protos.measurement import (
     Timeline,
     TimingPlan,
 )
-from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
-from protos.upgrade import AgentCode, Upgrade
-from tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
-from tracker.domain.desk import Desk, Drain, Lease
-from tracker.domain.device import Clone, Device, DeviceState, Join
-from tracker.domain.job import (
+from tvm_farm.protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from tvm_farm.protos.upgrade import AgentCode, Upgrade
+from tvm_farm.tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
+from tvm_farm.tracker.domain.desk import Desk, Drain, Lease
+from tvm_farm.tracker.domain.device import Clone, Device, DeviceState, Join
+from tvm_farm.tracker.domain.job import (
     BucketResult,
     DataFile,
     Dims,
@@ -37,14 +37,22 @@ from tracker.domain.job import (
     TaskResult,
     TemplateFile,
 )
-from tracker.domain.job_group import JobGroup
-from tracker.domain.job_timeline import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
-from tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
-from tracker.domain.recall import RecallCandidate, RecallRequest
-from tracker.domain.record import Record, RecordContext, RecordFilter, RecordOrder, SqlAnswer, Workload
-from tracker.domain.search import Lesson, PastSearch, SearchStep
-from tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
-from tracker.domain.worker import (
+from tvm_farm.tracker.domain.job_group import JobGroup
+from tvm_farm.tracker.domain.job_timeline import (
+    DeviceTime,
+    JobTimeline,
+    OutcomeCount,
+    Step,
+    StepTime,
+    TimelineSums,
+    TrialTimes,
+)
+from tvm_farm.tracker.domain.pool import BUILT_IN_POOLS, Pool, matches
+from tvm_farm.tracker.domain.recall import RecallCandidate, RecallRequest
+from tvm_farm.tracker.domain.record import Record, RecordContext, RecordFilter, RecordOrder, SqlAnswer, Workload
+from tvm_farm.tracker.domain.search import Lesson, PastSearch, SearchStep
+from tvm_farm.tracker.domain.trial import Capacity, FailedBuild, OpenMeasure, Trial, new_trial_id
+from tvm_farm.tracker.domain.worker import (
     CancelJob,
     FinishedSeen,
     JobFailure,
@@ -55,7 +63,7 @@ from tracker.domain.worker import (
     WorkerHello,
     WorkOrder,
 )
-from tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims, shapes_of
+from tvm_farm.tracker.domain.workload_shapes import ShapeKind, WorkloadShape, parse_dims, shapes_of
 
 __all__ = [
     "BUILT_IN_POOLS",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from protos.discovery import PROTOCOL_VERSION
-from tracker.domain.errors import VersionMismatch
-from tracker.domain.runtime import TVM_FFI_VERSION, TVM_VERSION
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.tracker.domain.errors import VersionMismatch
+from tvm_farm.tracker.domain.runtime import TVM_FFI_VERSION, TVM_VERSION
 
 __all__ = ["OLDEST_PROTOCOL", "check_protocol", "check_release", "check_tvm"]
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from protos.upgrade import Upgrade
-from tracker.domain.errors import InvalidRequest, NotPossible
+from tvm_farm.protos.upgrade import Upgrade
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 
 __all__ = [
     "MAX_LEASE_S",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
-from protos.upgrade import AgentCode, Upgrade
-from tracker.domain.desk import Drain, Lease
+from tvm_farm.protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
+from tvm_farm.protos.upgrade import AgentCode, Upgrade
+from tvm_farm.tracker.domain.desk import Drain, Lease
 
 __all__ = ["Clone", "Device", "DeviceState", "Join"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode
-from protos.runtime import Runtime
-from tracker.domain.device import Device
+from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode
+from tvm_farm.protos.runtime import Runtime
+from tvm_farm.tracker.domain.device import Device
 
 __all__ = ["AUTOMATIC_LABELS", "automatic_labels", "device_class", "with_runtime"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tracker.domain.job import Job
-from tracker.domain.record import Record, Workload
+from tvm_farm.tracker.domain.job import Job
+from tvm_farm.tracker.domain.record import Record, Workload
 
 __all__ = ["Compaction", "HistoryFilter", "HistoryLine", "ImportPart", "ImportReport"]
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from protos.measurement import Artifact, TimingPlan
-from tracker.domain.check import CheckReport
-from tracker.domain.engine import ANSOR
-from tracker.domain.errors import InvalidRequest
-from tracker.domain.record import Workload
+from tvm_farm.protos.measurement import Artifact, TimingPlan
+from tvm_farm.tracker.domain.check import CheckReport
+from tvm_farm.tracker.domain.engine import ANSOR
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.record import Workload
 
 __all__ = [
     "MAX_PRIORITY",

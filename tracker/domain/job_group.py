@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracker.domain.job import Job, JobSpec, JobState
+from tvm_farm.tracker.domain.job import Job, JobSpec, JobState
 
 __all__ = ["JobGroup"]
 

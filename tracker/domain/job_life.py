@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tracker.domain.errors import InvalidRequest, NotPossible
-from tracker.domain.job import Job, JobKind, JobResult, JobState
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
+from tvm_farm.tracker.domain.job import Job, JobKind, JobResult, JobState
 
 __all__ = [
     "MAX_WORKER_LOSSES",

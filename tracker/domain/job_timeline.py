@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from protos.measurement import Outcome, Timeline
+from tvm_farm.protos.measurement import Outcome, Timeline
 
 __all__ = ["DeviceTime", "JobTimeline", "OutcomeCount", "Step", "StepTime", "TimelineSums", "TrialTimes", "spans"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protos.device import Machine
+from tvm_farm.protos.device import Machine
 
 __all__ = ["is_plausible", "is_same_machine", "machine_name"]
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.errors import InvalidRequest
 
 __all__ = ["Definition", "OperatorName", "definitions", "parse_operator"]
 

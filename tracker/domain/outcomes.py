@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from protos.measurement import Outcome
+from tvm_farm.protos.measurement import Outcome
 
 __all__ = ["MEANINGS", "Meaning", "meaning"]
 

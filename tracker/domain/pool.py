@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from protos.device import RunnerMode
+from tvm_farm.protos.device import RunnerMode
 
 __all__ = ["BUILT_IN_POOLS", "Pool", "matches"]
 

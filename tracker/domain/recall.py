@@ -6,10 +6,10 @@ import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from protos.measurement import Outcome, Timeline, TimingPlan
-from tracker.domain.outcomes import meaning
-from tracker.domain.record import Record, RecordContext
-from tracker.domain.search import SearchStep
+from tvm_farm.protos.measurement import Outcome, Timeline, TimingPlan
+from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.domain.record import Record, RecordContext
+from tvm_farm.tracker.domain.search import SearchStep
 
 __all__ = ["HOST_FAULT", "RecallCandidate", "RecallRequest", "answer_among", "answers", "copied"]
 

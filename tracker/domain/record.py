@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
-from protos.device import RunnerMode
-from protos.measurement import Measurement, Outcome, Timeline, TimingPlan
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.measurement import Measurement, Outcome, Timeline, TimingPlan
 
 __all__ = ["BASELINE", "Record", "RecordContext", "RecordFilter", "RecordOrder", "SqlAnswer", "Workload", "form_of"]
 

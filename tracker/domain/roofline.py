@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from tracker.domain.check import Peaks, TaskOutlook
+from tvm_farm.tracker.domain.check import Peaks, TaskOutlook
 
 __all__ = ["Bound", "attainable_s", "bound", "model_attainable_s"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from protos.runtime import Runtime
+from tvm_farm.protos.runtime import Runtime
 
 __all__ = [
     "LIBRARIES",

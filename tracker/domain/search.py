@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tracker.domain.engine import AUTO
-from tracker.domain.job import JobSpec
-from tracker.domain.record import Record
+from tvm_farm.tracker.domain.engine import AUTO
+from tvm_farm.tracker.domain.job import JobSpec
+from tvm_farm.tracker.domain.record import Record
 
 __all__ = ["Lesson", "PastSearch", "SearchStep", "search_key"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from protos.device import CpuCluster, Fingerprint
-from tracker.domain.errors import InvalidRequest
+from tvm_farm.protos.device import CpuCluster, Fingerprint
+from tvm_farm.tracker.domain.errors import InvalidRequest
 
 __all__ = ["ANY_CPU", "DerivedTarget", "derive_target", "overridden"]
 

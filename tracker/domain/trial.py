@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from protos.measurement import MeasureRequest, Outcome, TimingPlan
-from tracker.domain.record import RecordContext
+from tvm_farm.protos.measurement import MeasureRequest, Outcome, TimingPlan
+from tvm_farm.tracker.domain.record import RecordContext
 
 __all__ = ["Capacity", "FailedBuild", "OpenMeasure", "Trial", "new_trial_id"]
 

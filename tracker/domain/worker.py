@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tracker.domain.job import Job, JobResult, TaskPlan
+from tvm_farm.tracker.domain.job import Job, JobResult, TaskPlan
 
 __all__ = [
     "CancelJob",

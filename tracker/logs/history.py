@@ -17,8 +17,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tracker.domain.exchange import HistoryLine
-from tracker.logs.lines import BadLine
+from tvm_farm.tracker.domain.exchange import HistoryLine
+from tvm_farm.tracker.logs.lines import BadLine
 
 __all__ = ["ANSOR", "AUTOTVM", "read_history"]
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tracker.domain import Measurement, Outcome, Record, TimingPlan, Workload
-from tracker.logs.lines import BadLine, numbered_lines
-from tracker.logs.module_graph import ModuleGraph
+from tvm_farm.tracker.domain import Measurement, Outcome, Record, TimingPlan, Workload
+from tvm_farm.tracker.logs.lines import BadLine, numbered_lines
+from tvm_farm.tracker.logs.module_graph import ModuleGraph
 
 __all__ = ["ENGINE", "RECORDS", "WORKLOADS", "FolderWorkload", "FolderWriter", "plain_target", "read_records",
     "read_workloads", "source_name"]  # fmt: skip

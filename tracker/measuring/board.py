@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from tracker.domain import Device, DeviceState, Outcome, Telemetry, Upgrade
-from tracker.domain.outcomes import meaning
-from tracker.domain.utilisation import Utilisation
-from tracker.measuring.request import TrialRequest
-from tracker.scheduling.health import ailment
+from tvm_farm.tracker.domain import Device, DeviceState, Outcome, Telemetry, Upgrade
+from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.domain.utilisation import Utilisation
+from tvm_farm.tracker.measuring.request import TrialRequest
+from tvm_farm.tracker.scheduling.health import ailment
 
 __all__ = ["Acknowledge", "Board", "BoardListener", "Boards", "Cancel", "Order"]
 

@@ -14,17 +14,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from tracker.domain import FailedBuild, Measurement, Outcome, Timeline
-from tracker.domain.changed import changed
-from tracker.domain.outcomes import meaning
-from tracker.measuring import events
-from tracker.measuring.board import Acknowledge, Board, Boards, Cancel
-from tracker.measuring.dispatch import Dispatch
-from tracker.measuring.effects import Deliver, Effect, JobRecorded, Send, Write
-from tracker.measuring.histogram import Histogram
-from tracker.measuring.moment import Moment
-from tracker.measuring.stream import Stream
-from tracker.measuring.trial import Trial, TrialState, cancelled, record_of, sound
+from tvm_farm.tracker.domain import FailedBuild, Measurement, Outcome, Timeline
+from tvm_farm.tracker.domain.changed import changed
+from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.measuring import events
+from tvm_farm.tracker.measuring.board import Acknowledge, Board, Boards, Cancel
+from tvm_farm.tracker.measuring.dispatch import Dispatch
+from tvm_farm.tracker.measuring.effects import Deliver, Effect, JobRecorded, Send, Write
+from tvm_farm.tracker.measuring.histogram import Histogram
+from tvm_farm.tracker.measuring.moment import Moment
+from tvm_farm.tracker.measuring.stream import Stream
+from tvm_farm.tracker.measuring.trial import Trial, TrialState, cancelled, record_of, sound
 
 __all__ = ["MAX_LOSSES", "MeasuringCore"]
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator
 
-from tracker.domain import Capacity
-from tracker.measuring.board import Board, Boards
-from tracker.measuring.effects import Deliver, Emit, Send
-from tracker.measuring.histogram import Histogram
-from tracker.measuring.moment import Moment
-from tracker.measuring.stream import Stream
-from tracker.measuring.trial import Trial, TrialState
-from tracker.scheduling.fair_share import FairShare
-from tracker.scheduling.memory import SHARE, fits, no_room
-from tracker.scheduling.placement import Placement, Selection
+from tvm_farm.tracker.domain import Capacity
+from tvm_farm.tracker.measuring.board import Board, Boards
+from tvm_farm.tracker.measuring.effects import Deliver, Emit, Send
+from tvm_farm.tracker.measuring.histogram import Histogram
+from tvm_farm.tracker.measuring.moment import Moment
+from tvm_farm.tracker.measuring.stream import Stream
+from tvm_farm.tracker.measuring.trial import Trial, TrialState
+from tvm_farm.tracker.scheduling.fair_share import FairShare
+from tvm_farm.tracker.scheduling.memory import SHARE, fits, no_room
+from tvm_farm.tracker.scheduling.placement import Placement, Selection
 
 __all__ = ["Dispatch"]
 

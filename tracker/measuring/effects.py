@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tracker.domain import Record
-from tracker.measuring.board import Board, Order
-from tracker.measuring.stream import Answer, Stream
-from tracker.measuring.trial import Trial
+from tvm_farm.tracker.domain import Record
+from tvm_farm.tracker.measuring.board import Board, Order
+from tvm_farm.tracker.measuring.stream import Answer, Stream
+from tvm_farm.tracker.measuring.trial import Trial
 
 __all__ = ["Deliver", "Effect", "Emit", "JobRecorded", "Send", "Write"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracker.domain import FailedBuild, Measurement, Record, RecordContext
-from tracker.measuring.board import Board
-from tracker.measuring.request import TrialRequest
-from tracker.measuring.stream import Stream
-from tracker.measuring.trial import Trial
+from tvm_farm.tracker.domain import FailedBuild, Measurement, Record, RecordContext
+from tvm_farm.tracker.measuring.board import Board
+from tvm_farm.tracker.measuring.request import TrialRequest
+from tvm_farm.tracker.measuring.stream import Stream
+from tvm_farm.tracker.measuring.trial import Trial
 
 __all__ = [
     "BoardFelt",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from protos.measurement import Artifact, ProgramKind, TimingPlan
+from tvm_farm.protos.measurement import Artifact, ProgramKind, TimingPlan
 
 __all__ = ["INLINE_BYTES", "Payload", "TrialRequest"]
 

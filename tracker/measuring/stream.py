@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from tracker.domain import Capacity, Measurement, OpenMeasure
-from tracker.measuring.trial import Trial, TrialState
-from tracker.scheduling.placement import Selection
+from tvm_farm.tracker.domain import Capacity, Measurement, OpenMeasure
+from tvm_farm.tracker.measuring.trial import Trial, TrialState
+from tvm_farm.tracker.scheduling.placement import Selection
 
 __all__ = ["Answer", "Stream"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from protos.measurement import OutputTensor
-from tracker.domain import (
+from tvm_farm.protos.measurement import OutputTensor
+from tvm_farm.tracker.domain import (
     Measurement,
     Outcome,
     Record,
@@ -16,14 +16,14 @@ from tracker.domain import (
     Timeline,
     TimingPlan,
 )
-from tracker.domain.changed import changed
-from tracker.domain.errors import InvalidRequest
-from tracker.measuring.board import Board
-from tracker.measuring.moment import Moment
-from tracker.measuring.request import TrialRequest
+from tvm_farm.tracker.domain.changed import changed
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.measuring.board import Board
+from tvm_farm.tracker.measuring.moment import Moment
+from tvm_farm.tracker.measuring.request import TrialRequest
 
 if TYPE_CHECKING:
-    from tracker.measuring.stream import Stream
+    from tvm_farm.tracker.measuring.stream import Stream
 
 __all__ = ["Trial", "TrialState", "cancelled", "check", "record_of", "sound"]
 

@@ -1,6 +1,6 @@
 """What Prometheus sees of a farm."""
 
-from tracker.metrics.endpoint import MetricsEndpoint
-from tracker.metrics.snapshot import Snapshots
+from tvm_farm.tracker.metrics.endpoint import MetricsEndpoint
+from tvm_farm.tracker.metrics.snapshot import Snapshots
 
 __all__ = ["MetricsEndpoint", "Snapshots"]

@@ -14,9 +14,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from tracker.domain import Device, DeviceState, Job, JobState, Outcome
-from tracker.measuring.histogram import BUCKETS_S
-from tracker.metrics.snapshot import Snapshot
+from tvm_farm.tracker.domain import Device, DeviceState, Job, JobState, Outcome
+from tvm_farm.tracker.measuring.histogram import BUCKETS_S
+from tvm_farm.tracker.metrics.snapshot import Snapshot
 
 __all__ = ["FarmCollector"]
 

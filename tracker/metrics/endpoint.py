@@ -6,9 +6,9 @@ import asyncio
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from tracker.domain.errors import CannotStart
-from tracker.metrics.collector import FarmCollector
-from tracker.metrics.snapshot import Snapshot, Snapshots
+from tvm_farm.tracker.domain.errors import CannotStart
+from tvm_farm.tracker.metrics.collector import FarmCollector
+from tvm_farm.tracker.metrics.snapshot import Snapshot, Snapshots
 
 __all__ = ["MetricsEndpoint"]
 

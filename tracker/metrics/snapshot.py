@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracker.domain import Device, Job, JobState, Outcome
-from tracker.measuring.histogram import Histogram
-from tracker.services.fleet import Fleet
-from tracker.services.jobs import Jobs
-from tracker.services.measuring import Measuring
-from tracker.services.recall import Recall
-from tracker.services.store_thread import StoreThread, WriteTimes
-from tracker.services.workers import Workers
+from tvm_farm.tracker.domain import Device, Job, JobState, Outcome
+from tvm_farm.tracker.measuring.histogram import Histogram
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.jobs import Jobs
+from tvm_farm.tracker.services.measuring import Measuring
+from tvm_farm.tracker.services.recall import Recall
+from tvm_farm.tracker.services.store_thread import StoreThread, WriteTimes
+from tvm_farm.tracker.services.workers import Workers
 
 __all__ = ["Snapshot", "Snapshots"]
 

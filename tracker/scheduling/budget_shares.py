@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tracker.domain import JobSpec
-from tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain import JobSpec
+from tvm_farm.tracker.domain.errors import InvalidRequest
 
 __all__ = ["shared"]
 

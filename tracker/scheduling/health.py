@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protos.device import Telemetry
+from tvm_farm.protos.device import Telemetry
 
 __all__ = ["FAILURES", "HOT_C", "ailment"]
 

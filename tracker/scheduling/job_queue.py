@@ -5,7 +5,7 @@ An estimate or a check takes seconds of a worker and hardly a board: it goes bef
 
 from __future__ import annotations
 
-from tracker.domain import Job
+from tvm_farm.tracker.domain import Job
 
 __all__ = ["STEP_S", "turn_unix_s"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection
 
-from tracker.domain import Device, RunnerMode
+from tvm_farm.tracker.domain import Device, RunnerMode
 
 __all__ = ["Placement", "Selection"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tracker.domain import Device, DeviceState, JobSpec, RunnerMode
-from tracker.domain.errors import NotPossible
+from tvm_farm.tracker.domain import Device, DeviceState, JobSpec, RunnerMode
+from tvm_farm.tracker.domain.errors import NotPossible
 
 __all__ = ["class_is_gone", "tuned_classes"]
 

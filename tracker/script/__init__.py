@@ -7,11 +7,11 @@ enters the log.
 
 import tvm_ffi
 
-from tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
-from tracker.client.farm_client import ConnectionLost
-from tracker.script.builder import FarmBuilder
-from tracker.script.database import FarmDatabase
-from tracker.script.runner import FarmRunner
+from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
+from tvm_farm.tracker.client.farm_client import ConnectionLost
+from tvm_farm.tracker.script.builder import FarmBuilder
+from tvm_farm.tracker.script.database import FarmDatabase
+from tvm_farm.tracker.script.runner import FarmRunner
 
 __all__ = ["FarmBuilder", "FarmDatabase", "FarmRunner"]
 

@@ -7,8 +7,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tracker.client.errors import BadInput
-from tracker.tuning.building.toolchain import LinkError, link
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.tuning.building.toolchain import LinkError, link
 
 __all__ = ["library_of", "write_library"]
 

@@ -14,14 +14,14 @@ import tvm
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.client.errors import BadInput, FarmError
-from tracker.domain import Measurement, Outcome, Timeline, TimingPlan, new_trial_id
-from tracker.script.artifact import write_library
-from tracker.script.ledger import LEDGER, Entry, Kernel
-from tracker.tuning.building.batch import build_all
-from tracker.tuning.building.pool import BuildRequest, Built
-from tracker.tuning.building.separate_pool import SeparatePool
-from tracker.tuning.errors import SessionOver
+from tvm_farm.tracker.client.errors import BadInput, FarmError
+from tvm_farm.tracker.domain import Measurement, Outcome, Timeline, TimingPlan, new_trial_id
+from tvm_farm.tracker.script.artifact import write_library
+from tvm_farm.tracker.script.ledger import LEDGER, Entry, Kernel
+from tvm_farm.tracker.tuning.building.batch import build_all
+from tvm_farm.tracker.tuning.building.pool import BuildRequest, Built
+from tvm_farm.tracker.tuning.building.separate_pool import SeparatePool
+from tvm_farm.tracker.tuning.errors import SessionOver
 
 __all__ = ["FarmBuilder"]
 

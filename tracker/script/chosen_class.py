@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import tvm
 
-from tracker.client.connection import ScriptConnection
-from tracker.client.farm_client import FarmClient
-from tracker.client.one_class import one_class
-from tracker.client.user import user_name
-from tracker.tuning.building.compiler_target import compiler_target
+from tvm_farm.tracker.client.connection import ScriptConnection
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.one_class import one_class
+from tvm_farm.tracker.client.user import user_name
+from tvm_farm.tracker.tuning.building.compiler_target import compiler_target
 
 __all__ = ["ChosenClass"]
 

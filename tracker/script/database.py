@@ -13,14 +13,14 @@ import tvm_ffi
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.client.errors import BadInput
-from tracker.client.patience import patiently
-from tracker.domain import Outcome, Record, RecordFilter, Workload
-from tracker.domain.changed import changed
-from tracker.script.chosen_class import ChosenClass
-from tracker.script.ledger import LEDGER, Entry
-from tracker.tuning.building.builder import RECIPE
-from tracker.tuning.engines.traces import apply_trace, trace_json
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.patience import patiently
+from tvm_farm.tracker.domain import Outcome, Record, RecordFilter, Workload
+from tvm_farm.tracker.domain.changed import changed
+from tvm_farm.tracker.script.chosen_class import ChosenClass
+from tvm_farm.tracker.script.ledger import LEDGER, Entry
+from tvm_farm.tracker.tuning.building.builder import RECIPE
+from tvm_farm.tracker.tuning.engines.traces import apply_trace, trace_json
 
 __all__ = ["ENGINE", "FarmDatabase"]
 

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
-from tracker.domain import Measurement, Timeline, TimingPlan
+from tvm_farm.tracker.domain import Measurement, Timeline, TimingPlan
 
 __all__ = ["LEDGER", "Entry", "Kernel", "Ledger"]
 

@@ -12,17 +12,17 @@ import tvm
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.client.errors import BadInput
-from tracker.client.farm_client import open_channel
-from tracker.domain import Argument, Measurement, OpenMeasure, Outcome, TimingPlan, new_trial_id
-from tracker.domain.changed import changed
-from tracker.domain.errors import InvalidRequest
-from tracker.domain.job import check_priority
-from tracker.script.artifact import library_of
-from tracker.script.chosen_class import ChosenClass
-from tracker.script.ledger import LEDGER, Entry, Kernel
-from tracker.script.trials import Trials
-from tracker.tuning.building.kernel_requests import kernel_request
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.farm_client import open_channel
+from tvm_farm.tracker.domain import Argument, Measurement, OpenMeasure, Outcome, TimingPlan, new_trial_id
+from tvm_farm.tracker.domain.changed import changed
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.job import check_priority
+from tvm_farm.tracker.script.artifact import library_of
+from tvm_farm.tracker.script.chosen_class import ChosenClass
+from tvm_farm.tracker.script.ledger import LEDGER, Entry, Kernel
+from tvm_farm.tracker.script.trials import Trials
+from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request
 
 __all__ = ["FarmRunner", "said_of"]
 

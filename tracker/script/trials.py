@@ -8,9 +8,9 @@ import time
 
 import grpc
 
-from tracker.client.errors import FarmError
-from tracker.client.measure_stream import MeasureStream, StreamRefused
-from tracker.domain import Capacity, Measurement, MeasureRequest, OpenMeasure, Trial
+from tvm_farm.tracker.client.errors import FarmError
+from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
+from tvm_farm.tracker.domain import Capacity, Measurement, MeasureRequest, OpenMeasure, Trial
 
 __all__ = ["Trials"]
 

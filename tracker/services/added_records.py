@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tracker.domain import Record
-from tracker.domain.changed import changed
-from tracker.domain.errors import InvalidRequest, NotFound
-from tracker.domain.outcomes import meaning
-from tracker.domain.record import BASELINE
-from tracker.measuring.trial import sound
-from tracker.services.fleet import Fleet
+from tvm_farm.tracker.domain import Record
+from tvm_farm.tracker.domain.changed import changed
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound
+from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.measuring.trial import sound
+from tvm_farm.tracker.services.fleet import Fleet
 
 __all__ = ["completed"]
 

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tracker.domain import Artifact
-from tracker.domain.errors import InvalidRequest, NotFound, StateFolderUnusable, StoreFull
+from tvm_farm.tracker.domain import Artifact
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, StateFolderUnusable, StoreFull
 
 __all__ = ["CHUNK_BYTES", "ArtifactStore"]
 

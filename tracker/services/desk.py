@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from protos.labels import parse_labels
-from tracker.domain import Desk, Device, Upgrade
-from tracker.domain.desk import drained, labelled, leased, released, resumed, upgrade_ended
-from tracker.domain.device_class import AUTOMATIC_LABELS
-from tracker.domain.errors import InvalidRequest
-from tracker.services.fleet import Fleet
+from tvm_farm.protos.labels import parse_labels
+from tvm_farm.tracker.domain import Desk, Device, Upgrade
+from tvm_farm.tracker.domain.desk import drained, labelled, leased, released, resumed, upgrade_ended
+from tvm_farm.tracker.domain.device_class import AUTOMATIC_LABELS
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.services.fleet import Fleet
 
 __all__ = ["FrontDesk"]
 

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from tracker.domain.errors import InvalidRequest, NotPossible
-from tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
-from tracker.services.store_thread import StoreThread
-from tracker.store import Store
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
+from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import Store
 
 __all__ = ["Exchange"]
 

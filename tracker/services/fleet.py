@@ -10,16 +10,27 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from protos.version import __version__
-from tracker.domain import BUILT_IN_POOLS, Clone, Desk, Device, DeviceState, Join, Machine, Pool, Telemetry, matches
-from tracker.domain.compatibility import check_protocol, check_release, check_tvm
-from tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
-from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.machine import is_plausible, is_same_machine
-from tracker.domain.target import derive_target
-from tracker.measuring.board import Board, BoardListener, Order
-from tracker.services.identities import Claim, Identities, refusal
-from tracker.services.store_thread import StoreThread
+from tvm_farm.protos.version import __version__
+from tvm_farm.tracker.domain import (
+    BUILT_IN_POOLS,
+    Clone,
+    Desk,
+    Device,
+    DeviceState,
+    Join,
+    Machine,
+    Pool,
+    Telemetry,
+    matches,
+)
+from tvm_farm.tracker.domain.compatibility import check_protocol, check_release, check_tvm
+from tvm_farm.tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
+from tvm_farm.tracker.domain.machine import is_plausible, is_same_machine
+from tvm_farm.tracker.domain.target import derive_target
+from tvm_farm.tracker.measuring.board import Board, BoardListener, Order
+from tvm_farm.tracker.services.identities import Claim, Identities, refusal
+from tvm_farm.tracker.services.store_thread import StoreThread
 
 __all__ = ["HEARTBEAT_S", "Fleet"]
 

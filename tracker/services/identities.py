@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from enum import Enum
 
-from protos.device import Machine
-from tracker.domain import Device, Join
-from tracker.domain.machine import is_same_machine, machine_name
-from tracker.measuring.board import Board
+from tvm_farm.protos.device import Machine
+from tvm_farm.tracker.domain import Device, Join
+from tvm_farm.tracker.domain.machine import is_same_machine, machine_name
+from tvm_farm.tracker.measuring.board import Board
 
 __all__ = ["Claim", "Identities", "refusal"]
 

@@ -12,21 +12,21 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from protos.runtime import RuntimeRequest
-from tracker.domain import Device, Job, JobKind, JobSpec, JobState, Workload
-from tracker.domain.device_class import with_runtime
-from tracker.domain.engine import ENGINES, takes_templates
-from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.job import check_priority, shape_sets
-from tracker.domain.job_life import WAITING, cancelled, resumed
-from tracker.domain.operator_file import parse_operator
-from tracker.domain.target import ANY_CPU, overridden
-from tracker.scheduling.budget_shares import shared
-from tracker.scheduling.tuned_classes import class_is_gone, tuned_classes
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.fleet import Fleet
-from tracker.services.runtimes import Runtimes
-from tracker.services.store_thread import StoreThread
+from tvm_farm.protos.runtime import RuntimeRequest
+from tvm_farm.tracker.domain import Device, Job, JobKind, JobSpec, JobState, Workload
+from tvm_farm.tracker.domain.device_class import with_runtime
+from tvm_farm.tracker.domain.engine import ENGINES, takes_templates
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
+from tvm_farm.tracker.domain.job import check_priority, shape_sets
+from tvm_farm.tracker.domain.job_life import WAITING, cancelled, resumed
+from tvm_farm.tracker.domain.operator_file import parse_operator
+from tvm_farm.tracker.domain.target import ANY_CPU, overridden
+from tvm_farm.tracker.scheduling.budget_shares import shared
+from tvm_farm.tracker.scheduling.tuned_classes import class_is_gone, tuned_classes
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.runtimes import Runtimes
+from tvm_farm.tracker.services.store_thread import StoreThread
 
 __all__ = ["Jobs"]
 

@@ -12,22 +12,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from tracker.domain import FailedBuild, Measurement, OpenMeasure, Outcome, Record, RecordContext
-from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.job import check_priority
-from tracker.domain.outcomes import meaning
-from tracker.measuring import events
-from tracker.measuring.board import Board
-from tracker.measuring.core import MeasuringCore
-from tracker.measuring.effects import Deliver, Effect, JobRecorded, Send, Write
-from tracker.measuring.histogram import Histogram
-from tracker.measuring.moment import Moment
-from tracker.measuring.request import TrialRequest
-from tracker.measuring.stream import Answer, Stream
-from tracker.measuring.trial import check
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.fleet import Fleet
-from tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.domain import FailedBuild, Measurement, OpenMeasure, Outcome, Record, RecordContext
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
+from tvm_farm.tracker.domain.job import check_priority
+from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.measuring import events
+from tvm_farm.tracker.measuring.board import Board
+from tvm_farm.tracker.measuring.core import MeasuringCore
+from tvm_farm.tracker.measuring.effects import Deliver, Effect, JobRecorded, Send, Write
+from tvm_farm.tracker.measuring.histogram import Histogram
+from tvm_farm.tracker.measuring.moment import Moment
+from tvm_farm.tracker.measuring.request import TrialRequest
+from tvm_farm.tracker.measuring.stream import Answer, Stream
+from tvm_farm.tracker.measuring.trial import check
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.store_thread import StoreThread
 
 __all__ = ["Measuring"]
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from tracker.domain import RecordFilter, SqlAnswer
-from tracker.store import LogReader
+from tvm_farm.tracker.domain import RecordFilter, SqlAnswer
+from tvm_farm.tracker.store import LogReader
 
 __all__ = ["Questions"]
 

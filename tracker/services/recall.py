@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from tracker.domain import (
+from tvm_farm.tracker.domain import (
     Measurement,
     PastSearch,
     RecallCandidate,
@@ -16,15 +16,15 @@ from tracker.domain import (
     RecordContext,
     TimingPlan,
 )
-from tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tracker.domain.recall import answer_among, copied
-from tracker.domain.record import BASELINE
-from tracker.measuring.request import TrialRequest
-from tracker.measuring.stream import Stream
-from tracker.measuring.trial import check
-from tracker.services.fleet import Fleet
-from tracker.services.store_thread import StoreThread
-from tracker.store import Store
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
+from tvm_farm.tracker.domain.recall import answer_among, copied
+from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.measuring.request import TrialRequest
+from tvm_farm.tracker.measuring.stream import Stream
+from tvm_farm.tracker.measuring.trial import check
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import Store
 
 __all__ = ["Recall"]
 

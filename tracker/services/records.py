@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from tracker.domain import (
+from tvm_farm.tracker.domain import (
     JobTimeline,
     Outcome,
     Record,
@@ -17,12 +17,12 @@ from tracker.domain import (
     TimelineSums,
     Workload,
 )
-from tracker.domain.errors import InvalidRequest, NotFound
-from tracker.services.added_records import completed
-from tracker.services.fleet import Fleet
-from tracker.services.questions import Questions
-from tracker.services.store_thread import StoreThread
-from tracker.store import Store
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound
+from tvm_farm.tracker.services.added_records import completed
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.questions import Questions
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import Store
 
 __all__ = ["Records"]
 

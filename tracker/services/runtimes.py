@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tracker.domain import Artifact, Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
-from tracker.domain.errors import InvalidRequest, StateFolderUnusable, StoreFull
-from tracker.domain.runtime import LIBRARIES, TVM_FFI_VERSION, TVM_VERSION, glibc_of, unfit
-from tracker.services.artifacts import CHUNK_BYTES, ArtifactStore
-from tracker.services.host_runtime import HostRuntime, find_host_runtime
-from tracker.store.encoding import decode, encode
+from tvm_farm.tracker.domain import Artifact, Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from tvm_farm.tracker.domain.errors import InvalidRequest, StateFolderUnusable, StoreFull
+from tvm_farm.tracker.domain.runtime import LIBRARIES, TVM_FFI_VERSION, TVM_VERSION, glibc_of, unfit
+from tvm_farm.tracker.services.artifacts import CHUNK_BYTES, ArtifactStore
+from tvm_farm.tracker.services.host_runtime import HostRuntime, find_host_runtime
+from tvm_farm.tracker.store.encoding import decode, encode
 
 __all__ = ["Runtimes"]
 

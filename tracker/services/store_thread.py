@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tracker.domain import Record
-from tracker.domain.changed import changed
-from tracker.domain.errors import StoreFull
-from tracker.store import Store
+from tvm_farm.tracker.domain import Record
+from tvm_farm.tracker.domain.changed import changed
+from tvm_farm.tracker.domain.errors import StoreFull
+from tvm_farm.tracker.store import Store
 
 __all__ = ["StoreThread", "WriteTimes"]
 

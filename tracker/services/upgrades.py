@@ -9,15 +9,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
-from protos.version import __version__
-from protos.wheel import AgentWheel, read_agent_wheel
-from tracker.domain import Device, Upgrade
-from tracker.domain.compatibility import check_protocol, check_release
-from tracker.domain.errors import InvalidRequest, NotPossible, StoreFull
-from tracker.measuring.board import Board
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.desk import FrontDesk
-from tracker.services.fleet import Fleet
+from tvm_farm.protos.version import __version__
+from tvm_farm.protos.wheel import AgentWheel, read_agent_wheel
+from tvm_farm.tracker.domain import Device, Upgrade
+from tvm_farm.tracker.domain.compatibility import check_protocol, check_release
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible, StoreFull
+from tvm_farm.tracker.measuring.board import Board
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.desk import FrontDesk
+from tvm_farm.tracker.services.fleet import Fleet
 
 __all__ = ["Upgrades"]
 

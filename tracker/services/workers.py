@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 
-from tracker.domain import (
+from tvm_farm.tracker.domain import (
     CancelJob,
     FinishedSeen,
     Job,
@@ -20,14 +20,14 @@ from tracker.domain import (
     WorkerHello,
     WorkOrder,
 )
-from tracker.domain.compatibility import check_protocol, check_tvm
-from tracker.domain.errors import FarmError, InvalidRequest
-from tracker.domain.job_life import failed, finished, started
-from tracker.scheduling.job_queue import turn_unix_s
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.jobs import Jobs
-from tracker.services.measuring import Measuring
-from tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.domain.compatibility import check_protocol, check_tvm
+from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest
+from tvm_farm.tracker.domain.job_life import failed, finished, started
+from tvm_farm.tracker.scheduling.job_queue import turn_unix_s
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.jobs import Jobs
+from tvm_farm.tracker.services.measuring import Measuring
+from tvm_farm.tracker.services.store_thread import StoreThread
 
 __all__ = ["GRACE_S", "SILENCE_S", "WorkerSession", "Workers"]
 

@@ -1,9 +1,9 @@
 """What the tracker keeps: devices, pools, jobs, tasks, workloads and tuning records."""
 
-from tracker.store.base import Store
-from tracker.store.lock import StateFolder
-from tracker.store.other import other_store
-from tracker.store.reader import LogReader
-from tracker.store.sqlite import SqliteStore
+from tvm_farm.tracker.store.base import Store
+from tvm_farm.tracker.store.lock import StateFolder
+from tvm_farm.tracker.store.other import other_store
+from tvm_farm.tracker.store.reader import LogReader
+from tvm_farm.tracker.store.sqlite import SqliteStore
 
 __all__ = ["LogReader", "SqliteStore", "StateFolder", "Store", "other_store"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from tracker.domain import (
+from tvm_farm.tracker.domain import (
     Desk,
     Device,
     Job,
@@ -24,7 +24,7 @@ from tracker.domain import (
     TrialTimes,
     Workload,
 )
-from tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 
 __all__ = ["Compactor", "Store"]
 

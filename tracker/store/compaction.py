@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from tracker.domain import Outcome
-from tracker.domain.exchange import Compaction
-from tracker.domain.record import BASELINE
-from tracker.store.together import parts, places
-from tracker.store.traces import Traces, Words
+from tvm_farm.tracker.domain import Outcome
+from tvm_farm.tracker.domain.exchange import Compaction
+from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.store.together import parts, places
+from tvm_farm.tracker.store.traces import Traces, Words
 
 __all__ = ["Compactor"]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from tracker.domain import Job, Record, Task, Workload
-from tracker.domain.errors import InvalidRequest
-from tracker.domain.exchange import HistoryFilter, HistoryLine, ImportPart, ImportReport
-from tracker.store.origins import Origins
-from tracker.store.packing import digest, pack, unpack
-from tracker.store.together import flat, parts, places
-from tracker.store.traces import Words
+from tvm_farm.tracker.domain import Job, Record, Task, Workload
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.exchange import HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.store.origins import Origins
+from tvm_farm.tracker.store.packing import digest, pack, unpack
+from tvm_farm.tracker.store.together import flat, parts, places
+from tvm_farm.tracker.store.traces import Words
 
 __all__ = ["ImportTables"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Workload
-from tracker.domain.job_life import Losses, requeued, started
-from tracker.domain.record import form_of
-from tracker.store.encoding import decode, encode
-from tracker.store.schema import keep_shapes
+from tvm_farm.tracker.domain import Job, JobResult, JobSpec, JobState, Task, TaskPlan, Workload
+from tvm_farm.tracker.domain.job_life import Losses, requeued, started
+from tvm_farm.tracker.domain.record import form_of
+from tvm_farm.tracker.store.encoding import decode, encode
+from tvm_farm.tracker.store.schema import keep_shapes
 
 __all__ = ["JobTables"]
 

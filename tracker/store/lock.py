@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from tracker.domain.errors import StateFolderInUse, StateFolderUnusable
+from tvm_farm.tracker.domain.errors import StateFolderInUse, StateFolderUnusable
 
 __all__ = ["StateFolder"]
 

@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tracker.domain.errors import InvalidRequest, StateFolderUnusable
-from tracker.store import schema
-from tracker.store.sqlite import SqliteStore
+from tvm_farm.tracker.domain.errors import InvalidRequest, StateFolderUnusable
+from tvm_farm.tracker.store import schema
+from tvm_farm.tracker.store.sqlite import SqliteStore
 
 __all__ = ["other_store"]
 

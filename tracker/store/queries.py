@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence, Sized
 from dataclasses import fields
 
-from tracker.domain import RecordFilter, RecordOrder, Timeline
+from tvm_farm.tracker.domain import RecordFilter, RecordOrder, Timeline
 
 __all__ = [
     "COLUMNS",

@@ -14,10 +14,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tracker.domain import RecordFilter, SqlAnswer
-from tracker.domain.errors import InvalidRequest
-from tracker.store.queries import ordered_query
-from tracker.store.traces import Traces
+from tvm_farm.tracker.domain import RecordFilter, SqlAnswer
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.store.queries import ordered_query
+from tvm_farm.tracker.store.traces import Traces
 
 __all__ = ["MAX_ROWS", "LogReader"]
 

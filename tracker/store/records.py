@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlite_utils import Database
 
-from tracker.domain import (
+from tvm_farm.tracker.domain import (
     Measurement,
     Outcome,
     Record,
@@ -24,12 +24,12 @@ from tracker.domain import (
     TimingPlan,
     TrialTimes,
 )
-from tracker.domain.record import BASELINE
-from tracker.store import queries
-from tracker.store.encoding import decode, encode, encode_changed
-from tracker.store.origins import Origins
-from tracker.store.packing import pack_secs, unpack_secs
-from tracker.store.queries import (
+from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.store import queries
+from tvm_farm.tracker.store.encoding import decode, encode, encode_changed
+from tvm_farm.tracker.store.origins import Origins
+from tvm_farm.tracker.store.packing import pack_secs, unpack_secs
+from tvm_farm.tracker.store.queries import (
     COLUMNS,
     STEPS,
     best_query,
@@ -38,8 +38,8 @@ from tracker.store.queries import (
     numbered_query,
     page_query,
 )
-from tracker.store.together import flat, parts, places
-from tracker.store.traces import Traces, Words
+from tvm_farm.tracker.store.together import flat, parts, places
+from tvm_farm.tracker.store.traces import Traces, Words
 
 __all__ = ["RecordTable"]
 

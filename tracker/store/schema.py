@@ -6,11 +6,11 @@ import json
 
 from sqlite_utils import Database, Migrations
 
-from tracker.domain import TimingPlan, shapes_of
-from tracker.domain.record import form_of
-from tracker.store.encoding import decode, encode_changed
-from tracker.store.packing import digest, pack, pack_secs, unpack
-from tracker.store.views import BEST, LOG
+from tvm_farm.tracker.domain import TimingPlan, shapes_of
+from tvm_farm.tracker.domain.record import form_of
+from tvm_farm.tracker.store.encoding import decode, encode_changed
+from tvm_farm.tracker.store.packing import digest, pack, pack_secs, unpack
+from tvm_farm.tracker.store.views import BEST, LOG
 
 __all__ = ["VERSION", "keep_shapes", "migrations"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from tracker.domain import Job, JobKind, JobSpec, Record, SearchStep, TimingPlan
-from tracker.domain.record import BASELINE
-from tracker.domain.search import search_key
-from tracker.store.encoding import decode, encode, encode_changed
-from tracker.store.queries import COLUMNS
-from tracker.store.traces import Traces, Words
+from tvm_farm.tracker.domain import Job, JobKind, JobSpec, Record, SearchStep, TimingPlan
+from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.domain.search import search_key
+from tvm_farm.tracker.store.encoding import decode, encode, encode_changed
+from tvm_farm.tracker.store.queries import COLUMNS
+from tvm_farm.tracker.store.traces import Traces, Words
 
 __all__ = ["SearchTable"]
 

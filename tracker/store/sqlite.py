@@ -17,18 +17,18 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from tracker.domain import Desk, Device, Pool
-from tracker.domain.errors import StateFolderUnusable, StoreFull, StoreTooNew
-from tracker.store import schema
-from tracker.store.compaction import Compactor
-from tracker.store.encoding import decode, encode
-from tracker.store.imports import ImportTables
-from tracker.store.jobs import JobTables
-from tracker.store.origins import Origins
-from tracker.store.records import RecordTable
-from tracker.store.searches import SearchTable
-from tracker.store.together import STATEMENTS
-from tracker.store.traces import Traces, Words
+from tvm_farm.tracker.domain import Desk, Device, Pool
+from tvm_farm.tracker.domain.errors import StateFolderUnusable, StoreFull, StoreTooNew
+from tvm_farm.tracker.store import schema
+from tvm_farm.tracker.store.compaction import Compactor
+from tvm_farm.tracker.store.encoding import decode, encode
+from tvm_farm.tracker.store.imports import ImportTables
+from tvm_farm.tracker.store.jobs import JobTables
+from tvm_farm.tracker.store.origins import Origins
+from tvm_farm.tracker.store.records import RecordTable
+from tvm_farm.tracker.store.searches import SearchTable
+from tvm_farm.tracker.store.together import STATEMENTS
+from tvm_farm.tracker.store.traces import Traces, Words
 
 __all__ = ["SqliteStore"]
 

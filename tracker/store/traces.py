@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from tracker.store.packing import digest, pack, unpack
-from tracker.store.together import flat, parts, places
+from tvm_farm.tracker.store.packing import digest, pack, unpack
+from tvm_farm.tracker.store.together import flat, parts, places
 
 __all__ = ["Traces", "Words"]
 

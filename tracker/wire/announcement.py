@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import psutil
 from zeroconf import NonUniqueNameException
 
-from protos.discovery import announce
-from tracker.domain.errors import CannotStart
+from tvm_farm.protos.discovery import announce
+from tvm_farm.tracker.domain.errors import CannotStart
 
 __all__ = ["addresses", "announced", "check"]
 

@@ -6,10 +6,10 @@ import math
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from protos.device import Telemetry
-from protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
-from tracker.domain import Join, Measurement
-from tracker.wire.values import read
+from tvm_farm.protos.device import Telemetry
+from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.tracker.domain import Join, Measurement
+from tvm_farm.tracker.wire.values import read
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

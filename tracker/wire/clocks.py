@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 
-from protos.farm.v1 import device_pb2, fleet_pb2
+from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2
 
 __all__ = ["BoardClock"]
 

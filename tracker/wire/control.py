@@ -6,23 +6,23 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from protos.convert import to_message
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2, runtime_pb2
-from tracker.domain import Artifact, Device, Job, JobSpec, JobState, Record, RecordFilter, Runtime, Workload
-from tracker.domain.errors import InvalidRequest
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.desk import FrontDesk
-from tracker.services.exchange import Exchange
-from tracker.services.fleet import Fleet
-from tracker.services.jobs import Jobs
-from tracker.services.records import Records
-from tracker.services.runtimes import Runtimes
-from tracker.services.upgrades import Upgrades
-from tracker.wire.sql_answer import sql_answer
-from tracker.wire.streams import StreamServicer
-from tracker.wire.tuning_log import TuningLogServicer
-from tracker.wire.values import read
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2, runtime_pb2
+from tvm_farm.tracker.domain import Artifact, Device, Job, JobSpec, JobState, Record, RecordFilter, Runtime, Workload
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.desk import FrontDesk
+from tvm_farm.tracker.services.exchange import Exchange
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.jobs import Jobs
+from tvm_farm.tracker.services.records import Records
+from tvm_farm.tracker.services.runtimes import Runtimes
+from tvm_farm.tracker.services.upgrades import Upgrades
+from tvm_farm.tracker.wire.sql_answer import sql_answer
+from tvm_farm.tracker.wire.streams import StreamServicer
+from tvm_farm.tracker.wire.tuning_log import TuningLogServicer
+from tvm_farm.tracker.wire.values import read
 
 __all__ = ["ControlServicer"]
 

@@ -7,21 +7,21 @@ from typing import Any
 
 import grpc.aio
 
-from protos.convert import to_message
-from protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
-from tracker.domain import RuntimeRequest, Upgrade
-from tracker.domain.errors import FarmError, NotPossible, VersionMismatch
-from tracker.measuring.board import Acknowledge, Board
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.fleet import Fleet
-from tracker.services.measuring import Measuring
-from tracker.services.runtimes import Runtimes
-from tracker.services.upgrades import Upgrades
-from tracker.wire.boards import read_join, read_measurement, read_telemetry
-from tracker.wire.clocks import BoardClock
-from tracker.wire.exchange import exchange
-from tracker.wire.outboxes import BoardOutbox
-from tracker.wire.values import read
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
+from tvm_farm.tracker.domain import RuntimeRequest, Upgrade
+from tvm_farm.tracker.domain.errors import FarmError, NotPossible, VersionMismatch
+from tvm_farm.tracker.measuring.board import Acknowledge, Board
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.measuring import Measuring
+from tvm_farm.tracker.services.runtimes import Runtimes
+from tvm_farm.tracker.services.upgrades import Upgrades
+from tvm_farm.tracker.wire.boards import read_join, read_measurement, read_telemetry
+from tvm_farm.tracker.wire.clocks import BoardClock
+from tvm_farm.tracker.wire.exchange import exchange
+from tvm_farm.tracker.wire.outboxes import BoardOutbox
+from tvm_farm.tracker.wire.values import read
 
 __all__ = ["FleetServicer"]
 

@@ -6,13 +6,13 @@ import asyncio
 from collections import deque
 from typing import cast
 
-from protos.convert import fill
-from protos.farm.v1 import control_pb2, fleet_pb2
-from tracker.domain import Capacity, Measurement, Upgrade
-from tracker.measuring.board import Acknowledge, Cancel, Order
-from tracker.measuring.request import TrialRequest
-from tracker.wire.exchange import Outbox
-from tracker.wire.requests import RequestMessage, with_requests
+from tvm_farm.protos.convert import fill
+from tvm_farm.protos.farm.v1 import control_pb2, fleet_pb2
+from tvm_farm.tracker.domain import Capacity, Measurement, Upgrade
+from tvm_farm.tracker.measuring.board import Acknowledge, Cancel, Order
+from tvm_farm.tracker.measuring.request import TrialRequest
+from tvm_farm.tracker.wire.exchange import Outbox
+from tvm_farm.tracker.wire.requests import RequestMessage, with_requests
 
 __all__ = ["BoardOutbox", "ReplyOutbox"]
 

@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from protos.convert import from_message
-from protos.encoded import field_of
-from protos.farm.v1 import fleet_pb2, measurement_pb2
-from protos.measurement import Artifact, ProgramKind, TimingPlan
-from tracker.measuring.request import INLINE_BYTES, TrialRequest
-from tracker.wire.values import read
+from tvm_farm.protos.convert import from_message
+from tvm_farm.protos.encoded import field_of
+from tvm_farm.protos.farm.v1 import fleet_pb2, measurement_pb2
+from tvm_farm.protos.measurement import Artifact, ProgramKind, TimingPlan
+from tvm_farm.tracker.measuring.request import INLINE_BYTES, TrialRequest
+from tvm_farm.tracker.wire.values import read
 
 __all__ = ["RequestMessage", "seal", "with_requests"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from protos.convert import to_message
-from protos.farm.v1 import control_pb2, control_pb2_grpc, measurement_pb2
-from tracker.domain import RecallRequest
-from tracker.services.recall import Recall
-from tracker.wire.values import read
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc, measurement_pb2
+from tvm_farm.tracker.domain import RecallRequest
+from tvm_farm.tracker.services.recall import Recall
+from tvm_farm.tracker.wire.values import read
 
 __all__ = ["SearchServicer"]
 

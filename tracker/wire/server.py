@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import grpc
 
-from protos.channel import MESSAGE_OPTIONS, ping_options
-from protos.farm.v1 import control_pb2_grpc, fleet_pb2_grpc
-from tracker.domain.errors import CannotStart
-from tracker.wire.status import StatusInterceptor
+from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
+from tvm_farm.protos.farm.v1 import control_pb2_grpc, fleet_pb2_grpc
+from tvm_farm.tracker.domain.errors import CannotStart
+from tvm_farm.tracker.wire.status import StatusInterceptor
 
 __all__ = ["serve"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protos.farm.v1 import record_pb2
-from tracker.domain import SqlAnswer
+from tvm_farm.protos.farm.v1 import record_pb2
+from tvm_farm.tracker.domain import SqlAnswer
 
 __all__ = ["sql_answer"]
 

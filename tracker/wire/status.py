@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from tracker.domain import errors
+from tvm_farm.tracker.domain import errors
 
 __all__ = ["STATUS", "StatusInterceptor", "status_of"]
 

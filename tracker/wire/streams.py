@@ -6,9 +6,9 @@ from typing import Any
 
 import grpc.aio
 
-from protos.convert import to_message
-from protos.farm.v1 import control_pb2, job_pb2
-from tracker.domain import (
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.farm.v1 import control_pb2, job_pb2
+from tvm_farm.tracker.domain import (
     CancelJob,
     FailedBuild,
     FinishedSeen,
@@ -21,16 +21,16 @@ from tracker.domain import (
     WorkerHello,
     WorkOrder,
 )
-from tracker.domain.errors import FarmError, InvalidRequest
-from tracker.measuring.stream import Stream
-from tracker.services.measuring import Measuring
-from tracker.services.recall import Recall
-from tracker.services.workers import SILENCE_S, Workers, WorkerSession
-from tracker.wire.exchange import OneByOne, Outbox, exchange
-from tracker.wire.outboxes import ReplyOutbox
-from tracker.wire.requests import seal
-from tracker.wire.searching import SearchServicer
-from tracker.wire.values import read
+from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest
+from tvm_farm.tracker.measuring.stream import Stream
+from tvm_farm.tracker.services.measuring import Measuring
+from tvm_farm.tracker.services.recall import Recall
+from tvm_farm.tracker.services.workers import SILENCE_S, Workers, WorkerSession
+from tvm_farm.tracker.wire.exchange import OneByOne, Outbox, exchange
+from tvm_farm.tracker.wire.outboxes import ReplyOutbox
+from tvm_farm.tracker.wire.requests import seal
+from tvm_farm.tracker.wire.searching import SearchServicer
+from tvm_farm.tracker.wire.values import read
 
 __all__ = ["StreamServicer"]
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from protos.convert import to_message
-from protos.farm.v1 import control_pb2, control_pb2_grpc, record_pb2
-from tracker.domain.exchange import HistoryFilter, ImportPart
-from tracker.services.exchange import Exchange
-from tracker.wire.values import read
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc, record_pb2
+from tvm_farm.tracker.domain.exchange import HistoryFilter, ImportPart
+from tvm_farm.tracker.services.exchange import Exchange
+from tvm_farm.tracker.wire.values import read
 
 __all__ = ["TuningLogServicer"]
 

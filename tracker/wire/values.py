@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from protos.convert import from_message
-from tracker.domain.errors import InvalidRequest
+from tvm_farm.protos.convert import from_message
+from tvm_farm.tracker.domain.errors import InvalidRequest
 
 __all__ = ["read"]
 

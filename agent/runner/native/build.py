@@ -51,7 +51,7 @@ class RunnerBuildHook(BuildHookInterface):  # type: ignore[misc]  # it bears no 
             return
         for arch, program in programs.items():
             for product in (program, program.with_name(PROBE)):
-                build_data["force_include"][str(product)] = f"agent/runner/native/bin/{arch}/{product.name}"
+                build_data["force_include"][str(product)] = f"tvm_farm/agent/runner/native/bin/{arch}/{product.name}"
 
 
 def build(arches: tuple[str, ...] = tuple(TARGETS)) -> dict[str, Path]:

@@ -1,8 +1,8 @@
-from protos.farm.v1 import device_pb2 as _device_pb2
-from protos.farm.v1 import job_pb2 as _job_pb2
-from protos.farm.v1 import measurement_pb2 as _measurement_pb2
-from protos.farm.v1 import record_pb2 as _record_pb2
-from protos.farm.v1 import runtime_pb2 as _runtime_pb2
+from tvm_farm.protos.farm.v1 import device_pb2 as _device_pb2
+from tvm_farm.protos.farm.v1 import job_pb2 as _job_pb2
+from tvm_farm.protos.farm.v1 import measurement_pb2 as _measurement_pb2
+from tvm_farm.protos.farm.v1 import record_pb2 as _record_pb2
+from tvm_farm.protos.farm.v1 import runtime_pb2 as _runtime_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

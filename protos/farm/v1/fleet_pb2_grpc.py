@@ -3,8 +3,8 @@
 import grpc
 import warnings
 
-from protos.farm.v1 import fleet_pb2 as protos_dot_farm_dot_v1_dot_fleet__pb2
-from protos.farm.v1 import runtime_pb2 as protos_dot_farm_dot_v1_dot_runtime__pb2
+from tvm_farm.protos.farm.v1 import fleet_pb2 as tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2
+from tvm_farm.protos.farm.v1 import runtime_pb2 as tvm__farm_dot_protos_dot_farm_dot_v1_dot_runtime__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -19,7 +19,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in protos/farm/v1/fleet_pb2_grpc.py depends on'
+        + ' but the generated code in tvm_farm/protos/farm/v1/fleet_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -38,23 +38,23 @@ class FleetStub(object):
         """
         self.Connect = channel.stream_stream(
                 '/farm.v1.Fleet/Connect',
-                request_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.SerializeToString,
-                response_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.FromString,
+                request_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.SerializeToString,
+                response_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.FromString,
                 _registered_method=True)
         self.GetRuntime = channel.unary_unary(
                 '/farm.v1.Fleet/GetRuntime',
-                request_serializer=protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.SerializeToString,
-                response_deserializer=protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.FromString,
+                request_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.SerializeToString,
+                response_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.FromString,
                 _registered_method=True)
         self.FetchArtifact = channel.unary_stream(
                 '/farm.v1.Fleet/FetchArtifact',
-                request_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.SerializeToString,
-                response_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.FromString,
+                request_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.SerializeToString,
+                response_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.FromString,
                 _registered_method=True)
         self.Report = channel.unary_unary(
                 '/farm.v1.Fleet/Report',
-                request_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.SerializeToString,
-                response_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.FromString,
+                request_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.SerializeToString,
+                response_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.FromString,
                 _registered_method=True)
 
 
@@ -93,23 +93,23 @@ def add_FleetServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Connect': grpc.stream_stream_rpc_method_handler(
                     servicer.Connect,
-                    request_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.FromString,
-                    response_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.SerializeToString,
+                    request_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.FromString,
+                    response_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.SerializeToString,
             ),
             'GetRuntime': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRuntime,
-                    request_deserializer=protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.FromString,
-                    response_serializer=protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.SerializeToString,
+                    request_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.FromString,
+                    response_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.SerializeToString,
             ),
             'FetchArtifact': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchArtifact,
-                    request_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.FromString,
-                    response_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.SerializeToString,
+                    request_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.FromString,
+                    response_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.SerializeToString,
             ),
             'Report': grpc.unary_unary_rpc_method_handler(
                     servicer.Report,
-                    request_deserializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.FromString,
-                    response_serializer=protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.SerializeToString,
+                    request_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.FromString,
+                    response_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,8 +138,8 @@ class Fleet(object):
             request_iterator,
             target,
             '/farm.v1.Fleet/Connect',
-            protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.SerializeToString,
-            protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.FromString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.AgentMessage.SerializeToString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.TrackerMessage.FromString,
             options,
             channel_credentials,
             insecure,
@@ -165,8 +165,8 @@ class Fleet(object):
             request,
             target,
             '/farm.v1.Fleet/GetRuntime',
-            protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.SerializeToString,
-            protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.FromString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeRequest.SerializeToString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_runtime__pb2.RuntimeOffer.FromString,
             options,
             channel_credentials,
             insecure,
@@ -192,8 +192,8 @@ class Fleet(object):
             request,
             target,
             '/farm.v1.Fleet/FetchArtifact',
-            protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.SerializeToString,
-            protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.FromString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactRequest.SerializeToString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ArtifactChunk.FromString,
             options,
             channel_credentials,
             insecure,
@@ -219,8 +219,8 @@ class Fleet(object):
             request,
             target,
             '/farm.v1.Fleet/Report',
-            protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.SerializeToString,
-            protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.FromString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ReportRequest.SerializeToString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_fleet__pb2.ReportReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,5 +1,5 @@
-from protos.farm.v1 import measurement_pb2 as _measurement_pb2
-from protos.farm.v1 import device_pb2 as _device_pb2
+from tvm_farm.protos.farm.v1 import measurement_pb2 as _measurement_pb2
+from tvm_farm.protos.farm.v1 import device_pb2 as _device_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor

@@ -1,4 +1,4 @@
-from protos.farm.v1 import measurement_pb2 as _measurement_pb2
+from tvm_farm.protos.farm.v1 import measurement_pb2 as _measurement_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

@@ -9,9 +9,9 @@ from tests.support.imported import answers, runtime_answers
 
 tvm = pytest.importorskip("tvm")
 
-from tracker.tuning.errors import InputError  # noqa: E402
-from tracker.tuning.models.importers import load_model  # noqa: E402
-from tracker.tuning.models.importers.onnx.node import MOST_REPEATED  # noqa: E402
+from tvm_farm.tracker.tuning.errors import InputError  # noqa: E402
+from tvm_farm.tracker.tuning.models.importers import load_model  # noqa: E402
+from tvm_farm.tracker.tuning.models.importers.onnx.node import MOST_REPEATED  # noqa: E402
 
 pytestmark = pytest.mark.system
 RNG = np.random.default_rng(5)
@@ -196,7 +196,7 @@ def test_a_scan_answers_as_onnx_runtime(what):
 
 
 def test_a_long_scan_is_a_few_kernels_and_a_longer_one_refused_by_its_limit(tmp_path):
-    from tracker.tuning.models.graph import lower, tasks_of
+    from tvm_farm.tracker.tuning.models.graph import lower, tasks_of
 
     def saved(steps):
         made, _ = scan(11)

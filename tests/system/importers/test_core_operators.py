@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from tests.support.imported import answers, one_node, runtime_answers
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.errors import InputError
 
 pytest.importorskip("tvm")
 pytestmark = pytest.mark.system

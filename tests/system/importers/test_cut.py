@@ -12,9 +12,9 @@ import tvm
 from tvm import relax
 
 from tests.support.imported import runtime_answers
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.graph import lower
-from tracker.tuning.models.importers import ImportedModel, load_model
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.graph import lower
+from tvm_farm.tracker.tuning.models.importers import ImportedModel, load_model
 
 pytestmark = pytest.mark.system
 

@@ -19,9 +19,9 @@ import ai_edge_litert.schema_py_generated as schema
 
 from tests.support.networks import dense_network
 from tests.support.tflite_models import TfliteModel
-from tracker.cli.models.external_data import external_files
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers import load_model, survey_model
+from tvm_farm.tracker.cli.models.external_data import external_files
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers import load_model, survey_model
 
 pytestmark = pytest.mark.system
 

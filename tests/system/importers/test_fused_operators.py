@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.imported import answers, one_node, runtime_answers
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.errors import InputError
 
 pytest.importorskip("tvm")
 pytestmark = pytest.mark.system

@@ -11,11 +11,11 @@ from onnx import helper, numpy_helper, parser
 pytest.importorskip("tvm")
 
 from tests.support.whole_farm import WholeFarm
-from tracker.tuning.errors import InputError
-from tracker.tuning.judging.reference import check_import, reference_of
-from tracker.tuning.models.importers import load_model
-from tracker.tuning.models.importers.onnx import cut
-from tracker.tuning.packages.untuned import answers_on_host
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.judging.reference import check_import, reference_of
+from tvm_farm.tracker.tuning.models.importers import load_model
+from tvm_farm.tracker.tuning.models.importers.onnx import cut
+from tvm_farm.tracker.tuning.packages.untuned import answers_on_host
 
 pytestmark = pytest.mark.system
 

@@ -9,9 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("tvm")
 
 from tests.support.imported import answers, runtime_answers
-from tracker.tuning.errors import InputError
-from tracker.tuning.judging.reference import reference_of
-from tracker.tuning.models.importers import load_model, survey_model
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.judging.reference import reference_of
+from tvm_farm.tracker.tuning.models.importers import load_model, survey_model
 
 pytestmark = pytest.mark.system
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.imported import answers, one_node, runtime_answers
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.errors import InputError
 
 MICROSOFT = "com.microsoft"
 random = np.random.default_rng(5)

@@ -19,8 +19,8 @@ tvm = pytest.importorskip("tvm")
 
 from tvm import relax  # noqa: E402
 
-from tracker.tuning.engines.space import Space  # noqa: E402
-from tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
+from tvm_farm.tracker.tuning.engines.space import Space  # noqa: E402
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of  # noqa: E402
 
 pytestmark = pytest.mark.system
 PLAIN = {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v2", "num-cores": 2}

@@ -208,7 +208,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_is_refused_by_node(what):
-    from tracker.tuning.errors import InputError
+    from tvm_farm.tracker.tuning.errors import InputError
 
     (model, inputs), reason = REFUSED[what]
     with pytest.raises(InputError, match=rf"node number 0 \((RNN|GRU)\): {reason}"):
@@ -219,8 +219,8 @@ def test_what_cannot_be_is_refused_by_node(what):
 def test_a_layer_is_one_kernel_and_one_product_however_long(op, tmp_path):
     import onnx
 
-    from tracker.tuning.models.graph import lower, tasks_of, with_schedules
-    from tracker.tuning.models.importers import load_model
+    from tvm_farm.tracker.tuning.models.graph import lower, tasks_of, with_schedules
+    from tvm_farm.tracker.tuning.models.importers import load_model
 
     model, _ = layer(op, steps=300, hidden=16)
     onnx.save(model, tmp_path / "model.onnx")

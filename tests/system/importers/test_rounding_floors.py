@@ -7,9 +7,9 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("tvm")
 
 from tests.support.run_import import run_import
-from tracker.tuning.errors import InputError
-from tracker.tuning.judging.reference import check_import, reference_of
-from tracker.tuning.models.importers import load_model
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.judging.reference import check_import, reference_of
+from tvm_farm.tracker.tuning.models.importers import load_model
 
 pytestmark = pytest.mark.system
 

@@ -7,7 +7,7 @@ from onnx.reference import ReferenceEvaluator
 pytest.importorskip("tvm")
 
 from tests.support.imported import answers, one_node, runtime_answers
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.errors import InputError
 
 pytestmark = pytest.mark.system
 RANDOM = np.random.default_rng(7)

@@ -19,11 +19,11 @@ from tests.support.run_import import run_import
 from tests.support.tflite_cases import CASES
 from tests.support.tflite_cases_quantized import NEAR_CASES, QUANTIZED_CASES
 from tests.support.tflite_models import Quantized, TfliteModel
-from tracker.tuning.errors import InputError, JudgeError
-from tracker.tuning.models.importers import ImportedModel, load_model, survey_model
-from tracker.tuning.models.importers.tflite import operators
-from tracker.tuning.models.importers.tflite.node import CONVERTERS, QUANTIZED
-from tracker.tuning.models.importers.tflite.stock import TRUSTED
+from tvm_farm.tracker.tuning.errors import InputError, JudgeError
+from tvm_farm.tracker.tuning.models.importers import ImportedModel, load_model, survey_model
+from tvm_farm.tracker.tuning.models.importers.tflite import operators
+from tvm_farm.tracker.tuning.models.importers.tflite.node import CONVERTERS, QUANTIZED
+from tvm_farm.tracker.tuning.models.importers.tflite.stock import TRUSTED
 
 pytestmark = pytest.mark.system
 

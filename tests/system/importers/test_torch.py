@@ -19,8 +19,8 @@ torch = pytest.importorskip("torch")
 
 from tests.support.run_import import run_import  # noqa: E402
 from tests.support.torch_cases import CASES, REFUSED  # noqa: E402
-from tracker.tuning.errors import InputError, JudgeError  # noqa: E402
-from tracker.tuning.models.importers import ImportedModel, load_model  # noqa: E402
+from tvm_farm.tracker.tuning.errors import InputError, JudgeError  # noqa: E402
+from tvm_farm.tracker.tuning.models.importers import ImportedModel, load_model  # noqa: E402
 
 #: PyTorch is an extra of its own, and not what CI installs: these are skipped without it, there too.
 pytestmark = pytest.mark.torch

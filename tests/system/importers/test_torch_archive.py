@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers import load_model
-from tracker.tuning.models.importers.pytorch.archive import check_content
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers import load_model
+from tvm_farm.tracker.tuning.models.importers.pytorch.archive import check_content
 
 pytestmark = pytest.mark.system
 

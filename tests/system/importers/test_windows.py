@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("tvm")
 
 from tests.support.imported import answers, one_node, runtime_answers
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.errors import InputError
 
 pytestmark = pytest.mark.system
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.artifacts import ArtifactCache
-from agent.errors import ArtifactError, LinkLostError
-from protos.measurement import Artifact
+from tvm_farm.agent.artifacts import ArtifactCache
+from tvm_farm.agent.errors import ArtifactError, LinkLostError
+from tvm_farm.protos.measurement import Artifact
 
 
 class Source:

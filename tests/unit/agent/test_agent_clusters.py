@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.clusters import parts_of
-from agent.errors import SettingsError
-from agent.fingerprint import read_fingerprint
-from protos.device import CpuCluster, Fingerprint
 from tests.support.board_trees import MARS, RASPBERRY_PI_4, ROC_RK3399, X86_SERVER, grow
+from tvm_farm.agent.clusters import parts_of
+from tvm_farm.agent.errors import SettingsError
+from tvm_farm.agent.fingerprint import read_fingerprint
+from tvm_farm.protos.device import CpuCluster, Fingerprint
 
 A55 = ("0x41", "0xd05", "Cortex-A55")
 A76 = ("0x41", "0xd0b", "Cortex-A76")

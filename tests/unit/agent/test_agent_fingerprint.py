@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.arm_parts import core_name
-from agent.fingerprint import (
+from tests.support.board_trees import MARS, RASPBERRY_PI_4, ROC_RK3399, X86_SERVER, grow
+from tvm_farm.agent.arm_parts import core_name
+from tvm_farm.agent.fingerprint import (
     System,
     normalise_arch,
     parse_cpuinfo,
@@ -17,8 +18,7 @@ from agent.fingerprint import (
     read_features,
     read_fingerprint,
 )
-from protos.device import CpuCluster
-from tests.support.board_trees import MARS, RASPBERRY_PI_4, ROC_RK3399, X86_SERVER, grow
+from tvm_farm.protos.device import CpuCluster
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from agent.cli import main
-from agent.identity import keep_identity
-from agent.machine import read_machine
-from agent.state_folder import open_state
-from protos.device import Machine
 from tests.support.board_trees import RASPBERRY_PI_4, grow
+from tvm_farm.agent.cli import main
+from tvm_farm.agent.identity import keep_identity
+from tvm_farm.agent.machine import read_machine
+from tvm_farm.agent.state_folder import open_state
+from tvm_farm.protos.device import Machine
 
 ID, OTHER = "0123456789abcdef" * 2, "f" * 32
 

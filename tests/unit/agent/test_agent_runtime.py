@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from agent.errors import LinkLostError, RunnerUnusableError
-from agent.runner import RunnerError, RuntimeLibraries
-from agent.runtime import BoardRuntime, RuntimeFolder
-from protos.device import RunnerInfo, RunnerMode
-from protos.measurement import Artifact
-from protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
+from tvm_farm.agent.errors import LinkLostError, RunnerUnusableError
+from tvm_farm.agent.runner import RunnerError, RuntimeLibraries
+from tvm_farm.agent.runtime import BoardRuntime, RuntimeFolder
+from tvm_farm.protos.device import RunnerInfo, RunnerMode
+from tvm_farm.protos.measurement import Artifact
+from tvm_farm.protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 
 ASKS = RuntimeRequest("aarch64", "glibc 2.36")
 NAMES = ("libtvm_ffi.so", "libtvm_runtime.so", "libtvm_runtime_extra.so")

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from agent.cli import main
-from agent.errors import AgentError, SettingsError
-from agent.service import Service, install
-from agent.settings import Settings
+from tvm_farm.agent.cli import main
+from tvm_farm.agent.errors import AgentError, SettingsError
+from tvm_farm.agent.service import Service, install
+from tvm_farm.agent.settings import Settings
 
 PYTHON = Path("/opt/tvm-farm/bin/python")
 
@@ -48,7 +48,7 @@ def line(unit: Service, key: str) -> str:
 )
 def test_options_mean_themselves(options: tuple[str, ...], written: str) -> None:
     command = line(service(*options), "ExecStart")
-    assert command == f"/opt/tvm-farm/bin/python -m agent start --state /var/lib/tvm-farm/agent{written}"
+    assert command == f"/opt/tvm-farm/bin/python -m tvm_farm.agent start --state /var/lib/tvm-farm/agent{written}"
 
 
 def test_every_device_has_a_unit_of_its_own() -> None:
@@ -154,7 +154,7 @@ def test_the_command_prints_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     for options in (["--print", "--farm", "lab"], ["--farm", "lab", "--print"]):
         ended = CliRunner().invoke(main, ["install-service", *options])
         assert ended.exit_code == 0, ended.output
-        assert "ExecStart=/opt/tvm-farm/bin/python -m agent start" in ended.output
+        assert "ExecStart=/opt/tvm-farm/bin/python -m tvm_farm.agent start" in ended.output
         assert "--farm lab\n" in ended.output
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.effects import (
+from tvm_farm.agent.effects import (
     AskTurn,
     BringUpgrade,
     CancelRun,
@@ -27,7 +27,7 @@ from agent.effects import (
     Settle,
     StartRun,
 )
-from agent.events import (
+from tvm_farm.agent.events import (
     DiskFailed,
     DiskMended,
     Event,
@@ -47,10 +47,10 @@ from agent.events import (
     UpgradeReady,
     UpgradeShare,
 )
-from agent.messages import Acknowledged, CancelTrials, Draining, GiveBack, Joined, Refused, Started
-from agent.session import BACKOFF_LONGEST_S, Phase, Session, begin, transition, wakes_at
-from protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Program, ProgramKind
-from protos.upgrade import Upgrade
+from tvm_farm.agent.messages import Acknowledged, CancelTrials, Draining, GiveBack, Joined, Refused, Started
+from tvm_farm.agent.session import BACKOFF_LONGEST_S, Phase, Session, begin, transition, wakes_at
+from tvm_farm.protos.measurement import Artifact, Measurement, MeasureRequest, Outcome, Program, ProgramKind
+from tvm_farm.protos.upgrade import Upgrade
 
 HEARTBEAT_S = 2.0
 JOINED = Heard(Joined(farm="lab", heartbeat_s=HEARTBEAT_S, pools=("arm64",)))

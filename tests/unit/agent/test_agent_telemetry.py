@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.doctor import Verdict, check_throttling
-from agent.fingerprint import read_fingerprint
-from agent.telemetry import TelemetryReader
-from protos.device import Telemetry
 from tests.support.board_trees import RASPBERRY_PI_4, ROC_RK3399, X86_SERVER, grow
+from tvm_farm.agent.doctor import Verdict, check_throttling
+from tvm_farm.agent.fingerprint import read_fingerprint
+from tvm_farm.agent.telemetry import TelemetryReader
+from tvm_farm.protos.device import Telemetry
 
 
 def reader(root: Path, cpus: int) -> TelemetryReader:

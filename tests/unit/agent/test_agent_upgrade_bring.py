@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import UpgradeError
-from agent.upgrade import choice, upgrades
-from agent.upgrade.choice import Choice, ChoiceFile
-from agent.upgrade.folder import code_folder, is_whole
-from agent.upgrade.upgrades import AgentUpgrades
-from protos.upgrade import Upgrade
 from tests.support.agent_wheels import small
+from tvm_farm.agent.errors import UpgradeError
+from tvm_farm.agent.upgrade import choice, upgrades
+from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile
+from tvm_farm.agent.upgrade.folder import code_folder, is_whole
+from tvm_farm.agent.upgrade.upgrades import AgentUpgrades
+from tvm_farm.protos.upgrade import Upgrade
 
 
 class Tracker:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from agent.errors import (
+from tvm_farm.agent.errors import (
     EXIT_ABORTED,
     EXIT_OK,
     RefusedError,
@@ -20,7 +20,7 @@ from agent.errors import (
     StateInUseError,
     at_fault,
 )
-from agent.upgrade.choice import STARTS, Choice, ChoiceFile, dropped, fell, joined, ordered, spared, started
+from tvm_farm.agent.upgrade.choice import STARTS, Choice, ChoiceFile, dropped, fell, joined, ordered, spared, started
 
 Change: TypeAlias = Callable[[Choice], Choice]
 

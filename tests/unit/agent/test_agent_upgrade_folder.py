@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
+from tvm_farm.agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
 
 DIGESTS = tuple(letter * 64 for letter in "abc")
 

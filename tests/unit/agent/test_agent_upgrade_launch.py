@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import StateInUseError, UpgradeError
-from agent.state_folder import open_state
-from agent.upgrade import launch as module
-from agent.upgrade.choice import Choice, ChoiceFile
-from agent.upgrade.folder import code_folder, seal
-from agent.upgrade.launch import farm_before, installation, launch, launched_digest, remember_farm, restart
-from protos.version import __version__
+from tvm_farm.agent.errors import StateInUseError, UpgradeError
+from tvm_farm.agent.state_folder import open_state
+from tvm_farm.agent.upgrade import launch as module
+from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile
+from tvm_farm.agent.upgrade.folder import code_folder, seal
+from tvm_farm.agent.upgrade.launch import farm_before, installation, launch, launched_digest, remember_farm, restart
+from tvm_farm.protos.version import __version__
 
 DIGEST, BEFORE = "a" * 64, "b" * 64
 CHOSEN = Choice(
@@ -35,7 +35,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise Become(program, arguments, {key: value for key, value in os.environ.items() if "LAUNCHED" in key})
 
     monkeypatch.setattr(module.os, "execv", execv)
-    monkeypatch.setattr(sys, "orig_argv", ["python3", "-m", "agent", "start", "--name", "pi"])
+    monkeypatch.setattr(sys, "orig_argv", ["python3", "-m", "tvm_farm.agent", "start", "--name", "pi"])
     for name in ("TVMFARM_AGENT_LAUNCHED", "TVMFARM_AGENT_LAUNCHED_BY", "TVMFARM_AGENT_FARM_BEFORE"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -64,7 +64,7 @@ def launched(state: Path) -> str:
         folder = Path(arguments[2])
         assert folder.parent == code_folder(state)
         assert environ["TVMFARM_AGENT_LAUNCHED"] == folder.name
-        back = [sys.executable, "-m", "agent", "start", "--name", "pi"]
+        back = [sys.executable, "-m", "tvm_farm.agent", "start", "--name", "pi"]
         assert json.loads(environ["TVMFARM_AGENT_LAUNCHED_BY"]) == back
         return folder.name
     return ""
@@ -84,7 +84,7 @@ def test_one_on_trial_is_counted(state: Path, monkeypatch: pytest.MonkeyPatch) -
     assert launched(state) == ""  # what was launched launches nothing
     with pytest.raises(Become) as become:
         restart()
-    assert become.value.args == (sys.executable, [sys.executable, "-m", "agent", "start", "--name", "pi"], {})
+    assert become.value.args == (sys.executable, [sys.executable, "-m", "tvm_farm.agent", "start", "--name", "pi"], {})
 
 
 def test_one_start_too_many(state: Path) -> None:

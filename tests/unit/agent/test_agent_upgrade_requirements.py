@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.requirements import Requirement
 
-from agent.upgrade.requirements import lacking
+from tvm_farm.agent.upgrade.requirements import lacking
 
 HERE = {"grpcio": "1.76.0", "protobuf": "6.33.1", "click": "8.3.0rc1", "zeroconf": "0.148.0.post2", "odd": "fresh"}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.upgrade import trial
-from agent.upgrade.choice import Choice, ChoiceFile, joined
+from tvm_farm.agent.upgrade import trial
+from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, joined
 
 LOOKS = int(trial._JOIN_WITHIN_S / trial._LOOK_EVERY_S)
 DIGEST = "a" * 64

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
-from tracker.wire.clocks import BoardClock
+from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.tracker.wire.clocks import BoardClock
 
 #: The tracker's monotonic clock begins at 1,000 s, which is 0 s of its unix time and 50 s of the board's.
 BOARD_S, DAY_S = 50.0, 86400.0

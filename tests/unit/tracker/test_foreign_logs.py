@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.foreign_logs import ANSOR_LINE, AUTOTVM_LINE, FINE, MODULE, TARGET, TRACE, changed, folder_of
-from tracker.logs.history import ANSOR, AUTOTVM, read_history
-from tracker.logs.lines import BadLine, numbered_lines
-from tracker.logs.metaschedule import FolderWriter, read_records, read_workloads, source_name
-from tracker.logs.module_graph import ModuleGraph
+from tvm_farm.tracker.logs.history import ANSOR, AUTOTVM, read_history
+from tvm_farm.tracker.logs.lines import BadLine, numbered_lines
+from tvm_farm.tracker.logs.metaschedule import FolderWriter, read_records, read_workloads, source_name
+from tvm_farm.tracker.logs.module_graph import ModuleGraph
 
 
 def test_a_line_of_autotvm() -> None:

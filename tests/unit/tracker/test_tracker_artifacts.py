@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tracker.domain.errors import StoreFull
-from tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.domain.errors import StoreFull
+from tvm_farm.tracker.services.artifacts import ArtifactStore
 
 
 async def chunks() -> AsyncIterator[bytes]:

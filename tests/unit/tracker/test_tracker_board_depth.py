@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo
-from tracker.domain import Device
-from tracker.measuring.board import Board
+from tvm_farm.protos.device import Fingerprint, RunnerInfo
+from tvm_farm.tracker.domain import Device
+from tvm_farm.tracker.measuring.board import Board
 
 
 def board(slots: int, short_slots: int) -> Board:

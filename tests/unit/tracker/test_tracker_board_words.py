@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
-from tracker.wire.boards import read_join, read_measurement, read_telemetry
+from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.tracker.wire.boards import read_join, read_measurement, read_telemetry
 
 LONG, CUT = "x" * 5000, "x" * 200
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from protos.measurement import Artifact
-from tracker.domain import JobKind, JobSpec
-from tracker.domain.errors import InvalidRequest
-from tracker.scheduling.budget_shares import shared
+from tvm_farm.protos.measurement import Artifact
+from tvm_farm.tracker.domain import JobKind, JobSpec
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.scheduling.budget_shares import shared
 
 SPEC = JobSpec(JobKind.TUNE, "net", Artifact("00", 1), "lab", user="ada", priority=2, seed=7)
 

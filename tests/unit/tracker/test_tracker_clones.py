@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from protos.device import Fingerprint, Machine, RunnerInfo, RunnerMode
 from tests.unit.tracker.test_tracker_fleet import Farm
-from tracker.domain import Device, DeviceState
-from tracker.domain.errors import InvalidRequest, NotPossible
-from tracker.domain.machine import is_same_machine
-from tracker.measuring.board import Board
+from tvm_farm.protos.device import Fingerprint, Machine, RunnerInfo, RunnerMode
+from tvm_farm.tracker.domain import Device, DeviceState
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
+from tvm_farm.tracker.domain.machine import is_same_machine
+from tvm_farm.tracker.measuring.board import Board
 
 PI = Machine("start-1", "boot-1", "10000000aaaaaaaa", ("b8:27:eb:aa:aa:aa",))
 OTHER = Machine("start-2", "boot-2", "10000000bbbbbbbb", ("b8:27:eb:bb:bb:bb",))

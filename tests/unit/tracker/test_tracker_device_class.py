@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode
-from protos.runtime import Runtime
-from tracker.domain import BUILT_IN_POOLS, Device, matches
-from tracker.domain.device_class import automatic_labels, device_class, with_runtime
+from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode
+from tvm_farm.protos.runtime import Runtime
+from tvm_farm.tracker.domain import BUILT_IN_POOLS, Device, matches
+from tvm_farm.tracker.domain.device_class import automatic_labels, device_class, with_runtime
 
 PI = Fingerprint(
     arch="aarch64",

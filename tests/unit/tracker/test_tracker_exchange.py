@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.support.records import make_job, make_record
-from tracker.domain import JobState, RecordFilter
-from tracker.domain.errors import InvalidRequest, NotPossible
-from tracker.domain.exchange import ImportPart
-from tracker.services.exchange import PART_LIMIT, Exchange
-from tracker.services.store_thread import StoreThread
-from tracker.store import SqliteStore
+from tvm_farm.tracker.domain import JobState, RecordFilter
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
+from tvm_farm.tracker.domain.exchange import ImportPart
+from tvm_farm.tracker.services.exchange import PART_LIMIT, Exchange
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import SqliteStore
 
 FIRST = ImportPart("lab-b.db", "eve")
 

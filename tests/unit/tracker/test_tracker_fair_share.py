@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from tests.support.records import make_job
-from tracker.domain import Job, JobKind
-from tracker.scheduling.fair_share import HALF_LIFE_S, PATIENCE_S, FairShare, aged, remembered, weight
-from tracker.scheduling.job_queue import STEP_S, turn_unix_s
+from tvm_farm.tracker.domain import Job, JobKind
+from tvm_farm.tracker.scheduling.fair_share import HALF_LIFE_S, PATIENCE_S, FairShare, aged, remembered, weight
+from tvm_farm.tracker.scheduling.job_queue import STEP_S, turn_unix_s
 
 #: job -> (user, priority, seconds that its kernels take)
 Jobs = dict[str, tuple[str, int, float]]

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
-from protos.discovery import PROTOCOL_VERSION
-from tracker.domain import DeviceState, Join
-from tracker.domain.errors import FarmError, InvalidRequest, NotFound, VersionMismatch
-from tracker.measuring.board import Board
-from tracker.services.fleet import Fleet
-from tracker.services.store_thread import StoreThread
-from tracker.store import SqliteStore
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.tracker.domain import DeviceState, Join
+from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest, NotFound, VersionMismatch
+from tvm_farm.tracker.measuring.board import Board
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import SqliteStore
 
 BOARD = Fingerprint(arch="aarch64", board_model="Pi 4", hostname="pi")
 JOIN = Join(PROTOCOL_VERSION, "d1", "pi", BOARD, RunnerInfo(RunnerMode.FULL, threads=4), slots=2)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from protos.device import Telemetry
-from protos.farm.v1 import measurement_pb2
-from protos.measurement import Measurement, Timeline
 from tests.support.desk_farm import Client, DeskFarm
 from tests.support.measure_client import request
-from tracker.domain import Outcome
-from tracker.measuring.board import Board
-from tracker.measuring.dispatch import MEMORY_PATIENCE_S
-from tracker.scheduling.health import FAILURES, ailment
-from tracker.scheduling.memory import fits, no_room, size
-from tracker.scheduling.placement import Placement
-from tracker.wire.requests import seal
+from tvm_farm.protos.device import Telemetry
+from tvm_farm.protos.farm.v1 import measurement_pb2
+from tvm_farm.protos.measurement import Measurement, Timeline
+from tvm_farm.tracker.domain import Outcome
+from tvm_farm.tracker.measuring.board import Board
+from tvm_farm.tracker.measuring.dispatch import MEMORY_PATIENCE_S
+from tvm_farm.tracker.scheduling.health import FAILURES, ailment
+from tvm_farm.tracker.scheduling.memory import fits, no_room, size
+from tvm_farm.tracker.scheduling.placement import Placement
+from tvm_farm.tracker.wire.requests import seal
 
 GB = 10**9
 

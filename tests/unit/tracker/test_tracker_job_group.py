@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tracker.domain import Artifact, Job, JobGroup, JobKind, JobResult, JobSpec, JobState
+from tvm_farm.tracker.domain import Artifact, Job, JobGroup, JobKind, JobResult, JobSpec, JobState
 
 SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64")
 FIRST, SECOND, THIRD = (

@@ -6,9 +6,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from protos.convert import to_message
-from protos.farm.v1 import job_pb2
-from tracker.domain import JobResult, Latency, TaskResult
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.farm.v1 import job_pb2
+from tvm_farm.tracker.domain import JobResult, Latency, TaskResult
 
 TASKS = (TaskResult("conv", 3, 0.0, 1, 0.25, 0.125), TaskResult("softmax", 1, 0.0, 1, 0.5, 0.5))
 WHOLE = JobResult(tasks=TASKS, untuned_s=2.0, tuned_s=1.0, outputs_equal=True, device_name="pi4")

@@ -6,10 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from protos.measurement import Artifact
-from tracker.domain import Job, JobKind, JobResult, JobSpec, JobState
-from tracker.domain.errors import InvalidRequest, NotPossible
-from tracker.domain.job_life import MAX_WORKER_LOSSES, Losses, cancelled, failed, finished, requeued, resumed, started
+from tvm_farm.protos.measurement import Artifact
+from tvm_farm.tracker.domain import Job, JobKind, JobResult, JobSpec, JobState
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
+from tvm_farm.tracker.domain.job_life import (
+    MAX_WORKER_LOSSES,
+    Losses,
+    cancelled,
+    failed,
+    finished,
+    requeued,
+    resumed,
+    started,
+)
 
 JOB = Job("net-1", JobSpec(JobKind.TUNE, "net", Artifact("00", 1), "x86_64"), created_unix_s=1.0, tuned_for_s=7.0)
 RESULT = JobResult(tuned_s=0.5)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protos.measurement import Outcome, Timeline
-from tracker.domain import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
-from tracker.domain.job_timeline import spans
+from tvm_farm.protos.measurement import Outcome, Timeline
+from tvm_farm.tracker.domain import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime, TimelineSums, TrialTimes
+from tvm_farm.tracker.domain.job_timeline import spans
 
 #: Each step half a second longer than the one before; the board's clock is a thousand seconds behind.
 WHOLE = Timeline(

@@ -10,12 +10,12 @@ import pytest
 
 from tests.support.desk_farm import DeskFarm
 from tests.support.records import make_job
-from tracker.domain import Capacity, Desk, DeviceState, Drain, JobState, Lease
-from tracker.domain.desk import MAX_LEASE_S, drained, labelled, leased, released, resumed
-from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.jobs import Jobs
-from tracker.services.runtimes import Runtimes
+from tvm_farm.tracker.domain import Capacity, Desk, DeviceState, Drain, JobState, Lease
+from tvm_farm.tracker.domain.desk import MAX_LEASE_S, drained, labelled, leased, released, resumed
+from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.jobs import Jobs
+from tvm_farm.tracker.services.runtimes import Runtimes
 
 NOW = 1000.0
 ADAS = Desk(lease=Lease("ada", 900.0, 1600.0))

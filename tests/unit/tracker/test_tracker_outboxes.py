@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from protos.farm.v1 import fleet_pb2
 from tests.support.measure_client import request
-from tracker.domain import Capacity, Measurement, Outcome, OutputTensor, Upgrade
-from tracker.measuring.board import Acknowledge, Cancel
-from tracker.wire import outboxes
-from tracker.wire.outboxes import BoardOutbox, ReplyOutbox
-from tracker.wire.requests import seal
+from tvm_farm.protos.farm.v1 import fleet_pb2
+from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, OutputTensor, Upgrade
+from tvm_farm.tracker.measuring.board import Acknowledge, Cancel
+from tvm_farm.tracker.wire import outboxes
+from tvm_farm.tracker.wire.outboxes import BoardOutbox, ReplyOutbox
+from tvm_farm.tracker.wire.requests import seal
 
 
 async def until(condition: Callable[[], object]) -> None:

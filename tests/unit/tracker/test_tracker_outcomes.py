@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.domain import Outcome
-from tracker.domain.outcomes import MEANINGS, meaning
+from tvm_farm.tracker.domain import Outcome
+from tvm_farm.tracker.domain.outcomes import MEANINGS, meaning
 
 
 def test_every_outcome_has_its_row() -> None:

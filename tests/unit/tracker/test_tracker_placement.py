@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo, RunnerMode
-from tracker.domain import Device
-from tracker.scheduling.placement import Placement, Selection
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
+from tvm_farm.tracker.domain import Device
+from tvm_farm.tracker.scheduling.placement import Placement, Selection
 
 DEVICE = Device("d", "d", Fingerprint(), RunnerInfo(RunnerMode.MICRO), pools=("arm64", "lab"), device_class="pi4")
 

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
-from protos.discovery import PROTOCOL_VERSION
-from protos.farm.v1 import measurement_pb2
-from protos.measurement import Timeline
 from tests.support.measure_client import request
-from tracker.domain import Join, Measurement, OpenMeasure, Outcome
-from tracker.measuring import dispatch
-from tracker.measuring.board import Board, Order
-from tracker.measuring.request import INLINE_BYTES, TrialRequest
-from tracker.measuring.stream import Stream
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.fleet import Fleet
-from tracker.services.measuring import Measuring
-from tracker.services.store_thread import StoreThread
-from tracker.store import SqliteStore
-from tracker.wire.requests import seal
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import measurement_pb2
+from tvm_farm.protos.measurement import Timeline
+from tvm_farm.tracker.domain import Join, Measurement, OpenMeasure, Outcome
+from tvm_farm.tracker.measuring import dispatch
+from tvm_farm.tracker.measuring.board import Board, Order
+from tvm_farm.tracker.measuring.request import INLINE_BYTES, TrialRequest
+from tvm_farm.tracker.measuring.stream import Stream
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.measuring import Measuring
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.wire.requests import seal
 
 
 class Farm:

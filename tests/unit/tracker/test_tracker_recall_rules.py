@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from protos.measurement import Outcome, Timeline, TimingPlan
 from tests.support.records import make_job, make_record
-from tracker.domain import JobKind, RecordContext
-from tracker.domain.recall import HOST_FAULT, answer_among, answers, copied
-from tracker.domain.search import search_key
+from tvm_farm.protos.measurement import Outcome, Timeline, TimingPlan
+from tvm_farm.tracker.domain import JobKind, RecordContext
+from tvm_farm.tracker.domain.recall import HOST_FAULT, answer_among, answers, copied
+from tvm_farm.tracker.domain.search import search_key
 
 VERSIONS = {"tvm": "0.27"}
 FULL = f"{HOST_FAULT}OSError: [Errno 28] No space left on device"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.domain import Peaks, TaskOutlook
-from tracker.domain.roofline import Bound, attainable_s, bound, model_attainable_s
+from tvm_farm.tracker.domain import Peaks, TaskOutlook
+from tvm_farm.tracker.domain.roofline import Bound, attainable_s, bound, model_attainable_s
 
 #: 10 GFLOP/s and 2 GB/s: the ridge is at 5 operations a byte.
 PEAKS = Peaks(10e9, 2e9)

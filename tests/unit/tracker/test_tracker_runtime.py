@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tracker.domain import Artifact, Runtime, RuntimeLibrary, RuntimeRequest
-from tracker.domain.compatibility import check_release, check_tvm
-from tracker.domain.errors import InvalidRequest, StateFolderUnusable, StoreFull, VersionMismatch
-from tracker.domain.runtime import LIBRARIES, TVM_FFI_VERSION, TVM_VERSION, glibc_of_tags, unfit
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.host_runtime import HostRuntime, find_host_runtime
-from tracker.services.runtimes import Runtimes
+from tvm_farm.tracker.domain import Artifact, Runtime, RuntimeLibrary, RuntimeRequest
+from tvm_farm.tracker.domain.compatibility import check_release, check_tvm
+from tvm_farm.tracker.domain.errors import InvalidRequest, StateFolderUnusable, StoreFull, VersionMismatch
+from tvm_farm.tracker.domain.runtime import LIBRARIES, TVM_FFI_VERSION, TVM_VERSION, glibc_of_tags, unfit
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.host_runtime import HostRuntime, find_host_runtime
+from tvm_farm.tracker.services.runtimes import Runtimes
 
 ROOT = Path(__file__).parents[3]
 BOARD = RuntimeRequest("aarch64", "glibc 2.36")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from tracker.store import SqliteStore
+from tvm_farm.tracker.store import SqliteStore
 
 PAGE = (Path(__file__).parents[3] / "tracker" / "store" / "README.md").read_text()
 #: sqlite-utils' own, of its migrations.
@@ -58,7 +58,7 @@ def test_each_column_of_a_view_is_explained(db: Database) -> None:
 
 
 def test_questions_of_the_page_are_answered(tmp_path: Path) -> None:
-    from tracker.store import LogReader
+    from tvm_farm.tracker.store import LogReader
 
     SqliteStore(tmp_path / "tracker.db").close()
     asked = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)

@@ -7,8 +7,8 @@ import logging
 import grpc
 import pytest
 
-from tracker.domain import errors
-from tracker.wire.status import STATUS, status_of
+from tvm_farm.tracker.domain import errors
+from tvm_farm.tracker.wire.status import STATUS, status_of
 
 
 def subclasses(root: type) -> set[type]:

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.records import make_job, make_record
-from tracker.domain import Record, RecordFilter
-from tracker.domain.errors import StoreFull
-from tracker.services import store_thread
-from tracker.services.store_thread import StoreThread
-from tracker.store import SqliteStore, Store
+from tvm_farm.tracker.domain import Record, RecordFilter
+from tvm_farm.tracker.domain.errors import StoreFull
+from tvm_farm.tracker.services import store_thread
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.store import SqliteStore, Store
 
 
 class Room:

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tests.support.fingerprints import AARCH64_FEATURES, BOARDS, ZEN4_FEATURES, board
-from tracker.domain.errors import InvalidRequest
-from tracker.domain.target import derive_target, overridden
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.target import derive_target, overridden
 
 
 @pytest.mark.parametrize("name", sorted(BOARDS))

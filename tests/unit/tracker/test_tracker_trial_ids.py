@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracker.domain import new_trial_id
+from tvm_farm.tracker.domain import new_trial_id
 
 
 def test_ids_of_one_moment_differ_and_are_32_hex_digits() -> None:

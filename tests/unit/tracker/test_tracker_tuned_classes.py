@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo, RunnerMode
-from protos.measurement import Artifact
-from tracker.domain import Device, DeviceState, Drain, JobKind, JobSpec, Lease
-from tracker.domain.errors import NotPossible
-from tracker.scheduling.tuned_classes import class_is_gone, tuned_classes
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
+from tvm_farm.protos.measurement import Artifact
+from tvm_farm.tracker.domain import Device, DeviceState, Drain, JobKind, JobSpec, Lease
+from tvm_farm.tracker.domain.errors import NotPossible
+from tvm_farm.tracker.scheduling.tuned_classes import class_is_gone, tuned_classes
 
 SPEC = JobSpec(JobKind.TUNE, "net", Artifact("00", 1), "lab")
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.desk_farm import Client, DeskFarm
 from tests.support.records import make_job
-from tracker.domain import Outcome
-from tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain import Outcome
+from tvm_farm.tracker.domain.errors import InvalidRequest
 
 
 @pytest.fixture

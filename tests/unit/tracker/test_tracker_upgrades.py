@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from protos.discovery import PROTOCOL_VERSION
-from protos.version import __version__
 from tests.support.agent_wheels import METADATA, SMALL, small
 from tests.support.desk_farm import DeskFarm
-from tracker.domain import AgentCode, Desk, DeviceState, Upgrade
-from tracker.domain.desk import upgrade_ended
-from tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible, StoreFull, VersionMismatch
-from tracker.measuring.board import Board
-from tracker.services.upgrades import Upgrades
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.version import __version__
+from tvm_farm.tracker.domain import AgentCode, Desk, DeviceState, Upgrade
+from tvm_farm.tracker.domain.desk import upgrade_ended
+from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible, StoreFull, VersionMismatch
+from tvm_farm.tracker.measuring.board import Board
+from tvm_farm.tracker.services.upgrades import Upgrades
 
 CODE = AgentCode()
 
@@ -36,8 +36,8 @@ class UpgradeFarm(DeskFarm):
     async def wheel(self, version: str = __version__, protocol: int = PROTOCOL_VERSION, **changes: str) -> str:
         """The digest of one that the tracker has."""
         texts = {
-            "protos/version.py": f'__version__ = "{version}"\n',
-            "protos/discovery.py": f"PROTOCOL_VERSION = {protocol}\n",
+            "tvm_farm/protos/version.py": f'__version__ = "{version}"\n',
+            "tvm_farm/protos/discovery.py": f"PROTOCOL_VERSION = {protocol}\n",
             "tvm_farm-0.2.0.dist-info/METADATA": METADATA.replace("Version: 0.2.0", f"Version: {version}"),
             **changes,
         }
@@ -200,7 +200,7 @@ async def test_boards_that_take_none(farm: UpgradeFarm, code: AgentCode | None, 
             f"^the agent in that wheel speaks protocol version {PROTOCOL_VERSION + 1}, this tracker .*: upgrade the",
         ),
         ({"version": "9.0.0"}, VersionMismatch, "release 9.0.0 and this tracker of .*: upgrade the tracker"),
-        ({"agent/cli.py": None}, InvalidRequest, "cannot be sent to boards: it has no agent/cli.py"),
+        ({"tvm_farm/agent/cli.py": None}, InvalidRequest, "cannot be sent to boards: it has no tvm_farm/agent/cli.py"),
     ],
 )
 async def test_wheels_that_are_refused(

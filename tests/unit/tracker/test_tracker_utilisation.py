@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.domain.utilisation import Utilisation
+from tvm_farm.tracker.domain.utilisation import Utilisation
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from protos.discovery import PROTOCOL_VERSION
 from tests.support.records import make_job
-from tracker.domain import CancelJob, Job, JobState, OpenMeasure, StartJob, WorkerHello, WorkOrder
-from tracker.services.artifacts import ArtifactStore
-from tracker.services.fleet import Fleet
-from tracker.services.jobs import Jobs
-from tracker.services.measuring import Measuring
-from tracker.services.runtimes import Runtimes
-from tracker.services.store_thread import StoreThread
-from tracker.services.workers import Workers, WorkerSession
-from tracker.store import SqliteStore
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.tracker.domain import CancelJob, Job, JobState, OpenMeasure, StartJob, WorkerHello, WorkOrder
+from tvm_farm.tracker.services.artifacts import ArtifactStore
+from tvm_farm.tracker.services.fleet import Fleet
+from tvm_farm.tracker.services.jobs import Jobs
+from tvm_farm.tracker.services.measuring import Measuring
+from tvm_farm.tracker.services.runtimes import Runtimes
+from tvm_farm.tracker.services.store_thread import StoreThread
+from tvm_farm.tracker.services.workers import Workers, WorkerSession
+from tvm_farm.tracker.store import SqliteStore
 
 
 class Farm:

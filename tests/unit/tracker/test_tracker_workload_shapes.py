@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.workload_module import workload_module
-from tracker.domain import ShapeKind, WorkloadShape, parse_dims, shapes_of
+from tvm_farm.tracker.domain import ShapeKind, WorkloadShape, parse_dims, shapes_of
 
 TENSOR, UNBLOCKED, LOOPS = ShapeKind.TENSOR, ShapeKind.UNBLOCKED, ShapeKind.LOOPS
 

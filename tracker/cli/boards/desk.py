@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.boards.devices import one_device
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
-from tracker.cli.terminal.parsing import DURATION
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.boards.devices import one_device
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import DURATION
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tracker.domain import Device
+    from tvm_farm.tracker.domain import Device
 
 __all__ = ["drain", "lease", "resume"]
 
@@ -35,8 +35,8 @@ def lease(device: str, for_s: float | None, release: bool, as_json: bool, connec
       farm lease rpi4-3 --for 30m
       farm lease rpi4-3 --release
     """
-    from tracker.cli.terminal.formats import clock, duration
-    from tracker.client.user import user_name
+    from tvm_farm.tracker.cli.terminal.formats import clock, duration
+    from tvm_farm.tracker.client.user import user_name
 
     if release == (for_s is not None):
         raise BadInput("Say either how long, with --for 30m, or --release.")
@@ -69,7 +69,7 @@ def drain(device: str, reason: str, as_json: bool, connection: Connection) -> No
     Example:
       farm drain rpi4-3 --reason "new fan on Friday"
     """
-    from tracker.client.user import user_name
+    from tvm_farm.tracker.client.user import user_name
 
     with connection.open() as client:
         after = client.drain(one_device(client.devices(), device).id, user_name(), reason)
@@ -96,7 +96,7 @@ def resume(device: str, as_json: bool, connection: Connection) -> None:
 
 
 def _say(device: Device, as_json: bool, *sentences: str) -> None:
-    from tracker.cli.terminal.output import print_json
+    from tvm_farm.tracker.cli.terminal.output import print_json
 
     if as_json:
         print_json(device)
@@ -105,7 +105,7 @@ def _say(device: Device, as_json: bool, *sentences: str) -> None:
 
 
 def _held(device: Device) -> str:
-    from tracker.cli.terminal.formats import plural
+    from tvm_farm.tracker.cli.terminal.formats import plural
 
     return f"It finishes {plural(device.held, 'measurement')} that it holds." if device.held else ""
 

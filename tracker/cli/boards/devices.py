@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.boards.upgrade import upgrade
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.groups import ListingGroup
-from tracker.cli.terminal.options import json_option
-from tracker.cli.terminal.parsing import LABEL_CHANGE
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.boards.upgrade import upgrade
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.groups import ListingGroup
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import LABEL_CHANGE
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from protos.device import CpuCluster, Telemetry
-    from tracker.domain import Device, Upgrade
+    from tvm_farm.protos.device import CpuCluster, Telemetry
+    from tvm_farm.tracker.domain import Device, Upgrade
 
 __all__ = ["devices"]
 
@@ -39,8 +39,8 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
     Example:
       farm devices --pool arm64
     """
-    from tracker.cli.terminal.formats import UNKNOWN, ago, count, percent
-    from tracker.cli.terminal.output import console, print_json, table
+    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, percent
+    from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 
     with connection.open() as client:
         found = client.devices(pool)
@@ -92,9 +92,9 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
     Example:
       farm devices show rpi4-3
     """
-    from tracker.cli.terminal.formats import ago, clock, count, gib, percent, plural
-    from tracker.cli.terminal.output import console, facts, print_json
-    from tracker.domain.machine import machine_name
+    from tvm_farm.tracker.cli.terminal.formats import ago, clock, count, gib, percent, plural
+    from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
+    from tvm_farm.tracker.domain.machine import machine_name
 
     with connection.open() as client:
         device = one_device(client.devices(), name)
@@ -163,7 +163,7 @@ def label_device(name: str, changes: tuple[tuple[str, str | None], ...], as_json
     Example:
       farm devices label rpi4-3 room=cold rack-
     """
-    from tracker.cli.terminal.output import print_json
+    from tvm_farm.tracker.cli.terminal.output import print_json
 
     if len(dict(changes)) < len(changes):
         raise BadInput("One label is given twice: a device bears one value of a label.")
@@ -196,8 +196,8 @@ def _labels(labels: dict[str, str]) -> str:
 
 def _state(device: Device) -> str:
     """With what is on its way to the device meanwhile, and what a person has to mend."""
-    from tracker.cli.terminal.formats import UNKNOWN, percent
-    from tracker.domain import DeviceState
+    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, percent
+    from tvm_farm.tracker.domain import DeviceState
 
     told = [device.state.value if device.state else UNKNOWN]
     if device.telemetry and device.state is not DeviceState.LOST:
@@ -218,7 +218,7 @@ def _health(device: Device) -> str:
 
 def _orders(device: Device, now_s: float) -> str:
     """Why not everybody's work runs on it: "drained: new fan", "ada's for 25m 03s"."""
-    from tracker.cli.terminal.formats import duration
+    from tvm_farm.tracker.cli.terminal.formats import duration
 
     orders = []
     if device.drain:
@@ -230,7 +230,7 @@ def _orders(device: Device, now_s: float) -> str:
 
 def _agent(device: Device) -> str:
     """Its version, and the one that it is to have: "0.1.0, 0.2.0 at 40 %"."""
-    from tracker.cli.terminal.formats import UNKNOWN
+    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN
 
     version, upgrade = device.fingerprint.agent_version or UNKNOWN, device.upgrade
     if upgrade is None:
@@ -253,7 +253,7 @@ def _upgrade(device: Device) -> str:
 
 
 def _far(upgrade: Upgrade) -> str:
-    from tracker.cli.terminal.formats import percent
+    from tvm_farm.tracker.cli.terminal.formats import percent
 
     if upgrade.restarting:
         return "restarting"
@@ -261,8 +261,8 @@ def _far(upgrade: Upgrade) -> str:
 
 
 def _clone(device: Device, now_s: float) -> str:
-    from tracker.cli.terminal.formats import ago
-    from tracker.domain.machine import machine_name
+    from tvm_farm.tracker.cli.terminal.formats import ago
+    from tvm_farm.tracker.domain.machine import machine_name
 
     if device.clone is None:
         return ""
@@ -272,7 +272,7 @@ def _clone(device: Device, now_s: float) -> str:
 
 
 def _lease(device: Device, now_s: float) -> str:
-    from tracker.cli.terminal.formats import clock, duration
+    from tvm_farm.tracker.cli.terminal.formats import clock, duration
 
     if device.lease is None:
         return ""
@@ -281,7 +281,7 @@ def _lease(device: Device, now_s: float) -> str:
 
 
 def _drain(device: Device, now_s: float) -> str:
-    from tracker.cli.terminal.formats import ago
+    from tvm_farm.tracker.cli.terminal.formats import ago
 
     if device.drain is None:
         return ""
@@ -311,7 +311,7 @@ def _cluster(cluster: CpuCluster) -> str:
 
 
 def _telemetry(telemetry: Telemetry | None, now_s: float) -> str:
-    from tracker.cli.terminal.formats import ago, gib
+    from tvm_farm.tracker.cli.terminal.formats import ago, gib
 
     if telemetry is None:
         return ""

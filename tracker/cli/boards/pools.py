@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.groups import ListingGroup
-from tracker.cli.terminal.options import json_option
-from tracker.cli.terminal.parsing import LABEL
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.groups import ListingGroup
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import LABEL
+from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["pools"]
 
@@ -28,7 +28,7 @@ def list_pools(as_json: bool, connection: Connection) -> None:
     Example:
       farm pools
     """
-    from tracker.cli.terminal.output import console, print_json, table
+    from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 
     with connection.open() as client:
         found = client.pools()
@@ -64,8 +64,8 @@ def create_pool(name: str, labels: tuple[tuple[str, str], ...], as_json: bool, c
     Example:
       farm pools create cold-rpi4 --selector board=rpi4 --selector room=cold
     """
-    from tracker.cli.terminal.formats import plural
-    from tracker.cli.terminal.output import print_json
+    from tvm_farm.tracker.cli.terminal.formats import plural
+    from tvm_farm.tracker.cli.terminal.output import print_json
 
     selector = dict(labels)
     if len(selector) < len(labels):

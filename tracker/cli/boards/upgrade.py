@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.parsing import DURATION
-from tracker.client.errors import BadInput, FarmError, Interrupted
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.parsing import DURATION
+from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import Device, Upgrade
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import Device, Upgrade
 
 __all__ = ["progress", "upgrade"]
 
@@ -68,7 +68,7 @@ def upgrade(
 
 def chosen(found: list[Device], names: Sequence[str]) -> list[Device]:
     """The devices that ``names`` name, each once, in the order of ``found``. Raises BadInput where one names none."""
-    from tracker.cli.boards.devices import one_device
+    from tvm_farm.tracker.cli.boards.devices import one_device
 
     wanted = set()
     for name in names:
@@ -84,9 +84,9 @@ def chosen(found: list[Device], names: Sequence[str]) -> list[Device]:
 
 
 def _upgrade(client: FarmClient, devices: list[Device], wheel: Path, *, detach: bool, wait_s: float) -> None:
-    from protos.wheel import read_agent_wheel
-    from tracker.client.user import user_name
-    from tracker.domain import DeviceState
+    from tvm_farm.protos.wheel import read_agent_wheel
+    from tvm_farm.tracker.client.user import user_name
+    from tvm_farm.tracker.domain import DeviceState
 
     try:
         version = read_agent_wheel(wheel).version
@@ -121,8 +121,8 @@ def _upgrade(client: FarmClient, devices: list[Device], wheel: Path, *, detach: 
 
 def _follow(client: FarmClient, ordered: list[Device], version: str, digest: str, wait_s: float) -> dict[str, str]:
     """Say how far they are, until each runs the wheel or does not; why not, by device."""
-    from tracker.cli.terminal.signals import raised_as_interrupt
-    from tracker.client.farm_client import ConnectionLost
+    from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
+    from tvm_farm.tracker.client.farm_client import ConnectionLost
 
     orders = {device.id: device.upgrade for device in ordered}
     last: dict[str, str] = {}
@@ -163,7 +163,7 @@ def _follow(client: FarmClient, ordered: list[Device], version: str, digest: str
 
 def progress(device: Device, order: Upgrade | None, version: str, digest: str) -> tuple[str, bool, bool]:
     """How far ``device`` is with ``order``, in words; whether that is over; whether it went well."""
-    from tracker.domain import DeviceState
+    from tvm_farm.tracker.domain import DeviceState
 
     there = device.state is not DeviceState.LOST
     runs = device.fingerprint.agent_version or "an unknown version"

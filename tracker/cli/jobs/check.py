@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
-from tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tracker.domain import Parameter, Shape
+    from tvm_farm.tracker.domain import Parameter, Shape
 
 __all__ = ["check"]
 
@@ -82,12 +82,12 @@ def check(
         raise BadInput("--fresh measures a pool's peaks again: name the pool with --pool as well.")
     if device_class and not pool:
         raise BadInput("--class chooses one of a pool's classes: name the pool with --pool as well.")
-    from tracker.cli.jobs.submission import check_inputs, submit
-    from tracker.cli.jobs.watching import watch_estimates
-    from tracker.cli.models.subject import subject_of
-    from tracker.cli.reports.check_report import print_checks
-    from tracker.client.user import user_name
-    from tracker.domain import Artifact, JobKind, JobSpec
+    from tvm_farm.tracker.cli.jobs.submission import check_inputs, submit
+    from tvm_farm.tracker.cli.jobs.watching import watch_estimates
+    from tvm_farm.tracker.cli.models.subject import subject_of
+    from tvm_farm.tracker.cli.reports.check_report import print_checks
+    from tvm_farm.tracker.client.user import user_name
+    from tvm_farm.tracker.domain import Artifact, JobKind, JobSpec
 
     subject = subject_of(model, shapes, parameters, fixed)
     check_inputs(inputs, shapes)

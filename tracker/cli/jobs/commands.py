@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from tracker.cli.jobs.resume import resume_job
-from tracker.cli.jobs.show import show_job
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.groups import ListingGroup
-from tracker.cli.terminal.options import json_option
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.jobs.resume import resume_job
+from tvm_farm.tracker.cli.jobs.show import show_job
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.groups import ListingGroup
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["jobs"]
 
@@ -41,10 +41,10 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     Example:
       farm jobs --state running
     """
-    from tracker.cli.reports.group_progress import short_names
-    from tracker.cli.terminal.formats import UNKNOWN, ago, count, duration
-    from tracker.cli.terminal.output import console, print_json, table
-    from tracker.domain import JobState
+    from tvm_farm.tracker.cli.reports.group_progress import short_names
+    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, duration
+    from tvm_farm.tracker.cli.terminal.output import console, print_json, table
+    from tvm_farm.tracker.domain import JobState
 
     with connection.open() as client:
         found = client.jobs(JobState(state) if state else None, limit and limit + 1)
@@ -99,12 +99,12 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     Example:
       farm jobs watch squeezenet-ab2c -o squeezenet-tuned
     """
-    from tracker.cli.jobs.conclusion import conclude, finish
-    from tracker.cli.jobs.watching import watch_estimates
-    from tracker.cli.packages.package import check_destination
-    from tracker.cli.reports.check_report import print_checks
-    from tracker.cli.reports.estimates import print_estimates
-    from tracker.domain import JobKind
+    from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish
+    from tvm_farm.tracker.cli.jobs.watching import watch_estimates
+    from tvm_farm.tracker.cli.packages.package import check_destination
+    from tvm_farm.tracker.cli.reports.check_report import print_checks
+    from tvm_farm.tracker.cli.reports.estimates import print_estimates
+    from tvm_farm.tracker.domain import JobKind
 
     if output is not None:
         check_destination(output, force)
@@ -133,7 +133,7 @@ def cancel_job(job_id: str, connection: Connection) -> None:
     Example:
       farm jobs cancel squeezenet-ab2c
     """
-    from tracker.cli.reports.wording import cancelled
+    from tvm_farm.tracker.cli.reports.wording import cancelled
 
     with connection.open() as client:
         click.echo(cancelled(client.cancel(job_id)))

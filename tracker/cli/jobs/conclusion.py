@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.client.errors import BadInput, FarmError
+from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import JobGroup
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import JobGroup
 
 __all__ = ["conclude", "finish"]
 
@@ -23,11 +23,11 @@ def finish(client: FarmClient, group: JobGroup, folder: Path | None, *, as_json:
     """
     import sys
 
-    from tracker.cli.jobs.watching import follow
-    from tracker.cli.reports.group_progress import view_for
-    from tracker.cli.reports.group_results import devices_by_class, print_results
-    from tracker.cli.reports.wording import fetched, plain, raise_unless_done
-    from tracker.cli.terminal.output import console, print_json
+    from tvm_farm.tracker.cli.jobs.watching import follow
+    from tvm_farm.tracker.cli.reports.group_progress import view_for
+    from tvm_farm.tracker.cli.reports.group_results import devices_by_class, print_results
+    from tvm_farm.tracker.cli.reports.wording import fetched, plain, raise_unless_done
+    from tvm_farm.tracker.cli.terminal.output import console, print_json
 
     screen = console(sys.stderr if as_json else sys.stdout)
     devices = devices_by_class(client, group)
@@ -36,7 +36,7 @@ def finish(client: FarmClient, group: JobGroup, folder: Path | None, *, as_json:
         raise_unless_done(group.first)
         raise FarmError(f"Job {group.first.id} is done but names no result: the tracker's log may tell why.")
     if folder is not None:
-        from tracker.cli.jobs.fetching import fetch
+        from tvm_farm.tracker.cli.jobs.fetching import fetch
 
         fetch(client, group, folder)
     if as_json:
@@ -52,7 +52,7 @@ def conclude(group: JobGroup, *, as_json: bool = False) -> None:
 
     Raises FarmError or BadInput, which name the jobs that have no result.
     """
-    from tracker.cli.reports.results import closing_line_of
+    from tvm_farm.tracker.cli.reports.results import closing_line_of
 
     differ = False
     for job in group.jobs:

@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker.cli.packages.package import CLASSES, write_package
-from tracker.cli.reports.results import verified
-from tracker.cli.reports.wording import fetch_later
-from tracker.cli.terminal.output import jsonable
-from tracker.client.errors import FarmError, Interrupted
-from tracker.domain import Job, JobGroup
+from tvm_farm.tracker.cli.packages.package import CLASSES, write_package
+from tvm_farm.tracker.cli.reports.results import verified
+from tvm_farm.tracker.cli.reports.wording import fetch_later
+from tvm_farm.tracker.cli.terminal.output import jsonable
+from tvm_farm.tracker.client.errors import FarmError, Interrupted
+from tvm_farm.tracker.domain import Job, JobGroup
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm_client import FarmClient
 
 __all__ = ["fetch"]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracker.cli.models.subject import Subject, subject_of
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import priority_option
-from tracker.cli.terminal.parsing import FIXED, PARAMETER, SEED, SHAPE, TARGET
-from tracker.client.user import user_name
+from tvm_farm.tracker.cli.models.subject import Subject, subject_of
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import priority_option
+from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SEED, SHAPE, TARGET
+from tvm_farm.tracker.client.user import user_name
 
 if TYPE_CHECKING:
-    from tracker.domain import JobKind, JobSpec, Parameter, Shape
+    from tvm_farm.tracker.domain import JobKind, JobSpec, Parameter, Shape
 
 __all__ = ["Request", "model_options", "request_options"]
 
@@ -116,7 +116,7 @@ class Request:
 
     def spec(self, kind: JobKind, subject: Subject, **more: Any) -> JobSpec:
         """What is asked of the tracker, still without its files. ``more``: fields that only one of the commands has."""
-        from tracker.domain import Artifact, JobSpec
+        from tvm_farm.tracker.domain import Artifact, JobSpec
 
         return JobSpec(
             kind=kind,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
-from tracker.cli.terminal.parsing import MORE_COUNT, MORE_DURATION
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import MORE_COUNT, MORE_DURATION
+from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["resume_job"]
 
@@ -46,11 +46,11 @@ def resume_job(
       farm jobs resume squeezenet-ab2c --trials +500
       farm jobs resume squeezenet-ab2c --budget +10m -o squeezenet-tuned
     """
-    from tracker.cli.jobs.conclusion import conclude, finish
-    from tracker.cli.packages.package import check_destination
-    from tracker.cli.reports.wording import come_back
-    from tracker.cli.terminal.output import print_json
-    from tracker.domain import JobGroup
+    from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish
+    from tvm_farm.tracker.cli.packages.package import check_destination
+    from tvm_farm.tracker.cli.reports.wording import come_back
+    from tvm_farm.tracker.cli.terminal.output import print_json
+    from tvm_farm.tracker.domain import JobGroup
 
     if detach and (output is not None or force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")

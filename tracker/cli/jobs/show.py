@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import Job, JobGroup, JobSpec
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import Job, JobGroup, JobSpec
 
 __all__ = ["show_job"]
 
@@ -32,8 +32,8 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
       farm jobs show squeezenet-ab2c
       farm jobs show squeezenet-ab2c --timeline
     """
-    from tracker.cli.reports.wording import plain
-    from tracker.cli.terminal.output import console, facts, print_json
+    from tvm_farm.tracker.cli.reports.wording import plain
+    from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
 
     with connection.open() as client:
         group = client.job_group(job_id)
@@ -48,8 +48,8 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
 
 
 def _show_timeline(client: FarmClient, group: JobGroup, as_json: bool) -> None:
-    from tracker.cli.reports.timeline import print_timeline
-    from tracker.cli.terminal.output import console, print_json
+    from tvm_farm.tracker.cli.reports.timeline import print_timeline
+    from tvm_farm.tracker.cli.terminal.output import console, print_json
 
     if not group.alone:
         ids = ", ".join(job.id for job in group.jobs)
@@ -63,11 +63,11 @@ def _show_timeline(client: FarmClient, group: JobGroup, as_json: bool) -> None:
 
 def _print_state(screen: Console, client: FarmClient, group: JobGroup) -> None:
     """Under the facts: of one job its result or its tasks, of several a row each and the table across them."""
-    from tracker.cli.reports.check_report import print_checks
-    from tracker.cli.reports.estimates import print_estimates
-    from tracker.cli.reports.group_progress import group_table
-    from tracker.cli.reports.group_results import across, devices_by_class
-    from tracker.domain import JobKind
+    from tvm_farm.tracker.cli.reports.check_report import print_checks
+    from tvm_farm.tracker.cli.reports.estimates import print_estimates
+    from tvm_farm.tracker.cli.reports.group_progress import group_table
+    from tvm_farm.tracker.cli.reports.group_results import across, devices_by_class
+    from tvm_farm.tracker.domain import JobKind
 
     if group.alone:
         _print_job(screen, group.first)
@@ -85,8 +85,8 @@ def _print_state(screen: Console, client: FarmClient, group: JobGroup) -> None:
 
 
 def _print_job(screen: Console, job: Job) -> None:
-    from tracker.cli.reports.progress import by_time_share, task_table
-    from tracker.cli.reports.results import closing_line_of, print_result
+    from tvm_farm.tracker.cli.reports.progress import by_time_share, task_table
+    from tvm_farm.tracker.cli.reports.results import closing_line_of, print_result
 
     if job.result is not None and job.state is not None and job.state.final:
         screen.print()
@@ -108,7 +108,7 @@ def _asked(spec: JobSpec) -> str:
 
 
 def _facts(job: Job) -> list[tuple[str, str]]:
-    from tracker.cli.terminal.formats import clock, count, duration
+    from tvm_farm.tracker.cli.terminal.formats import clock, count, duration
 
     spec = job.spec
     limits = [f"{count(spec.max_trials)} trials"] if spec.max_trials else []

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker.cli.models.subject import check_model
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.models.subject import check_model
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import Artifact, Job, JobSpec, Shape
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import Artifact, Job, JobSpec, Shape
 
 __all__ = ["check_inputs", "submit"]
 
@@ -33,9 +33,9 @@ def submit(
     """
     import dataclasses
 
-    from tracker.cli.models.external_data import external_files
-    from tracker.client.farm_client import ConnectionLost
-    from tracker.domain import DataFile, TemplateFile
+    from tvm_farm.tracker.cli.models.external_data import external_files
+    from tvm_farm.tracker.client.farm_client import ConnectionLost
+    from tvm_farm.tracker.domain import DataFile, TemplateFile
 
     request_id = uuid.uuid4().hex
     files = tuple(TemplateFile(path.name, _sent(client, path)) for path in templates)
@@ -50,7 +50,7 @@ def submit(
 
 
 def _sent(client: FarmClient, path: Path) -> Artifact:
-    from tracker.client.farm_client import ConnectionLost
+    from tvm_farm.tracker.client.farm_client import ConnectionLost
 
     try:
         try:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracker.cli.reports.spaces import space_of
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.reports.spaces import space_of
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tracker.domain import Job, Task
+    from tvm_farm.tracker.domain import Job, Task
 
 __all__ = ["tasks"]
 
@@ -40,7 +40,7 @@ def show_tasks(name: str, as_json: bool, connection: Connection) -> None:
       farm tasks show squeezenet-ab2c
       farm tasks show squeezenet-ab2c/4
     """
-    from tracker.cli.terminal.output import console, print_json
+    from tvm_farm.tracker.cli.terminal.output import console, print_json
 
     job_id, _, number = name.partition("/")
     with connection.open() as client:
@@ -62,14 +62,14 @@ def show_tasks(name: str, as_json: bool, connection: Connection) -> None:
 
 
 def _with_space(task: Task) -> dict[str, Any]:
-    from tracker.cli.terminal.output import jsonable
+    from tvm_farm.tracker.cli.terminal.output import jsonable
 
     return {**jsonable(task), "space": space_of(task)}
 
 
 def _print_all(screen: Console, job: Job) -> None:
-    from tracker.cli.terminal.formats import count
-    from tracker.cli.terminal.output import table
+    from tvm_farm.tracker.cli.terminal.formats import count
+    from tvm_farm.tracker.cli.terminal.output import table
 
     if not job.tasks:
         click.echo(f"Job {job.id} has no tasks yet: its model is not read before a worker takes it up.", err=True)
@@ -88,7 +88,7 @@ def _print_all(screen: Console, job: Job) -> None:
 
 def _points(space: dict[str, Any]) -> str:
     """How many points it has, those left out that cannot work; ``<`` where these were too many to count."""
-    from tracker.cli.terminal.formats import count
+    from tvm_farm.tracker.cli.terminal.formats import count
 
     if "size" not in space:
         return ""
@@ -96,8 +96,8 @@ def _points(space: dict[str, Any]) -> str:
 
 
 def _print_one(screen: Console, task: Task) -> None:
-    from tracker.cli.terminal.formats import count
-    from tracker.cli.terminal.output import facts, table
+    from tvm_farm.tracker.cli.terminal.formats import count
+    from tvm_farm.tracker.cli.terminal.output import facts, table
 
     space = space_of(task)
     rows = [("task", task.id), ("name", task.name)]

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.jobs.conclusion import conclude, finish
-from tracker.cli.jobs.request import Request, model_options, request_options
-from tracker.cli.jobs.submission import check_inputs, submit
-from tracker.cli.models.subject import check_templates
-from tracker.cli.terminal.parsing import COUNT, DURATION
-from tracker.client.errors import BadInput, Interrupted
-from tracker.domain.engine import ENGINES
+from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish
+from tvm_farm.tracker.cli.jobs.request import Request, model_options, request_options
+from tvm_farm.tracker.cli.jobs.submission import check_inputs, submit
+from tvm_farm.tracker.cli.models.subject import check_templates
+from tvm_farm.tracker.cli.terminal.parsing import COUNT, DURATION
+from tvm_farm.tracker.client.errors import BadInput, Interrupted
+from tvm_farm.tracker.domain.engine import ENGINES
 
 if TYPE_CHECKING:
-    from tracker.domain import JobSpec
+    from tvm_farm.tracker.domain import JobSpec
 
 __all__ = ["compile_model", "tune"]
 
@@ -81,7 +81,7 @@ def tune(
       farm tune face.tflite --pool arm64
       farm tune op.py:my_matmul --pool arm64 --trials 200 --with M=1024
     """
-    from tracker.domain import JobKind
+    from tvm_farm.tracker.domain import JobKind
 
     subject = request.subject()
     check_templates(templates, tuner)
@@ -105,7 +105,7 @@ def compile_model(request: Request) -> None:
     Example:
       farm compile resnet50.onnx --pool arm64 -o resnet50-rpi4
     """
-    from tracker.domain import JobKind
+    from tvm_farm.tracker.domain import JobKind
 
     subject = request.subject()
     run(request, subject.path, request.spec(JobKind.COMPILE, subject))
@@ -113,9 +113,9 @@ def compile_model(request: Request) -> None:
 
 def run(request: Request, model: Path, spec: JobSpec, notice: str = "", templates: Sequence[Path] = ()) -> None:
     """Submit, say ``notice``, watch, fetch, print. Ends the command with the exit code of what came of it."""
-    from tracker.cli.packages.package import check_destination
-    from tracker.cli.reports.wording import announcement, plain, submitted
-    from tracker.cli.terminal.output import print_json
+    from tvm_farm.tracker.cli.packages.package import check_destination
+    from tvm_farm.tracker.cli.reports.wording import announcement, plain, submitted
+    from tvm_farm.tracker.cli.terminal.output import print_json
 
     if request.detach and (request.output is not None or request.force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")

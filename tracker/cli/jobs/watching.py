@@ -8,16 +8,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracker.cli.reports.wording import come_back, goes_on, raise_unless_done
-from tracker.cli.terminal.formats import duration
-from tracker.cli.terminal.signals import raised_as_interrupt
-from tracker.client.errors import Interrupted, TrackerUnreachable
-from tracker.client.farm_client import ConnectionLost
-from tracker.domain import Job, JobGroup, JobState
+from tvm_farm.tracker.cli.reports.wording import come_back, goes_on, raise_unless_done
+from tvm_farm.tracker.cli.terminal.formats import duration
+from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
+from tvm_farm.tracker.client.errors import Interrupted, TrackerUnreachable
+from tvm_farm.tracker.client.farm_client import ConnectionLost
+from tvm_farm.tracker.domain import Job, JobGroup, JobState
 
 if TYPE_CHECKING:
-    from tracker.cli.reports.progress import View
-    from tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.cli.reports.progress import View
+    from tvm_farm.tracker.client.farm_client import FarmClient
 
 __all__ = ["follow", "watch_estimates"]
 
@@ -69,8 +69,8 @@ def watch_estimates(client: FarmClient, job: Job) -> Sequence[Job]:
 
     An interrupt cancels them: nobody comes back for an answer that only this command shows.
     """
-    from tracker.cli.reports.group_progress import view_for
-    from tracker.cli.terminal.output import console
+    from tvm_farm.tracker.cli.reports.group_progress import view_for
+    from tvm_farm.tracker.cli.terminal.output import console
 
     group = client.group_of(job)
     try:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["external_files"]
 

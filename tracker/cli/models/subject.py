@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracker.client.errors import BadInput
-from tracker.domain.engine import takes_templates
-from tracker.domain.errors import InvalidRequest
-from tracker.domain.job import Parameter, Shape
-from tracker.domain.operator_file import Definition, definitions, parse_operator
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.domain.engine import takes_templates
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.job import Parameter, Shape
+from tvm_farm.tracker.domain.operator_file import Definition, definitions, parse_operator
 
 __all__ = ["Subject", "check_model", "check_templates", "subject_of"]
 

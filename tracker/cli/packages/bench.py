@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option, priority_option
-from tracker.cli.terminal.parsing import SEED
-from tracker.client.errors import BadInput, FarmError, Interrupted
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option, priority_option
+from tvm_farm.tracker.cli.terminal.parsing import SEED
+from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted
 
 if TYPE_CHECKING:
-    from tracker.cli.packages.arrays import Array, Difference
-    from tracker.cli.packages.package import Package
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import Argument, Artifact, Measurement, MeasureRequest, Program, TimingPlan
+    from tvm_farm.tracker.cli.packages.arrays import Array, Difference
+    from tvm_farm.tracker.cli.packages.package import Package
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import Argument, Artifact, Measurement, MeasureRequest, Program, TimingPlan
 
 __all__ = ["bench"]
 
@@ -92,9 +92,9 @@ def bench(
     Example:
       farm bench resnet50-tuned --pool arm64 --repeat 20
     """
-    from tracker.cli.packages.package import read_package
-    from tracker.client.farm_client import file_digest
-    from tracker.domain import TimingPlan
+    from tvm_farm.tracker.cli.packages.package import read_package
+    from tvm_farm.tracker.client.farm_client import file_digest
+    from tvm_farm.tracker.domain import TimingPlan
 
     found = read_package(package, file_digest)
     plan = TimingPlan(number=number, repeat=repeat, min_repeat_ms=min_repeat_ms, cooldown_ms=cooldown_ms)
@@ -129,7 +129,7 @@ class _Timed:
 
 
 def _judged(timed: _Timed, package: Package) -> _Timed:
-    from tracker.cli.packages.arrays import Array, Difference, difference
+    from tvm_farm.tracker.cli.packages.arrays import Array, Difference, difference
 
     judged, answers = package.manifest.get("judged"), package.answers
     if judged is None or answers is None or not timed.measurement.run_secs:
@@ -153,7 +153,7 @@ def _judged(timed: _Timed, package: Package) -> _Timed:
 
 
 def _read(path: Path, infos: Sequence[dict[str, Any]]) -> dict[str, Array]:
-    from tracker.cli.packages.arrays import read_arrays
+    from tvm_farm.tracker.cli.packages.arrays import read_arrays
 
     try:
         return read_arrays(path, infos)
@@ -171,7 +171,7 @@ def _requests(
     client: FarmClient, package: Package, plan: TimingPlan, timeout_s: float, seed: int | None
 ) -> Iterator[tuple[str, dict[str, Any], MeasureRequest]]:
     """What is to be timed, one after another: its name, its latency in the manifest, the request."""
-    from tracker.domain import Limits, MeasureRequest
+    from tvm_farm.tracker.domain import Limits, MeasureRequest
 
     limits = dataclasses.replace(Limits(), run_timeout_s=timeout_s)
     for described in package.kernels or (package.manifest,):
@@ -181,7 +181,7 @@ def _requests(
 
 
 def _kernel(client: FarmClient, package: Package, described: dict[str, Any], seed: int | None) -> Program:
-    from tracker.domain import Program, ProgramKind
+    from tvm_farm.tracker.domain import Program, ProgramKind
 
     try:
         # Values that index something, and those that a person gave: any others might read beyond a tensor.
@@ -205,7 +205,7 @@ def _arguments(
     infos: Sequence[dict[str, Any]], values: Sequence[Array | None], seed: int | None
 ) -> tuple[Argument, ...]:
     """With those of ``values`` that are known; the board fills the others at random."""
-    from tracker.domain import Argument
+    from tvm_farm.tracker.domain import Argument
 
     return tuple(
         Argument(shape=tuple(info["shape"]), dtype=info["dtype"], fill_seed=(seed or 0) + position)
@@ -216,8 +216,8 @@ def _arguments(
 
 
 def _model(client: FarmClient, package: Package, seed: int | None) -> Program:
-    from tracker.cli.models.params_file import read_param_types
-    from tracker.domain import Argument, Program, ProgramKind
+    from tvm_farm.tracker.cli.models.params_file import read_param_types
+    from tvm_farm.tracker.domain import Argument, Program, ProgramKind
 
     manifest = package.manifest
     try:
@@ -242,8 +242,8 @@ def _model(client: FarmClient, package: Package, seed: int | None) -> Program:
 
 
 def _sent(client: FarmClient, library: Path) -> Artifact:
-    from tracker.client.farm_client import file_digest
-    from tracker.domain import Artifact
+    from tvm_farm.tracker.client.farm_client import file_digest
+    from tvm_farm.tracker.domain import Artifact
 
     digest, size = file_digest(library)
     return (
@@ -252,8 +252,8 @@ def _sent(client: FarmClient, library: Path) -> Artifact:
 
 
 def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_class: str, priority: int) -> Measurement:
-    from tracker.client.user import user_name
-    from tracker.domain import Capacity, ProgramKind
+    from tvm_farm.tracker.client.user import user_name
+    from tvm_farm.tracker.domain import Capacity, ProgramKind
 
     user = user_name()
     whole_models = request.program.kind is ProgramKind.MODEL
@@ -280,8 +280,8 @@ def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_clas
 
 
 def _print(package: Package, timed: Sequence[_Timed], as_json: bool) -> None:
-    from tracker.cli.terminal.output import console, facts, print_json
-    from tracker.domain import Outcome
+    from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
+    from tvm_farm.tracker.domain import Outcome
 
     for each in timed:
         measurement = each.measurement
@@ -325,7 +325,7 @@ def _verdict(timed: _Timed) -> dict[str, Any]:
 
 
 def _rows(timed: _Timed, kind: str) -> list[tuple[str, str]]:
-    from tracker.cli.terminal.formats import latency, plural, speedup
+    from tvm_farm.tracker.cli.terminal.formats import latency, plural, speedup
 
     times = sorted(timed.measurement.run_secs)
     median_s = statistics.median(times)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tracker.client.errors import BadInput, FarmError
-from tracker.domain import Artifact, PackageFile
+from tvm_farm.tracker.client.errors import BadInput, FarmError
+from tvm_farm.tracker.domain import Artifact, PackageFile
 
 __all__ = ["CLASSES", "MANIFEST", "Package", "check_destination", "read_package", "write_package"]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
-from tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE, TARGET
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE, TARGET
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tracker.cli.models.subject import Subject
-    from tracker.domain import Parameter, Shape
+    from tvm_farm.tracker.cli.models.subject import Subject
+    from tvm_farm.tracker.domain import Parameter, Shape
 
 __all__ = ["best"]
 
@@ -80,7 +80,7 @@ def best(
             raise BadInput("Of a MODEL the one fastest of each of its operators is shown: leave out --workload and -n.")
         if not pool:
             raise BadInput("Of a MODEL it must be known for which devices: name a pool with --pool, see `farm pools`.")
-        from tracker.cli.models.subject import subject_of
+        from tvm_farm.tracker.cli.models.subject import subject_of
 
         subject = subject_of(model, shapes, parameters, fixed)
         _of_model(
@@ -93,7 +93,7 @@ def best(
         raise BadInput("--fix fixes an input of a MODEL, and none is named.")
     if parameters:
         raise BadInput("--with sets a parameter of an operator, and none is named: write FILE.py:NAME.")
-    from tracker.cli.records.table import print_records
+    from tvm_farm.tracker.cli.records.table import print_records
 
     with connection.open() as client:
         found = client.best_records(
@@ -114,11 +114,11 @@ def _of_model(
     as_json: bool,
     connection: Connection,
 ) -> None:
-    from tracker.cli.jobs.submission import submit
-    from tracker.cli.jobs.watching import watch_estimates
-    from tracker.cli.reports.estimates import print_estimates
-    from tracker.client.user import user_name
-    from tracker.domain import Artifact, JobKind, JobSpec
+    from tvm_farm.tracker.cli.jobs.submission import submit
+    from tvm_farm.tracker.cli.jobs.watching import watch_estimates
+    from tvm_farm.tracker.cli.reports.estimates import print_estimates
+    from tvm_farm.tracker.client.user import user_name
+    from tvm_farm.tracker.domain import Artifact, JobKind, JobSpec
 
     spec = JobSpec(
         kind=JobKind.ESTIMATE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tracker.cli.terminal.groups import LazyGroup
+from tvm_farm.tracker.cli.terminal.groups import LazyGroup
 
 __all__ = ["records"]
 
@@ -12,14 +12,14 @@ __all__ = ["records"]
 @click.group(
     cls=LazyGroup,
     lazy={
-        "best": "tracker.cli.records.best:best",
-        "query": "tracker.cli.records.query:query",
-        "show": "tracker.cli.records.show:show",
-        "export": "tracker.cli.records.export:export",
-        "import": "tracker.cli.records.importing:import_log",
-        "history": "tracker.cli.records.history:history",
-        "merge": "tracker.cli.records.merge:merge",
-        "compact": "tracker.cli.records.compact:compact",
+        "best": "tvm_farm.tracker.cli.records.best:best",
+        "query": "tvm_farm.tracker.cli.records.query:query",
+        "show": "tvm_farm.tracker.cli.records.show:show",
+        "export": "tvm_farm.tracker.cli.records.export:export",
+        "import": "tvm_farm.tracker.cli.records.importing:import_log",
+        "history": "tvm_farm.tracker.cli.records.history:history",
+        "merge": "tvm_farm.tracker.cli.records.merge:merge",
+        "compact": "tvm_farm.tracker.cli.records.compact:compact",
     },
 )
 def records() -> None:

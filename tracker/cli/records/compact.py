@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.formats import count, plural
-from tracker.client.errors import FarmError, Interrupted
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.formats import count, plural
+from tvm_farm.tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["compact"]
 
@@ -33,7 +33,7 @@ def compact(keep: int, yes: bool, connection: Connection) -> None:
     Example:
       farm records compact --keep 64
     """
-    from tracker.cli.terminal.counting import counting
+    from tvm_farm.tracker.cli.terminal.counting import counting
 
     with connection.open() as client:
         plan = next(iter(client.compact(keep, dry_run=True)), None)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.formats import count, plural
-from tracker.cli.terminal.parsing import DURATION
-from tracker.client.errors import BadInput, FarmError
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.formats import count, plural
+from tvm_farm.tracker.cli.terminal.parsing import DURATION
+from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import RecordFilter
-    from tracker.logs.metaschedule import FolderWriter
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import RecordFilter
+    from tvm_farm.tracker.logs.metaschedule import FolderWriter
 
 __all__ = ["export"]
 
@@ -64,9 +64,9 @@ def export(
     Example:
       farm records export resnet50-log --job resnet50-ab2c --operator conv2d
     """
-    from tracker.cli.boards.devices import one_device
-    from tracker.domain import Outcome, RecordFilter
-    from tracker.logs.metaschedule import FolderWriter
+    from tvm_farm.tracker.cli.boards.devices import one_device
+    from tvm_farm.tracker.domain import Outcome, RecordFilter
+    from tvm_farm.tracker.logs.metaschedule import FolderWriter
 
     with connection.open() as client:
         wanted = RecordFilter(
@@ -102,7 +102,7 @@ def export(
 
 def _write(client: FarmClient, wanted: RecordFilter, writer: FolderWriter) -> int:
     """How many records were written. Raises BadInput where they are of several classes or targets."""
-    from tracker.cli.terminal.counting import counting
+    from tvm_farm.tracker.cli.terminal.counting import counting
 
     classes: set[str] = set()
     targets: set[str] = set()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
 
 __all__ = ["history"]
 
@@ -29,10 +29,10 @@ def history(log_format: str, task: str, failed: bool, limit: int, as_json: bool,
     Example:
       farm records history --task conv2d_nchw --limit 0 --json
     """
-    from tracker.cli.terminal.formats import ago, latency
-    from tracker.cli.terminal.output import console, print_json_array, table
-    from tracker.domain.exchange import HistoryFilter
-    from tracker.logs.history import ANSOR, AUTOTVM
+    from tvm_farm.tracker.cli.terminal.formats import ago, latency
+    from tvm_farm.tracker.cli.terminal.output import console, print_json_array, table
+    from tvm_farm.tracker.domain.exchange import HistoryFilter
+    from tvm_farm.tracker.logs.history import ANSOR, AUTOTVM
 
     if log_format and log_format not in (AUTOTVM, ANSOR):
         raise click.BadParameter(f"there is no format '{log_format}'; there are: {AUTOTVM}, {ANSOR}")

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.formats import count, plural
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.formats import count, plural
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import Record
-    from tracker.domain.exchange import HistoryLine, ImportPart
-    from tracker.logs.lines import BadLine
-    from tracker.logs.metaschedule import FolderWorkload
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import Record
+    from tvm_farm.tracker.domain.exchange import HistoryLine, ImportPart
+    from tvm_farm.tracker.logs.lines import BadLine
+    from tvm_farm.tracker.logs.metaschedule import FolderWorkload
 
 __all__ = ["import_log"]
 
@@ -66,7 +66,7 @@ def import_log(log: Path, device_class: str, connection: Connection) -> None:
 
 
 def _check_class(client: FarmClient, device_class: str) -> None:
-    from tracker.domain import RecordFilter
+    from tvm_farm.tracker.domain import RecordFilter
 
     known = sorted({device.device_class for device in client.devices()})
     if device_class in known or any(client.records(RecordFilter(device_class=device_class, limit=1))):
@@ -98,11 +98,11 @@ class _Broken:
 
 
 def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
-    from tracker.cli.records.parts import batches, source_of, workload_parts
-    from tracker.cli.terminal.counting import counting
-    from tracker.client.user import user_name
-    from tracker.domain.exchange import ImportPart
-    from tracker.logs import metaschedule
+    from tvm_farm.tracker.cli.records.parts import batches, source_of, workload_parts
+    from tvm_farm.tracker.cli.terminal.counting import counting
+    from tvm_farm.tracker.client.user import user_name
+    from tvm_farm.tracker.domain.exchange import ImportPart
+    from tvm_farm.tracker.logs import metaschedule
 
     for name in (metaschedule.WORKLOADS, metaschedule.RECORDS):
         if not (folder / name).is_file():
@@ -179,13 +179,13 @@ def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
 
 
 def _import_lines(client: FarmClient, path: Path, device_class: str) -> None:
-    from tracker.cli.records.parts import batches, source_of
-    from tracker.cli.terminal.counting import counting
-    from tracker.client.user import user_name
-    from tracker.domain.exchange import ImportPart, ImportReport
-    from tracker.logs import metaschedule
-    from tracker.logs.history import read_history
-    from tracker.logs.lines import BadLine, numbered_lines
+    from tvm_farm.tracker.cli.records.parts import batches, source_of
+    from tvm_farm.tracker.cli.terminal.counting import counting
+    from tvm_farm.tracker.client.user import user_name
+    from tvm_farm.tracker.domain.exchange import ImportPart, ImportReport
+    from tvm_farm.tracker.logs import metaschedule
+    from tvm_farm.tracker.logs.history import read_history
+    from tvm_farm.tracker.logs.lines import BadLine, numbered_lines
 
     if path.name in (metaschedule.WORKLOADS, metaschedule.RECORDS):
         raise BadInput(f"{path} is one of two files of MetaSchedule's JSONDatabase: name the folder, {path.parent}.")

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.formats import count, plural
-from tracker.client.errors import BadInput, Interrupted
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.formats import count, plural
+from tvm_farm.tracker.client.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
-    from tracker.cli.terminal.counting import Counted
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import Job, Record, Workload
-    from tracker.domain.exchange import ImportPart
-    from tracker.store import Store
+    from tvm_farm.tracker.cli.terminal.counting import Counted
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import Job, Record, Workload
+    from tvm_farm.tracker.domain.exchange import ImportPart
+    from tvm_farm.tracker.store import Store
 
 __all__ = ["merge"]
 
@@ -43,12 +43,12 @@ def merge(other: Path, connection: Connection) -> None:
     Example: a copy of another farm's log
       farm records merge lab-b/tracker.db
     """
-    from tracker.cli.records.parts import source_of
-    from tracker.cli.terminal.counting import counting
-    from tracker.client.user import user_name
-    from tracker.domain.errors import FarmError as TrackerError
-    from tracker.domain.exchange import ImportReport
-    from tracker.store import other_store
+    from tvm_farm.tracker.cli.records.parts import source_of
+    from tvm_farm.tracker.cli.terminal.counting import counting
+    from tvm_farm.tracker.client.user import user_name
+    from tvm_farm.tracker.domain.errors import FarmError as TrackerError
+    from tvm_farm.tracker.domain.exchange import ImportReport
+    from tvm_farm.tracker.store import other_store
 
     total = ImportReport()
 
@@ -89,8 +89,8 @@ class _Source:
         self.seen = 0
 
     def parts(self) -> Iterator[ImportPart]:
-        from tracker.cli.records.parts import TOGETHER, batches, workload_parts
-        from tracker.domain.exchange import HistoryFilter, ImportPart
+        from tvm_farm.tracker.cli.records.parts import TOGETHER, batches, workload_parts
+        from tvm_farm.tracker.domain.exchange import HistoryFilter, ImportPart
 
         for records in self._unknown():
             jobs = {record.job_id: self._job(record.job_id) for record in records if record.job_id}
@@ -120,7 +120,7 @@ class _Source:
 
     def _records(self, after: int, until: int, unknown: set[str]) -> Iterator[Record]:
         """Those of ``unknown``, which lie after ``after`` and up to ``until``; 0: to the end."""
-        from tracker.domain import RecordFilter
+        from tvm_farm.tracker.domain import RecordFilter
 
         while unknown:
             page, after = self._store.records(RecordFilter(), None, after, _PAGE)
@@ -134,7 +134,7 @@ class _Source:
 
     def _job(self, job_id: str) -> Job:
         """As it can stand in another farm: ended, and without the files of its package."""
-        from tracker.domain import JobState
+        from tvm_farm.tracker.domain import JobState
 
         if job_id not in self._jobs:
             job = self._store.job(job_id)

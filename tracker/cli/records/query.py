@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from tracker.cli.boards.devices import one_device
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.formats import count, plural
-from tracker.cli.terminal.options import json_option
-from tracker.cli.terminal.parsing import DIMS, DURATION
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.boards.devices import one_device
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.formats import count, plural
+from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import DIMS, DURATION
+from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import RecordFilter
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import RecordFilter
 
 __all__ = ["query"]
 
@@ -114,8 +114,8 @@ def query(
       farm records query --operator conv2d --shape 1x64x56x56 --order latency
       farm records query --sql "SELECT operator, min(median_s) FROM log GROUP BY 1"
     """
-    from tracker.cli.records.table import print_records, write_csv
-    from tracker.domain import Outcome, RecordFilter, RecordOrder
+    from tvm_farm.tracker.cli.records.table import print_records, write_csv
+    from tvm_farm.tracker.domain import Outcome, RecordFilter, RecordOrder
 
     if as_csv and as_json:
         raise BadInput("--csv and --json are two forms of one output: choose one.")
@@ -166,7 +166,7 @@ def _refuse_filters(context: click.Context) -> None:
 
 
 def _ask(connection: Connection, sql: str, limit: int, *, as_csv: bool, as_json: bool) -> None:
-    from tracker.cli.records.table import print_answer, write_answer_csv
+    from tvm_farm.tracker.cli.records.table import print_answer, write_answer_csv
 
     with connection.open() as client:
         answer = client.ask(sql, limit)

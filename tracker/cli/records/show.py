@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
 
 if TYPE_CHECKING:
-    from protos.device import Telemetry
-    from tracker.domain import Record, Workload
+    from tvm_farm.protos.device import Telemetry
+    from tvm_farm.tracker.domain import Record, Workload
 
 __all__ = ["readable_trace", "show"]
 
@@ -43,8 +43,8 @@ def show(trial_id: str, as_json: bool, connection: Connection) -> None:
     Example:
       farm records show 01a1fe73d467
     """
-    from tracker.cli.terminal.output import console, facts, print_json
-    from tracker.client.errors import BadInput
+    from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
+    from tvm_farm.tracker.client.errors import BadInput
 
     with connection.open() as client:
         record = client.record(trial_id)
@@ -66,9 +66,9 @@ def show(trial_id: str, as_json: bool, connection: Connection) -> None:
 def _facts(record: Record, workload: Workload | None) -> list[tuple[str, str]]:
     import statistics
 
-    from tracker.cli.records.table import outcome_of
-    from tracker.cli.terminal.formats import clock, gflops, latency
-    from tracker.domain import ShapeKind, shapes_of
+    from tvm_farm.tracker.cli.records.table import outcome_of
+    from tvm_farm.tracker.cli.terminal.formats import clock, gflops, latency
+    from tvm_farm.tracker.domain import ShapeKind, shapes_of
 
     m = record.measurement
     median_s = statistics.median(m.run_secs) if m.run_secs else 0.0
@@ -109,7 +109,7 @@ def _telemetry(told: Telemetry | None) -> str:
 
 
 def _steps(record: Record) -> str:
-    from tracker.cli.terminal.formats import latency
+    from tvm_farm.tracker.cli.terminal.formats import latency
 
     at = vars(record.measurement.timeline)
     taken = [(what, at[end] - at[begin]) for begin, end, what in _STEPS if at[begin] and at[end]]

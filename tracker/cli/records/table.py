@@ -12,9 +12,9 @@ from typing import Any
 import click
 from rich.text import Text
 
-from tracker.cli.terminal.formats import ago, latency
-from tracker.cli.terminal.output import console, print_json_array, table
-from tracker.domain import Measurement, Record, SqlAnswer
+from tvm_farm.tracker.cli.terminal.formats import ago, latency
+from tvm_farm.tracker.cli.terminal.output import console, print_json_array, table
+from tvm_farm.tracker.domain import Measurement, Record, SqlAnswer
 
 __all__ = ["outcome_of", "print_answer", "print_records", "write_answer_csv", "write_csv"]
 

@@ -8,10 +8,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from tracker.cli.terminal.formats import amount, count, latency, plural, short_target, size
-from tracker.cli.terminal.output import console, facts, print_json, table
-from tracker.domain import CheckReport, Job, Obstacle, OperatorUse, TaskOutlook, TensorOutline
-from tracker.domain.roofline import Bound, attainable_s, bound, model_attainable_s
+from tvm_farm.tracker.cli.terminal.formats import amount, count, latency, plural, short_target, size
+from tvm_farm.tracker.cli.terminal.output import console, facts, print_json, table
+from tvm_farm.tracker.domain import CheckReport, Job, Obstacle, OperatorUse, TaskOutlook, TensorOutline
+from tvm_farm.tracker.domain.roofline import Bound, attainable_s, bound, model_attainable_s
 
 __all__ = ["check_line", "print_check", "print_checks"]
 
@@ -41,7 +41,7 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
 
     Raises what a failed one means; exits with 2 where something is in the way of one.
     """
-    from tracker.cli.reports.wording import raise_unless_done
+    from tvm_farm.tracker.cli.reports.wording import raise_unless_done
 
     done = [job for job in jobs if _report(job) is not None]
     if as_json:

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from tracker.cli.terminal.formats import count, gflops, latency, milliseconds, plural, speedup
-from tracker.cli.terminal.output import console, print_json, table
-from tracker.domain import Job, TaskResult
+from tvm_farm.tracker.cli.terminal.formats import count, gflops, latency, milliseconds, plural, speedup
+from tvm_farm.tracker.cli.terminal.output import console, print_json, table
+from tvm_farm.tracker.domain import Job, TaskResult
 
 if TYPE_CHECKING:
     pass
@@ -112,7 +112,7 @@ def _notes(told: Sums) -> list[str]:
 
 def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
     """Each of ``jobs`` that is done: tables and closing lines, or one JSON object. Raises what a failed one means."""
-    from tracker.cli.reports.wording import raise_unless_done
+    from tvm_farm.tracker.cli.reports.wording import raise_unless_done
 
     done = [job for job in jobs if job.result is not None]
     if as_json:

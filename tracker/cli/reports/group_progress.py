@@ -10,10 +10,18 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tracker.cli.reports.progress import LiveView, PlainView, Progress, View, by_time_share, estimate, task_table
-from tracker.cli.terminal.formats import UNKNOWN, count, latency, speedup
-from tracker.cli.terminal.output import table
-from tracker.domain import Job, JobGroup, JobState
+from tvm_farm.tracker.cli.reports.progress import (
+    LiveView,
+    PlainView,
+    Progress,
+    View,
+    by_time_share,
+    estimate,
+    task_table,
+)
+from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, latency, speedup
+from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.domain import Job, JobGroup, JobState
 
 __all__ = ["group_rendering", "group_table", "short_names", "view_for"]
 

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tracker.cli.reports.group_progress import short_names
-from tracker.cli.reports.results import print_result
-from tracker.cli.terminal.formats import UNKNOWN, count, latency, short_target, speedup
-from tracker.cli.terminal.output import table
-from tracker.domain import DeviceState, Job, JobGroup
+from tvm_farm.tracker.cli.reports.group_progress import short_names
+from tvm_farm.tracker.cli.reports.results import print_result
+from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, latency, short_target, speedup
+from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.domain import DeviceState, Job, JobGroup
 
 if TYPE_CHECKING:
-    from tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm_client import FarmClient
 
 __all__ = ["across", "devices_by_class", "print_results"]
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tracker.cli.terminal.formats import (
+from tvm_farm.tracker.cli.terminal.formats import (
     UNKNOWN,
     count,
     duration,
@@ -25,9 +25,9 @@ from tracker.cli.terminal.formats import (
     plural,
     short_target,
 )
-from tracker.cli.terminal.output import table
-from tracker.domain import Job, JobKind, JobState, Task
-from tracker.domain.job_life import WAITING
+from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.domain import Job, JobKind, JobState, Task
+from tvm_farm.tracker.domain.job_life import WAITING
 
 __all__ = ["LiveView", "PlainView", "Progress", "View", "estimate"]
 

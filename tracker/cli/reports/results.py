@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tracker.cli.reports.check_report import check_line, print_check
-from tracker.cli.reports.estimates import estimate_line, print_estimate
-from tracker.cli.reports.spaces import by_rules
-from tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, milliseconds, plural, speedup
-from tracker.cli.terminal.output import table
-from tracker.domain import Job, JobKind, JobResult, Task, TaskResult
+from tvm_farm.tracker.cli.reports.check_report import check_line, print_check
+from tvm_farm.tracker.cli.reports.estimates import estimate_line, print_estimate
+from tvm_farm.tracker.cli.reports.spaces import by_rules
+from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, milliseconds, plural, speedup
+from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.domain import Job, JobKind, JobResult, Task, TaskResult
 
 __all__ = [
     "NOTHING_COMPARED",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tracker.domain import Job, Task
+from tvm_farm.tracker.domain import Job, Task
 
 __all__ = ["by_rules", "space_of"]
 

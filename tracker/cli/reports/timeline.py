@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from tracker.cli.terminal.formats import UNKNOWN, count, duration, latency, percent, plural
-from tracker.cli.terminal.output import facts, table
-from tracker.domain import JobTimeline, Step
+from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, duration, latency, percent, plural
+from tvm_farm.tracker.cli.terminal.output import facts, table
+from tvm_farm.tracker.domain import JobTimeline, Step
 
 __all__ = ["bar", "print_timeline"]
 

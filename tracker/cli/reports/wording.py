@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tracker.cli.terminal.formats import count, duration, plural
-from tracker.client.errors import BadInput, FarmError
-from tracker.domain import Job, JobGroup, JobKind, JobState
+from tvm_farm.tracker.cli.terminal.formats import count, duration, plural
+from tvm_farm.tracker.client.errors import BadInput, FarmError
+from tvm_farm.tracker.domain import Job, JobGroup, JobKind, JobState
 
 __all__ = [
     "announcement",

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from tracker.cli.terminal.parsing import DURATION
-from tracker.cli.terminal.signals import ignored, raised_as_interrupt
-from tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
+from tvm_farm.tracker.cli.terminal.parsing import DURATION
+from tvm_farm.tracker.cli.terminal.signals import ignored, raised_as_interrupt
+from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
 
 if TYPE_CHECKING:
-    from tracker.cli.terminal.child import Child
-    from tracker.client.farm_client import FarmClient
-    from tracker.domain import Device, JobGroup
+    from tvm_farm.tracker.cli.terminal.child import Child
+    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.domain import Device, JobGroup
 
     class Started(AbstractContextManager[object], Protocol):
         """An agent, or a board with one, until the ``with`` ends."""
@@ -74,7 +74,7 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
     Example:
       farm demo --budget 1m
     """
-    from tracker.cli.jobs.conclusion import conclude
+    from tvm_farm.tracker.cli.jobs.conclusion import conclude
 
     conclude(demonstrate(model, budget, output, _agent_here))
 
@@ -87,7 +87,7 @@ def demonstrate(
     ``reached``: options of ``tracker start`` that say where it is reached. Raises what ``farm tune`` does, and
     Interrupted for a signal, after everything was stopped.
     """
-    from tracker.cli.packages.package import check_destination
+    from tvm_farm.tracker.cli.packages.package import check_destination
 
     check_destination(output, force=False)
     with raised_as_interrupt(*_STOPPING), _state_folder() as state:
@@ -116,8 +116,8 @@ def _start(
     state: Path, running: ExitStack, start_agent: StartAgent, reached: Sequence[str]
 ) -> tuple[FarmClient, Device]:
     """A tracker and an agent that has joined it; ``running`` stops them, the agent first."""
-    from tracker.cli.terminal.child import Child
-    from tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.cli.terminal.child import Child
+    from tvm_farm.tracker.client.farm_client import FarmClient
 
     click.echo(f"Starting a farm on this machine, its state in {state}")
     folder = state / "tracker"
@@ -133,7 +133,7 @@ def _start(
 
 
 def _agent_here(address: str, state: Path) -> Child:
-    from tracker.cli.terminal.child import Child
+    from tvm_farm.tracker.cli.terminal.child import Child
 
     options = ["--tracker", address, "--state", str(state / "agent")]
     return Child("agent", ["start", *options], state / "agent.log")
@@ -151,7 +151,7 @@ def _address(endpoint: Path, tracker: Child) -> str:
 
 
 def _first_device(client: FarmClient, children: Sequence[Started]) -> Device:
-    from tracker.domain import DeviceState
+    from tvm_farm.tracker.domain import DeviceState
 
     deadline_s = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline_s:
@@ -170,11 +170,11 @@ def _first_device(client: FarmClient, children: Sequence[Started]) -> Device:
 
 
 def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, output: Path) -> JobGroup:
-    from tracker.cli.jobs.conclusion import finish
-    from tracker.cli.jobs.submission import submit
-    from tracker.cli.terminal.formats import plural
-    from tracker.client.user import user_name
-    from tracker.domain import Artifact, JobKind, JobSpec
+    from tvm_farm.tracker.cli.jobs.conclusion import finish
+    from tvm_farm.tracker.cli.jobs.submission import submit
+    from tvm_farm.tracker.cli.terminal.formats import plural
+    from tvm_farm.tracker.client.user import user_name
+    from tvm_farm.tracker.domain import Artifact, JobKind, JobSpec
 
     built_in = [pool.name for pool in client.pools() if pool.built_in and device.name in pool.devices]
     pool = (built_in or list(device.pools))[0]
@@ -212,14 +212,14 @@ def _as_typed(seconds: float) -> str:
 
 def _model(chosen: Path | None, state: Path) -> Path:
     """The file to tune: ``chosen``, else SqueezeNet as the onnx package carries it, with random weights."""
-    from tracker.cli.models.subject import check_model
+    from tvm_farm.tracker.cli.models.subject import check_model
 
     if chosen is not None:
         check_model(chosen, ())
         return chosen
     path = state / "squeezenet.onnx"
     # A process of its own: the farm command itself loads neither numpy nor onnx.
-    command = [sys.executable, "-m", "tracker.tuning.models.light", "light_squeezenet", str(path)]
+    command = [sys.executable, "-m", "tvm_farm.tracker.tuning.models.light", "light_squeezenet", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BadInput(

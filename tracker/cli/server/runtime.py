@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.groups import ListingGroup
-from tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.groups import ListingGroup
+from tvm_farm.tracker.cli.terminal.options import json_option
 
 if TYPE_CHECKING:
-    from tracker.domain import Device
+    from tvm_farm.tracker.domain import Device
 
 __all__ = ["runtime"]
 
@@ -55,9 +55,9 @@ def add(arch: str, wheels: tuple[Path, ...], connection: Connection) -> None:
       tracker runtime add aarch64
       tracker runtime add aarch64 --wheel apache_tvm-….whl --wheel …ffi-….whl
     """
-    from tracker.cli.server.wheels import PINNED, download, unpack
-    from tracker.cli.terminal.signals import raised_as_interrupt
-    from tracker.domain import Runtime, RuntimeLibrary
+    from tvm_farm.tracker.cli.server.wheels import PINNED, download, unpack
+    from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
+    from tvm_farm.tracker.domain import Runtime, RuntimeLibrary
 
     with (
         connection.open() as client,
@@ -87,8 +87,8 @@ def list_runtimes(as_json: bool, connection: Connection) -> None:
     Example:
       tracker runtime list
     """
-    from tracker.cli.terminal.formats import clock
-    from tracker.cli.terminal.output import console, print_json, table
+    from tvm_farm.tracker.cli.terminal.formats import clock
+    from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 
     with connection.open() as client:
         found = client.runtimes()
@@ -107,7 +107,7 @@ def list_runtimes(as_json: bool, connection: Connection) -> None:
 
 
 def _waits(device: Device, arch: str) -> bool:
-    from tracker.domain import DeviceState
+    from tvm_farm.tracker.domain import DeviceState
 
     there = device.state is not DeviceState.LOST and device.fingerprint.arch == arch
     return there and bool(device.runner.full_mode_missing)

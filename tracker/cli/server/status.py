@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from tracker.cli.terminal.connection import Connection, connection_options
-from tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
+from tvm_farm.tracker.cli.terminal.options import json_option
 
 __all__ = ["status"]
 
@@ -20,8 +20,8 @@ def status(as_json: bool, connection: Connection) -> None:
     Example:
       farm status --tracker lab-server:9195
     """
-    from tracker.cli.terminal.formats import count
-    from tracker.cli.terminal.output import console, facts, print_json
+    from tvm_farm.tracker.cli.terminal.formats import count
+    from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
 
     with connection.open() as client:
         now = client.status()

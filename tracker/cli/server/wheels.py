@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracker.client.errors import BadInput, FarmError
-from tracker.domain.runtime import LIBRARIES, TVM_FFI_VERSION, TVM_VERSION, glibc_of_tags
+from tvm_farm.tracker.client.errors import BadInput, FarmError
+from tvm_farm.tracker.domain.runtime import LIBRARIES, TVM_FFI_VERSION, TVM_VERSION, glibc_of_tags
 
 __all__ = ["PINNED", "Unpacked", "download", "unpack"]
 

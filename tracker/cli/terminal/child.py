@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from tracker.client.errors import FarmError
+from tvm_farm.tracker.client.errors import FarmError
 
 __all__ = ["Child"]
 
@@ -27,8 +27,8 @@ class Child:
     def __init__(self, command: str, arguments: list[str], log: Path, argv: Sequence[str] = ()) -> None:
         self.command = command
         self.log = log
-        module, function = {"tracker": ("tracker.cli", "tracker"), "agent": ("agent.cli", "main")}[command]
-        start = f"import sys; sys.argv[0] = {command!r}; from {module} import {function}; {function}()"
+        function = {"tracker": "tracker", "agent": "main"}[command]
+        start = f"import sys; sys.argv[0] = {command!r}; from tvm_farm.{command}.cli import {function}; {function}()"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*(argv or (sys.executable, "-c", start)), *arguments],

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tracker.client.connection import Connection
+from tvm_farm.tracker.client.connection import Connection
 
 __all__ = ["Connection", "connection_options"]
 

@@ -20,7 +20,7 @@ def counting(what: str, total: int | None) -> Iterator[Counted]:
     """A line on standard error that grows with what is done; ``total`` None where nobody knows."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from tracker.cli.terminal.output import console
+    from tvm_farm.tracker.cli.terminal.output import console
 
     screen = console(sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

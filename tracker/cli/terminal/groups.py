@@ -6,8 +6,8 @@ from importlib import import_module
 
 import click
 
-from tracker.cli.terminal.program import ProgramGroup
-from tracker.client.errors import FarmError, Interrupted
+from tvm_farm.tracker.cli.terminal.program import ProgramGroup
+from tvm_farm.tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["LazyGroup", "ListingGroup"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tracker.domain.job import MAX_PRIORITY
+from tvm_farm.tracker.domain.job import MAX_PRIORITY
 
 __all__ = ["json_option", "priority_option"]
 

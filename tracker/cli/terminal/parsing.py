@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from protos.address import parse_address
-from protos.labels import parse_label
-from tracker.domain.job import Dims, Parameter, Shape
-from tracker.domain.workload_shapes import parse_dims
+from tvm_farm.protos.address import parse_address
+from tvm_farm.protos.labels import parse_label
+from tvm_farm.tracker.domain.job import Dims, Parameter, Shape
+from tvm_farm.tracker.domain.workload_shapes import parse_dims
 
 __all__ = [
     "ADDRESS",

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from protos.output import watched_output
+from tvm_farm.protos.output import watched_output
 
 __all__ = ["Program", "ProgramGroup"]
 

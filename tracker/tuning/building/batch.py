@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterable
 
-from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
-from tracker.tuning.errors import SessionOver
+from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
+from tvm_farm.tracker.tuning.errors import SessionOver
 
 __all__ = ["build_all"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import tvm
 from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
 
-from tracker.tuning.building.intrinsics import register_intrinsics
-from tracker.tuning.building.toolchain import link
+from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
+from tvm_farm.tracker.tuning.building.toolchain import link
 
 __all__ = ["RECIPE", "build_kernel", "build_model", "for_schedules", "prepare_for"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tvm
 from tvm.target import codegen
 
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.errors import InputError
 
 __all__ = ["compiler_target"]
 

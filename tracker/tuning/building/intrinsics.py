@@ -13,7 +13,7 @@ from types import ModuleType
 import tvm
 import tvm.s_tir
 
-from tracker.tuning.building.dot_intrinsics import register_dot_products
+from tvm_farm.tracker.tuning.building.dot_intrinsics import register_dot_products
 
 __all__ = ["register_intrinsics"]
 

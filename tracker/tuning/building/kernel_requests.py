@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tracker.domain import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind, TimingPlan
+from tvm_farm.tracker.domain import Argument, Artifact, Limits, MeasureRequest, Program, ProgramKind, TimingPlan
 
 __all__ = ["kernel_request", "run_timeout_s"]
 

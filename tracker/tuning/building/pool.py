@@ -25,11 +25,11 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Protocol
 
-from protos.measurement import Outcome
-from tracker.domain.recall import HOST_FAULT
-from tracker.tuning.building.builder import build_kernel, prepare_for
-from tracker.tuning.building.limits import BuildLimits
-from tracker.tuning.errors import SessionOver
+from tvm_farm.protos.measurement import Outcome
+from tvm_farm.tracker.domain.recall import HOST_FAULT
+from tvm_farm.tracker.tuning.building.builder import build_kernel, prepare_for
+from tvm_farm.tracker.tuning.building.limits import BuildLimits
+from tvm_farm.tracker.tuning.errors import SessionOver
 
 __all__ = ["BuildRequest", "BuilderParent", "BuilderPool", "Built", "PoolEnded", "serve_builders", "yield_to_others"]
 

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection
 
-from tracker.tuning.building.pool import BuilderParent, BuilderPool, serve_builders, yield_to_others
+from tvm_farm.tracker.tuning.building.pool import BuilderParent, BuilderPool, serve_builders, yield_to_others
 
 __all__ = ["SeparatePool", "main"]
 
 #: The script's own module is not imported again, as multiprocessing's "spawn" would: it need not be written for that.
-_START = "import sys; sys.path[:] = {path!r}; from tracker.tuning.building.separate_pool import main; main{arguments!r}"
+_START = f"import sys; sys.path[:] = {{path!r}}; from {__name__} import main; main{{arguments!r}}"
 
 
 class SeparatePool(BuilderPool):

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import tvm
 from tvm import relax
 
-from tracker.tuning.checking.liveness import Peak, Step, peak_of
-from tracker.tuning.checking.sizes import tensor_bytes
-from tracker.tuning.models.graph import LoweredModel
+from tvm_farm.tracker.tuning.checking.liveness import Peak, Step, peak_of
+from tvm_farm.tracker.tuning.checking.sizes import tensor_bytes
+from tvm_farm.tracker.tuning.models.graph import LoweredModel
 
 __all__ = ["activation_peak"]
 

@@ -12,8 +12,8 @@ import tvm
 from tvm.script import tirx as T
 from tvm.target import codegen
 
-from tracker.domain import Workload
-from tracker.tuning.models.graph import workload_key
+from tvm_farm.tracker.domain import Workload
+from tvm_farm.tracker.tuning.models.graph import workload_key
 
 __all__ = ["PeakKernel", "arithmetic_kernel", "memory_kernel"]
 

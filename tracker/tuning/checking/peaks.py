@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tvm
 
-from tracker.client.farm_client import FarmClient
-from tracker.client.measure_stream import MeasureStream, StreamRefused
-from tracker.client.patience import patiently
-from tracker.domain import (
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
+from tvm_farm.tracker.client.patience import patiently
+from tvm_farm.tracker.domain import (
     Capacity,
     Job,
     Measurement,
@@ -22,13 +22,13 @@ from tracker.domain import (
     Trial,
     new_trial_id,
 )
-from tracker.domain.record import BASELINE
-from tracker.tuning.building.batch import build_all
-from tracker.tuning.building.kernel_requests import kernel_request
-from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
-from tracker.tuning.checking.peak_kernels import PeakKernel, arithmetic_kernel, memory_kernel
-from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.models.graph import arguments_of
+from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.tuning.building.batch import build_all
+from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request
+from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
+from tvm_farm.tracker.tuning.checking.peak_kernels import PeakKernel, arithmetic_kernel, memory_kernel
+from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
+from tvm_farm.tracker.tuning.models.graph import arguments_of
 
 __all__ = ["PeaksUnknown", "class_peaks"]
 

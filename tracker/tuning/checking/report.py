@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tracker.domain import CheckReport, Obstacle, TaskOutlook
-from tracker.tuning.checking.activations import activation_peak
-from tracker.tuning.checking.sizes import tensor_bytes
-from tracker.tuning.checking.traffic import bytes_touched, largest_dtype
-from tracker.tuning.models.graph import ExtractedTask, LoweredModel
-from tracker.tuning.models.importers import Survey
-from tracker.tuning.models.importers.survey import outlines_of
-from tracker.tuning.models.operator import Operator
+from tvm_farm.tracker.domain import CheckReport, Obstacle, TaskOutlook
+from tvm_farm.tracker.tuning.checking.activations import activation_peak
+from tvm_farm.tracker.tuning.checking.sizes import tensor_bytes
+from tvm_farm.tracker.tuning.checking.traffic import bytes_touched, largest_dtype
+from tvm_farm.tracker.tuning.models.graph import ExtractedTask, LoweredModel
+from tvm_farm.tracker.tuning.models.importers import Survey
+from tvm_farm.tracker.tuning.models.importers.survey import outlines_of
+from tvm_farm.tracker.tuning.models.operator import Operator
 
 __all__ = ["model_report", "operator_report", "surveyed"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import tvm
 from tvm.s_tir import Schedule, ScheduleError
 
-from tracker.domain import Argument
-from tracker.tuning.checking.sizes import tensor_bytes
-from tracker.tuning.models.graph import ExtractedTask, arguments_of
+from tvm_farm.tracker.domain import Argument
+from tvm_farm.tracker.tuning.checking.sizes import tensor_bytes
+from tvm_farm.tracker.tuning.models.graph import ExtractedTask, arguments_of
 
 __all__ = ["bytes_touched", "largest_dtype"]
 

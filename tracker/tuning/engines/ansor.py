@@ -24,10 +24,10 @@ from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.schedule import Trace
 
-from tracker.tuning.engines.base import Candidate, Known, Learned
-from tracker.tuning.engines.cost_model import CostModel, Features
-from tracker.tuning.engines.sketch import Relatives, Sketch, before_postprocessing
-from tracker.tuning.engines.space import Space, apply_trace, trace_json
+from tvm_farm.tracker.tuning.engines.base import Candidate, Known, Learned
+from tvm_farm.tracker.tuning.engines.cost_model import CostModel, Features
+from tvm_farm.tracker.tuning.engines.sketch import Relatives, Sketch, before_postprocessing
+from tvm_farm.tracker.tuning.engines.space import Space, apply_trace, trace_json
 
 __all__ = ["AnsorEngine", "Experience"]
 

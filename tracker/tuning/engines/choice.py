@@ -10,14 +10,14 @@ from functools import partial
 
 import tvm
 
-from tracker.domain.engine import ANSOR, AUTO, AUTOTVM, ENGINES, TUNERS
-from tracker.domain.job import JobSpec
-from tracker.tuning.engines import ansor
-from tracker.tuning.engines.autotvm import NoTemplate, Template
-from tracker.tuning.engines.autotvm import engine as autotvm
-from tracker.tuning.engines.base import Engine
-from tracker.tuning.errors import InputError
-from tracker.tuning.foreign_code import ends_in_time
+from tvm_farm.tracker.domain.engine import ANSOR, AUTO, AUTOTVM, ENGINES, TUNERS
+from tvm_farm.tracker.domain.job import JobSpec
+from tvm_farm.tracker.tuning.engines import ansor
+from tvm_farm.tracker.tuning.engines.autotvm import NoTemplate, Template
+from tvm_farm.tracker.tuning.engines.autotvm import engine as autotvm
+from tvm_farm.tracker.tuning.engines.base import Engine
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.foreign_code import ends_in_time
 
 __all__ = ["Choice", "Chooser", "better_by_rules", "trials_a_task"]
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tracker.domain import Artifact, TemplateFile
-from tracker.tuning.engines.autotvm import Template, TemplateError, load_templates
+from tvm_farm.tracker.domain import Artifact, TemplateFile
+from tvm_farm.tracker.tuning.engines.autotvm import Template, TemplateError, load_templates
 
 __all__ = ["check_used", "own_templates"]
 

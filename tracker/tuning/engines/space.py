@@ -18,10 +18,10 @@ from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.schedule import Trace
 
-from tracker.tuning.building.intrinsics import register_intrinsics
-from tracker.tuning.engines.sketch import Decisions, Sketch
-from tracker.tuning.engines.tiles import tiles_in_one_piece
-from tracker.tuning.engines.traces import apply_trace, trace_json
+from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
+from tvm_farm.tracker.tuning.engines.sketch import Decisions, Sketch
+from tvm_farm.tracker.tuning.engines.tiles import tiles_in_one_piece
+from tvm_farm.tracker.tuning.engines.traces import apply_trace, trace_json
 
 __all__ = ["Space", "apply_trace", "trace_json"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tracker.client.farm_client import FarmClient
-from tracker.domain import Job, JobResult, Outcome, Record, RecordFilter, TaskResult
-from tracker.domain.record import BASELINE
-from tracker.tuning.models.graph import ExtractedTask
-from tracker.tuning.search.task_state import median
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.domain import Job, JobResult, Outcome, Record, RecordFilter, TaskResult
+from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.tuning.models.graph import ExtractedTask
+from tvm_farm.tracker.tuning.search.task_state import median
 
 __all__ = ["estimate"]
 

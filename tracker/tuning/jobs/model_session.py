@@ -13,28 +13,28 @@ from pathlib import Path
 import numpy as np
 import tvm
 
-from tracker.client.measure_stream import MeasureStream
-from tracker.domain import BucketResult, CheckReport, JobResult, RunnerMode, TimingPlan
-from tracker.domain.job import shape_sets
-from tracker.tuning.building.builder import build_model, for_schedules
-from tracker.tuning.checking.report import model_report, surveyed
-from tracker.tuning.errors import InputError
-from tracker.tuning.jobs.result import job_result, latency_of
-from tracker.tuning.jobs.session import Session, first_line
-from tracker.tuning.judging.answer_size import check_answer_size
-from tracker.tuning.judging.comparison import compare
-from tracker.tuning.judging.finals import Winner
-from tracker.tuning.judging.inputs import given_inputs, random_inputs
-from tracker.tuning.judging.kernel_verification import KernelVerdict, verify_kernels
-from tracker.tuning.judging.model_verification import Verdict, artifact_of, inputs_apart, model_request, verify
-from tracker.tuning.judging.reference import Reference, check_import, reference_of, tolerance_of
-from tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
-from tracker.tuning.models.importers import ImportedModel, load_model, survey_model
-from tracker.tuning.models.importers.survey import outlines_of
-from tracker.tuning.packages.package import LIBRARY, Variant, save_params, write_package
-from tracker.tuning.packages.package_run import PackageFault, check_package, run_package
-from tracker.tuning.packages.padding import PaddedCase, Padding, padding_of
-from tracker.tuning.packages.untuned import answers_on_host, is_host
+from tvm_farm.tracker.client.measure_stream import MeasureStream
+from tvm_farm.tracker.domain import BucketResult, CheckReport, JobResult, RunnerMode, TimingPlan
+from tvm_farm.tracker.domain.job import shape_sets
+from tvm_farm.tracker.tuning.building.builder import build_model, for_schedules
+from tvm_farm.tracker.tuning.checking.report import model_report, surveyed
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.jobs.result import job_result, latency_of
+from tvm_farm.tracker.tuning.jobs.session import Session, first_line
+from tvm_farm.tracker.tuning.judging.answer_size import check_answer_size
+from tvm_farm.tracker.tuning.judging.comparison import compare
+from tvm_farm.tracker.tuning.judging.finals import Winner
+from tvm_farm.tracker.tuning.judging.inputs import given_inputs, random_inputs
+from tvm_farm.tracker.tuning.judging.kernel_verification import KernelVerdict, verify_kernels
+from tvm_farm.tracker.tuning.judging.model_verification import Verdict, artifact_of, inputs_apart, model_request, verify
+from tvm_farm.tracker.tuning.judging.reference import Reference, check_import, reference_of, tolerance_of
+from tvm_farm.tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
+from tvm_farm.tracker.tuning.models.importers import ImportedModel, load_model, survey_model
+from tvm_farm.tracker.tuning.models.importers.survey import outlines_of
+from tvm_farm.tracker.tuning.packages.package import LIBRARY, Variant, save_params, write_package
+from tvm_farm.tracker.tuning.packages.package_run import PackageFault, check_package, run_package
+from tvm_farm.tracker.tuning.packages.padding import PaddedCase, Padding, padding_of
+from tvm_farm.tracker.tuning.packages.untuned import answers_on_host, is_host
 
 __all__ = ["ModelSession"]
 

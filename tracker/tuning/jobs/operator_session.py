@@ -12,20 +12,25 @@ from types import MappingProxyType
 import numpy as np
 import tvm
 
-from tracker.domain import CheckReport, JobResult, RunnerMode, Workload
-from tracker.domain.operator_file import parse_operator
-from tracker.tuning.checking.report import operator_report
-from tracker.tuning.errors import InputError, TuningError
-from tracker.tuning.jobs.result import operator_result
-from tracker.tuning.jobs.session import Session
-from tracker.tuning.judging.answer_size import check_answer_size
-from tracker.tuning.judging.finals import FINAL_PLAN, Winner
-from tracker.tuning.judging.inputs import read_arrays
-from tracker.tuning.judging.kernel_verification import BuiltKernels, KernelVerdict, build_beside, compare_beside
-from tracker.tuning.judging.operator_inputs import arrays_of_kernels
-from tracker.tuning.models.graph import ExtractedTask, flops_of, workload_key
-from tracker.tuning.models.operator import Kernel, Operator, load_operator
-from tracker.tuning.packages.operator_package import PackagedKernel, write_operator_package
+from tvm_farm.tracker.domain import CheckReport, JobResult, RunnerMode, Workload
+from tvm_farm.tracker.domain.operator_file import parse_operator
+from tvm_farm.tracker.tuning.checking.report import operator_report
+from tvm_farm.tracker.tuning.errors import InputError, TuningError
+from tvm_farm.tracker.tuning.jobs.result import operator_result
+from tvm_farm.tracker.tuning.jobs.session import Session
+from tvm_farm.tracker.tuning.judging.answer_size import check_answer_size
+from tvm_farm.tracker.tuning.judging.finals import FINAL_PLAN, Winner
+from tvm_farm.tracker.tuning.judging.inputs import read_arrays
+from tvm_farm.tracker.tuning.judging.kernel_verification import (
+    BuiltKernels,
+    KernelVerdict,
+    build_beside,
+    compare_beside,
+)
+from tvm_farm.tracker.tuning.judging.operator_inputs import arrays_of_kernels
+from tvm_farm.tracker.tuning.models.graph import ExtractedTask, flops_of, workload_key
+from tvm_farm.tracker.tuning.models.operator import Kernel, Operator, load_operator
+from tvm_farm.tracker.tuning.packages.operator_package import PackagedKernel, write_operator_package
 
 __all__ = ["OperatorSession"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tracker.domain import JobResult, PackageFile, TaskResult
-from tracker.tuning.judging.finals import Winner
-from tracker.tuning.judging.kernel_verification import KernelVerdict
-from tracker.tuning.judging.model_verification import Verdict
+from tvm_farm.tracker.domain import JobResult, PackageFile, TaskResult
+from tvm_farm.tracker.tuning.judging.finals import Winner
+from tvm_farm.tracker.tuning.judging.kernel_verification import KernelVerdict
+from tvm_farm.tracker.tuning.judging.model_verification import Verdict
 
 #: Of a model or a kernel whose answers prove nothing.
 _NOTHING_FINITE = "no value of the answers is finite, so nothing was compared: other inputs, --inputs, may tell more"

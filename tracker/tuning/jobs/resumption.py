@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from tracker.domain import Outcome, PastSearch, Record
-from tracker.tuning.search.search import Script
-from tracker.tuning.search.task_state import TaskState, median
+from tvm_farm.tracker.domain import Outcome, PastSearch, Record
+from tvm_farm.tracker.tuning.search.search import Script
+from tvm_farm.tracker.tuning.search.task_state import TaskState, median
 
 __all__ = ["take_up"]
 

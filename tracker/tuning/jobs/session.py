@@ -20,11 +20,11 @@ import numpy as np
 import tvm
 import tvm_ffi
 
-from tracker.client.errors import BadInput
-from tracker.client.farm_client import FarmClient, open_channel
-from tracker.client.measure_stream import MeasureStream
-from tracker.client.patience import patiently
-from tracker.domain import (
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.farm_client import FarmClient, open_channel
+from tvm_farm.tracker.client.measure_stream import MeasureStream
+from tvm_farm.tracker.client.patience import patiently
+from tvm_farm.tracker.domain import (
     Artifact,
     CheckReport,
     Device,
@@ -44,26 +44,26 @@ from tracker.domain import (
     TaskPlan,
     TimingPlan,
 )
-from tracker.tuning.building.builder import RECIPE
-from tracker.tuning.building.compiler_target import compiler_target
-from tracker.tuning.building.intrinsics import register_intrinsics
-from tracker.tuning.building.pool import BuilderPool, yield_to_others
-from tracker.tuning.checking.peaks import PeaksUnknown, class_peaks
-from tracker.tuning.engines.choice import Choice, Chooser, trials_a_task
-from tracker.tuning.engines.own_templates import check_used, own_templates
-from tracker.tuning.engines.space import apply_trace
-from tracker.tuning.errors import SessionOver
-from tracker.tuning.jobs.estimate import estimate
-from tracker.tuning.jobs.resumption import take_up
-from tracker.tuning.judging.finals import Winner, play_finals
-from tracker.tuning.judging.kernel_inputs import KernelInputs, kernel_inputs
-from tracker.tuning.judging.kernel_verification import KernelVerdict
-from tracker.tuning.models.graph import ExtractedTask
-from tracker.tuning.models.index_ranges import FILLED_BELOW
-from tracker.tuning.packages.package import save_params
-from tracker.tuning.search.loop import HOPELESS, Budget, TuningLoop
-from tracker.tuning.search.task_state import TaskState
-from tracker.tuning.search.transfer import known_to
+from tvm_farm.tracker.tuning.building.builder import RECIPE
+from tvm_farm.tracker.tuning.building.compiler_target import compiler_target
+from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
+from tvm_farm.tracker.tuning.building.pool import BuilderPool, yield_to_others
+from tvm_farm.tracker.tuning.checking.peaks import PeaksUnknown, class_peaks
+from tvm_farm.tracker.tuning.engines.choice import Choice, Chooser, trials_a_task
+from tvm_farm.tracker.tuning.engines.own_templates import check_used, own_templates
+from tvm_farm.tracker.tuning.engines.space import apply_trace
+from tvm_farm.tracker.tuning.errors import SessionOver
+from tvm_farm.tracker.tuning.jobs.estimate import estimate
+from tvm_farm.tracker.tuning.jobs.resumption import take_up
+from tvm_farm.tracker.tuning.judging.finals import Winner, play_finals
+from tvm_farm.tracker.tuning.judging.kernel_inputs import KernelInputs, kernel_inputs
+from tvm_farm.tracker.tuning.judging.kernel_verification import KernelVerdict
+from tvm_farm.tracker.tuning.models.graph import ExtractedTask
+from tvm_farm.tracker.tuning.models.index_ranges import FILLED_BELOW
+from tvm_farm.tracker.tuning.packages.package import save_params
+from tvm_farm.tracker.tuning.search.loop import HOPELESS, Budget, TuningLoop
+from tvm_farm.tracker.tuning.search.task_state import TaskState
+from tvm_farm.tracker.tuning.search.transfer import known_to
 
 __all__ = ["Session", "first_line"]
 

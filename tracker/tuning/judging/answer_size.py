@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from protos.channel import OUTPUTS_BYTES
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import TensorInfo
+from tvm_farm.protos.channel import OUTPUTS_BYTES
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import TensorInfo
 
 __all__ = ["check_answer_size"]
 

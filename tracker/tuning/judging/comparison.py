@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import ml_dtypes  # noqa: F401 - teaches numpy names such as bfloat16
 import numpy as np
 
-from tracker.domain import OutputTensor
-from tracker.tuning.errors import FarmFailure
+from tvm_farm.tracker.domain import OutputTensor
+from tvm_farm.tracker.tuning.errors import FarmFailure
 
 __all__ = ["TOLERANCES", "Comparison", "Tolerance", "arrays_of", "compare"]
 

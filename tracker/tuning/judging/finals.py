@@ -13,14 +13,14 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tracker.client.measure_stream import MeasureStream, StreamRefused
-from tracker.domain import Measurement, Outcome, Record, TimingPlan, Trial
-from tracker.tuning.building.batch import build_all
-from tracker.tuning.building.builder import for_schedules
-from tracker.tuning.building.kernel_requests import kernel_request
-from tracker.tuning.building.pool import BuilderPool, BuildRequest
-from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.search.task_state import TaskState, median
+from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
+from tvm_farm.tracker.domain import Measurement, Outcome, Record, TimingPlan, Trial
+from tvm_farm.tracker.tuning.building.batch import build_all
+from tvm_farm.tracker.tuning.building.builder import for_schedules
+from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request
+from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest
+from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
+from tvm_farm.tracker.tuning.search.task_state import TaskState, median
 
 __all__ = ["FINAL_PLAN", "Finalist", "Winner", "play_finals", "slowest_s"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import ml_dtypes  # noqa: F401 - teaches numpy names such as bfloat16
 import numpy as np
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import TensorInfo
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import TensorInfo
 
 __all__ = ["fitting", "given_inputs", "random_inputs", "read_arrays"]
 

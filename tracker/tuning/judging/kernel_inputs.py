@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import tvm
 
-from tracker.domain import Argument
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.graph import arguments_of
-from tracker.tuning.models.index_ranges import ValueRange, value_ranges
+from tvm_farm.tracker.domain import Argument
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.graph import arguments_of
+from tvm_farm.tracker.tuning.models.index_ranges import ValueRange, value_ranges
 
 __all__ = ["KernelInputs", "kernel_inputs"]
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 
 import tvm
 
-from tracker.client.measure_stream import MeasureStream
-from tracker.domain import Measurement, Outcome, TimingPlan
-from tracker.tuning.building.batch import build_all
-from tracker.tuning.building.builder import for_schedules
-from tracker.tuning.building.kernel_requests import kernel_request
-from tracker.tuning.building.pool import BuilderPool, BuildRequest
-from tracker.tuning.judging.comparison import arrays_of, compare
-from tracker.tuning.judging.finals import Winner, slowest_s
-from tracker.tuning.judging.model_verification import run_beside
-from tracker.tuning.models.graph import output_positions
-from tracker.tuning.search.task_state import TaskState, median
+from tvm_farm.tracker.client.measure_stream import MeasureStream
+from tvm_farm.tracker.domain import Measurement, Outcome, TimingPlan
+from tvm_farm.tracker.tuning.building.batch import build_all
+from tvm_farm.tracker.tuning.building.builder import for_schedules
+from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request
+from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest
+from tvm_farm.tracker.tuning.judging.comparison import arrays_of, compare
+from tvm_farm.tracker.tuning.judging.finals import Winner, slowest_s
+from tvm_farm.tracker.tuning.judging.model_verification import run_beside
+from tvm_farm.tracker.tuning.models.graph import output_positions
+from tvm_farm.tracker.tuning.search.task_state import TaskState, median
 
 __all__ = [
     "BuiltKernels",

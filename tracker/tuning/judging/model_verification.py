@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.client.measure_stream import MeasureStream, StreamRefused
-from tracker.domain import (
+from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
+from tvm_farm.tracker.domain import (
     Argument,
     Artifact,
     Capacity,
@@ -26,10 +26,10 @@ from tracker.domain import (
     TimingPlan,
     Trial,
 )
-from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.judging.comparison import Tolerance, arrays_of, compare
-from tracker.tuning.judging.reference import Reference
-from tracker.tuning.search.task_state import median
+from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
+from tvm_farm.tracker.tuning.judging.comparison import Tolerance, arrays_of, compare
+from tvm_farm.tracker.tuning.judging.reference import Reference
+from tvm_farm.tracker.tuning.search.task_state import median
 
 __all__ = [
     "Verdict",

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.judging.inputs import fitting
-from tracker.tuning.models.operator import Kernel
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.judging.inputs import fitting
+from tvm_farm.tracker.tuning.models.operator import Kernel
 
 __all__ = ["arrays_of_kernels"]
 

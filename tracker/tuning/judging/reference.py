@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tracker.tuning.errors import InputError, JudgeError
-from tracker.tuning.judging.comparison import Comparison, Tolerance, compare
-from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
-from tracker.tuning.models.importers.values import one_step_away
+from tvm_farm.tracker.tuning.errors import InputError, JudgeError
+from tvm_farm.tracker.tuning.judging.comparison import Comparison, Tolerance, compare
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tvm_farm.tracker.tuning.models.importers.values import one_step_away
 
 __all__ = ["Reference", "check_import", "floors_of", "reference_of", "tolerance_of"]
 

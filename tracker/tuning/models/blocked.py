@@ -17,7 +17,7 @@ import tvm
 from numpy.typing import NDArray
 from tvm import relax, te, topi
 
-from tracker.tuning.models.passes.blocked_convolutions import (
+from tvm_farm.tracker.tuning.models.passes.blocked_convolutions import (
     depthwise_on_blocks,
     from_blocks,
     from_plain,
@@ -25,9 +25,9 @@ from tracker.tuning.models.passes.blocked_convolutions import (
     packed_depthwise,
     packed_plain,
 )
-from tracker.tuning.models.passes.blocks import Blocks, Border, border_of, constant_beside, shape_of
-from tracker.tuning.models.passes.dot_products import DEPTH, Dots, dots_from_blocks, dots_of, packed_for_dots
-from tracker.tuning.models.passes.relaid import on_blocks
+from tvm_farm.tracker.tuning.models.passes.blocks import Blocks, Border, border_of, constant_beside, shape_of
+from tvm_farm.tracker.tuning.models.passes.dot_products import DEPTH, Dots, dots_from_blocks, dots_of, packed_for_dots
+from tvm_farm.tracker.tuning.models.passes.relaid import on_blocks
 
 __all__ = ["block_channels"]
 

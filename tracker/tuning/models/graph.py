@@ -15,14 +15,14 @@ from tvm import relax
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.domain import Argument, Workload
-from tracker.tuning.engines.traces import apply_trace
-from tracker.tuning.models.blocked import block_channels
-from tracker.tuning.models.constants import fold_constants
-from tracker.tuning.models.passes.dot_products import dots_of
-from tracker.tuning.models.passes.elementwise import annotate_elementwise
-from tracker.tuning.models.passes.integers import in_integers
-from tracker.tuning.models.passes.packed_matrices import pack_matrices
+from tvm_farm.tracker.domain import Argument, Workload
+from tvm_farm.tracker.tuning.engines.traces import apply_trace
+from tvm_farm.tracker.tuning.models.blocked import block_channels
+from tvm_farm.tracker.tuning.models.constants import fold_constants
+from tvm_farm.tracker.tuning.models.passes.dot_products import dots_of
+from tvm_farm.tracker.tuning.models.passes.elementwise import annotate_elementwise
+from tvm_farm.tracker.tuning.models.passes.integers import in_integers
+from tvm_farm.tracker.tuning.models.passes.packed_matrices import pack_matrices
 
 __all__ = [
     "ExtractedTask",

@@ -1,6 +1,6 @@
 """Real networks for demonstrations and tests: those that the ``onnx`` package carries, with random weights.
 
-    python -m tracker.tuning.models.light light_squeezenet FILE
+    python -m tvm_farm.tracker.tuning.models.light light_squeezenet FILE
 
 The package keeps nine networks small by letting every weight be one constant
 (onnx/backend/test/data/light). Such a network gives every class the same score, so comparing its

@@ -25,13 +25,13 @@ from tvm import te
 from tvm.s_tir import Schedule, ScheduleError
 from tvm.tirx.buffer import BufferType
 
-from tracker.domain.errors import InvalidRequest
-from tracker.domain.operator_file import definitions
-from tracker.tuning.errors import InputError
-from tracker.tuning.foreign_code import ends_in_time
-from tracker.tuning.models.graph import output_positions
-from tracker.tuning.models.importers import TensorInfo
-from tracker.tuning.models.passes.empty_sums import begin_empty_sums
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.operator_file import definitions
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.foreign_code import ends_in_time
+from tvm_farm.tracker.tuning.models.graph import output_positions
+from tvm_farm.tracker.tuning.models.importers import TensorInfo
+from tvm_farm.tracker.tuning.models.passes.empty_sums import begin_empty_sums
 
 __all__ = ["Kernel", "Operator", "load_operator"]
 

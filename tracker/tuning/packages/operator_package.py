@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tracker.tuning.models.operator import Kernel
-from tracker.tuning.packages.package import FORMAT, INPUTS, MANIFEST, MAX_EXAMPLE_BYTES
-from tracker.tuning.packages.shipped.run import save_arrays
+from tvm_farm.tracker.tuning.models.operator import Kernel
+from tvm_farm.tracker.tuning.packages.package import FORMAT, INPUTS, MANIFEST, MAX_EXAMPLE_BYTES
+from tvm_farm.tracker.tuning.packages.shipped.run import save_arrays
 
 __all__ = ["PackagedKernel", "write_operator_package"]
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import tvm
 
-from tracker.client.farm_client import file_digest
-from tracker.tuning.judging.comparison import compare
-from tracker.tuning.judging.reference import Reference, tolerance_of
-from tracker.tuning.models.importers import ImportedModel
-from tracker.tuning.packages import shipped
-from tracker.tuning.packages.shipped.run import save_arrays
+from tvm_farm.tracker.client.farm_client import file_digest
+from tvm_farm.tracker.tuning.judging.comparison import compare
+from tvm_farm.tracker.tuning.judging.reference import Reference, tolerance_of
+from tvm_farm.tracker.tuning.models.importers import ImportedModel
+from tvm_farm.tracker.tuning.packages import shipped
+from tvm_farm.tracker.tuning.packages.shipped.run import save_arrays
 
 __all__ = [
     "ANSWERS",

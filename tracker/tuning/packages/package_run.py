@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.tuning.errors import TuningError
-from tracker.tuning.models.importers.base import TensorInfo
-from tracker.tuning.packages.shipped.run import save_arrays
+from tvm_farm.tracker.tuning.errors import TuningError
+from tvm_farm.tracker.tuning.models.importers.base import TensorInfo
+from tvm_farm.tracker.tuning.packages.shipped.run import save_arrays
 
 __all__ = ["PackageFault", "check_package", "run_package"]
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from tracker.tuning.errors import TuningError
-from tracker.tuning.judging.comparison import compare
-from tracker.tuning.judging.inputs import random_inputs
-from tracker.tuning.judging.reference import floors_of, tolerance_of
-from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
-from tracker.tuning.packages.shipped.run import cropped, padded
+from tvm_farm.tracker.tuning.errors import TuningError
+from tvm_farm.tracker.tuning.judging.comparison import compare
+from tvm_farm.tracker.tuning.judging.inputs import random_inputs
+from tvm_farm.tracker.tuning.judging.reference import floors_of, tolerance_of
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tvm_farm.tracker.tuning.packages.shipped.run import cropped, padded
 
 __all__ = ["PaddedCase", "Padding", "padding_of"]
 

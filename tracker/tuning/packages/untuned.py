@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import tvm
 
-from tracker.tuning.building.builder import build_model
-from tracker.tuning.models.graph import lower
-from tracker.tuning.models.importers.base import ImportedModel
-from tracker.tuning.packages.package import Variant, write_package
-from tracker.tuning.packages.package_run import run_package
+from tvm_farm.tracker.tuning.building.builder import build_model
+from tvm_farm.tracker.tuning.models.graph import lower
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel
+from tvm_farm.tracker.tuning.packages.package import Variant, write_package
+from tvm_farm.tracker.tuning.packages.package_run import run_package
 
 __all__ = ["answers_on_host", "host_target", "is_host"]
 

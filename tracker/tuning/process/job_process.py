@@ -14,14 +14,14 @@ import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from tracker.client.farm_client import FarmClient
-from tracker.domain import Job, JobFailure, JobFinished, WorkerAlive
-from tracker.tuning.building.pool import BuilderPool
-from tracker.tuning.errors import InputError, SessionOver, TuningError
-from tracker.tuning.jobs.model_session import ModelSession
-from tracker.tuning.jobs.operator_session import OperatorSession
-from tracker.tuning.jobs.session import first_line
-from tracker.tuning.process.warm_up import warm_up
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.domain import Job, JobFailure, JobFinished, WorkerAlive
+from tvm_farm.tracker.tuning.building.pool import BuilderPool
+from tvm_farm.tracker.tuning.errors import InputError, SessionOver, TuningError
+from tvm_farm.tracker.tuning.jobs.model_session import ModelSession
+from tvm_farm.tracker.tuning.jobs.operator_session import OperatorSession
+from tvm_farm.tracker.tuning.jobs.session import first_line
+from tvm_farm.tracker.tuning.process.warm_up import warm_up
 
 __all__ = ["BUILD_TIMEOUT_S", "stand_by"]
 

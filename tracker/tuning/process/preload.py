@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib
 import threading
 
-from tracker.tuning.process.priority import give_way
+from tvm_farm.tracker.tuning.process.priority import give_way
 
-_MODULES = ("tracker.tuning.process.job_process", "tvm.relax.frontend.onnx", "xgboost")
+_MODULES = ("tvm_farm.tracker.tuning.process.job_process", "tvm.relax.frontend.onnx", "xgboost")
 
 
 def _load() -> None:

@@ -16,11 +16,11 @@ import numpy as np
 import tvm
 from onnx import TensorProto, helper, numpy_helper
 
-from protos.measurement import Outcome
-from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
-from tracker.tuning.models.graph import lower, tasks_of
-from tracker.tuning.models.importers import load_model
-from tracker.tuning.process.priority import give_way
+from tvm_farm.protos.measurement import Outcome
+from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
+from tvm_farm.tracker.tuning.models.graph import lower, tasks_of
+from tvm_farm.tracker.tuning.models.importers import load_model
+from tvm_farm.tracker.tuning.process.priority import give_way
 
 __all__ = ["warm_up"]
 

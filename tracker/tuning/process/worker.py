@@ -1,6 +1,6 @@
 """A tuning worker: waits for jobs and runs each in a process of its own.
 
-    python -m tracker.tuning.process.worker --tracker HOST:PORT --worker-id ID [--builders N]
+    python -m tvm_farm.tracker.tuning.process.worker --tracker HOST:PORT --worker-id ID [--builders N]
 
 The worker itself never loads TVM. A fork server does, once, while no job is waiting; from it a
 process is forked that stands by, with builders of its own, until there is a job. The next one stands
@@ -34,12 +34,21 @@ from typing import NoReturn
 
 import grpc
 
-from protos.discovery import PROTOCOL_VERSION
-from protos.version import __version__
-from tracker.client.farm_client import open_channel
-from tracker.client.work_calls import Order, Refused, Said, work
-from tracker.domain import CancelJob, FinishedSeen, Job, JobFinished, JobProgress, StartJob, WorkerAlive, WorkerHello
-from tracker.tuning.process.fork_server import folder_prefix, start_fork_server, sweep
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.version import __version__
+from tvm_farm.tracker.client.farm_client import open_channel
+from tvm_farm.tracker.client.work_calls import Order, Refused, Said, work
+from tvm_farm.tracker.domain import (
+    CancelJob,
+    FinishedSeen,
+    Job,
+    JobFinished,
+    JobProgress,
+    StartJob,
+    WorkerAlive,
+    WorkerHello,
+)
+from tvm_farm.tracker.tuning.process.fork_server import folder_prefix, start_fork_server, sweep
 
 __all__ = ["Worker", "main"]
 
@@ -128,7 +137,7 @@ class _RunningJob:
 
 
 def _stand_by(builders: int, pipe: Connection, folder: str) -> None:
-    from tracker.tuning.process.job_process import stand_by
+    from tvm_farm.tracker.tuning.process.job_process import stand_by
 
     stand_by(builders, pipe, Path(folder))
 
@@ -258,7 +267,7 @@ class Worker:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     parser = argparse.ArgumentParser(
-        prog="python -m tracker.tuning.process.worker", description="A tuning worker of a tracker."
+        prog="python -m tvm_farm.tracker.tuning.process.worker", description="A tuning worker of a tracker."
     )
     parser.add_argument("--tracker", required=True, metavar="HOST:PORT")
     parser.add_argument("--worker-id", required=True)
@@ -269,7 +278,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     sweep()
     try:
-        sockets = start_fork_server(["tracker.tuning.process.preload"])
+        sockets = start_fork_server(["tvm_farm.tracker.tuning.process.preload"])
     except OSError as error:
         log.error("%s", error)
         sys.exit(1)

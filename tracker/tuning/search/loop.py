@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tracker.client.measure_stream import MeasureStream, StreamRefused
-from tracker.domain import (
+from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
+from tvm_farm.tracker.domain import (
     Capacity,
     FailedBuild,
     Measurement,
@@ -30,16 +30,16 @@ from tracker.domain import (
     Trial,
     new_trial_id,
 )
-from tracker.domain.outcomes import meaning
-from tracker.domain.record import BASELINE
-from tracker.tuning.building.builder import for_schedules
-from tracker.tuning.building.kernel_requests import kernel_request, run_timeout_s
-from tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
-from tracker.tuning.engines.base import Learned
-from tracker.tuning.errors import FarmFailure, SessionOver
-from tracker.tuning.search.search import Proposal, Proposed, Retraced, Script, Search
-from tracker.tuning.search.task_budget import first_round_trials, next_task
-from tracker.tuning.search.task_state import TaskState, median
+from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.tuning.building.builder import for_schedules
+from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request, run_timeout_s
+from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
+from tvm_farm.tracker.tuning.engines.base import Learned
+from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
+from tvm_farm.tracker.tuning.search.search import Proposal, Proposed, Retraced, Script, Search
+from tvm_farm.tracker.tuning.search.task_budget import first_round_trials, next_task
+from tvm_farm.tracker.tuning.search.task_state import TaskState, median
 
 __all__ = ["HOPELESS", "Budget", "Recall", "TuningLoop"]
 

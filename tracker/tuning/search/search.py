@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tracker.domain import Lesson, Measurement, Outcome, PastSearch, Record, SearchStep, new_trial_id
-from tracker.domain.outcomes import meaning
-from tracker.tuning.engines.base import Candidate, Engine, Known, Learned
-from tracker.tuning.search.task_state import TaskState
-from tracker.tuning.search.transfer import known_of
+from tvm_farm.tracker.domain import Lesson, Measurement, Outcome, PastSearch, Record, SearchStep, new_trial_id
+from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.tuning.engines.base import Candidate, Engine, Known, Learned
+from tvm_farm.tracker.tuning.search.task_state import TaskState
+from tvm_farm.tracker.tuning.search.transfer import known_of
 
 __all__ = ["Proposal", "Proposed", "Retraced", "Script", "Search"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tracker.domain import Argument, Artifact
-from tracker.tuning.engines.base import Engine, Known
-from tracker.tuning.search.task_budget import TaskProgress
+from tvm_farm.tracker.domain import Argument, Artifact
+from tvm_farm.tracker.tuning.engines.base import Engine, Known
+from tvm_farm.tracker.tuning.search.task_budget import TaskProgress
 
 __all__ = ["TaskState", "median"]
 

@@ -13,9 +13,9 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tracker.client.farm_client import FarmClient
-from tracker.domain import Job, Record
-from tracker.tuning.engines.base import Known
+from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.domain import Job, Record
+from tvm_farm.tracker.tuning.engines.base import Known
 
 __all__ = ["known_elsewhere", "known_of", "known_to"]
 

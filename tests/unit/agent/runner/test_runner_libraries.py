@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.runner import RunnerError, RuntimeLibraries, find_runner, find_runtime
-from agent.runner.libraries import runner_arch
+from tvm_farm.agent.runner import RunnerError, RuntimeLibraries, find_runner, find_runtime
+from tvm_farm.agent.runner.libraries import runner_arch
 
 
 @pytest.mark.parametrize(

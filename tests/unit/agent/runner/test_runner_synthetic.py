@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from agent.runner import LocalRequest, SyntheticModel, SyntheticRunner
-from protos.device import RunnerMode
-from protos.measurement import Artifact, Limits, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
+from tvm_farm.agent.runner import LocalRequest, SyntheticModel, SyntheticRunner
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.measurement import Artifact, Limits, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 
 
 def request_of(digest: str = "d", plan: TimingPlan | None = None, limits: Limits | None = None) -> LocalRequest:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.runner import RunnerError, find_libc, parse_via
+from tvm_farm.agent.runner import RunnerError, find_libc, parse_via
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agent.runner import protocol
-from protos.device import RunnerMode
-from protos.measurement import (
+from tvm_farm.agent.runner import protocol
+from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.measurement import (
     Argument,
     Artifact,
     Limits,

@@ -10,9 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from agent.cli import main as agent
-from tracker.cli import farm, tracker
-from tracker.services import jobs
+from tvm_farm.agent.cli import main as agent
+from tvm_farm.tracker.cli import farm, tracker
+from tvm_farm.tracker.services import jobs
 
 PROGRAMS = {"agent": agent, "farm": farm, "tracker": tracker}
 

@@ -7,7 +7,7 @@ import os
 import pytest
 from click.testing import CliRunner
 
-from tracker.cli import tracker
+from tvm_farm.tracker.cli import tracker
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo, Telemetry
-from tracker.client.connection import ScriptConnection
-from tracker.client.errors import BadInput
-from tracker.client.one_class import one_class
-from tracker.domain import Device, DeviceState, Lease
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, Telemetry
+from tvm_farm.tracker.client.connection import ScriptConnection
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.one_class import one_class
+from tvm_farm.tracker.domain import Device, DeviceState, Lease
 
 
 def device(name: str, device_class: str, state: DeviceState = DeviceState.IDLE, lease: str = "") -> Device:

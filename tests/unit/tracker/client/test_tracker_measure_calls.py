@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from protos.farm.v1 import control_pb2
 from tests.support.measure_client import request
-from tracker.client.measure_calls import MeasureCalls
+from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.tracker.client.measure_calls import MeasureCalls
 
 OPENING = control_pb2.OpenMeasure(client="c", pool="p")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protos.farm.v1 import control_pb2, job_pb2
-from tracker.client.work_calls import Refused, _message, _order
-from tracker.domain import (
+from tvm_farm.protos.farm.v1 import control_pb2, job_pb2
+from tvm_farm.tracker.client.work_calls import Refused, _message, _order
+from tvm_farm.tracker.domain import (
     CancelJob,
     FinishedSeen,
     JobFailure,

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo, RunnerMode
-from protos.measurement import OutputTensor, Timeline, TimingPlan
 from tests.support.measure_client import request
-from tracker.domain import (
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
+from tvm_farm.protos.measurement import OutputTensor, Timeline, TimingPlan
+from tvm_farm.tracker.domain import (
     Capacity,
     Device,
     FailedBuild,
@@ -20,14 +20,14 @@ from tracker.domain import (
     Record,
     RecordContext,
 )
-from tracker.measuring import events
-from tracker.measuring.board import Acknowledge, Board, Cancel
-from tracker.measuring.core import MeasuringCore
-from tracker.measuring.effects import Deliver, Effect, JobRecorded, Send, Write
-from tracker.measuring.moment import Moment
-from tracker.measuring.request import TrialRequest
-from tracker.measuring.stream import Stream
-from tracker.wire.requests import seal
+from tvm_farm.tracker.measuring import events
+from tvm_farm.tracker.measuring.board import Acknowledge, Board, Cancel
+from tvm_farm.tracker.measuring.core import MeasuringCore
+from tvm_farm.tracker.measuring.effects import Deliver, Effect, JobRecorded, Send, Write
+from tvm_farm.tracker.measuring.moment import Moment
+from tvm_farm.tracker.measuring.request import TrialRequest
+from tvm_farm.tracker.measuring.stream import Stream
+from tvm_farm.tracker.wire.requests import seal
 
 CONTEXT = RecordContext("task", "w", "matmul", "llvm", "ansor", trace="[]")
 

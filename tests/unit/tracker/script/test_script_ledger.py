@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tracker.domain import Measurement, Outcome, Timeline, TimingPlan
-from tracker.script.ledger import Entry, Kernel, Ledger
+from tvm_farm.tracker.domain import Measurement, Outcome, Timeline, TimingPlan
+from tvm_farm.tracker.script.ledger import Entry, Kernel, Ledger
 
 
 def entry(trial_id: str) -> Entry:

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from tracker.domain import TimingPlan
-from tracker.store.encoding import decode, encode_changed
+from tvm_farm.tracker.domain import TimingPlan
+from tvm_farm.tracker.store.encoding import decode, encode_changed
 
 
 @dataclasses.dataclass(frozen=True)

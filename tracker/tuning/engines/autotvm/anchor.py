@@ -20,7 +20,7 @@ import tvm
 from tvm import tirx
 from tvm.s_tir import SBlockRealize, Schedule
 
-from tracker.tuning.engines.autotvm.errors import TemplateError
+from tvm_farm.tracker.tuning.engines.autotvm.errors import TemplateError
 
 __all__ = ["Anchor", "Axis", "Pattern"]
 

@@ -8,9 +8,9 @@ from random import Random
 
 import numpy as np
 
-from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
-from tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
-from tracker.tuning.engines.autotvm.tuners import Lookup, RandomSearch
+from tvm_farm.tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
+from tvm_farm.tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
+from tvm_farm.tracker.tuning.engines.autotvm.tuners import Lookup, RandomSearch
 
 __all__ = ["BoostedSearch"]
 

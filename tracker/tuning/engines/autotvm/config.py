@@ -10,12 +10,12 @@ import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from tracker.tuning.engines.autotvm.anchor import Anchor, Axis
-from tracker.tuning.engines.autotvm.config_space import Knob, Limit, Value, factorizations
-from tracker.tuning.engines.autotvm.errors import TemplateError
+from tvm_farm.tracker.tuning.engines.autotvm.anchor import Anchor, Axis
+from tvm_farm.tracker.tuning.engines.autotvm.config_space import Knob, Limit, Value, factorizations
+from tvm_farm.tracker.tuning.engines.autotvm.errors import TemplateError
 
 if TYPE_CHECKING:
-    from tracker.tuning.engines.autotvm.hardware import Hardware
+    from tvm_farm.tracker.tuning.engines.autotvm.hardware import Hardware
 
 __all__ = ["Config"]
 

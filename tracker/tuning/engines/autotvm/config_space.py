@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.tuning.engines.autotvm.errors import TemplateError
+from tvm_farm.tracker.tuning.engines.autotvm.errors import TemplateError
 
 __all__ = ["ConfigSpace", "Knob", "Limit", "Point", "Value", "factorizations"]
 

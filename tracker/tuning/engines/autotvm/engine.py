@@ -15,15 +15,15 @@ from random import Random
 import tvm
 from tvm.s_tir import meta_schedule as ms
 
-from tracker.tuning.engines.autotvm.boosted import BoostedSearch
-from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
-from tracker.tuning.engines.autotvm.errors import InvalidPoint
-from tracker.tuning.engines.autotvm.genetic import GeneticSearch
-from tracker.tuning.engines.autotvm.programs import Program, Programs
-from tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
-from tracker.tuning.engines.autotvm.template import Template, registered
-from tracker.tuning.engines.autotvm.tuners import GridSearch, Lookup, RandomSearch, Tuner
-from tracker.tuning.engines.base import Candidate, Known, Learned
+from tvm_farm.tracker.tuning.engines.autotvm.boosted import BoostedSearch
+from tvm_farm.tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
+from tvm_farm.tracker.tuning.engines.autotvm.errors import InvalidPoint
+from tvm_farm.tracker.tuning.engines.autotvm.genetic import GeneticSearch
+from tvm_farm.tracker.tuning.engines.autotvm.programs import Program, Programs
+from tvm_farm.tracker.tuning.engines.autotvm.rank_model import RankModel, Sample
+from tvm_farm.tracker.tuning.engines.autotvm.template import Template, registered
+from tvm_farm.tracker.tuning.engines.autotvm.tuners import GridSearch, Lookup, RandomSearch, Tuner
+from tvm_farm.tracker.tuning.engines.base import Candidate, Known, Learned
 
 __all__ = ["TUNERS", "AutoTvmEngine", "Experience", "describe"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.errors import InputError
 
 __all__ = ["InvalidPoint", "NoTemplate", "TemplateError", "line_of"]
 

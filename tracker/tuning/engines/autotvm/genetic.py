@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
-from tracker.tuning.engines.autotvm.tuners import RandomSearch
+from tvm_farm.tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
+from tvm_farm.tracker.tuning.engines.autotvm.tuners import RandomSearch
 
 __all__ = ["GeneticSearch"]
 

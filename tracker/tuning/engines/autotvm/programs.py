@@ -15,16 +15,16 @@ from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.schedule import Trace
 
-from tracker.domain.engine import AUTOTVM
-from tracker.tuning.engines.autotvm.anchor import Anchor
-from tracker.tuning.engines.autotvm.config import Config
-from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point, Value
-from tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate, TemplateError
-from tracker.tuning.engines.autotvm.hardware import Hardware, kinds_of
-from tracker.tuning.engines.autotvm.template import Match, Template, best_match
-from tracker.tuning.engines.base import Candidate
-from tracker.tuning.engines.space import apply_trace, trace_json
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.domain.engine import AUTOTVM
+from tvm_farm.tracker.tuning.engines.autotvm.anchor import Anchor
+from tvm_farm.tracker.tuning.engines.autotvm.config import Config
+from tvm_farm.tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point, Value
+from tvm_farm.tracker.tuning.engines.autotvm.errors import InvalidPoint, NoTemplate, TemplateError
+from tvm_farm.tracker.tuning.engines.autotvm.hardware import Hardware, kinds_of
+from tvm_farm.tracker.tuning.engines.autotvm.template import Match, Template, best_match
+from tvm_farm.tracker.tuning.engines.base import Candidate
+from tvm_farm.tracker.tuning.engines.space import apply_trace, trace_json
+from tvm_farm.tracker.tuning.errors import InputError
 
 __all__ = ["CONFIG", "Program", "Programs"]
 

@@ -13,11 +13,11 @@ from types import ModuleType
 import tvm
 from tvm.s_tir import Schedule
 
-from tracker.tuning.engines.autotvm.anchor import Anchor, Axis, Pattern
-from tracker.tuning.engines.autotvm.config import Config
-from tracker.tuning.engines.autotvm.errors import TemplateError, line_of
-from tracker.tuning.engines.autotvm.hardware import kinds_of
-from tracker.tuning.foreign_code import ends_in_time
+from tvm_farm.tracker.tuning.engines.autotvm.anchor import Anchor, Axis, Pattern
+from tvm_farm.tracker.tuning.engines.autotvm.config import Config
+from tvm_farm.tracker.tuning.engines.autotvm.errors import TemplateError, line_of
+from tvm_farm.tracker.tuning.engines.autotvm.hardware import kinds_of
+from tvm_farm.tracker.tuning.foreign_code import ends_in_time
 
 __all__ = ["Apply", "Match", "Template", "best_match", "load_templates", "registered", "template"]
 
@@ -122,7 +122,7 @@ def template(
 
 def registered() -> tuple[Template, ...]:
     """The farm's own."""
-    from tracker.tuning.engines.autotvm import templates  # noqa: F401 - importing them registers them
+    from tvm_farm.tracker.tuning.engines.autotvm import templates  # noqa: F401 - importing them registers them
 
     return tuple(_registered)
 

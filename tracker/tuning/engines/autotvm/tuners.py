@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
-from tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
-from tracker.tuning.engines.autotvm.programs import Program
+from tvm_farm.tracker.tuning.engines.autotvm.config_space import ConfigSpace, Point
+from tvm_farm.tracker.tuning.engines.autotvm.programs import Program
 
 __all__ = ["GridSearch", "Lookup", "RandomSearch", "Tuner"]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import ImportedModel, Importer, Judge, TensorInfo
-from tracker.tuning.models.importers.onnx import OnnxImporter
-from tracker.tuning.models.importers.pytorch import PytorchImporter
-from tracker.tuning.models.importers.survey import Survey, survey_of
-from tracker.tuning.models.importers.tflite import TfliteImporter
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel, Importer, Judge, TensorInfo
+from tvm_farm.tracker.tuning.models.importers.onnx import OnnxImporter
+from tvm_farm.tracker.tuning.models.importers.pytorch import PytorchImporter
+from tvm_farm.tracker.tuning.models.importers.survey import Survey, survey_of
+from tvm_farm.tracker.tuning.models.importers.tflite import TfliteImporter
 
 __all__ = ["ImportedModel", "Judge", "Survey", "TensorInfo", "load_model", "survey_model"]
 

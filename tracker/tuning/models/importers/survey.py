@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from enum import IntEnum
 
-from tracker.domain import Obstacle, OperatorUse, TensorOutline
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tvm_farm.tracker.domain import Obstacle, OperatorUse, TensorOutline
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel, TensorInfo
 
 __all__ = ["Fate", "Survey", "outlines_of", "survey_of"]
 

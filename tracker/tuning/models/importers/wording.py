@@ -6,7 +6,7 @@ import re
 
 import onnx
 
-from tracker.tuning.errors import printable
+from tvm_farm.tracker.tuning.errors import printable
 
 __all__ = ["operator_name", "sentence", "where"]
 

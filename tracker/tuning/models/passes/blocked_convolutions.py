@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm import te
 
-from tracker.tuning.models.passes.windows import Sizes, at, image, padded
+from tvm_farm.tracker.tuning.models.passes.windows import Sizes, at, image, padded
 
 __all__ = ["depthwise_on_blocks", "from_blocks", "from_plain", "packed", "packed_depthwise", "packed_plain"]
 

@@ -14,7 +14,7 @@ import tvm
 from tvm import te
 from tvm.target import codegen
 
-from tracker.tuning.models.passes.windows import Sizes, at, image, padded
+from tvm_farm.tracker.tuning.models.passes.windows import Sizes, at, image, padded
 
 __all__ = ["DEPTH", "Dots", "dots_from_blocks", "dots_of", "packed_for_dots", "rows_by_packed"]
 

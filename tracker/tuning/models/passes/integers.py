@@ -18,9 +18,9 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tracker.tuning.models.passes.dot_products import Dots
-from tracker.tuning.models.passes.products import Sliding, convolution, matrix_product
-from tracker.tuning.models.passes.quantized import constant, dequantized, dtype_of, quantized, rounded
+from tvm_farm.tracker.tuning.models.passes.dot_products import Dots
+from tvm_farm.tracker.tuning.models.passes.products import Sliding, convolution, matrix_product
+from tvm_farm.tracker.tuning.models.passes.quantized import constant, dequantized, dtype_of, quantized, rounded
 
 __all__ = ["in_integers"]
 

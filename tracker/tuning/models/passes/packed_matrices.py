@@ -6,7 +6,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tracker.tuning.models.passes.dot_products import DEPTH, Dots, dots_of, rows_by_packed
+from tvm_farm.tracker.tuning.models.passes.dot_products import DEPTH, Dots, dots_of, rows_by_packed
 
 __all__ = ["pack_matrices"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.passes.quantized import Operand, cast, constant
+from tvm_farm.tracker.tuning.models.passes.quantized import Operand, cast, constant
 
 __all__ = ["Sliding", "convolution", "matrix_product"]
 

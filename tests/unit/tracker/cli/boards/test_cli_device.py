@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo, Telemetry
-from tracker.cli.boards.devices import _health
-from tracker.domain import Device, DeviceState
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, Telemetry
+from tvm_farm.tracker.cli.boards.devices import _health
+from tvm_farm.tracker.domain import Device, DeviceState
 
 FULL = Telemetry(disk_fault="its disk is full")
 WELL = Telemetry()

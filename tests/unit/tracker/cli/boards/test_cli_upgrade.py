@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from protos.device import Fingerprint, RunnerInfo
-from tracker.cli.boards.upgrade import chosen, progress
-from tracker.client.errors import BadInput
-from tracker.domain import AgentCode, Device, DeviceState, Upgrade
+from tvm_farm.protos.device import Fingerprint, RunnerInfo
+from tvm_farm.tracker.cli.boards.upgrade import chosen, progress
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.domain import AgentCode, Device, DeviceState, Upgrade
 
 DIGEST = "d" * 64
 ORDER = Upgrade("u1", "0.2.0", DIGEST, 1000)

@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tracker.cli.models.external_data import external_files
-from tracker.client.errors import BadInput
+from tvm_farm.tracker.cli.models.external_data import external_files
+from tvm_farm.tracker.client.errors import BadInput
 
 
 def save(folder, location: str, *, inner: bool = False) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.operators import BROKEN, OPERATORS
-from tracker.cli.models.subject import Subject, check_templates, subject_of
-from tracker.cli.terminal.parsing import parse_parameter
-from tracker.client.errors import BadInput
-from tracker.domain import Parameter, Shape
+from tvm_farm.tracker.cli.models.subject import Subject, check_templates, subject_of
+from tvm_farm.tracker.cli.terminal.parsing import parse_parameter
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.domain import Parameter, Shape
 
 
 @pytest.fixture

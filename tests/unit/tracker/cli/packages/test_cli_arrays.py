@@ -11,7 +11,7 @@ import pytest
 np = pytest.importorskip("numpy")
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
-from tracker.cli.packages.arrays import Array, difference, read_arrays  # noqa: E402 - numpy may be missing
+from tvm_farm.tracker.cli.packages.arrays import Array, difference, read_arrays  # noqa: E402 - numpy may be missing
 
 DTYPES = ["bool", "float16", "float32", "float64", "complex64", "bfloat16", "int8", "uint8", "int16", "int64", "uint64"]
 

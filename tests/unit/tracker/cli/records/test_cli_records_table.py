@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.records import make_record
-from tracker.cli.records.table import print_answer, print_records
-from tracker.domain import SqlAnswer
+from tvm_farm.tracker.cli.records.table import print_answer, print_records
+from tvm_farm.tracker.domain import SqlAnswer
 
 RECORD = make_record("t1", workload="0123456789abcdef", workload_name="fused_conv2d17_add9_relu9", job_id="net-1")
 

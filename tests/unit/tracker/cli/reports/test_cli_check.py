@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from tracker.cli import farm
-from tracker.cli.reports.check_report import check_line, print_check, print_checks
-from tracker.client.errors import BadInput
-from tracker.domain import (
+from tvm_farm.tracker.cli import farm
+from tvm_farm.tracker.cli.reports.check_report import check_line, print_check, print_checks
+from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.domain import (
     Artifact,
     CheckReport,
     Job,

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.reports.estimates import Sums, estimate_line, print_estimate, print_estimates, sums
-from tracker.client.errors import FarmError
-from tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
+from tvm_farm.tracker.cli.reports.estimates import Sums, estimate_line, print_estimate, print_estimates, sums
+from tvm_farm.tracker.client.errors import FarmError
+from tvm_farm.tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
 
 CONV = TaskResult("fused_conv2d", 2, 1e9, 0, 0.1, 0.005)
 SOFTMAX = TaskResult("softmax", 1, 0.0, 0, 0.0013, 0.0013, kept_untuned=True)

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.reports.group_progress import group_rendering, short_names
-from tracker.cli.reports.progress import Progress
-from tracker.cli.reports.wording import announcement
-from tracker.domain import Artifact, Job, JobGroup, JobKind, JobSpec, JobState, Task
+from tvm_farm.tracker.cli.reports.group_progress import group_rendering, short_names
+from tvm_farm.tracker.cli.reports.progress import Progress
+from tvm_farm.tracker.cli.reports.wording import announcement
+from tvm_farm.tracker.domain import Artifact, Job, JobGroup, JobKind, JobSpec, JobState, Task
 
 SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64", max_trials=100)
 JOBS = [

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.reports.progress import PlainView, Progress, by_time_share, estimate, rendering
-from tracker.domain import Artifact, Job, JobKind, JobSpec, JobState, Task
+from tvm_farm.tracker.cli.reports.progress import PlainView, Progress, by_time_share, estimate, rendering
+from tvm_farm.tracker.domain import Artifact, Job, JobKind, JobSpec, JobState, Task
 
 SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "x86_64", budget_s=120.0)
 JOB = Job("3f2a", SPEC, JobState.RUNNING, "tuning", devices=2, utilisation=0.87)

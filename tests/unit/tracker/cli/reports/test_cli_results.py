@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tracker.cli.reports.results import closing_line, print_result
-from tracker.domain import Artifact, BucketResult, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
+from tvm_farm.tracker.cli.reports.results import closing_line, print_result
+from tvm_farm.tracker.domain import Artifact, BucketResult, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
 
 TASKS = (
     TaskResult("fused_conv2d", 2, 1e9, 60, 0.1, 0.005),

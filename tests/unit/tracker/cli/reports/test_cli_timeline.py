@@ -8,9 +8,9 @@ import re
 import pytest
 from rich.console import Console
 
-from protos.measurement import Outcome
-from tracker.cli.reports.timeline import bar, print_timeline
-from tracker.domain import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime
+from tvm_farm.protos.measurement import Outcome
+from tvm_farm.tracker.cli.reports.timeline import bar, print_timeline
+from tvm_farm.tracker.domain import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime
 
 TIMES = JobTimeline(
     wall_s=200.0,

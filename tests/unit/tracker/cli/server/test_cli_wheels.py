@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.runtime_wheels import library_bytes, make_wheel, make_wheels
-from tracker.cli.server.wheels import download, unpack
-from tracker.client.errors import BadInput, FarmError
+from tvm_farm.tracker.cli.server.wheels import download, unpack
+from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 Wheels = Callable[[Path], list[Path]]
 

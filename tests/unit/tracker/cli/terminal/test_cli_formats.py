@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.cli.terminal import formats
+from tvm_farm.tracker.cli.terminal import formats
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tracker.cli.terminal.output import console, table
+from tvm_farm.tracker.cli.terminal.output import console, table
 
 
 def test_no_number_is_cut_where_a_table_is_wider_than_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.cli.terminal.parsing import parse_duration, parse_label_change, parse_shape, parse_whole
-from tracker.domain import Dims, Shape
-from tracker.domain.errors import InvalidRequest
-from tracker.domain.job import shape_sets
+from tvm_farm.tracker.cli.terminal.parsing import parse_duration, parse_label_change, parse_shape, parse_whole
+from tvm_farm.tracker.domain import Dims, Shape
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.job import shape_sets
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tracker.tuning.building.limits import BuildLimits
+from tvm_farm.tracker.tuning.building.limits import BuildLimits
 
 
 @pytest.mark.parametrize(

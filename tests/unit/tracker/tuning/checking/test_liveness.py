@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tracker.tuning.checking.liveness import Peak, Step, peak_of
+from tvm_farm.tracker.tuning.checking.liveness import Peak, Step, peak_of
 
 
 def step(name: str, reads: str, **makes: int) -> Step:

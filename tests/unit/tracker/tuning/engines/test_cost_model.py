@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("xgboost")
 
-from tracker.tuning.engines.cost_model import CostModel
+from tvm_farm.tracker.tuning.engines.cost_model import CostModel
 
 
 def stores(speed: float, noise: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tracker.tuning.engines.sketch import Relatives, Sketch, before_postprocessing, refit
+from tvm_farm.tracker.tuning.engines.sketch import Relatives, Sketch, before_postprocessing, refit
 
 
 @pytest.mark.parametrize(

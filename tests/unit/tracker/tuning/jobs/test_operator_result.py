@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tracker.domain import JobResult
-from tracker.tuning.jobs.result import operator_result
-from tracker.tuning.judging.finals import Winner
-from tracker.tuning.judging.kernel_verification import KernelVerdict
-from tracker.tuning.search.task_state import TaskState
+from tvm_farm.tracker.domain import JobResult
+from tvm_farm.tracker.tuning.jobs.result import operator_result
+from tvm_farm.tracker.tuning.judging.finals import Winner
+from tvm_farm.tracker.tuning.judging.kernel_verification import KernelVerdict
+from tvm_farm.tracker.tuning.search.task_state import TaskState
 
 
 def verdict(name: str = "mine", trace: str = "[]", **changes: object) -> KernelVerdict:

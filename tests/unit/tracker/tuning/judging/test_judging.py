@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("tvm_ffi")
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.judging.comparison import Tolerance, compare
-from tracker.tuning.judging.inputs import given_inputs, random_inputs
-from tracker.tuning.models.importers.base import TensorInfo
-from tracker.tuning.models.importers.shapes import fixed_shape
-from tracker.tuning.packages.shipped.run import as_dtype, cropped, fitting, padded
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.judging.comparison import Tolerance, compare
+from tvm_farm.tracker.tuning.judging.inputs import given_inputs, random_inputs
+from tvm_farm.tracker.tuning.models.importers.base import TensorInfo
+from tvm_farm.tracker.tuning.models.importers.shapes import fixed_shape
+from tvm_farm.tracker.tuning.packages.shipped.run import as_dtype, cropped, fitting, padded
 
 
 @pytest.mark.parametrize(

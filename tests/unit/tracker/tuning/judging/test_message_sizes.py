@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("tvm_ffi")
 
-from tracker.domain import Artifact, TimingPlan
-from tracker.tuning.errors import InputError
-from tracker.tuning.judging.answer_size import check_answer_size
-from tracker.tuning.judging.model_verification import artifact_of, inputs_apart, model_request
-from tracker.tuning.models.importers.base import TensorInfo
+from tvm_farm.tracker.domain import Artifact, TimingPlan
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.judging.answer_size import check_answer_size
+from tvm_farm.tracker.tuning.judging.model_verification import artifact_of, inputs_apart, model_request
+from tvm_farm.tracker.tuning.models.importers.base import TensorInfo
 
 MIB = 1 << 20
 ARTIFACT = Artifact("0" * 64, 1)

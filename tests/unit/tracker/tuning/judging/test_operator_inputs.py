@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("tvm")
 
 from tests.support.integer_operators import INTEGER_OPERATORS, line_of
-from tracker.tuning.errors import InputError
-from tracker.tuning.judging.inputs import read_arrays
-from tracker.tuning.judging.operator_inputs import arrays_of_kernels
-from tracker.tuning.models.operator import load_operator
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.judging.inputs import read_arrays
+from tvm_farm.tracker.tuning.judging.operator_inputs import arrays_of_kernels
+from tvm_farm.tracker.tuning.models.operator import load_operator
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from onnx import TensorProto, helper
 from tvm import te, tirx, topi
 
 from tests.support.onnx_bytes import load_onnx
-from tracker.tuning.errors import InputError
-from tracker.tuning.judging.kernel_inputs import kernel_inputs
-from tracker.tuning.models.graph import flops_of, lower, tasks_of
-from tracker.tuning.models.index_ranges import value_ranges
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.judging.kernel_inputs import kernel_inputs
+from tvm_farm.tracker.tuning.models.graph import flops_of, lower, tasks_of
+from tvm_farm.tracker.tuning.models.index_ranges import value_ranges
 
 E = te.placeholder((100, 8), "float32", name="E")
 I = te.placeholder((5,), "int64", name="I")  # noqa: E741

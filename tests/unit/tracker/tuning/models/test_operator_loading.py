@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("tvm")
 
 from tests.support.operators import OPERATORS, line_of
-from tracker.tuning import foreign_code
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.operator import load_operator
+from tvm_farm.tracker.tuning import foreign_code
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.operator import load_operator
 
 
 @pytest.fixture

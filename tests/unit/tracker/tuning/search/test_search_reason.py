@@ -1,6 +1,6 @@
 """Why an operator could not be searched, as a person reads it."""
 
-from tracker.tuning.search.search import _reason
+from tvm_farm.tracker.tuning.search.search import _reason
 
 
 def test_of_tvms_errors_the_sentence_is_told() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracker.tuning.search.task_budget import TaskProgress, expected_gain, first_round_trials, next_task
+from tvm_farm.tracker.tuning.search.task_budget import TaskProgress, expected_gain, first_round_trials, next_task
 
 
 def task(weight=1, untuned=1.0, history=(), pending=0, exhausted=False):

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tests.support.records import make_record
-from tracker.domain import Record
-from tracker.tuning.search.transfer import known_elsewhere
+from tvm_farm.tracker.domain import Record
+from tvm_farm.tracker.tuning.search.transfer import known_elsewhere
 
 
 def target(mcpu: str, mtriple: str = "aarch64-linux-gnu", kind: str = "llvm") -> str:

@@ -1,5 +1,5 @@
 """The farm's own templates: importing them registers them."""
 
-from tracker.tuning.engines.autotvm.templates import cpu, cpu_rows, gpu
+from tvm_farm.tracker.tuning.engines.autotvm.templates import cpu, cpu_rows, gpu
 
 __all__ = ["cpu", "cpu_rows", "gpu"]

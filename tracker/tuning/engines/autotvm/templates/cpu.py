@@ -9,10 +9,10 @@ from typing import Any
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from tracker.tuning.engines.autotvm.anchor import Anchor, Axis
-from tracker.tuning.engines.autotvm.config import Config
-from tracker.tuning.engines.autotvm.template import template
-from tracker.tuning.engines.autotvm.templates.surroundings import fused, inline_around, spread
+from tvm_farm.tracker.tuning.engines.autotvm.anchor import Anchor, Axis
+from tvm_farm.tracker.tuning.engines.autotvm.config import Config
+from tvm_farm.tracker.tuning.engines.autotvm.template import template
+from tvm_farm.tracker.tuning.engines.autotvm.templates.surroundings import fused, inline_around, spread
 
 __all__ = ["Nest", "tile_registers"]
 

@@ -8,10 +8,10 @@ from tvm import tirx
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
-from tracker.tuning.engines.autotvm.anchor import Anchor
-from tracker.tuning.engines.autotvm.config import Config
-from tracker.tuning.engines.autotvm.template import template
-from tracker.tuning.engines.autotvm.templates.surroundings import conditional, elementwise, fused
+from tvm_farm.tracker.tuning.engines.autotvm.anchor import Anchor
+from tvm_farm.tracker.tuning.engines.autotvm.config import Config
+from tvm_farm.tracker.tuning.engines.autotvm.template import template
+from tvm_farm.tracker.tuning.engines.autotvm.templates.surroundings import conditional, elementwise, fused
 
 __all__: list[str] = []
 

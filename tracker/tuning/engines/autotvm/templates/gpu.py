@@ -9,9 +9,9 @@ from itertools import chain
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
-from tracker.tuning.engines.autotvm.config import Config
-from tracker.tuning.engines.autotvm.template import template
-from tracker.tuning.engines.autotvm.templates.surroundings import fused, inline_around
+from tvm_farm.tracker.tuning.engines.autotvm.config import Config
+from tvm_farm.tracker.tuning.engines.autotvm.template import template
+from tvm_farm.tracker.tuning.engines.autotvm.templates.surroundings import fused, inline_around
 
 __all__ = ["tile_threads"]
 

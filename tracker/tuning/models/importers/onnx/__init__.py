@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import ImportedModel
-from tracker.tuning.models.importers.onnx.load import load_onnx
-from tracker.tuning.models.importers.onnx.survey import GraphSurvey
-from tracker.tuning.models.importers.survey import Survey
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel
+from tvm_farm.tracker.tuning.models.importers.onnx.load import load_onnx
+from tvm_farm.tracker.tuning.models.importers.onnx.survey import GraphSurvey
+from tvm_farm.tracker.tuning.models.importers.survey import Survey
 
 __all__ = ["OnnxImporter", "load_onnx"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import onnx
 
-from tracker.tuning.models.importers.onnx.node import Value, shape_of
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Value, shape_of
 
 __all__ = ["index_bounds"]
 

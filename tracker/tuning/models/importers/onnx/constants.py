@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["constants_of"]
 

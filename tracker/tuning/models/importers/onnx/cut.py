@@ -15,9 +15,9 @@ import tvm
 from onnx import helper, numpy_helper
 from tvm import relax
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.onnx.node import Value, dtype_of, shape_of
-from tracker.tuning.models.importers.wording import where
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Value, dtype_of, shape_of
+from tvm_farm.tracker.tuning.models.importers.wording import where
 
 __all__ = ["Tail", "hangs_on_values", "tail_of", "uses", "without_leftovers"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import defs, helper, numpy_helper, shape_inference
 
-from tracker.tuning.models.importers.onnx.evaluate import tensor_kind
-from tracker.tuning.models.importers.onnx.node import OWN_SHAPES, Node, Refused, Value, dtype_of, shape_of
+from tvm_farm.tracker.tuning.models.importers.onnx.evaluate import tensor_kind
+from tvm_farm.tracker.tuning.models.importers.onnx.node import OWN_SHAPES, Node, Refused, Value, dtype_of, shape_of
 
 __all__ = ["MOST_BYTES", "check_room", "check_shape", "declared", "numpy_dtype", "type_of"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node
 
 __all__ = ["remembered", "with_integers"]
 

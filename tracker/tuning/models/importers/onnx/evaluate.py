@@ -15,8 +15,8 @@ import onnxruntime
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from tracker.tuning.models.importers.onnx.judge import dtype_free, session_options
-from tracker.tuning.models.importers.onnx.node import Refused
+from tvm_farm.tracker.tuning.models.importers.onnx.judge import dtype_free, session_options
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Refused
 
 __all__ = ["MAX_FOLDED_BYTES", "RANDOM", "evaluate", "tensor_kind"]
 

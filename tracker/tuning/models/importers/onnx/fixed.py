@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.shapes import fixed_shape
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.shapes import fixed_shape
 
 __all__ = ["OPTION", "fix_values"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import onnx
 import onnx.inliner
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["inlined"]
 

@@ -13,8 +13,8 @@ import onnxruntime
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from tracker.tuning.errors import JudgeError
-from tracker.tuning.models.importers.values import one_step_away
+from tvm_farm.tracker.tuning.errors import JudgeError
+from tvm_farm.tracker.tuning.models.importers.values import one_step_away
 
 __all__ = ["OnnxJudge", "dtype_free", "session_options"]
 

@@ -13,23 +13,23 @@ import tvm
 from onnx import helper
 from tvm import relax
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
-from tracker.tuning.models.importers.blocks import ended_function
-from tracker.tuning.models.importers.onnx import operators
-from tracker.tuning.models.importers.onnx.bounds import index_bounds
-from tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
-from tracker.tuning.models.importers.onnx.declared import MOST_BYTES, numpy_dtype
-from tracker.tuning.models.importers.onnx.fixed import fix_values
-from tracker.tuning.models.importers.onnx.inlined import inlined
-from tracker.tuning.models.importers.onnx.judge import OnnxJudge
-from tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.order import put_in_order
-from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey
-from tracker.tuning.models.importers.onnx.walk import Walk
-from tracker.tuning.models.importers.shapes import fixed_shape
-from tracker.tuning.models.importers.survey import outlines_of
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tvm_farm.tracker.tuning.models.importers.blocks import ended_function
+from tvm_farm.tracker.tuning.models.importers.onnx import operators
+from tvm_farm.tracker.tuning.models.importers.onnx.bounds import index_bounds
+from tvm_farm.tracker.tuning.models.importers.onnx.cut import Tail, tail_of, without_leftovers
+from tvm_farm.tracker.tuning.models.importers.onnx.declared import MOST_BYTES, numpy_dtype
+from tvm_farm.tracker.tuning.models.importers.onnx.fixed import fix_values
+from tvm_farm.tracker.tuning.models.importers.onnx.inlined import inlined
+from tvm_farm.tracker.tuning.models.importers.onnx.judge import OnnxJudge
+from tvm_farm.tracker.tuning.models.importers.onnx.node import PACKED, Value, as_expression, dtype_of, shape_of
+from tvm_farm.tracker.tuning.models.importers.onnx.order import put_in_order
+from tvm_farm.tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey
+from tvm_farm.tracker.tuning.models.importers.onnx.walk import Walk
+from tvm_farm.tracker.tuning.models.importers.shapes import fixed_shape
+from tvm_farm.tracker.tuning.models.importers.survey import outlines_of
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["load_onnx"]
 

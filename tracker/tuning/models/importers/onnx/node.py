@@ -11,7 +11,7 @@ import onnx
 from onnx import helper
 from tvm import relax
 
-from tracker.tuning.models.importers.values import (
+from tvm_farm.tracker.tuning.models.importers.values import (
     PACKED,
     Refused,
     Value,

@@ -6,9 +6,9 @@ from graphlib import CycleError, TopologicalSorter
 
 import onnx
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.onnx.cut import uses
-from tracker.tuning.models.importers.wording import where
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.onnx.cut import uses
+from tvm_farm.tracker.tuning.models.importers.wording import where
 
 __all__ = ["put_in_order"]
 

@@ -14,8 +14,8 @@ from tvm import tirx
 from tvm.ir import Expr
 from tvm.script.ir_builder import tirx as T
 
-from tracker.tuning.models.importers.onnx.node import Refused
-from tracker.tuning.models.importers.onnx.operators import pointwise
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Refused
+from tvm_farm.tracker.tuning.models.importers.onnx.operators import pointwise
 
 __all__ = ["Activation", "activations", "clipped", "const", "sigmoid", "tanh"]
 

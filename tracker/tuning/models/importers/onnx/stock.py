@@ -15,8 +15,8 @@ from onnx import defs
 from tvm import relax
 from tvm.relax.frontend.onnx import onnx_frontend
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression
-from tracker.tuning.models.importers.watched import WatchedDict
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression
+from tvm_farm.tracker.tuning.models.importers.watched import WatchedDict
 
 __all__ = ["SEQUENCES", "convert", "has_converter"]
 

@@ -11,11 +11,11 @@ import onnx
 from onnx import helper
 from tvm import relax
 
-from tracker.domain import TensorOutline
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.onnx.node import Value, dtype_of, shape_of
-from tracker.tuning.models.importers.survey import Fate, Survey
-from tracker.tuning.models.importers.wording import operator_name, where
+from tvm_farm.tracker.domain import TensorOutline
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Value, dtype_of, shape_of
+from tvm_farm.tracker.tuning.models.importers.survey import Fate, Survey
+from tvm_farm.tracker.tuning.models.importers.wording import operator_name, where
 
 __all__ = ["UNKNOWN", "GraphSurvey", "Unjudged"]
 

@@ -18,16 +18,22 @@ import tvm
 from onnx import defs, helper
 from tvm import relax
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.onnx import stock
-from tracker.tuning.models.importers.onnx.constants import constants_of
-from tracker.tuning.models.importers.onnx.cut import hangs_on_values, uses
-from tracker.tuning.models.importers.onnx.declared import check_room, check_shape, declared, numpy_dtype, type_of
-from tracker.tuning.models.importers.onnx.dequantized import remembered, with_integers
-from tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate
-from tracker.tuning.models.importers.onnx.fixed import OPTION
-from tracker.tuning.models.importers.onnx.functions import body_of
-from tracker.tuning.models.importers.onnx.node import (
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.onnx import stock
+from tvm_farm.tracker.tuning.models.importers.onnx.constants import constants_of
+from tvm_farm.tracker.tuning.models.importers.onnx.cut import hangs_on_values, uses
+from tvm_farm.tracker.tuning.models.importers.onnx.declared import (
+    check_room,
+    check_shape,
+    declared,
+    numpy_dtype,
+    type_of,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.dequantized import remembered, with_integers
+from tvm_farm.tracker.tuning.models.importers.onnx.evaluate import RANDOM, evaluate
+from tvm_farm.tracker.tuning.models.importers.onnx.fixed import OPTION
+from tvm_farm.tracker.tuning.models.importers.onnx.functions import body_of
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
     CONVERTERS,
     MOST_REPEATED,
     Node,
@@ -38,9 +44,9 @@ from tracker.tuning.models.importers.onnx.node import (
     shape_of,
     whole_bytes,
 )
-from tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey, Unjudged
-from tracker.tuning.models.importers.survey import Fate
-from tracker.tuning.models.importers.wording import sentence, where
+from tvm_farm.tracker.tuning.models.importers.onnx.survey import UNKNOWN, GraphSurvey, Unjudged
+from tvm_farm.tracker.tuning.models.importers.survey import Fate
+from tvm_farm.tracker.tuning.models.importers.wording import sentence, where
 
 __all__ = ["Walk"]
 

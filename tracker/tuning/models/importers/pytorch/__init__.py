@@ -6,9 +6,9 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import ImportedModel
-from tracker.tuning.models.importers.pytorch.archive import check_kind
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel
+from tvm_farm.tracker.tuning.models.importers.pytorch.archive import check_kind
 
 __all__ = ["PytorchImporter"]
 
@@ -29,6 +29,6 @@ class PytorchImporter:
                 f"{name} is an exported program, which needs PyTorch on the tuning worker: "
                 "pip install 'tvm-farm[torch]'."
             )
-        from tracker.tuning.models.importers.pytorch.load import load_pytorch
+        from tvm_farm.tracker.tuning.models.importers.pytorch.load import load_pytorch
 
         return load_pytorch(path, shapes, name)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.errors import InputError
 
 __all__ = ["check_content", "check_kind", "tensor_files"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tracker.tuning.errors import JudgeError
-from tracker.tuning.models.importers.pytorch.program import Flat, Program, as_array, as_tensor
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import JudgeError
+from tvm_farm.tracker.tuning.models.importers.pytorch.program import Flat, Program, as_array, as_tensor
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["PytorchJudge"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
-from tracker.tuning.models.importers.pytorch.judge import PytorchJudge
-from tracker.tuning.models.importers.pytorch.program import Program, read_program
-from tracker.tuning.models.importers.pytorch.walk import inner_values, translated
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tvm_farm.tracker.tuning.models.importers.pytorch.judge import PytorchJudge
+from tvm_farm.tracker.tuning.models.importers.pytorch.program import Program, read_program
+from tvm_farm.tracker.tuning.models.importers.pytorch.walk import inner_values, translated
 
 __all__ = ["load_pytorch"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.values import Refused
 
 __all__ = ["CONVERTERS"]
 

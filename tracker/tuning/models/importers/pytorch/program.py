@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind, TensorArgument
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import TensorInfo
-from tracker.tuning.models.importers.pytorch.archive import check_content, tensor_files
-from tracker.tuning.models.importers.shapes import fixed_shape
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import TensorInfo
+from tvm_farm.tracker.tuning.models.importers.pytorch.archive import check_content, tensor_files
+from tvm_farm.tracker.tuning.models.importers.shapes import fixed_shape
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["Flat", "Program", "as_array", "as_tensor", "read_program"]
 

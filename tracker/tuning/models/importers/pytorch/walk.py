@@ -10,12 +10,12 @@ import tvm
 from tvm import relax
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.blocks import end_function
-from tracker.tuning.models.importers.pytorch.operators import CONVERTERS
-from tracker.tuning.models.importers.pytorch.watched import WatchedNode
-from tracker.tuning.models.importers.values import Refused
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.blocks import end_function
+from tvm_farm.tracker.tuning.models.importers.pytorch.operators import CONVERTERS
+from tvm_farm.tracker.tuning.models.importers.pytorch.watched import WatchedNode
+from tvm_farm.tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["inner_values", "translated"]
 

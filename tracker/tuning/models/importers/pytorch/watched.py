@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tracker.tuning.models.importers.watched import WatchedDict
+from tvm_farm.tracker.tuning.models.importers.watched import WatchedDict
 
 __all__ = ["WatchedNode"]
 

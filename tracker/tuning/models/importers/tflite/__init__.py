@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import ImportedModel
-from tracker.tuning.models.importers.survey import Survey
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel
+from tvm_farm.tracker.tuning.models.importers.survey import Survey
 
 __all__ = ["TfliteImporter"]
 
@@ -25,7 +25,7 @@ class TfliteImporter:
     ) -> ImportedModel:
         """With a ``survey``, a new one, all operators that are refused are in it before the first is raised."""
         try:
-            from tracker.tuning.models.importers.tflite.load import load_tflite
+            from tvm_farm.tracker.tuning.models.importers.tflite.load import load_tflite
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] not in _NEEDED:
                 raise

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tracker.tuning.models.importers.tflite.graph import Operator
+    from tvm_farm.tracker.tuning.models.importers.tflite.graph import Operator
 
 __all__ = ["BY_VALUE", "tail_of"]
 

@@ -14,11 +14,11 @@ from typing import Any
 import ai_edge_litert.schema_py_generated as schema
 import numpy as np
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.shapes import fixed_shape
-from tracker.tuning.models.importers.tflite.cut import BY_VALUE, tail_of
-from tracker.tuning.models.importers.tflite.judge import opened, prepared
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.shapes import fixed_shape
+from tvm_farm.tracker.tuning.models.importers.tflite.cut import BY_VALUE, tail_of
+from tvm_farm.tracker.tuning.models.importers.tflite.judge import opened, prepared
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["Graph", "Operator", "Tensor", "read_graph"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tracker.tuning.errors import JudgeError
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import JudgeError
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["LiteRtJudge", "opened", "prepared"]
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from tvm import relax
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.base import ImportedModel, TensorInfo
-from tracker.tuning.models.importers.blocks import ended_function
-from tracker.tuning.models.importers.survey import Survey, outlines_of
-from tracker.tuning.models.importers.tflite import operators
-from tracker.tuning.models.importers.tflite.graph import Graph, Tensor, read_graph
-from tracker.tuning.models.importers.tflite.judge import LiteRtJudge
-from tracker.tuning.models.importers.tflite.walk import Walk
-from tracker.tuning.models.importers.values import as_expression
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.base import ImportedModel, TensorInfo
+from tvm_farm.tracker.tuning.models.importers.blocks import ended_function
+from tvm_farm.tracker.tuning.models.importers.survey import Survey, outlines_of
+from tvm_farm.tracker.tuning.models.importers.tflite import operators
+from tvm_farm.tracker.tuning.models.importers.tflite.graph import Graph, Tensor, read_graph
+from tvm_farm.tracker.tuning.models.importers.tflite.judge import LiteRtJudge
+from tvm_farm.tracker.tuning.models.importers.tflite.walk import Walk
+from tvm_farm.tracker.tuning.models.importers.values import as_expression
 
 __all__ = ["load_tflite"]
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.tflite.graph import Operator, Tensor
-from tracker.tuning.models.importers.values import Refused, Value, as_expression
+from tvm_farm.tracker.tuning.models.importers.tflite.graph import Operator, Tensor
+from tvm_farm.tracker.tuning.models.importers.values import Refused, Value, as_expression
 
 __all__ = ["CONVERTERS", "QUANTIZED", "Converter", "Node", "converter"]
 

@@ -17,9 +17,9 @@ import tvm
 from tvm import relax
 from tvm.relax.frontend.tflite import tflite_frontend
 
-from tracker.tuning.models.importers.tflite.graph import Graph, Tensor
-from tracker.tuning.models.importers.tflite.node import Node
-from tracker.tuning.models.importers.values import Refused, Value, as_expression
+from tvm_farm.tracker.tuning.models.importers.tflite.graph import Graph, Tensor
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node
+from tvm_farm.tracker.tuning.models.importers.values import Refused, Value, as_expression
 
 __all__ = ["TRUSTED", "Stock"]
 

@@ -12,14 +12,14 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.survey import Fate, Survey
-from tracker.tuning.models.importers.tflite.cut import BY_VALUE
-from tracker.tuning.models.importers.tflite.graph import Graph, Operator, Tensor
-from tracker.tuning.models.importers.tflite.node import CONVERTERS, QUANTIZED, Node
-from tracker.tuning.models.importers.tflite.stock import TRUSTED, Stock
-from tracker.tuning.models.importers.values import Refused, Value, dtype_of, shape_of
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.survey import Fate, Survey
+from tvm_farm.tracker.tuning.models.importers.tflite.cut import BY_VALUE
+from tvm_farm.tracker.tuning.models.importers.tflite.graph import Graph, Operator, Tensor
+from tvm_farm.tracker.tuning.models.importers.tflite.node import CONVERTERS, QUANTIZED, Node
+from tvm_farm.tracker.tuning.models.importers.tflite.stock import TRUSTED, Stock
+from tvm_farm.tracker.tuning.models.importers.values import Refused, Value, dtype_of, shape_of
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["Walk"]
 

@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 from tvm import relax, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Value, converter
-from tracker.tuning.models.importers.onnx.operators.pointwise import constant, pointwise, reshaped, tanh, widened
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Value, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import (
+    constant,
+    pointwise,
+    reshaped,
+    tanh,
+    widened,
+)
 
 #: Defaults of ONNX, as they round in float32.
 _SELU = (1.67326319217681884765625, 1.05070102214813232421875)

@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.pointwise import (
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import (
     broadcast_at,
     cast,
     constant,

@@ -11,11 +11,19 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.casting import cast_to
-from tracker.tuning.models.importers.onnx.operators.normalizing import stash
-from tracker.tuning.models.importers.onnx.operators.pointwise import cast, constant, pointwise, reshaped, tanh
-from tracker.tuning.models.importers.onnx.operators.products import permuted, product, scaled
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.casting import cast_to
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.normalizing import stash
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import cast, constant, pointwise, reshaped, tanh
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.products import permuted, product, scaled
 
 _MICROSOFT = "com.microsoft"
 #: What a masked score becomes in float32; the exponential of its difference to any other is 0.

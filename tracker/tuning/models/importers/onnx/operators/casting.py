@@ -10,7 +10,7 @@ import numpy as np
 from onnx import helper
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import (
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
     Node,
     Refused,
     Value,
@@ -20,7 +20,7 @@ from tracker.tuning.models.importers.onnx.node import (
     shape_of,
     whole_bytes,
 )
-from tracker.tuning.models.importers.onnx.operators.pointwise import pointwise
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import pointwise
 
 __all__ = ["EIGHTS", "cast_to"]
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from tvm import relax
 
-from tracker.tuning.errors import InputError
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
+from tvm_farm.tracker.tuning.errors import InputError
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+)
 
 __all__ = ["chosen"]
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm import relax, te
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of
-from tracker.tuning.models.importers.onnx.operators.window import spread, window_of
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.window import spread, window_of
 
 _LAYOUTS = {1: ("NCW", "OIW"), 2: ("NCHW", "OIHW"), 3: ("NCDHW", "OIDHW")}
 _SHORT = ("float16", "bfloat16")

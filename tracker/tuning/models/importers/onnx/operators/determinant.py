@@ -7,9 +7,9 @@ from typing import Any
 
 from tvm import te
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
-from tracker.tuning.models.importers.onnx.operators.casting import cast_to
-from tracker.tuning.models.importers.onnx.operators.pointwise import HALVES, constant
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.casting import cast_to
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import HALVES, constant
 
 #: Beyond it Laplace's expansion is neither short nor exact enough.
 _MOST = 4

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of
-from tracker.tuning.models.importers.onnx.operators.convolution import convolution
-from tracker.tuning.models.importers.onnx.operators.normalizing import layer_norm, rms_norm
-from tracker.tuning.models.importers.onnx.operators.pointwise import constant, pointwise, tanh, widened
-from tracker.tuning.models.importers.onnx.operators.products import gemm, permuted
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.convolution import convolution
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.normalizing import layer_norm, rms_norm
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import constant, pointwise, tanh, widened
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.products import gemm, permuted
 
 _MICROSOFT = "com.microsoft"
 

@@ -7,11 +7,19 @@ import math
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.quantize import along, dynamically_quantized
-from tracker.tuning.models.importers.onnx.operators.window import window_of
-from tracker.tuning.models.passes.products import Sliding, convolution, matrix_product
-from tracker.tuning.models.passes.quantized import cast, constant, requantized
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.quantize import along, dynamically_quantized
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.window import window_of
+from tvm_farm.tracker.tuning.models.passes.products import Sliding, convolution, matrix_product
+from tvm_farm.tracker.tuning.models.passes.quantized import cast, constant, requantized
 
 _BYTES = {"int8", "uint8"}
 _MICROSOFT = "com.microsoft"

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.evaluate import RANDOM
-from tracker.tuning.models.importers.onnx.node import (
+from tvm_farm.tracker.tuning.models.importers.onnx.evaluate import RANDOM
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
     MOST_REPEATED,
     Node,
     Refused,
@@ -24,7 +24,7 @@ from tracker.tuning.models.importers.onnx.node import (
     dtype_of,
     shape_of,
 )
-from tracker.tuning.models.importers.onnx.operators.control import chosen
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.control import chosen
 
 #: Operators that a position beyond all bounds breaks, and those that an integer of 0 does.
 _LOOKUPS = {"Gather", "GatherElements", "GatherND", "Scatter", "ScatterElements", "ScatterND"}

@@ -9,11 +9,25 @@ import numpy as np
 from onnx import helper
 from tvm import relax, tirx
 
-from tracker.tuning.models.importers.onnx import stock
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.casting import cast_to
-from tracker.tuning.models.importers.onnx.operators.pointwise import HALVES, cast, constant, pointwise, reshaped
-from tracker.tuning.models.importers.onnx.operators.reductions import mean
+from tvm_farm.tracker.tuning.models.importers.onnx import stock
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.casting import cast_to
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import (
+    HALVES,
+    cast,
+    constant,
+    pointwise,
+    reshaped,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.reductions import mean
 
 __all__ = ["centred", "layer_norm", "rms_norm", "stash"]
 

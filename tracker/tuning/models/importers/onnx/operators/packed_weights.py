@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
 
 #: Bits that divide a byte, as ONNX Runtime packs them.
 _BITS = (2, 4, 8)

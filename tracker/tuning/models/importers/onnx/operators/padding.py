@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter
 
 
 @converter("Pad")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, shape_of
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, shape_of
 
 __all__ = ["HALVES", "broadcast_at", "cast", "constant", "pointwise", "reshaped", "tanh", "widened"]
 

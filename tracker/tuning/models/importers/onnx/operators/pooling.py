@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm import relax, te, tirx, topi
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
-from tracker.tuning.models.importers.onnx.operators.window import Window, spread, window_of
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.window import Window, spread, window_of
 
 _SHORT = ("float16", "bfloat16")
 #: Most axes of space for which Relax has pools.

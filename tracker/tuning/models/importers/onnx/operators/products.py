@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.pointwise import HALVES
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, converter, dtype_of, shape_of
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import HALVES
 
 __all__ = ["gemm", "narrowed", "permuted", "product", "scaled", "turned", "widened_value"]
 

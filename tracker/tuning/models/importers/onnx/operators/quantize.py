@@ -6,9 +6,17 @@ import numpy as np
 from onnx import helper
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.casting import EIGHTS, cast_to
-from tracker.tuning.models.passes.quantized import constant, dequantized, quantized
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.casting import EIGHTS, cast_to
+from tvm_farm.tracker.tuning.models.passes.quantized import constant, dequantized, quantized
 
 __all__ = ["along", "dynamically_quantized"]
 

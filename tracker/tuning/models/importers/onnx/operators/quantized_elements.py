@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter, dtype_of
-from tracker.tuning.models.passes.quantized import cast, constant, dequantized, quantized, requantized
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter, dtype_of
+from tvm_farm.tracker.tuning.models.passes.quantized import cast, constant, dequantized, quantized, requantized
 
 _MICROSOFT = "com.microsoft"
 

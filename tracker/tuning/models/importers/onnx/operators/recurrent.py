@@ -11,7 +11,7 @@ from tvm import relax, te, tirx
 from tvm.ir import Expr
 from tvm.script.ir_builder import tirx as T
 
-from tracker.tuning.models.importers.onnx.node import (
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
     Node,
     Refused,
     Value,
@@ -20,8 +20,15 @@ from tracker.tuning.models.importers.onnx.node import (
     dtype_of,
     shape_of,
 )
-from tracker.tuning.models.importers.onnx.operators.recurrence import Cell, Gates, Layer, Phase, Row, recurrence
-from tracker.tuning.models.importers.onnx.recurrent_activations import Activation, activations, clipped, const
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.recurrence import (
+    Cell,
+    Gates,
+    Layer,
+    Phase,
+    Row,
+    recurrence,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.recurrent_activations import Activation, activations, clipped, const
 
 #: Short floats are computed in this one, and rounded once at the end.
 _WIDE = "float32"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from tracker.tuning.models.importers.onnx.evaluate import RANDOM
-from tracker.tuning.models.importers.onnx.node import Node, Refused, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.evaluate import RANDOM
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, converter
 
 
 @converter(*sorted(RANDOM - {"Dropout"}))

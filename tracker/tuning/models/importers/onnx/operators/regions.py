@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tvm import te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
 
 
 @converter("RoiAlign")

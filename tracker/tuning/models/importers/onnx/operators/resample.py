@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tvm import te, tirx
 from tvm.relax import Expr
 
-from tracker.tuning.models.importers.onnx.node import Node
-from tracker.tuning.models.importers.onnx.operators.taps import Taps
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.taps import Taps
 
 __all__ = ["resampled"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
-from tracker.tuning.models.importers.onnx.operators.resample import resampled
-from tracker.tuning.models.importers.onnx.operators.taps import Axis, Taps, nearest_taps, weighted_taps
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.resample import resampled
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.taps import Axis, Taps, nearest_taps, weighted_taps
 
 _MODES = {"bilinear": "linear", "trilinear": "linear"}
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter
-from tracker.tuning.models.importers.onnx.operators.window import window_of
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.window import window_of
 
 __all__ = ["interpolated"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, converter
 
 
 @converter("Compress")

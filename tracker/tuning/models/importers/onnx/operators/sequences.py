@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, converter
 
 
 @converter("ReverseSequence")

@@ -9,8 +9,16 @@ import numpy as np
 from onnx import helper
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.pointwise import constant, pointwise, reshaped
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import constant, pointwise, reshaped
 
 __all__ = ["sliced"]
 

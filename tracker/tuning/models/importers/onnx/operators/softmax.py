@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, converter, shape_of
-from tracker.tuning.models.importers.onnx.operators.casting import cast_to
-from tracker.tuning.models.importers.onnx.operators.pointwise import HALVES, reshaped
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Value, as_expression, converter, shape_of
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.casting import cast_to
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import HALVES, reshaped
 
 
 @converter("Softmax")

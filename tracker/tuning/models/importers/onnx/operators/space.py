@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
-from tracker.tuning.models.importers.onnx.operators.window import Window
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused, Value, converter
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.window import Window
 
 
 @converter("DepthToSpace")

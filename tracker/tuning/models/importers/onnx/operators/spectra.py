@@ -6,9 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm import relax
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused, Value, as_expression, converter, dtype_of, shape_of
-from tracker.tuning.models.importers.onnx.operators.casting import cast_to
-from tracker.tuning.models.importers.onnx.operators.pointwise import HALVES, reshaped
+from tvm_farm.tracker.tuning.models.importers.onnx.node import (
+    Node,
+    Refused,
+    Value,
+    as_expression,
+    converter,
+    dtype_of,
+    shape_of,
+)
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.casting import cast_to
+from tvm_farm.tracker.tuning.models.importers.onnx.operators.pointwise import HALVES, reshaped
 
 #: A table of this many elements takes 256 MiB in float32, and its product as many steps a signal.
 _MAX_TABLE = 1 << 26

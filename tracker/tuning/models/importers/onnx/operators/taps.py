@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.tuning.models.importers.onnx.node import Refused
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Refused
 
 __all__ = ["Axis", "Taps", "nearest_taps", "weighted_taps"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tracker.tuning.models.importers.onnx.node import Node, Refused
+from tvm_farm.tracker.tuning.models.importers.onnx.node import Node, Refused
 
 __all__ = ["Window", "spread", "window_of"]
 

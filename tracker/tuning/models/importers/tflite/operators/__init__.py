@@ -1,6 +1,6 @@
 """Converters of the farm's own, by family. Their import fills the tables of ``node.py``."""
 
-from tracker.tuning.models.importers.tflite.operators import (
+from tvm_farm.tracker.tuning.models.importers.tflite.operators import (
     convolution,
     elementwise,
     indexing,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ai_edge_litert.schema_py_generated import ActivationFunctionType as Kind
 from tvm import relax
 
-from tracker.tuning.models.importers.tflite.node import Node
-from tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node
+from tvm_farm.tracker.tuning.models.importers.values import Refused
 
 __all__ = ["activated", "limits_of"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.tflite.operators.activation import activated
-from tracker.tuning.models.importers.tflite.operators.window import padding_of
-from tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node, converter
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.activation import activated
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.window import padding_of
+from tvm_farm.tracker.tuning.models.importers.values import Refused
 
 __all__ = ["depthwise_weights", "geometry", "transposed_convolution"]
 

@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.tflite.operators.activation import activated
-from tracker.tuning.models.importers.values import Refused, dtype_of
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node, converter
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.activation import activated
+from tvm_farm.tracker.tuning.models.importers.values import Refused, dtype_of
 
 __all__ = ["pairwise"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.values import Refused, Value
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node, converter
+from tvm_farm.tracker.tuning.models.importers.values import Refused, Value
 
 __all__: list[str] = []
 

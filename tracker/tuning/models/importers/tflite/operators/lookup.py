@@ -6,11 +6,11 @@ import ai_edge_litert.schema_py_generated as schema
 import flatbuffers
 import numpy as np
 
-from tracker.tuning.models.importers.tflite.graph import Tensor
-from tracker.tuning.models.importers.tflite.judge import prepared
-from tracker.tuning.models.importers.tflite.node import Node
-from tracker.tuning.models.importers.values import Refused
-from tracker.tuning.models.importers.wording import sentence
+from tvm_farm.tracker.tuning.models.importers.tflite.graph import Tensor
+from tvm_farm.tracker.tuning.models.importers.tflite.judge import prepared
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node
+from tvm_farm.tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.wording import sentence
 
 __all__ = ["answers_of"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tvm import relax
 
-from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.tflite.operators.activation import activated
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node, converter
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.activation import activated
 
 __all__: list[str] = []
 

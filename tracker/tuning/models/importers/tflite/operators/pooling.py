@@ -6,11 +6,11 @@ from typing import Any
 
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.tflite.operators.activation import activated
-from tracker.tuning.models.importers.tflite.operators.scales import Clamp, clamp_of
-from tracker.tuning.models.importers.tflite.operators.window import padding_of
-from tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node, converter
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.activation import activated
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.scales import Clamp, clamp_of
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.window import padding_of
+from tvm_farm.tracker.tuning.models.importers.values import Refused
 
 __all__: list[str] = []
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.tflite.graph import Tensor
-from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.tflite.operators.convolution import geometry, transposed_convolution
-from tracker.tuning.models.importers.tflite.operators.elementwise import pairwise
-from tracker.tuning.models.importers.tflite.operators.lookup import answers_of
-from tracker.tuning.models.importers.tflite.operators.scales import (
+from tvm_farm.tracker.tuning.models.importers.tflite.graph import Tensor
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node, converter
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.convolution import geometry, transposed_convolution
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.elementwise import pairwise
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.lookup import answers_of
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.scales import (
     Factor,
     clamp_of,
     factor_of,
@@ -18,7 +18,7 @@ from tracker.tuning.models.importers.tflite.operators.scales import (
     rescaled_by_channel,
     scale_of,
 )
-from tracker.tuning.models.importers.values import Refused, as_expression
+from tvm_farm.tracker.tuning.models.importers.values import Refused, as_expression
 
 __all__: list[str] = []
 

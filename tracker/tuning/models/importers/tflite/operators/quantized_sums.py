@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 from tvm import relax, te, tirx
 
-from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.tflite.operators.reduction import axes_of
-from tracker.tuning.models.importers.tflite.operators.scales import Factor, clamp_of, factor_of, rescaled, scale_of
-from tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node, converter
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.reduction import axes_of
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.scales import (
+    Factor,
+    clamp_of,
+    factor_of,
+    rescaled,
+    scale_of,
+)
+from tvm_farm.tracker.tuning.models.importers.values import Refused
 
 __all__: list[str] = []
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from tvm import relax
 
-from tracker.tuning.models.importers.tflite.node import Node, converter
-from tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node, converter
+from tvm_farm.tracker.tuning.models.importers.values import Refused
 
 __all__ = ["axes_of"]
 

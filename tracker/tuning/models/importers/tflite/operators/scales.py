@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import te, tirx
 
-from tracker.tuning.models.importers.tflite.graph import Tensor
-from tracker.tuning.models.importers.tflite.node import Node
-from tracker.tuning.models.importers.tflite.operators.activation import limits_of
-from tracker.tuning.models.importers.values import Refused
+from tvm_farm.tracker.tuning.models.importers.tflite.graph import Tensor
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node
+from tvm_farm.tracker.tuning.models.importers.tflite.operators.activation import limits_of
+from tvm_farm.tracker.tuning.models.importers.values import Refused
 
 __all__ = ["Clamp", "Factor", "clamp_of", "factor_of", "rescaled", "rescaled_by_channel", "rounded_shift", "scale_of"]
 

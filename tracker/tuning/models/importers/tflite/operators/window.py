@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ai_edge_litert.schema_py_generated import Padding
 
-from tracker.tuning.models.importers.tflite.node import Node
+from tvm_farm.tracker.tuning.models.importers.tflite.node import Node
 
 __all__ = ["padding_of"]
 

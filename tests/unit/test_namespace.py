@@ -1,0 +1,78 @@
+"""What is imported has one name, ``tvm_farm``, which meets nobody else's. It loads nothing before it is used."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import tvm_farm
+from tests.support.agent_wheels import built
+
+ROOT = Path(__file__).parents[2]
+
+ALONE = """
+import sys, tvm_farm
+assert set(tvm_farm.__all__) == {"FarmBuilder", "FarmDatabase", "FarmRunner"}
+loaded = {name.partition(".")[0] for name in sys.modules} & {"tvm", "tvm_ffi", "numpy", "grpc", "xgboost"}
+assert not loaded, loaded
+"""
+
+#: Names that were the farm's own once. Each says so loudly where it is imported for it.
+STRANGERS = ("agent", "tracker", "protos")
+
+SCRIPT = """
+import tvm_farm.agent.cli
+import tvm_farm.tracker.cli
+from tvm_farm.tracker.script import FarmRunner
+assert tvm_farm.FarmRunner is FarmRunner
+import agent, protos, tracker
+print(agent.WHOSE, protos.WHOSE, tracker.WHOSE)
+"""
+
+
+def run(*command: str | Path, path: Path | str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": f"{path}{os.pathsep}{ROOT}"}
+    return subprocess.run([sys.executable, *command], env=env, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_the_package_by_itself_loads_neither_tvm_nor_grpc() -> None:
+    subprocess.run([sys.executable, "-c", ALONE], check=True, timeout=60)
+
+
+def test_any_other_name_is_unknown() -> None:
+    with pytest.raises(AttributeError, match=r"module 'tvm_farm' has no attribute 'FarmTuner'"):
+        tvm_farm.FarmTuner  # noqa: B018
+
+
+def test_a_script_beside_files_of_those_names(tmp_path: Path) -> None:
+    (tmp_path / "tracker.py").write_text("WHOSE = 'a file'\n")
+    for name in ("protos", "agent"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("WHOSE = 'a folder'\n")
+    (tmp_path / "tune.py").write_text(SCRIPT)
+    done = run(tmp_path / "tune.py", cwd=tmp_path)
+    assert done.stdout == "a folder a folder a file\n", done.stderr
+
+
+@pytest.mark.parametrize("start", ["tracker.cli import farm", "tracker.cli import tracker", "agent.cli import main"])
+def test_commands_where_packages_of_those_names_are_installed(start: str, tmp_path: Path) -> None:
+    for name in STRANGERS:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the stranger was imported')\n")
+    done = run("-c", f"from tvm_farm.{start}; {start.split()[-1]}(['--help'])", path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Usage: ")
+
+
+def test_a_wheel_installs_one_package(tmp_path: Path) -> None:
+    with zipfile.ZipFile(built(tmp_path)) as wheel:
+        names = wheel.namelist()
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"tvm_farm"}
+    assert len(names) == len(set(names))
+    parts = {f"tvm_farm/{name}" for name in ("agent/cli.py", "tracker/app.py", "protos/farm/v1/fleet_pb2_grpc.py")}
+    assert parts <= set(names)
