@@ -19,7 +19,7 @@ from benchmarks.stock_tuning import PROFILE, StockOrder, load_stock_model, measu
 from tvm_farm.protos.measurement import Argument, Artifact, Limits, Measurement, MeasureRequest, Program, ProgramKind
 from tvm_farm.tracker.tuning.building.builder import build_kernel, build_model
 from tvm_farm.tracker.tuning.models.graph import workload_key
-from tvm_farm.tracker.tuning.search.loop import UNTUNED_PLAN
+from tvm_farm.tracker.tuning.search.run_limits import UNTUNED_PLAN
 from tvm_farm.tracker.tuning.search.task_state import median
 
 __all__ = ["StockSide"]

@@ -24,7 +24,7 @@ from tvm_farm.tracker.measuring.effects import Deliver, Effect, JobRecorded, Sen
 from tvm_farm.tracker.measuring.histogram import Histogram
 from tvm_farm.tracker.measuring.moment import Moment
 from tvm_farm.tracker.measuring.stream import Stream
-from tvm_farm.tracker.measuring.trial import Trial, TrialState, cancelled, record_of, sound
+from tvm_farm.tracker.measuring.trial import PendingTrial, TrialState, cancelled, record_of, sound
 
 __all__ = ["MAX_LOSSES", "MeasuringCore"]
 
@@ -42,7 +42,7 @@ class MeasuringCore:
         self._version = tracker_version
         self._effects: list[Effect] = []
         self._dispatch = Dispatch(boards, lambda effect: self._effects.append(effect))
-        self._trials: dict[str, Trial] = {}
+        self._trials: dict[str, PendingTrial] = {}
         #: By job: its trials that are in the log.
         self._recorded: dict[str, set[str]] = {}
         self._handlers: dict[type[events.Event], Callable[[Any, Moment], None]] = {
@@ -114,7 +114,7 @@ class MeasuringCore:
         stream = event.stream
         if self._needs_nothing(stream, event.request.trial_id):
             return
-        trial = Trial(stream, event.request, event.context, now)
+        trial = PendingTrial(stream, event.request, event.context, now)
         self._trials[trial.id] = trial
         stream.add(trial)
         stream.queue.append(trial)
@@ -169,7 +169,7 @@ class MeasuringCore:
     def _drop(self, stream: Stream, now: Moment) -> list[str]:
         dropped = [trial for trial in stream.pending.values() if trial.state is not TrialState.STORING]
         stream.queue.clear()
-        held: dict[Board, list[Trial]] = {}
+        held: dict[Board, list[PendingTrial]] = {}
         for trial in dropped:
             self._forget(trial)
             if trial.board is not None:
@@ -178,7 +178,7 @@ class MeasuringCore:
             self._take_back(board, trials, now)
         return [trial.id for trial in dropped]
 
-    def _take_back(self, board: Board, trials: Iterable[Trial], now: Moment) -> None:
+    def _take_back(self, board: Board, trials: Iterable[PendingTrial], now: Moment) -> None:
         self._effects.append(Send(board, Cancel(tuple(trial.id for trial in trials))))
         for trial in trials:
             self._dispatch.release(board, trial.id, trial.account, None, now)
@@ -239,14 +239,14 @@ class MeasuringCore:
         for stream in streams.values():
             self._dispatch.pump(stream, now)
 
-    def _has_no_place(self, trial: Trial, board: Board) -> bool:
+    def _has_no_place(self, trial: PendingTrial, board: Board) -> bool:
         if trial.losses >= MAX_LOSSES:
             return True
         # Only a board that is there can be the last to refuse it: a trial waits for an empty farm.
         tries = trial.losses + trial.refusals
         return tries >= MAX_LOSSES and board.connected and not self._dispatch.untried(trial)
 
-    def _unplaceable(self, trial: Trial, detail: str) -> None:
+    def _unplaceable(self, trial: PendingTrial, detail: str) -> None:
         measurement = Measurement(
             trial.id,
             Outcome.UNPLACEABLE,
@@ -281,7 +281,7 @@ class MeasuringCore:
             self._take(board, trial, measurement, now)
         self._dispatch.fill(board, now)
 
-    def _take(self, board: Board, trial: Trial, measurement: Measurement, now: Moment) -> None:
+    def _take(self, board: Board, trial: PendingTrial, measurement: Measurement, now: Moment) -> None:
         other, trial.board = trial.board, board
         if other is not None and other is not board:
             self._take_back(other, (trial,), now)
@@ -298,7 +298,7 @@ class MeasuringCore:
 
     # Answers.
 
-    def _settle(self, trial: Trial, measurement: Measurement, board: Board | None) -> None:
+    def _settle(self, trial: PendingTrial, measurement: Measurement, board: Board | None) -> None:
         trial.state = TrialState.STORING
         if trial.context is None:
             self._done(trial, measurement)
@@ -315,7 +315,7 @@ class MeasuringCore:
         else:
             self._done(about, replace(measurement, outputs=about.outputs) if about.outputs else measurement)
 
-    def _done(self, trial: Trial, measurement: Measurement) -> None:
+    def _done(self, trial: PendingTrial, measurement: Measurement) -> None:
         self._forget(trial)
         for board in trial.to_ack:
             self._acknowledge(board, trial.id)
@@ -339,7 +339,7 @@ class MeasuringCore:
     def _acknowledge(self, board: Board, trial_id: str) -> None:
         self._effects.append(Send(board, Acknowledge((trial_id,))))
 
-    def _forget(self, trial: Trial) -> None:
+    def _forget(self, trial: PendingTrial) -> None:
         trial.state = TrialState.DONE
         if self._trials.get(trial.id) is trial:
             del self._trials[trial.id]

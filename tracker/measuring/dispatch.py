@@ -15,7 +15,7 @@ from tvm_farm.tracker.measuring.effects import Deliver, Emit, Send
 from tvm_farm.tracker.measuring.histogram import Histogram
 from tvm_farm.tracker.measuring.moment import Moment
 from tvm_farm.tracker.measuring.stream import Stream
-from tvm_farm.tracker.measuring.trial import Trial, TrialState
+from tvm_farm.tracker.measuring.trial import PendingTrial, TrialState
 from tvm_farm.tracker.scheduling.fair_share import FairShare
 from tvm_farm.tracker.scheduling.memory import SHARE, fits, no_room
 from tvm_farm.tracker.scheduling.placement import Placement, Selection
@@ -172,12 +172,12 @@ class Dispatch:
         for stream in list(self.streams()):
             self.pump(stream, now)
 
-    def untried(self, trial: Trial) -> bool:
+    def untried(self, trial: PendingTrial) -> bool:
         """Whether a connected board that fits has not yet given the trial back."""
         need = trial.request.memory_bytes
         return any(board.id not in trial.refused_by and fits(need, board.free_bytes) for board in self._open_to(trial))
 
-    def without_room(self, now: Moment) -> list[tuple[Trial, str]]:
+    def without_room(self, now: Moment) -> list[tuple[PendingTrial, str]]:
         """Queued trials that no board has memory for, and why: none ever will have, or none had for a while."""
         given_up = []
         for trial in [p for stream in self.streams() for p in stream.waiting() if not self._fits_anywhere(p)]:
@@ -191,16 +191,16 @@ class Dispatch:
                 given_up.append((trial, reason))
         return given_up
 
-    def _open_to(self, trial: Trial) -> Iterator[Board]:
+    def _open_to(self, trial: PendingTrial) -> Iterator[Board]:
         stream = trial.stream
         for board in self._boards.connected():
             if not board.drains and board.device.open_to(stream.user) and stream.selection.admits(board.device):
                 yield board
 
-    def _fits_anywhere(self, trial: Trial) -> bool:
+    def _fits_anywhere(self, trial: PendingTrial) -> bool:
         return trial.request.memory_bytes <= SHARE * self._boards.least_free_bytes
 
-    def _avoided(self, trial: Trial) -> Collection[str]:
+    def _avoided(self, trial: PendingTrial) -> Collection[str]:
         refused = trial.refused_by if trial.refused_by and self.untried(trial) else ()
         if self._fits_anywhere(trial):
             return refused
@@ -211,7 +211,7 @@ class Dispatch:
         """Give a board's free slots to those whose turn it is, after it released some or feels otherwise."""
         share = self._share(board)
         while board.takes_work and board.wants_more:
-            waiting: dict[str, Trial] = {}
+            waiting: dict[str, PendingTrial] = {}
             for stream in self._streams_of(board):
                 trial = next((p for p in stream.waiting() if board.id not in self._avoided(p)), None)
                 if trial is None:
@@ -231,7 +231,7 @@ class Dispatch:
             if board.id in group.placement:
                 yield from group.streams.values()
 
-    def _send(self, trial: Trial, board: Board, now: Moment) -> None:
+    def _send(self, trial: PendingTrial, board: Board, now: Moment) -> None:
         trial.stream.queue.remove(trial)
         if not trial.sent_s:
             # Sent again after a loss, it did not wait all the time in between.

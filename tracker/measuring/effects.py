@@ -1,4 +1,4 @@
-"""What the measuring core wants done. Whoever runs it does each, in this order."""
+"""Effects: what the measuring core wants done. The shell of the core does each, in their order."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from tvm_farm.tracker.domain import Record
 from tvm_farm.tracker.measuring.board import Board, Order
 from tvm_farm.tracker.measuring.stream import Answer, Stream
-from tvm_farm.tracker.measuring.trial import Trial
+from tvm_farm.tracker.measuring.trial import PendingTrial
 
 __all__ = ["Deliver", "Effect", "Emit", "JobRecorded", "Send", "Write"]
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """An order goes to a board."""
+    """``order`` goes to ``board``."""
 
     board: Board
     order: Order
@@ -23,7 +23,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """An answer goes to a stream's client."""
+    """``answer`` goes to the client of ``stream``."""
 
     stream: Stream
     answer: Answer
@@ -31,20 +31,22 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """``record`` goes into the log; Written tells once it is there."""
+    """``record`` goes into the log. The event Written follows once the log has it."""
 
-    about: Trial | Stream
+    #: What the record is of: a trial, or the stream that told of a failed build.
+    about: PendingTrial | Stream
     record: Record
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecorded:
-    """The log has a new record of the job, "" of none."""
+    """The log has a new record."""
 
+    #: The job of the record, "" for a record of no job.
     job_id: str
 
 
 Effect = Send | Deliver | Write | JobRecorded
 
-#: How a part of the core wants something done.
+#: Takes an effect of a part of the core.
 Emit = Callable[[Effect], None]

@@ -8,7 +8,7 @@ from tvm_farm.tracker.domain import FailedBuild, Measurement, Record, RecordCont
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.measuring.request import TrialRequest
 from tvm_farm.tracker.measuring.stream import Stream
-from tvm_farm.tracker.measuring.trial import Trial
+from tvm_farm.tracker.measuring.trial import PendingTrial
 
 __all__ = [
     "BoardFelt",
@@ -134,7 +134,7 @@ class TrialMeasured:
 class Written:
     """A record that was to be written, see Write, is in the log as ``record``."""
 
-    about: Trial | Stream
+    about: PendingTrial | Stream
     record: Record
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from tvm_farm.tracker.domain import Capacity, Measurement, OpenMeasure
-from tvm_farm.tracker.measuring.trial import Trial, TrialState
+from tvm_farm.tracker.measuring.trial import PendingTrial, TrialState
 from tvm_farm.tracker.scheduling.placement import Selection
 
 __all__ = ["Answer", "Stream"]
@@ -26,8 +26,8 @@ class Stream:
         self.opened = opened
         self.account = opened.job_id or f"stream {id_}"
         self.selection = Selection(opened.pool, opened.device_class, opened.whole_models, opened.device_id)
-        self.queue: deque[Trial] = deque()
-        self.pending: dict[str, Trial] = {}
+        self.queue: deque[PendingTrial] = deque()
+        self.pending: dict[str, PendingTrial] = {}
         self.cancelled = False
         self.storing = 0
         self.bytes = 0
@@ -41,15 +41,15 @@ class Stream:
         """Whether none of its trials is unanswered."""
         return not self.pending and not self.storing
 
-    def add(self, trial: Trial) -> None:
+    def add(self, trial: PendingTrial) -> None:
         self.pending[trial.id] = trial
         self.bytes += trial.bytes
 
-    def remove(self, trial: Trial) -> None:
+    def remove(self, trial: PendingTrial) -> None:
         if self.pending.pop(trial.id, None) is not None:
             self.bytes -= trial.bytes
 
-    def waiting(self) -> Iterator[Trial]:
+    def waiting(self) -> Iterator[PendingTrial]:
         """Trials to be placed, in their order. What was answered or dropped meanwhile is passed over."""
         while self.queue and self.queue[0].state is not TrialState.QUEUED:
             self.queue.popleft()

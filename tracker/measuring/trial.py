@@ -25,7 +25,7 @@ from tvm_farm.tracker.measuring.request import TrialRequest
 if TYPE_CHECKING:
     from tvm_farm.tracker.measuring.stream import Stream
 
-__all__ = ["Trial", "TrialState", "cancelled", "check", "record_of", "sound"]
+__all__ = ["PendingTrial", "TrialState", "cancelled", "check", "record_of", "sound"]
 
 
 class TrialState(Enum):
@@ -35,7 +35,7 @@ class TrialState(Enum):
     DONE = 3
 
 
-class Trial:
+class PendingTrial:
     """A trial on its way. ``account``: who pays for the board that it is on, see Stream.
 
     ``losses``: boards that were lost with it; ``refusals``: times that a board gave it back, ``refused_by`` which.

@@ -1,8 +1,8 @@
-"""Whose turn it is on boards that are alike.
+"""Whose turn it is on boards of one device class.
 
-Next is the user, and of that user's jobs the one, that has used least of their time lately: each step of priority
-halves what a second counts, each minute halves what was used. Who has waited ten minutes for a turn counts half with
-each further minute, so that nobody waits for ever.
+The next turn goes to the user with the least device time of late, and to that user's job with the least. A step of
+priority halves what a second counts. A minute halves what was used before. After ten minutes without a turn each further
+minute halves the time of a user or job once more, so that nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -12,46 +12,46 @@ from collections.abc import Iterable, Mapping
 
 __all__ = ["HALF_LIFE_S", "PATIENCE_S", "FairShare", "aged", "remembered", "weight"]
 
-#: Device time that was used so long ago counts half.
+#: Seconds after which device time counts half.
 HALF_LIFE_S = 60.0
-#: Who has waited for longer than this gains on those who have not: so long waits only a job that may run on few boards,
-#: and whose user has many others.
+#: Seconds without a turn after which a job gains on the others. Only a job that fits few boards, of a user with many
+#: other jobs, waits so long.
 PATIENCE_S = 600.0
-#: Weight of the newest trial in a job's mean: it follows a change of task within tens of trials.
+#: Weight of the newest trial in a job's mean. The mean follows a change of task within tens of trials.
 _RECENT = 0.1
-#: Assumed of a job's first trials, until one is answered.
+#: Seconds that a job's first trials are taken to last, until one is answered.
 _FIRST_GUESS_S = 0.5
-#: Accounts of those who left are forgotten below this.
+#: Seconds below which the account of a user or job that left is forgotten.
 _NOTHING_S = 1e-3
 
 
 def weight(priority: int) -> float:
-    """The part of device time that one of ``priority`` gets beside one of priority 0."""
+    """The device time that a job of ``priority`` gets for each second of a job of priority 0."""
     return 2.0**priority
 
 
 def remembered(used_s: float, ago_s: float) -> float:
-    """What ``used_s`` counts after ``ago_s``. A clock that was set back forgets nothing."""
+    """Seconds that ``used_s`` count for after ``ago_s`` seconds. A clock that was set back forgets nothing."""
     return used_s * 2.0 ** (-ago_s / HALF_LIFE_S) if ago_s > 0 else used_s
 
 
 def aged(used_s: float, waited_s: float) -> float:
-    """What ``used_s`` counts against one who has waited for ``waited_s`` without a turn."""
+    """Seconds that ``used_s`` count for after a wait of ``waited_s`` without a turn."""
     return remembered(used_s, waited_s - PATIENCE_S)
 
 
 class _Account:
-    """Weighted device seconds of a user or a job: ``used_s`` as of ``at``, and those expected of what is in flight.
-
-    ``turn`` numbers its last turn, 0 for none.
-    """
+    """Weighted device seconds of a user or a job."""
 
     __slots__ = ("at", "expected_s", "turn", "used_s")
 
     def __init__(self, used_s: float, now: float) -> None:
+        #: Seconds used, as of the time ``at``.
         self.used_s = used_s
         self.at = now
+        #: Seconds that the trials in flight are expected to use.
         self.expected_s = 0.0
+        #: The number of the last turn, 0 for none.
         self.turn = 0
 
     def used(self, now: float) -> float:
@@ -65,27 +65,26 @@ class _Account:
 
 
 class _Job(_Account):
-    """``in_flight`` trials of it are on devices, which lately took ``mean_s``, unweighted.
-
-    ``turn_at``: when its last turn was.
-    """
-
     __slots__ = ("in_flight", "mean_s", "present", "turn_at", "user", "weight")
 
     def __init__(self, user: str, weight_: float, used_s: float, now: float) -> None:
         super().__init__(used_s, now)
         self.user = user
         self.weight = weight_
+        #: Whether the job takes part.
         self.present = True
+        #: When the last turn was.
         self.turn_at = -math.inf
+        #: Trials on devices.
         self.in_flight = 0
+        #: Seconds of a recent trial, unweighted.
         self.mean_s = _FIRST_GUESS_S
 
 
 class FairShare:
     """Accounts of users and of their jobs on boards of one class. ``now`` is in seconds of any one clock.
 
-    Who is new starts level with the least of the others. Who left is remembered as long as what was used counts.
+    A new user or job starts level with the least of the others. One that left is remembered while its time counts.
     """
 
     def __init__(self) -> None:
@@ -94,7 +93,7 @@ class FairShare:
         self._turns = 0
 
     def open(self, job: str, user: str, priority: int, now: float) -> None:
-        """``job`` takes part from now on; one that does already goes on as it was."""
+        """``job`` takes part from now on. A job that takes part already goes on as before."""
         known = self._jobs.get(job)
         if known is not None and known.present:
             return
@@ -109,7 +108,7 @@ class FairShare:
             self._jobs[job] = _Job(user, weight(priority), _least(siblings, now), now)
 
     def close(self, job: str) -> None:
-        """``job`` takes no part any more; one that took none is ignored."""
+        """``job`` takes part no more. A job that took no part is ignored."""
         if (account := self._jobs.get(job)) is not None:
             account.present = False
             self._expect(account, -account.expected_s)
@@ -121,9 +120,9 @@ class FairShare:
         self._users = {u: a for u, a in self._users.items() if u in users or a.used(now) > _NOTHING_S}
 
     def next(self, waiting: Mapping[str, float], now: float) -> str | None:
-        """The job whose turn it is of those ``waiting``, each with when its first trial began to.
+        """The job whose turn it is. ``waiting``: since when the first trial of each job waits.
 
-        Of equals the one whose last turn is longest ago.
+        Of equal jobs the one whose last turn is longest ago.
         """
         if len(waiting) < 2:
             return next(iter(waiting), None)
@@ -146,9 +145,9 @@ class FairShare:
         account.turn_at = now
 
     def returned(self, job: str, used_s: float | None, now: float) -> None:
-        """A trial left its device after ``used_s`` of device time; None where it was not run there.
+        """A trial left its device after ``used_s`` of device time, None where the trial did not run there.
 
-        One that was dispatched before its job closed is ignored.
+        A trial that was dispatched before its job closed is ignored.
         """
         account = self._jobs.get(job)
         if account is None or not account.in_flight:

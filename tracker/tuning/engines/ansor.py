@@ -128,11 +128,11 @@ class AnsorEngine:
 
     def begin_with(self, known: Sequence[Known]) -> list[Known]:
         applied: list[Known] = []
-        by_origin: dict[str, list[Schedule]] = {}
+        by_class: dict[str, list[Schedule]] = {}
         for each in sorted(known, key=lambda each: each.seconds):
             if each.workload:
                 trace = before_postprocessing(each.trace)
-                self._experience.relatives.add(each.workload, trace, each.seconds, each.origin)
+                self._experience.relatives.add(each.workload, trace, each.seconds, each.device_class)
                 applied.append(each)
                 continue
             try:
@@ -141,13 +141,13 @@ class AnsorEngine:
             except Exception:  # noqa: BLE001 - as in replay: what another target's rules made need not fit here
                 continue
             applied.append(each)
-            by_origin.setdefault(each.origin, []).append(schedule)
+            by_class.setdefault(each.device_class, []).append(schedule)
             # A task of its own: another machine's seconds say how its schedules compare, nothing of this one's.
-            self._experience.cost_model.learn(f"{self._task} on {each.origin}", [features], [each.seconds])
+            self._experience.cost_model.learn(f"{self._task} on {each.device_class}", [features], [each.seconds])
             trace = trace_json(schedule.trace, before_postprocessing=True)
-            self._experience.relatives.add(self._task, trace, each.seconds, each.origin)
+            self._experience.relatives.add(self._task, trace, each.seconds, each.device_class)
         # The best of each class, then the second best of each.
-        ranks = zip_longest(*(schedules[:_FOREIGN] for schedules in by_origin.values()))
+        ranks = zip_longest(*(schedules[:_FOREIGN] for schedules in by_class.values()))
         best = [schedule for rank in ranks for schedule in rank if schedule is not None]
         self._foreign = self._add(best[:_FOREIGN])
         return applied

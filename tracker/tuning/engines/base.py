@@ -37,15 +37,15 @@ class Learned:
 
 @dataclass(frozen=True)
 class Known:
-    """A schedule that ran in ``seconds`` a call on boards of class ``origin``: comparable within that class alone.
+    """A schedule that was measured elsewhere. Seconds are compared within one device class alone."""
 
-    ``trial_id``: of the record that says so. ``workload``: key of another workload of the same kind, "" of this one.
-    """
-
-    origin: str
+    device_class: str
     trace: str = field(repr=False)
+    #: Of one call.
     seconds: float
+    #: Of the record that says so.
     trial_id: str = ""
+    #: The key of another workload of the same kind, "" for the task's own.
     workload: str = ""
 
 

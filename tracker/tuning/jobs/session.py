@@ -61,7 +61,8 @@ from tvm_farm.tracker.tuning.judging.kernel_verification import KernelVerdict
 from tvm_farm.tracker.tuning.models.graph import ExtractedTask
 from tvm_farm.tracker.tuning.models.index_ranges import FILLED_BELOW
 from tvm_farm.tracker.tuning.packages.package import save_params
-from tvm_farm.tracker.tuning.search.loop import HOPELESS, Budget, TuningLoop
+from tvm_farm.tracker.tuning.search.loop import Budget, TuningLoop
+from tvm_farm.tracker.tuning.search.run_limits import HOPELESS
 from tvm_farm.tracker.tuning.search.task_state import TaskState
 from tvm_farm.tracker.tuning.search.transfer import known_to
 

@@ -1,16 +1,14 @@
 """The tuning loop: propose -> build -> measure -> learn, all four at once and over several tasks.
 
-Search runs in one thread (the cost model is shared by all tasks), building in processes,
-measuring on the devices; the loop itself only moves candidates along. It asks for proposals
-whenever less is under way than keeps the builders and the devices busy, so adding a board or a
-builder needs no flag. Results of one task are learned before that task is searched again.
+A thread searches, processes build, devices measure; the loop only moves candidates along. The loop asks for proposals
+whenever fewer candidates are under way than keep builders and devices busy, so that a further board or builder needs no
+flag. Results of a task are learned before that task is searched again.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -24,43 +22,34 @@ from tvm_farm.tracker.domain import (
     Measurement,
     Outcome,
     RecallCandidate,
-    RecordContext,
     SearchStep,
     TimingPlan,
     Trial,
     new_trial_id,
 )
 from tvm_farm.tracker.domain.outcomes import meaning
-from tvm_farm.tracker.domain.record import BASELINE
 from tvm_farm.tracker.tuning.building.builder import for_schedules
 from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request, run_timeout_s
 from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tvm_farm.tracker.tuning.engines.base import Learned
 from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
+from tvm_farm.tracker.tuning.search.in_flight import InFlight
+from tvm_farm.tracker.tuning.search.run_limits import SLOWEST_UNTUNED_S, UNTUNED_PLAN, hopeless_s, slowest_call_s
 from tvm_farm.tracker.tuning.search.search import Proposal, Proposed, Retraced, Script, Search
+from tvm_farm.tracker.tuning.search.search_thread import SearchThread
 from tvm_farm.tracker.tuning.search.task_budget import first_round_trials, next_task
 from tvm_farm.tracker.tuning.search.task_state import TaskState, median
 
-__all__ = ["HOPELESS", "Budget", "Recall", "TuningLoop"]
+__all__ = ["Budget", "Recall", "TuningLoop"]
 
 log = logging.getLogger(__name__)
 
-#: Candidates a builder should have waiting, so that it never stands still while a search runs.
+#: Candidates that wait for each builder, so that none stands still while a search runs.
 _WAITING_A_BUILDER = 6
-#: An untuned convolution of a large network takes seconds a call on a small board: few calls, and patience.
-UNTUNED_PLAN = TimingPlan(number=1, repeat=2, min_repeat_ms=10)
-_SLOWEST_UNTUNED_S = 60.0
-#: A candidate's call where the untuned one could not be measured.
-_SLOWEST_UNMEASURED_S = 5.0
-#: Times the best so far: beyond, a candidate is taken for one that hangs.
-_OUT_OF_THE_RACE = 20.0
-#: Times the best so far: beyond, a short timing or two tell enough of a candidate.
-HOPELESS = 1.06
 #: Seconds past the budget in which trials on the boards may still be answered.
 _LAST_ANSWERS_S = 3.0
-_INFINITY = float("inf")
 
-#: What the log has of candidates with this plan, and keeps of the step that proposed them.
+#: Asks the log for measurements of candidates under a plan, and gives the log the step that proposed them.
 Recall = Callable[[TimingPlan, Sequence[RecallCandidate], SearchStep | None], Sequence[Measurement]]
 
 
@@ -70,20 +59,6 @@ class Budget:
 
     max_trials: int
     seconds: float
-
-
-@dataclass
-class _Trial:
-    """One candidate on its way. ``proposal`` is None for a task's untuned baseline."""
-
-    task: TaskState
-    proposal: Proposal | None
-    proposed_s: float
-    searched_s: float = 0.0
-    building_s: float = 0.0
-    compiled_s: float = 0.0
-    built_s: float = 0.0
-    build_cpu_s: float = 0.0
 
 
 class TuningLoop:
@@ -117,12 +92,13 @@ class TuningLoop:
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._recall = recall
         self._search = Search(tasks, self._keep, script)
-        self._orders: queue.SimpleQueue[Callable[[], Proposed | Retraced] | None] = queue.SimpleQueue()
+        self._search_thread = SearchThread(self._events.put)
         self._searching = self._retracing = False
-        #: Proposed, and not yet built: beyond the budget of their time.
+        #: Proposals that wait for their build because the budget was spent, each with its seconds of search.
         self._reserve: deque[tuple[Proposal, float]] = deque()
-        self._room = 0  # trials that were left when the search under way began
-        self._trials: dict[str, _Trial] = {}
+        #: Trials that were left when the search under way began.
+        self._room = 0
+        self._in_flight: dict[str, InFlight] = {}
         self._capacity = Capacity(0, 0)
         self._tuned_for_s = tuned_for_s
         self._first_round = first_round_trials(len(tasks), budget.max_trials, batch)
@@ -131,17 +107,17 @@ class TuningLoop:
 
     @property
     def tuned_for_s(self) -> float:
-        """Seconds of tuning so far, those of earlier sessions included. Waiting for a device does not count."""
+        """Seconds of tuning so far, with those of earlier sessions. Seconds without a device do not count."""
         return self._tuned_for_s
 
     def run(self) -> None:
         """Raises FarmFailure when the farm cannot measure."""
         self._builders.deliver_to(self._events.put)
-        threading.Thread(target=self._search_forever, name="search", daemon=True).start()
+        self._search_thread.start()
         try:
             self._tune()
         finally:
-            self._orders.put(None)
+            self._search_thread.close()
             self._stream.close()
 
     def _tune(self) -> None:
@@ -153,21 +129,21 @@ class TuningLoop:
                 self._order(order)
             if not self._searching:
                 self._build_untuned()
-                if not self._trials:
+                if not self._in_flight:
                     return
             self._step()
             if self._time_is_up() and not self._searching and all(task.untuned_done for task in self._tasks):
-                # What is still being built or queued would only be measured after the budget's end.
+                # A candidate that is still built or queued would be measured after the budget's end.
                 late = self._tuned_for_s - self._budget.seconds > _LAST_ANSWERS_S
                 if late or not self._measuring():
                     return
 
     def _order(self, search: Callable[[], Proposed | Retraced]) -> None:
         self._searching, self._room = True, self._trials_left()
-        self._orders.put(search)
+        self._search_thread.order(search)
 
     def _next_search(self) -> Callable[[], Proposed] | None:
-        """None where nothing more is wanted for now, or what there is to search next is not known yet."""
+        """None where enough is under way, or where the next step of another job awaits results."""
         self._build_reserve()
         if not self._wants_more():
             return None
@@ -180,7 +156,7 @@ class TuningLoop:
             return None
         task = self._tasks[chosen]
         first = not task.history and not task.pending
-        # A whole batch, also where the budget ends within it: a job that goes on later finds the rest proposed.
+        # The batch is whole also where the budget ends within it: a job that goes on later finds the rest proposed.
         return partial(self._search.propose, task, self._first_round if first else self._batch)
 
     def _build_reserve(self) -> None:
@@ -190,16 +166,20 @@ class TuningLoop:
             self._build(proposal.trial_id)
 
     def _build_untuned(self) -> None:
-        """What each task costs without tuning: the baseline of every comparison, and the weights of the first round.
+        """Untuned kernels tell what each task costs without tuning. They are the baseline of every comparison and weigh
+        the tasks in the first round.
 
-        The first candidates go ahead of it, so that neither the boards nor a person wait for them.
+        The first candidates go ahead of them, so that neither the boards nor a person wait.
         """
         tasks, self._without_baseline = self._without_baseline, []
         now = time.time()
-        baselines = {new_trial_id(now): _Trial(task, None, now) for task in tasks}
-        self._trials.update(baselines)
-        limit_s = run_timeout_s(_SLOWEST_UNTUNED_S, UNTUNED_PLAN)
-        asked = [RecallCandidate(trial_id, self._context(trial), limit_s) for trial_id, trial in baselines.items()]
+        baselines = {new_trial_id(now): InFlight(task, None, now) for task in tasks}
+        self._in_flight.update(baselines)
+        limit_s = run_timeout_s(SLOWEST_UNTUNED_S, UNTUNED_PLAN)
+        asked = [
+            RecallCandidate(trial_id, trial.context(self._target, self._versions), limit_s)
+            for trial_id, trial in baselines.items()
+        ]
         for known in self._recall(UNTUNED_PLAN, asked, None) if asked else ():
             self._measured(known)
             del baselines[known.trial_id]
@@ -245,7 +225,7 @@ class TuningLoop:
         return sum(task.pending for task in self._tasks)
 
     def _measuring(self) -> int:
-        return sum(1 for trial in self._trials.values() if trial.built_s)
+        return sum(1 for trial in self._in_flight.values() if trial.built_s)
 
     # -- events
 
@@ -270,7 +250,7 @@ class TuningLoop:
             raise FarmFailure(f"the tracker refused to measure: {event.reason}")
 
     def _take(self, proposals: Sequence[Proposal], known: Mapping[str, Measurement], search_s: float) -> None:
-        """Count what is known of a search's proposals, and build the others."""
+        """Proposals that the log knows are counted at once; the others are built."""
         self._searching = False
         for proposal in proposals:
             if proposal.trial_id in known:
@@ -284,10 +264,10 @@ class TuningLoop:
     def _open(self, proposal: Proposal, search_s: float) -> None:
         now = time.time()
         proposal.task.pending += 1
-        self._trials[proposal.trial_id] = _Trial(proposal.task, proposal, now, now - search_s)
+        self._in_flight[proposal.trial_id] = InFlight(proposal.task, proposal, now, now - search_s)
 
     def _build(self, trial_id: str) -> None:
-        trial = self._trials[trial_id]
+        trial = self._in_flight[trial_id]
         if trial.proposal is None:
             self._builders.submit(BuildRequest(trial_id, trial.task.module, self._target))
         else:
@@ -295,43 +275,34 @@ class TuningLoop:
             self._builders.submit(BuildRequest(trial_id, module, self._schedules_target, trial.task.id))
 
     def _built(self, built: Built) -> None:
-        trial = self._trials.get(built.id)
+        trial = self._in_flight.get(built.id)
         if trial is None:
             return
         if trial.proposal is not None and self._time_is_up():
-            del self._trials[built.id]
+            del self._in_flight[built.id]
             trial.task.pending -= 1
             return
         trial.building_s, trial.compiled_s, trial.built_s = built.building_s, built.compiled_s, built.finished_s
         trial.build_cpu_s = built.cpu_s
-        context = self._context(trial)
+        context = trial.context(self._target, self._versions)
         if built.outcome is not Outcome.OK:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
             return
         task = trial.task
-        plan, slowest_s, hopeless_s = UNTUNED_PLAN, _SLOWEST_UNTUNED_S, 0.0
+        plan, slowest_s, no_better_s = UNTUNED_PLAN, SLOWEST_UNTUNED_S, 0.0
         if trial.proposal is not None:
-            plan, slowest_s, hopeless_s = self._plan, self._worth_waiting_s(task), self._hopeless_s(task)
+            plan, slowest_s, no_better_s = self._plan, slowest_call_s(task), hopeless_s(task)
         request = kernel_request(
-            built.id, built.library, task.arguments, plan, slowest_s, hopeless_s, params=task.params
+            built.id, built.library, task.arguments, plan, slowest_s, no_better_s, params=task.params
         )
         self._stream.measure(Trial(request, context))
 
-    def _worth_waiting_s(self, task: TaskState) -> float:
-        """The longest call that could teach something: a candidate far behind the best is as good as failed."""
-        best_s = task.history[-1] if task.history else _INFINITY
-        return min(task.untuned_s or _SLOWEST_UNMEASURED_S, _OUT_OF_THE_RACE * best_s)
-
-    def _hopeless_s(self, task: TaskState) -> float:
-        """Seconds a call that no repetition can redeem; 0 while nothing is known."""
-        return HOPELESS * task.history[-1] if task.history and task.history[-1] != _INFINITY else 0.0
-
     def _measured(self, measurement: Measurement) -> None:
-        trial = self._trials.pop(measurement.trial_id, None)
+        trial = self._in_flight.pop(measurement.trial_id, None)
         if trial is None:
             return
         if measurement.outcome is Outcome.CANCELLED:
-            # The tracker took the job from this worker; what it says of further trials is not recorded.
+            # The tracker took the job from this worker, and records none of its further trials.
             raise SessionOver("the tracker cancelled this job's trials")
         run_secs = measurement.run_secs if measurement.outcome is Outcome.OK else ()
         if trial.proposal is None:
@@ -345,39 +316,14 @@ class TuningLoop:
         learned = Learned(trial.proposal.candidate, run_secs, trial.build_cpu_s)
         self._search.answered(trial.proposal, learned if meaning(measurement.outcome).teaches else None)
 
-    def _context(self, trial: _Trial) -> RecordContext:
-        return RecordContext(
-            task_id=trial.task.id,
-            workload=trial.task.workload,
-            workload_name=trial.task.name,
-            target=self._target,
-            engine=trial.task.engine_name if trial.proposal else BASELINE,
-            trace=trial.proposal.candidate.trace if trial.proposal else "",
-            searched_s=trial.searched_s,
-            proposed_s=trial.proposed_s,
-            building_s=trial.building_s,
-            compiled_s=trial.compiled_s,
-            built_s=trial.built_s,
-            versions={**self._versions, **({"inputs": trial.task.inputs} if trial.task.inputs else {})},
-        )
-
-    # -- the search thread
-
-    def _search_forever(self) -> None:
-        while (order := self._orders.get()) is not None:
-            try:
-                self._events.put(order())
-            except Exception as error:  # noqa: BLE001 - raised by the loop
-                self._events.put(error)
-
     def _keep(self, step: SearchStep | None, proposals: Sequence[Proposal]) -> Mapping[str, Measurement]:
-        """The tracker has the step, and says what the log has of its proposals, as far as the budget goes."""
+        """The tracker keeps the step. The answer is what the log has of its proposals, as many as the budget allows."""
         now = time.time()
         candidates = tuple(
             RecallCandidate(
                 proposal.trial_id,
-                self._context(_Trial(proposal.task, proposal, now)),
-                run_timeout_s(self._worth_waiting_s(proposal.task), self._plan),
+                InFlight(proposal.task, proposal, now).context(self._target, self._versions),
+                run_timeout_s(slowest_call_s(proposal.task), self._plan),
             )
             for proposal in proposals[: self._room]
         )

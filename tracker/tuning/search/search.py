@@ -1,8 +1,8 @@
-"""What the search thread does: learn, propose, and tell the tracker of each step, which answers what the log has.
+"""The steps of a job's search: learn, propose, and tell the tracker, which answers what the log has.
 
-An engine's proposals follow from what it was told in what order, so the steps that the tracker keeps bring a new
-engine to the same point: after a worker's death, when a job that had ended goes on, and where another job asks for
-the same again, whose candidates the log has all measured.
+An engine's proposals follow from the results it was told and their order. Steps that the tracker keeps bring a new engine
+to the same point: after a worker's death, when an ended job goes on, and where a job asks for the same search as another
+one, whose candidates are all in the log.
 """
 
 from __future__ import annotations
@@ -29,48 +29,54 @@ _LONGEST_REASON = 300
 
 @dataclass(frozen=True)
 class Proposal:
-    """A candidate of ``task``; ``number`` counts those of a job."""
+    """A candidate of ``task``."""
 
     task: TaskState
     trial_id: str
+    #: Counts the candidates of a job from 0.
     number: int
     candidate: Candidate
 
 
 @dataclass(frozen=True)
 class Proposed:
-    """What a search of ``seconds`` found; ``known``: what the log says of some, by trial id."""
+    """The proposals of one search."""
 
     task: TaskState
     proposals: tuple[Proposal, ...]
+    #: How long the search took.
     seconds: float
+    #: Measurements that the log has of the proposals, by trial id.
     known: Mapping[str, Measurement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Retraced:
-    """The search is where it was. ``unmeasured``: what was proposed and has no record; ``known`` as in Proposed."""
+    """The search is where it was."""
 
+    #: Proposals without a record.
     unmeasured: tuple[Proposal, ...]
+    #: As in Proposed.
     known: Mapping[str, Measurement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Script:
-    """Steps to be made again. ``results``: records by trial id, in their order, where the steps are the job's own;
-    empty where they are another's, whose candidates are asked of the log one by one.
-    """
+    """Steps to be made again."""
 
     steps: tuple[PastSearch, ...] = ()
+    #: Whether the steps are the job's own and not those of another job.
     own: bool = False
+    #: Records of the job's own steps by trial id, in their order. Empty for another job's steps: the log is asked for
+    #: each candidate.
     results: Mapping[str, Record] = field(default_factory=dict)
 
 
 class Search:
-    """The engines of a job's tasks. ``propose`` and ``retrace`` are called by one thread at a time, the others by any.
+    """The engines of a job's tasks. One thread at a time calls ``propose`` and ``retrace``; any thread the others.
 
-    ``keep`` is called with each step and what it proposed, before that goes anywhere; it returns what is known of it.
-    Without a step it is asked of what was proposed before.
+    ``keep`` is called with each step and its proposals before these go anywhere, and returns what the log knows of
+    them, by trial id. Without a step ``keep`` is asked about earlier proposals.
     """
 
     def __init__(
@@ -93,25 +99,25 @@ class Search:
 
     @property
     def retraces(self) -> bool:
-        """Whether there are steps of this job to be made again, before anything else."""
+        """Whether steps of this job are to be made again before anything else."""
         return bool(self._own.steps)
 
     def answered(self, proposal: Proposal, learned: Learned | None) -> None:
-        """What came of a proposal, None where it teaches nothing. Learned before the next proposals."""
+        """The result of a proposal, None where the result teaches nothing. Learned before the next proposals."""
         with self._lock:
             self._open.discard(proposal.number)
             if learned is not None:
                 self._unlearned[proposal.number] = (proposal.task, learned)
 
     def ahead(self) -> PastSearch | None:
-        """The step of another job that is to be made next. Not to be called while this one searches."""
+        """The step of another job that is to be made next. Not to be called during a search."""
         if self._ahead and self._missing(self._ahead[-1].step) - self._open:
             log.info("results differ from those of job %s: its steps are followed no further", self._ahead[-1].job_id)
             self._ahead.clear()
         return self._ahead[-1] if self._ahead else None
 
     def awaits(self, past: PastSearch) -> bool:
-        """Whether this step learns from what is not answered yet."""
+        """Whether this step learns from a proposal that is not answered yet."""
         return bool(self._missing(past.step))
 
     def _missing(self, step: SearchStep) -> set[int]:
@@ -121,7 +127,7 @@ class Search:
     # -- in the search thread
 
     def propose(self, task: TaskState, count: int, past: PastSearch | None = None) -> Proposed:
-        """Learn all that was answered and search; or exactly what ``past``, the step ahead, did."""
+        """Learn all results, then search. With ``past``, the step ahead, do exactly what that step did."""
         began = time.monotonic()
         if past is not None:
             self._ahead.pop()
@@ -138,7 +144,7 @@ class Search:
         return Proposed(task, proposals, time.monotonic() - began, known)
 
     def retrace(self) -> Retraced:
-        """Make the job's own steps again. What they propose is what they proposed; the records say what came of it."""
+        """Make the job's own steps again. Each proposes what it proposed before; the records have the results."""
         results, unmeasured = dict(self._own.results), []
         numbers = {}
         for past in self._own.steps:
@@ -164,7 +170,7 @@ class Search:
                 elif meaning(record.measurement.outcome).teaches:
                     numbers[trial_id] = proposal.number
                     self._unlearned[proposal.number] = (task, Learned(candidate, _run_secs(record)))
-        # What was answered last was learned by no step: in the order of the records, as it would have been.
+        # No step learned the last results. They are learned in the order of the records, as they would have been.
         order = [numbers[trial_id] for trial_id in self._own.results if numbers.get(trial_id) in self._unlearned]
         self._unlearned = {number: self._unlearned[number] for number in order}
         self._own = Script()
@@ -182,7 +188,7 @@ class Search:
                 task.engine.replay(record.trace, _run_secs(record))
 
     def _search(self, task: TaskState, count: int, past: PastSearch | None) -> tuple[list[Candidate], tuple[str, ...]]:
-        """Candidates, and the trials of others that the search began with where this is its begin."""
+        """Candidates, and, at the start of a task's search, the trials of others that the search began with."""
         taught: tuple[str, ...] = ()
         try:
             if task.engine is None:
@@ -193,7 +199,7 @@ class Search:
                 task.engine = engine
             return task.engine.propose(count), taught
         except Exception as error:
-            # One operator that MetaSchedule cannot search must not cost the job its other tasks.
+            # An operator that MetaSchedule cannot search must not cost the job its other tasks.
             log.exception("%s cannot be searched", task.name)
             task.fault = f"{type(error).__name__}: {_reason(error)}"
             return [], taught
@@ -208,12 +214,12 @@ class Search:
 
     def _teach(self, task: TaskState, engine: Engine, known: Sequence[Known]) -> None:
         applied = engine.begin_with(known) if known else []
-        task.taught_by = frozenset(each.origin for each in applied)
+        task.taught_by = frozenset(each.device_class for each in applied)
         if misfits := len([each for each in known if not each.workload and each not in applied]):
             log.warning("%s: %d of %d traces of others do not apply here", task.name, misfits, len(known))
 
     def _everything(self) -> list[Lesson]:
-        """All that was answered, task by task."""
+        """All results that are not learned yet, task by task."""
         with self._lock:
             answers = [(self._places[task.id], n, learned) for n, (task, learned) in self._unlearned.items()]
         answers.sort(key=lambda answer: answer[0])
@@ -239,7 +245,7 @@ def _run_secs(record: Record) -> tuple[float, ...]:
 
 
 def _same(candidates: Sequence[Candidate], proposed: Sequence[str], results: Mapping[str, Record]) -> bool:
-    """Whether ``candidates`` are those that were proposed as trials ``proposed``, as far as there are records."""
+    """Whether ``candidates`` equal the earlier trials ``proposed``, as far as these have records."""
     if len(candidates) != len(proposed):
         return False
     pairs = zip(candidates, proposed, strict=True)
@@ -247,8 +253,8 @@ def _same(candidates: Sequence[Candidate], proposed: Sequence[str], results: Map
 
 
 def _reason(error: Exception) -> str:
-    """The sentence in ``error``: TVM writes where it was raised and whole programs before it."""
+    """The last sentence of ``error``. TVM writes places in its source and whole programs before that sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = lines[-1].removeprefix("Error message: ") if lines else "no reason given"
-    sentence, _, _ = told.partition(" List of the ")  # of blocks by their addresses, which tell a person nothing
+    sentence, _, _ = told.partition(" List of the ")  # addresses of blocks tell a person nothing
     return sentence[:_LONGEST_REASON].rstrip(". ")

@@ -130,7 +130,7 @@ class AutoTvmEngine:
 
     def begin_with(self, known: Sequence[Known]) -> list[Known]:
         applied: list[Known] = []
-        by_origin: dict[str, list[tuple[Program, Point | None]]] = {}
+        by_class: dict[str, list[tuple[Program, Point | None]]] = {}
         near: list[tuple[Program, Point | None]] = []
         for each in sorted(known, key=lambda each: each.seconds):
             if each.workload:
@@ -147,10 +147,10 @@ class AutoTvmEngine:
             except Exception:  # noqa: BLE001 - as in replay: what fits another target need not fit here
                 continue
             applied.append(each)
-            by_origin.setdefault(each.origin, []).append((program, point))
+            by_class.setdefault(each.device_class, []).append((program, point))
             # A group of its own: another machine's seconds say how its schedules compare, nothing of this one's.
-            self._model.learn(f"{self._task} on {each.origin}", [self._sample(program, point)], [each.seconds])
-        ranks = zip_longest(*(programs[:_FOREIGN] for programs in by_origin.values()))
+            self._model.learn(f"{self._task} on {each.device_class}", [self._sample(program, point)], [each.seconds])
+        ranks = zip_longest(*(programs[:_FOREIGN] for programs in by_class.values()))
         self._lead([pair for rank in ranks for pair in rank if pair is not None], _FOREIGN)
         self._lead(near, _NEAR)
         return applied

@@ -28,7 +28,7 @@ def test_the_fastest_of_a_class_and_some_of_the_rest() -> None:
     records = [record("pi4", float(n)) for n in range(1, 65)]
     known = known_elsewhere(records[::-1], HERE)
     assert [each.seconds for each in known] == [*range(1, 9), 9, 16, 23, 30, 37, 44, 51, 58]
-    assert {each.origin for each in known} == {"pi4"}
+    assert {each.device_class for each in known} == {"pi4"}
     assert known[0].trace == "pi4 1.0"
     assert len(known_elsewhere(records[:5], HERE)) == 5
     assert len(known_elsewhere(records[:11], HERE)) == 11
@@ -39,15 +39,15 @@ def test_the_nearest_classes_teach_and_the_nearest_one_most() -> None:
     classes = {"same-cpu": (same, 9), "same-set": (near, 9), "many": (near, 12), "far": (far, 60)}
     records = [record(name, float(n), there) for name, (there, count) in classes.items() for n in range(count)]
     known = known_elsewhere(records, HERE)
-    origins = list(dict.fromkeys(each.origin for each in known))
+    origins = list(dict.fromkeys(each.device_class for each in known))
     assert origins == ["same-cpu", "many", "same-set"]
-    assert [sum(each.origin == name for each in known) for name in origins] == [9, 8, 8]
+    assert [sum(each.device_class == name for each in known) for name in origins] == [9, 8, 8]
 
 
 def test_what_was_measured_here_comes_first_and_names_its_records() -> None:
     records = [record(name, float(n)) for name in ("a", "here", "z") for n in range(1, 30)]
     known = known_elsewhere(records, HERE, "here")
-    assert [each.origin for each in known] == ["here"] * 16 + ["a"] * 8 + ["z"] * 8
+    assert [each.device_class for each in known] == ["here"] * 16 + ["a"] * 8 + ["z"] * 8
     assert known[0].trial_id == "here 1.0"
 
 
@@ -63,5 +63,5 @@ def test_what_was_measured_here_comes_first_and_names_its_records() -> None:
     ids=["another kind", "untuned", "failed", "no JSON", "no object"],
 )
 def test_what_teaches_nothing(useless: Record) -> None:
-    assert [each.origin for each in known_elsewhere([useless, record("pi4", 1.0)], HERE)] == ["pi4"]
+    assert [each.device_class for each in known_elsewhere([useless, record("pi4", 1.0)], HERE)] == ["pi4"]
     assert known_elsewhere([], HERE) == []
