@@ -1,8 +1,8 @@
 """Whose turn it is on boards of one device class.
 
 The next turn goes to the user with the least device time of late, and to that user's job with the least. A step of
-priority halves what a second counts. A minute halves what was used before. After ten minutes without a turn each further
-minute halves the time of a user or job once more, so that nobody waits for ever.
+priority halves what a second counts. A minute halves what was used before. After ten minutes without a turn each
+further minute halves the time of a user or job once more, so that nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-__all__ = ["HALF_LIFE_S", "PATIENCE_S", "FairShare", "aged", "remembered", "weight"]
+__all__ = ["HALF_LIFE_S", "LONG_WAIT_S", "FairShare", "aged", "remembered", "weight"]
 
 #: Seconds after which device time counts half.
 HALF_LIFE_S = 60.0
 #: Seconds without a turn after which a job gains on the others. Only a job that fits few boards, of a user with many
 #: other jobs, waits so long.
-PATIENCE_S = 600.0
+LONG_WAIT_S = 600.0
 #: Weight of the newest trial in a job's mean. The mean follows a change of task within tens of trials.
 _RECENT = 0.1
 #: Seconds that a job's first trials are taken to last, until one is answered.
@@ -37,7 +37,7 @@ def remembered(used_s: float, ago_s: float) -> float:
 
 def aged(used_s: float, waited_s: float) -> float:
     """Seconds that ``used_s`` count for after a wait of ``waited_s`` without a turn."""
-    return remembered(used_s, waited_s - PATIENCE_S)
+    return remembered(used_s, waited_s - LONG_WAIT_S)
 
 
 class _Account:

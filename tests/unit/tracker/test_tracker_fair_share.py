@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.records import make_job
 from tvm_farm.tracker.domain import Job, JobKind
-from tvm_farm.tracker.scheduling.fair_share import HALF_LIFE_S, PATIENCE_S, FairShare, aged, remembered, weight
+from tvm_farm.tracker.scheduling.fair_share import HALF_LIFE_S, LONG_WAIT_S, FairShare, aged, remembered, weight
 from tvm_farm.tracker.scheduling.job_queue import STEP_S, turn_unix_s
 
 #: job -> (user, priority, seconds that its kernels take)
@@ -82,7 +82,7 @@ def test_what_was_used_is_forgotten(used_s: float, ago_s: float, left_s: float) 
 
 @pytest.mark.parametrize(
     ("waited_s", "left_s"),
-    [(0.0, 8.0), (PATIENCE_S, 8.0), (PATIENCE_S + HALF_LIFE_S, 4.0), (PATIENCE_S + 3 * HALF_LIFE_S, 1.0)],
+    [(0.0, 8.0), (LONG_WAIT_S, 8.0), (LONG_WAIT_S + HALF_LIFE_S, 4.0), (LONG_WAIT_S + 3 * HALF_LIFE_S, 1.0)],
 )
 def test_who_waits_long_is_forgiven(waited_s: float, left_s: float) -> None:
     assert aged(8.0, waited_s) == pytest.approx(left_s)
@@ -127,8 +127,8 @@ def test_a_job_on_few_boards_does_not_wait_for_its_users_many() -> None:
         now += 1.0
         run(share, "other", 1.0, now)
         run(share, "many", 100.0, now)
-        assert now < PATIENCE_S + 15 * HALF_LIFE_S
-    assert now > PATIENCE_S
+        assert now < LONG_WAIT_S + 15 * HALF_LIFE_S
+    assert now > LONG_WAIT_S
 
 
 def test_what_is_in_flight_counts() -> None:

@@ -26,7 +26,13 @@ from tvm_farm.tracker.tuning.judging.comparison import compare
 from tvm_farm.tracker.tuning.judging.finals import Winner
 from tvm_farm.tracker.tuning.judging.inputs import given_inputs, random_inputs
 from tvm_farm.tracker.tuning.judging.kernel_verification import KernelVerdict, verify_kernels
-from tvm_farm.tracker.tuning.judging.model_verification import Verdict, artifact_of, inputs_apart, model_request, verify
+from tvm_farm.tracker.tuning.judging.model_verification import (
+    Verdict,
+    artifact_of,
+    model_request,
+    uploaded_inputs,
+    verify,
+)
 from tvm_farm.tracker.tuning.judging.reference import Reference, check_import, reference_of, tolerance_of
 from tvm_farm.tracker.tuning.models.graph import ExtractedTask, LoweredModel, lower, tasks_of, with_schedules
 from tvm_farm.tracker.tuning.models.importers import ImportedModel, load_model, survey_model
@@ -209,7 +215,7 @@ class ModelSession(Session):
             judge=reference.judge,
             inputs_from=reference.inputs_from,
             proven=not note,
-            buckets=self._told_apart(verdicts),
+            buckets=self._bucket_results(verdicts),
         )
         return self._with_teachers(judged, winners)
 
@@ -243,7 +249,7 @@ class ModelSession(Session):
         fixed = [f"input {each.name} is fixed to {each.value}" for each in self._job.spec.fixed]
         return [*fixed, *model.notes, *unjudged, *self._unproven(), *([note] if note else [])]
 
-    def _told_apart(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
+    def _bucket_results(self, verdicts: Sequence[Verdict | str]) -> tuple[BucketResult, ...]:
         if len(verdicts) == 1:
             return ()
         told = []
@@ -308,8 +314,8 @@ class ModelSession(Session):
         """The verdict, or why none is possible on this class of device."""
         if not self._devices(RunnerMode.FULL):
             return "no device of this class has TVM's runtime, which whole models need"
-        apart = inputs_apart(reference.inputs)
-        large = {name: tvm.runtime.tensor(reference.inputs[number]) for number, name in apart.items()}
+        uploaded = uploaded_inputs(reference.inputs)
+        large = {name: tvm.runtime.tensor(reference.inputs[number]) for number, name in uploaded.items()}
         by_workload = {winner.task.workload: winner for winner in winners}
         mine = [(task.weight, by_workload[task.workload.key]) for task in bucket.tasks]
         untuned_s, tuned_s = (sum(n * w.untuned_s for n, w in mine), sum(n * w.tuned_s for n, w in mine))

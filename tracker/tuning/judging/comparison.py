@@ -29,7 +29,7 @@ _DEEPEST = 100
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far answers may be apart. ``depth``: operators between input and output.
+    """How far answers may differ. ``depth``: operators between input and output.
 
     ``quantum``: where the model computes with integers of 8 bits, the share of the largest value that one step of
     theirs may make, 0 elsewhere. Rounding may fall on the other side in any operator.
@@ -89,12 +89,12 @@ def compare(
         rtol, atol = max(rtol, relative), max(atol, absolute)
         both = there & np.isfinite(right)
         with np.errstate(all="ignore"):
-            apart = np.where(both, np.abs(left - right), 0.0)
-        largest = max(largest, float(np.max(apart, initial=0.0)))
+            differences = np.where(both, np.abs(left - right), 0.0)
+        largest = max(largest, float(np.max(differences, initial=0.0)))
         exact = not relative and not absolute  # numpy would compare integers as doubles
         same = left == right if exact else np.isclose(right, left, relative, absolute, equal_nan=True)
         if not same.all() and not wrong:
-            wrong = f"{name}{_worst(apart, same, left, right)}"
+            wrong = f"{name}{_worst(differences, same, left, right)}"
     return Comparison(largest, rtol, atol, not wrong, finite, wrong)
 
 
@@ -112,7 +112,7 @@ def _told(array: np.ndarray) -> str:
     return f"{array.dtype.name}{list(array.shape)}"
 
 
-def _worst(apart: np.ndarray, same: np.ndarray, left: np.ndarray, right: np.ndarray) -> str:
-    at = np.unravel_index(int(np.argmax(np.where(same, -1.0, apart))), same.shape)
+def _worst(differences: np.ndarray, same: np.ndarray, left: np.ndarray, right: np.ndarray) -> str:
+    at = np.unravel_index(int(np.argmax(np.where(same, -1.0, differences))), same.shape)
     place = f"[{','.join(map(str, at))}]" if at else ""
     return f"{place} is {right[at]:.6g} where {left[at]:.6g} is expected"

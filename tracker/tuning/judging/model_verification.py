@@ -34,9 +34,9 @@ from tvm_farm.tracker.tuning.search.task_state import median
 __all__ = [
     "Verdict",
     "artifact_of",
-    "inputs_apart",
     "model_request",
     "run_beside",
+    "uploaded_inputs",
     "verify",
 ]
 
@@ -47,7 +47,7 @@ _INLINE_BYTES = 8 << 20
 #: Of a model's inputs. What a board's stream brings keeps its pings waiting; files come beside it.
 _INLINE_INPUT_BYTES = 256 << 10
 #: Beyond what the tasks' own timings let expect: what a task takes may be unknown.
-_PATIENCE_S = 600.0
+_BEYOND_EXPECTED_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ def model_request(
 
     ``values``: shape and dtype of each parameter by its name, in the order in which ``main`` takes
     them after ``inputs``. ``expected_s``: about what one run takes; the time limit follows from it. Those of
-    ``inputs_apart`` lie among ``params``.
+    ``uploaded_inputs`` lie among ``params``.
     """
-    apart = inputs_apart(inputs)
+    uploaded = uploaded_inputs(inputs)
     arguments = [
-        Argument(tuple(x.shape), x.dtype.name, param=apart[number])
+        Argument(tuple(x.shape), x.dtype.name, param=uploaded[number])
         if number in apart
         else Argument(tuple(x.shape), x.dtype.name, data=x.tobytes())
         for number, x in enumerate(inputs)
@@ -102,7 +102,7 @@ def model_request(
         trial_id=uuid.uuid4().hex,
         program=Program(ProgramKind.MODEL, library, "main", tuple(arguments), params, outputs=(0,)),
         plan=plan,
-        limits=Limits(run_timeout_s=_PATIENCE_S + 4 * expected_s * (2 + plan.repeat)),
+        limits=Limits(run_timeout_s=_BEYOND_EXPECTED_S + 4 * expected_s * (2 + plan.repeat)),
     )
 
 
@@ -210,17 +210,17 @@ def _answer_to(trial_id: str, events: queue.SimpleQueue[object]) -> Measurement 
     return None
 
 
-def inputs_apart(inputs: Sequence[np.ndarray], inline_bytes: int = _INLINE_INPUT_BYTES) -> dict[int, str]:
+def uploaded_inputs(inputs: Sequence[np.ndarray], inline_bytes: int = _INLINE_INPUT_BYTES) -> dict[int, str]:
     """Positions of the inputs that a request cannot carry itself, and what each is called among the parameters.
 
     The smallest travel inline, as many as fit into ``inline_bytes`` together.
     """
-    apart, left = {}, inline_bytes
+    uploaded, left = {}, inline_bytes
     for number in sorted(range(len(inputs)), key=lambda number: inputs[number].nbytes):
         left -= inputs[number].nbytes
         if left < 0:
-            apart[number] = f"input {number}"
-    return apart
+            uploaded[number] = f"input {number}"
+    return uploaded
 
 
 def artifact_of(path: Path, inline_bytes: int = _INLINE_BYTES) -> Artifact:

@@ -85,8 +85,8 @@ def floors_of(
         for number, (before, after) in enumerate(zip(expected, answers, strict=True)):
             if before.dtype.name in _STEPS and before.shape == after.shape:
                 with np.errstate(all="ignore"):
-                    apart = np.abs(after.astype(np.float64) - before.astype(np.float64))
-                finite = apart[np.isfinite(apart)]
+                    differences = np.abs(after.astype(np.float64) - before.astype(np.float64))
+                finite = differences[np.isfinite(differences)]
                 most = _MOST_MOVED * float(np.max(np.abs(before[np.isfinite(before)]), initial=0.0))
                 moved[number] = max(
                     moved[number], min(_STEPS.get(before.dtype.name, 0) * float(np.max(finite, initial=0.0)), most)
@@ -95,7 +95,7 @@ def floors_of(
 
 
 def tolerance_of(model: ImportedModel) -> Tolerance:
-    """How far answers may be apart, by what lies between inputs and outputs."""
+    """How far answers may differ, by what lies between inputs and outputs."""
     return Tolerance(len(model.values), 3 / 127 if model.quantized else 0.0)
 
 

@@ -130,8 +130,8 @@ def _judged(variant: Variant) -> dict[str, Any]:
     if reference is None or reference.expected is None:
         return {}
     limits = compare(reference.expected, reference.expected, tolerance_of(variant.model))
-    apart = latency.get("max_abs_diff") if latency.get("outputs_equal") else None
-    told = {"by": reference.judge, "inputs": reference.inputs_from, "max_abs_diff": apart}
+    difference = latency.get("max_abs_diff") if latency.get("outputs_equal") else None
+    told = {"by": reference.judge, "inputs": reference.inputs_from, "max_abs_diff": difference}
     return {"judged": {**told, "rtol": limits.rtol, "atol": limits.atol}}
 
 

@@ -1,8 +1,8 @@
 """The steps of a job's search: learn, propose, and tell the tracker, which answers what the log has.
 
-An engine's proposals follow from the results it was told and their order. Steps that the tracker keeps bring a new engine
-to the same point: after a worker's death, when an ended job goes on, and where a job asks for the same search as another
-one, whose candidates are all in the log.
+An engine's proposals follow from the results it was told and their order. So the steps that the tracker keeps bring a
+new engine to the same point: after a worker's death, when an ended job goes on, and where a job asks for the search of
+another job, whose candidates are all in the log.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ class RankModel:
     @property
     def ready(self) -> bool:
         """Whether enough was learned, of some knobs, and something to tell apart."""
-        told_apart = any(len(set(group.seconds)) > 1 for group in self._groups.values())
-        return self._size >= _FIRST_TRAINING and bool(self._columns) and told_apart
+        distinct = any(len(set(group.seconds)) > 1 for group in self._groups.values())
+        return self._size >= _FIRST_TRAINING and bool(self._columns) and distinct
 
     def knob_scores(self, columns: tuple[str, ...], knobs: Rows) -> Rows:
         """Of points by their knobs alone: the higher the faster, comparable within one task. For a ``ready`` model."""

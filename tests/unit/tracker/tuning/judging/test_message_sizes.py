@@ -8,7 +8,7 @@ pytest.importorskip("tvm_ffi")
 from tvm_farm.tracker.domain import Artifact, TimingPlan
 from tvm_farm.tracker.tuning.errors import InputError
 from tvm_farm.tracker.tuning.judging.answer_size import check_answer_size
-from tvm_farm.tracker.tuning.judging.model_verification import artifact_of, inputs_apart, model_request
+from tvm_farm.tracker.tuning.judging.model_verification import artifact_of, model_request, uploaded_inputs
 from tvm_farm.tracker.tuning.models.importers.base import TensorInfo
 
 MIB = 1 << 20
@@ -39,10 +39,10 @@ def test_outputs_beyond_that_are_refused_by_name(outputs: list[TensorInfo], word
 
 def test_inputs_travel_inline_as_long_as_they_fit_together() -> None:
     inputs = [np.zeros(size, np.uint8) for size in (4, 9, 3, 0, 3)]
-    assert inputs_apart(inputs, 10) == {1: "input 1"}
-    assert inputs_apart(inputs, 9) == {0: "input 0", 1: "input 1"}
-    assert inputs_apart(inputs, 100) == {}
-    assert inputs_apart(inputs[1:2], 8) == {0: "input 0"}
+    assert uploaded_inputs(inputs, 10) == {1: "input 1"}
+    assert uploaded_inputs(inputs, 9) == {0: "input 0", 1: "input 1"}
+    assert uploaded_inputs(inputs, 100) == {}
+    assert uploaded_inputs(inputs[1:2], 8) == {0: "input 0"}
 
 
 def test_a_request_with_many_inputs_stays_small() -> None:
