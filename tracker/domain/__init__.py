@@ -20,24 +20,20 @@ from tvm_farm.tracker.domain.check import CheckReport, Obstacle, OperatorUse, Pe
 from tvm_farm.tracker.domain.desk import Desk, Drain, Lease
 from tvm_farm.tracker.domain.device import Clone, Device, DeviceState, Join
 from tvm_farm.tracker.domain.job import (
-    BucketResult,
     DataFile,
     Dims,
     Job,
     JobKind,
-    JobResult,
     JobSpec,
     JobState,
-    Latency,
-    PackageFile,
     Parameter,
     Shape,
     Task,
     TaskPlan,
-    TaskResult,
     TemplateFile,
 )
 from tvm_farm.tracker.domain.job_group import JobGroup
+from tvm_farm.tracker.domain.job_result import BucketResult, JobResult, Latency, PackageFile, TaskResult
 from tvm_farm.tracker.domain.job_timeline import (
     DeviceTime,
     JobTimeline,

@@ -1,4 +1,4 @@
-"""One person's request, the tasks it owns, and what came of it."""
+"""A job: the request of a person, its tasks and its state."""
 
 from __future__ import annotations
 
@@ -7,29 +7,24 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tvm_farm.protos.measurement import Artifact, TimingPlan
-from tvm_farm.tracker.domain.check import CheckReport
 from tvm_farm.tracker.domain.engine import ANSOR
 from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.job_result import JobResult
 from tvm_farm.tracker.domain.record import Workload
 
 __all__ = [
     "MAX_PRIORITY",
     "MAX_SHAPES",
-    "BucketResult",
     "DataFile",
     "Dims",
     "Job",
     "JobKind",
-    "JobResult",
     "JobSpec",
     "JobState",
-    "Latency",
-    "PackageFile",
     "Parameter",
     "Shape",
     "Task",
     "TaskPlan",
-    "TaskResult",
     "TemplateFile",
     "check_priority",
     "shape_sets",
@@ -220,119 +215,6 @@ class Task:
     untuned_s: float = 0.0
     best_s: float = 0.0
     space: str = ""
-
-
-@dataclass(frozen=True)
-class TaskResult:
-    """A row of the closing table. ``tuned_s`` equals ``untuned_s`` where the untuned schedule was kept.
-
-    ``max_abs_diff``: of its winner against the untuned kernel, None where they were not compared by themselves.
-    ``wrong_result``: they differed, and the untuned kernel is in the package.
-    """
-
-    name: str
-    weight: int
-    flops: float
-    trials: int
-    untuned_s: float
-    tuned_s: float
-    kept_untuned: bool = False
-    max_abs_diff: float | None = None
-    wrong_result: bool = False
-
-
-@dataclass(frozen=True)
-class PackageFile:
-    name: str
-    content: Artifact
-
-
-@dataclass(frozen=True)
-class BucketResult:
-    """One of several shapes that a package takes. ``shapes``: in words, "x=1,3,48,160". ``serves``: which inputs it
-    answers. Latencies in seconds, 0 where no device ran it whole. ``padded_from``: the smallest inputs that are padded
-    to it, "" where none are; ``padded_max_abs_diff``: how far the package's answers to those are from the judge's.
-    """
-
-    shapes: str
-    serves: str
-    untuned_s: float = 0.0
-    tuned_s: float = 0.0
-    max_abs_diff: float = 0.0
-    outputs_equal: bool = False
-    kept_untuned: bool = False
-    padded_from: str = ""
-    padded_max_abs_diff: float = 0.0
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Of a whole model, in seconds a call."""
-
-    untuned_s: float
-    tuned_s: float
-    #: A device ran the whole model; else these are weighted sums over its tasks.
-    measured: bool
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """The package's files and what was measured.
-
-    Latencies in seconds: of the whole model on ``device_name``, or without one the weighted sum of
-    its tasks, where no device could run whole models (``note`` says why). The search of ``taught_tasks`` tasks began
-    with records of the device classes ``taught_by``. There each winner was compared with its
-    untuned kernel: ``kernels_compared`` of them, of which ``kernels_equal`` were; ``max_abs_diff``, the tolerances
-    and ``outputs_equal`` are of all of them. ``judge``: who ran the original file and gave the answers that the
-    untuned import and the package were compared with, "" where nobody did. ``inputs_from``: what they ran on.
-    ``proven``: the finished package was loaded by its own ``run.py`` in a clean process. ``buckets``: of a package that
-    takes several shapes each, smallest first; the other figures are then those of the largest. ``check``: of a job of
-    that kind, which has nothing else. ``nothing_compared``: no value of the answers is finite, and ``outputs_equal``
-    says only that they are so in the same places.
-    """
-
-    files: tuple[PackageFile, ...] = ()
-    tasks: tuple[TaskResult, ...] = ()
-    untuned_s: float = 0.0
-    tuned_s: float = 0.0
-    max_abs_diff: float = 0.0
-    rtol: float = 0.0
-    atol: float = 0.0
-    outputs_equal: bool = False
-    device_name: str = ""
-    note: str = ""
-    kept_untuned: bool = False
-    taught_by: tuple[str, ...] = ()
-    taught_tasks: int = 0
-    kernels_compared: int = 0
-    kernels_equal: int = 0
-    judge: str = ""
-    inputs_from: str = ""
-    proven: bool = False
-    buckets: tuple[BucketResult, ...] = ()
-    check: CheckReport | None = None
-    nothing_compared: bool = False
-
-    @property
-    def latency(self) -> Latency:
-        """The model's: measured where a device ran it, else summed over its tasks."""
-        if self.device_name and self.untuned_s > 0 and self.tuned_s > 0:
-            return Latency(self.untuned_s, self.tuned_s, True)
-        return self.summed_latency
-
-    @property
-    def summed_latency(self) -> Latency:
-        """What its tasks take, each as often as the model calls it."""
-        return Latency(
-            sum(task.weight * task.untuned_s for task in self.tasks),
-            sum(task.weight * task.tuned_s for task in self.tasks),
-            False,
-        )
-
-    @property
-    def outputs_differ(self) -> bool:
-        """Whether answers, of the model or of kernels one by one, were compared and are not equal."""
-        return not self.outputs_equal and (self.latency.measured or self.kernels_compared > 0)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
-from tvm_farm.tracker.domain.job import Job, JobKind, JobResult, JobState
+from tvm_farm.tracker.domain.job import Job, JobKind, JobState
+from tvm_farm.tracker.domain.job_result import JobResult
 
 __all__ = [
     "MAX_WORKER_LOSSES",

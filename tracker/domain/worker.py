@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tvm_farm.tracker.domain.job import Job, JobResult, TaskPlan
+from tvm_farm.tracker.domain.job import Job, TaskPlan
+from tvm_farm.tracker.domain.job_result import JobResult
 
 __all__ = [
     "CancelJob",

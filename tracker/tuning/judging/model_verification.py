@@ -93,7 +93,7 @@ def model_request(
     uploaded = uploaded_inputs(inputs)
     arguments = [
         Argument(tuple(x.shape), x.dtype.name, param=uploaded[number])
-        if number in apart
+        if number in uploaded
         else Argument(tuple(x.shape), x.dtype.name, data=x.tobytes())
         for number, x in enumerate(inputs)
     ]
