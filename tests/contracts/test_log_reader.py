@@ -30,10 +30,10 @@ def path(tmp_path: Path) -> Path:
 def store(path: Path) -> Iterator[SqliteStore]:
     """Open while it is asked, as of a running tracker. Eight records: t0 and t4 crashed, t6 was on no board."""
     store = SqliteStore(path)
-    store.add_job(make_job("net-1"), "")
+    store.jobs.add(make_job("net-1"), "")
     workloads = [Workload("w0", "matmul", MATMUL, 8e6), Workload("w1", "conv2d", CONV, 1e6)]
-    store.add_tasks("net-1", [TaskPlan(f"net-1/{n}", w.name, 1, w) for n, w in enumerate(workloads)])
-    store.add_records([_record(n) for n in range(8)])
+    store.jobs.add_tasks("net-1", [TaskPlan(f"net-1/{n}", w.name, 1, w) for n, w in enumerate(workloads)])
+    store.records.add([_record(n) for n in range(8)])
     yield store
     store.close()
 
@@ -57,7 +57,7 @@ def _record(n: int) -> Record:
 
 def ordered(path: Path, store: SqliteStore, order: RecordOrder, **query: Any) -> list[str]:
     numbers = LogReader(path).numbers(RecordFilter(order=order, **query), None)
-    return [record.trial_id for record in store.records_numbered(numbers)]
+    return [record.trial_id for record in store.records.numbered(numbers)]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_classes_of_a_pool_narrow_an_order(path: Path, store: SqliteStore) -> No
 
 
 def test_records_that_are_gone_are_left_out(store: SqliteStore) -> None:
-    assert [record.trial_id for record in store.records_numbered([5, 99, 2])] == ["t4", "t1"]
+    assert [record.trial_id for record in store.records.numbered([5, 99, 2])] == ["t4", "t1"]
 
 
 def test_an_answer_has_columns_and_rows_of_every_type(path: Path, store: SqliteStore) -> None:
@@ -119,7 +119,7 @@ def test_the_view_best_has_the_fastest_of_each_workload_and_class(path: Path, st
 def test_what_was_committed_is_seen_while_the_store_is_open(path: Path, store: SqliteStore) -> None:
     count = "SELECT count(*) FROM log"
     assert LogReader(path).answer(count, 0).rows == ((8,),)
-    store.add_records([_record(8)])
+    store.records.add([_record(8)])
     assert LogReader(path).answer(count, 0).rows == ((9,),)
 
 
@@ -190,7 +190,7 @@ def test_records_are_stored_while_a_question_is_being_asked(path: Path, store: S
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        store.add_records([_record(8)])
+        store.records.add([_record(8)])
         store.checkpoint()
         assert LogReader(path).answer("SELECT count(*) FROM records", 0).rows == ((9,),)
         assert asking.is_alive()

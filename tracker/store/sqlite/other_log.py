@@ -9,16 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tvm_farm.tracker.domain.errors import InvalidRequest, StateFolderUnusable
-from tvm_farm.tracker.store import schema
-from tvm_farm.tracker.store.sqlite import SqliteStore
+from tvm_farm.tracker.store.sqlite import schema
+from tvm_farm.tracker.store.sqlite.store import SqliteStore
 
-__all__ = ["other_store"]
+__all__ = ["open_other"]
 
 _MAGIC = b"SQLite format 3\0"
 
 
 @contextmanager
-def other_store(path: Path) -> Iterator[SqliteStore]:
+def open_other(path: Path) -> Iterator[SqliteStore]:
     """The store in the file, or in the state folder, ``path``. Its tracker may be running.
 
     One of an older version is copied, in one moment of it, and the copy is carried over; it lies in the system's folder

@@ -6,9 +6,12 @@ from collections.abc import Collection, Sequence, Sized
 from dataclasses import fields
 
 from tvm_farm.tracker.domain import RecordFilter, RecordOrder, Timeline
+from tvm_farm.tracker.store.base import NEWEST_ALIKE
 
 __all__ = [
     "COLUMNS",
+    "SAME_TRACE",
+    "SAME_UNTUNED",
     "SCAN",
     "STEPS",
     "best_query",
@@ -41,6 +44,14 @@ _ORDERS = {
     RecordOrder.THROUGHPUT: (_FLOPS, "median_s IS NOT NULL", "flops / median_s", "DESC"),
     RecordOrder.BOARD_TIME: ("", "started_s > 0", "finished_s - started_s", "DESC"),
 }
+# By number the newest first, which the index on traces gives as it is; that on classes would be read whole.
+_SAME = f"""SELECT {", ".join(COLUMNS)} FROM records INDEXED BY {{}} WHERE {{}}
+    AND +device_class = ? AND +target = ? AND +plan = ? AND engine {{}} ? AND imported IS NULL
+    ORDER BY number DESC LIMIT {NEWEST_ALIKE}"""
+#: The newest records of one candidate, by the numbers of its trace or, untuned, of its workload; then class, target,
+#: plan and BASELINE.
+SAME_TRACE = _SAME.format("records_of_trace", "trace = ?", "IS NOT")
+SAME_UNTUNED = _SAME.format("records_untuned", "trace IS NULL AND workload = ?", "IS")
 Values = list[str | float]
 
 

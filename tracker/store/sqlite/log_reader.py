@@ -1,4 +1,4 @@
-"""Questions to the store's file beside the thread that owns it: for people, who ask what no index answers.
+"""Questions to the file beside the thread that owns it.
 
 Each question has a connection of its own that can only read, and a limit of time. SQLite's log lets it read what was
 committed when it began while others write; nobody waits for it.
@@ -16,17 +16,16 @@ from typing import Any
 
 from tvm_farm.tracker.domain import RecordFilter, SqlAnswer
 from tvm_farm.tracker.domain.errors import InvalidRequest
-from tvm_farm.tracker.store.queries import ordered_query
-from tvm_farm.tracker.store.traces import Traces
+from tvm_farm.tracker.store.sqlite.numbered import Traces
+from tvm_farm.tracker.store.sqlite.records import ordered_query
 
-__all__ = ["MAX_ROWS", "LogReader"]
+__all__ = ["MAX_ROWS", "SqlAnswers", "SqliteLogReader"]
 
 #: Of one answer: rows, and bytes of text and blobs in them.
 MAX_ROWS = 100_000
 MAX_BYTES = 32 << 20
 #: Of one value, where Python can say so to SQLite (3.11): what makes a longer one would take the tracker's memory.
 _MAX_VALUE_BYTES = 16 << 20
-_SECONDS = 30.0
 #: SQLite's own instructions between two looks at the clock: a millisecond at most.
 _INSTRUCTIONS = 20_000
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
@@ -34,37 +33,34 @@ _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION,
 _PRAGMAS = {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list"}
 
 
-class LogReader:
-    """Of the store's file at ``path``. Any thread may ask; ``seconds`` is what a question may take."""
+class SqliteLogReader:
+    """Of the store's file at ``path``. See tracker.store.base.LogReader; ``seconds`` is what a question may take."""
 
-    def __init__(self, path: Path | str, seconds: float = _SECONDS) -> None:
-        self._uri = f"{Path(path).absolute().as_uri()}?mode=ro"
-        self._seconds = seconds
-        self._closed = False
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._questions = _Questions(path, seconds)
+        self.sql = SqlAnswers(self._questions)
 
     def close(self) -> None:
-        """What is being asked ends now, as what takes too long does."""
-        self._closed = True
+        self._questions.ended = True
 
     def numbers(self, query: RecordFilter, classes: Collection[str] | None) -> list[int]:
-        """Numbers of the records that ``query`` asks for, in its order, at most its limit. ``classes`` as in Store.
-
-        Raises InvalidRequest where it takes too long.
-        """
         sql, values = ordered_query(query, classes)
-        with self._connection() as connection:
+        with self._questions.connected() as connection:
             try:
                 return [row[0] for row in connection.execute(sql, values)]
             except sqlite3.OperationalError as e:
-                raise InvalidRequest(self._told(e)) from e
+                raise InvalidRequest(self._questions.told(e)) from e
+
+
+class SqlAnswers:
+    """See tracker.store.base.SqlReader. Beside SQLite's functions there is ``trace(number)``, the text of a trace."""
+
+    def __init__(self, questions: _Questions) -> None:
+        self._questions = questions
 
     def answer(self, sql: str, limit: int) -> SqlAnswer:
-        """What one SELECT of a person says: at most ``limit`` rows, 0 being MAX_ROWS. Nothing but a question is obeyed.
-
-        Beside SQLite's functions there is ``trace(number)``, the text of a trace. Raises InvalidRequest, one sentence.
-        """
         most = min(limit or MAX_ROWS, MAX_ROWS)
-        with self._connection() as connection:
+        with self._questions.connected() as connection:
             connection.create_function("trace", 1, _Texts(connection), deterministic=True)
             connection.set_authorizer(_authorize)
             try:
@@ -74,20 +70,30 @@ class LogReader:
                 rows, cut = _fetch(cursor, most)
                 return SqlAnswer(tuple(column[0] for column in cursor.description), rows, cut)
             except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as e:
-                raise InvalidRequest(self._told(e)) from e
+                raise InvalidRequest(self._questions.told(e)) from e
+
+
+class _Questions:
+    """Connections that can only read, each for one question, until ``ended``."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._uri = f"{path.absolute().as_uri()}?mode=ro"
+        self._seconds = seconds
+        self.ended = False
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def connected(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self._uri, uri=True)) as connection:
             connection.execute("PRAGMA query_only = ON")
             connection.text_factory = _text
             if sys.version_info >= (3, 11):
                 connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
             until = time.monotonic() + self._seconds
-            connection.set_progress_handler(lambda: self._closed or time.monotonic() > until, _INSTRUCTIONS)
+            connection.set_progress_handler(lambda: self.ended or time.monotonic() > until, _INSTRUCTIONS)
             yield connection
 
-    def _told(self, error: Exception) -> str:
+    def told(self, error: Exception) -> str:
+        """One sentence for who asked."""
         said = str(error).strip().rstrip(".")
         if "interrupted" in said:
             return f"that takes longer than {self._seconds:g} s: narrow it, or ask a copy of the store's file"

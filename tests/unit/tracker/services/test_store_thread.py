@@ -1,4 +1,4 @@
-"""The store's thread: groups, full disks, refusals. The store is real, in memory."""
+"""The store's thread: groups, full disks, refusals. The store is a file, which can be full."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -14,31 +15,31 @@ from tvm_farm.tracker.domain import Record, RecordFilter
 from tvm_farm.tracker.domain.errors import StoreFull
 from tvm_farm.tracker.services import store_thread
 from tvm_farm.tracker.services.store_thread import StoreThread
-from tvm_farm.tracker.store import SqliteStore, Store
+from tvm_farm.tracker.store.sqlite import SqliteStore
 
 
 class Room:
     """Limits and frees the store's room."""
 
     def __init__(self, thread: StoreThread) -> None:
+        assert isinstance(thread.store, SqliteStore)
         self.thread = thread
+        self.db = thread.store._file.db
 
     async def limit(self) -> None:
-        await self.thread.call(lambda s: self._pages(s, 2))
+        await self.thread.run(self._pages, 2)
 
     async def free(self) -> None:
-        await self.thread.call(lambda s: self._pages(s, 100_000))
+        await self.thread.run(self._pages, 100_000)
 
-    @staticmethod
-    def _pages(store: Store, extra: int) -> None:
-        assert isinstance(store, SqliteStore)
-        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-        store._db.execute(f"PRAGMA max_page_count = {pages + extra}").fetchone()
+    def _pages(self, extra: int) -> None:
+        pages = self.db.execute("PRAGMA page_count").fetchone()[0]
+        self.db.execute(f"PRAGMA max_page_count = {pages + extra}").fetchone()
 
 
 @pytest.fixture
-async def thread() -> AsyncIterator[StoreThread]:
-    thread = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+async def thread(tmp_path: Path) -> AsyncIterator[StoreThread]:
+    thread = StoreThread(SqliteStore(tmp_path / "tracker.db"), asyncio.get_running_loop())
     yield thread
     await thread.stop()
 
@@ -59,7 +60,7 @@ async def put(thread: StoreThread, *records: Record) -> list[Record]:
 
 
 async def count(thread: StoreThread) -> int:
-    return len((await thread.call(lambda s: s.records(RecordFilter(), None, 0, 10_000)))[0])
+    return len((await thread.run(thread.store.records.page, RecordFilter(), None, 0, 10_000))[0])
 
 
 async def test_records_are_kept_in_groups_and_stamped(thread: StoreThread) -> None:
@@ -79,13 +80,13 @@ async def test_an_earlier_record_is_what_is_told(thread: StoreThread) -> None:
 
 
 async def test_a_call_raises_where_it_was_asked(thread: StoreThread) -> None:
-    def fail(store: Store) -> None:
+    def fail() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await thread.call(fail)
+        await thread.run(fail)
     with pytest.raises(ZeroDivisionError):
-        await thread.call(fail, insist=True)
+        await thread.insist(fail)
     assert await count(thread) == 0
 
 
@@ -95,9 +96,9 @@ async def test_a_full_disk_delays_and_loses_nothing(thread: StoreThread, caplog:
     with caplog.at_level(logging.WARNING):
         records = [make_record(f"t{n}", detail="x" * 3000) for n in range(50)]
         waiting = asyncio.ensure_future(put(thread, *records))
-        insisting = asyncio.ensure_future(thread.call(lambda s: s.add_job(make_job(), ""), insist=True))
+        insisting = asyncio.ensure_future(thread.insist(thread.store.jobs.add, make_job(), ""))
         with pytest.raises(StoreFull):
-            await thread.call(lambda s: s.add_records([make_record("u", detail="x" * 100_000)]))
+            await thread.run(thread.store.records.add, [make_record("u", detail="x" * 100_000)])
         assert await count(thread) == 0
         assert not waiting.done()
         await room.free()
@@ -120,9 +121,8 @@ async def test_one_refused_record_does_not_hold_up_the_others(
     assert await count(thread) == 20
 
 
-async def test_what_waits_for_room_is_tried_once_more_at_the_end() -> None:
-    store = SqliteStore(":memory:")
-    thread = StoreThread(store, asyncio.get_running_loop())
+async def test_what_waits_for_room_is_tried_once_more_at_the_end(tmp_path: Path) -> None:
+    thread = StoreThread(SqliteStore(tmp_path / "tracker.db"), asyncio.get_running_loop())
     room = Room(thread)
     await room.limit()
     told: list[Record] = []
@@ -140,8 +140,8 @@ async def test_what_waits_for_room_is_tried_once_more_at_the_end() -> None:
 class Checkpoints(SqliteStore):
     """Counts checkpoints; the next ones fail with ``errors``."""
 
-    def __init__(self) -> None:
-        super().__init__(":memory:")
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self.errors: list[Exception] = []
         self.done = 0
 
@@ -153,29 +153,31 @@ class Checkpoints(SqliteStore):
 
 
 @pytest.mark.parametrize("error", [StoreFull("the disk is full"), OSError("I/O error")])
-async def test_a_failed_checkpoint_is_made_again(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_checkpoint_is_made_again(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store_thread, "_CHECKPOINT_S", 0.02)
-    store = Checkpoints()
+    store = Checkpoints(tmp_path / "tracker.db")
     store.errors = [error]
     thread = StoreThread(store, asyncio.get_running_loop())
-    await thread.call(lambda s: s.add_job(make_job(), ""))
+    await thread.run(thread.store.jobs.add, make_job(), "")
     deadline = time.monotonic() + 10
     while not store.done:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
     assert store.errors == []
     # The thread lives.
-    assert await thread.call(lambda s: s.job("net-1")) is not None
+    assert await thread.run(thread.store.jobs.get, "net-1") is not None
     await thread.stop()
 
 
-async def test_what_insisted_reaches_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_insisted_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_thread, "_CHECKPOINT_S", 0.02)
-    store = Checkpoints()
+    store = Checkpoints(tmp_path / "tracker.db")
     thread = StoreThread(store, asyncio.get_running_loop())
     room = Room(thread)
     await room.limit()
-    waiting = asyncio.ensure_future(thread.call(lambda s: s.add_job(make_job(phase="x" * 100_000), ""), insist=True))
+    waiting = asyncio.ensure_future(thread.insist(thread.store.jobs.add, make_job(phase="x" * 100_000), ""))
     await asyncio.sleep(0)
     await room.free()
     await waiting

@@ -9,8 +9,8 @@ from sqlite_utils import Database, Migrations
 from tvm_farm.tracker.domain import TimingPlan, shapes_of
 from tvm_farm.tracker.domain.record import form_of
 from tvm_farm.tracker.store.encoding import decode, encode_changed
-from tvm_farm.tracker.store.packing import digest, pack, pack_secs, unpack
-from tvm_farm.tracker.store.views import BEST, LOG
+from tvm_farm.tracker.store.sqlite.numbered.packing import digest, pack, pack_secs, unpack
+from tvm_farm.tracker.store.sqlite.schema.views import BEST, LOG
 
 __all__ = ["VERSION", "keep_shapes", "migrations"]
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 
-__all__ = ["Origins"]
+__all__ = ["ImportSources"]
 
 _REMEMBERED = 1_000
 
 
-class Origins:
+class ImportSources:
     """``forget`` after a write was rolled back."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._numbers: dict[tuple[str, float], int] = {}
-        self._origins: dict[int, tuple[str, float]] = {}
+        self._sources: dict[int, tuple[str, float]] = {}
 
     def forget(self) -> None:
         self._numbers.clear()
-        self._origins.clear()
+        self._sources.clear()
 
     def kept(self, source: str, imported_s: float, user: str = "") -> int:
         """The number of what came from ``source`` then, which has one from now on."""
@@ -35,12 +35,12 @@ class Origins:
             known = self._numbers[source, imported_s] = int(row[0])
         return known
 
-    def origin(self, number: int) -> tuple[str, float]:
+    def source(self, number: int) -> tuple[str, float]:
         """The source and the Unix time."""
-        known = self._origins.get(number)
+        known = self._sources.get(number)
         if known is None:
             row = self._db.execute("SELECT source, imported_s FROM imports WHERE number = ?", [number]).fetchone()
-            if len(self._origins) >= _REMEMBERED:
-                self._origins.clear()
-            known = self._origins[number] = (row[0], row[1])
+            if len(self._sources) >= _REMEMBERED:
+                self._sources.clear()
+            known = self._sources[number] = (row[0], row[1])
         return known

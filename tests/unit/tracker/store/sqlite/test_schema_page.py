@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store, sqlite_url
 
-PAGE = (Path(__file__).parents[3] / "tracker" / "store" / "README.md").read_text()
+PAGE = (Path(__file__).parents[5] / "tracker" / "store" / "README.md").read_text()
 #: sqlite-utils' own, of its migrations.
 _OTHERS = {"_sqlite_migrations"}
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    SqliteStore(tmp_path / "tracker.db").close()
+    open_store(sqlite_url(tmp_path / "tracker.db")).close()
     db = Database(tmp_path / "tracker.db")
     yield db
     db.close()
@@ -58,10 +58,11 @@ def test_each_column_of_a_view_is_explained(db: Database) -> None:
 
 
 def test_questions_of_the_page_are_answered(tmp_path: Path) -> None:
-    from tvm_farm.tracker.store import LogReader
-
-    SqliteStore(tmp_path / "tracker.db").close()
+    store = open_store(sqlite_url(tmp_path / "tracker.db"))
     asked = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
     assert len(asked) >= 3
+    reader = store.reader()
+    assert reader.sql is not None
     for sql in asked:
-        LogReader(tmp_path / "tracker.db").answer(sql, 0)
+        reader.sql.answer(sql, 0)
+    store.close()

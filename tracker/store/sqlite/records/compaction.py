@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import heapq
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from sqlite_utils import Database
-
-from tvm_farm.tracker.domain import Outcome
 from tvm_farm.tracker.domain.exchange import Compaction
 from tvm_farm.tracker.domain.record import BASELINE
-from tvm_farm.tracker.store.together import parts, places
-from tvm_farm.tracker.store.traces import Traces, Words
+from tvm_farm.tracker.store.log_survey import LogSurvey
+from tvm_farm.tracker.store.sqlite.row_batches import parts, places
+from tvm_farm.tracker.store.sqlite.store_file import StoreFile
 
-__all__ = ["Compactor"]
+__all__ = ["SqliteCompactor"]
 
 #: What one call aims to take: measurements are stored between two.
 _CALL_S = 0.02
@@ -29,27 +25,17 @@ _LONELY_BASES = """SELECT number FROM traces b INDEXED BY traces_bases WHERE bas
     (SELECT 1 FROM traces d WHERE d.workload = b.workload AND d.base IS NOT NULL) ORDER BY number LIMIT ?"""
 
 
-class Compactor:
-    """See tracker.store.base.Compactor. ``writing`` is the store's guard around what may find the disk full."""
+class SqliteCompactor:
+    """See tracker.store.base.Compactor."""
 
-    def __init__(
-        self, db: Database, words: Words, traces: Traces, writing: Callable[[], Any], checkpoint: Callable[[], None],
-        keep: int,
-    ) -> None:  # fmt: skip
-        self._db = db
-        self._traces = traces
-        self._writing = writing
-        self._checkpoint = checkpoint
-        self._keep = keep
-        self._untuned = words.number(BASELINE)
+    def __init__(self, file: StoreFile, keep: int) -> None:
+        self._file = file
+        self._untuned = file.words.number(BASELINE)
+        self._survey = LogSurvey(keep)
         self._records = _Pace(2_000)
         self._rows = _Pace(200)
         self._pages = _Pace(200)
-        self._looked_to = 0
-        #: The best so far of each task, worst first: (-seconds, -number).
-        self._best: dict[tuple[int, ...], list[tuple[float, int]]] = {}
         self._doomed = array("q")
-        self._seen = 0
         self._removed = 0
         self._next_doomed = 0
         self._used = bytearray()
@@ -60,50 +46,35 @@ class Compactor:
 
     def survey(self) -> Compaction | None:
         with self._records.timed() as count:
-            rows = self._db.conn.execute(_LOOK, [self._looked_to, count]).fetchall()
-            unfinished = {row[0] for row in self._db.conn.execute(_UNFINISHED)}
-            for row in rows:
-                self._weigh(unfinished, *row)
-        self._seen += len(rows)
+            rows = self._file.db.conn.execute(_LOOK, [self._survey.newest, count]).fetchall()
+            unfinished = {row[0] for row in self._file.db.conn.execute(_UNFINISHED)}
+            for number, workload, device_class, target, median_s, outcome, engine, job, copied_from in rows:
+                self._survey.weigh(
+                    number,
+                    (workload, device_class, target),
+                    untuned=engine == self._untuned,
+                    median_s=median_s,
+                    outcome=outcome,
+                    unfinished=job in unfinished,
+                    copied=copied_from is not None,
+                )
         if rows:
-            self._looked_to = rows[-1][0]
             return None
-        if self._doomed and max(self._doomed) == self._looked_to:
-            # The next record would have its number, and whoever pages through the log would miss that.
-            self._doomed.remove(self._looked_to)
-        self._doomed = array("q", sorted(self._doomed))
-        self._best.clear()
+        self._doomed = self._survey.spare()
         self._to_free = self._room()
         return self._progress()
-
-    def _weigh(
-        self, unfinished: set[int], number: int, workload: int, device_class: int, target: int,
-        median_s: float | None, outcome: str, engine: int, job: int | None, copied_from: str | None,
-    ) -> None:  # fmt: skip
-        # That a kernel answers wrongly was dear to find out, and spares finding it again.
-        if outcome == Outcome.WRONG_RESULT.value or job in unfinished:
-            return
-        # A copy says nothing that the record it was copied from does not.
-        if median_s is None or copied_from is not None:
-            self._doomed.append(number)
-            return
-        untuned = engine == self._untuned
-        best = self._best.setdefault((workload, device_class, target, untuned), [])
-        heapq.heappush(best, (-median_s, -number))
-        if len(best) > (1 if untuned else self._keep):
-            self._doomed.append(-heapq.heappop(best)[1])
 
     def _room(self) -> int:
         """Bytes that will be free: free ones, and of the log's the part that goes."""
         pages, free, size = (self._pragma(name) for name in ("page_count", "freelist_count", "page_size"))
         others = self._about("workloads", "module") + self._about("history", "packed", "task", "target")
-        log = max(0, (pages - free) * size - others)
-        return free * size + (log * len(self._doomed) // self._seen if self._seen else 0)
+        log, seen = max(0, (pages - free) * size - others), self._survey.seen
+        return free * size + (log * len(self._doomed) // seen if seen else 0)
 
     def _about(self, table: str, *columns: str) -> int:
         """Bytes of a table, by its first rows: to add up all would hold up what is measured meanwhile."""
         length = " + ".join(f"length({column})" for column in columns)
-        mean, count = self._db.conn.execute(
+        mean, count = self._file.db.conn.execute(
             f"SELECT avg({length}), (SELECT max(rowid) FROM {table}) FROM (SELECT * FROM {table} LIMIT 50)"
         ).fetchone()
         return int((mean or 0) * (count or 0))
@@ -115,7 +86,7 @@ class Compactor:
 
     def _progress(self) -> Compaction:
         return Compaction(
-            records=self._seen,
+            records=self._survey.seen,
             to_remove=len(self._doomed),
             removed=self._removed,
             file_bytes=self._pragma("page_count") * self._pragma("page_size"),
@@ -140,7 +111,7 @@ class Compactor:
 
     def _mark_used(self, count: int) -> int:
         sql = "SELECT number, trace FROM records WHERE number > ? ORDER BY number LIMIT ?"
-        rows = self._db.conn.execute(sql, [self._used_to, count]).fetchall()
+        rows = self._file.db.conn.execute(sql, [self._used_to, count]).fetchall()
         for _, trace in rows:
             if trace is not None:
                 if trace >= len(self._used):
@@ -158,7 +129,7 @@ class Compactor:
 
     def _remove_bases(self) -> bool:
         over = self._remove_unused(_LONELY_BASES)
-        self._traces.forget()
+        self._file.traces.forget()
         return over
 
     def _remove_unused(self, sql: str) -> bool:
@@ -166,7 +137,7 @@ class Compactor:
             # What was recorded since the last look may use a trace that nothing used then.
             while self._mark_used(1_000):
                 pass
-            rows = self._db.conn.execute(sql, [self._trace_to, count]).fetchall()
+            rows = self._file.db.conn.execute(sql, [self._trace_to, count]).fetchall()
             # Bases come last, those alone that no trace builds on any more.
             unused = [row[0] for row in rows if self._unused(row[0]) and (len(row) == 1 or row[1] is not None)]
             with self._unchecked():
@@ -177,20 +148,19 @@ class Compactor:
     def _shrink(self) -> bool:
         free = self._pragma("freelist_count")
         if free and self._pragma("auto_vacuum") == 2:
-            with self._pages.timed() as count, self._writing():
-                # A page is a step of it, and its rows have no columns: execute() takes one step alone.
-                self._db.conn.executescript(f"PRAGMA incremental_vacuum({count})")
+            with self._pages.timed() as count:
+                self._file.shrink(count)
             if 0 < self._pragma("freelist_count") < free:
                 return False
-        self._checkpoint()
+        self._file.checkpoint()
         return True
 
     # -- SQL
 
     def _delete(self, table: str, numbers: list[int], condition: str = "1") -> int:
-        with self._writing(), self._db.atomic():
+        with self._file.writing():
             return sum(
-                self._db.conn.execute(
+                self._file.db.conn.execute(
                     f"DELETE FROM {table} WHERE number IN {places([some])} AND {condition}", list(some)
                 ).rowcount
                 for some in parts(numbers)
@@ -199,14 +169,14 @@ class Compactor:
     @contextmanager
     def _unchecked(self) -> Iterator[None]:
         # To check one trace SQLite reads all records: an index for it would cost every insert.
-        self._db.conn.execute("PRAGMA foreign_keys = OFF")
+        self._file.db.conn.execute("PRAGMA foreign_keys = OFF")
         try:
             yield
         finally:
-            self._db.conn.execute("PRAGMA foreign_keys = ON")
+            self._file.db.conn.execute("PRAGMA foreign_keys = ON")
 
     def _pragma(self, name: str) -> int:
-        return int(self._db.conn.execute(f"PRAGMA {name}").fetchone()[0])
+        return int(self._file.db.conn.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 class _Pace:
