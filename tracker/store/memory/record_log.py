@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tvm_farm.tracker.domain import Record
@@ -27,21 +27,22 @@ class RecordLog:
     def __len__(self) -> int:
         return len(self._records)
 
-    def append(self, record: Record) -> None:
-        """``record`` has the next number and no outputs."""
-        record = _own(replace(record, measurement=replace(record.measurement, outputs=())))
+    def append(self, records: Iterable[Record]) -> None:
+        """They have the next numbers, and no outputs."""
+        own = [_own(replace(record, measurement=replace(record.measurement, outputs=()))) for record in records]
         with self._changing:
-            self._last += 1
-            self._records[self._last] = record
-            self._of_trial[record.trial_id] = self._last
-            self._numbers.append(self._last)
-            self._of_job.setdefault(record.job_id, []).append(self._last)
-            self._of_workload.setdefault(record.workload, []).append(self._last)
+            for number, record in enumerate(own, self._last + 1):
+                self._records[number] = record
+                self._of_trial[record.trial_id] = number
+                self._numbers.append(number)
+                self._of_job.setdefault(record.job_id, []).append(number)
+                self._of_workload.setdefault(record.workload, []).append(number)
+            self._last += len(own)
 
-    def put(self, number: int, record: Record) -> None:
-        """Replace the record of that number by ``record``, of the same trial, job and workload."""
+    def put(self, records: Mapping[int, Record]) -> None:
+        """Replace the records of those numbers, each by one of the same trial, job and workload."""
         with self._changing:
-            self._records[number] = record
+            self._records.update(records)
 
     def remove(self, numbers: Collection[int]) -> None:
         """Of records that are there. Their numbers are not given again."""

@@ -41,8 +41,8 @@ class MemoryRecords:
                 )
             new.setdefault(record.trial_id, record)
         counts = RecordCounts()
+        self._log.append(new.values())
         for record in new.values():
-            self._log.append(record)
             counts.add(record, record.median_s)
         self._jobs.count(counts)
         return [
@@ -53,21 +53,25 @@ class MemoryRecords:
         kernel = self.get(trial_id)
         if kernel is None or not kernel.trace:
             return None
-        tasks: Counter[tuple[str, str]] = Counter()
+        refuted: dict[int, Record] = {}
         for number, record in self._numbered(self._log.of_workload(kernel.workload)):
             if record.measurement.outcome is Outcome.OK and _kernel(record) == _kernel(kernel):
                 wrong = replace(
                     record.measurement, outcome=Outcome.WRONG_RESULT, detail=detail, run_secs=(), cut_short=False
                 )
-                self._log.put(number, replace(record, measurement=wrong))
-                tasks[record.job_id, record.task_id] += 1
+                refuted[number] = replace(record, measurement=wrong)
+        self._log.put(refuted)
+        self._count_refuted(Counter((record.job_id, record.task_id) for record in refuted.values()))
+        return len(refuted)
+
+    def _count_refuted(self, tasks: Counter[tuple[str, str]]) -> None:
+        """``tasks``: how many kernels of each, by the ids of job and task."""
         for (job_id, task_id), refuted in tasks.items():
             if task := self._jobs.task(task_id):
                 of_job = [record for _, record in self._numbered(self._log.of_job(job_id)) if not record.is_baseline]
                 left = [record.median_s for record in of_job if record.task_id == task_id]
                 best_s = min((seconds for seconds in left if seconds is not None), default=0.0)
                 self._jobs.put_task(replace(task, failed=task.failed + refuted, best_s=best_s))
-        return tasks.total()
 
     def _numbered(self, numbers: Iterable[int]) -> list[tuple[int, Record]]:
         """Of numbers that are there."""
