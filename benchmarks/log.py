@@ -39,7 +39,7 @@ from benchmarks.result import Metric, Result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tvm_farm.tracker.store import SqliteStore
+    from tvm_farm.tracker.store import Store
 
 TITLE = "log: a million records over 5,000 workloads and 20 device classes"
 WRITTEN = "records written"
@@ -139,29 +139,29 @@ def _restart(folder: Path, jobs: dict[str, list[str]]) -> float:
 def ask(path: Path, truth: dict[str, Any]) -> dict[str, float]:
     """Seconds of each kind of question, 95 of 100. Raises RuntimeError where an answer is not in ``truth``."""
     from tvm_farm.tracker.domain import RecordFilter
-    from tvm_farm.tracker.store import SqliteStore
+    from tvm_farm.tracker.store import open_store, sqlite_url
 
     rng = random.Random(3)
     pairs = rng.sample(truth["best"], min(_QUESTIONS, len(truth["best"])))
     jobs = rng.sample(sorted(truth["jobs"].items()), min(_QUESTIONS // 4, len(truth["jobs"])))
 
-    def best(store: SqliteStore, question: Any) -> None:
+    def best(store: Store, question: Any) -> None:
         workload, device_class, least_s = question
-        found = store.best_records([workload], {device_class}, "", 1)
+        found = store.records.best([workload], {device_class}, "", 1)
         median_s = sorted(found[0].measurement.run_secs)[1] if found else 0.0
         if median_s != least_s:
             raise RuntimeError(f"the best of {workload} on {device_class} has {median_s} s, the least was {least_s} s")
 
-    def page(store: SqliteStore, question: Any) -> None:
+    def page(store: Store, question: Any) -> None:
         job_id, trials = question
-        found, _ = store.records(RecordFilter(job_id=job_id, newest_first=True), None, 0, _PAGE_RECORDS)
+        found, _ = store.records.page(RecordFilter(job_id=job_id, newest_first=True), None, 0, _PAGE_RECORDS)
         if [record.trial_id for record in found] != trials[: -_PAGE_RECORDS - 1 : -1]:
             raise RuntimeError(f"the newest records of job {job_id} are not those that were written last")
 
-    def p95(question_of: Callable[[SqliteStore, Any], None], questions: list[Any], *, cold: bool) -> float:
+    def p95(question_of: Callable[[Store, Any], None], questions: list[Any], *, cold: bool) -> float:
         if cold:
             _forget_pages(path.parent)
-        store, took = SqliteStore(path), []
+        store, took = open_store(sqlite_url(path)), []
         try:
             for question in questions if cold else [*questions, *questions]:
                 begun = time.perf_counter()

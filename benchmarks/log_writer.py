@@ -19,24 +19,25 @@ from pathlib import Path
 from benchmarks.log_records import Truth, make_records
 from tvm_farm.tracker.domain import Record
 from tvm_farm.tracker.services.store_thread import StoreThread
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store, sqlite_url
 
 __all__: list[str] = []
 
 
 async def write(path: Path, count: int, traces: list[list[str]]) -> dict[str, object]:
     """Records go to the store's thread as measurements do, and each tells when it is committed."""
-    store = StoreThread(SqliteStore(path), asyncio.get_running_loop())
+    kept = open_store(sqlite_url(path))
+    store = StoreThread(kept, asyncio.get_running_loop())
     truth, seconds, sizes = Truth(), [], []
     for jobs, records in make_records(count, traces, truth):
         for job, plans in jobs:
-            await store.call(lambda s, j=job: s.add_job(j, ""))  # type: ignore[misc]
-            await store.call(lambda s, j=job, p=plans: s.add_tasks(j.id, p))  # type: ignore[misc]
+            await store.run(kept.jobs.add, job, "")
+            await store.run(kept.jobs.add_tasks, job.id, plans)
         begun = time.perf_counter()
         await _put(store, records)
         seconds.append(time.perf_counter() - begun)
         sizes.append(len(records))
-    await store.call(lambda s: s.checkpoint())
+    await store.run(kept.checkpoint)
     return {
         "seconds": seconds,
         "records": sizes,

@@ -33,7 +33,7 @@ from tvm_farm.tracker.services.runtimes import Runtimes
 from tvm_farm.tracker.services.store_thread import StoreThread
 from tvm_farm.tracker.services.upgrades import Upgrades
 from tvm_farm.tracker.services.workers import Workers
-from tvm_farm.tracker.store import LogReader, SqliteStore, StateFolder
+from tvm_farm.tracker.store import StateFolder, open_store, sqlite_url
 from tvm_farm.tracker.wire.announcement import addresses, announced, check
 from tvm_farm.tracker.wire.control import ControlServicer
 from tvm_farm.tracker.wire.fleet import FleetServicer
@@ -134,7 +134,8 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         stack.callback(folder.release)
         artifacts = ArtifactStore(folder.path / "artifacts")
         runtimes = Runtimes(artifacts, folder.path / "runtimes.jsonl")
-        store = StoreThread(SqliteStore(folder.path / "tracker.db"), asyncio.get_running_loop())
+        kept = open_store(sqlite_url(folder.path / "tracker.db"))
+        store = StoreThread(kept, asyncio.get_running_loop())
         stack.push_async_callback(store.stop)
         release = __version__
         fleet = Fleet(store)
@@ -142,7 +143,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         measuring = Measuring(fleet, store, artifacts, release, jobs.changed)
         workers = Workers(jobs, measuring, store, artifacts)
         await fleet.load(measuring)
-        questions = Questions(LogReader(folder.path / "tracker.db"))
+        questions = Questions(kept.reader())
         stack.callback(questions.stop)
         records = Records(fleet, store, questions)
         recall = Recall(fleet, store, jobs.changed)

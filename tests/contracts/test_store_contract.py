@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from tvm_farm.tracker.domain import (
     DeviceState,
     Drain,
     Job,
+    JobKind,
     JobResult,
     JobState,
     Lease,
@@ -27,6 +26,7 @@ from tvm_farm.tracker.domain import (
     Pool,
     Record,
     RecordFilter,
+    SearchStep,
     Task,
     TaskResult,
     TrialTimes,
@@ -36,39 +36,20 @@ from tvm_farm.tracker.domain import (
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tvm_farm.tracker.domain.job_life import cancelled, finished
-from tvm_farm.tracker.store import SqliteStore, Store
+from tvm_farm.tracker.scheduling.job_queue import TURNS, Turns
+from tvm_farm.tracker.store import Store
 
 Open = Callable[[], Store]
 
 
-@pytest.fixture(params=["sqlite"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens the store; opened again, it is the same one after a restart."""
-    stores: list[Store] = []
-
-    def open_again() -> Store:
-        if stores:
-            stores[-1].close()
-        stores.append(SqliteStore(tmp_path / "tracker.db"))
-        return stores[-1]
-
-    yield open_again
-    stores[-1].close()
-
-
-@pytest.fixture
-def store(opened: Open) -> Store:
-    return opened()
-
-
 def everything(store: Store, **query: Any) -> list[Record]:
-    return store.records(RecordFilter(**query), None, 0, 1000)[0]
+    return store.records.page(RecordFilter(**query), None, 0, 1000)[0]
 
 
 def of_pages(store: Store, query: RecordFilter, size: int) -> list[str]:
     found, after = [], 0
     while True:
-        page, after = store.records(query, None, after, size)
+        page, after = store.records.page(query, None, after, size)
         found += [record.trial_id for record in page]
         if not after:
             return found
@@ -93,37 +74,37 @@ DEVICE = Device(
 
 def test_a_device_is_kept_as_it_was_last_seen(opened: Open) -> None:
     store = opened()
-    store.put_device(DEVICE)
+    store.devices.put(DEVICE)
     changed = replace(DEVICE, state=DeviceState.LOST, measured=9, name="pi-one")
-    store.put_device(changed)
-    store.put_device(replace(DEVICE, id="d0", name="a-board"))
-    assert opened().devices() == [replace(DEVICE, id="d0", name="a-board"), changed]
+    store.devices.put(changed)
+    store.devices.put(replace(DEVICE, id="d0", name="a-board"))
+    assert opened().devices.all() == [replace(DEVICE, id="d0", name="a-board"), changed]
 
 
 def test_orders_of_a_device_are_kept_apart_from_it(opened: Open) -> None:
     store = opened()
     upgrade = Upgrade("u1", "0.2.0", "d" * 64, 7, "ada", 4.0, failure="it crashed")
-    store.put_desk("d1", Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade))
-    store.put_device(DEVICE)
-    store.put_desk("d2", Desk(lease=Lease("ada", 1.0, 2.0)))
-    store.put_desk("d2", Desk())
-    assert opened().desks() == {
+    store.desks.put("d1", Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade))
+    store.devices.put(DEVICE)
+    store.desks.put("d2", Desk(lease=Lease("ada", 1.0, 2.0)))
+    store.desks.put("d2", Desk())
+    assert opened().desks.all() == {
         "d1": Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade),
         "d2": Desk(),
     }
-    assert opened().devices() == [DEVICE]
+    assert opened().devices.all() == [DEVICE]
 
 
 def test_pools(opened: Open) -> None:
     store = opened()
-    store.put_pool(Pool("lab", {"rack": "1"}))
-    store.put_pool(Pool("lab", {"rack": "2"}))
-    store.put_pool(Pool("attic", {"rack": "3"}))
-    assert opened().pools() == [Pool("attic", {"rack": "3"}), Pool("lab", {"rack": "2"})]
+    store.pools.put(Pool("lab", {"rack": "1"}))
+    store.pools.put(Pool("lab", {"rack": "2"}))
+    store.pools.put(Pool("attic", {"rack": "3"}))
+    assert opened().pools.all() == [Pool("attic", {"rack": "3"}), Pool("lab", {"rack": "2"})]
     store = opened()
-    assert store.delete_pool("lab")
-    assert not store.delete_pool("lab")
-    assert [pool.name for pool in store.pools()] == ["attic"]
+    assert store.pools.delete("lab")
+    assert not store.pools.delete("lab")
+    assert [pool.name for pool in store.pools.all()] == ["attic"]
 
 
 # Jobs.
@@ -131,19 +112,19 @@ def test_pools(opened: Open) -> None:
 
 def test_a_job_comes_back_as_it_was(opened: Open) -> None:
     job = make_job(target="{}", device_class="pi4", phase="waiting")
-    assert opened().add_job(job, "r1") == job
-    assert opened().job("net-1") == job
+    assert opened().jobs.add(job, "r1") == job
+    assert opened().jobs.get("net-1") == job
 
 
 def test_the_same_request_is_the_same_job(store: Store) -> None:
-    store.add_job(make_job("net-1"), "r1")
-    assert store.add_job(make_job("net-2"), "r1").id == "net-1"
-    assert store.add_job(make_job("net-3"), "r2").id == "net-3"
-    assert [job.id for job in store.jobs()] == ["net-3", "net-1"]
-    found = store.job_of_request("r2")
+    store.jobs.add(make_job("net-1"), "r1")
+    assert store.jobs.add(make_job("net-2"), "r1").id == "net-1"
+    assert store.jobs.add(make_job("net-3"), "r2").id == "net-3"
+    assert [job.id for job in store.jobs.newest()] == ["net-3", "net-1"]
+    found = store.jobs.of_request("r2")
     assert found is not None
     assert found.id == "net-3"
-    assert store.job_of_request("r3") is None
+    assert store.jobs.of_request("r3") is None
 
 
 def group(name: str, count: int = 3, **changes: Any) -> list[Job]:
@@ -153,40 +134,40 @@ def group(name: str, count: int = 3, **changes: Any) -> list[Job]:
 def test_a_group_is_kept_as_a_whole_and_in_its_order(opened: Open) -> None:
     store = opened()
     first, *others = group("net-1")
-    assert store.add_job(first, "r1", others) == first
-    store.add_job(make_job("net-2"), "")
+    assert store.jobs.add(first, "r1", others) == first
+    store.jobs.add(make_job("net-2"), "")
     again, *more = group("net-3")
-    assert store.add_job(again, "r1", more) == first
-    store.add_tasks("net-1.2", make_tasks("net-1.2", 1))
+    assert store.jobs.add(again, "r1", more) == first
+    store.jobs.add_tasks("net-1.2", make_tasks("net-1.2", 1))
     store = opened()
-    kept = store.jobs_of_group("net-1")
+    kept = store.jobs.of_group("net-1")
     assert [replace(job, tasks=()) for job in kept] == [first, *others]
     assert [len(job.tasks) for job in kept] == [0, 1, 0]
-    assert [job.id for job in store.jobs()] == ["net-2", "net-1.3", "net-1.2", "net-1.1"]
-    assert store.job_of_request("r1") == first
-    assert (store.jobs_of_group(""), store.jobs_of_group("net-3")) == ([], [])
+    assert [job.id for job in store.jobs.newest()] == ["net-2", "net-1.3", "net-1.2", "net-1.1"]
+    assert store.jobs.of_request("r1") == first
+    assert (store.jobs.of_group(""), store.jobs.of_group("net-3")) == ([], [])
 
 
 def test_jobs_of_a_group_have_their_turn_one_after_another(store: Store) -> None:
     first, *others = group("net-1")
-    store.add_job(first, "", others)
-    store.add_job(make_job("net-2"), "")
+    store.jobs.add(first, "", others)
+    store.jobs.add(make_job("net-2"), "")
 
     def claimed() -> str | None:
-        job = store.claim_job("w", 2.0)
+        job = store.jobs.claim("w", 2.0, TURNS)
         return job and job.id
 
     assert [claimed(), claimed(), claimed()] == ["net-1.1", "net-2", None]
-    store.lose_worker("net-1.1", "w", 3.0)  # queued again, it keeps its turn before the others
+    store.jobs.lose_worker("net-1.1", "w", 3.0)  # queued again, it keeps its turn before the others
     assert [claimed(), claimed()] == ["net-1.1", None]
-    store.change_job("net-1.1", lambda job: finished(job, JobResult(), 4.0))
+    store.jobs.change("net-1.1", lambda job: finished(job, JobResult(), 4.0))
     assert [claimed(), claimed()] == ["net-1.2", None]
-    store.change_job("net-1.2", lambda job: cancelled(job, 5.0))
+    store.jobs.change("net-1.2", lambda job: cancelled(job, 5.0))
     assert [claimed(), claimed()] == ["net-1.3", None]
 
 
 def test_classes_that_measured_a_workload(store: Store) -> None:
-    store.add_records(
+    store.records.add(
         [
             make_record("t1", workload="w0", device_class="pi5"),
             make_record("t2", workload="w0", device_class="pi4"),
@@ -195,52 +176,52 @@ def test_classes_that_measured_a_workload(store: Store) -> None:
             make_record("t5", workload="w1", device_class="other"),
         ]
     )
-    assert store.measured_classes("w0") == ["pi4", "pi5"]
-    assert (store.measured_classes("w1"), store.measured_classes("w2")) == (["other"], [])
+    assert store.records.measured_classes("w0") == ["pi4", "pi5"]
+    assert (store.records.measured_classes("w1"), store.records.measured_classes("w2")) == (["other"], [])
 
 
 def test_jobs_without_a_request_are_never_the_same(store: Store) -> None:
     for n in range(3):
-        store.add_job(make_job(f"net-{n}"), "")
-    assert len(store.jobs()) == 3
+        store.jobs.add(make_job(f"net-{n}"), "")
+    assert len(store.jobs.newest()) == 3
 
 
 def test_ids_by_their_start(store: Store) -> None:
     for name in ("net-1", "net-12", "other-1"):
-        store.add_job(make_job(name), "")
-    assert store.job_ids("net") == ["net-1", "net-12"]
-    assert store.job_ids("net-1") == ["net-1"]
-    assert store.job_ids("o") == ["other-1"]
-    assert store.job_ids("%") == []
+        store.jobs.add(make_job(name), "")
+    assert store.jobs.ids("net") == ["net-1", "net-12"]
+    assert store.jobs.ids("net-1") == ["net-1"]
+    assert store.jobs.ids("o") == ["other-1"]
+    assert store.jobs.ids("%") == []
 
 
 def test_lists(store: Store) -> None:
     for n in range(4):
-        store.add_job(make_job(f"net-{n}"), "")
-    store.claim_job("w", 2.0)
-    assert [job.id for job in store.jobs(limit=2)] == ["net-3", "net-2"]
-    assert [job.id for job in store.jobs(JobState.RUNNING)] == ["net-0"]
-    assert [job.id for job in store.jobs(JobState.QUEUED, 1)] == ["net-3"]
-    assert store.job_counts() == {JobState.QUEUED: 3, JobState.RUNNING: 1}
+        store.jobs.add(make_job(f"net-{n}"), "")
+    store.jobs.claim("w", 2.0, TURNS)
+    assert [job.id for job in store.jobs.newest(limit=2)] == ["net-3", "net-2"]
+    assert [job.id for job in store.jobs.newest(JobState.RUNNING)] == ["net-0"]
+    assert [job.id for job in store.jobs.newest(JobState.QUEUED, 1)] == ["net-3"]
+    assert store.jobs.counts() == {JobState.QUEUED: 3, JobState.RUNNING: 1}
 
 
 def test_the_oldest_job_is_claimed_once(store: Store) -> None:
-    store.add_job(make_job("net-1"), "")
-    store.add_job(make_job("net-2"), "")
-    store.add_tasks("net-1", make_tasks())
-    first = store.claim_job("w1", 5.0)
+    store.jobs.add(make_job("net-1"), "")
+    store.jobs.add(make_job("net-2"), "")
+    store.jobs.add_tasks("net-1", make_tasks())
+    first = store.jobs.claim("w1", 5.0, TURNS)
     assert first is not None
     assert (first.id, first.state, first.worker_id, first.started_unix_s) == ("net-1", JobState.RUNNING, "w1", 5.0)
     assert [(task.id, task.space) for task in first.tasks] == [("net-1/0", "space 0"), ("net-1/1", "space 1")]
-    second = store.claim_job("w2", 6.0)
+    second = store.jobs.claim("w2", 6.0, TURNS)
     assert second is not None
     assert second.id == "net-2"
-    assert store.claim_job("w3", 7.0) is None
+    assert store.jobs.claim("w3", 7.0, TURNS) is None
 
 
 def test_a_result_comes_back_as_it_was(opened: Open) -> None:
     store = opened()
-    store.add_job(make_job(), "")
+    store.jobs.add(make_job(), "")
     result = JobResult(
         files=(PackageFile("model.so", Artifact("cd" * 32, 7)),),
         tasks=(TaskResult("conv", 2, 1e6, 10, 0.5, 0.1),),
@@ -249,100 +230,129 @@ def test_a_result_comes_back_as_it_was(opened: Open) -> None:
         outputs_equal=True,
         device_name="pi-1",
     )
-    store.change_job("net-1", lambda job: finished(job, result, 9.0))
-    job = opened().job("net-1")
+    store.jobs.change("net-1", lambda job: finished(job, result, 9.0))
+    job = opened().jobs.get("net-1")
     assert job is not None
     assert (job.state, job.result, job.finished_unix_s) == (JobState.DONE, result, 9.0)
 
 
 def test_a_change_that_raises_changes_nothing(store: Store) -> None:
-    store.add_job(make_job(), "")
+    store.jobs.add(make_job(), "")
 
     def change(job: Job) -> Job:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        store.change_job("net-1", change)
-    assert store.job("net-1") == make_job()
-    assert store.change_job("net-9", change) is None
+        store.jobs.change("net-1", change)
+    assert store.jobs.get("net-1") == make_job()
+    assert store.jobs.change("net-9", change) is None
 
 
-def test_jobs_are_claimed_in_their_turn_of_equals_the_oldest(store: Store) -> None:
-    for n, created in enumerate((5.0, 3.0, 9.0, 3.0)):
-        store.add_job(make_job(f"net-{n}", created_unix_s=created), "")
-    claimed = [store.claim_job("w", 1.0, lambda job: job.created_unix_s) for _ in range(4)]
-    assert [job and job.id for job in claimed] == ["net-1", "net-3", "net-0", "net-2"]
-    assert store.claim_job("w", 1.0, lambda job: job.created_unix_s) is None
+@pytest.mark.parametrize("turns", [TURNS, Turns(), Turns(step_s=2.0)])
+def test_jobs_are_claimed_in_their_turn_of_equals_the_oldest(store: Store, turns: Turns) -> None:
+    asked = [
+        (5.0, 0, JobKind.TUNE),
+        (3.0, 0, JobKind.TUNE),
+        (900.0, 2, JobKind.TUNE),
+        (3.0, 0, JobKind.COMPILE),
+        (700.0, -4, JobKind.CHECK),
+        (4.0, -1, JobKind.TUNE),
+        (600.0, 4, JobKind.ESTIMATE),
+    ]
+    jobs = []
+    for n, (created, priority, kind) in enumerate(asked):
+        job = make_job(f"net-{n}", created_unix_s=created)
+        jobs.append(replace(job, spec=replace(job.spec, priority=priority, kind=kind)))
+        store.jobs.add(jobs[-1], "")
+    claimed = [store.jobs.claim("w", 1.0, turns) for _ in jobs]
+    assert [job and job.id for job in claimed] == [job.id for job in sorted(jobs, key=turns.unix_s)]
+    assert store.jobs.claim("w", 1.0, turns) is None
+
+
+def test_a_job_that_is_not_here_has_no_tasks_and_no_search(store: Store) -> None:
+    with pytest.raises(ValueError, match="names job net-9"):
+        store.jobs.add_tasks("net-9", make_tasks("net-9"))
+    with pytest.raises(ValueError, match="names job net-9"):
+        store.searches.add("net-9", SearchStep(0, 0, 1))
+    assert store.workloads.get("w0") is None
+
+
+def test_an_id_is_of_one_job(store: Store) -> None:
+    store.jobs.add(make_job("net-1"), "r1")
+    with pytest.raises(ValueError, match="there is a job net-1 already"):
+        store.jobs.add(make_job("net-2"), "r2", [make_job("net-1", phase="another")])
+    assert store.jobs.newest() == [make_job("net-1")]
+    assert store.jobs.of_request("r2") is None
 
 
 def test_losing_workers(store: Store) -> None:
-    store.add_job(make_job(), "")
+    store.jobs.add(make_job(), "")
     states = []
     for _ in range(3):
-        store.claim_job("w", 1.0)
-        lost = store.lose_worker("net-1", "w", 2.0)
+        store.jobs.claim("w", 1.0, TURNS)
+        lost = store.jobs.lose_worker("net-1", "w", 2.0)
         assert lost is not None
         states.append(lost.state)
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
 
 
 def test_a_new_record_between_forgives_the_losses(store: Store) -> None:
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
     for n in range(6):
-        store.claim_job("w", 1.0)
-        store.add_records([make_record(f"t{n}", job_id="net-1", task_id="net-1/0")])
-        lost = store.lose_worker("net-1", "w", 2.0)
+        store.jobs.claim("w", 1.0, TURNS)
+        store.records.add([make_record(f"t{n}", job_id="net-1", task_id="net-1/0")])
+        lost = store.jobs.lose_worker("net-1", "w", 2.0)
         assert lost is not None
         assert lost.state is JobState.QUEUED
 
 
 def test_restarts_of_the_tracker_are_no_losses(store: Store) -> None:
-    store.add_job(make_job(), "")
+    store.jobs.add(make_job(), "")
     for _ in range(5):
-        store.claim_job("w", 1.0)
-        lost = store.lose_worker("net-1", "w", 2.0, counts=False)
+        store.jobs.claim("w", 1.0, TURNS)
+        lost = store.jobs.lose_worker("net-1", "w", 2.0, counts=False)
         assert lost is not None
         assert lost.state is JobState.QUEUED
 
 
 def test_only_the_worker_that_has_a_job_can_be_lost(store: Store) -> None:
-    store.add_job(make_job(), "")
-    running = store.claim_job("w", 1.0)
-    assert store.lose_worker("net-1", "other", 2.0) == running
-    assert store.job("net-1") == running
+    store.jobs.add(make_job(), "")
+    running = store.jobs.claim("w", 1.0, TURNS)
+    assert store.jobs.lose_worker("net-1", "other", 2.0) == running
+    assert store.jobs.get("net-1") == running
 
 
 def test_a_job_that_ended_has_no_worker_to_lose(store: Store) -> None:
-    store.add_job(make_job(), "")
-    store.change_job("net-1", lambda job: finished(job, JobResult(), 9.0))
-    lost = store.lose_worker("net-1", "w", 10.0)
+    store.jobs.add(make_job(), "")
+    store.jobs.change("net-1", lambda job: finished(job, JobResult(), 9.0))
+    lost = store.jobs.lose_worker("net-1", "w", 10.0)
     assert lost is not None
     assert lost.state is JobState.DONE
-    assert store.lose_worker("net-9", "w", 10.0) is None
+    assert store.jobs.lose_worker("net-9", "w", 10.0) is None
 
 
 def test_tasks_told_twice_keep_their_counters(store: Store) -> None:
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
-    store.add_records([make_record("t1", job_id="net-1", task_id="net-1/0")])
-    store.add_tasks("net-1", make_tasks())
-    job = store.job("net-1")
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
+    store.records.add([make_record("t1", job_id="net-1", task_id="net-1/0")])
+    store.jobs.add_tasks("net-1", make_tasks())
+    job = store.jobs.get("net-1")
     assert job is not None
     assert [(t.id, t.weight, t.flops, t.trials) for t in job.tasks] == [("net-1/0", 1, 2e6, 1), ("net-1/1", 2, 2e6, 0)]
-    assert store.workload("w1") == Workload("w1", "task1", "{}", 2e6)
-    assert store.workload("w9") is None
+    assert store.workloads.get("w1") == Workload("w1", "task1", "{}", 2e6)
+    assert store.workloads.get("w9") is None
 
 
 def test_workloads_without_a_job_are_kept_once(store: Store) -> None:
     first = Workload("w1", "matmul", "{}", 2e6)
-    store.add_workloads([first, Workload("w2", "conv", "[]")])
-    store.add_workloads([Workload("w1", "another name", "{}", 1.0)])
-    assert (store.workload("w1"), store.workload("w2")) == (first, Workload("w2", "conv", "[]", 0.0))
+    store.workloads.add([first, Workload("w2", "conv", "[]")])
+    store.workloads.add([Workload("w1", "another name", "{}", 1.0)])
+    assert (store.workloads.get("w1"), store.workloads.get("w2")) == (first, Workload("w2", "conv", "[]", 0.0))
     # A job that comes to it later finds it as it is.
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
-    assert store.workload("w1") == first
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
+    assert store.workloads.get("w1") == first
 
 
 # Records.
@@ -356,7 +366,7 @@ def test_a_record_comes_back_as_it_was(opened: Open) -> None:
         make_record("t3", (), outcome=Outcome.BUILD_ERROR, signal=0, trace="", runner_mode=None, versions={}),
         make_record("t4", (0.1,) * 20, trace="[[],[]]" * 1000, after=Telemetry(11.0)),
     ]
-    assert store.add_records(records) == records
+    assert store.records.add(records) == records
     assert everything(opened()) == records
 
 
@@ -364,29 +374,38 @@ def test_outputs_are_not_kept(store: Store) -> None:
     record = make_record("t1")
     output = OutputTensor((1,), "float32", b"1234")
     with_output = replace(record, measurement=replace(record.measurement, outputs=(output,)))
-    store.add_records([with_output])
-    assert store.record("t1") == record
+    store.records.add([with_output])
+    assert store.records.get("t1") == record
 
 
 def test_a_trial_is_kept_and_counted_once(store: Store) -> None:
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
     first = make_record("t1", (0.5,), job_id="net-1", task_id="net-1/0")
     again = make_record("t1", (0.1,), job_id="net-1", task_id="net-1/0")
-    assert store.add_records([first, again]) == [first, first]
-    assert store.add_records([again]) == [first]
-    job = store.job("net-1")
+    assert store.records.add([first, again]) == [first, first]
+    assert store.records.add([again]) == [first]
+    job = store.jobs.get("net-1")
     assert job is not None
     assert (job.trials, job.tasks[0].trials, job.tasks[0].best_s) == (1, 1, 0.5)
-    assert store.trial_ids("net-1") == {"t1"}
-    assert store.record("t2") is None
+    assert store.records.of_job("net-1") == {"t1"}
+    assert store.records.get("t2") is None
+
+
+def test_a_record_of_an_unknown_job_is_refused_and_leaves_nothing(store: Store) -> None:
+    with pytest.raises(ValueError, match=r"trial t2 names job net-9"):
+        store.records.add([make_record("t1", workload="new"), make_record("t2", job_id="net-9")])
+    assert store.records.page(RecordFilter(), None, 0, 10) == ([], 0)
+    kept = make_record("t1", workload="new")
+    assert store.records.add([kept]) == [kept]
+    assert store.records.get("t1") == kept
 
 
 def test_counters(store: Store) -> None:
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
     here = {"job_id": "net-1", "task_id": "net-1/0"}
-    store.add_records(
+    store.records.add(
         [
             make_record("u", (0.9, 0.8, 0.7), engine="untuned", **here),
             make_record("t1", (0.5, 0.1, 0.6), **here),
@@ -395,7 +414,7 @@ def test_counters(store: Store) -> None:
             make_record("t4", (), **here),
         ]
     )
-    job = store.job("net-1")
+    job = store.jobs.get("net-1")
     assert job is not None
     task = job.tasks[0]
     # A baseline is no trial; the median decides.
@@ -406,15 +425,15 @@ def test_counters(store: Store) -> None:
 @pytest.fixture
 def log(store: Store) -> Store:
     for n in range(2):
-        store.add_job(make_job(f"net-{n}"), "")
+        store.jobs.add(make_job(f"net-{n}"), "")
         tasks = make_tasks(f"net-{n}", 3)
         shaped = [
             replace(task, workload=replace(task.workload, module=workload_module([(7, place), (9, 9)])))
             for place, task in enumerate(tasks)
         ]
-        store.add_tasks(f"net-{n}", shaped)
+        store.jobs.add_tasks(f"net-{n}", shaped)
     for n in range(12):
-        store.add_records(
+        store.records.add(
             [
                 make_record(
                     f"t{n:02}",
@@ -473,29 +492,29 @@ def test_filters(log: Store, query: dict[str, Any], numbers: Any) -> None:
 
 
 def test_classes_narrow_a_query(log: Store) -> None:
-    assert len(log.records(RecordFilter(), {"pi4", "x"}, 0, 100)[0]) == 6
-    assert log.records(RecordFilter(), set(), 0, 100) == ([], 0)
+    assert len(log.records.page(RecordFilter(), {"pi4", "x"}, 0, 100)[0]) == 6
+    assert log.records.page(RecordFilter(), set(), 0, 100) == ([], 0)
 
 
 def test_records_by_their_numbers(log: Store) -> None:
-    assert [record.trial_id for record in log.records_numbered([12, 3, 99, 1])] == ["t11", "t02", "t00"]
-    assert log.records_numbered([]) == []
+    assert [record.trial_id for record in log.records.numbered([12, 3, 99, 1])] == ["t11", "t02", "t00"]
+    assert log.records.numbered([]) == []
 
 
 def test_trials_by_the_start_of_their_ids(log: Store) -> None:
-    assert log.trial_ids_like("t1") == ["t10", "t11"]
-    assert log.trial_ids_like("t") == [f"t{n:02}" for n in range(10)]
-    assert log.trial_ids_like("t03") == ["t03"]
-    assert log.trial_ids_like("u") == []
-    log.add_records([make_record("t")])
-    assert log.trial_ids_like("t") == ["t"]
+    assert log.records.trial_ids("t1") == ["t10", "t11"]
+    assert log.records.trial_ids("t") == [f"t{n:02}" for n in range(10)]
+    assert log.records.trial_ids("t03") == ["t03"]
+    assert log.records.trial_ids("u") == []
+    log.records.add([make_record("t")])
+    assert log.records.trial_ids("t") == ["t"]
 
 
 def test_times_of_a_job(log: Store) -> None:
     def times(size: int) -> list[TrialTimes]:
-        found, after = log.trial_times("net-1", 0, size)
+        found, after = log.records.times("net-1", 0, size)
         while after:
-            page, after = log.trial_times("net-1", after, size)
+            page, after = log.records.times("net-1", after, size)
             found += page
         return found
 
@@ -512,12 +531,12 @@ def test_times_of_a_job(log: Store) -> None:
             )
             for record in expected
         ]
-    assert log.trial_times("net-9", 0, 10) == ([], 0)
+    assert log.records.times("net-9", 0, 10) == ([], 0)
 
 
 def test_best(log: Store) -> None:
     def best(*args: Any) -> list[str]:
-        return [record.trial_id for record in log.best_records(*args)]
+        return [record.trial_id for record in log.records.best(*args)]
 
     assert best(["w0", "w1", "w2"], None, "", 1) == ["t03", "t01", "t02"]
     assert best(["w2"], None, "", 2) == ["t02", "t05"]  # the untuned one stands among the others
@@ -527,18 +546,18 @@ def test_best(log: Store) -> None:
     assert best(["w9"], None, "", 1) == []
     assert best(["w2", "w0"], {"pi5"}, "", 1) == ["t11", "t06"]
     assert best([], None, "", 1) == []
-    assert log.measured_workloads() == ["w0", "w1", "w2"]
+    assert log.records.measured_workloads() == ["w0", "w1", "w2"]
 
 
 def test_the_median_decides_what_is_best(store: Store) -> None:
-    store.add_records([make_record("lucky", (0.01, 0.9, 0.9)), make_record("steady", (0.3, 0.3, 0.3))])
-    assert [r.trial_id for r in store.best_records(["w0"], None, "", 2)] == ["steady", "lucky"]
+    store.records.add([make_record("lucky", (0.01, 0.9, 0.9)), make_record("steady", (0.3, 0.3, 0.3))])
+    assert [r.trial_id for r in store.records.best(["w0"], None, "", 2)] == ["steady", "lucky"]
 
 
 def test_a_refuted_kernel_is_a_wrong_result_wherever_it_was_measured_alike(opened: Open) -> None:
     store = opened()
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
     here = {"job_id": "net-1", "task_id": "net-1/0"}
     others = [
         make_record("u", (0.9,), engine="untuned", trace="", **here),
@@ -553,53 +572,53 @@ def test_a_refuted_kernel_is_a_wrong_result_wherever_it_was_measured_alike(opene
         make_record("again", (0.2,), trace="[1]", **here),
         make_record("outside of jobs", (0.2,), trace="[1]"),
     ]
-    store.add_records([*others, *wrong])
-    assert store.refute("again", "max |diff| 3") == 3
-    assert store.refute("wrong", "once more") == 0
-    assert (store.refute("u", "a baseline"), store.refute("nobody", "")) == (None, None)
+    store.records.add([*others, *wrong])
+    assert store.records.refute("again", "max |diff| 3") == 3
+    assert store.records.refute("wrong", "once more") == 0
+    assert (store.records.refute("u", "a baseline"), store.records.refute("nobody", "")) == (None, None)
     store = opened()
     for record in others:
-        assert store.record(record.trial_id) == record
+        assert store.records.get(record.trial_id) == record
     for record in wrong:
-        after = store.record(record.trial_id)
+        after = store.records.get(record.trial_id)
         assert after is not None
         measured = after.measurement
         assert (measured.outcome, measured.detail) == (Outcome.WRONG_RESULT, "max |diff| 3")
         assert (measured.run_secs, measured.cut_short) == ((), False)
         changes = {"outcome": record.measurement.outcome, "detail": "", "run_secs": record.measurement.run_secs}
         assert replace(measured, **changes, cut_short=record.measurement.cut_short) == record.measurement
-    best = store.best_records(["w0"], {"pi4"}, '{"kind":"llvm"}', 9)
+    best = store.records.best(["w0"], {"pi4"}, '{"kind":"llvm"}', 9)
     assert [record.trial_id for record in best] == ["slower", "u"]
-    job = store.job("net-1")
+    job = store.jobs.get("net-1")
     assert job is not None
     assert (job.trials, job.tasks[0].trials, job.tasks[0].failed, job.tasks[0].best_s) == (4, 4, 3, 0.4)
     assert job.tasks[0].untuned_s == 0.9
 
 
 def test_a_task_whose_only_kernel_is_refuted_has_no_best(store: Store) -> None:
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
-    store.add_records([make_record("t", job_id="net-1", task_id="net-1/0")])
-    assert store.refute("t", "") == 1
-    job = store.job("net-1")
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
+    store.records.add([make_record("t", job_id="net-1", task_id="net-1/0")])
+    assert store.records.refute("t", "") == 1
+    job = store.jobs.get("net-1")
     assert job is not None
     assert (job.tasks[0].failed, job.tasks[0].best_s) == (1, 0.0)
 
 
 def test_values_are_not_the_store(store: Store) -> None:
     record = make_record("t1")
-    store.add_records([record])
-    kept = store.record("t1")
+    store.records.add([record])
+    kept = store.records.get("t1")
     assert kept is not None
     kept.versions["tvm"] = "changed"
-    assert store.record("t1") == make_record("t1")
+    assert store.records.get("t1") == make_record("t1")
 
 
 # What others measured.
 
 
 def imported(store: Store, now: float = 50.0, **part: Any) -> ImportReport:
-    return store.import_part(ImportPart("lab-b.db", "eve", **part), now)
+    return store.imports.take(ImportPart("lab-b.db", "eve", **part), now)
 
 
 def others_job(job_id: str = "net-1", created: float = 7.0, **changes: Any) -> Job:
@@ -613,7 +632,7 @@ WORKLOADS = tuple(plan.workload for plan in make_tasks())
 
 def test_what_others_measured_comes_with_its_jobs_and_counts_in_them(opened: Open) -> None:
     store = opened()
-    store.add_records([make_record("t0")])
+    store.records.add([make_record("t0")])
     records = (
         make_record("t1", (0.5,), job_id="net-1", task_id="net-1/1", workload="w1"),
         make_record("t2", (), job_id="net-1", task_id="net-1/1", workload="w1"),
@@ -625,29 +644,29 @@ def test_what_others_measured_comes_with_its_jobs_and_counts_in_them(opened: Ope
     store = opened()
     marked = [replace(record, imported_from="lab-b.db", imported_unix_s=50.0) for record in records[:3]]
     assert everything(store) == [make_record("t0"), *marked]
-    assert store.workload("w1") == WORKLOADS[1]
-    job = store.job("net-1")
+    assert store.workloads.get("w1") == WORKLOADS[1]
+    job = store.jobs.get("net-1")
     assert job is not None
     assert (job.state, job.trials, job.worker_id, job.result) == (JobState.DONE, 2, "", done.result)
     assert [(t.id, t.trials, t.failed, t.best_s, t.untuned_s) for t in job.tasks] == [
         ("net-1/0", 0, 0, 0.0, 0.0),
         ("net-1/1", 2, 1, 0.5, 0.9),
     ]
-    assert store.best_records(["w1"], {"pi4"}, "", 1) == [marked[0]]
-    assert store.measured_classes("w1") == ["pi4"]
+    assert store.records.best(["w1"], {"pi4"}, "", 1) == [marked[0]]
+    assert store.records.measured_classes("w1") == ["pi4"]
 
 
 def test_an_import_is_repeated_without_doubling(store: Store) -> None:
     records = tuple(make_record(f"t{n}", job_id="net-1", task_id="net-1/0") for n in range(3))
     imported(store, workloads=WORKLOADS, jobs=(others_job(),), records=records[:2])
-    assert store.unknown_trials(["t2", "t0", "x"]) == ["t2", "x"]
+    assert store.records.unknown_trials(["t2", "t0", "x"]) == ["t2", "x"]
     again = imported(store, 60.0, workloads=WORKLOADS, jobs=(others_job(),), records=records)
     assert again == ImportReport(1, 2)
     assert [record.imported_unix_s for record in everything(store)] == [50.0, 50.0, 60.0]
-    job = store.job("net-1")
+    job = store.jobs.get("net-1")
     assert job is not None
     assert (job.trials, job.tasks[0].trials) == (3, 3)
-    assert store.record_count() == 3
+    assert store.records.count() == 3
 
 
 def test_what_was_imported_elsewhere_tells_both_origins(store: Store) -> None:
@@ -657,20 +676,20 @@ def test_what_was_imported_elsewhere_tells_both_origins(store: Store) -> None:
 
 
 def test_another_job_of_the_same_id_gets_one_of_its_own(store: Store) -> None:
-    store.add_job(make_job("net-1", created_unix_s=1.0), "")
-    store.add_tasks("net-1", make_tasks())
+    store.jobs.add(make_job("net-1", created_unix_s=1.0), "")
+    store.jobs.add_tasks("net-1", make_tasks())
     record = make_record("t", job_id="net-1", task_id="net-1/0")
     for _ in range(2):
         imported(store, workloads=WORKLOADS, jobs=(others_job(),), records=(record,))
-    kept = store.record("t")
+    kept = store.records.get("t")
     assert kept is not None
     assert kept.job_id.startswith("net-1-")
     assert kept.task_id == f"{kept.job_id}/0"
-    mine, theirs = store.job("net-1"), store.job(kept.job_id)
+    mine, theirs = store.jobs.get("net-1"), store.jobs.get(kept.job_id)
     assert mine is not None
     assert theirs is not None
     assert (mine.trials, theirs.trials, theirs.tasks[0].trials) == (0, 1, 1)
-    assert len(store.jobs()) == 2
+    assert len(store.jobs.newest()) == 2
 
 
 @pytest.mark.parametrize(
@@ -685,21 +704,21 @@ def test_a_part_that_lacks_something_is_refused_whole(store: Store, part: dict[s
     with pytest.raises(InvalidRequest, match=r"job gone|workload w0"):
         imported(store, **part)
     assert everything(store) == []
-    assert store.jobs() == []
+    assert store.jobs.newest() == []
     assert imported(store, records=(make_record("t1"),)) == ImportReport(1)
 
 
 def test_a_workload_that_was_imported_learns_its_name_from_a_job(store: Store) -> None:
     imported(store, workloads=(Workload("w0", "T_matmul", "{}", 0.0),))
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
-    assert store.workload("w0") == make_tasks()[0].workload
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
+    assert store.workloads.get("w0") == make_tasks()[0].workload
 
 
 def test_all_trials_are_paged_through(store: Store) -> None:
-    store.add_records([make_record(f"t{n}") for n in range(5)])
-    first, after = store.trial_page(0, 3)
-    rest, end = store.trial_page(after, 3)
+    store.records.add([make_record(f"t{n}") for n in range(5)])
+    first, after = store.records.trial_page(0, 3)
+    rest, end = store.records.trial_page(after, 3)
     assert (first + rest, end) == ([f"t{n}" for n in range(5)], 0)
 
 
@@ -719,16 +738,16 @@ def test_history_is_kept_line_by_line_and_once(opened: Open) -> None:
     store = opened()
 
     def ask(**query: Any) -> list[str]:
-        return [line.line[6] for line in store.history(HistoryFilter(**query), 0, 10)[0]]
+        return [line.line[6] for line in store.history.page(HistoryFilter(**query), 0, 10)[0]]
 
     assert (ask(), ask(failed=True)) == (["4", "3", "1"], ["4", "3", "2", "1"])
     assert (ask(task="dense"), ask(format="auto_scheduler 0.6")) == (["3", "1"], ["3"])
-    [newest], before = store.history(HistoryFilter(), 0, 1)
+    [newest], before = store.history.page(HistoryFilter(), 0, 1)
     assert newest == replace(history_line(4, task="conv2d"), imported_from="lab-b.db", imported_unix_s=60.0)
-    assert store.history(HistoryFilter(), before, 1)[0][0].line == lines[2].line
+    assert store.history.page(HistoryFilter(), before, 1)[0][0].line == lines[2].line
     # It is no record: whoever asks for those never sees it.
     assert everything(store) == []
-    assert store.measured_workloads() == []
+    assert store.records.measured_workloads() == []
 
 
 # Compaction.
@@ -736,7 +755,7 @@ def test_history_is_kept_line_by_line_and_once(opened: Open) -> None:
 
 def compacted(store: Store, keep: int) -> tuple[Compaction, Compaction]:
     """What it came to before, and after."""
-    compactor = store.compactor(keep)
+    compactor = store.records.compactor(keep)
     plan = None
     while plan is None:
         plan = compactor.survey()
@@ -748,10 +767,10 @@ def compacted(store: Store, keep: int) -> tuple[Compaction, Compaction]:
 
 def test_the_best_of_each_task_are_kept(opened: Open) -> None:
     store = opened()
-    store.add_job(make_job("over", state=JobState.RUNNING), "")
-    store.change_job("over", lambda job: replace(job, state=JobState.DONE))
-    store.add_job(make_job("runs", state=JobState.RUNNING), "")
-    store.add_tasks("over", make_tasks("over"))
+    store.jobs.add(make_job("over", state=JobState.RUNNING), "")
+    store.jobs.change("over", lambda job: replace(job, state=JobState.DONE))
+    store.jobs.add(make_job("runs", state=JobState.RUNNING), "")
+    store.jobs.add_tasks("over", make_tasks("over"))
     records = [
         *(make_record(f"a{n}", (0.1 * (n + 1),), job_id="over", task_id="over/0", trace=f"[a{n}]") for n in range(4)),
         *(make_record(f"b{n}", (0.1 * (4 - n),), device_class="pi5", trace=f"[b{n}]") for n in range(4)),
@@ -765,7 +784,7 @@ def test_the_best_of_each_task_are_kept(opened: Open) -> None:
         make_record("slow of a job that runs", (7.0,), job_id="runs", trace="[a2]"),
         make_record("newest", ()),
     ]
-    store.add_records(records)
+    store.records.add(records)
     before = {record.trial_id: record for record in everything(store)}
     plan, end = compacted(store, 2)
     assert (plan.records, plan.to_remove, plan.removed) == (17, 7, 0)
@@ -775,50 +794,37 @@ def test_the_best_of_each_task_are_kept(opened: Open) -> None:
     gone = {"a2", "a3", "b0", "b1", "slower untuned", "failed", "copy"}
     assert {record.trial_id for record in kept} == set(before) - gone
     assert kept == [before[record.trial_id] for record in kept]
-    job = opened().job("over")
+    job = opened().jobs.get("over")
     assert job is not None
     assert (job.trials, job.tasks[0].best_s) == (4, 0.1)
 
 
 def test_what_is_recorded_during_a_compaction_stays(store: Store) -> None:
-    store.add_job(make_job("net-1", state=JobState.DONE), "")
-    store.add_records([make_record(f"t{n}", (0.1 * (n + 1),), trace=f"[{n}]", job_id="net-1") for n in range(9)])
-    compactor = store.compactor(1)
+    store.jobs.add(make_job("net-1", state=JobState.DONE), "")
+    store.records.add([make_record(f"t{n}", (0.1 * (n + 1),), trace=f"[{n}]", job_id="net-1") for n in range(9)])
+    compactor = store.records.compactor(1)
     while compactor.survey() is None:
         pass
     # A job of which much would go is taken up again, and a new record has the trace of one that goes.
-    store.change_job("net-1", lambda job: replace(job, state=JobState.QUEUED))
-    store.add_records([make_record("new", (0.9,), trace="[4]")])
+    store.jobs.change("net-1", lambda job: replace(job, state=JobState.QUEUED))
+    store.records.add([make_record("new", (0.9,), trace="[4]")])
     number = 0
     while not compactor.remove().done:
-        store.add_records([make_record(f"n{number}", (0.9,), trace=f"[{number}]")])
+        store.records.add([make_record(f"n{number}", (0.9,), trace=f"[{number}]")])
         number += 1
     names = {record.trial_id for record in everything(store)}
     assert names == {*(f"t{n}" for n in range(9)), "new", *(f"n{n}" for n in range(number))}
     assert [record.trace for record in everything(store)][:10] == [*(f"[{n}]" for n in range(9)), "[4]"]
-    store.change_job("net-1", lambda job: replace(job, state=JobState.DONE))
+    store.jobs.change("net-1", lambda job: replace(job, state=JobState.DONE))
     compacted(store, 1)
     # Its traces may be given again to others, and each still reads as its own.
-    store.add_records([make_record("last", (0.9,), trace="[8]"), make_record("other", (0.9,), trace="[else]")])
+    store.records.add([make_record("last", (0.9,), trace="[8]"), make_record("other", (0.9,), trace="[else]")])
     assert {r.trial_id: r.trace for r in everything(store)}["last"] == "[8]"
     assert {r.trial_id: r.trace for r in everything(store)}["t0"] == "[0]"
 
 
 def test_a_log_that_has_nothing_to_give_is_left_alone(store: Store) -> None:
     assert compacted(store, 1)[1] == replace(compacted(store, 1)[0], done=True)
-    store.add_records([make_record("t")])
+    store.records.add([make_record("t")])
     plan, end = compacted(store, 1)
     assert (plan.records, plan.to_remove, end.removed) == (1, 0, 0)
-
-
-def test_a_file_gets_smaller_by_what_was_said(opened: Open, tmp_path: Path) -> None:
-    store = opened()
-    long = [f"[{hashlib.sha256(str(n).encode()).hexdigest() * 8}]" for n in range(3000)]
-    store.add_records([make_record(f"t{n}", (0.1 + n,), trace=trace) for n, trace in enumerate(long)])
-    plan, end = compacted(store, 100)
-    assert plan.shrinks
-    freed = plan.file_bytes - end.file_bytes
-    assert freed > 0.8 * plan.file_bytes
-    assert abs(plan.bytes_to_free - freed) < 0.2 * freed
-    opened()
-    assert (tmp_path / "tracker.db").stat().st_size <= end.file_bytes

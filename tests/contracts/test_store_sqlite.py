@@ -1,7 +1,8 @@
-"""What is SQLite's own: indexes, versions, full disks, locks, what a kill leaves."""
+"""What is SQLite's own: indexes, versions, full disks, what a kill leaves, files that shrink; and the state folder."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -17,8 +18,16 @@ from tests.support.records import make_job, make_record, make_tasks
 from tests.support.workload_module import workload_module
 from tvm_farm.tracker.domain import Outcome, RecordFilter, RecordOrder, Timeline, TimingPlan
 from tvm_farm.tracker.domain.errors import StateFolderInUse, StateFolderUnusable, StoreFull, StoreTooNew
-from tvm_farm.tracker.store import LogReader, SqliteStore, StateFolder, schema
-from tvm_farm.tracker.store.queries import best_query, bound_query, classes_query, ordered_query, page_query
+from tvm_farm.tracker.domain.exchange import Compaction
+from tvm_farm.tracker.store import StateFolder
+from tvm_farm.tracker.store.sqlite import SqliteStore, schema
+from tvm_farm.tracker.store.sqlite.records.queries import (
+    best_query,
+    bound_query,
+    classes_query,
+    ordered_query,
+    page_query,
+)
 
 
 @pytest.fixture
@@ -110,7 +119,7 @@ def test_a_newer_store_is_refused_and_untouched(path: Path) -> None:
 
 def test_every_migration_raises_the_version(path: Path) -> None:
     store = SqliteStore(path)
-    applied = [m.name for m in schema.migrations.applied(store._db)]
+    applied = [m.name for m in schema.migrations.applied(store._file.db)]
     store.close()
     assert len(applied) == schema.VERSION
     SqliteStore(path).close()  # and none is applied twice
@@ -124,9 +133,19 @@ def test_what_is_no_database_is_refused(path: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
+def compacted(store: SqliteStore, keep: int) -> tuple[Compaction, Compaction]:
+    """What it came to before, and after."""
+    compactor = store.records.compactor(keep)
+    while (plan := compactor.survey()) is None:
+        pass
+    while not (end := compactor.remove()).done:
+        pass
+    return plan, end
+
+
 def limit_pages(store: SqliteStore, extra: int) -> None:
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages + extra}").fetchone()
+    pages = store._file.db.execute("PRAGMA page_count").fetchone()[0]
+    store._file.db.execute(f"PRAGMA max_page_count = {pages + extra}").fetchone()
 
 
 OLD = Path(__file__).parents[1] / "support" / "store_v1.sql"
@@ -152,19 +171,19 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest
         make_record("t4", (0.4,), trace=_old_trace(1, 64), **{**here, **there}),
         make_record("t5", (0.4,), trace=_old_trace(2, 32), **alone),
     ]
-    assert store.records(RecordFilter(), None, 0, 100)[0] == records
-    assert [r.trial_id for r in store.best_records(["w0", "w1"], None, "", 1)] == ["t2", "t4"]
-    job = store.job("net-1")
+    assert store.records.page(RecordFilter(), None, 0, 100)[0] == records
+    assert [r.trial_id for r in store.records.best(["w0", "w1"], None, "", 1)] == ["t2", "t4"]
+    job = store.jobs.get("net-1")
     assert job is not None
     assert [(task.trials, task.best_s, task.space) for task in job.tasks] == [(3, 0.09, ""), (1, 0.4, "")]
     assert (job.group, job.spec.device_class) == ("", "")
-    assert [store.measured_classes(key) for key in ("w0", "w1")] == [["pi4"], ["pi5"]]
+    assert [store.records.measured_classes(key) for key in ("w0", "w1")] == [["pi4"], ["pi5"]]
     # It goes on as if it had always been a new one: a known trial, a known trace, a new record.
     again = make_record("t6", trace=_old_trace(1, 64), **here)
-    assert store.add_records([records[1], again]) == [records[1], again]
-    assert store.record("t6") == again
-    assert store._db.execute("SELECT count(*) FROM traces").fetchone()[0] == 4
-    assert not store._db.execute("PRAGMA foreign_key_check").fetchall()
+    assert store.records.add([records[1], again]) == [records[1], again]
+    assert store.records.get("t6") == again
+    assert store._file.db.execute("SELECT count(*) FROM traces").fetchone()[0] == 4
+    assert not store._file.db.execute("PRAGMA foreign_key_check").fetchall()
     store.close()
     caplog.clear()
     with caplog.at_level(logging.INFO):
@@ -174,26 +193,26 @@ def test_a_store_of_the_first_version_is_carried_over(path: Path, caplog: pytest
 
 def test_an_older_store_learns_the_shapes_of_its_workloads(path: Path) -> None:
     store = SqliteStore(path)
-    store.add_job(make_job(), "")
+    store.jobs.add(make_job(), "")
     tasks = make_tasks()
     module = workload_module([(512, 256), (256, 128)])
-    store.add_tasks("net-1", [replace(tasks[0], workload=replace(tasks[0].workload, module=module)), tasks[1]])
-    store.add_records([make_record("t1", job_id="net-1", task_id="net-1/0"), make_record("t2", workload="w1")])
+    store.jobs.add_tasks("net-1", [replace(tasks[0], workload=replace(tasks[0].workload, module=module)), tasks[1]])
+    store.records.add([make_record("t1", job_id="net-1", task_id="net-1/0"), make_record("t2", workload="w1")])
     # As version 6 left it.
     for statement in ("DROP VIEW best", "DROP VIEW log", "DROP TABLE shapes", "PRAGMA user_version = 6"):
-        store._db.execute(statement)
-    store._db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_shapes_and_views'")
-    store._db.conn.commit()
+        store._file.db.execute(statement)
+    store._file.db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm007_shapes_and_views'")
+    store._file.db.conn.commit()
     store.close()
     store = SqliteStore(path)
-    found, _ = store.records(RecordFilter(shapes=("256x128",)), None, 0, 10)
+    found, _ = store.records.page(RecordFilter(shapes=("256x128",)), None, 0, 10)
     assert [record.trial_id for record in found] == ["t1"]
-    assert store._db.execute("SELECT trial_id, shapes FROM log ORDER BY number").fetchall() == [
+    assert store._file.db.execute("SELECT trial_id, shapes FROM log ORDER BY number").fetchall() == [
         ("t1", "512x256 256x128"),
         ("t2", None),
     ]
     # And it is committed.
-    assert LogReader(path).answer("SELECT workload, dims FROM shapes ORDER BY position", 0).rows == (
+    assert store.reader().sql.answer("SELECT workload, dims FROM shapes ORDER BY position", 0).rows == (
         ("w0", "512x256"),
         ("w0", "256x128"),
     )
@@ -211,22 +230,11 @@ def test_a_trace_is_kept_once_for_its_workload(path: Path) -> None:
     traces = [f"[[{instructions}],[[1,[{n},{n}]]]]" for n in (1, 2, 1)]
     records = [make_record(f"t{n}", trace=trace, workload="w0") for n, trace in enumerate(traces)]
     records.append(make_record("t3", trace=traces[0], workload="w1"))
-    store.add_records(records)
-    assert store.records(RecordFilter(), None, 0, 10)[0] == records
-    sizes = [row[0] for row in store._db.execute("SELECT length(packed) FROM traces ORDER BY base IS NULL")]
+    store.records.add(records)
+    assert store.records.page(RecordFilter(), None, 0, 10)[0] == records
+    sizes = [row[0] for row in store._file.db.execute("SELECT length(packed) FROM traces ORDER BY base IS NULL")]
     assert len(sizes) == 3
     assert sizes[0] < 100 < min(sizes[1:])
-    store.close()
-
-
-def test_a_record_of_an_unknown_job_is_refused_and_leaves_nothing(path: Path) -> None:
-    store = SqliteStore(path)
-    with pytest.raises(ValueError, match=r"trial t2 names job net-9"):
-        store.add_records([make_record("t1", workload="new"), make_record("t2", job_id="net-9")])
-    assert store.records(RecordFilter(), None, 0, 10) == ([], 0)
-    kept = make_record("t1", workload="new")
-    assert store.add_records([kept]) == [kept]
-    assert store.record("t1") == kept
     store.close()
 
 
@@ -235,10 +243,10 @@ def test_a_record_of_an_unknown_job_is_refused_and_leaves_nothing(path: Path) ->
 def test_a_search_behind_an_index_is_made_in_steps_too(
     path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool, led: dict[str, str]
 ) -> None:
-    monkeypatch.setattr("tvm_farm.tracker.store.queries.SCAN", 10)
+    monkeypatch.setattr("tvm_farm.tracker.store.sqlite.records.queries.SCAN", 10)
     store = SqliteStore(path)
     elsewhere = {"device_class": "pi5", "workload": "w1"}
-    store.add_records(
+    store.records.add(
         [
             make_record(f"t{n:03}", (0.1,) if n % 46 else (), **(elsewhere if n % 2 else {}))  # half are of neither
             for n in range(100)
@@ -247,7 +255,7 @@ def test_a_search_behind_an_index_is_made_in_steps_too(
     query = RecordFilter(outcome=Outcome.CRASH, newest_first=newest_first, **led)
     found, sizes, after = [], [], 0
     while True:
-        page, after = store.records(query, None, after, 100)
+        page, after = store.records.page(query, None, after, 100)
         found += [record.trial_id for record in page]
         sizes.append(len(page))
         if not after:
@@ -262,15 +270,15 @@ def test_a_search_behind_an_index_is_made_in_steps_too(
 def test_a_search_through_all_records_is_made_in_steps(
     path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool
 ) -> None:
-    monkeypatch.setattr("tvm_farm.tracker.store.queries.SCAN", 10)
+    monkeypatch.setattr("tvm_farm.tracker.store.sqlite.records.queries.SCAN", 10)
     store = SqliteStore(path)
-    store.add_records(
+    store.records.add(
         [make_record(f"t{n:02}", (), signal=n) if n % 23 == 5 else make_record(f"t{n:02}") for n in range(55)]
     )
     query = RecordFilter(outcome=Outcome.CRASH, newest_first=newest_first)
     found, pages, after = [], 0, 0
     while True:
-        page, after = store.records(query, None, after, 100)
+        page, after = store.records.page(query, None, after, 100)
         found += [record.trial_id for record in page]
         pages += 1
         if not after:
@@ -282,30 +290,31 @@ def test_a_search_through_all_records_is_made_in_steps(
 
 def test_a_full_disk_changes_nothing(path: Path) -> None:
     store = SqliteStore(path)
-    store.add_job(make_job(), "")
-    store.add_tasks("net-1", make_tasks())
-    store.add_records([make_record("t0", job_id="net-1", task_id="net-1/0")])
+    store.jobs.add(make_job(), "")
+    store.jobs.add_tasks("net-1", make_tasks())
+    store.records.add([make_record("t0", job_id="net-1", task_id="net-1/0")])
     limit_pages(store, 2)
     big = [make_record(f"t{n}", job_id="net-1", task_id="net-1/0", trace="x" * 2000) for n in range(1, 50)]
     with pytest.raises(StoreFull, match="full"):
-        store.add_records(big)
-    job = store.job("net-1")
+        store.records.add(big)
+    job = store.jobs.get("net-1")
     assert job is not None
-    assert (job.trials, store.trial_ids("net-1")) == (1, {"t0"})
+    assert (job.trials, store.records.of_job("net-1")) == (1, {"t0"})
     limit_pages(store, 10_000)
-    store.add_records(big)
-    assert len(store.trial_ids("net-1")) == 50
+    store.records.add(big)
+    assert len(store.records.of_job("net-1")) == 50
     # Nothing that was rolled back is referred to.
-    assert store.records(RecordFilter(job_id="net-1"), None, 1, 100)[0] == big
+    assert store.records.page(RecordFilter(job_id="net-1"), None, 1, 100)[0] == big
     store.close()
 
 
 _WRITER = """
 import os, sys
+from pathlib import Path
 from tests.support.records import make_record
-from tvm_farm.tracker.store import SqliteStore
-store = SqliteStore(sys.argv[1])
-store.add_records([make_record(f"t{n}") for n in range(100)])
+from tvm_farm.tracker.store.sqlite import SqliteStore
+store = SqliteStore(Path(sys.argv[1]))
+store.records.add([make_record(f"t{n}") for n in range(100)])
 os.kill(os.getpid(), 9)
 """
 
@@ -314,7 +323,7 @@ def test_what_was_stored_survives_a_kill(path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     assert subprocess.run([sys.executable, "-c", _WRITER, str(path)], env=env, timeout=60).returncode == -9
     store = SqliteStore(path)
-    assert len(store.records(RecordFilter(), None, 0, 1000)[0]) == 100
+    assert len(store.records.page(RecordFilter(), None, 0, 1000)[0]) == 100
     store.close()
 
 
@@ -342,16 +351,12 @@ def test_an_older_store_is_written_anew_so_that_it_can_shrink(
     with monkeypatch.context() as crowded, caplog.at_level(logging.INFO):
         crowded.setattr(shutil, "disk_usage", lambda _: full)
         store = SqliteStore(path)
-        compactor = store.compactor(1)
-        while (plan := compactor.survey()) is None:
-            pass
-        while not (end := compactor.remove()).done:
-            pass
+        plan, end = compacted(store, 1)
         store.close()
     assert "keeps its size when it is compacted" in caplog.text
     assert (plan.shrinks, end.file_bytes >= plan.file_bytes) == (False, True)
     store = SqliteStore(path)
-    assert store.compactor(1)._pragma("auto_vacuum") == 2
+    assert store.records.compactor(1)._pragma("auto_vacuum") == 2
     store.close()
 
 
@@ -359,7 +364,7 @@ def test_a_plan_that_was_written_whole_answers_as_one_without_its_defaults(path:
     """As stores of version 9 wrote them, and older ones with fewer fields: three words for one plan."""
     plan = TimingPlan(number=2, repeat=3)
     store = SqliteStore(path)
-    store.add_records([make_record(name, trace="A", plan=plan) for name in ("t1", "t2", "t3")])
+    store.records.add([make_record(name, trace="A", plan=plan) for name in ("t1", "t2", "t3")])
     store.close()
     whole = '{"number":2,"repeat":3,"min_repeat_ms":0,"cooldown_ms":0,"repeats_to_cooldown":1,"cache_flush_bytes":0}'
     with sqlite3.connect(path) as db:
@@ -374,10 +379,23 @@ def test_a_plan_that_was_written_whole_answers_as_one_without_its_defaults(path:
         db.execute("PRAGMA user_version = 9")
     db.close()
     store = SqliteStore(path)
-    record = store.record("t1")
+    record = store.records.get("t1")
     assert record is not None
     assert record.plan == plan
     measurement = record.measurement
-    [found] = store.alike(record.workload, measurement.device_class, record.target, plan, ["A"])
+    [found] = store.records.alike(record.workload, measurement.device_class, record.target, plan, ["A"])
     assert {each.trial_id for each in found} == {"t1", "t2", "t3"}
     store.close()
+
+
+def test_a_file_gets_smaller_by_what_was_said(path: Path) -> None:
+    store = SqliteStore(path)
+    long = [f"[{hashlib.sha256(str(n).encode()).hexdigest() * 8}]" for n in range(3000)]
+    store.records.add([make_record(f"t{n}", (0.1 + n,), trace=trace) for n, trace in enumerate(long)])
+    plan, end = compacted(store, 100)
+    assert plan.shrinks
+    freed = plan.file_bytes - end.file_bytes
+    assert freed > 0.8 * plan.file_bytes
+    assert abs(plan.bytes_to_free - freed) < 0.2 * freed
+    store.close()
+    assert path.stat().st_size <= end.file_bytes

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.log import ask, measure
 from benchmarks.log_records import Truth, make_records
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store, sqlite_url
 
 TRACES = [['[[["SamplePerfectTile",["l1"],[4,64],["v1","v2","v3","v4"]]],[[0,[1,1,8,64]]]]'] * 3] * 2
 
@@ -31,12 +31,12 @@ def test_records_are_written_killed_restarted_and_asked(tmp_path: Path) -> None:
 @pytest.fixture
 def written(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     path, truth = tmp_path / "tracker.db", Truth()
-    store = SqliteStore(path)
+    store = open_store(sqlite_url(path))
     for jobs, records in make_records(600, TRACES, truth):
         for job, plans in jobs:
-            store.add_job(job, "")
-            store.add_tasks(job.id, plans)
-        store.add_records(records)
+            store.jobs.add(job, "")
+            store.jobs.add_tasks(job.id, plans)
+        store.records.add(records)
     store.close()
     return path, {"best": [[w, c, s] for (w, c), s in truth.best.items()], "jobs": truth.jobs}
 

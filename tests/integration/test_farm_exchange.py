@@ -18,7 +18,7 @@ from tests.support.foreign_logs import ANSOR_LINE, AUTOTVM_LINE, FINE, TARGET, T
 from tests.support.records import make_job, make_record, make_tasks
 from tests.support.tracker_process import TrackerProcess
 from tvm_farm.tracker.domain import JobResult, JobState, PackageFile, Record, RecordFilter
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store, sqlite_url
 
 
 @pytest.fixture
@@ -42,20 +42,20 @@ def log_of(tracker: TrackerProcess) -> list[Any]:
 
 def other_farm(path: Path, records: int = 6) -> list[Record]:
     """Another tracker's store: a job that ended, one that still runs, and history."""
-    store = SqliteStore(path)
+    store = open_store(sqlite_url(path))
     package = JobResult((PackageFile("model.so", make_job().spec.model),), tuned_s=0.2)
-    store.add_job(make_job("net-1", state=JobState.DONE), "")
-    store.change_job("net-1", lambda job: make_job("net-1", state=JobState.DONE, result=package))
-    store.add_job(make_job("net-2", state=JobState.RUNNING, worker_id="w"), "")
+    store.jobs.add(make_job("net-1", state=JobState.DONE), "")
+    store.jobs.change("net-1", lambda job: make_job("net-1", state=JobState.DONE, result=package))
+    store.jobs.add(make_job("net-2", state=JobState.RUNNING, worker_id="w"), "")
     for job_id in ("net-1", "net-2"):
-        store.add_tasks(job_id, make_tasks(job_id))
+        store.jobs.add_tasks(job_id, make_tasks(job_id))
     log = [
         make_record(f"t{n}", (0.1 * (n + 1),), job_id=job_id, task_id=f"{job_id}/{n % 2}", workload=f"w{n % 2}")
         for n in range(records)
         for job_id in [f"net-{n % 2 + 1}"]
     ]
     for start in range(0, records, 1000):
-        store.add_records(log[start : start + 1000])
+        store.records.add(log[start : start + 1000])
     store.close()
     return log
 
@@ -111,8 +111,8 @@ def test_a_store_of_the_first_version_is_merged_and_left_as_it_was(tracker: Trac
     assert old.read_bytes() == before
     copy = tmp_path / "copy.db"
     shutil.copy(old, copy)
-    mine = SqliteStore(copy)
-    expected = [record.trial_id for record in mine.records(RecordFilter(), None, 0, 100)[0]]
+    mine = open_store(sqlite_url(copy))
+    expected = [record.trial_id for record in mine.records.page(RecordFilter(), None, 0, 100)[0]]
     mine.close()
     assert [record["trial_id"] for record in log_of(tracker)] == expected
     assert len(expected) > 2

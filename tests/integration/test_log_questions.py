@@ -20,7 +20,7 @@ from tests.support.records import make_job, make_record
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tests.support.workload_module import workload_module
 from tvm_farm.tracker.domain import Record, TaskPlan, Workload
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store, sqlite_url
 
 MATMUL = workload_module([(512, 256), (256, 128)], [[(512, False), (128, False), (256, True)]])
 CONV = workload_module([(1, 4, 56, 56, 16), (1, 4, 56, 56, 16)])
@@ -48,11 +48,11 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackerProcess
     """Six records of one job, the newest first written last; two of them crashed."""
     state = tmp_path_factory.mktemp("log") / "tracker"
     state.mkdir()
-    store = SqliteStore(state / "tracker.db")
-    store.add_job(make_job("net-1"), "")
+    store = open_store(sqlite_url(state / "tracker.db"))
+    store.jobs.add(make_job("net-1"), "")
     workloads = [Workload("w0", "matmul", MATMUL, 8e6), Workload("w1", "conv2d", CONV, 1e6)]
-    store.add_tasks("net-1", [TaskPlan(f"net-1/{n}", w.name, 1, w) for n, w in enumerate(workloads)])
-    store.add_records([_record(n) for n in reversed(range(6))])
+    store.jobs.add_tasks("net-1", [TaskPlan(f"net-1/{n}", w.name, 1, w) for n, w in enumerate(workloads)])
+    store.records.add([_record(n) for n in reversed(range(6))])
     store.close()
     tracker = TrackerProcess(state)
     yield tracker

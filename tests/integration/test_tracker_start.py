@@ -26,7 +26,7 @@ from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.discovery import browse
 from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, measurement_pb2
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store, sqlite_url
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,7 +119,7 @@ def test_a_second_tracker_on_one_folder_is_refused(tracker: TrackerProcess) -> N
 
 def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    SqliteStore(tmp_path / "state" / "tracker.db").close()
+    open_store(sqlite_url(tmp_path / "state" / "tracker.db")).close()
     with closing(sqlite3.connect(tmp_path / "state" / "tracker.db")) as db:
         db.execute("PRAGMA user_version = 99")
     assert "schema version 99" in refused(start(tmp_path / "state"))

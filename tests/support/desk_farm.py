@@ -18,7 +18,7 @@ from tvm_farm.tracker.services.desk import FrontDesk
 from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.measuring import Measuring
 from tvm_farm.tracker.services.store_thread import StoreThread
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store
 from tvm_farm.tracker.wire.requests import seal
 
 __all__ = ["Client", "DeskFarm"]
@@ -47,7 +47,7 @@ class DeskFarm:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.now = 1_000_000.0
-        self.store = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+        self.store = StoreThread(open_store("memory:"), asyncio.get_running_loop())
         self.sent: dict[str, list[str]] = {}
         self.cancelled: dict[str, list[str]] = {}
         self.upgrades: dict[str, list[Upgrade]] = {}

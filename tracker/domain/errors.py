@@ -12,6 +12,7 @@ __all__ = [
     "StateFolderUnusable",
     "StoreFull",
     "StoreTooNew",
+    "StoreUnknown",
     "VersionMismatch",
 ]
 
@@ -54,3 +55,7 @@ class StateFolderUnusable(CannotStart):
 
 class StoreTooNew(CannotStart):
     """A newer version of the tracker wrote the store."""
+
+
+class StoreUnknown(CannotStart):
+    """What was named is no store of a kind that there is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -89,6 +90,12 @@ class Record:
     def is_baseline(self) -> bool:
         """Whether it is of a task's untuned kernel."""
         return self.engine == BASELINE
+
+    @property
+    def median_s(self) -> float | None:
+        """Of its timings, seconds a call; None unless its outcome is OK."""
+        measured = self.measurement
+        return statistics.median(measured.run_secs) if measured.outcome is Outcome.OK and measured.run_secs else None
 
 
 class RecordOrder(str, Enum):

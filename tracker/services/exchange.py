@@ -6,13 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tvm_farm.tracker.services.store_thread import StoreThread
-from tvm_farm.tracker.store import Store
 
 __all__ = ["Exchange"]
 
@@ -26,7 +24,8 @@ PART_LIMIT = 1_000
 
 class Exchange:
     def __init__(self, store: StoreThread) -> None:
-        self._store = store
+        self._thread = store
+        self._store = store.store
         self._compacting = False
 
     async def take(self, parts: AsyncIterator[ImportPart]) -> ImportReport:
@@ -43,19 +42,19 @@ class Exchange:
                 continue
             _check(part)
             named = ImportPart(source, user, part.workloads, part.jobs, part.records, part.history)
-            report = report.plus(await self._store.call(partial(_kept, part=named, now=now)))
+            report = report.plus(await self._thread.run(self._store.imports.take, named, now))
         log.info("imported from %s by %s: %d records, %d lines", source, user, report.records, report.history)
         return report.plus(ImportReport(imported_unix_s=now))
 
     async def unknown_trials(self, trial_ids: Sequence[str]) -> list[str]:
-        return await self._store.call(lambda s: s.unknown_trials(trial_ids))
+        return await self._thread.run(self._store.records.unknown_trials, trial_ids)
 
     async def history(self, query: HistoryFilter) -> AsyncIterator[HistoryLine]:
         """Lines, the one that was imported last first."""
         before, left = 0, query.limit or None
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
-            page, before = await self._store.call(lambda s, b=before, n=size: s.history(query, b, n))  # type: ignore[misc]
+            page, before = await self._thread.run(self._store.history.page, query, before, size)
             for line in page:
                 yield line
             if not before:
@@ -70,7 +69,7 @@ class Exchange:
             raise NotPossible("the log is being compacted already: wait for its end")
         self._compacting = True
         try:
-            compactor = await self._store.call(lambda s: s.compactor(keep))
+            compactor = await self._thread.run(self._store.records.compactor, keep)
             plan = None
             while plan is None:
                 plan = await self._unhurried(compactor.survey)
@@ -88,13 +87,9 @@ class Exchange:
     async def _unhurried(self, step: Callable[[], R]) -> R:
         """One step, and as long a pause: the store's thread has half of its time for what is measured."""
         began = time.monotonic()
-        done = await self._store.call(lambda _: step())
+        done = await self._thread.run(step)
         await asyncio.sleep(time.monotonic() - began)
         return done
-
-
-def _kept(store: Store, part: ImportPart, now: float) -> ImportReport:
-    return store.import_part(part, now)
 
 
 def _check(part: ImportPart) -> None:

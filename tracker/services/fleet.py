@@ -58,7 +58,8 @@ class Fleet:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store = store
+        self._thread = store
+        self._store = store.store
         self._heartbeat_s = heartbeat_s
         self._clock = clock
         self._monotonic = monotonic
@@ -77,10 +78,10 @@ class Fleet:
     async def load(self, listener: BoardListener) -> None:
         """Take up what the store holds; every device is lost until it joins again."""
         self._listener = listener
-        self._desks = await self._store.call(lambda s: s.desks())
-        for pool in await self._store.call(lambda s: s.pools()):
+        self._desks = await self._thread.run(self._store.desks.all)
+        for pool in await self._thread.run(self._store.pools.all):
             self._pools[pool.name] = pool
-        for device in await self._store.call(lambda s: s.devices()):
+        for device in await self._thread.run(self._store.devices.all):
             self._ids[device.name] = device.id
             self._agent_labels[device.id] = device.labels
             self._known[device.id] = self._ordered(
@@ -271,7 +272,7 @@ class Fleet:
         # What was ordered of it is kept apart, and only there.
         own = replace(device, labels=self._agent_labels[device.id], lease=None, drain=None, desk_labels={})
         device = replace(own, upgrade=None)
-        task = asyncio.ensure_future(self._store.call(lambda s: s.put_device(device), insist=True))
+        task = asyncio.ensure_future(self._thread.insist(self._store.devices.put, device))
         self._writes.add(task)
         task.add_done_callback(self._written)
 
@@ -314,7 +315,7 @@ class Fleet:
 
     async def put_desk(self, device_id: str, desk: Desk) -> None:
         """Store and carry out what is ordered of a known device, connected or not."""
-        await self._store.call(lambda s: s.put_desk(device_id, desk))
+        await self._thread.run(self._store.desks.put, device_id, desk)
         self._order(device_id, desk)
 
     def lease_holders(self) -> set[str]:
@@ -370,7 +371,7 @@ class Fleet:
         if name in self._pools and self._pools[name].built_in:
             raise InvalidRequest(f"the pool '{name}' is built in and cannot be changed")
         pool = Pool(name, dict(selector))
-        await self._store.call(lambda s: s.put_pool(pool))
+        await self._thread.run(self._store.pools.put, pool)
         self._pools[name] = pool
         self._regroup()
         return self.pool(name)
@@ -379,7 +380,7 @@ class Fleet:
         """Raises NotFound, or InvalidRequest for a built-in pool."""
         if self.pool(name).built_in:
             raise InvalidRequest(f"the pool '{name}' is built in and cannot be deleted")
-        await self._store.call(lambda s: s.delete_pool(name))
+        await self._thread.run(self._store.pools.delete, name)
         self._pools.pop(name, None)
         self._regroup()
 

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from tvm_farm.protos.runtime import RuntimeRequest
 from tvm_farm.tracker.domain import Device, Job, JobKind, JobSpec, JobState, Workload
@@ -52,7 +53,8 @@ class Jobs:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._fleet = fleet
-        self._store = store
+        self._thread = store
+        self._store = store.store
         self._artifacts = artifacts
         self._runtimes = runtimes
         self._clock = clock
@@ -67,7 +69,7 @@ class Jobs:
         The same non-empty ``request_id`` again gives the same job. Raises NotFound for an unknown pool, InvalidRequest
         for a spec that no farm could do, NotPossible when no device that is there fits.
         """
-        if earlier := await self._store.call(lambda s: s.job_of_request(request_id)):
+        if earlier := await self._thread.run(self._store.jobs.of_request, request_id):
             return self.seen(earlier)
         self._check(spec)
         if spec.kind is JobKind.CHECK and not spec.pool:
@@ -114,8 +116,8 @@ class Jobs:
         )
 
     async def _queue(self, jobs: Sequence[Job], request_id: str) -> Job:
-        kept = await self._store.call(lambda s: s.add_job(jobs[0], request_id, jobs[1:]))
-        await self._store.call(lambda s: s.checkpoint(), insist=True)
+        kept = await self._thread.run(self._store.jobs.add, jobs[0], request_id, jobs[1:])
+        await self._thread.insist(self._store.checkpoint)
         for job in jobs if kept.id == jobs[0].id else ():
             spec = job.spec
             where = f" on pool {spec.pool}, class {job.device_class}" if spec.pool else ", for no pool"
@@ -162,10 +164,10 @@ class Jobs:
         """The job with this id, or the only one whose id starts with it. Raises NotFound."""
         if not start:
             raise InvalidRequest("no job id was given")
-        ids = await self._store.call(lambda s: s.job_ids(start))
+        ids = await self._thread.run(self._store.jobs.ids, start)
         if len(ids) > 1:
             raise NotFound(f"'{start}' is the start of several jobs: {', '.join(ids)}")
-        job = await self._store.call(lambda s: s.job(ids[0])) if ids else None
+        job = await self._thread.run(self._store.jobs.get, ids[0]) if ids else None
         if job is None:
             raise NotFound(f"there is no job '{start}'")
         return self.seen(job)
@@ -177,22 +179,22 @@ class Jobs:
 
     async def _named(self, start: str) -> list[Job]:
         """The job or the jobs of the group that ``start`` names; none where that is nothing or several things."""
-        ids = await self._store.call(lambda s: s.job_ids(start)) if start else []
+        ids = await self._thread.run(self._store.jobs.ids, start) if start else []
         if not ids:
             return []
-        first = await self._store.call(lambda s: s.job(ids[0]))
+        first = await self._thread.run(self._store.jobs.get, ids[0])
         if first is None or len(ids) == 1:
             return [first] if first else []
-        jobs = await self._store.call(lambda s: s.jobs_of_group(first.group))
+        jobs = await self._thread.run(self._store.jobs.of_group, first.group)
         return jobs if {job.id for job in jobs} >= set(ids) else []
 
     async def list(self, state: JobState | None, limit: int) -> list[Job]:
         """Newest first, without tasks."""
-        return [self.seen(job) for job in await self._store.call(lambda s: s.jobs(state, limit))]
+        return [self.seen(job) for job in await self._thread.run(self._store.jobs.newest, state, limit)]
 
     async def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state."""
-        kept = await self._store.call(lambda s: s.job_counts())
+        kept = await self._thread.run(self._store.jobs.counts)
         return {state: kept.get(state, 0) for state in JobState}
 
     async def cancel(self, start: str) -> Job:
@@ -214,7 +216,7 @@ class Jobs:
             return await self.get(first.id)
 
     async def _cancel(self, job_id: str) -> Job:
-        job = await self._store.call(lambda s: s.change_job(job_id, lambda j: cancelled(j, self._clock())))
+        job = await self._thread.run(self._store.jobs.change, job_id, partial(cancelled, now=self._clock()))
         if job is None:
             raise NotFound(f"there is no job '{job_id}'")
         log.info("job %s cancelled", job_id)
@@ -236,10 +238,12 @@ class Jobs:
                 f"job {job_id} was merged from another farm, without its files: tune {spec.model_name} anew, which "
                 "begins with its records"
             )
-        job = await self._store.call(lambda s: s.change_job(job_id, lambda j: resumed(j, trials, budget_s)))
+        job = await self._thread.run(
+            self._store.jobs.change, job_id, partial(resumed, trials=trials, budget_s=budget_s)
+        )
         if job is None:
             raise NotFound(f"there is no job '{job_id}'")
-        await self._store.call(lambda s: s.checkpoint(), insist=True)
+        await self._thread.insist(self._store.checkpoint)
         log.info("job %s goes on from its %d trials", job_id, job.trials)
         self.changed(job_id)
         self.on_queued()
@@ -271,7 +275,7 @@ class Jobs:
             for job_id in ids:
                 if job_id in told and _ended(told[job_id]):
                     continue
-                current = await self._store.call(lambda s, i=job_id: s.job(i))  # type: ignore[misc]
+                current = await self._thread.run(self._store.jobs.get, job_id)
                 assert current is not None
                 seen = self.seen(current)
                 # One that runs is told of anyway, so that its watchers see time go by.
@@ -312,14 +316,14 @@ class Jobs:
     async def delete_pool(self, name: str) -> None:
         """Raises NotPossible while an unfinished job works on the pool."""
         for state in (JobState.QUEUED, JobState.RUNNING):
-            for job in await self._store.call(lambda s, state=state: s.jobs(state)):  # type: ignore[misc]
+            for job in await self._thread.run(self._store.jobs.newest, state):
                 if job.spec.pool == name:
                     raise NotPossible(f"job {job.id} is {state.value} on the pool '{name}': cancel it first")
         await self._fleet.delete_pool(name)
 
     async def workload(self, key: str) -> Workload:
         """Raises NotFound."""
-        workload = await self._store.call(lambda s: s.workload(key))
+        workload = await self._thread.run(self._store.workloads.get, key)
         if workload is None:
             raise NotFound(f"there is no workload '{key}'")
         return workload

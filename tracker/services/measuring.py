@@ -66,7 +66,8 @@ class Measuring:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fleet = fleet
-        self._store = store
+        self._thread = store
+        self._store = store.store
         self._artifacts = artifacts
         self._recorded = recorded
         self._clock = clock
@@ -100,7 +101,7 @@ class Measuring:
             self.answer(effect.stream, effect.answer)
         elif isinstance(effect, Write):
             about = effect.about
-            self._store.put(effect.record, lambda record: self._handle(events.Written(about, record)))
+            self._thread.put(effect.record, lambda record: self._handle(events.Written(about, record)))
         else:
             assert isinstance(effect, JobRecorded)
             self._recorded(effect.job_id)
@@ -125,14 +126,14 @@ class Measuring:
         recorded: frozenset[str] = frozenset()
         if opened.job_id:
             job_id = opened.job_id
-            job = await self._store.call(lambda s: s.job(job_id))
+            job = await self._thread.run(self._store.jobs.get, job_id)
             if job is None:
                 raise NotFound(f"there is no job '{job_id}'")
             if job.state is None or job.state.final:
                 raise NotPossible(f"job {job.id} is {job.state and job.state.value}: it measures no more")
             opened = replace(opened, user=job.spec.user, priority=job.spec.priority)
             if not self._core.knows_records_of(job_id):
-                recorded = frozenset(await self._store.call(lambda s: s.trial_ids(job_id)))
+                recorded = frozenset(await self._thread.run(self._store.records.of_job, job_id))
         stream = Stream(str(next(self._numbers)), opened)
         self._clients[stream.id] = _Client(deliver)
         self._handle(events.StreamOpened(stream, recorded))
@@ -189,7 +190,7 @@ class Measuring:
     async def _answered_from_log(self, stream: Stream, trial_id: str) -> bool:
         if not self._core.is_recorded(stream, trial_id):
             return False
-        record: Record | None = await self._store.call(lambda s: s.record(trial_id))
+        record: Record | None = await self._thread.run(self._store.records.get, trial_id)
         if record is None:
             return False
         # It was counted when it was measured.

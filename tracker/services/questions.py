@@ -7,6 +7,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from tvm_farm.tracker.domain import RecordFilter, SqlAnswer
+from tvm_farm.tracker.domain.errors import NotPossible
 from tvm_farm.tracker.store import LogReader
 
 __all__ = ["Questions"]
@@ -28,8 +29,10 @@ class Questions:
         return await loop.run_in_executor(self._threads, self._reader.numbers, query, classes)
 
     async def answer(self, sql: str, limit: int) -> SqlAnswer:
-        """Raises InvalidRequest."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._reader.answer, sql, limit)
+        """Raises InvalidRequest, NotPossible where the store understands no SQL."""
+        if self._reader.sql is None:
+            raise NotPossible("this tracker's store understands no SQL: ask by job, workload or class instead")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._reader.sql.answer, sql, limit)
 
     def stop(self) -> None:
         self._reader.close()

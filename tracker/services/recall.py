@@ -55,7 +55,8 @@ class Recall:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._fleet = fleet
-        self._store = store
+        self._thread = store
+        self._store = store.store
         self._recorded = recorded
         self._clock = clock
         self.recalled = 0
@@ -67,7 +68,7 @@ class Recall:
         for an unknown job, NotPossible for one that has ended, InvalidRequest for a request that names neither job
         nor class.
         """
-        found = await self._store.call(lambda s: _ask(s, request, self._clock()))
+        found = await self._thread.run(_ask, self._store, request, self._clock())
         self._count(request.job_id, found)
         return [record.measurement for record in found]
 
@@ -90,7 +91,7 @@ class Recall:
         if not asked:
             return []
         asker = _Asker("", stream.user, device_class)
-        found = await self._store.call(lambda s: _copies(s, asker, asked, self._clock()), insist=True)
+        found = await self._thread.insist(_copies, self._store, asker, asked, self._clock())
         self._count("", found)
         return [record.measurement for record in found]
 
@@ -114,10 +115,10 @@ class Recall:
 
         Raises NotFound.
         """
-        whose = await self._store.call(lambda s: _searched(s, job_id))
+        whose = await self._thread.run(_searched, self._store, job_id)
         after = -1
         while whose:
-            page = await self._store.call(lambda s, a=after: _past(s, whose, a))  # type: ignore[misc]
+            page = await self._thread.run(_past, self._store, whose, after)
             for past in page:
                 yield past
             if len(page) < _PAGE:
@@ -129,14 +130,14 @@ def _ask(store: Store, request: RecallRequest, now: float) -> list[Record]:
     asker = _Asker("", request.user, request.device_class)
     fresh = False
     if request.job_id:
-        job = store.job(request.job_id)
+        job = store.jobs.get(request.job_id)
         if job is None:
             raise NotFound(f"there is no job '{request.job_id}'")
         if job.state is None or job.state.final:
             raise NotPossible(f"job {job.id} is {job.state and job.state.value}: it needs no more trials")
         asker, fresh = _Asker(job.id, job.spec.user, job.device_class), job.spec.fresh
         if request.step is not None:
-            store.add_search(job.id, request.step)
+            store.searches.add(job.id, request.step)
     elif request.step is not None or not request.device_class:
         raise InvalidRequest("the log is asked for candidates of a job, or of a device class and without a search step")
     if fresh:
@@ -153,7 +154,7 @@ def _ask(store: Store, request: RecallRequest, now: float) -> list[Record]:
 
 def _best_s(store: Store, workload: str, target: str, device_class: str) -> float:
     """Seconds a call of the fastest that the log has, 0 where it has none."""
-    best = store.best_records([workload], {device_class}, target, 1)
+    best = store.records.best([workload], {device_class}, target, 1)
     return statistics.median(best[0].measurement.run_secs) if best else 0.0
 
 
@@ -168,27 +169,27 @@ def _copies(store: Store, asker: _Asker, asked: Sequence[_Asked], now: float) ->
     copies = []
     for (workload, target, plan), group in groups.items():
         traces = [candidate.context.trace for candidate, _, _ in group]
-        known = store.alike(workload, asker.device_class, target, plan, traces)
+        known = store.records.alike(workload, asker.device_class, target, plan, traces)
         for (candidate, _, hopeless_s), records in zip(group, known, strict=True):
             context = candidate.context
             source = answer_among(records, context.versions, candidate.run_timeout_s, hopeless_s)
             if source is not None:
                 copies.append(copied(source, candidate.trial_id, asker.job_id, asker.user, context, now))
-    return store.add_records(copies) if copies else []
+    return store.records.add(copies) if copies else []
 
 
 def _searched(store: Store, job_id: str) -> str | None:
-    job = store.job(job_id)
+    job = store.jobs.get(job_id)
     if job is None:
         raise NotFound(f"there is no job '{job_id}'")
-    if store.searches(job_id, -1, 1):
+    if store.searches.steps(job_id, -1, 1):
         return job_id
-    return None if job.spec.fresh else store.searched_alike(job)
+    return None if job.spec.fresh else store.searches.alike(job)
 
 
 def _past(store: Store, job_id: str, after: int) -> list[PastSearch]:
     page = []
-    for step in store.searches(job_id, after, _PAGE):
-        taught = [record for trial_id in step.taught if (record := store.record(trial_id)) is not None]
+    for step in store.searches.steps(job_id, after, _PAGE):
+        taught = [record for trial_id in step.taught if (record := store.records.get(trial_id)) is not None]
         page.append(PastSearch(job_id, step, tuple(taught)))
     return page

@@ -38,7 +38,8 @@ _NEAR = 8
 class Records:
     def __init__(self, fleet: Fleet, store: StoreThread, questions: Questions) -> None:
         self._fleet = fleet
-        self._store = store
+        self._thread = store
+        self._store = store.store
         self._questions = questions
 
     def _classes(self, pool: str) -> set[str] | None:
@@ -56,7 +57,7 @@ class Records:
         classes, after, left = self._classes(query.pool), 0, query.limit or None
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
-            page, after = await self._store.call(lambda s, a=after, n=size: s.records(query, classes, a, n))  # type: ignore[misc]
+            page, after = await self._thread.run(self._store.records.page, query, classes, after, size)
             for record in page:
                 yield record
             if not after:
@@ -74,7 +75,7 @@ class Records:
         numbers = await self._questions.numbers(query, self._classes(query.pool))
         for start in range(0, len(numbers), _PAGE):
             some = numbers[start : start + _PAGE]
-            for record in await self._store.call(lambda s, n=some: s.records_numbered(n)):  # type: ignore[misc]
+            for record in await self._thread.run(self._store.records.numbered, some):
                 yield record
 
     async def sql(self, sql: str, limit: int) -> SqlAnswer:
@@ -85,20 +86,20 @@ class Records:
         """The record of the trial with this id, or of the only one whose id starts with it. Raises NotFound."""
         if not start:
             raise InvalidRequest("no trial was given")
-        ids = await self._store.call(lambda s: s.trial_ids_like(start))
+        ids = await self._thread.run(self._store.records.trial_ids, start)
         if len(ids) > 1:
             raise NotFound(f"'{start}' is the start of several trials: {', '.join(ids)}")
-        record = await self._store.call(lambda s: s.record(ids[0])) if ids else None
+        record = await self._thread.run(self._store.records.get, ids[0]) if ids else None
         if record is None:
             raise NotFound(f"there is no record of a trial '{start}'")
         return record
 
     async def refute(self, trial_id: str, detail: str) -> int:
-        """What was measured of this trial's kernel is a wrong result from now on; see Store.refute.
+        """What was measured of this trial's kernel is a wrong result from now on; see store.base.Records.refute.
 
         How many records that were. Raises NotFound where no candidate of that trial was recorded.
         """
-        refuted = await self._store.call(lambda s: s.refute(trial_id, detail))
+        refuted = await self._thread.run(self._store.records.refute, trial_id, detail)
         if refuted is None:
             raise NotFound(f"there is no record of a candidate '{trial_id}'")
         log.warning("%d records of trial %s's kernel are wrong results: %s", refuted, trial_id, detail)
@@ -110,13 +111,13 @@ class Records:
         Raises InvalidRequest for a record that is none of a candidate which boards of this farm measured or could not.
         """
         whole = [completed(record, self._fleet, farm_version, time.time()) for record in records]
-        await self._store.call(lambda s: _add(s, workloads, whole))
+        await self._thread.run(_add, self._store, workloads, whole)
 
     async def timeline(self, job_id: str) -> JobTimeline:
         """Where the time of the job's trials went, so far."""
         sums, after = TimelineSums(), 0
         while True:
-            after = await self._store.call(lambda s, a=after: _add_page(sums, s, job_id, a))  # type: ignore[misc]
+            after = await self._thread.run(_add_page, sums, self._store, job_id, after)
             if not after:
                 # Sorting a hundred thousand spans takes a second: the loop goes on meanwhile.
                 return await asyncio.to_thread(sums.result)
@@ -138,13 +139,13 @@ class Records:
         ``pool`` and ``device_class`` narrow to classes, both together to what they share. With ``apart_from`` instead
         of ``device_class``: ``per_workload`` of each class but that one, those of one class together. Raises NotFound
         for an unknown pool, InvalidRequest for both of a class and another one to leave out. ``near``: instead of
-        ``workloads`` the few that are nearest to this one, see Store.near_workloads.
+        ``workloads`` the few that are nearest to this one, see store.base.Workloads.near.
         """
         classes = self._classes(pool)
         if near:
             if workloads:
                 raise InvalidRequest("workloads and what is near to one are asked for: ask for either")
-            workloads = await self._store.call(lambda s: s.near_workloads(near, _NEAR))
+            workloads = await self._thread.run(self._store.workloads.near, near, _NEAR)
             if not workloads:
                 return []
         if apart_from:
@@ -153,36 +154,34 @@ class Records:
             return await self._of_others(workloads, classes, target, per_workload or 1, apart_from)
         if device_class:
             classes = {device_class} if classes is None else classes & {device_class}
-        keys = workloads or await self._store.call(lambda s: s.measured_workloads())
+        keys = workloads or await self._thread.run(self._store.records.measured_workloads)
         best: list[Record] = []
         for start in range(0, len(keys), _WORKLOADS):
             some = keys[start : start + _WORKLOADS]
-            best += await self._store.call(lambda s, k=some: s.best_records(k, classes, target, per_workload or 1))  # type: ignore[misc]
+            best += await self._thread.run(self._store.records.best, some, classes, target, per_workload or 1)
         return best
 
     async def _of_others(
         self, workloads: Sequence[str], classes: set[str] | None, target: str, per_workload: int, apart_from: str
     ) -> list[Record]:
         best: list[Record] = []
-        for key in workloads or await self._store.call(lambda s: s.measured_workloads()):
-            for other in await self._store.call(lambda s, k=key: s.measured_classes(k)):  # type: ignore[misc]
+        for key in workloads or await self._thread.run(self._store.records.measured_workloads):
+            for other in await self._thread.run(self._store.records.measured_classes, key):
                 if other != apart_from and (classes is None or other in classes):
-                    best += await self._store.call(
-                        lambda s, k=key, c=other: s.best_records([k], [c], target, per_workload)  # type: ignore[misc]
-                    )
+                    best += await self._thread.run(self._store.records.best, [key], [other], target, per_workload)
         return best
 
 
 def _add(store: Store, workloads: Sequence[Workload], records: Sequence[Record]) -> None:
     unknown = {r.workload for r in records} - {w.key for w in workloads}
-    if missing := sorted(key for key in unknown if store.workload(key) is None):
+    if missing := sorted(key for key in unknown if store.workloads.get(key) is None):
         raise InvalidRequest(f"a record is of the workload '{missing[0]}', which is not known here: send it along")
     # A workload without records harms nobody; the other way round nobody could replay them.
-    store.add_workloads(workloads)
-    store.add_records(records)
+    store.workloads.add(workloads)
+    store.records.add(records)
 
 
 def _add_page(sums: TimelineSums, store: Store, job_id: str, after: int) -> int:
-    page, after = store.trial_times(job_id, after, _PAGE)
+    page, after = store.records.times(job_id, after, _PAGE)
     sums.add(page)
     return after

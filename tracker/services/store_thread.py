@@ -13,7 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from tvm_farm.tracker.domain import Record
 from tvm_farm.tracker.domain.changed import changed
@@ -23,6 +24,7 @@ from tvm_farm.tracker.store import Store
 __all__ = ["StoreThread", "WriteTimes"]
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
 R = TypeVar("R")
 Kept = Callable[[Record], None]
 
@@ -45,9 +47,9 @@ class WriteTimes:
 
 
 @dataclass
-class _Call:
-    work: Callable[[Store], Any]
-    answer: asyncio.Future[Any]
+class _Call(Generic[R]):
+    work: Callable[[], R]
+    answer: asyncio.Future[R]
     insist: bool
 
 
@@ -61,11 +63,12 @@ class StoreThread:
     """Owns ``store``: opened by the caller, used by this thread alone, closed by ``stop``."""
 
     def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
-        self._store = store
+        #: Its methods are given to ``run`` and ``insist``; nobody else calls them.
+        self.store = store
         self._loop = loop
-        self._inbox: queue.SimpleQueue[_Call | _Put | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Call[Any] | _Put | None] = queue.SimpleQueue()
         self._puts: list[_Put] = []
-        self._insisting: list[_Call] = []
+        self._insisting: list[_Call[Any]] = []
         self._retry_s = 0.0
         self._retry_at = 0.0
         self._dirty_since: float | None = None
@@ -74,11 +77,20 @@ class StoreThread:
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
 
-    async def call(self, work: Callable[[Store], R], *, insist: bool = False) -> R:
-        """``work`` on the store, after all that was asked before. With ``insist`` a full disk is waited out."""
-        answer: asyncio.Future[R] = self._loop.create_future()
-        self._inbox.put(_Call(work, answer, insist))
-        return await answer
+    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """``work``, a method of the store or what calls several, after all that was asked before.
+
+        Raises what it raises, StoreFull when there is no room.
+        """
+        return await self._ask(_Call(partial(work, *args, **kwargs), self._loop.create_future(), insist=False))
+
+    async def insist(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As ``run``, but a full disk is waited out."""
+        return await self._ask(_Call(partial(work, *args, **kwargs), self._loop.create_future(), insist=True))
+
+    async def _ask(self, call: _Call[R]) -> R:
+        self._inbox.put(call)
+        return await call.answer
 
     def put(self, record: Record, kept: Kept) -> None:
         """Store a record with the next group, then call ``kept`` in the event loop with the record as stored."""
@@ -100,7 +112,7 @@ class StoreThread:
         if lost:
             log.error("stopped with %d unwritten changes: the disk is full; their senders send them again", lost)
         self._checkpoint()
-        self._store.close()
+        self.store.close()
 
     def _wait_s(self) -> float | None:
         waits = []
@@ -110,8 +122,8 @@ class StoreThread:
             waits.append(self._dirty_since + _CHECKPOINT_S)
         return max(0.0, min(waits) - time.monotonic()) if waits else None
 
-    def _next(self, wait_s: float | None) -> list[_Call | _Put | None]:
-        items: list[_Call | _Put | None] = []
+    def _next(self, wait_s: float | None) -> list[_Call[Any] | _Put | None]:
+        items: list[_Call[Any] | _Put | None] = []
         try:
             items.append(self._inbox.get(timeout=wait_s))
             gather_s = self._wrote_at + _GATHER_S - time.monotonic()
@@ -123,7 +135,7 @@ class StoreThread:
             pass
         return items
 
-    def _step(self, items: list[_Call | _Put | None]) -> bool:
+    def _step(self, items: list[_Call[Any] | _Put | None]) -> bool:
         for item in items:
             if isinstance(item, _Put):
                 self._puts.append(item)
@@ -156,7 +168,7 @@ class StoreThread:
         while self._insisting:
             call = self._insisting[0]
             try:
-                result = call.work(self._store)
+                result = call.work()
             except StoreFull:
                 raise
             except Exception as e:  # noqa: BLE001 - raised where it was asked
@@ -193,7 +205,7 @@ class StoreThread:
 
     def _write_group(self, puts: list[_Put]) -> None:
         began, stored_s = time.monotonic(), time.time()
-        kept = self._store.add_records([_stamped(put.record, stored_s) for put in puts])
+        kept = self.store.records.add([_stamped(put.record, stored_s) for put in puts])
         self._touched()
         self._wrote_at = time.monotonic()
         t = self.write_times
@@ -211,12 +223,12 @@ class StoreThread:
         self._retry_s = min(_RETRY_S[1], max(_RETRY_S[0], 2 * self._retry_s))
         self._retry_at = time.monotonic() + self._retry_s
 
-    def _answer(self, call: _Call) -> None:
+    def _answer(self, call: _Call[Any]) -> None:
         if call.insist and self._insisting:
             self._insisting.append(call)
             return
         try:
-            result = call.work(self._store)
+            result = call.work()
         except StoreFull as e:
             if call.insist:
                 self._insisting.append(call)
@@ -229,10 +241,10 @@ class StoreThread:
             self._touched()
             self._finish(call, result)
 
-    def _finish(self, call: _Call, result: Any) -> None:
+    def _finish(self, call: _Call[Any], result: Any) -> None:
         self._tell(lambda: None if call.answer.done() else call.answer.set_result(result))
 
-    def _refuse(self, call: _Call, error: Exception) -> None:
+    def _refuse(self, call: _Call[Any], error: Exception) -> None:
         self._tell(lambda: None if call.answer.done() else call.answer.set_exception(error))
 
     def _tell(self, callback: Callable[[], Any]) -> None:
@@ -245,7 +257,7 @@ class StoreThread:
 
     def _checkpoint(self) -> None:
         try:
-            self._store.checkpoint()
+            self.store.checkpoint()
         except Exception as e:
             # What is not on the disk yet is tried again.
             self._dirty_since = time.monotonic()

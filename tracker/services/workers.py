@@ -23,7 +23,7 @@ from tvm_farm.tracker.domain import (
 from tvm_farm.tracker.domain.compatibility import check_protocol, check_tvm
 from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest
 from tvm_farm.tracker.domain.job_life import failed, finished, started
-from tvm_farm.tracker.scheduling.job_queue import turn_unix_s
+from tvm_farm.tracker.scheduling.job_queue import TURNS
 from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.jobs import Jobs
 from tvm_farm.tracker.services.measuring import Measuring
@@ -81,7 +81,8 @@ class Workers:
     ) -> None:
         self._jobs = jobs
         self._measuring = measuring
-        self._store = store
+        self._thread = store
+        self._store = store.store
         self._artifacts = artifacts
         self._grace_s = grace_s
         self._clock = clock
@@ -102,7 +103,7 @@ class Workers:
 
     async def load(self) -> None:
         """Jobs that ran when the tracker ended wait for their workers."""
-        for job in await self._store.call(lambda s: s.jobs(JobState.RUNNING)):
+        for job in await self._thread.run(self._store.jobs.newest, JobState.RUNNING):
             self._from_before.add(job.id)
             self._orphan(job.id, job.worker_id)
         self._jobs.workers_connected = lambda: self.connected
@@ -145,7 +146,7 @@ class Workers:
             return job
 
         try:
-            job = await self._store.call(lambda s: s.change_job(job_id, take), insist=True)
+            job = await self._thread.insist(self._store.jobs.change, job_id, take)
         finally:
             session.attaching = ""
         if job is None or job.state is not JobState.RUNNING or job.worker_id != session.worker_id:
@@ -164,7 +165,7 @@ class Workers:
 
     async def _release_forgotten(self, session: WorkerSession) -> None:
         """Jobs that the store gives to this worker, and that it does not know any more, need not wait."""
-        for job in await self._store.call(lambda s: s.jobs(JobState.RUNNING)):
+        for job in await self._thread.run(self._store.jobs.newest, JobState.RUNNING):
             if job.worker_id == session.worker_id and job.id != session.job_id and job.id in self._orphans:
                 self._adopted(job.id)
                 await self._lose(job.id, session.worker_id)
@@ -206,9 +207,7 @@ class Workers:
             return
         counts = job_id not in self._from_before
         self._from_before.discard(job_id)
-        job = await self._store.call(
-            lambda s: s.lose_worker(job_id, worker_id, self._clock(), counts=counts), insist=True
-        )
+        job = await self._thread.insist(self._store.jobs.lose_worker, job_id, worker_id, self._clock(), counts=counts)
         if job is None or job.state is JobState.RUNNING:
             return
         log.warning("job %s lost its worker %s and is %s", job_id, worker_id, job.state and job.state.value)
@@ -226,10 +225,7 @@ class Workers:
         async with self._assigning:
             while frees := [s for s in self._sessions.values() if s.ready and not s.job_id]:
                 free = max(frees, key=lambda s: s.warm)
-                job = await self._store.call(
-                    lambda s, w=free: s.claim_job(w.worker_id, self._clock(), turn_unix_s),  # type: ignore[misc]
-                    insist=True,
-                )
+                job = await self._thread.insist(self._store.jobs.claim, free.worker_id, self._clock(), TURNS)
                 if job is None:
                     return
                 if self._sessions.get(free.worker_id) is not free:
@@ -262,8 +258,8 @@ class Workers:
             return replace(job, phase=progress.phase or job.phase, tuned_for_s=tuned_for_s)
 
         if progress.tasks:
-            await self._store.call(lambda s: s.add_tasks(progress.job_id, progress.tasks), insist=True)
-        await self._store.call(lambda s: s.change_job(progress.job_id, advance), insist=True)
+            await self._thread.insist(self._store.jobs.add_tasks, progress.job_id, progress.tasks)
+        await self._thread.insist(self._store.jobs.change, progress.job_id, advance)
         self._jobs.changed(progress.job_id)
 
     async def finished(self, session: WorkerSession, job_id: str, outcome: JobResult | JobFailure) -> None:
@@ -283,8 +279,8 @@ class Workers:
             def end(job: Job) -> Job:
                 return finished(job, result, now)
 
-        await self._store.call(lambda s: s.change_job(job_id, end), insist=True)
-        await self._store.call(lambda s: s.checkpoint(), insist=True)
+        await self._thread.insist(self._store.jobs.change, job_id, end)
+        await self._thread.insist(self._store.checkpoint)
         self._adopted(job_id)
         holder = self._holder(job_id)
         if holder is not None:

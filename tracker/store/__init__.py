@@ -1,9 +1,7 @@
 """What the tracker keeps: devices, pools, jobs, tasks, workloads and tuning records."""
 
-from tvm_farm.tracker.store.base import Store
-from tvm_farm.tracker.store.lock import StateFolder
-from tvm_farm.tracker.store.other import other_store
-from tvm_farm.tracker.store.reader import LogReader
-from tvm_farm.tracker.store.sqlite import SqliteStore
+from tvm_farm.tracker.store.base import LogReader, OtherLog, Store
+from tvm_farm.tracker.store.open import open_other_log, open_store, sqlite_url
+from tvm_farm.tracker.store.state_folder import StateFolder
 
-__all__ = ["LogReader", "SqliteStore", "StateFolder", "Store", "other_store"]
+__all__ = ["LogReader", "OtherLog", "StateFolder", "Store", "open_other_log", "open_store", "sqlite_url"]

@@ -23,6 +23,7 @@ STATUS: dict[type[errors.FarmError], grpc.StatusCode] = {
     errors.CannotStart: grpc.StatusCode.UNAVAILABLE,
     errors.StateFolderInUse: grpc.StatusCode.UNAVAILABLE,
     errors.StateFolderUnusable: grpc.StatusCode.UNAVAILABLE,
+    errors.StoreUnknown: grpc.StatusCode.UNAVAILABLE,
     errors.StoreTooNew: grpc.StatusCode.UNAVAILABLE,
 }
 

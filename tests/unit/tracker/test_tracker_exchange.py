@@ -15,14 +15,14 @@ from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 from tvm_farm.tracker.domain.exchange import ImportPart
 from tvm_farm.tracker.services.exchange import PART_LIMIT, Exchange
 from tvm_farm.tracker.services.store_thread import StoreThread
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store
 
 FIRST = ImportPart("lab-b.db", "eve")
 
 
 @pytest.fixture
 async def thread() -> AsyncIterator[StoreThread]:
-    thread = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+    thread = StoreThread(open_store("memory:"), asyncio.get_running_loop())
     yield thread
     await thread.stop()
 
@@ -33,7 +33,7 @@ async def stream(*parts: ImportPart) -> AsyncIterator[ImportPart]:
 
 
 async def kept(thread: StoreThread) -> list[Any]:
-    return (await thread.call(lambda s: s.records(RecordFilter(), None, 0, 100)))[0]
+    return (await thread.run(thread.store.records.page, RecordFilter(), None, 0, 100))[0]
 
 
 async def test_an_import_in_many_calls_is_one_import(thread: StoreThread) -> None:
@@ -62,13 +62,13 @@ async def test_what_makes_no_sense_is_refused(thread: StoreThread, parts: tuple[
     with pytest.raises(InvalidRequest, match=words):
         await Exchange(thread).take(stream(*parts))
     assert await kept(thread) == []
-    assert await thread.call(lambda s: s.jobs()) == []
+    assert await thread.run(thread.store.jobs.newest) == []
 
 
 async def test_one_compaction_at_a_time_and_whoever_leaves_ends_it(thread: StoreThread) -> None:
     exchange = Exchange(thread)
     records = [make_record(f"t{n}", (0.1 + n,)) for n in range(50)]
-    await thread.call(lambda s: s.add_records(records))
+    await thread.run(thread.store.records.add, records)
     first = exchange.compact(1, dry_run=False)
     plan = await anext(first)
     assert (plan.records, plan.to_remove, plan.removed) == (50, 48, 0)
@@ -88,13 +88,13 @@ async def test_one_compaction_at_a_time_and_whoever_leaves_ends_it(thread: Store
 async def test_measurements_are_stored_while_a_log_is_compacted(thread: StoreThread) -> None:
     exchange = Exchange(thread)
     records = [make_record(f"t{n}", (0.1 + n,), trace=f"[{n}]") for n in range(3000)]
-    await thread.call(lambda s: s.add_records(records))
+    await thread.run(thread.store.records.add, records)
     new: list[str] = []
     number = 0
     async for _ in exchange.compact(5, dry_run=False):
         thread.put(make_record(f"new{number}", (9.0,)), lambda record: new.append(record.trial_id))
         number += 1
-    await thread.call(lambda s: None)
+    await thread.run(thread.store.records.count)
     await asyncio.sleep(0)
     found = {record.trial_id for record in await kept(thread)}
     assert new == [f"new{n}" for n in range(number)]

@@ -10,7 +10,7 @@ import pytest
 from tests.support.records import make_job
 from tvm_farm.tracker.domain import Job, JobKind
 from tvm_farm.tracker.scheduling.fair_share import HALF_LIFE_S, LONG_WAIT_S, FairShare, aged, remembered, weight
-from tvm_farm.tracker.scheduling.job_queue import STEP_S, turn_unix_s
+from tvm_farm.tracker.scheduling.job_queue import TURNS
 
 #: job -> (user, priority, seconds that its kernels take)
 Jobs = dict[str, tuple[str, int, float]]
@@ -242,9 +242,9 @@ def estimate(name: str, submitted_s: float, kind: JobKind = JobKind.ESTIMATE) ->
     [
         ([job("a", 0.0), job("b", 1.0)], "ab"),
         ([job("a", 0.0), job("b", 1.0, 1)], "ba"),
-        ([job("a", 0.0, -1), job("b", STEP_S - 1.0)], "ba"),
-        ([job("a", 0.0, -1), job("b", STEP_S + 1.0)], "ab"),
-        ([job("a", 0.0, -4), job("b", 8 * STEP_S + 1.0, 4)], "ab"),
+        ([job("a", 0.0, -1), job("b", TURNS.step_s - 1.0)], "ba"),
+        ([job("a", 0.0, -1), job("b", TURNS.step_s + 1.0)], "ab"),
+        ([job("a", 0.0, -4), job("b", 8 * TURNS.step_s + 1.0, 4)], "ab"),
         ([job("a", 0.0, 4), estimate("b", 2.0), estimate("c", 1.0, JobKind.CHECK)], "bca"),
     ],
     ids=[
@@ -257,4 +257,4 @@ def estimate(name: str, submitted_s: float, kind: JobKind = JobKind.ESTIMATE) ->
     ],
 )
 def test_queued_jobs(jobs: list[Job], order: str) -> None:
-    assert "".join(j.id for j in sorted(jobs, key=turn_unix_s)) == order
+    assert "".join(j.id for j in sorted(jobs, key=TURNS.unix_s)) == order

@@ -16,7 +16,7 @@ from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest, NotFound, 
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.store_thread import StoreThread
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store
 
 BOARD = Fingerprint(arch="aarch64", board_model="Pi 4", hostname="pi")
 JOIN = Join(PROTOCOL_VERSION, "d1", "pi", BOARD, RunnerInfo(RunnerMode.FULL, threads=4), slots=2)
@@ -45,7 +45,7 @@ class Farm:
     def __init__(self) -> None:
         self.now = 1000.0
         self.wall = 1e9
-        self.thread = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+        self.thread = StoreThread(open_store("memory:"), asyncio.get_running_loop())
         self.ended: list[str] = []
 
     async def restart(self) -> Fleet:
@@ -122,7 +122,7 @@ async def test_names_are_unique(farm: Farm) -> None:
     assert farm.join(device_id="d2").device.name == "pi-2"
     assert farm.join(device_id="d3").device.name == "pi-3"
     # Each keeps its own when it comes back, also after a restart.
-    await farm.thread.call(lambda s: None)
+    await farm.thread.run(farm.thread.store.devices.all)
     await farm.restart()
     assert farm.join(device_id="d3").device.name == "pi-3"
     assert farm.join(device_id="d1").device.name == "pi"

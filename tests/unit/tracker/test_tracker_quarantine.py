@@ -22,7 +22,7 @@ from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.measuring import Measuring
 from tvm_farm.tracker.services.store_thread import StoreThread
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store
 from tvm_farm.tracker.wire.requests import seal
 
 
@@ -30,7 +30,7 @@ class Farm:
     """A fleet and its measuring on a store in memory, one open stream, boards that keep what they are sent."""
 
     def __init__(self, state: Path) -> None:
-        self.store = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+        self.store = StoreThread(open_store("memory:"), asyncio.get_running_loop())
         self.fleet = Fleet(self.store)
         self.now = 1000.0
         self.measuring = Measuring(

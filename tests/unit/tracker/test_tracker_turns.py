@@ -26,7 +26,7 @@ async def farm(tmp_path: Path) -> AsyncIterator[DeskFarm]:
 async def open_job(farm: DeskFarm, job_id: str, user: str, priority: int = 0) -> Client:
     made = make_job(job_id)
     made = replace(made, spec=replace(made.spec, user=user, priority=priority))
-    await farm.store.call(lambda s: s.add_job(made, ""))
+    await farm.store.run(farm.store.store.jobs.add, made, "")
     # What the client says of user and priority does not count beside its job's.
     return await farm.open(job_id=job_id, user="liar", priority=4)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support.records import make_job
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.tracker.domain import CancelJob, Job, JobState, OpenMeasure, StartJob, WorkerHello, WorkOrder
+from tvm_farm.tracker.scheduling.job_queue import TURNS
 from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.jobs import Jobs
@@ -18,12 +19,12 @@ from tvm_farm.tracker.services.measuring import Measuring
 from tvm_farm.tracker.services.runtimes import Runtimes
 from tvm_farm.tracker.services.store_thread import StoreThread
 from tvm_farm.tracker.services.workers import Workers, WorkerSession
-from tvm_farm.tracker.store import SqliteStore
+from tvm_farm.tracker.store import open_store
 
 
 class Farm:
     def __init__(self, state: Path) -> None:
-        self.store = StoreThread(SqliteStore(":memory:"), asyncio.get_running_loop())
+        self.store = StoreThread(open_store("memory:"), asyncio.get_running_loop())
         artifacts = ArtifactStore(state)
         fleet = Fleet(self.store)
         self.jobs = Jobs(fleet, self.store, artifacts, Runtimes(artifacts, state / "runtimes.jsonl"))
@@ -33,13 +34,13 @@ class Farm:
 
     async def add(self, *job_ids: str) -> None:
         for job_id in job_ids:
-            await self.store.call(lambda s, j=job_id: s.add_job(make_job(j), ""))  # type: ignore[misc]
+            await self.store.run(self.store.store.jobs.add, make_job(job_id), "")
 
     async def claim(self, worker_id: str) -> None:
-        await self.store.call(lambda s: s.claim_job(worker_id, 1.0))
+        await self.store.run(self.store.store.jobs.claim, worker_id, 1.0, TURNS)
 
     async def job(self, job_id: str) -> Job:
-        job = await self.store.call(lambda s: s.job(job_id))
+        job = await self.store.run(self.store.store.jobs.get, job_id)
         assert job is not None
         return job
 

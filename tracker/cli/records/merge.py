@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tvm_farm.tracker.client.farm_client import FarmClient
     from tvm_farm.tracker.domain import Job, Record, Workload
     from tvm_farm.tracker.domain.exchange import ImportPart
-    from tvm_farm.tracker.store import Store
+    from tvm_farm.tracker.store import OtherLog
 
 __all__ = ["merge"]
 
@@ -48,7 +48,7 @@ def merge(other: Path, connection: Connection) -> None:
     from tvm_farm.tracker.client.user import user_name
     from tvm_farm.tracker.domain.errors import FarmError as TrackerError
     from tvm_farm.tracker.domain.exchange import ImportReport
-    from tvm_farm.tracker.store import other_store
+    from tvm_farm.tracker.store import open_other_log, sqlite_url
 
     total = ImportReport()
 
@@ -59,10 +59,10 @@ def merge(other: Path, connection: Connection) -> None:
     try:
         with (
             connection.open() as client,
-            other_store(other) as store,
-            counting("merging", store.record_count()) as done,
+            open_other_log(sqlite_url(other)) as log,
+            counting("merging", log.records.count()) as done,
         ):
-            source = _Source(store, client, done)
+            source = _Source(log, client, done)
             client.import_parts(source_of(other), user_name(), source.parts(), tell)
     except TrackerError as error:
         raise BadInput(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
@@ -78,10 +78,10 @@ def merge(other: Path, connection: Connection) -> None:
 
 
 class _Source:
-    """What the other store has and the tracker lacks, in parts."""
+    """What the other log has and the tracker lacks, in parts."""
 
-    def __init__(self, store: Store, client: FarmClient, done: Counted) -> None:
-        self._store = store
+    def __init__(self, log: OtherLog, client: FarmClient, done: Counted) -> None:
+        self._log = log
         self._client = client
         self._done = done
         self._sent: set[str] = set()
@@ -100,7 +100,7 @@ class _Source:
                 yield ImportPart(jobs=tuple(jobs[job_id] for job_id in named), records=some)
         before = 0
         while True:
-            lines, before = self._store.history(HistoryFilter(failed=True), before, TOGETHER)
+            lines, before = self._log.history.page(HistoryFilter(failed=True), before, TOGETHER)
             if lines:
                 yield ImportPart(history=tuple(lines))
             if not before:
@@ -109,7 +109,7 @@ class _Source:
     def _unknown(self) -> Iterator[list[Record]]:
         after = 0
         while True:
-            trial_ids, following = self._store.trial_page(after, _PAGE)
+            trial_ids, following = self._log.records.trial_page(after, _PAGE)
             if unknown := set(self._client.unknown_trials(trial_ids)):
                 yield list(self._records(after, following, unknown))
             self.seen += len(trial_ids)
@@ -123,7 +123,7 @@ class _Source:
         from tvm_farm.tracker.domain import RecordFilter
 
         while unknown:
-            page, after = self._store.records(RecordFilter(), None, after, _PAGE)
+            page, after = self._log.records.page(RecordFilter(), None, after, _PAGE)
             for record in page:
                 if record.trial_id in unknown:
                     unknown.discard(record.trial_id)
@@ -137,7 +137,7 @@ class _Source:
         from tvm_farm.tracker.domain import JobState
 
         if job_id not in self._jobs:
-            job = self._store.job(job_id)
+            job = self._log.jobs.get(job_id)
             assert job is not None, job_id
             if job.state is None or not job.state.final:
                 job = replace(job, state=JobState.CANCELLED, error="its records were merged while it went on elsewhere")
@@ -154,5 +154,5 @@ class _Source:
             if key in self._sent:
                 continue
             self._sent.add(key)
-            if workload := self._store.workload(key):
+            if workload := self._log.workloads.get(key):
                 yield workload

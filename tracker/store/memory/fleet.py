@@ -1,0 +1,44 @@
+"""Boards, what is ordered of them, and pools. Kept as text, which nobody can change."""
+
+from __future__ import annotations
+
+from tvm_farm.tracker.domain import Desk, Device, Pool
+from tvm_farm.tracker.store.encoding import decode, encode
+
+__all__ = ["MemoryDesks", "MemoryDevices", "MemoryPools"]
+
+
+class MemoryDevices:
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def put(self, device: Device) -> None:
+        self._texts[device.id] = encode(device)
+
+    def all(self) -> list[Device]:
+        return sorted((decode(Device, text) for text in self._texts.values()), key=lambda device: device.name)
+
+
+class MemoryDesks:
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def put(self, device_id: str, desk: Desk) -> None:
+        self._texts[device_id] = encode(desk)
+
+    def all(self) -> dict[str, Desk]:
+        return {device_id: decode(Desk, text) for device_id, text in self._texts.items()}
+
+
+class MemoryPools:
+    def __init__(self) -> None:
+        self._selectors: dict[str, dict[str, str]] = {}
+
+    def put(self, pool: Pool) -> None:
+        self._selectors[pool.name] = dict(pool.selector)
+
+    def delete(self, name: str) -> bool:
+        return self._selectors.pop(name, None) is not None
+
+    def all(self) -> list[Pool]:
+        return [Pool(name, dict(selector)) for name, selector in sorted(self._selectors.items())]
