@@ -21,7 +21,7 @@ from tvm_farm.tracker.domain import (
     WorkerHello,
     WorkOrder,
 )
-from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest
+from tvm_farm.tracker.domain.errors import InvalidRequest, TrackerError
 from tvm_farm.tracker.measuring.stream import Stream
 from tvm_farm.tracker.services.measuring import Measuring
 from tvm_farm.tracker.services.recall import Recall
@@ -92,7 +92,7 @@ class StreamServicer(SearchServicer):
         outbox: Outbox[WorkOrder] = OneByOne(_order)
         try:
             session = await self._workers.connect(read(WorkerHello, first.hello), outbox.send)
-        except FarmError as e:
+        except TrackerError as e:
             await context.write(control_pb2.WorkOrder(refused=str(e)))
             return
         try:

@@ -46,7 +46,7 @@ def merge(other: Path, connection: Connection) -> None:
     from tvm_farm.tracker.cli.records.parts import source_of
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
-    from tvm_farm.tracker.domain.errors import FarmError as TrackerError
+    from tvm_farm.tracker.domain.errors import TrackerError
     from tvm_farm.tracker.domain.exchange import ImportReport
     from tvm_farm.tracker.store import other_store
 
