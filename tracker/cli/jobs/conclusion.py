@@ -10,13 +10,13 @@ import click
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import JobGroup
 
 __all__ = ["conclude", "finish"]
 
 
-def finish(client: FarmClient, group: JobGroup, folder: Path | None, *, as_json: bool) -> JobGroup:
+def finish(client: Farm, group: JobGroup, folder: Path | None, *, as_json: bool) -> JobGroup:
     """Watch jobs to their end, fetch their packages into ``folder`` (None: do not) and print what came of them.
 
     Returns the jobs as they ended. Raises FarmError where none has a result, or a package cannot be written.

@@ -17,7 +17,7 @@ from tvm_farm.tracker.client.errors import FarmError, Interrupted
 from tvm_farm.tracker.domain import Job, JobGroup
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
 
 __all__ = ["fetch"]
 
@@ -25,7 +25,7 @@ __all__ = ["fetch"]
 _FOLDER = re.compile(r"[\w.-]*\w[\w.-]*")
 
 
-def fetch(client: FarmClient, group: JobGroup, folder: Path) -> None:
+def fetch(client: Farm, group: JobGroup, folder: Path) -> None:
     """Write the package of one job into ``folder``; of several each into a folder in it that is named as its class,
     with a list of them.
 
@@ -37,7 +37,7 @@ def fetch(client: FarmClient, group: JobGroup, folder: Path) -> None:
         for job in group.done:
             assert job.result is not None
             place = folder if group.alone else folder / job.device_class
-            write_package(job.result.files, place, client.get_artifact)
+            write_package(job.result.files, place, client.artifacts.get)
         if not group.alone:
             _write_list(group, folder)
 

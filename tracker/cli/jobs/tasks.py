@@ -44,7 +44,7 @@ def show_tasks(name: str, as_json: bool, connection: Connection) -> None:
 
     job_id, _, number = name.partition("/")
     with connection.open() as client:
-        job = client.job(job_id)
+        job = client.jobs.get(job_id)
     if not number:
         if as_json:
             print_json([_with_space(task) for task in job.tasks])

@@ -130,7 +130,7 @@ def run(request: Request, model: Path, spec: JobSpec, notice: str = "", template
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:
             click.echo(notice, err=True)
-        group = client.group_of(job)
+        group = client.jobs.group_of(job)
         if told := announcement(group):
             click.echo(told, err=True)
         if not request.detach:

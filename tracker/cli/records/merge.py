@@ -18,7 +18,7 @@ from tvm_farm.tracker.client.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.cli.terminal.counting import Counted
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Job, Record, Workload
     from tvm_farm.tracker.domain.exchange import ImportPart
     from tvm_farm.tracker.store import Store
@@ -63,7 +63,7 @@ def merge(other: Path, connection: Connection) -> None:
             counting("merging", store.record_count()) as done,
         ):
             source = _Source(store, client, done)
-            client.import_parts(source_of(other), user_name(), source.parts(), tell)
+            client.log.import_parts(source_of(other), user_name(), source.parts(), tell)
     except TrackerError as error:
         raise BadInput(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
     except KeyboardInterrupt:
@@ -80,7 +80,7 @@ def merge(other: Path, connection: Connection) -> None:
 class _Source:
     """What the other store has and the tracker lacks, in parts."""
 
-    def __init__(self, store: Store, client: FarmClient, done: Counted) -> None:
+    def __init__(self, store: Store, client: Farm, done: Counted) -> None:
         self._store = store
         self._client = client
         self._done = done
@@ -110,7 +110,7 @@ class _Source:
         after = 0
         while True:
             trial_ids, following = self._store.trial_page(after, _PAGE)
-            if unknown := set(self._client.unknown_trials(trial_ids)):
+            if unknown := set(self._client.log.unknown_trials(trial_ids)):
                 yield list(self._records(after, following, unknown))
             self.seen += len(trial_ids)
             self._done(self.seen)

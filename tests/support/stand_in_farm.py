@@ -1,7 +1,7 @@
-"""A tracker made of values: the Control service over real gRPC, its jobs moved by the test.
+"""A tracker made of values: its services over real gRPC, its jobs moved by the test.
 
 For what a real tracker shows seldom or slowly: a job at a chosen moment, a tracker that goes away
-in the middle of a watch, a package whose bytes are wrong. What it answers obeys control.proto.
+in the middle of a watch, a package whose bytes are wrong. What it answers obeys the .proto files.
 """
 
 from __future__ import annotations
@@ -18,8 +18,24 @@ import grpc
 
 from tvm_farm.protos.convert import from_message, to_message
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
-from tvm_farm.protos.farm.v1.control_pb2_grpc import ControlServicer, add_ControlServicer_to_server
+from tvm_farm.protos.farm.v1 import (
+    artifacts_pb2,
+    artifacts_pb2_grpc,
+    device_pb2,
+    devices_pb2,
+    devices_pb2_grpc,
+    farm_pb2,
+    farm_pb2_grpc,
+    job_pb2,
+    jobs_pb2,
+    jobs_pb2_grpc,
+    log_pb2,
+    log_pb2_grpc,
+    measurement_pb2,
+    measuring_pb2,
+    measuring_pb2_grpc,
+    record_pb2,
+)
 from tvm_farm.tracker.domain import (
     Artifact,
     Device,
@@ -35,10 +51,17 @@ from tvm_farm.tracker.domain import (
     RecordFilter,
 )
 
-__all__ = ["StandInControl"]
+__all__ = ["StandInFarm"]
 
 
-class StandInControl(ControlServicer):
+class StandInFarm(
+    artifacts_pb2_grpc.ArtifactsServicer,
+    devices_pb2_grpc.DevicesServicer,
+    farm_pb2_grpc.FarmServicer,
+    jobs_pb2_grpc.JobsServicer,
+    log_pb2_grpc.LogServicer,
+    measuring_pb2_grpc.MeasuringServicer,
+):
     """Holds what a test puts into its fields; ``put_job`` changes a job and wakes its watchers."""
 
     def __init__(self, port: int = 0) -> None:
@@ -50,7 +73,7 @@ class StandInControl(ControlServicer):
         self.submitted: list[tuple[str, JobSpec]] = []
         self.measured: list[tuple[Any, MeasureRequest]] = []
         self.measurement = Measurement("", Outcome.OK, run_secs=(0.003, 0.001, 0.002), device_name="board")
-        self.capacity = control_pb2.Capacity(devices=1, slots=2)
+        self.capacity = measuring_pb2.Capacity(devices=1, slots=2)
         self.protocol_version = PROTOCOL_VERSION
         #: How far its clock is ahead of this machine's.
         self.ahead_s = 0.0
@@ -65,7 +88,12 @@ class StandInControl(ControlServicer):
             ThreadPoolExecutor(16, thread_name_prefix="stand-in"),
             options=[("grpc.max_receive_message_length", 64 << 20), ("grpc.so_reuseport", 0)],
         )
-        add_ControlServicer_to_server(self, self._server)
+        artifacts_pb2_grpc.add_ArtifactsServicer_to_server(self, self._server)
+        devices_pb2_grpc.add_DevicesServicer_to_server(self, self._server)
+        farm_pb2_grpc.add_FarmServicer_to_server(self, self._server)
+        jobs_pb2_grpc.add_JobsServicer_to_server(self, self._server)
+        log_pb2_grpc.add_LogServicer_to_server(self, self._server)
+        measuring_pb2_grpc.add_MeasuringServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         self._server.start()
 
@@ -73,7 +101,7 @@ class StandInControl(ControlServicer):
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def __enter__(self) -> StandInControl:
+    def __enter__(self) -> StandInFarm:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,7 +143,7 @@ class StandInControl(ControlServicer):
     # -- the service
 
     def GetStatus(self, request: Any, context: Any) -> Any:
-        return control_pb2.Status(
+        return farm_pb2.Status(
             farm="stand-in",
             version="0.1.0",
             protocol_version=self.protocol_version,
@@ -128,10 +156,10 @@ class StandInControl(ControlServicer):
         if request.pool and request.pool not in [pool.name for pool in self.pools]:
             context.abort(grpc.StatusCode.NOT_FOUND, f"There is no pool {request.pool}.")
         wanted = [device for device in self.devices if not request.pool or request.pool in device.pools]
-        return control_pb2.ListDevicesResponse(devices=[to_message(device_pb2.Device, device) for device in wanted])
+        return devices_pb2.ListDevicesResponse(devices=[to_message(device_pb2.Device, device) for device in wanted])
 
     def ListPools(self, request: Any, context: Any) -> Any:
-        return control_pb2.ListPoolsResponse(pools=[to_message(device_pb2.Pool, pool) for pool in self.pools])
+        return devices_pb2.ListPoolsResponse(pools=[to_message(device_pb2.Pool, pool) for pool in self.pools])
 
     def PutPool(self, request: Any, context: Any) -> Any:
         self.pools.append(Pool(request.name, dict(request.selector)))
@@ -139,7 +167,7 @@ class StandInControl(ControlServicer):
 
     def DeletePool(self, request: Any, context: Any) -> Any:
         self.pools = [pool for pool in self.pools if pool.name != request.name]
-        return control_pb2.DeletePoolResponse()
+        return devices_pb2.DeletePoolResponse()
 
     def SubmitJob(self, request: Any, context: Any) -> Any:
         self._fail_as_asked("SubmitJob", context)
@@ -176,10 +204,10 @@ class StandInControl(ControlServicer):
 
     def ListJobs(self, request: Any, context: Any) -> Any:
         if request.group:
-            return control_pb2.ListJobsResponse(jobs=[to_message(job_pb2.Job, j) for j in self._group(request.group)])
+            return jobs_pb2.ListJobsResponse(jobs=[to_message(job_pb2.Job, j) for j in self._group(request.group)])
         jobs = [to_message(job_pb2.Job, replace(job, tasks=())) for job in reversed(self._jobs.values())]
         chosen = [job for job in jobs if not request.state or job.state == request.state]
-        return control_pb2.ListJobsResponse(jobs=chosen[: request.limit or None])
+        return jobs_pb2.ListJobsResponse(jobs=chosen[: request.limit or None])
 
     def CancelJob(self, request: Any, context: Any) -> Any:
         jobs = self._group(request.id) or [self._job(request.id, context)]
@@ -208,7 +236,7 @@ class StandInControl(ControlServicer):
             yield to_message(record_pb2.Record, record)
 
     def BestRecords(self, request: Any, context: Any) -> Any:
-        return control_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, r) for r in self.records])
+        return log_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, r) for r in self.records])
 
     def PutArtifact(self, request_iterator: Any, context: Any) -> Any:
         self._fail_as_asked("PutArtifact", context)
@@ -220,13 +248,13 @@ class StandInControl(ControlServicer):
         if data is None:
             context.abort(grpc.StatusCode.NOT_FOUND, f"There is no artifact {request.digest}.")
         for start in range(0, len(data or b""), 1 << 20):
-            yield control_pb2.ArtifactDownload(data=(data or b"")[start : start + (1 << 20)])
+            yield artifacts_pb2.ArtifactDownload(data=(data or b"")[start : start + (1 << 20)])
 
     def Measure(self, request_iterator: Any, context: Any) -> Iterator[Any]:
         opening = next(request_iterator).open
-        yield control_pb2.MeasureReply(capacity=self.capacity)
+        yield measuring_pb2.MeasureReply(capacity=self.capacity)
         for call in request_iterator:
-            reply = control_pb2.MeasureReply()
+            reply = measuring_pb2.MeasureReply()
             for trial in call.trials:
                 request = from_message(MeasureRequest, trial.request)
                 self.measured.append((opening, request))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tvm_farm.protos.farm.v1 import control_pb2, job_pb2
-from tvm_farm.tracker.client.work_calls import Refused, _message, _order
+from tvm_farm.protos.farm.v1 import job_pb2, work_pb2
+from tvm_farm.tracker.client.work import Refused, _message, _order
 from tvm_farm.tracker.domain import (
     CancelJob,
     FinishedSeen,
@@ -32,7 +32,7 @@ SAID = {
 
 @pytest.mark.parametrize("kind", SAID)
 def test_each_word_has_its_field(kind: str) -> None:
-    message = control_pb2.WorkerMessage.FromString(_message(SAID[kind]).SerializeToString())
+    message = work_pb2.WorkerMessage.FromString(_message(SAID[kind]).SerializeToString())
     assert message.WhichOneof("message") == kind
 
 
@@ -50,7 +50,7 @@ def test_a_word_arrives_whole() -> None:
 
 
 def test_an_end_without_news_is_still_a_result_and_a_failure_is_none() -> None:
-    empty = control_pb2.WorkerMessage.FromString(_message(JobFinished("j", JobResult())).SerializeToString())
+    empty = work_pb2.WorkerMessage.FromString(_message(JobFinished("j", JobResult())).SerializeToString())
     assert (empty.finished.job_id, empty.finished.WhichOneof("outcome")) == ("j", "result")
     failed = _message(JobFinished("j", JobFailure("no such operator", True, "where"))).finished
     assert failed.WhichOneof("outcome") == "failure"
@@ -61,17 +61,17 @@ def test_an_end_without_news_is_still_a_result_and_a_failure_is_none() -> None:
 @pytest.mark.parametrize(
     ("message", "order"),
     [
-        (control_pb2.WorkOrder(cancel="j"), CancelJob("j")),
-        (control_pb2.WorkOrder(finished_seen="j"), FinishedSeen("j")),
-        (control_pb2.WorkOrder(refused="too old"), Refused("too old")),
-        (control_pb2.WorkOrder(), None),  # of a tracker that knows more orders
+        (work_pb2.WorkOrder(cancel="j"), CancelJob("j")),
+        (work_pb2.WorkOrder(finished_seen="j"), FinishedSeen("j")),
+        (work_pb2.WorkOrder(refused="too old"), Refused("too old")),
+        (work_pb2.WorkOrder(), None),  # of a tracker that knows more orders
     ],
 )
-def test_orders_are_read(message: control_pb2.WorkOrder, order: object) -> None:
+def test_orders_are_read(message: work_pb2.WorkOrder, order: object) -> None:
     assert _order(message) == order
 
 
 def test_a_job_comes_with_its_id() -> None:
-    order = _order(control_pb2.WorkOrder(start=job_pb2.Job(id="j", state=job_pb2.JOB_STATE_RUNNING)))
+    order = _order(work_pb2.WorkOrder(start=job_pb2.Job(id="j", state=job_pb2.JOB_STATE_RUNNING)))
     assert isinstance(order, StartJob)
     assert order.job.id == "j"
