@@ -26,8 +26,9 @@ def finish(client: Farm, group: JobGroup, folder: Path | None, *, as_json: bool)
     from tvm_farm.tracker.cli.jobs.watching import follow
     from tvm_farm.tracker.cli.reports.group_progress import view_for
     from tvm_farm.tracker.cli.reports.group_results import devices_by_class, print_results
-    from tvm_farm.tracker.cli.reports.wording import fetched, plain, raise_unless_done
+    from tvm_farm.tracker.cli.reports.wording import fetched, raise_unless_done
     from tvm_farm.tracker.cli.terminal.output import console, print_json
+    from tvm_farm.tracker.documents.jobs import group_document
 
     screen = console(sys.stderr if as_json else sys.stdout)
     devices = devices_by_class(client, group)
@@ -40,7 +41,7 @@ def finish(client: Farm, group: JobGroup, folder: Path | None, *, as_json: bool)
 
         fetch(client, group, folder)
     if as_json:
-        print_json(plain(group))
+        print_json(group_document(group))
         return group
     print_results(screen, group, devices)
     click.echo(fetched(group, folder))

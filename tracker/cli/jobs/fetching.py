@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvm_farm.tracker.cli.packages.package import CLASSES, write_package
-from tvm_farm.tracker.cli.reports.results import verified
 from tvm_farm.tracker.cli.reports.wording import fetch_later
-from tvm_farm.tracker.cli.terminal.output import jsonable
 from tvm_farm.tracker.client.errors import FarmError, Interrupted
-from tvm_farm.tracker.domain import Job, JobGroup
+from tvm_farm.tracker.documents.jobs import classes_document
+from tvm_farm.tracker.domain import JobGroup
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.client.farm import Farm
@@ -57,23 +56,6 @@ def _told(group: JobGroup, folder: Path) -> Iterator[None]:
 
 
 def _write_list(group: JobGroup, folder: Path) -> None:
-    content = {"model": group.spec.model_name, "group": group.id, "classes": [*map(_entry, group.done)]}
     whole = folder / f".{CLASSES}.new"
-    whole.write_text(json.dumps(jsonable(content), indent=2) + "\n", encoding="utf-8")
+    whole.write_text(json.dumps(classes_document(group), indent=2) + "\n", encoding="utf-8")
     whole.replace(folder / CLASSES)
-
-
-def _entry(job: Job) -> dict[str, object]:
-    assert job.result is not None
-    latency = job.result.latency
-    return {
-        "device_class": job.device_class,
-        "folder": job.device_class,
-        "job": job.id,
-        "target": job.target,
-        "untuned_s": latency.untuned_s,
-        "tuned_s": latency.tuned_s,
-        "measured": latency.measured,
-        "trials": job.trials,
-        "verified": verified(job.result),
-    }

@@ -32,15 +32,15 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
       farm jobs show squeezenet-ab2c
       farm jobs show squeezenet-ab2c --timeline
     """
-    from tvm_farm.tracker.cli.reports.wording import plain
     from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
+    from tvm_farm.tracker.documents.jobs import group_document
 
     with connection.open() as client:
         group = client.jobs.group(job_id)
         if timeline:
             _show_timeline(client, group, as_json)
         elif as_json:
-            print_json(plain(group))
+            print_json(group_document(group))
         else:
             screen = console()
             screen.print(facts(_facts(group.first) if group.alone else _facts_of_several(group)))
