@@ -18,7 +18,7 @@ __all__ = ["Farm"]
 
 
 class Farm:
-    """A connection to one tracker, in a part an audience. For any thread.
+    """A connection to one tracker, in parts for its audiences.
 
     ``tracker``: ``HOST:PORT``, a host, or the name of a farm that is heard by mDNS; by default what ``farm`` would use.
     A Link is taken as it is. Raises BadInput, and TrackerUnreachable where none answers.

@@ -13,7 +13,7 @@ import click
 
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
-from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, Interrupted
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.client.farm import Farm
@@ -122,7 +122,6 @@ def _upgrade(client: Farm, devices: list[Device], wheel: Path, *, detach: bool, 
 def _follow(client: Farm, ordered: list[Device], version: str, digest: str, wait_s: float) -> dict[str, str]:
     """Say how far they are, until each runs the wheel or does not; why not, by device."""
     from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
-    from tvm_farm.tracker.client.errors import ConnectionLost
 
     orders = {device.id: device.upgrade for device in ordered}
     last: dict[str, str] = {}

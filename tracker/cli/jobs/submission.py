@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvm_farm.tracker.cli.models.subject import check_model
-from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.client.farm import Farm
@@ -32,7 +32,6 @@ def submit(client: Farm, model: Path, spec: JobSpec, templates: Sequence[Path] =
     import dataclasses
 
     from tvm_farm.tracker.cli.models.external_data import external_files
-    from tvm_farm.tracker.client.errors import ConnectionLost
     from tvm_farm.tracker.domain import DataFile, TemplateFile
 
     request_id = uuid.uuid4().hex
@@ -48,8 +47,6 @@ def submit(client: Farm, model: Path, spec: JobSpec, templates: Sequence[Path] =
 
 
 def _sent(client: Farm, path: Path) -> Artifact:
-    from tvm_farm.tracker.client.errors import ConnectionLost
-
     try:
         try:
             return client.artifacts.put(path)
