@@ -365,13 +365,11 @@ class TrackerStatus:
 
 async def ask_status(address: str, timeout_s: float = 5.0) -> TrackerStatus:
     """Ask the tracker at ``address`` (host:port) who it is. Raises ConnectionError with the cause."""
-    from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc  # 1.5 MB that only `agent doctor` needs
+    from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc  # what only `agent doctor` needs
 
     async with open_channel([address]) as channel:
         try:
-            answer = await control_pb2_grpc.ControlStub(channel).GetStatus(
-                control_pb2.GetStatusRequest(), timeout=timeout_s
-            )
+            answer = await farm_pb2_grpc.FarmStub(channel).GetStatus(farm_pb2.GetStatusRequest(), timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(_why(error)) from error
     return from_message(TrackerStatus, answer)

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import threads
 from benchmarks.plotting import FARM, MUTED, STOCK, pick
 from benchmarks.result import Metric, Result
@@ -91,7 +91,7 @@ def run(bench: Bench) -> list[Result]:
     else:
         model.write_bytes(light_network(MODEL, seed=0))
     farm, stock = FarmSide(model, bench.folder), StockSide(model, bench.folder)
-    with Farm(bench.folder, workers=1) as running:
+    with LocalFarm(bench.folder, workers=1) as running:
         with bench.step("a tuning worker loads TVM"):
             running.workers_ready()
         with bench.step(f"tune on the farm, {QUICK_TRIALS} trials" if bench.quick else "tune on the farm for 300 s"):

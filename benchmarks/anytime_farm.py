@@ -11,7 +11,7 @@ from pathlib import Path
 import tvm
 
 from benchmarks.curves import Trial, best_until, latency_curve
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import host_target
 from benchmarks.model_timing import TimedModel
 from tvm_farm.tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
@@ -39,23 +39,23 @@ class FarmSide:
         #: By step of a trial: the share of the tuning time in which any trial was in it.
         self.shares: dict[str, float] = {}
 
-    def tune(self, farm: Farm, *, budget_s: float = 0.0, trials: int = 0) -> None:
+    def tune(self, farm: LocalFarm, *, budget_s: float = 0.0, trials: int = 0) -> None:
         """A job of so many seconds, or so many trials, and its package. Raises RuntimeError when it fails."""
         client = farm.client
         spec = JobSpec(
             kind=JobKind.TUNE,
             model_name="squeezenet",
-            model=client.put_artifact(self._model),
+            model=client.artifacts.put(self._model),
             pool=farm.devices()[0].pools[0],
             budget_s=budget_s,
             max_trials=trials,
         )
-        job: Job = client.submit(spec, uuid.uuid4().hex)
-        for latest in client.watch(job.id):
+        job: Job = client.jobs.submit(spec, uuid.uuid4().hex)
+        for latest in client.jobs.watch(job.id):
             job = latest
         if job.state is not JobState.DONE or job.result is None:
             raise RuntimeError(f"the farm's job {job.id} is {job.state and job.state.value}: {job.error}")
-        for record in client.records(RecordFilter(job_id=job.id)):
+        for record in client.log.records(RecordFilter(job_id=job.id)):
             if not record.is_baseline:
                 run_secs = record.measurement.run_secs
                 at_s = record.measurement.timeline.stored_s - job.started_unix_s
@@ -66,12 +66,12 @@ class FarmSide:
         self.seconds = max((trial.at_s for trial in self._trials), default=0.0)
         until_s = budget_s or self.seconds
         self.rate = sum(trial.at_s <= until_s for trial in self._trials) / until_s
-        timeline = client.job_timeline(job.id)
+        timeline = client.jobs.timeline(job.id)
         spent = {step.step: step.wall_s / timeline.tuning_s for step in timeline.steps}
         steps = {"search": Step.SEARCH, "build": Step.BUILD, "device": Step.DEVICE}
         self.shares = {name: min(1.0, spent.get(step, 0.0)) for name, step in steps.items()}
         for file in job.result.files:
-            client.get_artifact(file.content, self._folder / f"package-{file.name}")
+            client.artifacts.get(file.content, self._folder / f"package-{file.name}")
 
     def curve(self, until_s: float) -> list[tuple[float, float]]:
         return latency_curve(self._trials, self._weights, self._untuned_s, until_s)

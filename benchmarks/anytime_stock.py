@@ -11,7 +11,7 @@ import tvm
 from tvm.s_tir import meta_schedule as ms
 
 from benchmarks.curves import Trial, latency_curve
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import host_target
 from benchmarks.model_timing import TimedModel
 from benchmarks.stock_database import applied, read_trials
@@ -40,7 +40,7 @@ class StockSide:
         #: By step: the share of the time in which MetaSchedule's one thread waited for it; the rest is search.
         self.shares: dict[str, float] = {}
 
-    def measure_untuned(self, farm: Farm) -> None:
+    def measure_untuned(self, farm: LocalFarm) -> None:
         """What each of its tasks costs untuned, timed as the farm times its own. RuntimeError where one fails."""
         target = tvm.target.Target(host_target())
         requests = []
@@ -56,7 +56,7 @@ class StockSide:
             artifact = Artifact(hashlib.sha256(library).hexdigest(), len(library), library)
             program = Program(ProgramKind.KERNEL, artifact, "main", arguments)
             requests.append(MeasureRequest(key, program, UNTUNED_PLAN, Limits(run_timeout_s=60.0)))
-        for answer in farm.client.measure(requests, client="benchmark", pool=farm.devices()[0].pools[0]):
+        for answer in farm.client.measuring.measure(requests, client="benchmark", pool=farm.devices()[0].pools[0]):
             if isinstance(answer, Measurement):
                 if not answer.run_secs:
                     raise RuntimeError(f"an untuned task could not be measured: {answer.outcome} {answer.detail}")

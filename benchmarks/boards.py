@@ -31,7 +31,7 @@ import psutil
 
 from benchmarks.bench import Bench
 from benchmarks.board_processes import board_processes
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.plotting import FARM, MUTED, STOCK
 from benchmarks.result import Metric, Result
 from benchmarks.trial_load import Answered, check_store, trial_load
@@ -111,7 +111,7 @@ def _runs(quick: bool) -> list[tuple[int, int]]:
 
 async def _synthetic(folder: Path, boards: int, kernel_ms: int, seconds: float) -> Busy:
     with (
-        Farm(folder, agents=0) as farm,
+        LocalFarm(folder, agents=0) as farm,
         board_processes("benchmarks.agent_processes", farm.address, boards, str(folder), processes=2),
     ):
         tracker = psutil.Process(farm.tracker.pid)
@@ -147,7 +147,7 @@ def _against_stock(bench: Bench, sizes: Sequence[int]) -> list[Result]:
         trials = boards * (10 if bench.quick else 40)
         with (
             bench.step(f"{boards} real boards on the farm"),
-            Farm(_folder(bench, f"farm{boards}"), agents=boards) as farm,
+            LocalFarm(_folder(bench, f"farm{boards}"), agents=boards) as farm,
         ):
             ours = _on_farm(farm, kernel, trials) / boards
         with (
@@ -166,7 +166,7 @@ def _folder(bench: Bench, name: str) -> Path:
     return folder
 
 
-def _on_farm(farm: Farm, kernel: Candidate, trials: int) -> float:
+def _on_farm(farm: LocalFarm, kernel: Candidate, trials: int) -> float:
     """Boards' worth of executing: seconds that kernels ran over wall seconds. The first trials only warm up."""
     from tvm_farm.protos.measurement import (
         Argument,
@@ -188,7 +188,7 @@ def _on_farm(farm: Farm, kernel: Candidate, trials: int) -> float:
         requests = [MeasureRequest(uuid.uuid4().hex, program, TimingPlan(), Limits()) for _ in range(count)]
         run_s = 0.0
         begun_s = time.perf_counter()
-        for answer in farm.client.measure(requests, client="benchmark", pool=pool):
+        for answer in farm.client.measuring.measure(requests, client="benchmark", pool=pool):
             if isinstance(answer, Measurement):
                 if not answer.run_secs:
                     raise RuntimeError(f"the farm could not measure: {answer.outcome} {answer.detail}")

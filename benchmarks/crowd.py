@@ -33,7 +33,7 @@ import uvloop
 
 from benchmarks.bench import Bench
 from benchmarks.board_processes import board_processes
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.plotting import FARM, MUTED, pick
 from benchmarks.result import Metric, Result
 from benchmarks.trial_load import Answered, TrialLoad, check_store, trial_load
@@ -95,7 +95,7 @@ async def _load(
     """
     folder = bench.folder / name
     folder.mkdir()
-    with Farm(folder, agents=0) as farm:
+    with LocalFarm(folder, agents=0) as farm:
         tracker = psutil.Process(farm.tracker.pid)
         with _boards(farm.address, _BOARDS):
             async with trial_load(farm.address, _POOL) as load:
@@ -147,7 +147,7 @@ def _connected(bench: Bench, count: int) -> float:
     """RSS in MB of a tracker with so many boards, after two rounds of their heartbeats."""
     folder = bench.folder / "connected"
     folder.mkdir()
-    with Farm(folder, agents=0) as farm, _boards(farm.address, count):
+    with LocalFarm(folder, agents=0) as farm, _boards(farm.address, count):
         time.sleep(10.0)
         connected = farm.client.status().devices_connected
         if connected != count:

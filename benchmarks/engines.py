@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.plotting import FARM, MUTED, STOCK
 from benchmarks.result import Metric, Result
 
@@ -69,7 +69,7 @@ def run(bench: Bench) -> list[Result]:
     after = AFTER[:1] if bench.quick else AFTER
     workloads = WORKLOADS[5:6] if bench.quick else WORKLOADS
     found: dict[str, dict[str, list[float | None]]] = {}
-    with Farm(bench.folder, workers=1) as farm:
+    with LocalFarm(bench.folder, workers=1) as farm:
         with bench.step("a tuning worker loads TVM"):
             farm.workers_ready()
         for workload in workloads:
@@ -102,7 +102,7 @@ def best_after(seconds: Sequence[float | None], trials: int) -> float:
     return min((each for each in seconds[:trials] if each is not None), default=float("inf"))
 
 
-def _tuned(bench: Bench, farm: Farm, workload: Workload, engine: str, trials: int) -> list[float | None]:
+def _tuned(bench: Bench, farm: LocalFarm, workload: Workload, engine: str, trials: int) -> list[float | None]:
     """Median seconds a call of each candidate. Raises RuntimeError when the job fails or has not all trials."""
     from tvm_farm.tracker.domain import JobKind, JobSpec, JobState, RecordFilter
 
@@ -115,7 +115,7 @@ def _tuned(bench: Bench, farm: Farm, workload: Workload, engine: str, trials: in
     spec = JobSpec(
         kind=JobKind.TUNE,
         model_name=workload.name,
-        model=farm.client.put_artifact(source),
+        model=farm.client.artifacts.put(source),
         operator=f"{source.name}:operator",
         pool=farm.devices()[0].pools[0],
         engine=engine,
@@ -123,12 +123,12 @@ def _tuned(bench: Bench, farm: Farm, workload: Workload, engine: str, trials: in
         seed=_SEED,
         fresh=True,
     )
-    job: Job = farm.client.submit(spec, uuid.uuid4().hex)
-    for latest in farm.client.watch(job.id):
+    job: Job = farm.client.jobs.submit(spec, uuid.uuid4().hex)
+    for latest in farm.client.jobs.watch(job.id):
         job = latest
     if job.state is not JobState.DONE:
         raise RuntimeError(f"{workload.name}: the job {job.id} is {job.state and job.state.value}: {job.error}")
-    records = [r for r in farm.client.records(RecordFilter(job_id=job.id)) if not r.is_baseline]
+    records = [r for r in farm.client.log.records(RecordFilter(job_id=job.id)) if not r.is_baseline]
     if len(records) != trials:
         raise RuntimeError(f"{workload.name}: the job {job.id} recorded {len(records)} trials of {trials}")
     times = [record.measurement.run_secs for record in records]

@@ -13,7 +13,8 @@ import psutil
 
 from tvm_farm.tracker.cli.terminal.child import Child
 from tvm_farm.tracker.client.errors import TrackerUnreachable
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.farm import Farm
+from tvm_farm.tracker.client.link import Link
 from tvm_farm.tracker.domain import Device, DeviceState
 
 __all__ = ["Farm"]
@@ -21,7 +22,7 @@ __all__ = ["Farm"]
 _START_TIMEOUT_S = 120.0
 
 
-class Farm:
+class LocalFarm:
     """A context: a tracker on a free port of 127.0.0.1, without mDNS, and ``agents`` that have joined it.
 
     ``workers`` tuning workers run beside it; ``workers_ready`` waits until they have TVM loaded.
@@ -36,7 +37,7 @@ class Farm:
         self._running = ExitStack()
         self.agents: list[Child] = []
 
-    def __enter__(self) -> Farm:
+    def __enter__(self) -> LocalFarm:
         try:
             self._start()
         except BaseException:
@@ -57,7 +58,7 @@ class Farm:
         endpoint = state / "endpoint.json"
         self._wait(endpoint.exists, "the tracker serves")
         self.address = str(json.loads(endpoint.read_text(encoding="utf-8"))["address"])
-        self.client = self._running.enter_context(FarmClient(self.address))
+        self.client = self._running.enter_context(Farm(Link(self.address)))
         for _ in range(self._wanted):
             self.add_agent()
         self.wait_for_devices(self._wanted)
@@ -71,7 +72,7 @@ class Farm:
         return agent
 
     def devices(self) -> list[Device]:
-        return [device for device in self.client.devices() if device.state is not DeviceState.LOST]
+        return [device for device in self.client.devices.list() if device.state is not DeviceState.LOST]
 
     def wait_for_devices(self, count: int) -> None:
         """Until ``count`` devices have joined. Raises FarmError when a process ended, TimeoutError after 2 minutes."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import host_target, threads
 from benchmarks.plotting import pair, pick
 from benchmarks.result import Metric, Result
@@ -45,7 +45,7 @@ def run(bench: Bench) -> list[Result]:
         # Not in this process: numpy and onnx are nothing that the farm's command would have loaded.
         light = [sys.executable, "-m", "tvm_farm.tracker.tuning.models.light", "light_squeezenet", str(model)]
         subprocess.run(light, check=True, cwd=Path(__file__).parents[1])
-    with Farm(bench.folder, workers=1) as farm:
+    with LocalFarm(bench.folder, workers=1) as farm:
         with bench.step("a tuning worker loads TVM"):
             farm.workers_ready()
         with bench.step("farm tune"):
@@ -55,7 +55,7 @@ def run(bench: Bench) -> list[Result]:
     return [bench.result(FIRST, farm=farm_s, stock=stock_s)]
 
 
-def first_on_farm(farm: Farm, model: Path) -> float:
+def first_on_farm(farm: LocalFarm, model: Path) -> float:
     from tvm_farm.tracker.domain import RecordFilter
 
     pool = farm.devices()[0].pools[0]
@@ -73,7 +73,7 @@ def first_on_farm(farm: Farm, model: Path) -> float:
             time.sleep(0.5)
             candidates = [
                 record.measurement
-                for record in farm.client.records(RecordFilter(engine="ansor"))
+                for record in farm.client.log.records(RecordFilter(engine="ansor"))
                 if record.measurement.run_secs
             ]
             if candidates:
@@ -82,9 +82,9 @@ def first_on_farm(farm: Farm, model: Path) -> float:
     finally:
         process.kill()
         process.wait()
-        for job in farm.client.jobs():
+        for job in farm.client.jobs.list():
             if not job.state or not job.state.final:
-                farm.client.cancel(job.id)
+                farm.client.jobs.cancel(job.id)
 
 
 def first_on_stock_once(bench: Bench, model: Path) -> float:

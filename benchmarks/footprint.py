@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import host_target, threads
 from benchmarks.plotting import FARM, STOCK, pick
 from benchmarks.result import Metric, Result
@@ -69,7 +69,7 @@ def run(bench: Bench) -> list[Result]:
         proposed = sample_candidates(matmul(), host_target(), 16, quick=bench.quick)
         (kernel,) = build_candidates(proposed, host_target(), bench.folder, 1)
     seconds = 0.5 if bench.quick else 4.0
-    with bench.step("memory of agent and runner"), Farm(bench.folder, agents=1) as farm:
+    with bench.step("memory of agent and runner"), LocalFarm(bench.folder, agents=1) as farm:
         ours = observe(farm.agents[0].pid, lambda s: measure_on_farm(farm, kernel, s), seconds)
     stock = StockFarm(bench.folder / "stock", threads=threads(), quick=bench.quick)
     with bench.step("memory of stock TVM's server"), stock:
@@ -121,13 +121,13 @@ def _repeats(seconds: float) -> int:
     return max(1, round(10 * seconds))
 
 
-def measure_on_farm(farm: Farm, kernel: Candidate, seconds: float) -> None:
+def measure_on_farm(farm: LocalFarm, kernel: Candidate, seconds: float) -> None:
     from benchmarks.matmul import request
     from tvm_farm.protos.measurement import Measurement, TimingPlan
 
     plan = TimingPlan(number=1, repeat=_repeats(seconds), min_repeat_ms=100)
     wanted = request(f"footprint-{seconds}", kernel.library.read_bytes(), plan)
-    for answer in farm.client.measure([wanted], client="benchmark", pool=farm.devices()[0].pools[0]):
+    for answer in farm.client.measuring.measure([wanted], client="benchmark", pool=farm.devices()[0].pools[0]):
         if isinstance(answer, Measurement) and not answer.run_secs:
             raise RuntimeError(f"the farm could not time the kernel: {answer.outcome} {answer.detail}")
 

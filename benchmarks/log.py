@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import describe_machine
 from benchmarks.plotting import FARM, MUTED, STOCK, pick
 from benchmarks.result import Metric, Result
@@ -126,11 +126,11 @@ def _write(folder: Path, path: Path, count: int, traces: list[list[str]]) -> dic
 def _restart(folder: Path, jobs: dict[str, list[str]]) -> float:
     """Seconds from starting a tracker to its first answer, which must count every record of a job."""
     begun = time.perf_counter()
-    with Farm(folder, agents=0) as farm:
+    with LocalFarm(folder, agents=0) as farm:
         farm.client.status()
         took = time.perf_counter() - begun
         for job_id in list(jobs)[:: max(1, len(jobs) // 20)]:
-            counted = farm.client.job(job_id).trials
+            counted = farm.client.jobs.get(job_id).trials
             if counted != len(jobs[job_id]):
                 raise RuntimeError(f"job {job_id} counts {counted} trials after the restart, not {len(jobs[job_id])}")
     return took

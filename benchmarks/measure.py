@@ -7,7 +7,7 @@ same object code is measured with ``number=1, repeat=1``:
 - stock: ``RPCRunner`` -> RPC tracker -> RPC server: a session each, upload, link on the server, allocate and
   fill three tensors, time, clean up. Timed from ``runner.run`` to the last future's result. A second figure
   has shared objects uploaded instead of the tar files of its default builder: without the linking.
-- farm: ``FarmClient.measure`` -> tracker -> agent -> isolating runner. Timed from the call to the last answer.
+- farm: ``Farm.measuring`` -> tracker -> agent -> isolating runner. Timed from the call to the last answer.
 
 Each side runs a kernel twice (a warm-up and the timed call), so twice its reported time is taken off its
 wall time; the rest, over the number of candidates, is the overhead. Both have measured another kernel
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import host_target, threads
 from benchmarks.plotting import FARM, MUTED, STOCK, pick
 from benchmarks.result import Metric, Result
@@ -54,7 +54,7 @@ def run(bench: Bench) -> list[Result]:
         built = build_candidates(proposed, host_target(), bench.folder, 2 * count)
     with bench.step(f"choose the {count} fastest"):
         candidates = fastest(bench.folder / "choosing", built, count + 1)
-    with Farm(bench.folder, agents=1) as farm, bench.step("measure them on the farm"):
+    with LocalFarm(bench.folder, agents=1) as farm, bench.step("measure them on the farm"):
         ours = measure_farm(farm, candidates)
     with StockFarm(bench.folder / "stock", threads=threads(), quick=bench.quick) as stock:
         with bench.step("measure them with stock TVM"):
@@ -71,7 +71,7 @@ def run(bench: Bench) -> list[Result]:
 def fastest(folder: Path, candidates: Sequence[Candidate], count: int) -> list[Candidate]:
     """The ``count`` fastest of ``candidates``, by a run on a farm of its own, which nothing that follows knows."""
     folder.mkdir()
-    with Farm(folder, agents=1) as farm:
+    with LocalFarm(folder, agents=1) as farm:
         run_s = measure_farm(farm, [candidates[0], *candidates])["run_s"]
     return [candidate for _, candidate in sorted(zip(run_s, candidates, strict=True), key=lambda pair: pair[0])[:count]]
 
@@ -81,7 +81,7 @@ def overhead_ms(side: dict[str, Any]) -> float:
     return float(1e3 * (side["wall_s"] - 2 * sum(run_s)) / len(run_s))
 
 
-def measure_farm(farm: Farm, candidates: Sequence[Candidate]) -> dict[str, Any]:
+def measure_farm(farm: LocalFarm, candidates: Sequence[Candidate]) -> dict[str, Any]:
     """Wall seconds and the kernels' own, in order; the first candidate only warms up. RuntimeError if one fails.
 
     Trial ids are new ones each time.
@@ -97,7 +97,7 @@ def measure_farm(farm: Farm, candidates: Sequence[Candidate]) -> dict[str, Any]:
     for batch in (requests[:1], requests[1:]):
         run_s.clear()
         begun_s = time.perf_counter()
-        for answer in farm.client.measure(batch, client="benchmark", pool=pool):
+        for answer in farm.client.measuring.measure(batch, client="benchmark", pool=pool):
             if isinstance(answer, Measurement):
                 if not answer.run_secs:
                     raise RuntimeError(

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import host_target, threads
 from benchmarks.measure import fastest
 from benchmarks.plotting import FARM, MUTED, STOCK
@@ -75,7 +75,7 @@ def run(bench: Bench) -> list[Result]:
     pool = BuilderPool(threads(), BUILD_TIMEOUT_S)
     try:
         (kernel,) = fastest(bench.folder / "choosing", candidates, 1)
-        with Farm(bench.folder, agents=1) as farm:
+        with LocalFarm(bench.folder, agents=1) as farm:
             with bench.step("farm, host idle"):
                 farm_idle = time_farm(farm, kernel, ours)
             with bench.step("farm, its builders flat out"), compiling(pool, modules) as builders_s:
@@ -127,7 +127,7 @@ def timed_beside(builders_s: Callable[[], float], timings: Callable[[], list[flo
     return seconds
 
 
-def time_farm(farm: Farm, kernel: Candidate, count: int) -> list[float]:
+def time_farm(farm: LocalFarm, kernel: Candidate, count: int) -> list[float]:
     """Seconds a call of ``count`` timings. Raises RuntimeError when one fails."""
     from benchmarks.matmul import request
     from tvm_farm.protos.measurement import Measurement, TimingPlan
@@ -135,7 +135,7 @@ def time_farm(farm: Farm, kernel: Candidate, count: int) -> list[float]:
     library, pool = kernel.library.read_bytes(), farm.devices()[0].pools[0]
     requests = [request(uuid.uuid4().hex, library, TimingPlan(**PLAN)) for _ in range(count)]
     seconds = []
-    for answer in farm.client.measure(requests, client="benchmark", pool=pool):
+    for answer in farm.client.measuring.measure(requests, client="benchmark", pool=pool):
         if isinstance(answer, Measurement):
             if not answer.run_secs:
                 raise RuntimeError(f"the farm could not time the kernel: {answer.outcome} {answer.detail}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.first_result import log_end
 from benchmarks.plotting import FARM, STOCK
 from benchmarks.result import Metric, Result
@@ -46,7 +46,7 @@ def run(bench: Bench) -> list[Result]:
     size, width, trials = (32, 16, 24) if bench.quick else (96, 32, 400)
     _make_models(bench.folder, size, width)
     seconds: dict[str, list[float]] = {}
-    with Farm(bench.folder, workers=1) as farm:
+    with LocalFarm(bench.folder, workers=1) as farm:
         for format, suffix in FORMATS.items():
             folders = []
             for dtype in DTYPES:
@@ -80,7 +80,7 @@ def _make_models(folder: Path, size: int, width: int) -> None:
         (folder / "tflite" / f"{dtype}.tflite").write_bytes(network)
 
 
-def _tuned(farm: Farm, model: Path, trials: int) -> Path:
+def _tuned(farm: LocalFarm, model: Path, trials: int) -> Path:
     """The finished package. Raises RuntimeError where the job fails, as it does when its answers differ."""
     package, log = (
         farm.folder / f"{model.parent.name}-{model.stem}",

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.plotting import FARM, MUTED, STOCK
 from benchmarks.result import Metric, Result
 from tvm_farm.tracker.domain import Job, JobKind, JobSpec, JobState, RecordFilter
@@ -105,15 +105,15 @@ def _tuned(
 ) -> tuple[Job, list[tuple[str, float | None]]]:
     """The last of ``order``, a class and a model, tuned after the others in one new farm: its job and its trials."""
     folder.mkdir()
-    with Farm(folder, agents=0, workers=1) as farm:
+    with LocalFarm(folder, agents=0, workers=1) as farm:
         for role in (TEACHER, PUPIL):
             farm.add_agent("--threads", "2" if role == TEACHER else "1", "--label", f"role={role}")
-            farm.client.put_pool(role, {"role": role})
+            farm.client.devices.put_pool(role, {"role": role})
         farm.wait_for_devices(2)
         farm.workers_ready()
         for role, model in order:
             job = _job(farm, role, model, engine, seed, trials)
-        records = farm.client.records(RecordFilter(job_id=job.id))
+        records = farm.client.log.records(RecordFilter(job_id=job.id))
         return job, [
             (record.workload, statistics.median(run_secs) if (run_secs := record.measurement.run_secs) else None)
             for record in records
@@ -121,12 +121,12 @@ def _tuned(
         ]
 
 
-def _job(farm: Farm, pool: str, model: Path, engine: str, seed: int, trials: int) -> Job:
+def _job(farm: LocalFarm, pool: str, model: Path, engine: str, seed: int, trials: int) -> Job:
     client = farm.client
-    content = client.put_artifact(model)
+    content = client.artifacts.put(model)
     spec = JobSpec(JobKind.TUNE, model.stem, content, pool, engine=engine, max_trials=trials, seed=seed)
-    job = client.submit(spec, uuid.uuid4().hex)
-    for latest in client.watch(job.id):
+    job = client.jobs.submit(spec, uuid.uuid4().hex)
+    for latest in client.jobs.watch(job.id):
         job = latest
     if job.state is not JobState.DONE or job.result is None:
         raise RuntimeError(f"the job {job.id} is {job.state and job.state.value}: {job.error}")

@@ -20,7 +20,18 @@ import grpc.aio
 from tvm_farm.protos.channel import MESSAGE_OPTIONS
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.encoded import field_of
-from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import (
+    artifacts_pb2,
+    artifacts_pb2_grpc,
+    job_pb2,
+    jobs_pb2,
+    jobs_pb2_grpc,
+    measurement_pb2,
+    measuring_pb2,
+    record_pb2,
+    work_pb2,
+    work_pb2_grpc,
+)
 
 __all__ = ["Answered", "TrialLoad", "check_store", "trial_load"]
 
@@ -28,7 +39,7 @@ _TASKS = 30
 _LIBRARY = os.urandom(16 << 10)
 _TRACE_CHARS = 4000
 _TOGETHER = 64
-_MEASURE = f"/{control_pb2.DESCRIPTOR.services_by_name['Control'].full_name}/Measure"
+_MEASURE = f"/{measuring_pb2.DESCRIPTOR.services_by_name['Measuring'].full_name}/Measure"
 
 
 @dataclass(frozen=True)
@@ -73,14 +84,14 @@ class TrialLoad:
 
     def _trial(self, trial_id: str, kernel_ms: int, now: float) -> bytes:
         """As a field of MeasureCall: what its task's trials have in common, then what is its own."""
-        own = control_pb2.Trial(
+        own = measuring_pb2.Trial(
             request=measurement_pb2.MeasureRequest(
                 trial_id=trial_id, plan=measurement_pb2.TimingPlan(min_repeat_ms=kernel_ms)
             ),
-            context=control_pb2.RecordContext(proposed_s=now, built_s=now),
+            context=measuring_pb2.RecordContext(proposed_s=now, built_s=now),
         )
         task = next(self._turns)
-        return b"".join(field_of(control_pb2.MeasureCall.TRIALS_FIELD_NUMBER, task + own.SerializeToString()))
+        return b"".join(field_of(measuring_pb2.MeasureCall.TRIALS_FIELD_NUMBER, task + own.SerializeToString()))
 
     def _task(self, task: int) -> bytes:
         """What the trials of a task have in common."""
@@ -96,7 +107,7 @@ class TrialLoad:
             plan=measurement_pb2.TimingPlan(number=1, repeat=1, repeats_to_cooldown=1),
             limits=measurement_pb2.Limits(run_timeout_s=10),
         )
-        context = control_pb2.RecordContext(
+        context = measuring_pb2.RecordContext(
             task_id=f"{self._job_id}/{task}",
             workload=f"workload-{task}",
             workload_name="matmul",
@@ -105,7 +116,7 @@ class TrialLoad:
             trace="[" + "0" * (_TRACE_CHARS - 2) + "]",
             versions={"tvm": "0.27.0"},
         )
-        return control_pb2.Trial(request=request, context=context).SerializeToString()
+        return measuring_pb2.Trial(request=request, context=context).SerializeToString()
 
     async def keep(self, outstanding: int, kernel_s: float, until_s: float) -> None:
         """Hold so many unanswered until ``until_s`` (time.monotonic)."""
@@ -167,11 +178,10 @@ async def trial_load(address: str, pool: str) -> AsyncIterator[TrialLoad]:
 @asynccontextmanager
 async def _trial_load(address: str, pool: str) -> AsyncIterator[TrialLoad]:
     async with grpc.aio.insecure_channel(address, options=MESSAGE_OPTIONS) as channel:
-        stub = control_pb2_grpc.ControlStub(channel)
-        work, job_id = await _job(stub, pool)
-        measure: Any = channel.stream_stream(_MEASURE, response_deserializer=control_pb2.MeasureReply.FromString)()
-        opening = control_pb2.OpenMeasure(client="load", job_id=job_id, pool=pool)
-        await measure.write(control_pb2.MeasureCall(open=opening).SerializeToString())
+        work, job_id = await _job(channel, pool)
+        measure: Any = channel.stream_stream(_MEASURE, response_deserializer=measuring_pb2.MeasureReply.FromString)()
+        opening = measuring_pb2.OpenMeasure(client="load", job_id=job_id, pool=pool)
+        await measure.write(measuring_pb2.MeasureCall(open=opening).SerializeToString())
         load = TrialLoad(measure, job_id)
         reading = asyncio.ensure_future(load.read())
         alive = asyncio.ensure_future(_stay_alive(work))
@@ -193,23 +203,23 @@ async def _trial_load(address: str, pool: str) -> AsyncIterator[TrialLoad]:
 async def _stay_alive(work: Any) -> None:
     while True:
         await asyncio.sleep(2.0)
-        await work.write(control_pb2.WorkerMessage(alive=control_pb2.WorkerAlive()))
+        await work.write(work_pb2.WorkerMessage(alive=work_pb2.WorkerAlive()))
 
 
-async def _job(stub: Any, pool: str) -> tuple[Any, str]:
-    upload = stub.PutArtifact()
-    await upload.write(control_pb2.ArtifactUpload(data=b"a model"))
+async def _job(channel: grpc.aio.Channel, pool: str) -> tuple[Any, str]:
+    upload = artifacts_pb2_grpc.ArtifactsStub(channel).PutArtifact()
+    await upload.write(artifacts_pb2.ArtifactUpload(data=b"a model"))
     await upload.done_writing()
     spec = job_pb2.JobSpec(
         kind=job_pb2.JOB_KIND_TUNE, model=await upload, model_name="load", pool=pool, engine="ansor", max_trials=10**9
     )
-    work = stub.Work()
-    hello = control_pb2.WorkerHello(worker_id="load", host="here", pid=os.getpid(), protocol_version=PROTOCOL_VERSION)
-    await work.write(control_pb2.WorkerMessage(hello=hello))
-    await stub.SubmitJob(control_pb2.SubmitJobRequest(spec=spec))
+    work = work_pb2_grpc.WorkStub(channel).Work()
+    hello = work_pb2.WorkerHello(worker_id="load", host="here", pid=os.getpid(), protocol_version=PROTOCOL_VERSION)
+    await work.write(work_pb2.WorkerMessage(hello=hello))
+    await jobs_pb2_grpc.JobsStub(channel).SubmitJob(jobs_pb2.SubmitJobRequest(spec=spec))
     job_id = (await work.read()).start.id
     tasks = [
-        control_pb2.TaskPlan(
+        work_pb2.TaskPlan(
             id=f"{job_id}/{n}",
             name=f"task{n}",
             weight=1,
@@ -217,8 +227,8 @@ async def _job(stub: Any, pool: str) -> tuple[Any, str]:
         )
         for n in range(_TASKS)
     ]
-    progress = control_pb2.JobProgress(job_id=job_id, phase="tuning", tasks=tasks)
-    await work.write(control_pb2.WorkerMessage(progress=progress))
+    progress = work_pb2.JobProgress(job_id=job_id, phase="tuning", tasks=tasks)
+    await work.write(work_pb2.WorkerMessage(progress=progress))
     return work, job_id
 
 

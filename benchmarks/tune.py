@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bench import Bench
-from benchmarks.farm import Farm
+from benchmarks.farm import LocalFarm
 from benchmarks.machine import host_target, threads
 from benchmarks.plotting import FARM, MUTED, STOCK, pick
 from benchmarks.result import Metric, Result
@@ -68,7 +68,7 @@ def run(bench: Bench) -> list[Result]:
     # Before there is a gRPC channel: it forks. Until candidates come, it waits for them.
     pool = BuilderPool(threads(), BUILD_TIMEOUT_S)
     try:
-        with Farm(bench.folder, workers=1) as farm:
+        with LocalFarm(bench.folder, workers=1) as farm:
             with bench.step("a tuning worker loads TVM"):
                 farm.workers_ready()
             with bench.step(f"{trials} trials on the farm, stock's plan"):
@@ -93,25 +93,25 @@ def run(bench: Bench) -> list[Result]:
     ]
 
 
-def tune_farm(farm: Farm, model: Path, trials: int, plan: TimingPlan | None) -> dict[str, Any]:
+def tune_farm(farm: LocalFarm, model: Path, trials: int, plan: TimingPlan | None) -> dict[str, Any]:
     """One job: its trials, the seconds they took, their records. Raises RuntimeError when it fails."""
     from tvm_farm.tracker.domain import JobKind, JobSpec, JobState, RecordFilter
 
     spec = JobSpec(
         kind=JobKind.TUNE,
         model_name="matmul",
-        model=farm.client.put_artifact(model),
+        model=farm.client.artifacts.put(model),
         pool=farm.devices()[0].pools[0],
         max_trials=trials,
         plan=plan,
         fresh=True,  # another round is no answer from the log
     )
-    job = farm.client.submit(spec, uuid.uuid4().hex)
-    for latest in farm.client.watch(job.id):
+    job = farm.client.jobs.submit(spec, uuid.uuid4().hex)
+    for latest in farm.client.jobs.watch(job.id):
         job = latest
     if job.state is not JobState.DONE:
         raise RuntimeError(f"the farm's job {job.id} is {job.state and job.state.value}: {job.error}")
-    stored = list(farm.client.records(RecordFilter(job_id=job.id)))
+    stored = list(farm.client.log.records(RecordFilter(job_id=job.id)))
     records = [record for record in stored if not record.is_baseline]
     if len(records) != trials:
         raise RuntimeError(f"the farm's job {job.id} recorded {len(records)} trials of {trials}")

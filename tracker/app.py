@@ -35,9 +35,15 @@ from tvm_farm.tracker.services.upgrades import Upgrades
 from tvm_farm.tracker.services.workers import Workers
 from tvm_farm.tracker.store import StateFolder, open_store, sqlite_url
 from tvm_farm.tracker.wire.announcement import addresses, announced, check
-from tvm_farm.tracker.wire.control import ControlServicer
+from tvm_farm.tracker.wire.artifacts import ArtifactsServicer
+from tvm_farm.tracker.wire.devices import DevicesServicer
+from tvm_farm.tracker.wire.farm import FarmServicer
 from tvm_farm.tracker.wire.fleet import FleetServicer
-from tvm_farm.tracker.wire.server import serve
+from tvm_farm.tracker.wire.jobs import JobsServicer
+from tvm_farm.tracker.wire.log import LogServicer
+from tvm_farm.tracker.wire.measuring import MeasuringServicer
+from tvm_farm.tracker.wire.server import Services, serve
+from tvm_farm.tracker.wire.work import WorkServicer
 
 __all__ = ["Endpoint", "Settings", "default_farm", "run", "worker_command"]
 
@@ -149,23 +155,17 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         recall = Recall(fleet, store, jobs.changed)
         desk = FrontDesk(fleet)
         upgrades = Upgrades(fleet, desk, artifacts)
-        control = ControlServicer(
-            settings.farm,
-            release,
-            fleet,
-            desk,
-            jobs,
-            records,
-            artifacts,
-            runtimes,
-            upgrades,
-            Exchange(store),
-            measuring=measuring,
-            workers=workers,
-            recall=recall,
+        services = Services(
+            FleetServicer(settings.farm, release, fleet, measuring, artifacts, runtimes, upgrades),
+            FarmServicer(settings.farm, release, fleet, jobs, workers),
+            DevicesServicer(fleet, desk, upgrades, runtimes, jobs),
+            JobsServicer(jobs, records),
+            LogServicer(records, Exchange(store), release),
+            ArtifactsServicer(artifacts),
+            MeasuringServicer(measuring, recall),
+            WorkServicer(workers, recall),
         )
-        boards = FleetServicer(settings.farm, release, fleet, measuring, artifacts, runtimes, upgrades)
-        server, port = await serve(settings.host, settings.port, boards, control)
+        server, port = await serve(settings.host, settings.port, services)
         stack.push_async_callback(server.stop, _STOP_S)
         await workers.load()
         stack.push_async_callback(workers.stop)

@@ -1,7 +1,8 @@
 """TVM Farm's one name among all that Python can import.
 
-A person's script needs what stands here: FarmBuilder, FarmRunner and FarmDatabase, MetaSchedule's interfaces on the
-farm. They load TVM when they are asked for, so that a board, which has none, imports this package too.
+A person's script needs what stands here: Farm, a connection to a tracker, with what its calls take and raise; and
+FarmBuilder, FarmRunner and FarmDatabase, MetaSchedule's interfaces on the farm. Each is loaded when it is asked for,
+the last three with TVM, so that a board, which has none, imports this package too.
 
 A checkout has the folders agent, tracker and protos beside this one, and links here lead to them. A wheel has them.
 """
@@ -12,12 +13,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tvm_farm.tracker.client.errors import FarmError
+    from tvm_farm.tracker.client.farm import Farm
+    from tvm_farm.tracker.domain import JobKind, JobSpec
     from tvm_farm.tracker.script import FarmBuilder, FarmDatabase, FarmRunner
 
-__all__ = ["FarmBuilder", "FarmDatabase", "FarmRunner"]
+__all__ = ["Farm", "FarmBuilder", "FarmDatabase", "FarmError", "FarmRunner", "JobKind", "JobSpec"]
+
+_MODULES = {
+    "Farm": "client.farm",
+    "FarmBuilder": "script",
+    "FarmDatabase": "script",
+    "FarmError": "client.errors",
+    "FarmRunner": "script",
+    "JobKind": "domain",
+    "JobSpec": "domain",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("tvm_farm.tracker.script"), name)
+    return getattr(importlib.import_module(f"tvm_farm.tracker.{_MODULES[name]}"), name)

@@ -28,7 +28,7 @@ from tests.support.stand_in_agent import StandInAgent
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
+from tvm_farm.protos.farm.v1 import device_pb2, devices_pb2, measurement_pb2, measuring_pb2
 from tvm_farm.protos.version import __version__
 
 NEW = f"{__version__}.1"
@@ -117,7 +117,7 @@ class Lab:
 
         def order() -> None:
             digest = self.tracker.upload(Path(wheel).read_bytes()).digest
-            self.tracker.control.UpgradeDevice(control_pb2.UpgradeDeviceRequest(device=name, digest=digest))
+            self.tracker.calls.devices.UpgradeDevice(devices_pb2.UpgradeDeviceRequest(device=name, digest=digest))
 
         await asyncio.to_thread(order)
 
@@ -322,8 +322,8 @@ async def test_a_job_over_an_upgrade(lab: Lab, wheels: Built) -> None:
                 limits=measurement_pb2.Limits(run_timeout_s=10),
             )
             request.program.library.CopyFrom(lab.tracker.upload(library))
-            context = control_pb2.RecordContext(workload="w0", workload_name=trial, target="{}", trace=f'["{trial}"]')
-            client.calls.put(control_pb2.MeasureCall(trials=[control_pb2.Trial(request=request, context=context)]))
+            context = measuring_pb2.RecordContext(workload="w0", workload_name=trial, target="{}", trace=f'["{trial}"]')
+            client.calls.put(measuring_pb2.MeasureCall(trials=[measuring_pb2.Trial(request=request, context=context)]))
         await asyncio.to_thread(client.wait_for, trials[0])
         await lab.order("works-1", wheels.of(NEW))
         await agent.says("draining, to start again with the upgrade")

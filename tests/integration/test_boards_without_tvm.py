@@ -23,7 +23,7 @@ from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from tvm_farm.agent.runner import LocalRequest, NativeRunner, RunnerError, RuntimeLibraries, find_runner, find_runtime
 from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.device import RunnerMode
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
+from tvm_farm.protos.farm.v1 import device_pb2, measurement_pb2, measuring_pb2
 from tvm_farm.protos.measurement import Argument, Artifact, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 from tvm_farm.protos.runtime import RuntimeOffer
 
@@ -76,7 +76,7 @@ async def test_a_real_tracker_sends_its_own(tmp_path: Path, bare: dict[str, str]
             assert (device.runner.tvm_version, device.runner.full_mode_missing) == ("0.27.0.post1", "")
             client = MeasureClient(tracker.address, whole_models=True)
             request = to_message(measurement_pb2.MeasureRequest, add_one("one", find_probe_kernel().read_bytes()))
-            client.calls.put(control_pb2.MeasureCall(trials=[control_pb2.Trial(request=request)]))
+            client.calls.put(measuring_pb2.MeasureCall(trials=[measuring_pb2.Trial(request=request)]))
             [measured] = await asyncio.to_thread(client.wait_for, "one")
             assert measured.outcome == measurement_pb2.OUTCOME_OK, measured.detail
             assert struct.unpack("<4f", measured.outputs[0].data) == (2.0, 3.0, 4.0, 5.0)
@@ -235,7 +235,7 @@ async def test_a_slow_link_brings_it_while_the_board_measures(tmp_path: Path, ba
                 assert re.search(r"idle, runtime \d+ %", shown.stdout), shown.stdout + shown.stderr
                 client = MeasureClient(tracker.address)
                 request = to_message(measurement_pb2.MeasureRequest, add_one("one", find_probe_kernel().read_bytes()))
-                client.calls.put(control_pb2.MeasureCall(trials=[control_pb2.Trial(request=request)]))
+                client.calls.put(measuring_pb2.MeasureCall(trials=[measuring_pb2.Trial(request=request)]))
                 [measured] = await asyncio.to_thread(client.wait_for, "one")
                 assert measured.outcome == measurement_pb2.OUTCOME_OK, measured.detail
                 client.close()

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.support.records import make_job, make_record
-from tests.support.stand_in_control import StandInControl
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tests.support.stand_in_farm import StandInFarm
+from tvm_farm.tracker.client.farm import Farm
+from tvm_farm.tracker.client.link import Link
 from tvm_farm.tracker.domain import (
     Artifact,
     JobState,
@@ -29,40 +30,40 @@ PROGRAM = Program(ProgramKind.KERNEL, Artifact("", 0, inline=b"library"), "main"
 
 
 @pytest.fixture
-def control() -> Iterator[StandInControl]:
-    with StandInControl() as control:
+def control() -> Iterator[StandInFarm]:
+    with StandInFarm() as control:
         control.put_job(make_job(JOB, state=JobState.RUNNING))
         control.records = [make_record(f"t{number}") for number in range(2000)]
         control.put_file("", b"weights" * 1_000_000)
         yield control
 
 
-def measured(client: FarmClient, control: StandInControl) -> Iterator[Any]:
-    return client.measure([MeasureRequest("t", PROGRAM)], client="test", pool="arm64")
+def measured(client: Farm, control: StandInFarm) -> Iterator[Any]:
+    return client.measuring.measure([MeasureRequest("t", PROGRAM)], client="test", pool="arm64")
 
 
 @pytest.mark.parametrize(
     "begin",
     [
-        lambda client, control: client.watch(JOB),
-        lambda client, control: client.records(RecordFilter()),
-        lambda client, control: client._download(*control.artifacts),
+        lambda client, control: client.jobs.watch(JOB),
+        lambda client, control: client.log.records(RecordFilter()),
+        lambda client, control: client.artifacts._download(*control.artifacts),
         measured,
     ],
     ids=["watch", "records", "artifact", "measure"],
 )
 def test_a_stream_that_was_left_is_at_its_end_when_its_client_is_closed(
-    control: StandInControl, begin: Callable[[FarmClient, StandInControl], Iterator[Any]]
+    control: StandInFarm, begin: Callable[[Farm, StandInFarm], Iterator[Any]]
 ) -> None:
-    with FarmClient(control.address) as client:
+    with Farm(control.address) as client:
         left = begin(client, control)
         next(left)
     assert inspect.getgeneratorstate(left) == inspect.GEN_CLOSED
 
 
-def test_a_stream_that_another_thread_reads_ends_with_an_error_there(control: StandInControl) -> None:
-    client = FarmClient(control.address)
-    watched = client.watch(JOB)
+def test_a_stream_that_another_thread_reads_ends_with_an_error_there(control: StandInFarm) -> None:
+    client = Farm(control.address)
+    watched = client.jobs.watch(JOB)
     next(watched)
     with ThreadPoolExecutor(1) as reader:
         reading = reader.submit(next, watched)
@@ -70,7 +71,11 @@ def test_a_stream_that_another_thread_reads_ends_with_an_error_there(control: St
         assert "No tracker answers" in str(reading.exception(20))
 
 
-def test_no_stream_of_the_client_is_missed() -> None:
-    methods = inspect.getmembers(FarmClient, inspect.isfunction)
-    assert [name for name, method in methods if inspect.isgeneratorfunction(method)] == []
-    assert sum(inspect.isgeneratorfunction(inspect.unwrap(method)) for _, method in methods) > 5
+def test_no_stream_of_the_client_is_missed(control: StandInFarm) -> None:
+    with Farm(control.address) as client:
+        parts = [part for part in vars(client).values() if not isinstance(part, Link)]
+        for part in parts:
+            methods = inspect.getmembers(type(part), inspect.isfunction)
+            given = [name for name, method in methods if inspect.isgeneratorfunction(method)]
+            assert [name for name in given if not name.startswith("_")] == [], type(part)
+        assert len(parts) == 6

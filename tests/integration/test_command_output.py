@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.farm_command import environment
 from tests.support.records import make_job
-from tests.support.stand_in_control import StandInControl
+from tests.support.stand_in_farm import StandInFarm
 
 PROGRAMS = {
     "farm": "from tvm_farm.tracker.cli import farm; farm(prog_name='farm')",
@@ -33,7 +33,7 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def address():
-    with StandInControl() as control:
+    with StandInFarm() as control:
         control.put_job(make_job("small-ab2cde"))
         yield control.address
 

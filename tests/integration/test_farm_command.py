@@ -19,13 +19,13 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.farm_command import FarmTerminal, farm
-from tests.support.stand_in_control import StandInControl
+from tests.support.stand_in_farm import StandInFarm
 from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.tracker.cli import farm as farm_group
 from tvm_farm.tracker.cli import tracker
 from tvm_farm.tracker.cli.terminal.connection import Connection
 from tvm_farm.tracker.client.errors import FarmError, TrackerFull
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.domain import (
     Artifact,
     Device,
@@ -61,8 +61,8 @@ SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("ab" * 32, 1), "arm64", max_
 
 
 @pytest.fixture
-def control() -> Iterator[StandInControl]:
-    with StandInControl() as control:
+def control() -> Iterator[StandInFarm]:
+    with StandInFarm() as control:
         board = Fingerprint(
             arch="aarch64",
             board_model="Raspberry Pi 4 Model B Rev 1.4",
@@ -124,7 +124,7 @@ def running(job: Job, **changes: object) -> Job:
     return replace(started, **changes)  # type: ignore[arg-type]
 
 
-def done(control: StandInControl, job: Job, **changes: object) -> Job:
+def done(control: StandInFarm, job: Job, **changes: object) -> Job:
     files = tuple(
         control.put_file(name, data)
         for name, data in (("model.so", LIBRARY), ("params.bin", PARAMS), ("manifest.json", manifest()))
@@ -134,11 +134,11 @@ def done(control: StandInControl, job: Job, **changes: object) -> Job:
     return replace(job, state=JobState.DONE, result=replace(result, **changes))  # type: ignore[arg-type]
 
 
-def tune(control: StandInControl, model: Path, *options: str) -> list[str]:
+def tune(control: StandInFarm, model: Path, *options: str) -> list[str]:
     return ["tune", str(model), "--pool", "arm64", "--tracker", control.address, *options]
 
 
-def test_a_tune_is_watched_to_its_end_and_its_package_is_fetched(control: StandInControl, model: Path) -> None:
+def test_a_tune_is_watched_to_its_end_and_its_package_is_fetched(control: StandInFarm, model: Path) -> None:
     options = ["--budget", "2m", "--shape", "data=1,3,224,224", "--seed", "7", "--priority", "-1"]
     command = tune(control, model, *options)
     with FarmTerminal(*command, cwd=model.parent) as terminal:
@@ -163,7 +163,7 @@ def test_a_tune_is_watched_to_its_end_and_its_package_is_fetched(control: StandI
     }
 
 
-def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(control: StandInControl, model: Path) -> None:
+def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(control: StandInFarm, model: Path) -> None:
     with FarmTerminal(*tune(control, model, "--trials", "64"), cwd=model.parent) as terminal:
         job = control.await_job()
         control.put_job(running(job))
@@ -183,14 +183,14 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(control: StandInControl
     assert (model.parent / "later" / "model.so").read_bytes() == LIBRARY
 
 
-def test_a_tracker_that_restarts_is_waited_for(control: StandInControl, model: Path) -> None:
+def test_a_tracker_that_restarts_is_waited_for(control: StandInFarm, model: Path) -> None:
     with FarmTerminal(*tune(control, model), cwd=model.parent) as terminal:
         job = control.await_job()
         control.put_job(running(job))
         terminal.await_text("fused_conv2d_add_relu")
         control.stop()
         terminal.await_text("does not answer: waiting")
-        with StandInControl(control.port) as restarted:
+        with StandInFarm(control.port) as restarted:
             restarted.put_job(running(job, trials=41))
             terminal.await_text("The tracker is back")
             terminal.await_text("41 trials")
@@ -199,7 +199,7 @@ def test_a_tracker_that_restarts_is_waited_for(control: StandInControl, model: P
             assert terminal.text.rstrip().splitlines()[-1] == CLOSING
 
 
-def test_a_connection_lost_while_submitting_is_tried_again(control: StandInControl, model: Path) -> None:
+def test_a_connection_lost_while_submitting_is_tried_again(control: StandInFarm, model: Path) -> None:
     lost = [(grpc.StatusCode.UNAVAILABLE, "Connection reset by peer")]
     control.failures = {"PutArtifact": [*lost], "SubmitJob": [*lost]}
     submitted = farm(*tune(control, model, "--detach"))
@@ -209,20 +209,20 @@ def test_a_connection_lost_while_submitting_is_tried_again(control: StandInContr
     assert farm(*tune(control, model, "--detach")).returncode == 3
 
 
-def test_a_full_tracker_is_an_error_of_its_own(control: StandInControl, model: Path) -> None:
+def test_a_full_tracker_is_an_error_of_its_own(control: StandInFarm, model: Path) -> None:
     full = (grpc.StatusCode.RESOURCE_EXHAUSTED, "the disk of this tracker is full")
     large = (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER: Received message larger than max (5 vs. 4)")
     control.failures = {"PutArtifact": [full, large]}
-    with FarmClient(control.address) as client:
+    with Farm(control.address) as client:
         with pytest.raises(TrackerFull, match=r"^The disk of this tracker is full\.$"):
-            client.put_artifact(model)
+            client.artifacts.put(model)
         with pytest.raises(FarmError, match="larger than max") as refused:  # waiting would not help
-            client.put_artifact(model)
+            client.artifacts.put(model)
         assert not isinstance(refused.value, TrackerFull)
-        client.put_artifact(model)
+        client.artifacts.put(model)
 
 
-def test_detached_and_json(control: StandInControl, model: Path) -> None:
+def test_detached_and_json(control: StandInFarm, model: Path) -> None:
     submitted = farm(*tune(control, model, "--detach", "--json", "--trials", "9"))
     assert submitted.returncode == 0, submitted.stderr
     job_id = json.loads(submitted.stdout)["id"]
@@ -249,7 +249,7 @@ def test_detached_and_json(control: StandInControl, model: Path) -> None:
     ids=["bad model", "farm's fault", "no reason", "cancelled"],
 )
 def test_a_job_that_fails_is_one_sentence_and_an_exit_code(
-    control: StandInControl, model: Path, changes: dict[str, object], code: int, said: str
+    control: StandInFarm, model: Path, changes: dict[str, object], code: int, said: str
 ) -> None:
     detached = farm(*tune(control, model, "--detach"))
     job = control.await_job()
@@ -261,7 +261,7 @@ def test_a_job_that_fails_is_one_sentence_and_an_exit_code(
     assert not (model.parent / "package").exists()
 
 
-def test_outputs_that_differ_fail_the_command_and_keep_the_package(control: StandInControl, model: Path) -> None:
+def test_outputs_that_differ_fail_the_command_and_keep_the_package(control: StandInFarm, model: Path) -> None:
     assert farm(*tune(control, model, "--detach")).returncode == 0
     job = control.await_job()
     control.put_job(done(control, running(job), outputs_equal=False, max_abs_diff=0.25))
@@ -271,7 +271,7 @@ def test_outputs_that_differ_fail_the_command_and_keep_the_package(control: Stan
     assert (model.parent / "package" / "model.so").exists()
 
 
-def test_a_package_that_arrives_damaged_is_not_kept(control: StandInControl, model: Path) -> None:
+def test_a_package_that_arrives_damaged_is_not_kept(control: StandInFarm, model: Path) -> None:
     assert farm(*tune(control, model, "--detach")).returncode == 0
     job = done(control, running(control.await_job()))
     control.put_job(job)
@@ -299,7 +299,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
-    control: StandInControl, model: Path, small_disk: Path
+    control: StandInFarm, model: Path, small_disk: Path
 ) -> None:
     assert farm(*tune(control, model, "--detach")).returncode == 0
     job = control.await_job()
@@ -353,7 +353,7 @@ def test_an_unreachable_tracker_is_named_with_what_to_do() -> None:
         assert "tracker start" in lost.stderr
 
 
-def test_an_option_beats_the_environment_and_works_before_and_after_the_command(control: StandInControl) -> None:
+def test_an_option_beats_the_environment_and_works_before_and_after_the_command(control: StandInFarm) -> None:
     elsewhere = {"TVMFARM_TRACKER": "127.0.0.1:9"}
     assert farm("--tracker", control.address, "devices", **elsewhere).returncode == 0
     assert farm("devices", "--tracker", control.address, **elsewhere).returncode == 0
@@ -361,7 +361,7 @@ def test_an_option_beats_the_environment_and_works_before_and_after_the_command(
     assert (wrong.returncode, "is the farm stand-in, not lab" in wrong.stderr) == (2, True)
 
 
-def test_tracker_status_finds_its_tracker_as_farm_does(control: StandInControl) -> None:
+def test_tracker_status_finds_its_tracker_as_farm_does(control: StandInFarm) -> None:
     asked = CliRunner().invoke(tracker, ["status", "--json"], env={"TVMFARM_TRACKER": control.address})
     assert asked.exit_code == 0, asked.output
     assert json.loads(asked.output)["farm"] == "stand-in"
@@ -379,14 +379,14 @@ def test_an_interface_that_is_no_address_is_refused(command: click.Group) -> Non
     assert (refused.exit_code, "'foo' is not an IPv4 address of this host" in refused.output) == (2, True)
 
 
-def test_another_protocol_version_is_refused_with_the_side_to_update(control: StandInControl) -> None:
+def test_another_protocol_version_is_refused_with_the_side_to_update(control: StandInFarm) -> None:
     control.protocol_version += 1
     refused = farm("status", "--tracker", control.address)
     assert refused.returncode == 1
     assert "Update this command" in refused.stderr
 
 
-def test_listings_for_people_and_for_programs(control: StandInControl) -> None:
+def test_listings_for_people_and_for_programs(control: StandInFarm) -> None:
     env = {"TVMFARM_TRACKER": control.address}
     listed = farm("devices", **env)
     assert "rpi4-3" in listed.stdout
@@ -403,7 +403,7 @@ def test_listings_for_people_and_for_programs(control: StandInControl) -> None:
     assert json.loads(farm("records", "query", "--json", **env).stdout) == []
 
 
-def test_a_device_is_shown_whole_by_the_start_of_its_name_or_id(control: StandInControl) -> None:
+def test_a_device_is_shown_whole_by_the_start_of_its_name_or_id(control: StandInFarm) -> None:
     env = {"TVMFARM_TRACKER": control.address}
     for name in ("rpi4-3", "0123"):
         shown = farm("devices", "show", name, **env).stdout
@@ -422,7 +422,7 @@ def test_a_device_is_shown_whole_by_the_start_of_its_name_or_id(control: StandIn
         assert (refused.returncode, said in refused.stderr) == (2, True)
 
 
-def test_times_are_told_by_the_trackers_clock(control: StandInControl) -> None:
+def test_times_are_told_by_the_trackers_clock(control: StandInFarm) -> None:
     """That of the desk may be another."""
     env = {"TVMFARM_TRACKER": control.address}
     control.ahead_s = 214 * 86400.0
@@ -432,7 +432,7 @@ def test_times_are_told_by_the_trackers_clock(control: StandInControl) -> None:
     assert re.search(r"idle, heard [4-9]\ds ago", farm("devices", "show", "rpi4-3", **env).stdout)
 
 
-def test_records_are_queried_with_every_filter_and_streamed_as_one_array(control: StandInControl) -> None:
+def test_records_are_queried_with_every_filter_and_streamed_as_one_array(control: StandInFarm) -> None:
     measurement = Measurement("t1", Outcome.CRASH, "signal SIGSEGV", 11, device_name="rpi4-3", device_class="rpi4")
     record = Record("t1", JOB, f"{JOB}/0", "ab" * 16, "fused_conv2d", "{}", "ansor", "[]", measurement, TimingPlan())
     fast = replace(
@@ -470,16 +470,14 @@ def test_records_are_queried_with_every_filter_and_streamed_as_one_array(control
         ("--device", "rpi4", "rpi4 may be any of rpi4-3, rpi4-7"),
     ],
 )
-def test_records_of_what_does_not_exist_are_bad_input(
-    control: StandInControl, option: str, value: str, said: str
-) -> None:
+def test_records_of_what_does_not_exist_are_bad_input(control: StandInFarm, option: str, value: str, said: str) -> None:
     control.put_job(running(Job(JOB, SPEC)))
     refused = farm("records", "query", option, value, TVMFARM_TRACKER=control.address)
     assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
     assert control.filters == []
 
 
-def test_bench_sends_the_package_and_prints_its_timings(control: StandInControl, tmp_path: Path) -> None:
+def test_bench_sends_the_package_and_prints_its_timings(control: StandInFarm, tmp_path: Path) -> None:
     for name, data in (("model.so", LIBRARY), ("params.bin", PARAMS), ("manifest.json", manifest())):
         (tmp_path / name).write_bytes(data)
     env = {"TVMFARM_TRACKER": control.address}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
-from tests.support.stand_in_control import StandInControl
+from tests.support.stand_in_farm import StandInFarm
 from tvm_farm.tracker.domain import Job, JobResult, JobState, Pool, Task, TaskResult
 
 PI4, PI5 = "raspberry-pi-4-4xcortex-a72-performance-full-4t", "raspberry-pi-5-4xcortex-a76-performance-full-4t"
@@ -20,8 +20,8 @@ SHORT = {PI4: "raspberry-pi-4", PI5: "raspberry-pi-5", OLD: "beaglebone-1xcortex
 
 
 @pytest.fixture
-def control() -> Iterator[StandInControl]:
-    with StandInControl() as control:
+def control() -> Iterator[StandInFarm]:
+    with StandInFarm() as control:
         control.classes = [PI4, PI5, OLD]
         control.pools = [Pool("arm", {"arch": "arm"}, False, (), 0)]
         yield control
@@ -34,11 +34,11 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def tune(control: StandInControl, model: Path, *options: str) -> list[str]:
+def tune(control: StandInFarm, model: Path, *options: str) -> list[str]:
     return ["tune", str(model), "--pool", "arm", "--tracker", control.address, *options]
 
 
-def jobs_of(control: StandInControl) -> list[Job]:
+def jobs_of(control: StandInFarm) -> list[Job]:
     first = control.await_job()
     with control._changed:
         return control._group(first.group)
@@ -49,7 +49,7 @@ def running(job: Job) -> Job:
     return replace(job, state=JobState.RUNNING, phase="tuning", tasks=tasks, trials=40, devices=1, tuned_for_s=20.0)
 
 
-def done(control: StandInControl, job: Job, **changes: object) -> Job:
+def done(control: StandInFarm, job: Job, **changes: object) -> Job:
     names = {"model.so": b"library of " + job.id.encode(), "manifest.json": b"{}"}
     files = tuple(control.put_file(name, data) for name, data in names.items())
     tasks = (TaskResult("fused_conv2d_add_relu", 2, 1e9, 40, 0.1, 0.005),)
@@ -67,7 +67,7 @@ CLOSING = [
 ]
 
 
-def test_a_group_is_watched_to_its_end_and_each_package_has_its_folder(control: StandInControl, model: Path) -> None:
+def test_a_group_is_watched_to_its_end_and_each_package_has_its_folder(control: StandInFarm, model: Path) -> None:
     with FarmTerminal(*tune(control, model, "--trials", "192"), cwd=model.parent, columns=130, rows=30) as terminal:
         first, second, third = jobs_of(control)
         terminal.await_text(r"Pool arm has 3 classes of device; each is tuned and gets a package of its own")
@@ -102,7 +102,7 @@ def test_a_group_is_watched_to_its_end_and_each_package_has_its_folder(control: 
     assert f"Name one of them: {folder / OLD}, {folder / PI4}, {folder / PI5}." in bench.stderr
 
 
-def test_ctrl_c_leaves_the_group_and_says_how_to_come_back(control: StandInControl, model: Path) -> None:
+def test_ctrl_c_leaves_the_group_and_says_how_to_come_back(control: StandInFarm, model: Path) -> None:
     with FarmTerminal(*tune(control, model, "--trials", "192"), cwd=model.parent) as terminal:
         first, *_ = jobs_of(control)
         control.put_job(running(first))
@@ -114,7 +114,7 @@ def test_ctrl_c_leaves_the_group_and_says_how_to_come_back(control: StandInContr
         terminal.await_text(f"farm jobs cancel {first.group}")
 
 
-def test_logs_name_the_class_of_each_line(control: StandInControl, model: Path) -> None:
+def test_logs_name_the_class_of_each_line(control: StandInFarm, model: Path) -> None:
     control.classes = [PI4, PI5]
     assert farm(*tune(control, model, "--trials", "128", "--detach")).returncode == 0
     for job in jobs_of(control):
@@ -126,7 +126,7 @@ def test_logs_name_the_class_of_each_line(control: StandInControl, model: Path) 
     assert f"Fetch the packages: farm jobs watch {jobs_of(control)[0].group} -o DIR" in watched.stdout
 
 
-def test_a_class_that_fails_is_told_and_costs_the_others_nothing(control: StandInControl, model: Path) -> None:
+def test_a_class_that_fails_is_told_and_costs_the_others_nothing(control: StandInFarm, model: Path) -> None:
     assert farm(*tune(control, model, "--trials", "192", "--detach")).returncode == 0
     first, second, third = jobs_of(control)
     control.put_job(done(control, first))
@@ -149,7 +149,7 @@ def test_a_class_that_fails_is_told_and_costs_the_others_nothing(control: StandI
     assert (watched.returncode, "Foo is no operator" in watched.stderr) == (2, True)
 
 
-def test_groups_are_listed_shown_and_cancelled(control: StandInControl, model: Path) -> None:
+def test_groups_are_listed_shown_and_cancelled(control: StandInFarm, model: Path) -> None:
     submitted = farm(*tune(control, model, "--trials", "192", "--detach", "--json"))
     assert submitted.returncode == 0, submitted.stderr
     first, second, third = jobs_of(control)
@@ -178,20 +178,20 @@ def test_groups_are_listed_shown_and_cancelled(control: StandInControl, model: P
     assert f"{second.id}, {third.id} are cancelled" in cancelled.stdout
 
 
-def test_an_empty_name_is_no_group_of_all_groups_jobs(control: StandInControl, model: Path) -> None:
+def test_an_empty_name_is_no_group_of_all_groups_jobs(control: StandInFarm, model: Path) -> None:
     assert farm(*tune(control, model, "--trials", "192", "--detach")).returncode == 0
     shown = farm("jobs", "show", "", "--tracker", control.address)
     assert (shown.returncode, shown.stdout) == (2, "")
 
 
-def test_one_class_is_asked_for_by_name(control: StandInControl, model: Path) -> None:
+def test_one_class_is_asked_for_by_name(control: StandInFarm, model: Path) -> None:
     control.classes = [PI5]
     assert farm(*tune(control, model, "--class", PI5, "--detach")).returncode == 0
     [(_, spec)] = control.submitted
     assert spec.device_class == PI5
 
 
-def test_a_class_that_would_leave_the_folder_is_refused(control: StandInControl, model: Path) -> None:
+def test_a_class_that_would_leave_the_folder_is_refused(control: StandInFarm, model: Path) -> None:
     control.classes = [PI4, "../elsewhere"]
     assert farm(*tune(control, model, "--trials", "128", "--detach")).returncode == 0
     for job in jobs_of(control):

@@ -136,15 +136,15 @@ def test_a_list_that_ends_before_the_end_says_so(tracker: TrackerProcess, model:
 
 
 def test_a_submission_sent_twice_is_one_job(tracker: TrackerProcess, model: Path) -> None:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import JobKind, JobSpec
 
-    with FarmClient(tracker.address) as client:
-        spec = JobSpec(JobKind.TUNE, "twice", client.put_artifact(model), "synthetic", max_trials=1, user="ada")
+    with Farm(tracker.address) as client:
+        spec = JobSpec(JobKind.TUNE, "twice", client.artifacts.put(model), "synthetic", max_trials=1, user="ada")
         request_id = uuid.uuid4().hex
-        first, second = client.submit(spec, request_id), client.submit(spec, request_id)
+        first, second = client.jobs.submit(spec, request_id), client.jobs.submit(spec, request_id)
         assert first.id == second.id
-        client.cancel(first.id)
+        client.jobs.cancel(first.id)
 
 
 def test_names_that_do_not_exist_are_refused(tracker: TrackerProcess) -> None:
@@ -155,12 +155,12 @@ def test_names_that_do_not_exist_are_refused(tracker: TrackerProcess) -> None:
 
 
 def test_an_artifact_of_many_chunks_comes_back_as_it_was_sent(tracker: TrackerProcess, tmp_path: Path) -> None:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
 
     sent, received = tmp_path / "sent", tmp_path / "received"
     sent.write_bytes(bytes(range(256)) * 20_000)
-    with FarmClient(tracker.address) as client:
-        client.get_artifact(client.put_artifact(sent), received)
+    with Farm(tracker.address) as client:
+        client.artifacts.get(client.artifacts.put(sent), received)
     assert received.read_bytes() == sent.read_bytes()
 
 

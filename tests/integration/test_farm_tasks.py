@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from tests.support.stand_in_control import StandInControl
+from tests.support.stand_in_farm import StandInFarm
 from tvm_farm.tracker.cli import farm
 from tvm_farm.tracker.cli.reports.results import print_result
 from tvm_farm.tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, Task
@@ -38,17 +38,17 @@ JOB = Job("net-ab2cde", SPEC, JobState.RUNNING, tasks=TASKS)
 
 
 @pytest.fixture
-def control() -> Iterator[StandInControl]:
-    with StandInControl() as control:
+def control() -> Iterator[StandInFarm]:
+    with StandInFarm() as control:
         control.put_job(JOB)
         yield control
 
 
-def show(control: StandInControl, *words: str) -> Result:
+def show(control: StandInFarm, *words: str) -> Result:
     return CliRunner().invoke(farm, ["--tracker", control.address, "tasks", "show", *words], prog_name="farm")
 
 
-def test_the_tasks_of_a_job_with_their_templates(control: StandInControl) -> None:
+def test_the_tasks_of_a_job_with_their_templates(control: StandInFarm) -> None:
     shown = show(control, "net-ab2")
     assert shown.exit_code == 0, shown.output
     lines = [line.split() for line in shown.output.splitlines()]
@@ -58,7 +58,7 @@ def test_the_tasks_of_a_job_with_their_templates(control: StandInControl) -> Non
     assert lines[3] == ["net-ab2cde/2", "large", "1", "dense", "2", "<", "1,000,000,000", "0"]
 
 
-def test_the_knobs_of_one_task(control: StandInControl) -> None:
+def test_the_knobs_of_one_task(control: StandInFarm) -> None:
     shown = show(control, "net-ab2cde/0").output
     assert "3,240 points, 2,120 of them valid" in shown
     assert ["limit", "a", "tile", "fits", "into", "16", "registers"] in [line.split() for line in shown.splitlines()]
@@ -69,13 +69,13 @@ def test_the_knobs_of_one_task(control: StandInControl) -> None:
     assert "no template matches, ansor searches it" in show(control, "net-ab2cde/1").output
 
 
-def test_the_same_for_scripts(control: StandInControl) -> None:
+def test_the_same_for_scripts(control: StandInFarm) -> None:
     told = json.loads(show(control, "net-ab2cde", "--json").output)
     assert [task["space"] for task in told][:2] == [SPACE, WITHOUT]
     assert json.loads(show(control, "net-ab2cde/1", "--json").output)["name"] == "softmax"
 
 
-def test_a_job_whose_engine_goes_by_rules_has_no_knobs(control: StandInControl) -> None:
+def test_a_job_whose_engine_goes_by_rules_has_no_knobs(control: StandInFarm) -> None:
     plain = tuple(replace(task, space="") for task in TASKS)
     control.put_job(replace(JOB, spec=replace(SPEC, engine="ansor"), tasks=plain))
     assert "none, ansor" in show(control, "net-ab2cde").output
@@ -89,13 +89,13 @@ def test_a_job_whose_engine_goes_by_rules_has_no_knobs(control: StandInControl) 
         ("net-ab2cde/x", "Job net-ab2cde has no task x: its tasks are net-ab2cde/0 to net-ab2cde/2."),
     ],
 )
-def test_a_task_that_is_not_there(control: StandInControl, name: str, said: str) -> None:
+def test_a_task_that_is_not_there(control: StandInFarm, name: str, said: str) -> None:
     shown = show(control, name)
     assert shown.exit_code == 2
     assert said in shown.output
 
 
-def test_a_job_that_no_worker_has_read_yet(control: StandInControl) -> None:
+def test_a_job_that_no_worker_has_read_yet(control: StandInFarm) -> None:
     control.put_job(replace(JOB, tasks=()))
     assert "has no tasks yet" in show(control, "net-ab2cde").output
     assert "it has no tasks yet" in show(control, "net-ab2cde/0").output
@@ -109,7 +109,7 @@ def test_the_result_names_what_no_template_matched() -> None:
     assert "it finds more there" not in told
 
 
-def test_what_auto_leaves_to_rules_is_not_said_to_have_no_template(control: StandInControl) -> None:
+def test_what_auto_leaves_to_rules_is_not_said_to_have_no_template(control: StandInFarm) -> None:
     space = {"engine": "ansor", "note": "the template rows finds less", "passed_over": "rows"}
     job = replace(JOB, tasks=(replace(TASKS[1], space=json.dumps(space)),))
     screen = Console(file=io.StringIO(), width=200)

@@ -58,6 +58,6 @@ def test_a_board_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     try:
         report = fleet_pb2.ReportRequest(device_id="nobody")
         report.message.measurements.add(trial_id="t")
-        assert tracker.fleet.Report(report) == fleet_pb2.ReportReply()
+        assert tracker.calls.fleet.Report(report) == fleet_pb2.ReportReply()
     finally:
         tracker.stop()

@@ -64,7 +64,7 @@ def listed(tracker: TrackerProcess) -> list[dict[str, Any]]:
 
 
 def offer(tracker: TrackerProcess, arch: str, libc: str = "glibc 2.36") -> runtime_pb2.RuntimeOffer:
-    return tracker.fleet.GetRuntime(runtime_pb2.RuntimeRequest(arch=arch, libc=libc))
+    return tracker.calls.fleet.GetRuntime(runtime_pb2.RuntimeRequest(arch=arch, libc=libc))
 
 
 def test_what_was_added_reaches_boards_and_outlives_the_tracker(tracker: TrackerProcess, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_what_was_added_reaches_boards_and_outlives_the_tracker(tracker: Tracker
     assert [library.name for library in sent.libraries] == NAMES
     for library in sent.libraries:
         request = fleet_pb2.ArtifactRequest(digest=library.artifact.digest)
-        data = b"".join(chunk.data for chunk in tracker.fleet.FetchArtifact(request))
+        data = b"".join(chunk.data for chunk in tracker.calls.fleet.FetchArtifact(request))
         assert data == library_bytes(library.name, "aarch64")
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (library.artifact.digest, library.artifact.size)
     old = offer(tracker, "aarch64", "glibc 2.26")
@@ -134,7 +134,7 @@ def test_libraries_that_were_not_sent_are_refused(tracker: TrackerProcess) -> No
         libraries=libraries,
     )
     with pytest.raises(grpc.RpcError) as refused:
-        tracker.control.PutRuntime(half)
+        tracker.calls.devices.PutRuntime(half)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
     assert "libtvm_ffi.so of the runtime for 'aarch64' was not sent before" in str(refused.value)
 

@@ -16,9 +16,8 @@ pytest.importorskip("tvm")
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.farm.v1 import measurement_pb2
-from tvm_farm.tracker.client.connection import ScriptConnection
 from tvm_farm.tracker.client.errors import FarmError, TrackerUnreachable
-from tvm_farm.tracker.client.farm_client import open_channel
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.domain import Artifact, MeasureRequest, OpenMeasure, Outcome, Program, ProgramKind
 from tvm_farm.tracker.script import trials as trials_module
 from tvm_farm.tracker.script.trials import Trials
@@ -39,9 +38,8 @@ def opened(tracker: TrackerProcess) -> Iterator[Open]:
     with ExitStack() as stack:
 
         def make(pool: str = "x86_64") -> Trials:
-            channel = open_channel(tracker.address)
-            stack.callback(channel.close)
-            trials = Trials(channel, OpenMeasure("test", "", pool, "", user="ada"))
+            farm = stack.enter_context(Farm(tracker.address))
+            trials = Trials(farm.measuring, OpenMeasure("test", "", pool, "", user="ada"))
             stack.callback(trials.close)
             return trials
 
@@ -172,9 +170,9 @@ def test_a_farm_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TVMFARM_MDNS_INTERFACE", "127.0.0.1")
     process = TrackerProcess(tmp_path / "named", "--farm", name, reached=["--mdns-interface", "127.0.0.1"])
     try:
-        with ScriptConnection.to(name).open() as client:
+        with Farm(name) as client:
             assert (client.status().farm, client.address) == (name, process.address)
     finally:
         process.stop()
     with pytest.raises(TrackerUnreachable, match=r'tracker="HOST:PORT"|No farm named'):
-        ScriptConnection.to("nobody").open()
+        Farm("nobody")

@@ -14,7 +14,7 @@ from tests.support.tracker_process import TrackerProcess
 from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.device import RunnerMode
 from tvm_farm.tracker.client.errors import BadInput
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.domain import Measurement, Outcome, OutputTensor, Record, RecordFilter, TimingPlan, Workload
 
 MATMUL = Workload("w-matmul", "matmul", "{}", 2e6)
@@ -40,8 +40,8 @@ def measured(tracker: TrackerProcess) -> Measurement:
 
 
 @pytest.fixture
-def client(tracker: TrackerProcess) -> Iterator[FarmClient]:
-    with FarmClient(tracker.address) as made:
+def client(tracker: TrackerProcess) -> Iterator[Farm]:
+    with Farm(tracker.address) as made:
         yield made
 
 
@@ -62,16 +62,16 @@ def record(measurement: Measurement, **changes: Any) -> Record:
     return Record(trial_id=measurement.trial_id, measurement=measurement, **values)
 
 
-def test_a_measurement_enters_the_log_once_with_its_workload(client: FarmClient, measured: Measurement) -> None:
-    assert client.find_workload(MATMUL.key) is None
+def test_a_measurement_enters_the_log_once_with_its_workload(client: Farm, measured: Measurement) -> None:
+    assert client.log.find_workload(MATMUL.key) is None
     outputs = (OutputTensor((1,), "float32", b"1234"),)
     for _ in range(2):
-        client.add_records([record(replace(measured, outputs=outputs))], [MATMUL])
-    assert client.find_workload(MATMUL.key) == MATMUL
+        client.log.add([record(replace(measured, outputs=outputs))], [MATMUL])
+    assert client.log.find_workload(MATMUL.key) == MATMUL
     # Where the farm knows the workload, it need not come again.
-    client.add_records([record(replace(measured, trial_id="t2"), trace="[[1],[]]")])
+    client.log.add([record(replace(measured, trial_id="t2"), trace="[[1],[]]")])
 
-    kept = {r.trial_id: r for r in client.records(RecordFilter(workload=MATMUL.key))}
+    kept = {r.trial_id: r for r in client.log.records(RecordFilter(workload=MATMUL.key))}
     assert sorted(kept) == ["t1", "t2"]
     one = kept["t1"]
     assert (one.user, one.engine, one.trace, one.job_id) == ("ada", "metaschedule", "[[],[]]", "")
@@ -82,14 +82,14 @@ def test_a_measurement_enters_the_log_once_with_its_workload(client: FarmClient,
     assert one.runner_mode is RunnerMode.FULL
     assert one.versions == {"tvm": "0.27", "farm": "0.1.0", "agent": "0.1.0"}
     assert one.measurement.timeline.stored_s >= one.measurement.timeline.answered_s > 0
-    best = client.best_records([MATMUL.key], device_class=measured.device_class)
+    best = client.log.best([MATMUL.key], device_class=measured.device_class)
     assert [r.trial_id for r in best] == ["t1"]
 
 
-def test_a_failed_build_has_a_class_and_no_device(client: FarmClient, measured: Measurement) -> None:
+def test_a_failed_build_has_a_class_and_no_device(client: Farm, measured: Measurement) -> None:
     failed = Measurement("b1", Outcome.BUILD_ERROR, "no such intrinsic", device_class=measured.device_class)
-    client.add_records([record(failed, workload="w-failed")], [Workload("w-failed", "matmul", "{}")])
-    [kept] = client.records(RecordFilter(workload="w-failed"))
+    client.log.add([record(failed, workload="w-failed")], [Workload("w-failed", "matmul", "{}")])
+    [kept] = client.log.records(RecordFilter(workload="w-failed"))
     assert (kept.measurement.outcome, kept.measurement.detail) == (Outcome.BUILD_ERROR, "no such intrinsic")
     assert (kept.measurement.device_id, kept.runner_mode) == ("", None)
 
@@ -118,12 +118,12 @@ Change = Callable[[Record], Record]
     ],
 )
 def test_what_no_board_of_the_farm_measured_is_refused(
-    client: FarmClient, measured: Measurement, change: Change, said: str
+    client: Farm, measured: Measurement, change: Change, said: str
 ) -> None:
-    before = len(list(client.records(RecordFilter())))
+    before = len(list(client.log.records(RecordFilter())))
     sound = record(replace(measured, trial_id="sound"), workload="w-sound")
     with pytest.raises(BadInput) as refused:
-        client.add_records([sound, change(record(replace(measured, trial_id="t9")))], [Workload("w-sound", "s", "{}")])
+        client.log.add([sound, change(record(replace(measured, trial_id="t9")))], [Workload("w-sound", "s", "{}")])
     assert said in refused.value.message
     # All of them or none.
-    assert len(list(client.records(RecordFilter()))) == before
+    assert len(list(client.log.records(RecordFilter()))) == before

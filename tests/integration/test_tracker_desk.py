@@ -14,7 +14,15 @@ from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import submit
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import (
+    device_pb2,
+    devices_pb2,
+    job_pb2,
+    jobs_pb2,
+    measurement_pb2,
+    measuring_pb2,
+    record_pb2,
+)
 from tvm_farm.tracker.cli.terminal.child import Child
 
 Make = Callable[..., Any]
@@ -55,15 +63,15 @@ def client(tracker: TrackerProcess, closing: ExitStack) -> Make:
 
 
 def lease(tracker: TrackerProcess, user: str, for_s: float = 600.0, device: str = "board") -> device_pb2.Device:
-    return tracker.control.LeaseDevice(control_pb2.LeaseDeviceRequest(device=device, user=user, for_s=for_s))
+    return tracker.calls.devices.LeaseDevice(devices_pb2.LeaseDeviceRequest(device=device, user=user, for_s=for_s))
 
 
 def drain(tracker: TrackerProcess, reason: str = "", device: str = "board") -> device_pb2.Device:
-    return tracker.control.DrainDevice(control_pb2.DrainDeviceRequest(device=device, user="eve", reason=reason))
+    return tracker.calls.devices.DrainDevice(devices_pb2.DrainDeviceRequest(device=device, user="eve", reason=reason))
 
 
 def label(tracker: TrackerProcess, *remove: str, **put: str) -> device_pb2.Device:
-    return tracker.control.LabelDevice(control_pb2.LabelDeviceRequest(device="board", put=put, remove=remove))
+    return tracker.calls.devices.LabelDevice(devices_pb2.LabelDeviceRequest(device="board", put=put, remove=remove))
 
 
 def test_a_drain_holds_through_restarts_of_agent_and_tracker_until_it_is_resumed(
@@ -94,7 +102,7 @@ def test_a_drain_holds_through_restarts_of_agent_and_tracker_until_it_is_resumed
     with pytest.raises(grpc.RpcError, match=r"board is draining \(new fan\)"):
         submit(tracker)
     assert back.received == []
-    device = tracker.control.ResumeDevice(control_pb2.ResumeDeviceRequest(device="board"))
+    device = tracker.calls.devices.ResumeDevice(devices_pb2.ResumeDeviceRequest(device="board"))
     assert not device.HasField("drain")
     again.wait_for("t1")
     assert back.received == ["t1"]
@@ -121,9 +129,9 @@ def test_a_lease_keeps_others_off_until_it_is_released(tracker: TrackerProcess, 
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert "board is leased to ada until " in caught.value.details()
     with pytest.raises(grpc.RpcError, match="board is leased to ada until "):
-        tracker.control.ReleaseDevice(control_pb2.ReleaseDeviceRequest(device="board", user="bob"))
+        tracker.calls.devices.ReleaseDevice(devices_pb2.ReleaseDeviceRequest(device="board", user="bob"))
     assert lease(tracker, "ada", 6000.0).lease.until_unix_s > leased.lease.until_unix_s + 5000
-    released = tracker.control.ReleaseDevice(control_pb2.ReleaseDeviceRequest(device="board", user="ada"))
+    released = tracker.calls.devices.ReleaseDevice(devices_pb2.ReleaseDeviceRequest(device="board", user="ada"))
     assert not released.HasField("lease")
     wait_until(lambda: theirs.capacity.devices == 2, "capacity with the board")
 
@@ -145,7 +153,7 @@ def test_a_lease_ends_by_itself(tracker: TrackerProcess, agent: Make, client: Ma
     leased = lease(tracker, "ada", 1.5)
     theirs.trial("t", context())
     theirs.wait_for("t")
-    [record] = tracker.control.QueryRecords(record_pb2.RecordFilter())
+    [record] = tracker.calls.log.QueryRecords(record_pb2.RecordFilter())
     assert record.measurement.timeline.sent_s >= leased.lease.until_unix_s
     assert not tracker.devices()[0].HasField("lease")
 
@@ -162,8 +170,8 @@ def test_labels_and_selectors_move_boards_under_open_streams(
     tracker: TrackerProcess, agent: Make, client: Make
 ) -> None:
     board = agent("board", labels={"rack": "1"})
-    put_pool = tracker.control.PutPool
-    put_pool(control_pb2.PutPoolRequest(name="lab", selector={"room": "cold"}))
+    put_pool = tracker.calls.devices.PutPool
+    put_pool(devices_pb2.PutPoolRequest(name="lab", selector={"room": "cold"}))
     stream = client(pool="lab")
     stream.trial("t0")
     assert stream.capacity.devices == 0
@@ -171,7 +179,7 @@ def test_labels_and_selectors_move_boards_under_open_streams(
     assert (device.labels["rack"], dict(device.desk_labels)) == ("2", {"room": "cold", "rack": "2"})
     assert list(device.pools) == ["lab", "x86_64"]
     stream.wait_for("t0")
-    put_pool(control_pb2.PutPoolRequest(name="lab", selector={"rack": "1"}))
+    put_pool(devices_pb2.PutPoolRequest(name="lab", selector={"rack": "1"}))
     wait_until(lambda: stream.capacity.devices == 0, "capacity without the board")
     stream.trial("t1")
     assert label(tracker, "rack").labels["rack"] == "1"
@@ -198,13 +206,13 @@ def test_a_cancelled_jobs_kernel_is_stopped_for_the_next_one(
         wait_until(lambda: tracker.devices()[0].utilisation > 0, "kernel that runs")
         other.calls.put(hanging("b0", 0.05))
         wait_until(lambda: tracker.devices()[0].held == 2, "next trial on the board")
-        tracker.control.CancelJob(control_pb2.CancelJobRequest(id=job.id))
+        tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=job.id))
         [answer] = other.wait_for("b0")
         assert answer.outcome == measurement_pb2.OUTCOME_RUN_TIMEOUT
         assert jobs.wait_for("a0")[0].outcome == measurement_pb2.OUTCOME_CANCELLED
 
 
-def hanging(trial_id: str, limit_s: float) -> control_pb2.MeasureCall:
+def hanging(trial_id: str, limit_s: float) -> measuring_pb2.MeasureCall:
     trial = request(trial_id)
     trial.limits.run_timeout_s = limit_s
-    return control_pb2.MeasureCall(trials=[control_pb2.Trial(request=trial)])
+    return measuring_pb2.MeasureCall(trials=[measuring_pb2.Trial(request=trial)])

@@ -16,7 +16,7 @@ from tests.support.measure_client import MeasureClient, context
 from tests.support.stand_in_agent import StandInAgent, fingerprint
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
-from tvm_farm.protos.farm.v1 import control_pb2, job_pb2
+from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, log_pb2
 
 DONE, QUEUED, RUNNING = job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING
 CANCELLED, FAILED = job_pb2.JOB_STATE_CANCELLED, job_pb2.JOB_STATE_FAILED
@@ -42,7 +42,7 @@ class Lab:
         return made
 
     def group(self, name: str) -> list[job_pb2.Job]:
-        return list(self.tracker.control.ListJobs(control_pb2.ListJobsRequest(group=name)).jobs)
+        return list(self.tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest(group=name)).jobs)
 
     def states(self, name: str) -> list[int]:
         return [job.state for job in self.group(name)]
@@ -78,7 +78,7 @@ def test_each_class_has_a_job_with_its_share_of_the_budget(lab: Lab) -> None:
     # Asked again, it is the same group; another one's jobs are not listed with it.
     assert submit(lab.tracker, "r1", max_trials=8, budget_s=90.0).id == first.id
     other = submit(lab.tracker, "r2", max_trials=9)
-    assert len(lab.tracker.control.ListJobs(control_pb2.ListJobsRequest()).jobs) == 6
+    assert len(lab.tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs) == 6
     assert [job.id for job in lab.group(other.group)] == [f"{other.group}.{n}" for n in (1, 2, 3)]
     assert (lab.group("nothing"), lab.group(first.id)) == ([], [])
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_shared_makes_no_job(
         submit(lab.tracker, **changes)
     assert caught.value.code() is code
     assert sentence in caught.value.details()
-    assert not lab.tracker.control.ListJobs(control_pb2.ListJobsRequest()).jobs
+    assert not lab.tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs
 
 
 def test_a_job_whose_boards_change_their_class_says_so(lab: Lab) -> None:
@@ -116,7 +116,7 @@ def test_a_job_whose_boards_change_their_class_says_so(lab: Lab) -> None:
     worker.progress(job, "tuning")
 
     def seen() -> job_pb2.Job:
-        return lab.tracker.control.GetJob(control_pb2.GetJobRequest(id=job))
+        return lab.tracker.calls.jobs.GetJob(jobs_pb2.GetJobRequest(id=job))
 
     wait_until(lambda: seen().phase == "tuning", "progress")
     full = lab.board("pi-1", "Pi Full")
@@ -138,7 +138,7 @@ def test_classes_take_turns_and_one_watch_sees_all_of_them(lab: Lab) -> None:
     group = submit(lab.tracker, max_trials=9).group
     seen: list[job_pb2.Job] = []
     watching = threading.Thread(
-        target=lambda: seen.extend(lab.tracker.control.WatchJob(control_pb2.GetJobRequest(id=group[:-1])))
+        target=lambda: seen.extend(lab.tracker.calls.jobs.WatchJob(jobs_pb2.GetJobRequest(id=group[:-1])))
     )
     watching.start()
     first, second = lab.worker("w1"), lab.worker("w2")
@@ -162,7 +162,7 @@ def test_classes_take_turns_and_one_watch_sees_all_of_them(lab: Lab) -> None:
     assert ends == dict(zip(ids, (DONE, FAILED, DONE), strict=True))
     assert {job.id for job in seen if job.state == RUNNING} <= set(ids)
     # A group that has ended is watched as its last snapshots.
-    again = list(lab.tracker.control.WatchJob(control_pb2.GetJobRequest(id=group)))
+    again = list(lab.tracker.calls.jobs.WatchJob(jobs_pb2.GetJobRequest(id=group)))
     assert [(job.id, job.state) for job in again] == list(ends.items())
 
 
@@ -176,7 +176,7 @@ def test_a_group_is_cancelled_as_a_whole_and_frees_its_boards(lab: Lab) -> None:
     for n in range(4):
         stream.trial(f"t{n}", context())
     wait_until(lambda: any(board.received for board in lab.boards), "a trial on a board")
-    cancelled = lab.tracker.control.CancelJob(control_pb2.CancelJobRequest(id=group))
+    cancelled = lab.tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=group))
     assert (cancelled.id, cancelled.state) == (f"{group}.1", CANCELLED)
     assert lab.states(group) == [CANCELLED] * 3
     stream.wait_for(*(f"t{n}" for n in range(4)))
@@ -185,7 +185,7 @@ def test_a_group_is_cancelled_as_a_whole_and_frees_its_boards(lab: Lab) -> None:
     wait_until(lambda: all(device.held == 0 for device in lab.tracker.devices()), "free boards")
     assert worker.starts == [f"{group}.1"], "a class that was cancelled with the group began"
     # What has ended is not cancelled: a second time there is nothing left.
-    assert lab.tracker.control.CancelJob(control_pb2.CancelJobRequest(id=group)).state == CANCELLED
+    assert lab.tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=group)).state == CANCELLED
 
 
 def test_one_class_is_cancelled_alone_and_the_next_has_its_turn(lab: Lab) -> None:
@@ -193,13 +193,13 @@ def test_one_class_is_cancelled_alone_and_the_next_has_its_turn(lab: Lab) -> Non
     group = submit(lab.tracker, max_trials=9).group
     worker.wait_for_start(f"{group}.1")
     for n in (2, 1):
-        lab.tracker.control.CancelJob(control_pb2.CancelJobRequest(id=f"{group}.{n}"))
+        lab.tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=f"{group}.{n}"))
     worker.wait_for_start(f"{group}.3")
     assert lab.states(group) == [CANCELLED, CANCELLED, RUNNING]
     worker.finish(f"{group}.3")
     wait_until(lambda: lab.states(group)[2] == DONE, "the last one's end")
     with pytest.raises(grpc.RpcError, match=r"\.3 is done already"):
-        lab.tracker.control.CancelJob(control_pb2.CancelJobRequest(id=f"{group}.3"))
+        lab.tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=f"{group}.3"))
 
 
 def test_a_killed_tracker_keeps_turns_and_shares(lab: Lab) -> None:
@@ -230,10 +230,10 @@ def test_records_of_other_classes_are_asked_for_by_leaving_out_ones_own(lab: Lab
         worker.finish(job.id)
 
     def best(**wanted: Any) -> list[tuple[str, str]]:
-        request = control_pb2.BestRecordsRequest(workloads=["w0"], **wanted)
+        request = log_pb2.BestRecordsRequest(workloads=["w0"], **wanted)
         return [
             (record.job_id, record.measurement.device_class)
-            for record in lab.tracker.control.BestRecords(request).records
+            for record in lab.tracker.calls.log.BestRecords(request).records
         ]
 
     expected = [(f"{group}.{n}", c) for n, c in ((2, ant), (3, bee)) for _ in range(3)]

@@ -18,7 +18,19 @@ from tests.support.stand_in_agent import StandInAgent
 from tests.support.stand_in_worker import StandInWorker, spec, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.device import RunnerMode
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import (
+    artifacts_pb2,
+    device_pb2,
+    devices_pb2,
+    farm_pb2,
+    job_pb2,
+    jobs_pb2,
+    log_pb2,
+    measurement_pb2,
+    measuring_pb2,
+    record_pb2,
+    work_pb2,
+)
 
 Make = Callable[..., Any]
 
@@ -64,7 +76,7 @@ def worker(tracker: TrackerProcess, closing: ExitStack, board: StandInAgent) -> 
 
 
 def job(tracker: TrackerProcess, job_id: str) -> job_pb2.Job:
-    return tracker.control.GetJob(control_pb2.GetJobRequest(id=job_id))
+    return tracker.calls.jobs.GetJob(jobs_pb2.GetJobRequest(id=job_id))
 
 
 def wait_for_state(tracker: TrackerProcess, job_id: str, state: int) -> job_pb2.Job:
@@ -81,7 +93,7 @@ def test_a_job_from_submission_to_result(tracker: TrackerProcess, board: StandIn
     assert submitted.target == board.joined.target
     seen: list[job_pb2.Job] = []
     watching = threading.Thread(
-        target=lambda: seen.extend(tracker.control.WatchJob(control_pb2.GetJobRequest(id=submitted.id)))
+        target=lambda: seen.extend(tracker.calls.jobs.WatchJob(jobs_pb2.GetJobRequest(id=submitted.id)))
     )
     watching.start()
     first = worker()
@@ -106,11 +118,11 @@ def test_a_job_from_submission_to_result(tracker: TrackerProcess, board: StandIn
     first.fail(submitted.id, "late")
     wait_until(lambda: first.finished_seen == [submitted.id] * 2, "finished_seen again")
     assert job(tracker, submitted.id).state == job_pb2.JOB_STATE_DONE
-    listed = tracker.control.ListJobs(control_pb2.ListJobsRequest(state=job_pb2.JOB_STATE_DONE)).jobs
+    listed = tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest(state=job_pb2.JOB_STATE_DONE)).jobs
     assert [j.id for j in listed] == [submitted.id]
-    workload = tracker.control.GetWorkload(control_pb2.GetWorkloadRequest(key="w1"))
+    workload = tracker.calls.log.GetWorkload(log_pb2.GetWorkloadRequest(key="w1"))
     assert (workload.name, workload.flops) == ("task1", 1e6)
-    best = tracker.control.BestRecords(control_pb2.BestRecordsRequest(pool="x86_64")).records
+    best = tracker.calls.log.BestRecords(log_pb2.BestRecordsRequest(pool="x86_64")).records
     assert [r.workload for r in best] == ["w0", "w1"]
 
 
@@ -173,7 +185,7 @@ def test_jobs_that_cannot_be(
         submit(refusing, **changes)
     assert caught.value.code() is code
     assert sentence in caught.value.details()
-    assert not refusing.control.ListJobs(control_pb2.ListJobsRequest()).jobs
+    assert not refusing.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs
 
 
 def test_a_lost_board_is_named_when_none_fits(tracker: TrackerProcess, board: StandInAgent) -> None:
@@ -207,7 +219,7 @@ def test_a_check_needs_neither_pool_nor_board(tracker: TrackerProcess, closing: 
         obstacles=[job_pb2.Obstacle(node="n", operator="Foo", reason="nobody knows it")],
         peaks=job_pb2.Peaks(flops_per_s=1e9, bytes_per_s=2e9),
     )
-    finished = control_pb2.JobFinished(job_id=submitted.id, result=job_pb2.JobResult(check=report))
+    finished = work_pb2.JobFinished(job_id=submitted.id, result=job_pb2.JobResult(check=report))
     worker.say(finished=finished)
     wait_until(lambda: worker.finished_seen == [submitted.id], "finished_seen")
     assert job(tracker, submitted.id).result.check == report
@@ -240,15 +252,15 @@ def test_urgent_jobs_go_to_workers_first(tracker: TrackerProcess, worker: Make) 
 
 def test_a_warm_worker_is_told_of_and_gets_the_job(tracker: TrackerProcess, worker: Make) -> None:
     def warm() -> int:
-        return tracker.control.GetStatus(control_pb2.GetStatusRequest()).workers_warm
+        return tracker.calls.farm.GetStatus(farm_pb2.GetStatusRequest()).workers_warm
 
     cold, hot = worker("w1"), worker("w2")
-    wait_until(lambda: tracker.control.GetStatus(control_pb2.GetStatusRequest()).workers_connected == 2, "both workers")
+    wait_until(lambda: tracker.calls.farm.GetStatus(farm_pb2.GetStatusRequest()).workers_connected == 2, "both workers")
     assert warm() == 0
-    hot.say(alive=control_pb2.WorkerAlive(warm=True))
+    hot.say(alive=work_pb2.WorkerAlive(warm=True))
     wait_until(lambda: warm() == 1, "a warm worker")
     hot.wait_for_start(submit(tracker).id)
-    hot.say(alive=control_pb2.WorkerAlive(warm=False))
+    hot.say(alive=work_pb2.WorkerAlive(warm=False))
     wait_until(lambda: warm() == 0, "a worker that is warm no more")
     cold.wait_for_start(submit(tracker).id)
 
@@ -262,7 +274,7 @@ def test_a_queued_job_says_what_it_waits_for(tracker: TrackerProcess, board: Sta
 
 def test_cancelling_a_queued_job(tracker: TrackerProcess, worker: Make) -> None:
     queued = submit(tracker)
-    assert tracker.control.CancelJob(control_pb2.CancelJobRequest(id=queued.id)).state == job_pb2.JOB_STATE_CANCELLED
+    assert tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=queued.id)).state == job_pb2.JOB_STATE_CANCELLED
     other = submit(tracker)
     first = worker()
     first.wait_for_start(other.id)
@@ -282,7 +294,7 @@ def test_cancelling_a_running_job_drops_its_trials_at_once(
     wait_until(lambda: len(board.received) == 2, "trials on the board")
     board.say(started=[board.received[0]])
     wait_until(lambda: job(tracker, running.id).utilisation > 0, "executing board")
-    tracker.control.CancelJob(control_pb2.CancelJobRequest(id=running.id))
+    tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=running.id))
     answers = stream.wait_for(*(f"t{n}" for n in range(5)))
     assert {a.outcome for a in answers} == {measurement_pb2.OUTCOME_CANCELLED}
     wait_until(lambda: sorted(board.cancelled) == ["t0", "t1"], "cancelling on the board")
@@ -296,18 +308,18 @@ def test_cancelling_a_running_job_drops_its_trials_at_once(
     assert stream.wait_for("late")[0].outcome == measurement_pb2.OUTCOME_CANCELLED
     stream.close()
     assert job(tracker, running.id).state == job_pb2.JOB_STATE_CANCELLED
-    assert not list(tracker.control.QueryRecords(record_pb2.RecordFilter()))
+    assert not list(tracker.calls.log.QueryRecords(record_pb2.RecordFilter()))
     with pytest.raises(grpc.RpcError, match="measures no more"):
-        list(tracker.control.Measure(iter([_opened(running.id)])))
+        list(tracker.calls.measuring.Measure(iter([_opened(running.id)])))
     first.finish(running.id)
     wait_until(lambda: first.finished_seen == [running.id], "finished_seen")
     assert job(tracker, running.id).state == job_pb2.JOB_STATE_CANCELLED
     with pytest.raises(grpc.RpcError, match="no job 'nobody'"):
-        tracker.control.CancelJob(control_pb2.CancelJobRequest(id="nobody"))
+        tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id="nobody"))
 
 
-def _opened(job_id: str) -> control_pb2.MeasureCall:
-    return control_pb2.MeasureCall(open=control_pb2.OpenMeasure(client="c", pool="x86_64", job_id=job_id))
+def _opened(job_id: str) -> measuring_pb2.MeasureCall:
+    return measuring_pb2.MeasureCall(open=measuring_pb2.OpenMeasure(client="c", pool="x86_64", job_id=job_id))
 
 
 def test_a_worker_that_comes_back_keeps_its_job(tracker: TrackerProcess, worker: Make) -> None:
@@ -364,7 +376,7 @@ def test_a_killed_tracker_takes_up_its_jobs(tracker: TrackerProcess, worker: Mak
     wait_until(lambda: len(job(tracker, running.id).tasks) == 2, "tasks")
     tracker.kill()
     tracker.start()
-    states = {j.id: j.state for j in tracker.control.ListJobs(control_pb2.ListJobsRequest()).jobs}
+    states = {j.id: j.state for j in tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs}
     assert states == {running.id: job_pb2.JOB_STATE_RUNNING, queued.id: job_pb2.JOB_STATE_QUEUED}
     back = worker(running_job=running.id)
     back.progress(running.id, "packaging", 6.0)
@@ -400,21 +412,23 @@ def test_workers_that_are_refused(tracker: TrackerProcess, worker: Make, hello: 
 
 
 def test_a_pool_in_use_is_not_deleted(tracker: TrackerProcess, board: StandInAgent) -> None:
-    tracker.control.PutPool(control_pb2.PutPoolRequest(name="lab", selector={"board": "bench-board"}))
+    tracker.calls.devices.PutPool(devices_pb2.PutPoolRequest(name="lab", selector={"board": "bench-board"}))
     queued = submit(tracker, pool="lab")
     with pytest.raises(grpc.RpcError, match="is queued on the pool 'lab'"):
-        tracker.control.DeletePool(control_pb2.DeletePoolRequest(name="lab"))
-    tracker.control.CancelJob(control_pb2.CancelJobRequest(id=queued.id))
-    tracker.control.DeletePool(control_pb2.DeletePoolRequest(name="lab"))
-    assert "lab" not in {p.name for p in tracker.control.ListPools(control_pb2.ListPoolsRequest()).pools}
+        tracker.calls.devices.DeletePool(devices_pb2.DeletePoolRequest(name="lab"))
+    tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=queued.id))
+    tracker.calls.devices.DeletePool(devices_pb2.DeletePoolRequest(name="lab"))
+    assert "lab" not in {p.name for p in tracker.calls.devices.ListPools(devices_pb2.ListPoolsRequest()).pools}
 
 
 def test_a_model_stored_before_is_still_there_after_a_kill(tracker: TrackerProcess, board: StandInAgent) -> None:
     model = tracker.upload(b"x" * (3 << 20))
     tracker.kill()
     tracker.start()
-    data = b"".join(c.data for c in tracker.control.GetArtifact(control_pb2.GetArtifactRequest(digest=model.digest)))
+    data = b"".join(
+        c.data for c in tracker.calls.artifacts.GetArtifact(artifacts_pb2.GetArtifactRequest(digest=model.digest))
+    )
     assert data == b"x" * (3 << 20)
     with pytest.raises(grpc.RpcError, match="no artifact"):
-        list(tracker.control.GetArtifact(control_pb2.GetArtifactRequest(digest="ab" * 32)))
+        list(tracker.calls.artifacts.GetArtifact(artifacts_pb2.GetArtifactRequest(digest="ab" * 32)))
     assert spec(tracker, model=model).model.size == 3 << 20

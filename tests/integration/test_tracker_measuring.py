@@ -16,7 +16,7 @@ from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.device import RunnerMode
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, job_pb2, jobs_pb2, measurement_pb2, measuring_pb2, record_pb2
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def never(_: measurement_pb2.MeasureRequest) -> None:
 
 
 def records(tracker: TrackerProcess, **query: Any) -> list[record_pb2.Record]:
-    return list(tracker.control.QueryRecords(record_pb2.RecordFilter(**query)))
+    return list(tracker.calls.log.QueryRecords(record_pb2.RecordFilter(**query)))
 
 
 def test_three_agents_measure_and_the_records_say_which(tracker: TrackerProcess, agent: Make, client: Make) -> None:
@@ -229,9 +229,9 @@ def test_a_closed_stream_frees_its_boards_and_its_trials_can_come_again(agent: M
 
 def test_a_client_that_half_closes_gets_all_its_answers(tracker: TrackerProcess, agent: Make) -> None:
     agent("board")
-    calls = [control_pb2.MeasureCall(open=control_pb2.OpenMeasure(client="script", pool="x86_64"))]
-    calls += [control_pb2.MeasureCall(trials=[control_pb2.Trial(request=request(f"t{n}"))]) for n in range(5)]
-    replies = [m.trial_id for r in tracker.control.Measure(iter(calls), timeout=20) for m in r.measurements]
+    calls = [measuring_pb2.MeasureCall(open=measuring_pb2.OpenMeasure(client="script", pool="x86_64"))]
+    calls += [measuring_pb2.MeasureCall(trials=[measuring_pb2.Trial(request=request(f"t{n}"))]) for n in range(5)]
+    replies = [m.trial_id for r in tracker.calls.measuring.Measure(iter(calls), timeout=20) for m in r.measurements]
     assert sorted(replies) == [f"t{n}" for n in range(5)]
 
 
@@ -239,8 +239,8 @@ def test_many_short_trials_travel_in_few_messages(tracker: TrackerProcess, agent
     board = agent("board", slots=2, short_slots=16)
     stream = client()
     trials = [f"t{n}" for n in range(200)]
-    asked = [control_pb2.Trial(request=request(trial), context=context()) for trial in trials]
-    stream.calls.put(control_pb2.MeasureCall(trials=asked))
+    asked = [measuring_pb2.Trial(request=request(trial), context=context()) for trial in trials]
+    stream.calls.put(measuring_pb2.MeasureCall(trials=asked))
     stream.wait_for(*trials)
     assert set(stream.times.values()) == {1}
     assert sorted(board.received) == sorted(trials)
@@ -258,7 +258,7 @@ def test_cancelling_one_trial(agent: Make, client: Make) -> None:
         stream.trial(trial)
     wait_until(lambda: board.received == ["t0"], "the trial")
     for trial in ("t1", "t0", "unknown"):
-        stream.calls.put(control_pb2.MeasureCall(cancelled=[trial]))
+        stream.calls.put(measuring_pb2.MeasureCall(cancelled=[trial]))
     answers = stream.wait_for("t0", "t1")
     assert {a.outcome for a in answers} == {measurement_pb2.OUTCOME_CANCELLED}
     wait_until(lambda: board.cancelled == ["t0"], "cancelling on the board")
@@ -331,7 +331,7 @@ def test_libraries_travel_inline_or_by_digest(tracker: TrackerProcess, agent: Ma
         assert sent.inline == library
     else:
         assert not sent.inline
-        chunks = [c.data for c in tracker.fleet.FetchArtifact(fleet_pb2.ArtifactRequest(digest=sent.digest))]
+        chunks = [c.data for c in tracker.calls.fleet.FetchArtifact(fleet_pb2.ArtifactRequest(digest=sent.digest))]
         assert b"".join(chunks) == library
         assert max(map(len, chunks)) <= 1 << 20
 
@@ -378,7 +378,7 @@ def test_streams_that_cannot_be(
     stream.close()
 
 
-def _bad(**changes: Any) -> control_pb2.MeasureCall:
+def _bad(**changes: Any) -> measuring_pb2.MeasureCall:
     trial = request("t")
     for path, value in changes.items():
         target = trial
@@ -386,7 +386,7 @@ def _bad(**changes: Any) -> control_pb2.MeasureCall:
         for parent in parents:
             target = getattr(target, parent)
         setattr(target, last, value)
-    return control_pb2.MeasureCall(trials=[control_pb2.Trial(request=trial)])
+    return measuring_pb2.MeasureCall(trials=[measuring_pb2.Trial(request=trial)])
 
 
 @pytest.mark.parametrize(
@@ -400,11 +400,11 @@ def _bad(**changes: Any) -> control_pb2.MeasureCall:
         (_bad(program__library__inline=b""), "not stored here"),
         (_bad(program__params__digest="ab" * 32), "not stored here"),
         (_bad(program__library__inline=b"x" * 300_000), "has the digest"),
-        (control_pb2.MeasureCall(failed_builds=[control_pb2.FailedBuild(trial_id="t", outcome=1)]), "failed build"),
-        (control_pb2.MeasureCall(open=control_pb2.OpenMeasure(pool="x86_64")), "does not understand"),
+        (measuring_pb2.MeasureCall(failed_builds=[measuring_pb2.FailedBuild(trial_id="t", outcome=1)]), "failed build"),
+        (measuring_pb2.MeasureCall(open=measuring_pb2.OpenMeasure(pool="x86_64")), "does not understand"),
     ],
 )
-def test_trials_that_cannot_be(refusing: TrackerProcess, call: control_pb2.MeasureCall, sentence: str) -> None:
+def test_trials_that_cannot_be(refusing: TrackerProcess, call: measuring_pb2.MeasureCall, sentence: str) -> None:
     stream = MeasureClient(refusing.address)
     stream.calls.put(call)
     error = stream.wait_for_error()
@@ -415,7 +415,7 @@ def test_trials_that_cannot_be(refusing: TrackerProcess, call: control_pb2.Measu
 
 def test_a_stream_must_open_first(refusing: TrackerProcess) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        list(refusing.control.Measure(iter([_bad()])))
+        list(refusing.calls.measuring.Measure(iter([_bad()])))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -447,7 +447,7 @@ def test_killed_in_the_middle_nothing_is_lost_or_counted_twice(
     assert not set(board.received) & set(stream.answers)
     for trial, answer in stream.answers.items():
         assert again.answers[trial].timeline.stored_s == answer.timeline.stored_s
-    seen = tracker.control.GetJob(control_pb2.GetJobRequest(id=job.id))
+    seen = tracker.calls.jobs.GetJob(jobs_pb2.GetJobRequest(id=job.id))
     assert (seen.trials, seen.tasks[0].trials) == (40, 40)
     assert worker.cancelled == []
     worker.cut()
@@ -474,7 +474,7 @@ def test_a_jobs_timeline_counts_what_was_recorded_for_it(tracker: TrackerProcess
     stream.trial("u", context(**times, engine="untuned"))
     stream.failed_build("failed", context(task_id=times["task_id"], building_s=1.25))
     stream.wait_for(*trials, "u", "failed")
-    timeline = tracker.control.GetJobTimeline(control_pb2.GetJobRequest(id=job.id[:7]))
+    timeline = tracker.calls.jobs.GetJobTimeline(jobs_pb2.GetJobRequest(id=job.id[:7]))
     assert (timeline.trials, timeline.baselines) == (7, 1)
     assert {outcome.outcome: outcome.trials for outcome in timeline.outcomes} == {
         measurement_pb2.OUTCOME_OK: 6,
@@ -492,7 +492,7 @@ def test_a_jobs_timeline_counts_what_was_recorded_for_it(tracker: TrackerProcess
 
 def test_no_timeline_of_a_job_that_is_not(refusing: TrackerProcess) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        refusing.control.GetJobTimeline(control_pb2.GetJobRequest(id="nobody"))
+        refusing.calls.jobs.GetJobTimeline(jobs_pb2.GetJobRequest(id="nobody"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 

@@ -17,7 +17,7 @@ from tests.support.tracker_process import TrackerProcess, wait_until
 from tests.support.whole_farm import AgentOfFarm
 from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.device import Telemetry
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.protos.farm.v1 import device_pb2, devices_pb2, fleet_pb2, measurement_pb2
 
 GB = 10**9
 
@@ -82,7 +82,7 @@ def test_a_trial_that_fits_on_no_real_board_is_refused_with_its_numbers(
 ) -> None:
     agent = AgentOfFarm(tmp_path / "board", tracker.address, "--mode", "micro")
     try:
-        wait_until(lambda: tracker.control.ListDevices(control_pb2.ListDevicesRequest()).devices, "device")
+        wait_until(lambda: tracker.calls.devices.ListDevices(devices_pb2.ListDevicesRequest()).devices, "device")
         client = farm()
         client.trial("t", args=of_size(1 << 45))
         [answer] = client.wait_for("t")

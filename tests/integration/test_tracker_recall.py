@@ -16,7 +16,7 @@ from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.device import RunnerInfo, RunnerMode
-from tvm_farm.protos.farm.v1 import control_pb2, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, log_pb2, measurement_pb2, measuring_pb2, record_pb2, work_pb2
 
 PLAN = measurement_pb2.TimingPlan(number=1, repeat=3, repeats_to_cooldown=1)
 VERSIONS = {"tvm": "0.27", "tvm_ffi": "0.1"}
@@ -56,26 +56,24 @@ class Farm:
         wait_until(lambda: self.get(job.id).state == job_pb2.JOB_STATE_DONE, "end of the job")
 
     def get(self, job_id: str) -> job_pb2.Job:
-        return self.tracker.control.GetJob(control_pb2.GetJobRequest(id=job_id))
+        return self.tracker.calls.jobs.GetJob(jobs_pb2.GetJobRequest(id=job_id))
 
     def recall(self, job_id: str, *trials: tuple[str, str], **request: Any) -> dict[str, measurement_pb2.Measurement]:
         """What the log has of candidates, as (trial id, trace): by trial id."""
         candidates = [
-            control_pb2.RecallCandidate(trial_id=trial_id, context=about(job_id, trace)) for trial_id, trace in trials
+            work_pb2.RecallCandidate(trial_id=trial_id, context=about(job_id, trace)) for trial_id, trace in trials
         ]
-        asked = control_pb2.RecallRequest(
-            job_id=job_id, candidates=candidates, plan=request.pop("plan", PLAN), **request
-        )
-        return {found.trial_id: found for found in self.tracker.control.Recall(asked).measurements}
+        asked = work_pb2.RecallRequest(job_id=job_id, candidates=candidates, plan=request.pop("plan", PLAN), **request)
+        return {found.trial_id: found for found in self.tracker.calls.work.Recall(asked).measurements}
 
     def records(self, **query: Any) -> list[record_pb2.Record]:
-        return list(self.tracker.control.QueryRecords(record_pb2.RecordFilter(**query)))
+        return list(self.tracker.calls.log.QueryRecords(record_pb2.RecordFilter(**query)))
 
-    def searches(self, job_id: str) -> list[control_pb2.PastSearch]:
-        return list(self.tracker.control.GetSearches(control_pb2.GetJobRequest(id=job_id)))
+    def searches(self, job_id: str) -> list[work_pb2.PastSearch]:
+        return list(self.tracker.calls.work.GetSearches(jobs_pb2.GetJobRequest(id=job_id)))
 
 
-def about(job_id: str, trace: str, engine: str = "ansor") -> control_pb2.RecordContext:
+def about(job_id: str, trace: str, engine: str = "ansor") -> measuring_pb2.RecordContext:
     return context(f"{job_id}/0" if job_id else "", trace=trace, engine=engine, versions=VERSIONS)
 
 
@@ -102,9 +100,9 @@ def test_another_job_has_what_was_measured_once(farm: Farm) -> None:
     found = farm.recall(second.id, ("a2", "A"), ("c2", "C"))
     assert list(found) == ["a2"]
     assert (list(found["a2"].run_secs), found["a2"].device_name) == ([0.001] * 3, "board")
-    untuned = control_pb2.RecallCandidate(trial_id="u2", context=about(second.id, "", "untuned"))
-    asked = control_pb2.RecallRequest(job_id=second.id, candidates=[untuned], plan=PLAN)
-    assert [m.trial_id for m in farm.tracker.control.Recall(asked).measurements] == ["u2"]
+    untuned = work_pb2.RecallCandidate(trial_id="u2", context=about(second.id, "", "untuned"))
+    asked = work_pb2.RecallRequest(job_id=second.id, candidates=[untuned], plan=PLAN)
+    assert [m.trial_id for m in farm.tracker.calls.work.Recall(asked).measurements] == ["u2"]
     # The answer was lost, say: asked again it is the same, and counted once.
     assert list(farm.recall(second.id, ("a2", "A"))) == ["a2"]
     copies = farm.records(job_id=second.id)
@@ -112,10 +110,10 @@ def test_another_job_has_what_was_measured_once(farm: Farm) -> None:
     assert not copies[0].measurement.timeline.started_s
     job = farm.get(second.id)
     assert (job.trials, job.recalled, job.tasks[0].best_s, job.tasks[0].untuned_s) == (1, 1, 0.001, 0.001)
-    times = farm.tracker.control.GetJobTimeline(control_pb2.GetJobRequest(id=second.id))
+    times = farm.tracker.calls.jobs.GetJobTimeline(jobs_pb2.GetJobRequest(id=second.id))
     assert (times.trials, times.recalled, list(times.devices)) == (1, 1, [])
     # What was copied is no second measurement.
-    best = farm.tracker.control.BestRecords(control_pb2.BestRecordsRequest(workloads=["w0"], per_workload=9))
+    best = farm.tracker.calls.log.BestRecords(log_pb2.BestRecordsRequest(workloads=["w0"], per_workload=9))
     assert {r.trial_id for r in best.records} == {"a", "b", "u"}
     with urllib.request.urlopen(farm.tracker.endpoint["metrics"]) as page:
         assert "tvmfarm_trials_recalled_total 3.0" in page.read().decode()
@@ -128,12 +126,12 @@ def test_nothing_else_is_taken_for_it(farm: Farm) -> None:
     farm.end(first)
     second = farm.job(seed=9)
     assert farm.recall(second.id, ("x", "A"), plan=measurement_pb2.TimingPlan(number=1, repeat=4)) == {}
-    other = control_pb2.RecallCandidate(trial_id="y", context=about(second.id, "A"))
+    other = work_pb2.RecallCandidate(trial_id="y", context=about(second.id, "A"))
     for change in ({"workload": "w1"}, {"target": '{"kind":"c"}'}, {"versions": {"tvm": "0.26"}}):
         fields = {field.name: getattr(other.context, field.name) for field in other.context.DESCRIPTOR.fields}
-        changed = control_pb2.RecallCandidate(trial_id="y", context=control_pb2.RecordContext(**{**fields, **change}))
-        asked = control_pb2.RecallRequest(job_id=second.id, candidates=[changed], plan=PLAN)
-        assert not farm.tracker.control.Recall(asked).measurements, change
+        changed = work_pb2.RecallCandidate(trial_id="y", context=measuring_pb2.RecordContext(**{**fields, **change}))
+        asked = work_pb2.RecallRequest(job_id=second.id, candidates=[changed], plan=PLAN)
+        assert not farm.tracker.calls.work.Recall(asked).measurements, change
     farm.end(second)
     fresh = farm.job(fresh=True)
     assert farm.recall(fresh.id, ("z", "A")) == {}
@@ -207,8 +205,8 @@ def test_a_trial_cut_short_answers_where_it_would_be_again(farm: Farm) -> None:
     farm.board.run = cut
     first = farm.job()
     client = farm.client(job_id=first.id)
-    hopeless = control_pb2.Trial(request=_hopeless("slow", 0.5), context=about(first.id, "slow"))
-    client.calls.put(control_pb2.MeasureCall(trials=[hopeless]))
+    hopeless = measuring_pb2.Trial(request=_hopeless("slow", 0.5), context=about(first.id, "slow"))
+    client.calls.put(measuring_pb2.MeasureCall(trials=[hopeless]))
     client.wait_for("slow")
     second = farm.recall(first.id, ("s1", "slow"), hopeless=1.06)
     assert second == {}, "it is the best that the log has"
@@ -219,8 +217,8 @@ def test_a_trial_cut_short_answers_where_it_would_be_again(farm: Farm) -> None:
     assert farm.recall(first.id, ("s4", "slow"), hopeless=2000.0) == {}
     anybody = farm.client()
     for trial_id, hopeless_s in (("q", 5.0), ("r", 0.9), ("p", 0.0)):
-        trial = control_pb2.Trial(request=_hopeless(trial_id, hopeless_s), context=about("", "slow"))
-        anybody.calls.put(control_pb2.MeasureCall(trials=[trial]))
+        trial = measuring_pb2.Trial(request=_hopeless(trial_id, hopeless_s), context=about("", "slow"))
+        anybody.calls.put(measuring_pb2.MeasureCall(trials=[trial]))
         anybody.wait_for(trial_id)
     copied = {record.trial_id for record in farm.records() if record.copied_from}
     assert {"q", "r", "p"} & copied == {"r"}
@@ -263,12 +261,12 @@ def test_near_workloads_have_their_best_records(farm: Farm) -> None:
     client.trial("other", context(f"{first.id}/1", "w1", trace="B"))
     client.trial("mine", about(first.id, "A"))
     client.wait_for("other", "mine")
-    asked = control_pb2.BestRecordsRequest(near="w0", device_class=first.device_class, per_workload=4)
-    assert [r.trial_id for r in farm.tracker.control.BestRecords(asked).records] == ["other"]
-    nothing = control_pb2.BestRecordsRequest(near="nothing")
-    assert not farm.tracker.control.BestRecords(nothing).records
+    asked = log_pb2.BestRecordsRequest(near="w0", device_class=first.device_class, per_workload=4)
+    assert [r.trial_id for r in farm.tracker.calls.log.BestRecords(asked).records] == ["other"]
+    nothing = log_pb2.BestRecordsRequest(near="nothing")
+    assert not farm.tracker.calls.log.BestRecords(nothing).records
     with pytest.raises(grpc.RpcError, match="ask for either"):
-        farm.tracker.control.BestRecords(control_pb2.BestRecordsRequest(near="w0", workloads=["w1"]))
+        farm.tracker.calls.log.BestRecords(log_pb2.BestRecordsRequest(near="w0", workloads=["w1"]))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +279,7 @@ def test_near_workloads_have_their_best_records(farm: Farm) -> None:
 )
 def test_what_is_refused(farm: Farm, request_fields: dict[str, Any], said: str) -> None:
     with pytest.raises(grpc.RpcError, match=said):
-        farm.tracker.control.Recall(control_pb2.RecallRequest(**request_fields))
+        farm.tracker.calls.work.Recall(work_pb2.RecallRequest(**request_fields))
     with pytest.raises(grpc.RpcError, match="there is no job"):
         farm.searches("nobody")
 
@@ -308,7 +306,7 @@ def test_a_group_goes_on_job_by_job(farm: Farm) -> None:
     farm.agent("other", mode=RunnerMode.MICRO)
     first = submit(farm.tracker)
     assert first.group
-    farm.tracker.control.CancelJob(control_pb2.CancelJobRequest(id=first.group))
+    farm.tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=first.group))
     with pytest.raises(grpc.RpcError, match=f"{first.group} is a group: name the one that goes on, {first.group}.1 or"):
         resume(farm, first.group, trials=5)
     assert resume(farm, f"{first.group}.2", trials=5).state == job_pb2.JOB_STATE_QUEUED
@@ -316,4 +314,4 @@ def test_a_group_goes_on_job_by_job(farm: Farm) -> None:
 
 
 def resume(farm: Farm, job_id: str, **more: Any) -> job_pb2.Job:
-    return farm.tracker.control.ResumeJob(control_pb2.ResumeJobRequest(id=job_id, **more))
+    return farm.tracker.calls.jobs.ResumeJob(jobs_pb2.ResumeJobRequest(id=job_id, **more))

@@ -25,7 +25,7 @@ from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.discovery import browse
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.protos.farm.v1 import device_pb2, farm_pb2, fleet_pb2, measurement_pb2
 from tvm_farm.tracker.store import open_store, sqlite_url
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_status_tells_who_and_what(tracker: TrackerProcess) -> None:
-    status = tracker.control.GetStatus(control_pb2.GetStatusRequest())
+    status = tracker.calls.farm.GetStatus(farm_pb2.GetStatusRequest())
     assert (status.devices_connected, status.workers_connected, status.jobs_running) == (0, 0, 0)
     assert status.farm == tracker.endpoint["farm"]
 
@@ -175,7 +175,7 @@ def test_it_serves_on_an_ipv6_address(tmp_path: Path, mdns: bool) -> None:
     try:
         assert tracker.address.startswith("[::1]:")
         assert tracker.endpoint["addresses"] == [tracker.address]
-        assert tracker.control.GetStatus(control_pb2.GetStatusRequest()).devices_connected == 0
+        assert tracker.calls.farm.GetStatus(farm_pb2.GetStatusRequest()).devices_connected == 0
         assert "tvmfarm_devices" in scrape(tracker)
         assert ("agents need --tracker [::1]" in tracker.output()) is mdns
     finally:

@@ -21,7 +21,7 @@ from tests.support.measure_client import MeasureClient
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tests.support.unlike_cores import big, little
 from tests.support.whole_farm import AgentOfFarm
-from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, measurement_pb2
+from tvm_farm.protos.farm.v1 import device_pb2, devices_pb2, measurement_pb2
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a board of unlike cores needs two CPUs, and this process has one"
@@ -45,7 +45,7 @@ def tracker(tmp_path: Path) -> Iterator[TrackerProcess]:
 
 
 def devices(tracker: TrackerProcess) -> dict[str, device_pb2.Device]:
-    return {d.name: d for d in tracker.control.ListDevices(control_pb2.ListDevicesRequest()).devices}
+    return {d.name: d for d in tracker.calls.devices.ListDevices(devices_pb2.ListDevicesRequest()).devices}
 
 
 def connected(tracker: TrackerProcess) -> set[str]:

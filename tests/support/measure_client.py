@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from tests.support.tracker_process import wait_until
-from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc, measurement_pb2
+from tvm_farm.protos.farm.v1 import measurement_pb2, measuring_pb2, measuring_pb2_grpc
 
 __all__ = ["MeasureClient", "context", "request"]
 
@@ -28,9 +28,9 @@ def request(trial_id: str, library: bytes = b"library", **program: Any) -> measu
     )
 
 
-def context(task_id: str = "", workload: str = "w0", **fields: Any) -> control_pb2.RecordContext:
+def context(task_id: str = "", workload: str = "w0", **fields: Any) -> measuring_pb2.RecordContext:
     values = {"workload_name": "matmul", "target": "{}", "engine": "ansor", "trace": "[]", **fields}
-    return control_pb2.RecordContext(
+    return measuring_pb2.RecordContext(
         task_id=task_id, workload=workload, searched_s=0.5, proposed_s=1.0, built_s=2.0, **values
     )
 
@@ -39,16 +39,16 @@ class MeasureClient:
     """Opens at once. ``answers`` by trial_id; ``times`` counts how often each was answered."""
 
     def __init__(self, address: str, *, pool: str = "x86_64", job_id: str = "", **opened: Any) -> None:
-        self.calls: queue.Queue[control_pb2.MeasureCall | None] = queue.Queue()
+        self.calls: queue.Queue[measuring_pb2.MeasureCall | None] = queue.Queue()
         self.answers: dict[str, measurement_pb2.Measurement] = {}
         self.times: dict[str, int] = {}
-        self.capacity: control_pb2.Capacity | None = None
+        self.capacity: measuring_pb2.Capacity | None = None
         self.error: grpc.RpcError | None = None
         self._channel = grpc.insecure_channel(address, options=[("grpc.max_send_message_length", 64 << 20)])
         self.calls.put(
-            control_pb2.MeasureCall(open=control_pb2.OpenMeasure(client="test", pool=pool, job_id=job_id, **opened))
+            measuring_pb2.MeasureCall(open=measuring_pb2.OpenMeasure(client="test", pool=pool, job_id=job_id, **opened))
         )
-        self._stream = control_pb2_grpc.ControlStub(self._channel).Measure(iter(self.calls.get, None))
+        self._stream = measuring_pb2_grpc.MeasuringStub(self._channel).Measure(iter(self.calls.get, None))
         self._thread = threading.Thread(target=self._read, name="measure-client", daemon=True)
         self._thread.start()
 
@@ -64,15 +64,15 @@ class MeasureClient:
         except grpc.RpcError as e:
             self.error = e
 
-    def trial(self, trial_id: str, context: control_pb2.RecordContext | None = None, **changes: Any) -> None:
-        trial = control_pb2.Trial(request=request(trial_id, **changes), context=context)
-        self.calls.put(control_pb2.MeasureCall(trials=[trial]))
+    def trial(self, trial_id: str, context: measuring_pb2.RecordContext | None = None, **changes: Any) -> None:
+        trial = measuring_pb2.Trial(request=request(trial_id, **changes), context=context)
+        self.calls.put(measuring_pb2.MeasureCall(trials=[trial]))
 
-    def failed_build(self, trial_id: str, context: control_pb2.RecordContext | None = None) -> None:
-        failed = control_pb2.FailedBuild(
+    def failed_build(self, trial_id: str, context: measuring_pb2.RecordContext | None = None) -> None:
+        failed = measuring_pb2.FailedBuild(
             trial_id=trial_id, outcome=measurement_pb2.OUTCOME_BUILD_ERROR, detail="no such intrinsic", context=context
         )
-        self.calls.put(control_pb2.MeasureCall(failed_builds=[failed]))
+        self.calls.put(measuring_pb2.MeasureCall(failed_builds=[failed]))
 
     def wait_for(self, *trial_ids: str) -> list[measurement_pb2.Measurement]:
         wait_until(lambda: self.answers.keys() >= set(trial_ids) or self.error, f"answer to {trial_ids}")

@@ -12,14 +12,7 @@ import grpc.aio
 
 from tvm_farm.protos.convert import from_message, to_message
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
-from tvm_farm.protos.farm.v1 import (
-    control_pb2,
-    control_pb2_grpc,
-    fleet_pb2,
-    fleet_pb2_grpc,
-    measurement_pb2,
-    runtime_pb2,
-)
+from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc, fleet_pb2, fleet_pb2_grpc, measurement_pb2, runtime_pb2
 from tvm_farm.protos.measurement import (
     Argument,
     Artifact,
@@ -35,7 +28,7 @@ from tvm_farm.protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, Runti
 __all__ = ["StandInTracker", "make_request"]
 
 
-class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServicer):
+class StandInTracker(fleet_pb2_grpc.FleetServicer, farm_pb2_grpc.FarmServicer):
     """One Fleet server for one agent. ``async with`` starts and stops it; ``stop`` and ``start`` do so in between.
 
     ``acknowledge`` False withholds Acknowledged; ``refusal`` set answers every join with it.
@@ -88,7 +81,7 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)]
         )
         fleet_pb2_grpc.add_FleetServicer_to_server(self, self._server)
-        control_pb2_grpc.add_ControlServicer_to_server(self, self._server)
+        farm_pb2_grpc.add_FarmServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()
 
@@ -217,8 +210,8 @@ class StandInTracker(fleet_pb2_grpc.FleetServicer, control_pb2_grpc.ControlServi
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         return to_message(runtime_pb2.RuntimeOffer, self.offer)
 
-    async def GetStatus(self, request: Any, context: Any) -> control_pb2.Status:
-        return control_pb2.Status(farm="stand-in", version="0.1.0", protocol_version=self.protocol_version)
+    async def GetStatus(self, request: Any, context: Any) -> farm_pb2.Status:
+        return farm_pb2.Status(farm="stand-in", version="0.1.0", protocol_version=self.protocol_version)
 
     def offer_runtime(self, files: Mapping[str, bytes], *, arch: str = "x86_64", version: str = "9.9.9") -> Runtime:
         """Offer these libraries, by name, to every board that asks."""

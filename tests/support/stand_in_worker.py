@@ -10,14 +10,14 @@ import grpc
 
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
-from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc, job_pb2, measurement_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, measurement_pb2, record_pb2, work_pb2, work_pb2_grpc
 
 __all__ = ["StandInWorker", "spec", "submit", "task_plans"]
 
 
-def task_plans(job_id: str, count: int = 2) -> list[control_pb2.TaskPlan]:
+def task_plans(job_id: str, count: int = 2) -> list[work_pb2.TaskPlan]:
     return [
-        control_pb2.TaskPlan(
+        work_pb2.TaskPlan(
             id=f"{job_id}/{n}",
             name=f"task{n}",
             weight=n + 1,
@@ -34,15 +34,15 @@ def spec(tracker: TrackerProcess, **changes: Any) -> job_pb2.JobSpec:
 
 
 def submit(tracker: TrackerProcess, request_id: str = "", **changes: Any) -> job_pb2.Job:
-    request = control_pb2.SubmitJobRequest(spec=spec(tracker, **changes), request_id=request_id)
-    return tracker.control.SubmitJob(request)
+    request = jobs_pb2.SubmitJobRequest(spec=spec(tracker, **changes), request_id=request_id)
+    return tracker.calls.jobs.SubmitJob(request)
 
 
 class StandInWorker:
     """Says hello at once and keeps what it is told."""
 
     def __init__(self, address: str, worker_id: str = "w1", running_job: str = "", **hello: Any) -> None:
-        self.outbox: queue.Queue[control_pb2.WorkerMessage | None] = queue.Queue()
+        self.outbox: queue.Queue[work_pb2.WorkerMessage | None] = queue.Queue()
         self.started: dict[str, job_pb2.Job] = {}
         self.starts: list[str] = []
         self.cancelled: list[str] = []
@@ -50,26 +50,24 @@ class StandInWorker:
         self.refused = ""
         self._channel = grpc.insecure_channel(address)
         values = {"host": "h", "pid": 1, "protocol_version": PROTOCOL_VERSION, **hello}
-        self.say(hello=control_pb2.WorkerHello(worker_id=worker_id, running_job=running_job, **values))
-        self._stream = control_pb2_grpc.ControlStub(self._channel).Work(iter(self.outbox.get, None))
+        self.say(hello=work_pb2.WorkerHello(worker_id=worker_id, running_job=running_job, **values))
+        self._stream = work_pb2_grpc.WorkStub(self._channel).Work(iter(self.outbox.get, None))
         self._thread = threading.Thread(target=self._read, name=f"worker-{worker_id}", daemon=True)
         self._thread.start()
 
     def say(self, **message: Any) -> None:
-        self.outbox.put(control_pb2.WorkerMessage(**message))
+        self.outbox.put(work_pb2.WorkerMessage(**message))
 
     def progress(self, job_id: str, phase: str = "tuning", tuned_for_s: float = 0.0, tasks: Any = ()) -> None:
-        self.say(
-            progress=control_pb2.JobProgress(job_id=job_id, phase=phase, tuned_for_s=tuned_for_s, tasks=list(tasks))
-        )
+        self.say(progress=work_pb2.JobProgress(job_id=job_id, phase=phase, tuned_for_s=tuned_for_s, tasks=list(tasks)))
 
     def finish(self, job_id: str, *files: measurement_pb2.Artifact) -> None:
         packaged = [job_pb2.PackageFile(name=f"file{n}", content=file) for n, file in enumerate(files)]
-        self.say(finished=control_pb2.JobFinished(job_id=job_id, result=job_pb2.JobResult(files=packaged, tuned_s=0.5)))
+        self.say(finished=work_pb2.JobFinished(job_id=job_id, result=job_pb2.JobResult(files=packaged, tuned_s=0.5)))
 
     def fail(self, job_id: str, error: str, input_error: bool = False) -> None:
-        failure = control_pb2.JobFailure(error=error, input_error=input_error, detail="Traceback: here")
-        self.say(finished=control_pb2.JobFinished(job_id=job_id, failure=failure))
+        failure = work_pb2.JobFailure(error=error, input_error=input_error, detail="Traceback: here")
+        self.say(finished=work_pb2.JobFinished(job_id=job_id, failure=failure))
 
     def wait_for_start(self, job_id: str, times: int = 1) -> job_pb2.Job:
         wait_until(lambda: self.starts.count(job_id) >= times, f"start of {job_id}")

@@ -16,7 +16,8 @@ import grpc
 import psutil
 
 from tests.support.cable import Cable
-from tvm_farm.protos.farm.v1 import control_pb2, control_pb2_grpc, fleet_pb2_grpc
+from tests.support.calls import Calls
+from tvm_farm.protos.farm.v1 import artifacts_pb2, devices_pb2
 
 __all__ = ["TrackerProcess", "wait_until"]
 
@@ -79,8 +80,7 @@ class TrackerProcess:
         self.port = int(self.address.rpartition(":")[2])
         self.metrics_port = int(self.endpoint["metrics"].rpartition(":")[2].partition("/")[0])
         self.channel = grpc.insecure_channel(self.address, options=OPTIONS)
-        self.control = control_pb2_grpc.ControlStub(self.channel)
-        self.fleet = fleet_pb2_grpc.FleetStub(self.channel)
+        self.calls = Calls(self.channel)
 
     def _serves(self) -> bool:
         assert self.process.poll() is None, self.output()
@@ -94,10 +94,10 @@ class TrackerProcess:
         return Path(self.log.name).read_text()
 
     def devices(self, pool: str = "") -> list[Any]:
-        return list(self.control.ListDevices(control_pb2.ListDevicesRequest(pool=pool)).devices)
+        return list(self.calls.devices.ListDevices(devices_pb2.ListDevicesRequest(pool=pool)).devices)
 
     def upload(self, data: bytes) -> Any:
-        return self.control.PutArtifact(iter([control_pb2.ArtifactUpload(data=data)]))
+        return self.calls.artifacts.PutArtifact(iter([artifacts_pb2.ArtifactUpload(data=data)]))
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -14,7 +14,7 @@ import psutil
 from tests.support.cable import Cable
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.convert import from_message
-from tvm_farm.protos.farm.v1 import control_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import devices_pb2, jobs_pb2, record_pb2
 from tvm_farm.tracker.domain import Job, Record, RecordFilter
 
 __all__ = ["ENVIRON", "AgentOfFarm", "WholeFarm"]
@@ -82,10 +82,10 @@ class WholeFarm:
         return agent
 
     def wait_for_devices(self, count: int) -> None:
-        lost = control_pb2.ListDevicesRequest()
+        lost = devices_pb2.ListDevicesRequest()
 
         def connected() -> bool:
-            devices = self.tracker.control.ListDevices(lost).devices
+            devices = self.tracker.calls.devices.ListDevices(lost).devices
             return sum(1 for device in devices if device.state in (1, 2)) == count
 
         wait_until(connected, f"{count} connected devices", 60)
@@ -117,11 +117,11 @@ class WholeFarm:
         )
 
     def jobs(self) -> list[Job]:
-        answer = self.tracker.control.ListJobs(control_pb2.ListJobsRequest())
+        answer = self.tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest())
         return [from_message(Job, job) for job in answer.jobs]
 
     def job(self, job_id: str) -> Job:
-        return from_message(Job, self.tracker.control.GetJob(control_pb2.GetJobRequest(id=job_id)))
+        return from_message(Job, self.tracker.calls.jobs.GetJob(jobs_pb2.GetJobRequest(id=job_id)))
 
     def records(self, **wanted: str) -> list[Record]:
         from tvm_farm.protos.convert import to_message
@@ -130,7 +130,7 @@ class WholeFarm:
         return [from_message(Record, record) for record in self._records(request)]
 
     def _records(self, request: object) -> Iterator[object]:
-        return self.tracker.control.QueryRecords(request)
+        return self.tracker.calls.log.QueryRecords(request)
 
     def worker_log(self) -> str:
         return "\n".join(path.read_text() for path in sorted((self.tracker.state / "logs").glob("*")))

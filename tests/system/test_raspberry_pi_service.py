@@ -16,7 +16,7 @@ from tests.support.agent_wheels import built, changed
 from tests.support.measure_client import MeasureClient, request
 from tests.support.pi_farm import MISSING, SERVICE, STATE, PiFarm
 from tests.support.tracker_process import wait_until
-from tvm_farm.protos.farm.v1 import control_pb2, measurement_pb2
+from tvm_farm.protos.farm.v1 import measurement_pb2, measuring_pb2
 from tvm_farm.protos.version import __version__
 
 pytestmark = [
@@ -123,7 +123,7 @@ def test_the_system_kills_the_kernel_for_its_memory_and_not_the_agent(lab: PiFar
         for name, megabytes in (("hungry", 1500), ("frugal", 16)):
             asked = request(name, kernels.scratch(megabytes, "aarch64").read_bytes(), args=args)
             asked.limits.run_timeout_s = 300
-            client.calls.put(control_pb2.MeasureCall(trials=[control_pb2.Trial(request=asked)]))
+            client.calls.put(measuring_pb2.MeasureCall(trials=[measuring_pb2.Trial(request=asked)]))
             answer = wait_until(lambda name=name: client.answers.get(name), f"an answer to {name}", 400)
             expected = "OUTCOME_OUT_OF_MEMORY" if name == "hungry" else "OUTCOME_OK"
             assert measurement_pb2.Outcome.Name(answer.outcome) == expected, answer.detail

@@ -95,16 +95,16 @@ def imported(network: bytes) -> Any:
 
 def applied(database: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Engine and workload of each record that ``database`` answers a query with, from now on."""
-    client = database._inst._client
+    log = database._inst._client.log
     found: list[tuple[str, str]] = []
-    ask = client.best_records
+    ask = log.best
 
-    def best_records(workloads: list[str], **wanted: Any) -> list[Record]:
+    def best(workloads: list[str], **wanted: Any) -> list[Record]:
         records: list[Record] = ask(workloads, **wanted)
         found.extend((record.engine, record.workload) for record in [r for r in records if r.trace][:1])
         return records
 
-    monkeypatch.setattr(client, "best_records", best_records)
+    monkeypatch.setattr(log, "best", best)
     return found
 
 

@@ -14,7 +14,7 @@ tvm = pytest.importorskip("tvm")
 from tests.support.networks import small_network  # noqa: E402
 from tests.support.tracker_process import wait_until  # noqa: E402
 from tests.support.whole_farm import WholeFarm  # noqa: E402
-from tvm_farm.protos.farm.v1 import control_pb2  # noqa: E402
+from tvm_farm.protos.farm.v1 import farm_pb2  # noqa: E402
 from tvm_farm.tracker.domain import JobState  # noqa: E402
 from tvm_farm.tracker.tuning.building import intrinsics  # noqa: E402
 from tvm_farm.tracker.tuning.building.pool import BuilderPool  # noqa: E402
@@ -29,7 +29,7 @@ def test_a_worker_stands_by_for_one_job_after_the_other(tmp_path):
     try:
 
         def warm() -> int:
-            return farm.tracker.control.GetStatus(control_pb2.GetStatusRequest()).workers_warm
+            return farm.tracker.calls.farm.GetStatus(farm_pb2.GetStatusRequest()).workers_warm
 
         def standing_by() -> list[psutil.Process]:
             [worker] = psutil.Process(farm.tracker.process.pid).children()

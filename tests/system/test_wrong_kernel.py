@@ -20,7 +20,7 @@ from tests.support.onnx_bytes import load_onnx
 from tests.support.packages import answer_of
 from tests.support.put_on_record import put_on_record
 from tests.support.whole_farm import WholeFarm
-from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.protos.farm.v1 import devices_pb2
 from tvm_farm.tracker.domain import Outcome, Record
 from tvm_farm.tracker.tuning.engines.space import trace_json
 from tvm_farm.tracker.tuning.models.graph import ExtractedTask, lower, tasks_of
@@ -68,7 +68,7 @@ def answers_as_onnx_runtime(folder: Path) -> None:
 
 
 def test_a_wrong_kernel_is_caught_not_shipped_and_never_proposed_again(farm: WholeFarm) -> None:
-    [device] = farm.tracker.control.ListDevices(control_pb2.ListDevicesRequest()).devices
+    [device] = farm.tracker.calls.devices.ListDevices(devices_pb2.ListDevicesRequest()).devices
     target = tvm.target.Target(json.loads(device.target))
     tasks = tasks_of(lower(load_onnx(MODEL, {}, "small").module, target), target)
     [task] = [task for task in tasks if task.name == "fused_conv2d1_add_relu"]

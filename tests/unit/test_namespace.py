@@ -17,8 +17,19 @@ ROOT = Path(__file__).parents[2]
 
 ALONE = """
 import sys, tvm_farm
-assert set(tvm_farm.__all__) == {"FarmBuilder", "FarmDatabase", "FarmRunner"}
+assert set(tvm_farm.__all__) == {
+    "Farm", "FarmBuilder", "FarmDatabase", "FarmError", "FarmRunner", "JobKind", "JobSpec"
+}
 loaded = {name.partition(".")[0] for name in sys.modules} & {"tvm", "tvm_ffi", "numpy", "grpc", "xgboost"}
+assert not loaded, loaded
+"""
+
+WITHOUT_TVM = """
+import sys
+from tvm_farm import Farm, FarmError, JobKind, JobSpec
+from tvm_farm.tracker.client.errors import BadInput
+assert issubclass(BadInput, FarmError) and Farm.__name__ == "Farm"
+loaded = {name.partition(".")[0] for name in sys.modules} & {"tvm", "tvm_ffi", "numpy", "rich", "xgboost"}
 assert not loaded, loaded
 """
 
@@ -28,8 +39,9 @@ STRANGERS = ("agent", "tracker", "protos")
 SCRIPT = """
 import tvm_farm.agent.cli
 import tvm_farm.tracker.cli
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.script import FarmRunner
-assert tvm_farm.FarmRunner is FarmRunner
+assert (tvm_farm.Farm, tvm_farm.FarmRunner) == (Farm, FarmRunner)
 import agent, protos, tracker
 print(agent.WHOSE, protos.WHOSE, tracker.WHOSE)
 """
@@ -42,6 +54,10 @@ def run(*command: str | Path, path: Path | str = "", cwd: Path | None = None) ->
 
 def test_the_package_by_itself_loads_neither_tvm_nor_grpc() -> None:
     subprocess.run([sys.executable, "-c", ALONE], check=True, timeout=60)
+
+
+def test_a_farm_is_there_without_tvm() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_TVM], check=True, timeout=60)
 
 
 def test_any_other_name_is_unknown() -> None:

@@ -12,7 +12,8 @@ from tvm_farm.protos.address import is_ipv4, parse_address
 from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
+    from tvm_farm.tracker.client.link import Link
 
 __all__ = ["Connection", "ScriptConnection"]
 
@@ -76,29 +77,35 @@ class Connection:
             f"or name it with {self.named} (or TVMFARM_TRACKER) if it lives in another network."
         )
 
-    def open(self) -> FarmClient:
-        """A client of a tracker that has answered, speaks our protocol and is the farm that was asked for."""
+    def open(self) -> Farm:
+        """A farm whose tracker has answered, see ``link``."""
+        from tvm_farm.tracker.client.farm import Farm
+
+        return Farm(self.link())
+
+    def link(self) -> Link:
+        """One to a tracker that has answered, speaks our protocol and is the farm that was asked for."""
         addresses, farm = self.found()
         failed = []
         for address in addresses:  # a host announces all of its networks: some are not ours, or have addresses of ours
             try:
-                return self._opened(address, farm)
+                return self._linked(address, farm)
             except FarmError as error:
                 failed.append(error)
         raise next((error for error in failed if not isinstance(error, TrackerUnreachable)), failed[0])
 
-    def _opened(self, address: str, farm: str | None) -> FarmClient:
-        from tvm_farm.tracker.client.farm_client import FarmClient
+    def _linked(self, address: str, farm: str | None) -> Link:
+        from tvm_farm.tracker.client.link import Link
 
-        client = FarmClient(address)
+        link = Link(address)
         try:
-            status = client.status()
+            status = link.status()
             if farm and status.farm != farm:
-                raise BadInput(f"The tracker at {client.address} is the farm {status.farm}, not {farm}.")
+                raise BadInput(f"The tracker at {link.address} is the farm {status.farm}, not {farm}.")
         except BaseException:
-            client.close()
+            link.close()
             raise
-        return client
+        return link
 
 
 class ScriptConnection(Connection):

@@ -1,10 +1,10 @@
-"""What can go wrong for a person at the ``farm`` command, and the exit code of each."""
+"""What can go wrong for whoever uses a Farm, and the exit code of each at the ``farm`` command."""
 
 from __future__ import annotations
 
 import click
 
-__all__ = ["EXIT_CODES", "BadInput", "FarmError", "Interrupted", "TrackerFull", "TrackerUnreachable"]
+__all__ = ["EXIT_CODES", "BadInput", "ConnectionLost", "FarmError", "Interrupted", "TrackerFull", "TrackerUnreachable"]
 
 EXIT_CODES = {
     0: "it worked",
@@ -35,6 +35,10 @@ class TrackerUnreachable(FarmError):
     """No tracker found, or it does not answer."""
 
     exit_code = 3
+
+
+class ConnectionLost(TrackerUnreachable):
+    """The tracker answered before and does not now: what was asked may be asked again."""
 
 
 class Interrupted(FarmError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 
-from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.protos.farm.v1 import measuring_pb2
 
 __all__ = ["MeasureCalls"]
 
@@ -19,22 +19,22 @@ class MeasureCalls:
     ``put`` is for any thread. What was put is not changed.
     """
 
-    def __init__(self, opening: control_pb2.OpenMeasure) -> None:
+    def __init__(self, opening: measuring_pb2.OpenMeasure) -> None:
         self._opening = opening
-        self._calls: queue.SimpleQueue[control_pb2.MeasureCall | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[measuring_pb2.MeasureCall | None] = queue.SimpleQueue()
 
-    def put(self, call: control_pb2.MeasureCall | None) -> None:
+    def put(self, call: measuring_pb2.MeasureCall | None) -> None:
         """None ends the stream after what was put before."""
         self._calls.put(call)
 
-    def __iter__(self) -> Iterator[control_pb2.MeasureCall]:
-        yield control_pb2.MeasureCall(open=self._opening)
-        together = control_pb2.MeasureCall()
+    def __iter__(self) -> Iterator[measuring_pb2.MeasureCall]:
+        yield measuring_pb2.MeasureCall(open=self._opening)
+        together = measuring_pb2.MeasureCall()
         size = 0  # of it; protobuf encodes a message to know its size
         while True:
             if size and self._calls.empty():
                 yield together
-                together, size = control_pb2.MeasureCall(), 0
+                together, size = measuring_pb2.MeasureCall(), 0
             call = self._calls.get()
             more = call.ByteSize() if call else 0
             full = call is None or size + more > _TOGETHER_BYTES
@@ -42,7 +42,7 @@ class MeasureCalls:
             full = full or bool(call and call.cancelled and (together.trials or together.failed_builds))
             if full and size:
                 yield together
-                together, size = control_pb2.MeasureCall(), 0
+                together, size = measuring_pb2.MeasureCall(), 0
             if call is None:
                 return
             together.MergeFrom(call)

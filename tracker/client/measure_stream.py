@@ -16,8 +16,7 @@ from typing import Any
 import grpc
 
 from tvm_farm.protos.convert import from_message, to_message
-from tvm_farm.protos.farm.v1 import control_pb2
-from tvm_farm.protos.farm.v1.control_pb2_grpc import ControlStub
+from tvm_farm.protos.farm.v1 import measuring_pb2, measuring_pb2_grpc
 from tvm_farm.tracker.client.measure_calls import MeasureCalls
 from tvm_farm.tracker.domain import Capacity, FailedBuild, Measurement, OpenMeasure, Trial
 
@@ -53,13 +52,13 @@ class MeasureStream:
 
     def __init__(
         self,
-        channel: grpc.Channel,
+        stub: measuring_pb2_grpc.MeasuringStub,
         on_event: Callable[[Measurement | Capacity | StreamRefused], None],
         opening: OpenMeasure,
     ) -> None:
-        self._stub = ControlStub(channel)
+        self._stub = stub
         self._on_event = on_event
-        self._opening = to_message(control_pb2.OpenMeasure, opening)
+        self._opening = to_message(measuring_pb2.OpenMeasure, opening)
         # Whoever drops a trial may do so while garbage is collected, anywhere.
         self._lock = threading.RLock()
         self._unanswered: dict[str, Any] = {}
@@ -71,20 +70,20 @@ class MeasureStream:
 
     def measure(self, trial: Trial) -> None:
         """Ask for a measurement."""
-        message = to_message(control_pb2.Trial, trial)
-        self._send(trial.request.trial_id, control_pb2.MeasureCall(trials=[message]))
+        message = to_message(measuring_pb2.Trial, trial)
+        self._send(trial.request.trial_id, measuring_pb2.MeasureCall(trials=[message]))
 
     def record(self, failed: FailedBuild) -> None:
         """Record a trial that never became a library. It is answered like any other."""
-        message = to_message(control_pb2.FailedBuild, failed)
-        self._send(failed.trial_id, control_pb2.MeasureCall(failed_builds=[message]))
+        message = to_message(measuring_pb2.FailedBuild, failed)
+        self._send(failed.trial_id, measuring_pb2.MeasureCall(failed_builds=[message]))
 
     def cancel(self, trial_ids: Iterable[str]) -> None:
         """Give up those that are not answered yet: no event comes of them any more."""
         with self._lock:
             given_up = [trial_id for trial_id in trial_ids if self._unanswered.pop(trial_id, None) is not None]
             if given_up:
-                self._calls.put(control_pb2.MeasureCall(cancelled=given_up))
+                self._calls.put(measuring_pb2.MeasureCall(cancelled=given_up))
 
     def close(self) -> None:
         """End the stream: the tracker drops what it did not answer."""

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tvm_farm.tracker.client.errors import TrackerFull
-from tvm_farm.tracker.client.farm_client import ConnectionLost
+from tvm_farm.tracker.client.errors import ConnectionLost, TrackerFull
 
 __all__ = ["patiently"]
 

@@ -19,6 +19,7 @@ from tvm_farm.protos.upgrade import AgentCode, Upgrade
 from tvm_farm.tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
 from tvm_farm.tracker.domain.desk import Desk, Drain, Lease
 from tvm_farm.tracker.domain.device import Clone, Device, DeviceState, Join
+from tvm_farm.tracker.domain.farm_status import FarmStatus
 from tvm_farm.tracker.domain.job import (
     DataFile,
     Dims,
@@ -80,6 +81,7 @@ __all__ = [
     "Dims",
     "Drain",
     "FailedBuild",
+    "FarmStatus",
     "Fingerprint",
     "FinishedSeen",
     "Job",

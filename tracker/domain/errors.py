@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = [
     "CannotStart",
-    "FarmError",
     "InvalidRequest",
     "NotFound",
     "NotPossible",
@@ -13,23 +12,24 @@ __all__ = [
     "StoreFull",
     "StoreTooNew",
     "StoreUnknown",
+    "TrackerError",
     "VersionMismatch",
 ]
 
 
-class FarmError(Exception):
+class TrackerError(Exception):
     """Root of the tree. ``wire/status.py`` maps each class below to one gRPC status."""
 
 
-class InvalidRequest(FarmError):
+class InvalidRequest(TrackerError):
     """The request itself is at fault: a field is missing, unknown or contradicts another."""
 
 
-class NotFound(FarmError):
+class NotFound(TrackerError):
     """No such job, pool, device, workload or artifact."""
 
 
-class NotPossible(FarmError):
+class NotPossible(TrackerError):
     """The request is fine; the farm's present state does not allow it."""
 
 
@@ -37,11 +37,11 @@ class VersionMismatch(NotPossible):
     """Two sides of the farm have versions that cannot work together."""
 
 
-class StoreFull(FarmError):
+class StoreFull(TrackerError):
     """The disk below the state folder is full: nothing was changed."""
 
 
-class CannotStart(FarmError):
+class CannotStart(TrackerError):
     """The tracker cannot run with these options on this machine."""
 
 

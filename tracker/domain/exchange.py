@@ -42,7 +42,7 @@ class HistoryFilter:
 
 @dataclass(frozen=True)
 class ImportPart:
-    """Some of what is imported, kept together or not at all. See control.proto."""
+    """Some of what is imported, kept together or not at all. See log.proto."""
 
     source: str = ""
     user: str = ""

@@ -30,7 +30,7 @@ class RecallCandidate:
 
 @dataclass(frozen=True)
 class RecallRequest:
-    """Which of ``candidates`` the log has, see control.proto. Outside a job ``device_class`` and ``user`` count."""
+    """Which of ``candidates`` the log has, see work.proto. Outside a job ``device_class`` and ``user`` count."""
 
     job_id: str
     device_class: str

@@ -7,8 +7,7 @@ enters the log.
 
 import tvm_ffi
 
-from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerFull, TrackerUnreachable
-from tvm_farm.tracker.client.farm_client import ConnectionLost
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, TrackerFull, TrackerUnreachable
 from tvm_farm.tracker.script.builder import FarmBuilder
 from tvm_farm.tracker.script.database import FarmDatabase
 from tvm_farm.tracker.script.runner import FarmRunner

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import tvm
 
-from tvm_farm.tracker.client.connection import ScriptConnection
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.client.one_class import one_class
 from tvm_farm.tracker.client.user import user_name
 from tvm_farm.tracker.tuning.building.compiler_target import compiler_target
@@ -19,7 +18,7 @@ __all__ = ["ChosenClass"]
 class ChosenClass:
     """``target`` is the class's own, as JSON; whoever opened it closes its ``client``."""
 
-    client: FarmClient
+    client: Farm
     pool: str
     device_class: str
     target: str
@@ -27,14 +26,14 @@ class ChosenClass:
 
     @classmethod
     def open(cls, tracker: str | None, pool: str, device_class: str, user: str) -> ChosenClass:
-        """``tracker``: see ScriptConnection. ``user`` "": who runs this process.
+        """``tracker``: see Farm. ``user`` "": who runs this process.
 
         Raises BadInput for a pool or a class that there is not or that is not one, TrackerUnreachable.
         """
         user = user or user_name()
-        client = ScriptConnection.to(tracker).open()
+        client = Farm(tracker)
         try:
-            device = one_class(client.devices(pool), pool, device_class, user)
+            device = one_class(client.devices.list(pool), pool, device_class, user)
         except BaseException:
             client.close()
             raise

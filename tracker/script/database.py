@@ -79,7 +79,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
         """Whether the farm has met it, on any class of device, or this script committed it."""
         key = _key(mod)
         if key not in self._workloads and key not in self._known:
-            if patiently(lambda: self._client.find_workload(key)) is None:
+            if patiently(lambda: self._client.log.find_workload(key)) is None:
                 return False
             self._known.add(key)
         return True
@@ -104,7 +104,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
             )
         workload = self._described(key, module)
         kept = self._record_of(entry, workload, trace, record)
-        patiently(lambda: self._client.add_records([kept], [] if key in self._known else [workload]))
+        patiently(lambda: self._client.log.add([kept], [] if key in self._known else [workload]))
         self._known.add(key)
         self._records[kept.trial_id] = record
 
@@ -113,7 +113,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
         key, asked = _key(workload.mod), top_k + _BASELINES
         while True:
             found = patiently(
-                lambda count=asked: self._client.best_records(  # type: ignore[misc]
+                lambda count=asked: self._client.log.best(  # type: ignore[misc]
                     [key], device_class=self.device_class, per_workload=count
                 )
             )
@@ -142,12 +142,12 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
     def _all(self) -> Iterator[Record]:
         # In one piece: a connection that breaks half-way is begun again.
         wanted = RecordFilter(device_class=self.device_class)
-        records = patiently(lambda: list(self._client.records(wanted)))
+        records = patiently(lambda: list(self._client.log.records(wanted)))
         return (record for record in records if record.trace)
 
     def _workload(self, key: str) -> ms.database.Workload | None:
         if key not in self._workloads:
-            found = patiently(lambda: self._client.find_workload(key))
+            found = patiently(lambda: self._client.log.find_workload(key))
             if found is None:
                 return None
             self._known.add(key)
@@ -183,7 +183,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
     def _described(self, key: str, module: tvm.ir.IRModule) -> Workload:
         """As the farm has it, or shall have it."""
         if key not in self._descriptions:
-            found = patiently(lambda: self._client.find_workload(key))
+            found = patiently(lambda: self._client.log.find_workload(key))
             if found is not None:
                 self._known.add(key)
             else:

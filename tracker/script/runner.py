@@ -13,7 +13,7 @@ from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
 from tvm_farm.tracker.client.errors import BadInput
-from tvm_farm.tracker.client.farm_client import open_channel
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.domain import Argument, Measurement, OpenMeasure, Outcome, TimingPlan, new_trial_id
 from tvm_farm.tracker.domain.changed import changed
 from tvm_farm.tracker.domain.errors import InvalidRequest
@@ -65,14 +65,12 @@ class FarmRunner(ms.runner.PyRunner):  # type: ignore[misc]
         self._timeout_s = timeout_sec
         _check_priority(priority)
         chosen = ChosenClass.open(tracker, pool, device_class, user)
-        chosen.client.close()
         self._class = chosen
-        self._channel = open_channel(chosen.client.address)
         script = f"a MetaSchedule script of {chosen.user or 'someone'}"
         opening = OpenMeasure(script, "", pool, chosen.device_class, user=chosen.user, priority=priority)
-        self._trials = Trials(self._channel, opening)
+        self._trials = Trials(chosen.client.measuring, opening)
         # At the end of the script too: no board goes on with what nobody waits for.
-        self._end = weakref.finalize(self, _close, self._trials, self._channel)
+        self._end = weakref.finalize(self, _close, self._trials, chosen.client)
 
     @property
     def device_class(self) -> str:
@@ -149,9 +147,9 @@ def said_of(measurement: Measurement) -> str:
     return f"{outcome}{where}{detail}"
 
 
-def _close(trials: Trials, channel: Any) -> None:
+def _close(trials: Trials, client: Farm) -> None:
     trials.close()
-    channel.close()
+    client.close()
 
 
 def _with_steps(measurement: Measurement, kernel: Kernel) -> Measurement:

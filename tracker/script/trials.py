@@ -6,10 +6,9 @@ import logging
 import threading
 import time
 
-import grpc
-
 from tvm_farm.tracker.client.errors import FarmError
-from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
+from tvm_farm.tracker.client.measure_stream import StreamRefused
+from tvm_farm.tracker.client.measuring import Measuring
 from tvm_farm.tracker.domain import Capacity, Measurement, MeasureRequest, OpenMeasure, Trial
 
 __all__ = ["Trials"]
@@ -26,7 +25,7 @@ class Trials:
     A tracker that is lost is waited for: what it did not answer is sent again.
     """
 
-    def __init__(self, channel: grpc.Channel, opening: OpenMeasure) -> None:
+    def __init__(self, measuring: Measuring, opening: OpenMeasure) -> None:
         self._where = f"class {opening.device_class} in pool {opening.pool}"
         self._changed = threading.Condition()
         self._awaited: dict[str, None] = {}  # in their order
@@ -35,7 +34,7 @@ class Trials:
         self._closed = False
         self._boards = 0
         self._alone_since: float | None = time.monotonic()
-        self._stream = MeasureStream(channel, self._take, opening)
+        self._stream = measuring.open(self._take, opening)
 
     def begin(self, request: MeasureRequest) -> None:
         """Have it measured. Raises FarmError where the tracker serves this stream no more."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from tvm_farm.protos.runtime import RuntimeRequest
-from tvm_farm.tracker.domain import Device, Job, JobKind, JobSpec, JobState, Workload
+from tvm_farm.tracker.domain import Device, Job, JobKind, JobSpec, JobState
 from tvm_farm.tracker.domain.device_class import with_runtime
 from tvm_farm.tracker.domain.engine import ENGINES, takes_templates
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
@@ -320,13 +320,6 @@ class Jobs:
                 if job.spec.pool == name:
                     raise NotPossible(f"job {job.id} is {state.value} on the pool '{name}': cancel it first")
         await self._fleet.delete_pool(name)
-
-    async def workload(self, key: str) -> Workload:
-        """Raises NotFound."""
-        workload = await self._thread.run(self._store.workloads.get, key)
-        if workload is None:
-            raise NotFound(f"there is no workload '{key}'")
-        return workload
 
 
 def _without_bytes(spec: JobSpec) -> JobSpec:

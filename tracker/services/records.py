@@ -94,6 +94,13 @@ class Records:
             raise NotFound(f"there is no record of a trial '{start}'")
         return record
 
+    async def workload(self, key: str) -> Workload:
+        """Raises NotFound."""
+        workload = await self._thread.run(self._store.workloads.get, key)
+        if workload is None:
+            raise NotFound(f"there is no workload '{key}'")
+        return workload
+
     async def refute(self, trial_id: str, detail: str) -> int:
         """What was measured of this trial's kernel is a wrong result from now on; see store.base.Records.refute.
 

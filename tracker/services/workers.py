@@ -21,7 +21,7 @@ from tvm_farm.tracker.domain import (
     WorkOrder,
 )
 from tvm_farm.tracker.domain.compatibility import check_protocol, check_tvm
-from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest
+from tvm_farm.tracker.domain.errors import InvalidRequest, TrackerError
 from tvm_farm.tracker.domain.job_life import failed, finished, started
 from tvm_farm.tracker.scheduling.job_queue import TURNS
 from tvm_farm.tracker.services.artifacts import ArtifactStore
@@ -306,7 +306,7 @@ class Workers:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            if isinstance(error, FarmError):
+            if isinstance(error, TrackerError):
                 log.error("%s", error)
             else:
                 log.error("a job's state could not be changed", exc_info=error)

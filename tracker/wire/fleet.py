@@ -10,7 +10,7 @@ import grpc.aio
 from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, runtime_pb2
 from tvm_farm.tracker.domain import RuntimeRequest, Upgrade
-from tvm_farm.tracker.domain.errors import FarmError, NotPossible, VersionMismatch
+from tvm_farm.tracker.domain.errors import NotPossible, TrackerError, VersionMismatch
 from tvm_farm.tracker.measuring.board import Acknowledge, Board
 from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.fleet import Fleet
@@ -63,7 +63,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
         outbox = BoardOutbox()
         try:
             board = self._fleet.join(read_join(first.join), outbox.send)
-        except FarmError as e:
+        except TrackerError as e:
             # What depends on the farm's present state may pass; what the agent is does not change by waiting.
             passes = isinstance(e, NotPossible) and not isinstance(e, VersionMismatch)
             await _refuse(context, str(e), _AGAIN_HEARTBEATS * self._fleet.heartbeat_s if passes else 0.0)

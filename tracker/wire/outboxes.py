@@ -7,7 +7,7 @@ from collections import deque
 from typing import cast
 
 from tvm_farm.protos.convert import fill
-from tvm_farm.protos.farm.v1 import control_pb2, fleet_pb2
+from tvm_farm.protos.farm.v1 import fleet_pb2, measuring_pb2
 from tvm_farm.tracker.domain import Capacity, Measurement, Upgrade
 from tvm_farm.tracker.measuring.board import Acknowledge, Cancel, Order
 from tvm_farm.tracker.measuring.request import TrialRequest
@@ -119,10 +119,10 @@ class ReplyOutbox(Outbox[Measurement | Capacity]):
             self._measurements.append(item)
         return True
 
-    def take(self) -> control_pb2.MeasureReply | None:
+    def take(self) -> measuring_pb2.MeasureReply | None:
         if not self._measurements and self._capacity is None:
             return None
-        reply = control_pb2.MeasureReply()
+        reply = measuring_pb2.MeasureReply()
         if self._capacity is not None:
             reply.capacity.SetInParent()
             fill(reply.capacity, self._capacity)

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import grpc
 
 from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
-from tvm_farm.protos.farm.v1 import control_pb2_grpc, fleet_pb2_grpc
+from tvm_farm.protos.farm.v1 import (
+    artifacts_pb2_grpc,
+    devices_pb2_grpc,
+    farm_pb2_grpc,
+    fleet_pb2_grpc,
+    jobs_pb2_grpc,
+    log_pb2_grpc,
+    measuring_pb2_grpc,
+    work_pb2_grpc,
+)
 from tvm_farm.tracker.domain.errors import CannotStart
+from tvm_farm.tracker.wire.artifacts import ArtifactsServicer
+from tvm_farm.tracker.wire.devices import DevicesServicer
+from tvm_farm.tracker.wire.farm import FarmServicer
+from tvm_farm.tracker.wire.fleet import FleetServicer
+from tvm_farm.tracker.wire.jobs import JobsServicer
+from tvm_farm.tracker.wire.log import LogServicer
+from tvm_farm.tracker.wire.measuring import MeasuringServicer
 from tvm_farm.tracker.wire.status import StatusInterceptor
+from tvm_farm.tracker.wire.work import WorkServicer
 
-__all__ = ["serve"]
+__all__ = ["Services", "serve"]
 
 _OPTIONS = [
     *MESSAGE_OPTIONS,
@@ -24,13 +43,34 @@ _OPTIONS = [
 ]
 
 
-async def serve(
-    host: str, port: int, fleet: fleet_pb2_grpc.FleetServicer, control: control_pb2_grpc.ControlServicer
-) -> tuple[grpc.aio.Server, int]:
+@dataclass(frozen=True)
+class Services:
+    """A servicer for boards, and one for each audience of people and programs."""
+
+    fleet: FleetServicer
+    farm: FarmServicer
+    devices: DevicesServicer
+    jobs: JobsServicer
+    log: LogServicer
+    artifacts: ArtifactsServicer
+    measuring: MeasuringServicer
+    work: WorkServicer
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        fleet_pb2_grpc.add_FleetServicer_to_server(self.fleet, server)
+        farm_pb2_grpc.add_FarmServicer_to_server(self.farm, server)
+        devices_pb2_grpc.add_DevicesServicer_to_server(self.devices, server)
+        jobs_pb2_grpc.add_JobsServicer_to_server(self.jobs, server)
+        log_pb2_grpc.add_LogServicer_to_server(self.log, server)
+        artifacts_pb2_grpc.add_ArtifactsServicer_to_server(self.artifacts, server)
+        measuring_pb2_grpc.add_MeasuringServicer_to_server(self.measuring, server)
+        work_pb2_grpc.add_WorkServicer_to_server(self.work, server)
+
+
+async def serve(host: str, port: int, services: Services) -> tuple[grpc.aio.Server, int]:
     """A started server and its port, which the system chooses for 0. Raises CannotStart when the port is taken."""
     server = grpc.aio.server(interceptors=[StatusInterceptor()], options=_OPTIONS)
-    fleet_pb2_grpc.add_FleetServicer_to_server(fleet, server)
-    control_pb2_grpc.add_ControlServicer_to_server(control, server)
+    services.add_to(server)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         bound = server.add_insecure_port(address)

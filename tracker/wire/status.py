@@ -14,7 +14,7 @@ __all__ = ["STATUS", "StatusInterceptor", "status_of"]
 
 log = logging.getLogger(__name__)
 
-STATUS: dict[type[errors.FarmError], grpc.StatusCode] = {
+STATUS: dict[type[errors.TrackerError], grpc.StatusCode] = {
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.NotPossible: grpc.StatusCode.FAILED_PRECONDITION,
@@ -29,8 +29,8 @@ STATUS: dict[type[errors.FarmError], grpc.StatusCode] = {
 
 
 def status_of(error: Exception, method: str) -> tuple[grpc.StatusCode, str]:
-    """Status and sentence for the caller. What is not a FarmError is a bug here: logged, and told as such."""
-    if isinstance(error, errors.FarmError):
+    """Status and sentence for the caller. What is not a TrackerError is a bug here: logged, and told as such."""
+    if isinstance(error, errors.TrackerError):
         return STATUS[type(error)], str(error)
     log.error("%s failed", method, exc_info=error)
     return grpc.StatusCode.INTERNAL, f"the tracker failed in {method}; its log has the details"

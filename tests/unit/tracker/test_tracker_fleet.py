@@ -12,7 +12,7 @@ import pytest
 from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.tracker.domain import DeviceState, Join
-from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest, NotFound, VersionMismatch
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, TrackerError, VersionMismatch
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.store_thread import StoreThread
@@ -160,7 +160,7 @@ async def test_draining(farm: Farm) -> None:
         ({"fingerprint": replace(BOARD, arch="s390x")}, InvalidRequest, "no target is known for architecture 's390x'"),
     ],
 )
-async def test_refusals(farm: Farm, changes: dict[str, Any], error: type[FarmError], sentence: str) -> None:
+async def test_refusals(farm: Farm, changes: dict[str, Any], error: type[TrackerError], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         farm.join(**changes)
     assert farm.fleet.devices() == []

@@ -12,7 +12,7 @@ from tests.support.desk_farm import DeskFarm
 from tests.support.records import make_job
 from tvm_farm.tracker.domain import Capacity, Desk, DeviceState, Drain, JobState, Lease
 from tvm_farm.tracker.domain.desk import MAX_LEASE_S, drained, labelled, leased, released, resumed
-from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible
+from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible, TrackerError
 from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.jobs import Jobs
 from tvm_farm.tracker.services.runtimes import Runtimes
@@ -48,7 +48,7 @@ def test_leases(desk: Desk, user: str, for_s: float, after: Lease) -> None:
         (Desk(), "ada", MAX_LEASE_S + 1, InvalidRequest, "at most 7 days"),
     ],
 )
-def test_leases_that_cannot_be(desk: Desk, user: str, for_s: float, error: type[FarmError], sentence: str) -> None:
+def test_leases_that_cannot_be(desk: Desk, user: str, for_s: float, error: type[TrackerError], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         leased(desk, "pi", user, for_s, NOW)
 

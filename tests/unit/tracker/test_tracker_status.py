@@ -16,7 +16,7 @@ def subclasses(root: type) -> set[type]:
 
 
 def test_the_table_is_complete() -> None:
-    assert set(STATUS) == subclasses(errors.FarmError)
+    assert set(STATUS) == subclasses(errors.TrackerError)
 
 
 def test_the_sentence_goes_to_the_caller() -> None:

@@ -16,7 +16,14 @@ from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain import AgentCode, Desk, DeviceState, Upgrade
 from tvm_farm.tracker.domain.desk import upgrade_ended
-from tvm_farm.tracker.domain.errors import FarmError, InvalidRequest, NotFound, NotPossible, StoreFull, VersionMismatch
+from tvm_farm.tracker.domain.errors import (
+    InvalidRequest,
+    NotFound,
+    NotPossible,
+    StoreFull,
+    TrackerError,
+    VersionMismatch,
+)
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.services.upgrades import Upgrades
 
@@ -204,7 +211,7 @@ async def test_boards_that_take_none(farm: UpgradeFarm, code: AgentCode | None, 
     ],
 )
 async def test_wheels_that_are_refused(
-    farm: UpgradeFarm, wheel: dict[str, Any], error: type[FarmError], said: str
+    farm: UpgradeFarm, wheel: dict[str, Any], error: type[TrackerError], said: str
 ) -> None:
     await farm.connect("pi")
     with pytest.raises(error, match=said):

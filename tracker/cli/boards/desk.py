@@ -44,8 +44,8 @@ def lease(device: str, for_s: float | None, release: bool, as_json: bool, connec
     if not user:
         raise BadInput("This user has no name, and a lease needs one: set LOGNAME.")
     with connection.open() as client:
-        found = one_device(client.devices(), device)
-        after = client.release(found.id, user) if for_s is None else client.lease(found.id, user, for_s)
+        found = one_device(client.devices.list(), device)
+        after = client.devices.release(found.id, user) if for_s is None else client.devices.lease(found.id, user, for_s)
     if for_s is None:
         _say(after, as_json, f"{after.name} is back in the farm.")
         return
@@ -72,7 +72,7 @@ def drain(device: str, reason: str, as_json: bool, connection: Connection) -> No
     from tvm_farm.tracker.client.user import user_name
 
     with connection.open() as client:
-        after = client.drain(one_device(client.devices(), device).id, user_name(), reason)
+        after = client.devices.drain(one_device(client.devices.list(), device).id, user_name(), reason)
     _say(after, as_json, f"{after.name} takes no new work until `farm resume {after.name}`.", _held(after))
 
 
@@ -88,7 +88,7 @@ def resume(device: str, as_json: bool, connection: Connection) -> None:
       farm resume rpi4-3
     """
     with connection.open() as client:
-        after = client.resume(one_device(client.devices(), device).id)
+        after = client.devices.resume(one_device(client.devices.list(), device).id)
     whose = f" of {after.lease.user} alone" if after.lease else ""
     away = {"lost": " as soon as its agent connects", "draining": " as soon as its agent starts again"}
     when = away.get(after.state.value, "") if after.state else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -43,7 +44,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 
     with connection.open() as client:
-        found = client.devices(pool)
+        found = client.devices.list(pool)
         release = client.release_of_tracker
     if as_json:
         print_json(found)
@@ -97,7 +98,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
     from tvm_farm.tracker.domain.machine import machine_name
 
     with connection.open() as client:
-        device = one_device(client.devices(), name)
+        device = one_device(client.devices.list(), name)
     if as_json:
         print_json(device)
         return
@@ -170,7 +171,7 @@ def label_device(name: str, changes: tuple[tuple[str, str | None], ...], as_json
     put = {key: value for key, value in changes if value is not None}
     remove = [key for key, value in changes if value is None]
     with connection.open() as client:
-        device = client.label(one_device(client.devices(), name).id, put, remove)
+        device = client.devices.label(one_device(client.devices.list(), name).id, put, remove)
     if as_json:
         print_json(device)
         return
@@ -178,7 +179,7 @@ def label_device(name: str, changes: tuple[tuple[str, str | None], ...], as_json
     click.echo(f"In {', '.join(device.pools) or 'no pool'}.")
 
 
-def one_device(found: list[Device], name: str) -> Device:
+def one_device(found: Sequence[Device], name: str) -> Device:
     """The device called ``name``: by name, by id, then by the start of either. Raises BadInput."""
     exact = [device for device in found if name in (device.name, device.id)]
     near = exact or [device for device in found if device.name.startswith(name) or device.id.startswith(name)]

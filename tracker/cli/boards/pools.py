@@ -31,7 +31,7 @@ def list_pools(as_json: bool, connection: Connection) -> None:
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 
     with connection.open() as client:
-        found = client.pools()
+        found = client.devices.pools()
     if as_json:
         print_json(found)
         return
@@ -71,7 +71,7 @@ def create_pool(name: str, labels: tuple[tuple[str, str], ...], as_json: bool, c
     if len(selector) < len(labels):
         raise BadInput("--selector names one label twice: a device bears one value of a label.")
     with connection.open() as client:
-        pool = client.put_pool(name, selector)
+        pool = client.devices.put_pool(name, selector)
     if as_json:
         print_json(pool)
     else:
@@ -89,5 +89,5 @@ def delete_pool(name: str, connection: Connection) -> None:
       farm pools delete cold-rpi4
     """
     with connection.open() as client:
-        client.delete_pool(name)
+        client.devices.delete_pool(name)
     click.echo(f"Pool {name} deleted.")

@@ -13,10 +13,10 @@ import click
 
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
-from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, Interrupted
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Device, Upgrade
 
 __all__ = ["progress", "upgrade"]
@@ -58,15 +58,15 @@ def upgrade(
     if cancel == (wheel is not None):
         raise BadInput("Say either which agent, with --wheel FILE, or --cancel.")
     with connection.open() as client:
-        devices = chosen(client.devices(), names)
+        devices = chosen(client.devices.list(), names)
         if wheel is None:
             for device in devices:
-                click.echo(f"{client.upgrade(device.id, '', '').name}: no upgrade is ordered.")
+                click.echo(f"{client.devices.upgrade(device.id, '', '').name}: no upgrade is ordered.")
         else:
             _upgrade(client, devices, wheel, detach=detach, wait_s=wait_s)
 
 
-def chosen(found: list[Device], names: Sequence[str]) -> list[Device]:
+def chosen(found: Sequence[Device], names: Sequence[str]) -> list[Device]:
     """The devices that ``names`` name, each once, in the order of ``found``. Raises BadInput where one names none."""
     from tvm_farm.tracker.cli.boards.devices import one_device
 
@@ -83,14 +83,14 @@ def chosen(found: list[Device], names: Sequence[str]) -> list[Device]:
     return [device for device in found if device.id in wanted]
 
 
-def _upgrade(client: FarmClient, devices: list[Device], wheel: Path, *, detach: bool, wait_s: float) -> None:
+def _upgrade(client: Farm, devices: list[Device], wheel: Path, *, detach: bool, wait_s: float) -> None:
     from tvm_farm.protos.wheel import read_agent_wheel
     from tvm_farm.tracker.client.user import user_name
     from tvm_farm.tracker.domain import DeviceState
 
     try:
         version = read_agent_wheel(wheel).version
-        digest = client.put_artifact(wheel).digest
+        digest = client.artifacts.put(wheel).digest
     except OSError as error:
         raise BadInput(f"{wheel} cannot be read: {error.strerror}.") from None
     except ValueError as error:
@@ -98,7 +98,7 @@ def _upgrade(client: FarmClient, devices: list[Device], wheel: Path, *, detach: 
     ordered, refused = [], {}
     for device in devices:
         try:
-            after = client.upgrade(device.id, user_name(), digest)
+            after = client.devices.upgrade(device.id, user_name(), digest)
         except BadInput as error:
             refused[device.name] = error.message
             continue
@@ -119,10 +119,9 @@ def _upgrade(client: FarmClient, devices: list[Device], wheel: Path, *, detach: 
     _raise_for({**refused, **failed}, away, version)
 
 
-def _follow(client: FarmClient, ordered: list[Device], version: str, digest: str, wait_s: float) -> dict[str, str]:
+def _follow(client: Farm, ordered: list[Device], version: str, digest: str, wait_s: float) -> dict[str, str]:
     """Say how far they are, until each runs the wheel or does not; why not, by device."""
     from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
-    from tvm_farm.tracker.client.farm_client import ConnectionLost
 
     orders = {device.id: device.upgrade for device in ordered}
     last: dict[str, str] = {}
@@ -133,7 +132,7 @@ def _follow(client: FarmClient, ordered: list[Device], version: str, digest: str
         with raised_as_interrupt(signal.SIGTERM):
             while orders:
                 try:
-                    found = [device for device in client.devices() if device.id in orders]
+                    found = [device for device in client.devices.list() if device.id in orders]
                 except ConnectionLost:
                     if not gone:
                         click.echo("The tracker does not answer: waiting for it.", err=True)

@@ -47,7 +47,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     from tvm_farm.tracker.domain import JobState
 
     with connection.open() as client:
-        found = client.jobs(JobState(state) if state else None, limit and limit + 1)
+        found = client.jobs.list(JobState(state) if state else None, limit and limit + 1)
     more = 0 < limit < len(found)
     found = found[:limit] if more else found
     if as_json:
@@ -111,7 +111,7 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     elif force:
         raise BadInput("--force says how to write a package: it needs -o DIR.")
     with connection.open() as client:
-        group = client.job_group(job_id)
+        group = client.jobs.group(job_id)
         if output is not None and group.alone:
             check_destination(output, force, group.spec.model_name)
         if group.spec.kind is not None and group.spec.kind.answers_only:
@@ -136,7 +136,7 @@ def cancel_job(job_id: str, connection: Connection) -> None:
     from tvm_farm.tracker.cli.reports.wording import cancelled
 
     with connection.open() as client:
-        click.echo(cancelled(client.cancel(job_id)))
+        click.echo(cancelled(client.jobs.cancel(job_id)))
 
 
 jobs.add_command(show_job)

@@ -10,13 +10,13 @@ import click
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import JobGroup
 
 __all__ = ["conclude", "finish"]
 
 
-def finish(client: FarmClient, group: JobGroup, folder: Path | None, *, as_json: bool) -> JobGroup:
+def finish(client: Farm, group: JobGroup, folder: Path | None, *, as_json: bool) -> JobGroup:
     """Watch jobs to their end, fetch their packages into ``folder`` (None: do not) and print what came of them.
 
     Returns the jobs as they ended. Raises FarmError where none has a result, or a package cannot be written.
@@ -26,8 +26,9 @@ def finish(client: FarmClient, group: JobGroup, folder: Path | None, *, as_json:
     from tvm_farm.tracker.cli.jobs.watching import follow
     from tvm_farm.tracker.cli.reports.group_progress import view_for
     from tvm_farm.tracker.cli.reports.group_results import devices_by_class, print_results
-    from tvm_farm.tracker.cli.reports.wording import fetched, plain, raise_unless_done
+    from tvm_farm.tracker.cli.reports.wording import fetched, raise_unless_done
     from tvm_farm.tracker.cli.terminal.output import console, print_json
+    from tvm_farm.tracker.documents.jobs import group_document
 
     screen = console(sys.stderr if as_json else sys.stdout)
     devices = devices_by_class(client, group)
@@ -40,7 +41,7 @@ def finish(client: FarmClient, group: JobGroup, folder: Path | None, *, as_json:
 
         fetch(client, group, folder)
     if as_json:
-        print_json(plain(group))
+        print_json(group_document(group))
         return group
     print_results(screen, group, devices)
     click.echo(fetched(group, folder))

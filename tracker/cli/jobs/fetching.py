@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvm_farm.tracker.cli.packages.package import CLASSES, write_package
-from tvm_farm.tracker.cli.reports.results import verified
 from tvm_farm.tracker.cli.reports.wording import fetch_later
-from tvm_farm.tracker.cli.terminal.output import jsonable
 from tvm_farm.tracker.client.errors import FarmError, Interrupted
-from tvm_farm.tracker.domain import Job, JobGroup
+from tvm_farm.tracker.documents.jobs import classes_document
+from tvm_farm.tracker.domain import JobGroup
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
 
 __all__ = ["fetch"]
 
@@ -25,7 +24,7 @@ __all__ = ["fetch"]
 _FOLDER = re.compile(r"[\w.-]*\w[\w.-]*")
 
 
-def fetch(client: FarmClient, group: JobGroup, folder: Path) -> None:
+def fetch(client: Farm, group: JobGroup, folder: Path) -> None:
     """Write the package of one job into ``folder``; of several each into a folder in it that is named as its class,
     with a list of them.
 
@@ -37,7 +36,7 @@ def fetch(client: FarmClient, group: JobGroup, folder: Path) -> None:
         for job in group.done:
             assert job.result is not None
             place = folder if group.alone else folder / job.device_class
-            write_package(job.result.files, place, client.get_artifact)
+            write_package(job.result.files, place, client.artifacts.get)
         if not group.alone:
             _write_list(group, folder)
 
@@ -57,23 +56,6 @@ def _told(group: JobGroup, folder: Path) -> Iterator[None]:
 
 
 def _write_list(group: JobGroup, folder: Path) -> None:
-    content = {"model": group.spec.model_name, "group": group.id, "classes": [*map(_entry, group.done)]}
     whole = folder / f".{CLASSES}.new"
-    whole.write_text(json.dumps(jsonable(content), indent=2) + "\n", encoding="utf-8")
+    whole.write_text(json.dumps(classes_document(group), indent=2) + "\n", encoding="utf-8")
     whole.replace(folder / CLASSES)
-
-
-def _entry(job: Job) -> dict[str, object]:
-    assert job.result is not None
-    latency = job.result.latency
-    return {
-        "device_class": job.device_class,
-        "folder": job.device_class,
-        "job": job.id,
-        "target": job.target,
-        "untuned_s": latency.untuned_s,
-        "tuned_s": latency.tuned_s,
-        "measured": latency.measured,
-        "trials": job.trials,
-        "verified": verified(job.result),
-    }

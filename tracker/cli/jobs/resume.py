@@ -60,8 +60,8 @@ def resume_job(
         raise BadInput("--force says how to write a package: it needs -o DIR.")
     with connection.open() as client:
         if output is not None:
-            check_destination(output, force, client.job(job_id).spec.model_name)
-        job = client.resume_job(job_id, trials or 0, budget or 0.0)
+            check_destination(output, force, client.jobs.get(job_id).spec.model_name)
+        job = client.jobs.resume(job_id, trials or 0, budget or 0.0)
         if not detach:
             conclude(finish(client, JobGroup((job,)), output, as_json=as_json), as_json=as_json)
         elif as_json:

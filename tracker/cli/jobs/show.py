@@ -13,7 +13,7 @@ from tvm_farm.tracker.client.errors import BadInput
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Job, JobGroup, JobSpec
 
 __all__ = ["show_job"]
@@ -32,36 +32,36 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
       farm jobs show squeezenet-ab2c
       farm jobs show squeezenet-ab2c --timeline
     """
-    from tvm_farm.tracker.cli.reports.wording import plain
     from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
+    from tvm_farm.tracker.documents.jobs import group_document
 
     with connection.open() as client:
-        group = client.job_group(job_id)
+        group = client.jobs.group(job_id)
         if timeline:
             _show_timeline(client, group, as_json)
         elif as_json:
-            print_json(plain(group))
+            print_json(group_document(group))
         else:
             screen = console()
             screen.print(facts(_facts(group.first) if group.alone else _facts_of_several(group)))
             _print_state(screen, client, group)
 
 
-def _show_timeline(client: FarmClient, group: JobGroup, as_json: bool) -> None:
+def _show_timeline(client: Farm, group: JobGroup, as_json: bool) -> None:
     from tvm_farm.tracker.cli.reports.timeline import print_timeline
     from tvm_farm.tracker.cli.terminal.output import console, print_json
 
     if not group.alone:
         ids = ", ".join(job.id for job in group.jobs)
         raise BadInput(f"Each job has a timeline of its own: name one of {ids}.")
-    times = client.job_timeline(group.id)
+    times = client.jobs.timeline(group.id)
     if as_json:
         print_json(times)
     else:
         print_timeline(console(), group.id, times)
 
 
-def _print_state(screen: Console, client: FarmClient, group: JobGroup) -> None:
+def _print_state(screen: Console, client: Farm, group: JobGroup) -> None:
     """Under the facts: of one job its result or its tasks, of several a row each and the table across them."""
     from tvm_farm.tracker.cli.reports.check_report import print_checks
     from tvm_farm.tracker.cli.reports.estimates import print_estimates

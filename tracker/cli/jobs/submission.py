@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvm_farm.tracker.cli.models.subject import check_model
-from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Artifact, Job, JobSpec, Shape
 
 __all__ = ["check_inputs", "submit"]
@@ -25,16 +25,13 @@ def check_inputs(inputs: Path | None, shapes: Sequence[Shape]) -> None:
             raise BadInput("--inputs is for one shape, and --shape names several: leave one of them out.")
 
 
-def submit(
-    client: FarmClient, model: Path, spec: JobSpec, templates: Sequence[Path] = (), inputs: Path | None = None
-) -> Job:
+def submit(client: Farm, model: Path, spec: JobSpec, templates: Sequence[Path] = (), inputs: Path | None = None) -> Job:
     """Send the files, those in which the model keeps its weights too, and the job. A lost connection is retried once
     for each: a file sent twice is one artifact, and the request id keeps the job single.
     """
     import dataclasses
 
     from tvm_farm.tracker.cli.models.external_data import external_files
-    from tvm_farm.tracker.client.farm_client import ConnectionLost
     from tvm_farm.tracker.domain import DataFile, TemplateFile
 
     request_id = uuid.uuid4().hex
@@ -44,18 +41,16 @@ def submit(
     sent = None if inputs is None else _sent(client, inputs)
     spec = dataclasses.replace(spec, model=_sent(client, model), templates=files, data=data, inputs=sent)
     try:
-        return client.submit(spec, request_id)
+        return client.jobs.submit(spec, request_id)
     except ConnectionLost:
-        return client.submit(spec, request_id)
+        return client.jobs.submit(spec, request_id)
 
 
-def _sent(client: FarmClient, path: Path) -> Artifact:
-    from tvm_farm.tracker.client.farm_client import ConnectionLost
-
+def _sent(client: Farm, path: Path) -> Artifact:
     try:
         try:
-            return client.put_artifact(path)
+            return client.artifacts.put(path)
         except ConnectionLost:
-            return client.put_artifact(path)
+            return client.artifacts.put(path)
     except OSError as error:
         raise BadInput(f"Cannot read {path}: {error.strerror}.") from None

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tvm_farm.tracker.cli.reports.spaces import space_of
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option
 from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.documents.jobs import task_document
+from tvm_farm.tracker.documents.spaces import space_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,10 +45,10 @@ def show_tasks(name: str, as_json: bool, connection: Connection) -> None:
 
     job_id, _, number = name.partition("/")
     with connection.open() as client:
-        job = client.job(job_id)
+        job = client.jobs.get(job_id)
     if not number:
         if as_json:
-            print_json([_with_space(task) for task in job.tasks])
+            print_json([task_document(task) for task in job.tasks])
         else:
             _print_all(console(), job)
         return
@@ -56,15 +57,9 @@ def show_tasks(name: str, as_json: bool, connection: Connection) -> None:
         raise BadInput(f"Job {job.id} has no task {number}: {last}.")
     task = job.tasks[int(number)]
     if as_json:
-        print_json(_with_space(task))
+        print_json(task_document(task))
     else:
         _print_one(console(), task)
-
-
-def _with_space(task: Task) -> dict[str, Any]:
-    from tvm_farm.tracker.cli.terminal.output import jsonable
-
-    return {**jsonable(task), "space": space_of(task)}
 
 
 def _print_all(screen: Console, job: Job) -> None:

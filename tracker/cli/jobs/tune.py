@@ -114,8 +114,9 @@ def compile_model(request: Request) -> None:
 def run(request: Request, model: Path, spec: JobSpec, notice: str = "", templates: Sequence[Path] = ()) -> None:
     """Submit, say ``notice``, watch, fetch, print. Ends the command with the exit code of what came of it."""
     from tvm_farm.tracker.cli.packages.package import check_destination
-    from tvm_farm.tracker.cli.reports.wording import announcement, plain, submitted
+    from tvm_farm.tracker.cli.reports.wording import announcement, submitted
     from tvm_farm.tracker.cli.terminal.output import print_json
+    from tvm_farm.tracker.documents.jobs import group_document
 
     if request.detach and (request.output is not None or request.force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
@@ -130,12 +131,12 @@ def run(request: Request, model: Path, spec: JobSpec, notice: str = "", template
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:
             click.echo(notice, err=True)
-        group = client.group_of(job)
+        group = client.jobs.group_of(job)
         if told := announcement(group):
             click.echo(told, err=True)
         if not request.detach:
             conclude(finish(client, group, folder, as_json=request.as_json), as_json=request.as_json)
         elif request.as_json:
-            print_json(plain(group))
+            print_json(group_document(group))
         else:
             click.echo(submitted(group))

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from tvm_farm.tracker.cli.reports.wording import come_back, goes_on, raise_unless_done
 from tvm_farm.tracker.cli.terminal.formats import duration
 from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
-from tvm_farm.tracker.client.errors import Interrupted, TrackerUnreachable
-from tvm_farm.tracker.client.farm_client import ConnectionLost
+from tvm_farm.tracker.client.errors import ConnectionLost, Interrupted, TrackerUnreachable
 from tvm_farm.tracker.domain import Job, JobGroup, JobState
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.cli.reports.progress import View
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
 
 __all__ = ["follow", "watch_estimates"]
 
@@ -25,7 +24,7 @@ _PATIENCE_S = 600.0
 _PAUSE_S = 0.5
 
 
-def follow(client: FarmClient, group: JobGroup, view: View, *, patience_s: float = _PATIENCE_S) -> JobGroup:
+def follow(client: Farm, group: JobGroup, view: View, *, patience_s: float = _PATIENCE_S) -> JobGroup:
     """Show the jobs until the last of them ends; returns their last snapshots, in their order.
 
     A tracker that goes away is waited for, ``patience_s`` seconds. Raises Interrupted on Ctrl-C or SIGTERM,
@@ -38,7 +37,7 @@ def follow(client: FarmClient, group: JobGroup, view: View, *, patience_s: float
         with raised_as_interrupt(signal.SIGTERM), view:
             while True:
                 try:
-                    for job in client.watch(group.id):
+                    for job in client.jobs.watch(group.id):
                         if gone_since_s is not None:
                             gone_since_s = None
                             view.notice("The tracker is back.")
@@ -64,7 +63,7 @@ def follow(client: FarmClient, group: JobGroup, view: View, *, patience_s: float
         raise Interrupted(f"\nNo longer watching; {goes_on(group)}.\n{come_back(group.id)}") from None
 
 
-def watch_estimates(client: FarmClient, job: Job) -> Sequence[Job]:
+def watch_estimates(client: Farm, job: Job) -> Sequence[Job]:
     """``job`` and the others of its group, as they ended. Raises what a failed one means where none is done.
 
     An interrupt cancels them: nobody comes back for an answer that only this command shows.
@@ -72,11 +71,11 @@ def watch_estimates(client: FarmClient, job: Job) -> Sequence[Job]:
     from tvm_farm.tracker.cli.reports.group_progress import view_for
     from tvm_farm.tracker.cli.terminal.output import console
 
-    group = client.group_of(job)
+    group = client.jobs.group_of(job)
     try:
         jobs = follow(client, group, view_for(console(sys.stderr), group)).jobs
     except Interrupted:
-        client.cancel(group.id)
+        client.jobs.cancel(group.id)
         raise Interrupted("\nInterrupted; its job is cancelled.") from None
     if not any(each.state is JobState.DONE for each in jobs):
         raise_unless_done(jobs[0])

@@ -20,7 +20,7 @@ from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted
 if TYPE_CHECKING:
     from tvm_farm.tracker.cli.packages.arrays import Array, Difference
     from tvm_farm.tracker.cli.packages.package import Package
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Argument, Artifact, Measurement, MeasureRequest, Program, TimingPlan
 
 __all__ = ["bench"]
@@ -93,7 +93,7 @@ def bench(
       farm bench resnet50-tuned --pool arm64 --repeat 20
     """
     from tvm_farm.tracker.cli.packages.package import read_package
-    from tvm_farm.tracker.client.farm_client import file_digest
+    from tvm_farm.tracker.client.artifacts import file_digest
     from tvm_farm.tracker.domain import TimingPlan
 
     found = read_package(package, file_digest)
@@ -168,7 +168,7 @@ def _damaged(package: Package, error: Exception) -> BadInput:
 
 
 def _requests(
-    client: FarmClient, package: Package, plan: TimingPlan, timeout_s: float, seed: int | None
+    client: Farm, package: Package, plan: TimingPlan, timeout_s: float, seed: int | None
 ) -> Iterator[tuple[str, dict[str, Any], MeasureRequest]]:
     """What is to be timed, one after another: its name, its latency in the manifest, the request."""
     from tvm_farm.tracker.domain import Limits, MeasureRequest
@@ -180,7 +180,7 @@ def _requests(
         yield described["name"] if package.kernels else package.model, described.get("latency") or {}, request
 
 
-def _kernel(client: FarmClient, package: Package, described: dict[str, Any], seed: int | None) -> Program:
+def _kernel(client: Farm, package: Package, described: dict[str, Any], seed: int | None) -> Program:
     from tvm_farm.tracker.domain import Program, ProgramKind
 
     try:
@@ -215,7 +215,7 @@ def _arguments(
     )
 
 
-def _model(client: FarmClient, package: Package, seed: int | None) -> Program:
+def _model(client: Farm, package: Package, seed: int | None) -> Program:
     from tvm_farm.tracker.cli.models.params_file import read_param_types
     from tvm_farm.tracker.domain import Argument, Program, ProgramKind
 
@@ -236,28 +236,28 @@ def _model(client: FarmClient, package: Package, seed: int | None) -> Program:
         library=_sent(client, package.library),
         entry=manifest["entry"],
         args=tuple(args),
-        params=client.put_artifact(package.params) if package.params else None,
+        params=client.artifacts.put(package.params) if package.params else None,
         outputs=(0,) if mine else (),
     )
 
 
-def _sent(client: FarmClient, library: Path) -> Artifact:
-    from tvm_farm.tracker.client.farm_client import file_digest
+def _sent(client: Farm, library: Path) -> Artifact:
+    from tvm_farm.tracker.client.artifacts import file_digest
     from tvm_farm.tracker.domain import Artifact
 
     digest, size = file_digest(library)
     return (
-        Artifact(digest, size, inline=library.read_bytes()) if size <= _INLINE_BYTES else client.put_artifact(library)
+        Artifact(digest, size, inline=library.read_bytes()) if size <= _INLINE_BYTES else client.artifacts.put(library)
     )
 
 
-def _measure(client: FarmClient, request: MeasureRequest, pool: str, device_class: str, priority: int) -> Measurement:
+def _measure(client: Farm, request: MeasureRequest, pool: str, device_class: str, priority: int) -> Measurement:
     from tvm_farm.tracker.client.user import user_name
     from tvm_farm.tracker.domain import Capacity, ProgramKind
 
     user = user_name()
     whole_models = request.program.kind is ProgramKind.MODEL
-    replies = client.measure(
+    replies = client.measuring.measure(
         [request],
         client=f"farm bench by {user or 'someone'}",
         pool=pool,

@@ -96,7 +96,7 @@ def best(
     from tvm_farm.tracker.cli.records.table import print_records
 
     with connection.open() as client:
-        found = client.best_records(
+        found = client.log.best(
             workloads, pool=pool, device_class=device_class, target=target, per_workload=per_workload or 1
         )
     print_records(found, client.now_s(), as_json=as_json)

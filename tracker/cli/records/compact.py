@@ -36,7 +36,7 @@ def compact(keep: int, yes: bool, connection: Connection) -> None:
     from tvm_farm.tracker.cli.terminal.counting import counting
 
     with connection.open() as client:
-        plan = next(iter(client.compact(keep, dry_run=True)), None)
+        plan = next(iter(client.log.compact(keep, dry_run=True)), None)
         if plan is None:
             raise FarmError("The tracker ended before it said what a compaction comes to. Try again.")
         if not plan.to_remove:
@@ -55,7 +55,7 @@ def compact(keep: int, yes: bool, connection: Connection) -> None:
         now = plan
         try:
             with counting("removing", plan.to_remove) as done:
-                for now in client.compact(keep, dry_run=False):
+                for now in client.log.compact(keep, dry_run=False):
                     done(now.removed)
         except KeyboardInterrupt:
             raise Interrupted(f"Interrupted: {plural(now.removed, 'record')} removed; the rest is as it was.") from None

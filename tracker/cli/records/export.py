@@ -13,7 +13,7 @@ from tvm_farm.tracker.cli.terminal.parsing import DURATION
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import RecordFilter
     from tvm_farm.tracker.logs.metaschedule import FolderWriter
 
@@ -70,11 +70,11 @@ def export(
 
     with connection.open() as client:
         wanted = RecordFilter(
-            job_id=client.job(job_id).id if job_id else "",
+            job_id=client.jobs.get(job_id).id if job_id else "",
             workload=workload,
             workload_name=workload_name,
             pool=pool,
-            device=one_device(client.devices(), device).id if device else "",
+            device=one_device(client.devices.list(), device).id if device else "",
             device_class=device_class,
             target=target,
             engine=engine,
@@ -100,7 +100,7 @@ def export(
     click.echo(f'  tvm.s_tir.meta_schedule.database.JSONDatabase(work_dir="{folder}")')
 
 
-def _write(client: FarmClient, wanted: RecordFilter, writer: FolderWriter) -> int:
+def _write(client: Farm, wanted: RecordFilter, writer: FolderWriter) -> int:
     """How many records were written. Raises BadInput where they are of several classes or targets."""
     from tvm_farm.tracker.cli.terminal.counting import counting
 
@@ -110,7 +110,7 @@ def _write(client: FarmClient, wanted: RecordFilter, writer: FolderWriter) -> in
     missing: set[str] = set()
     seen: set[str] = set()
     with counting("exporting", None) as counted:
-        for record in client.records(wanted):
+        for record in client.log.records(wanted):
             if not record.trace or not record.measurement.run_secs or record.workload in missing:
                 continue
             # A copy and what it was copied from are one measurement.
@@ -122,7 +122,7 @@ def _write(client: FarmClient, wanted: RecordFilter, writer: FolderWriter) -> in
             if len(classes) > 1 or len(targets) > 1:
                 continue
             if not writer.knows(record.workload):
-                workload = client.known_workload(record.workload)
+                workload = client.log.find_workload(record.workload)
                 try:
                     if workload is None:
                         raise ValueError("it is not kept")

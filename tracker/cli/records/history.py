@@ -37,7 +37,7 @@ def history(log_format: str, task: str, failed: bool, limit: int, as_json: bool,
     if log_format and log_format not in (AUTOTVM, ANSOR):
         raise click.BadParameter(f"there is no format '{log_format}'; there are: {AUTOTVM}, {ANSOR}")
     with connection.open() as client:
-        found = client.history(HistoryFilter(log_format, task, failed, limit))
+        found = client.log.history(HistoryFilter(log_format, task, failed, limit))
         if as_json:
             print_json_array(found)
             return

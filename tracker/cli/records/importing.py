@@ -16,7 +16,7 @@ from tvm_farm.tracker.cli.terminal.formats import count, plural
 from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Record
     from tvm_farm.tracker.domain.exchange import HistoryLine, ImportPart
     from tvm_farm.tracker.logs.lines import BadLine
@@ -65,11 +65,11 @@ def import_log(log: Path, device_class: str, connection: Connection) -> None:
             raise BadInput(f"{error.filename or log} cannot be read: {error.strerror or error}.") from None
 
 
-def _check_class(client: FarmClient, device_class: str) -> None:
+def _check_class(client: Farm, device_class: str) -> None:
     from tvm_farm.tracker.domain import RecordFilter
 
-    known = sorted({device.device_class for device in client.devices()})
-    if device_class in known or any(client.records(RecordFilter(device_class=device_class, limit=1))):
+    known = sorted({device.device_class for device in client.devices.list()})
+    if device_class in known or any(client.log.records(RecordFilter(device_class=device_class, limit=1))):
         return
     raise BadInput(
         f"--device-class: no device of this farm was ever of class {device_class}; "
@@ -97,7 +97,7 @@ class _Broken:
             click.echo(f"{self._path.name}: {count(self.lines - _NAMED)} more lines cannot be read.", err=True)
 
 
-def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
+def _import_folder(client: Farm, folder: Path, device_class: str) -> None:
     from tvm_farm.tracker.cli.records.parts import batches, source_of, workload_parts
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
@@ -118,12 +118,12 @@ def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
             broken_workloads.tell(*item)
             workloads.append(None)
             continue
-        here = client.known_workload(item.workload.key)
+        here = client.log.find_workload(item.workload.key)
         known += here is not None and here.flops > 0
         workloads.append(replace(item, workload=replace(item.workload, name=here.name)) if here else item)
     broken_workloads.close()
     named = device_class or metaschedule.source_name(folder)
-    devices = client.devices()
+    devices = client.devices.list()
     spelled = {metaschedule.plain_target(json.loads(d.target)): d.target for d in devices if d.target}
     left_out: Counter[str] = Counter()
     targets: Counter[str] = Counter()
@@ -151,7 +151,7 @@ def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
             done = sum(targets.values())
             counted(done)
 
-        report = client.import_parts(source_of(folder), user_name(), parts(), tell)
+        report = client.log.import_parts(source_of(folder), user_name(), parts(), tell)
     broken.close()
     if not targets and (broken.lines or broken_workloads.lines):
         raise BadInput(f"Nothing in {folder} could be read: {broken_workloads.first or broken.first}.")
@@ -178,7 +178,7 @@ def _import_folder(client: FarmClient, folder: Path, device_class: str) -> None:
     click.echo("- Whether a trace applies turns out when a job tries it; one that does not is passed over.")
 
 
-def _import_lines(client: FarmClient, path: Path, device_class: str) -> None:
+def _import_lines(client: Farm, path: Path, device_class: str) -> None:
     from tvm_farm.tracker.cli.records.parts import batches, source_of
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
@@ -218,7 +218,7 @@ def _import_lines(client: FarmClient, path: Path, device_class: str) -> None:
             counted(done)
 
         parts = (ImportPart(history=lines) for lines in batches(good()))
-        report = client.import_parts(source_of(path), user_name(), parts, tell)
+        report = client.log.import_parts(source_of(path), user_name(), parts, tell)
     broken.close()
     if not formats:
         raise BadInput(f"{path} holds no log that can be read: {broken.first or 'it is empty'}.")

@@ -18,7 +18,7 @@ from tvm_farm.tracker.client.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.cli.terminal.counting import Counted
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Job, Record, Workload
     from tvm_farm.tracker.domain.exchange import ImportPart
     from tvm_farm.tracker.store import OtherLog
@@ -46,7 +46,7 @@ def merge(other: Path, connection: Connection) -> None:
     from tvm_farm.tracker.cli.records.parts import source_of
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
-    from tvm_farm.tracker.domain.errors import FarmError as TrackerError
+    from tvm_farm.tracker.domain.errors import TrackerError
     from tvm_farm.tracker.domain.exchange import ImportReport
     from tvm_farm.tracker.store import open_other_log, sqlite_url
 
@@ -63,7 +63,7 @@ def merge(other: Path, connection: Connection) -> None:
             counting("merging", log.records.count()) as done,
         ):
             source = _Source(log, client, done)
-            client.import_parts(source_of(other), user_name(), source.parts(), tell)
+            client.log.import_parts(source_of(other), user_name(), source.parts(), tell)
     except TrackerError as error:
         raise BadInput(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
     except KeyboardInterrupt:
@@ -80,7 +80,7 @@ def merge(other: Path, connection: Connection) -> None:
 class _Source:
     """What the other log has and the tracker lacks, in parts."""
 
-    def __init__(self, log: OtherLog, client: FarmClient, done: Counted) -> None:
+    def __init__(self, log: OtherLog, client: Farm, done: Counted) -> None:
         self._log = log
         self._client = client
         self._done = done
@@ -110,7 +110,7 @@ class _Source:
         after = 0
         while True:
             trial_ids, following = self._log.records.trial_page(after, _PAGE)
-            if unknown := set(self._client.unknown_trials(trial_ids)):
+            if unknown := set(self._client.log.unknown_trials(trial_ids)):
                 yield list(self._records(after, following, unknown))
             self.seen += len(trial_ids)
             self._done(self.seen)

@@ -16,7 +16,7 @@ from tvm_farm.tracker.cli.terminal.parsing import DIMS, DURATION
 from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import RecordFilter
 
 __all__ = ["query"]
@@ -150,7 +150,7 @@ def query(
     with connection.open() as client:
         if since_s:
             wanted = replace(wanted, since_unix_s=client.now_s() - since_s)
-        found = client.records(_resolved(client, wanted))
+        found = client.log.records(_resolved(client, wanted))
         if as_csv:
             write_csv(found)
         else:
@@ -169,7 +169,7 @@ def _ask(connection: Connection, sql: str, limit: int, *, as_csv: bool, as_json:
     from tvm_farm.tracker.cli.records.table import print_answer, write_answer_csv
 
     with connection.open() as client:
-        answer = client.ask(sql, limit)
+        answer = client.log.ask(sql, limit)
     if as_json and (twice := {name for name in answer.columns if answer.columns.count(name) > 1}):
         raise BadInput(f"Two columns are called {min(twice)}, which one JSON object cannot have: name one with AS.")
     if as_csv:
@@ -180,19 +180,19 @@ def _ask(connection: Connection, sql: str, limit: int, *, as_csv: bool, as_json:
         click.echo(f"There are more rows than these {count(len(answer.rows))}.", err=True)
 
 
-def _resolved(client: FarmClient, wanted: RecordFilter) -> RecordFilter:
+def _resolved(client: Farm, wanted: RecordFilter) -> RecordFilter:
     """``wanted`` with whole ids where a person may have shortened one. Raises BadInput for what does not exist."""
     job_id, task_id, device = wanted.job_id, wanted.task_id, wanted.device
     if job_id:
-        job_id = client.job(job_id).id
+        job_id = client.jobs.get(job_id).id
     if task_id:
         start, _, number = task_id.rpartition("/")
         if not start:
             raise BadInput(f"--task: {task_id} is not a task: write JOB/NUMBER.")
-        job = client.job(start)
+        job = client.jobs.get(start)
         task_id = f"{job.id}/{number}"
         if task_id not in [task.id for task in job.tasks]:
             raise BadInput(f"There is no task {task_id}: job {job.id} has {plural(len(job.tasks), 'task')}.")
     if device:
-        device = one_device(client.devices(), device).id
+        device = one_device(client.devices.list(), device).id
     return replace(wanted, job_id=job_id, task_id=task_id, device=device)

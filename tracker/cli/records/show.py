@@ -47,12 +47,12 @@ def show(trial_id: str, as_json: bool, connection: Connection) -> None:
     from tvm_farm.tracker.client.errors import BadInput
 
     with connection.open() as client:
-        record = client.record(trial_id)
+        record = client.log.record(trial_id)
         if as_json:
             print_json(record)
             return
         try:
-            workload = client.workload(record.workload)
+            workload = client.log.workload(record.workload)
         except BadInput:  # a log that was brought in need not have it
             workload = None
     screen = console()

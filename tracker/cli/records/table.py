@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tvm_farm.tracker.cli.terminal.formats import ago, latency
 from tvm_farm.tracker.cli.terminal.output import console, print_json_array, table
+from tvm_farm.tracker.documents.answer import cell_value, row_documents
 from tvm_farm.tracker.domain import Measurement, Record, SqlAnswer
 
 __all__ = ["outcome_of", "print_answer", "print_records", "write_answer_csv", "write_csv"]
@@ -108,13 +109,13 @@ def write_answer_csv(answer: SqlAnswer) -> None:
     """NULL is an empty cell, a blob its bytes in hex."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(answer.columns)
-    writer.writerows([[_hex(value) for value in row] for row in answer.rows])
+    writer.writerows([[cell_value(value) for value in row] for row in answer.rows])
 
 
 def print_answer(answer: SqlAnswer, *, as_json: bool) -> None:
     """JSON: an array of objects, a blob as its bytes in hex. A table else."""
     if as_json:
-        print_json_array(dict(zip(answer.columns, map(_hex, row), strict=True)) for row in answer.rows)
+        print_json_array(row_documents(answer))
         return
     if not answer.rows:
         click.echo("No row.", err=True)
@@ -152,7 +153,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.1f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
     return "" if value is None else " ".join(str(value).split())
-
-
-def _hex(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else value

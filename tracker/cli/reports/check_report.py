@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tvm_farm.tracker.cli.terminal.formats import amount, count, latency, plural, short_target, size
 from tvm_farm.tracker.cli.terminal.output import console, facts, print_json, table
+from tvm_farm.tracker.documents.check import check_document, check_of
 from tvm_farm.tracker.domain import CheckReport, Job, Obstacle, OperatorUse, TaskOutlook, TensorOutline
 from tvm_farm.tracker.domain.roofline import Bound, attainable_s, bound, model_attainable_s
 
@@ -43,9 +44,9 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
     """
     from tvm_farm.tracker.cli.reports.wording import raise_unless_done
 
-    done = [job for job in jobs if _report(job) is not None]
+    done = [job for job in jobs if check_of(job) is not None]
     if as_json:
-        print_json(_plain(jobs, done))
+        print_json(check_document(jobs))
     elif done:
         print_check(console(), done)
         for job in done:
@@ -53,13 +54,13 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
     for job in jobs:
         if job.state is not None and job.state.final:
             raise_unless_done(job)
-    if any(report.obstacles for job in done if (report := _report(job))):
+    if any(report.obstacles for job in done if (report := check_of(job))):
         raise SystemExit(2)
 
 
 def check_line(job: Job) -> str:
     """``resnet50: will be tuned, 26 tasks, 8.21 GFLOP, 412.3 ms at least``."""
-    report = _report(job)
+    report = check_of(job)
     assert report is not None
     name = job.spec.model_name + (f" on {job.device_class}" if job.group else "")
     if report.obstacles:
@@ -75,7 +76,7 @@ def check_line(job: Job) -> str:
 
 def print_check(screen: Console, jobs: Sequence[Job]) -> None:
     """``jobs``: those of one submission that have a report. What is of the file is told once, the rest by class."""
-    reports = [(job, report) for job in jobs if (report := _report(job)) is not None]
+    reports = [(job, report) for job in jobs if (report := check_of(job)) is not None]
     whole = next((report for _, report in reports if not report.obstacles), reports[0][1])
     screen.print(facts([("inputs", _tensors(whole.inputs)), ("outputs", _tensors(whole.outputs))]))
     screen.print()
@@ -97,10 +98,6 @@ def print_check(screen: Console, jobs: Sequence[Job]) -> None:
     if meaning := _meaning([report for _, report in reports]):
         screen.print(Text(meaning, "dim"))
         screen.print()
-
-
-def _report(job: Job) -> CheckReport | None:
-    return job.result.check if job.result is not None else None
 
 
 def _sentence(obstacle: Obstacle) -> str:
@@ -197,55 +194,3 @@ def _odd(task: TaskOutlook) -> bool:
 
 def _bound(task: TaskOutlook, by: Bound) -> str:
     return by.value + ("*" if by is Bound.COMPUTE and _odd(task) else "")
-
-
-def _plain(jobs: Sequence[Job], done: Sequence[Job]) -> dict[str, object]:
-    reports = [report for job in done if (report := _report(job)) is not None]
-    whole = next((report for report in reports if not report.obstacles), reports[0] if reports else CheckReport())
-    return {
-        "model": jobs[0].spec.model_name,
-        "pool": jobs[0].spec.pool,
-        "will_be_tuned": len(done) == len(jobs) and not any(report.obstacles for report in reports),
-        "inputs": [*map(_plain_tensor, whole.inputs)],
-        "outputs": [*map(_plain_tensor, whole.outputs)],
-        "operators": whole.operators,
-        "classes": [_plain_class(job, report) for job, report in zip(done, reports, strict=True)],
-    }
-
-
-def _plain_tensor(tensor: TensorOutline) -> dict[str, object]:
-    """``shape``: sizes as numbers, open ones as text; null where not even their number is known."""
-    sizes = [int(size) if size.isdigit() else size for size in tensor.dims]
-    return {"name": tensor.name, "shape": None if sizes == ["..."] else sizes, "dtype": tensor.dtype or None}
-
-
-def _plain_class(job: Job, report: CheckReport) -> dict[str, object]:
-    peaks = report.peaks
-    return {
-        "device_class": job.device_class,
-        "target": job.target,
-        "job": job.id,
-        "obstacles": report.obstacles,
-        "parameters": report.parameters,
-        "parameter_bytes": report.parameter_bytes,
-        "parameters_of": "file" if report.in_file else "package",
-        "flops": report.flops,
-        "activation_bytes": report.activation_bytes,
-        "activation_at": report.activation_at,
-        "judge": report.judge or None,
-        "peaks": peaks,
-        "attainable_s": model_attainable_s(report.tasks, peaks) if peaks else None,
-        "tasks": [
-            {
-                "name": task.name,
-                "weight": task.weight,
-                "flops": task.flops,
-                "bytes_touched": task.bytes_touched,
-                "dtype": task.dtype,
-                "bound": bound(task, peaks).value if peaks else None,
-                "attainable_s": attainable_s(task, peaks) if peaks else None,
-            }
-            for task in report.tasks
-        ],
-        "notes": report.notes,
-    }

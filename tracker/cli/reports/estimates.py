@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -12,47 +10,16 @@ from rich.text import Text
 
 from tvm_farm.tracker.cli.terminal.formats import count, gflops, latency, milliseconds, plural, speedup
 from tvm_farm.tracker.cli.terminal.output import console, print_json, table
+from tvm_farm.tracker.documents.estimate import Sums, estimate_document, sums
 from tvm_farm.tracker.domain import Job, TaskResult
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Sums", "estimate_line", "print_estimate", "print_estimates", "sums"]
+__all__ = ["estimate_line", "print_estimate", "print_estimates"]
 
 _NAMED = 4
 _MEANT = (
     "untuned: each task by itself, in the layout that suits tuning. What TVM makes of the whole model untuned takes "
     "other time: `farm compile` measures it beside the tuned one."
 )
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Weighted sums in seconds.
-
-    ``untuned_s`` and ``best_s`` are of the ``compared`` tasks alone, whose untuned and best latency are both known;
-    ``known_s`` is of the ``known`` ones, those that have any latency.
-    """
-
-    untuned_s: float
-    best_s: float
-    compared: int
-    known_s: float
-    known: int
-    unknown: tuple[str, ...]
-
-
-def sums(tasks: Sequence[TaskResult]) -> Sums:
-    both = [task for task in tasks if task.untuned_s > 0 and task.tuned_s > 0]
-    known = [task for task in tasks if task.tuned_s > 0]
-    return Sums(
-        untuned_s=sum(task.weight * task.untuned_s for task in both),
-        best_s=sum(task.weight * task.tuned_s for task in both),
-        compared=len(both),
-        known_s=sum(task.weight * task.tuned_s for task in known),
-        known=len(known),
-        unknown=tuple(task.name for task in tasks if task.tuned_s <= 0),
-    )
 
 
 def estimate_line(job: Job) -> str:
@@ -116,7 +83,7 @@ def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
 
     done = [job for job in jobs if job.result is not None]
     if as_json:
-        print_json({"model": jobs[0].spec.model_name, "pool": jobs[0].spec.pool, "classes": [*map(_plain, done)]})
+        print_json(estimate_document(jobs))
     else:
         screen = console()
         for job in done:
@@ -128,28 +95,3 @@ def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
     for job in jobs:
         if job.state is not None and job.state.final:
             raise_unless_done(job)
-
-
-def _plain(job: Job) -> dict[str, object]:
-    tasks = job.result.tasks if job.result else ()
-    told = sums(tasks)
-    return {
-        "device_class": job.device_class,
-        "target": job.target,
-        "job": job.id,
-        "untuned_s": told.untuned_s,
-        "best_s": told.best_s,
-        "compared": told.compared,
-        "known_s": told.known_s,
-        "known": told.known,
-        "tasks": [
-            {
-                "name": task.name,
-                "weight": task.weight,
-                "flops": task.flops,
-                "untuned_s": task.untuned_s or None,
-                "best_s": task.tuned_s or None,
-            }
-            for task in tasks
-        ],
-    }

@@ -17,7 +17,7 @@ from tvm_farm.tracker.cli.terminal.output import table
 from tvm_farm.tracker.domain import DeviceState, Job, JobGroup
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
 
 __all__ = ["across", "devices_by_class", "print_results"]
 
@@ -59,9 +59,9 @@ def print_results(screen: Console, group: JobGroup, devices: Mapping[str, int]) 
     screen.print()
 
 
-def devices_by_class(client: FarmClient, group: JobGroup) -> Counter[str]:
+def devices_by_class(client: Farm, group: JobGroup) -> Counter[str]:
     """How many devices of its pool are there, by class; empty for one job, which has no table across classes."""
     if group.alone:
         return Counter()
-    devices = client.devices(group.spec.pool)
+    devices = client.devices.list(group.spec.pool)
     return Counter(d.device_class for d in devices if d.state not in (DeviceState.LOST, None))

@@ -10,28 +10,22 @@ from rich.text import Text
 
 from tvm_farm.tracker.cli.reports.check_report import check_line, print_check
 from tvm_farm.tracker.cli.reports.estimates import estimate_line, print_estimate
-from tvm_farm.tracker.cli.reports.spaces import by_rules
 from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, milliseconds, plural, speedup
 from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.documents.spaces import by_rules
+from tvm_farm.tracker.documents.verdict import NOTHING_COMPARED, difference, kernels_verdict, verified
 from tvm_farm.tracker.domain import Job, JobKind, JobResult, Task, TaskResult
 
 __all__ = [
-    "NOTHING_COMPARED",
     "closing_line",
     "closing_line_of",
     "print_result",
-    "verified",
 ]
 
-NOTHING_COMPARED = "nothing compared: no value of the answers is finite"
 #: A model that takes so many times what its kernels take is told about.
 _CALLS_TOLD = 1.5
 #: Operators without a template that are named.
 _NAMED = 3
-
-
-def difference(value: float) -> str:
-    return f"{value:.0e}" if value else "0"
 
 
 def closing_line(model_name: str, result: JobResult) -> str:
@@ -52,37 +46,6 @@ def closing_line_of(job: Job, title: str = "") -> str:
     if job.spec.kind is JobKind.CHECK:
         return check_line(job)
     return closing_line(title or job.spec.model_name, job.result)
-
-
-def verified(result: JobResult) -> str:
-    """What is known of the answers, and of the latency where it is no measured one."""
-    if not result.latency.measured:
-        judged = f", untuned equal to {judge_of(result)}" if result.judge else ""
-        return f"estimated from its tasks, {_kernels(result) or 'outputs not compared'}{judged}"
-    if result.nothing_compared and result.outputs_equal:
-        return NOTHING_COMPARED
-    if result.judge:
-        equal = "equal to" if result.outputs_equal else "DIFFERENT from"
-        verdict = f"{equal} {judge_of(result)}"
-    else:
-        verdict = f"outputs {'equal' if result.outputs_equal else 'DIFFER'}"
-    return f"{verdict} (max |diff| {difference(result.max_abs_diff)})"
-
-
-def judge_of(result: JobResult) -> str:
-    """The judge's name without its version."""
-    name, _, version = result.judge.rpartition(" ")
-    return name if version[:1].isdigit() else result.judge
-
-
-def _kernels(result: JobResult) -> str:
-    """``5 of 5 kernels equal (max |diff| 9e-07)``, "" where none was compared."""
-    if not result.kernels_compared:
-        return ""
-    differ = result.kernels_compared - result.kernels_equal
-    others = f", {differ} {'DIFFERS' if differ == 1 else 'DIFFER'}" if differ else ""
-    equal = f"{result.kernels_equal} of {result.kernels_compared} kernels equal"
-    return f"{equal}{others} (max |diff| {difference(result.max_abs_diff)})"
 
 
 def _buckets(result: JobResult) -> Table:
@@ -192,7 +155,7 @@ def print_result(screen: Console, job: Job) -> None:
     if passed_over:
         names = _names(passed_over)
         screen.print(Text(f"ansor searched {names}: it finds more there than the template that matches.", "dim"))
-    if kernels := _kernels(result):
+    if kernels := kernels_verdict(result):
         told = f"Each tuned kernel ran beside its untuned one on one device with {_inputs(result)}: {kernels}, "
         screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
     if whole.measured:

@@ -1,4 +1,4 @@
-"""What commands say of one job or of several, in sentences, errors and JSON."""
+"""What commands say of one job or of several, in sentences and errors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,9 @@ __all__ = [
     "fetch_later",
     "fetched",
     "goes_on",
-    "plain",
     "raise_unless_done",
     "submitted",
 ]
-
-
-def plain(group: JobGroup) -> object:
-    """For ``--json``: a job as it is, several as an object with their group's id."""
-    return group.first if group.alone else {"group": group.id, "jobs": group.jobs}
 
 
 def announcement(group: JobGroup) -> str:

@@ -23,7 +23,7 @@ from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted, Tra
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.cli.terminal.child import Child
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Device, JobGroup
 
     class Started(AbstractContextManager[object], Protocol):
@@ -112,12 +112,10 @@ def _tuned(
             running.close()
 
 
-def _start(
-    state: Path, running: ExitStack, start_agent: StartAgent, reached: Sequence[str]
-) -> tuple[FarmClient, Device]:
+def _start(state: Path, running: ExitStack, start_agent: StartAgent, reached: Sequence[str]) -> tuple[Farm, Device]:
     """A tracker and an agent that has joined it; ``running`` stops them, the agent first."""
     from tvm_farm.tracker.cli.terminal.child import Child
-    from tvm_farm.tracker.client.farm_client import FarmClient
+    from tvm_farm.tracker.client.farm import Farm
 
     click.echo(f"Starting a farm on this machine, its state in {state}")
     folder = state / "tracker"
@@ -128,7 +126,7 @@ def _start(
     address = _address(folder / "endpoint.json", tracker)
     agent = start_agent(address, state)
     running.enter_context(agent)
-    client = running.enter_context(FarmClient(address))
+    client = running.enter_context(Farm(address))
     return client, _first_device(client, [tracker, agent])
 
 
@@ -150,7 +148,7 @@ def _address(endpoint: Path, tracker: Child) -> str:
     return str(json.loads(endpoint.read_text(encoding="utf-8"))["address"])
 
 
-def _first_device(client: FarmClient, children: Sequence[Started]) -> Device:
+def _first_device(client: Farm, children: Sequence[Started]) -> Device:
     from tvm_farm.tracker.domain import DeviceState
 
     deadline_s = time.monotonic() + _START_TIMEOUT_S
@@ -158,7 +156,7 @@ def _first_device(client: FarmClient, children: Sequence[Started]) -> Device:
         for child in children:
             child.check()
         try:
-            joined = [device for device in client.devices() if device.state is not DeviceState.LOST]
+            joined = [device for device in client.devices.list() if device.state is not DeviceState.LOST]
         except TrackerUnreachable:
             joined = []
         if joined:
@@ -169,14 +167,14 @@ def _first_device(client: FarmClient, children: Sequence[Started]) -> Device:
     )
 
 
-def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, output: Path) -> JobGroup:
+def _tune(client: Farm, device: Device, model: Path, budget_s: float, output: Path) -> JobGroup:
     from tvm_farm.tracker.cli.jobs.conclusion import finish
     from tvm_farm.tracker.cli.jobs.submission import submit
     from tvm_farm.tracker.cli.terminal.formats import plural
     from tvm_farm.tracker.client.user import user_name
     from tvm_farm.tracker.domain import Artifact, JobKind, JobSpec
 
-    built_in = [pool.name for pool in client.pools() if pool.built_in and device.name in pool.devices]
+    built_in = [pool.name for pool in client.devices.pools() if pool.built_in and device.name in pool.devices]
     pool = (built_in or list(device.pools))[0]
     board = device.fingerprint
     click.echo(f"Device {device.name} joined: {board.board_model}, {plural(board.cores, 'CPU')}, pool {pool}")
@@ -200,7 +198,7 @@ def _tune(client: FarmClient, device: Device, model: Path, budget_s: float, outp
         budget_s=budget_s,
         user=user_name(),
     )
-    return finish(client, client.group_of(submit(client, model, spec)), output, as_json=False)
+    return finish(client, client.jobs.group_of(submit(client, model, spec)), output, as_json=False)
 
 
 def _as_typed(seconds: float) -> str:

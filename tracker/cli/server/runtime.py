@@ -67,11 +67,11 @@ def add(arch: str, wheels: tuple[Path, ...], connection: Connection) -> None:
         unpacked = unpack(wheels or download(arch, Path(folder)), arch, Path(folder))
         libraries = []
         for file in unpacked.files:
-            libraries.append(RuntimeLibrary(file.name, client.put_artifact(file)))
+            libraries.append(RuntimeLibrary(file.name, client.artifacts.put(file)))
             click.echo(f"{file.name:<24} {_mb(libraries[-1].artifact.size)} sent", err=True)
         tvm, tvm_ffi = PINNED.values()
-        added = client.put_runtime(Runtime(arch, unpacked.libc, tvm, tvm_ffi, tuple(libraries)))
-        waiting = [device.name for device in client.devices() if _waits(device, arch)]
+        added = client.devices.put_runtime(Runtime(arch, unpacked.libc, tvm, tvm_ffi, tuple(libraries)))
+        waiting = [device.name for device in client.devices.list() if _waits(device, arch)]
     click.echo(f"TVM {added.tvm_version} for {arch} boards with {added.libc} or later: they get it when they join.")
     if waiting:
         click.echo(f"In micro mode until their agents start again: {', '.join(waiting)}.", err=True)
@@ -91,7 +91,7 @@ def list_runtimes(as_json: bool, connection: Connection) -> None:
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 
     with connection.open() as client:
-        found = client.runtimes()
+        found = client.devices.runtimes()
     if as_json:
         print_json(found)
         return

@@ -1,17 +1,11 @@
-"""What commands print: tables for people, ``--json`` for programs.
-
-JSON carries the fields of the wire's messages by their names, enums by their values in words
-("idle", "run timeout"), times in Unix seconds and latencies in seconds. Raw bytes are left out.
-"""
+"""What commands print: tables for people, ``--json`` for programs."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from enum import Enum
 from typing import IO, Any
 
 import click
@@ -20,7 +14,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["console", "facts", "jsonable", "print_json", "print_json_array", "table"]
+from tvm_farm.tracker.documents.value import jsonable
+
+__all__ = ["console", "facts", "print_json", "print_json_array", "table"]
 
 _PIPE_WIDTH = 200  # a file has no width: wide enough that no cell is cut
 _NARROWEST = 12
@@ -49,20 +45,6 @@ def console(file: IO[str] | None = None) -> Console:
     stream = file or sys.stdout
     fixed = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
     return _WholeTables(file=stream, width=fixed, highlight=False, soft_wrap=False)
-
-
-def jsonable(value: Any) -> Any:
-    """``value`` in types that JSON has. Dataclasses become objects, without their fields of raw bytes."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {name: jsonable(item) for name, item in named if not isinstance(item, bytes)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, dict):
-        return {key: jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(item) for item in value]
-    return value
 
 
 def print_json(value: Any) -> None:

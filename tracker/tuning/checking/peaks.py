@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tvm
 
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
 from tvm_farm.tracker.client.patience import patiently
 from tvm_farm.tracker.domain import (
@@ -48,7 +48,7 @@ class PeaksUnknown(Exception):
 
 
 def class_peaks(
-    client: FarmClient, job: Job, builders: BuilderPool, open_stream: OpenStream | None, versions: Mapping[str, str]
+    client: Farm, job: Job, builders: BuilderPool, open_stream: OpenStream | None, versions: Mapping[str, str]
 ) -> Peaks:
     """Peaks of the class of ``job``, whose devices have its target.
 
@@ -66,7 +66,7 @@ def class_peaks(
     if wanted:
         if open_stream is None:
             raise PeaksUnknown("No device of this class takes work now, so its peaks were not measured.")
-        patiently(lambda: client.add_records((), [kernel.workload for kernel in wanted]))
+        patiently(lambda: client.log.add((), [kernel.workload for kernel in wanted]))
         _measure(wanted, _built(wanted, job.target, builders), job.target, open_stream, versions)
         known = _known(client, job, [kernel.workload.key for kernel in kernels])
     fastest = [known[kernel.workload.key] for kernel in kernels]
@@ -74,9 +74,9 @@ def class_peaks(
     return Peaks(rates[0], rates[1], fastest[0].device_name, from_log=not wanted)
 
 
-def _known(client: FarmClient, job: Job, workloads: Sequence[str]) -> dict[str, Measurement]:
+def _known(client: Farm, job: Job, workloads: Sequence[str]) -> dict[str, Measurement]:
     """By the workload's key the fastest that the log has: a busy board never shows a peak that is too high."""
-    found = patiently(lambda: client.best_records(workloads, device_class=job.device_class, target=job.target))
+    found = patiently(lambda: client.log.best(workloads, device_class=job.device_class, target=job.target))
     return {record.workload: record.measurement for record in found}
 
 

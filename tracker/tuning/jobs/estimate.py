@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.domain import Job, JobResult, Outcome, Record, RecordFilter, TaskResult
 from tvm_farm.tracker.domain.record import BASELINE
 from tvm_farm.tracker.tuning.models.graph import ExtractedTask
@@ -12,7 +12,7 @@ from tvm_farm.tracker.tuning.search.task_state import median
 
 __all__ = ["estimate"]
 
-Asking = Callable[[FarmClient], list[Record]]
+Asking = Callable[[Farm], list[Record]]
 
 
 def estimate(tasks: Sequence[ExtractedTask], job: Job, ask: Callable[[Asking], list[Record]]) -> JobResult:
@@ -22,11 +22,11 @@ def estimate(tasks: Sequence[ExtractedTask], job: Job, ask: Callable[[Asking], l
     question out. The fastest known may be the untuned kernel: it is kept.
     """
     keys = sorted({task.workload.key for task in tasks})
-    best = ask(lambda client: client.best_records(keys, device_class=job.device_class, target=job.target))
+    best = ask(lambda client: client.log.best(keys, device_class=job.device_class, target=job.target))
     untuned: list[Record] = []
     for key in keys:
         wanted = _baseline(job, key)
-        untuned += ask(lambda client, w=wanted: list(client.records(w)))  # type: ignore[misc]
+        untuned += ask(lambda client, w=wanted: list(client.log.records(w)))  # type: ignore[misc]
     fastest, baselines = {r.workload: r for r in best}, {r.workload: r for r in untuned}
     told = [_task(task, fastest.get(task.workload.key), baselines.get(task.workload.key)) for task in tasks]
     return JobResult(tasks=tuple(told))

@@ -15,13 +15,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeVar
 
-import grpc
 import numpy as np
 import tvm
 import tvm_ffi
 
 from tvm_farm.tracker.client.errors import BadInput
-from tvm_farm.tracker.client.farm_client import FarmClient, open_channel
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.client.measure_stream import MeasureStream
 from tvm_farm.tracker.client.patience import patiently
 from tvm_farm.tracker.domain import (
@@ -89,10 +88,7 @@ def first_line(error: BaseException) -> str:
 class Session:
     """A job that runs once: ``run`` blocks until its package is stored, and returns what came of it."""
 
-    def __init__(
-        self, address: str, client: FarmClient, job: Job, builders: BuilderPool, pipe: Connection, folder: Path
-    ) -> None:
-        self._channel: grpc.Channel = open_channel(address)
+    def __init__(self, client: Farm, job: Job, builders: BuilderPool, pipe: Connection, folder: Path) -> None:
         self._client = client
         self._job = job
         self._builders = builders
@@ -156,7 +152,7 @@ class Session:
         ids = [f"{self._job.id}/{number}" for number in range(len(extracted))]
         spec = self._job.spec
         own = own_templates(
-            spec.templates, self._folder, lambda *file: self._patiently(partial(self._client.get_artifact, *file))
+            spec.templates, self._folder, lambda *file: self._patiently(partial(self._client.artifacts.get, *file))
         )
         trials = trials_a_task(spec, len(extracted))
         chooser = Chooser(spec.engine, self._target, seed=spec.seed, templates=own, trials=trials)
@@ -208,15 +204,15 @@ class Session:
             return None
         path = self._folder / f"inputs-{number}.bin"
         save_params(params, path)
-        return self._patiently(lambda: self._client.put_artifact(path))
+        return self._patiently(lambda: self._client.artifacts.put(path))
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
         job_id = self._job.id
-        records = self._patiently(lambda: list(self._client.records(RecordFilter(job_id=job_id))))
-        past = self._patiently(lambda: list(self._client.searches(job_id)))
+        records = self._patiently(lambda: list(self._client.log.records(RecordFilter(job_id=job_id))))
+        past = self._patiently(lambda: list(self._client.work.searches(job_id)))
         theirs = past[0].job_id if past else job_id
-        whose = self._job if theirs == job_id else self._patiently(lambda: self._client.job(theirs))
+        whose = self._job if theirs == job_id else self._patiently(lambda: self._client.jobs.get(theirs))
         self._script = take_up(states, job_id, records, past, [task.workload for task in whose.tasks])
 
     # -- tuning
@@ -256,7 +252,7 @@ class Session:
         """What the log has of ``candidates``; the tracker keeps ``step`` with the job."""
         request = RecallRequest(self._job.id, "", plan, tuple(candidates), HOPELESS, step)
         try:
-            return self._patiently(lambda: self._client.recall(request))
+            return self._patiently(lambda: self._client.work.recall(request))
         except BadInput as error:
             # It was cancelled, or another worker ended it.
             raise SessionOver(error.message) from error
@@ -265,7 +261,7 @@ class Session:
         keys = sorted({task.workload for task in tasks})
         found: dict[str, list[Record]] = {}
         for record in self._patiently(
-            lambda: self._client.best_records(
+            lambda: self._client.log.best(
                 keys, device_class=self._job.device_class, target=self._job.target, per_workload=16
             )
         ):
@@ -289,7 +285,7 @@ class Session:
         for kernel in kernels:
             # An untuned kernel has no record that a search would learn from.
             if kernel.wrong and kernel.winner.trial_id:
-                self._patiently(partial(self._client.refute, kernel.winner.trial_id, kernel.difference))
+                self._patiently(partial(self._client.log.refute, kernel.winner.trial_id, kernel.difference))
 
     def _unproven(self) -> list[str]:
         """What must be said of integers that index something, where nobody knows how far."""
@@ -308,11 +304,11 @@ class Session:
         return replace(result, taught_by=tuple(sorted(frozenset().union(*taught))), taught_tasks=len(taught))
 
     def _stored(self, files: Sequence[Path]) -> list[PackageFile]:
-        return [PackageFile(path.name, self._patiently(partial(self._client.put_artifact, path))) for path in files]
+        return [PackageFile(path.name, self._patiently(partial(self._client.artifacts.put, path))) for path in files]
 
     def _devices(self, mode: RunnerMode | None = None) -> list[Device]:
         """Of this job's class, connected or not; None: in whichever mode."""
-        devices = self._patiently(lambda: self._client.devices(self._job.spec.pool))
+        devices = self._patiently(lambda: self._client.devices.list(self._job.spec.pool))
         mine = [device for device in devices if device.device_class == self._job.device_class]
         return [device for device in mine if mode in (None, device.runner.mode)]
 
@@ -337,7 +333,7 @@ class Session:
             whole_models=whole_models,
             device_id=device_id,
         )
-        return MeasureStream(self._channel, sink, opening)
+        return self._client.measuring.open(sink, opening)
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """It may be restarting or its disk full, and the job outlives both."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tvm
 
-from tvm_farm.tracker.client.farm_client import file_digest
+from tvm_farm.tracker.client.artifacts import file_digest
 from tvm_farm.tracker.tuning.judging.comparison import compare
 from tvm_farm.tracker.tuning.judging.reference import Reference, tolerance_of
 from tvm_farm.tracker.tuning.models.importers import ImportedModel

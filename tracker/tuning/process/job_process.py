@@ -14,7 +14,8 @@ import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.farm import Farm
+from tvm_farm.tracker.client.link import Link
 from tvm_farm.tracker.domain import Job, JobFailure, JobFinished, WorkerAlive
 from tvm_farm.tracker.tuning.building.pool import BuilderPool
 from tvm_farm.tracker.tuning.errors import InputError, SessionOver, TuningError
@@ -64,9 +65,9 @@ def _run(address: str, job: Job, pool: BuilderPool, pipe: Connection, folder: Pa
 
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s job {job.id}: %(message)s", force=True)
     try:
-        with FarmClient(address) as client:
+        with Farm(Link(address)) as client:
             kind = OperatorSession if job.spec.operator else ModelSession
-            result = kind(address, client, job, pool, pipe, folder).run()
+            result = kind(client, job, pool, pipe, folder).run()
         pipe.send(JobFinished(job.id, result))
     except SessionOver as error:
         log.warning("%s", error)

@@ -32,12 +32,12 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import NoReturn
 
-import grpc
-
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.version import __version__
-from tvm_farm.tracker.client.farm_client import open_channel
-from tvm_farm.tracker.client.work_calls import Order, Refused, Said, work
+from tvm_farm.tracker.client.errors import FarmError
+from tvm_farm.tracker.client.farm import Farm
+from tvm_farm.tracker.client.link import Link
+from tvm_farm.tracker.client.work import Order, Refused, Said
 from tvm_farm.tracker.domain import (
     CancelJob,
     FinishedSeen,
@@ -158,17 +158,17 @@ class Worker:
     def run(self) -> int:
         """Serve until the tracker refuses this worker; returns exit code 1."""
         failures = 0
-        channel = open_channel(self._address)
+        tracker = Farm(Link(self._address))
         while True:
             try:
-                for order in work(channel, self._messages()):
+                for order in tracker.work.orders(self._messages()):
                     failures = 0
                     if isinstance(order, Refused):
                         log.error("the tracker at %s refused this worker: %s", self._address, order.reason)
                         return 1
                     self._obey(order)
-            except grpc.RpcError as error:
-                log.warning("the tracker at %s is away (%s); trying again", self._address, error.code().name)
+            except FarmError as error:
+                log.warning("the tracker is away, trying again: %s", error)
             failures += 1
             time.sleep(min(_MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
 

@@ -13,7 +13,7 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tvm_farm.tracker.client.farm_client import FarmClient
+from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.domain import Job, Record
 from tvm_farm.tracker.tuning.engines.base import Known
 
@@ -30,17 +30,17 @@ _FASTEST, _SPREAD = 8, 8
 _CLASSES = 3
 
 
-def known_to(client: FarmClient, job: Job, workload: str) -> list[Known]:
+def known_to(client: Farm, job: Job, workload: str) -> list[Known]:
     """What the farm knows when a task of ``job`` is first searched: of its workload on this and on other classes, and
     of workloads of its kind on this one. A job that is fresh asks nothing of its own class.
     """
-    records = client.best_records([workload], apart_from=job.device_class, per_workload=_PER_CLASS)
+    records = client.log.best([workload], apart_from=job.device_class, per_workload=_PER_CLASS)
     near: list[Record] = []
     if not job.spec.fresh:
         here = {"device_class": job.device_class, "target": job.target}
-        own = client.best_records([workload], per_workload=_PER_CLASS, **here)
+        own = client.log.best([workload], per_workload=_PER_CLASS, **here)
         records += [record for record in own if record.job_id != job.id]
-        near = client.near_records(workload, per_workload=_PER_RELATIVE, **here)
+        near = client.log.nearest(workload, per_workload=_PER_RELATIVE, **here)
     relatives = [record for record in near if record.trace and record.job_id != job.id]
     return known_elsewhere(records, job.target, job.device_class) + known_of(relatives, workload)
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from tests.support.measure_client import request
-from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.protos.farm.v1 import measuring_pb2
 from tvm_farm.tracker.client.measure_calls import MeasureCalls
 
-OPENING = control_pb2.OpenMeasure(client="c", pool="p")
+OPENING = measuring_pb2.OpenMeasure(client="c", pool="p")
 
 
-def trial(trial_id: str, library: bytes = b"x") -> control_pb2.MeasureCall:
-    return control_pb2.MeasureCall(trials=[control_pb2.Trial(request=request(trial_id, library))])
+def trial(trial_id: str, library: bytes = b"x") -> measuring_pb2.MeasureCall:
+    return measuring_pb2.MeasureCall(trials=[measuring_pb2.Trial(request=request(trial_id, library))])
 
 
 def test_the_opening_is_alone_and_the_rest_together() -> None:
     calls = MeasureCalls(OPENING)
-    failed = control_pb2.MeasureCall(failed_builds=[control_pb2.FailedBuild(trial_id="b")])
+    failed = measuring_pb2.MeasureCall(failed_builds=[measuring_pb2.FailedBuild(trial_id="b")])
     for call in (trial("a"), failed, trial("c"), None):
         calls.put(call)
     opening, together = list(calls)
-    assert opening == control_pb2.MeasureCall(open=OPENING)
+    assert opening == measuring_pb2.MeasureCall(open=OPENING)
     assert [each.request.trial_id for each in together.trials] == ["a", "c"]
     assert [each.trial_id for each in together.failed_builds] == ["b"]
 

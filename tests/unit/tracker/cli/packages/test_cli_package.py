@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tvm_farm.tracker.cli.packages.package import check_destination, read_package, write_package
+from tvm_farm.tracker.client.artifacts import file_digest
 from tvm_farm.tracker.client.errors import BadInput, FarmError
-from tvm_farm.tracker.client.farm_client import file_digest
 from tvm_farm.tracker.domain import Artifact, PackageFile
 
 CONTENT = {"model.so": b"library", "params.bin": b"weights"}

@@ -11,54 +11,15 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from tests.support.check_reports import BAD, GOOD, PEAKS, job
 from tvm_farm.tracker.cli import farm
 from tvm_farm.tracker.cli.reports.check_report import check_line, print_check, print_checks
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.domain import (
-    Artifact,
-    CheckReport,
     Job,
-    JobKind,
-    JobResult,
-    JobSpec,
     JobState,
-    Obstacle,
-    OperatorUse,
-    Peaks,
     TaskOutlook,
-    TensorOutline,
 )
-
-SPEC = JobSpec(JobKind.CHECK, "squeezenet", Artifact("00", 1), "arm64")
-GOOD = CheckReport(
-    inputs=(TensorOutline("data", ("1", "3", "224", "224"), "float32"), TensorOutline("sr", (), "int64")),
-    outputs=(TensorOutline("prob", ("1", "1000"), "float32"),),
-    operators=(OperatorUse("Shape", 2, folded=2), OperatorUse("Conv", 26, by_tvm=26), OperatorUse("Sum", 1, by_farm=1)),
-    parameters=1_235_496,
-    parameter_bytes=4_941_984,
-    flops=200e6,
-    activation_bytes=4_529_848,
-    activation_at="max_pool2d",
-    tasks=(TaskOutlook("pool", 2, 0.0, 4_000_000, "float32"), TaskOutlook("conv", 1, 200e6, 400_000, "int8")),
-    judge="ONNX Runtime 1.31.1",
-)
-BAD = replace(
-    GOOD,
-    operators=(OperatorUse("Conv", 3, by_tvm=1, unknown=2), OperatorUse("my.Wobble", 1, refused=1)),
-    obstacles=(
-        Obstacle("node wobble (my.Wobble)", "my.Wobble", "nobody can import it"),
-        Obstacle("", "", "input data has open dimensions (?,3); fix it with --shape data=…"),
-    ),
-    in_file=True,
-    flops=0.0,
-    tasks=(),
-)
-PEAKS = Peaks(20e9, 4e9, "rpi-7", from_log=True)
-
-
-def job(report: CheckReport | None, **changes: object) -> Job:
-    result = JobResult(check=report) if report else None
-    return replace(Job("squeezenet-ab2c", SPEC, JobState.DONE, result=result, device_class="rpi4"), **changes)
 
 
 def rendered(*jobs: Job, width: int = 80) -> list[str]:
@@ -128,49 +89,6 @@ def test_nothing_is_wider_than_the_terminal() -> None:
     assert max(map(len, lines)) <= 80
     whole = rendered(job(replace(GOOD, tasks=tasks, peaks=PEAKS)), width=200)
     assert any(line.startswith(long) for line in whole)
-
-
-def test_json_has_what_is_derived_and_null_for_what_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
-    print_checks([job(replace(GOOD, peaks=PEAKS))], as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert (told["model"], told["pool"], told["will_be_tuned"]) == ("squeezenet", "arm64", True)
-    assert told["inputs"] == [
-        {"name": "data", "shape": [1, 3, 224, 224], "dtype": "float32"},
-        {"name": "sr", "shape": [], "dtype": "int64"},
-    ]
-    assert told["operators"][1] == {
-        "name": "Conv",
-        "nodes": 26,
-        "folded": 0,
-        "by_farm": 0,
-        "by_tvm": 26,
-        "expanded": 0,
-        "cut": 0,
-        "refused": 0,
-        "unknown": 0,
-    }
-    [one] = told["classes"]
-    assert [(t["bound"], t["attainable_s"]) for t in one["tasks"]] == [("memory", 0.001), ("compute", 0.01)]
-    assert (one["attainable_s"], one["parameters_of"], one["obstacles"]) == (0.012, "package", [])
-    assert one["peaks"]["flops_per_s"] == 20e9
-
-
-def test_open_dimensions_stay_as_they_are_called(capsys: pytest.CaptureFixture[str]) -> None:
-    opened = (TensorOutline("a", ("batch", "3", "?"), "float32"), TensorOutline("b", ("...",), ""))
-    with pytest.raises(SystemExit) as ended:
-        print_checks([job(replace(BAD, inputs=opened))], as_json=True)
-    assert ended.value.code == 2
-    told = json.loads(capsys.readouterr().out)
-    assert [tensor["shape"] for tensor in told["inputs"]] == [["batch", 3, "?"], None]
-    assert (told["will_be_tuned"], told["classes"][0]["peaks"], told["classes"][0]["attainable_s"]) == (
-        False,
-        None,
-        None,
-    )
-    assert [(o["node"], o["operator"]) for o in told["classes"][0]["obstacles"]] == [
-        ("node wobble (my.Wobble)", "my.Wobble"),
-        ("", ""),
-    ]
 
 
 def test_one_class_in_the_way_is_enough(capsys: pytest.CaptureFixture[str]) -> None:

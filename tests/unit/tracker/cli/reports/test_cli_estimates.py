@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from tvm_farm.tracker.cli.reports.estimates import Sums, estimate_line, print_estimate, print_estimates, sums
+from tvm_farm.tracker.cli.reports.estimates import estimate_line, print_estimate, print_estimates
 from tvm_farm.tracker.client.errors import FarmError
 from tvm_farm.tracker.domain import Artifact, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
 
@@ -23,23 +22,6 @@ SPEC = JobSpec(JobKind.ESTIMATE, "squeezenet", Artifact("00", 1), "arm64")
 def job(*tasks: TaskResult, **changes: object) -> Job:
     result = JobResult(tasks=tasks)
     return replace(Job("squeezenet-ab2c", SPEC, JobState.DONE, result=result, device_class="rpi4"), **changes)
-
-
-@pytest.mark.parametrize(
-    ("tasks", "expected"),
-    [
-        ((CONV, SOFTMAX), Sums(0.2013, 0.0113, 2, 0.0113, 2, ())),
-        ((CONV, UNKNOWN), Sums(0.2, 0.01, 1, 0.01, 1, ("dense",))),
-        ((CONV, WITHOUT_BASELINE), Sums(0.2, 0.01, 1, 0.014, 2, ())),
-        ((UNKNOWN,), Sums(0, 0, 0, 0, 0, ("dense",))),
-        ((), Sums(0, 0, 0, 0, 0, ())),
-    ],
-)
-def test_sums_compare_what_can_be_compared(tasks: tuple[TaskResult, ...], expected: Sums) -> None:
-    told = sums(tasks)
-    assert (told.compared, told.known, told.unknown) == (expected.compared, expected.known, expected.unknown)
-    figures = (told.untuned_s, told.best_s, told.known_s)
-    assert figures == pytest.approx((expected.untuned_s, expected.best_s, expected.known_s))
 
 
 @pytest.mark.parametrize(
@@ -85,19 +67,6 @@ def test_many_unknown_tasks_are_not_all_named() -> None:
     unknown = [replace(UNKNOWN, name=f"dense{n}") for n in range(7)]
     text = " ".join(" ".join(rendered(job(*unknown))).split())
     assert "7 tasks were never measured on this class: dense0, dense1, dense2, dense3 and 3 more." in text
-
-
-def test_json_has_what_is_unknown_as_null(capsys: pytest.CaptureFixture[str]) -> None:
-    print_estimates([job(CONV, UNKNOWN)], as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert (told["model"], told["pool"]) == ("squeezenet", "arm64")
-    [one] = told["classes"]
-    assert (one["device_class"], one["untuned_s"], one["best_s"]) == ("rpi4", 0.2, 0.01)
-    assert (one["compared"], one["known"]) == (1, 1)
-    assert [(task["name"], task["untuned_s"], task["best_s"]) for task in one["tasks"]] == [
-        ("fused_conv2d", 0.1, 0.005),
-        ("dense", None, None),
-    ]
 
 
 def test_a_class_that_failed_is_told_after_the_others(capsys: pytest.CaptureFixture[str]) -> None:

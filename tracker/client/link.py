@@ -1,0 +1,156 @@
+"""The connection that the parts of a Farm share: its calls, its errors as sentences, its open streams.
+
+Streams end with their link, whoever still holds them. A command that ends early raises out of a loop over a stream,
+and the error's traceback holds the iterator until the interpreter goes down. By then gRPC's daemon threads stand
+still, one of them perhaps inside the call's lock: an iterator that cancels its call there waits for ever, and the
+command with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+import grpc
+
+from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
+from tvm_farm.protos.convert import from_message
+from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, TrackerFull
+from tvm_farm.tracker.domain import FarmStatus
+
+__all__ = ["Link"]
+
+T = TypeVar("T")
+
+_CONNECT_TIMEOUT_S = 5.0
+_CALL_TIMEOUT_S = 30.0
+_BAD_INPUT = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.OUT_OF_RANGE,
+}
+# What a stream ends with when the tracker restarts or the network breaks, as far as gRPC tells them apart.
+_LOST = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+class Link:
+    """A channel to ``host:port`` that notices a dead tracker and finds a restarted one within seconds.
+
+    Nothing is sent before the first call.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        backoff = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000)]
+        # A farm is a local network: a proxy from the environment cannot reach it.
+        direct = [("grpc.enable_http_proxy", 0)]
+        options = [*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct]
+        self.channel: grpc.Channel = grpc.insecure_channel(address, options=options)
+        #: The tracker's own, once ``status`` was asked.
+        self.release_of_tracker = ""
+        self._ahead_s = 0.0
+        self._streams: WeakSet[Generator[object, None, None]] = WeakSet()
+
+    def close(self) -> None:
+        """Ends what streams are still open, then the connection. May be called again."""
+        for iterator in list(self._streams):
+            with suppress(ValueError):  # another thread waits for its next message: the end of the channel wakes it
+                iterator.close()
+        self.channel.close()
+
+    def status(self) -> FarmStatus:
+        """Raises TrackerUnreachable, or FarmError when tracker and command cannot understand each other."""
+        stub = farm_pb2_grpc.FarmStub(self.channel)
+        status = from_message(FarmStatus, self.call(stub.GetStatus, farm_pb2.GetStatusRequest(), _CONNECT_TIMEOUT_S))
+        if status.protocol_version != PROTOCOL_VERSION:
+            older = "this command" if status.protocol_version > PROTOCOL_VERSION else "the tracker"
+            raise FarmError(
+                f"The tracker at {self.address} (version {status.version}) speaks protocol {status.protocol_version}, "
+                f"this command speaks {PROTOCOL_VERSION}. Update {older}."
+            )
+        self.release_of_tracker = status.version
+        if status.now_unix_s:  # 0: of a tracker that is older than that
+            self._ahead_s = status.now_unix_s - time.time()
+        return status
+
+    def now_s(self) -> float:
+        """Unix seconds now by the tracker's clock, as of the last ``status``."""
+        return time.time() + self._ahead_s
+
+    # -- calls
+
+    def call(self, method: Callable[..., Any], request: Any, timeout_s: float = _CALL_TIMEOUT_S) -> Any:
+        """The one answer to ``request``."""
+        with self.errors():
+            return method(request, timeout=timeout_s)
+
+    def stream(self, method: Callable[..., Any], request: Any, read: Callable[[Any], T]) -> Iterator[T]:
+        """The answers to ``request``, each as ``read`` has it. Nothing is asked before the first is wanted."""
+        return self.held(self._answers(method, request, read))
+
+    def held(self, iterator: Generator[T, None, None]) -> Iterator[T]:
+        """``iterator``, which ends with this link."""
+        self._streams.add(iterator)
+        return iterator
+
+    def _answers(self, method: Callable[..., Any], request: Any, read: Callable[[Any], T]) -> Generator[T, None, None]:
+        with self.errors():
+            call = method(request)
+            try:
+                for message in call:
+                    yield read(message)
+            finally:
+                call.cancel()
+
+    # -- errors
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """gRPC's errors come out of it as those of tracker/client/errors.py."""
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Any) -> FarmError:
+        code, details = error.code(), (error.details() or "").strip()
+        if code in _LOST or "RST_STREAM" in details or "Stream removed" in details:
+            return ConnectionLost(
+                f"No tracker answers at {self.address} ({_reason(code, details)}). Is `tracker start` running there, "
+                "and may this machine reach that port? Name another one with --tracker HOST:PORT."
+            )
+        if code in _BAD_INPUT:
+            return BadInput(_sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+        # gRPC itself says the same of a message over the limit, which no waiting makes smaller.
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
+            return TrackerFull(_sentence(details) or f"The tracker at {self.address} has no room left.")
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            return FarmError(f"The tracker at {self.address} does not know this request: it is older. Update it.")
+        return FarmError(_sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
+
+
+def _sentence(details: str) -> str:
+    """The tracker's words as a sentence of ours: its errors are clauses."""
+    whole = details[:1].upper() + details[1:]
+    return whole + "." if whole and whole[-1] not in ".!?" else whole
+
+
+def _reason(code: grpc.StatusCode, details: str) -> str:
+    """gRPC's paragraph about a failed connection, in few words."""
+    for words in ("Connection refused", "No route to host", "Network is unreachable", "Domain name not found"):
+        if words.lower() in details.lower():
+            return words[0].lower() + words[1:]
+    if "DNS resolution failed" in details:
+        return "that name is not known here"
+    return "no answer in time" if code is grpc.StatusCode.DEADLINE_EXCEEDED else "the connection ended"

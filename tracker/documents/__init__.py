@@ -1,0 +1,1 @@
+"""What the farm tells programs and pages: its values in types that JSON has, and what is derived of them."""

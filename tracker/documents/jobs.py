@@ -1,0 +1,44 @@
+"""Jobs and their tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm_farm.tracker.documents.spaces import space_of
+from tvm_farm.tracker.documents.value import jsonable
+from tvm_farm.tracker.documents.verdict import verified
+from tvm_farm.tracker.domain import Job, JobGroup, Task
+
+__all__ = ["classes_document", "group_document", "task_document"]
+
+
+def group_document(group: JobGroup) -> dict[str, Any]:
+    """A job as it is, several as an object with their group's id."""
+    whole: dict[str, Any] = jsonable(group.first if group.alone else {"group": group.id, "jobs": group.jobs})
+    return whole
+
+
+def task_document(task: Task) -> dict[str, Any]:
+    """With its space as an object."""
+    return {**jsonable(task), "space": space_of(task)}
+
+
+def classes_document(group: JobGroup) -> dict[str, Any]:
+    """What lies beside the packages of several classes: whose each is, and what came of it."""
+    return {"model": group.spec.model_name, "group": group.id, "classes": [*map(_entry, group.done)]}
+
+
+def _entry(job: Job) -> dict[str, Any]:
+    assert job.result is not None
+    latency = job.result.latency
+    return {
+        "device_class": job.device_class,
+        "folder": job.device_class,
+        "job": job.id,
+        "target": job.target,
+        "untuned_s": latency.untuned_s,
+        "tuned_s": latency.tuned_s,
+        "measured": latency.measured,
+        "trials": job.trials,
+        "verified": verified(job.result),
+    }

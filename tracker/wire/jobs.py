@@ -1,0 +1,60 @@
+"""Service Jobs, for whoever wants something tuned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm_farm.protos.convert import to_message
+from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, jobs_pb2_grpc
+from tvm_farm.tracker.domain import Job, JobSpec, JobState
+from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.services.jobs import Jobs
+from tvm_farm.tracker.services.records import Records
+from tvm_farm.tracker.wire.values import read
+
+__all__ = ["JobsServicer"]
+
+
+class JobsServicer(jobs_pb2_grpc.JobsServicer):
+    def __init__(self, jobs: Jobs, records: Records) -> None:
+        self._jobs = jobs
+        self._records = records
+
+    async def SubmitJob(self, request: jobs_pb2.SubmitJobRequest, context: Any) -> job_pb2.Job:
+        return _job(await self._jobs.submit(read(JobSpec, request.spec), request.request_id))
+
+    async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> job_pb2.Job:
+        return _job(await self._jobs.get(request.id))
+
+    async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Any) -> jobs_pb2.ListJobsResponse:
+        if request.group:
+            if request.state or request.limit:
+                raise InvalidRequest("a group's jobs are listed all together: leave out state and limit")
+            found = await self._jobs.group(request.group)
+        else:
+            found = await self._jobs.list(_state(request.state), request.limit)
+        return jobs_pb2.ListJobsResponse(jobs=map(_job, found))
+
+    async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Any) -> job_pb2.Job:
+        return _job(await self._jobs.cancel(request.id))
+
+    async def ResumeJob(self, request: jobs_pb2.ResumeJobRequest, context: Any) -> job_pb2.Job:
+        return _job(await self._jobs.resume(request.id, request.trials, request.budget_s))
+
+    async def GetJobTimeline(self, request: jobs_pb2.GetJobRequest, context: Any) -> job_pb2.JobTimeline:
+        job = await self._jobs.get(request.id)
+        return to_message(job_pb2.JobTimeline, await self._records.timeline(job.id))
+
+    async def WatchJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> None:
+        async for job in self._jobs.watch(request.id):
+            await context.write(_job(job))
+
+
+def _job(job: Job) -> job_pb2.Job:
+    return to_message(job_pb2.Job, job)
+
+
+def _state(number: job_pb2.JobState) -> JobState | None:
+    """None where any will do."""
+    name = job_pb2.JobState.Name(number).removeprefix("JOB_STATE_")
+    return None if name == "UNSPECIFIED" else JobState[name]
