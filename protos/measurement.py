@@ -110,6 +110,7 @@ class Outcome(str, Enum):
     WRONG_RESULT = "wrong result"
     CANCELLED = "cancelled"
     UNPLACEABLE = "unplaceable"
+    HOST_FAULT = "host fault"
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ MEANINGS = MappingProxyType(
         Outcome.CANCELLED: Meaning(boardless=True, measured=False, teaches=False),
         # Three lost boards say little about a schedule: it is recorded and not learned from.
         Outcome.UNPLACEABLE: Meaning(boardless=True, teaches=False),
+        # Another host, or this one in an hour, builds the same candidate.
+        Outcome.HOST_FAULT: Meaning(unbuilt=True, boardless=True, teaches=False),
     }
 )
 

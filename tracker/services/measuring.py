@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from tvm_farm.tracker.domain import FailedBuild, Measurement, OpenMeasure, Outcome, Record, RecordContext
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tvm_farm.tracker.domain.job import check_priority
-from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.domain.outcomes import MEANINGS, meaning
 from tvm_farm.tracker.measuring import events
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.measuring.core import MeasuringCore
@@ -178,7 +178,8 @@ class Measuring:
     async def fail_build(self, stream: Stream, build: FailedBuild) -> None:
         """Record and answer a candidate that was never built. Raises InvalidRequest for another outcome."""
         if not meaning(build.outcome).unbuilt:
-            raise InvalidRequest(f"trial {build.trial_id}: a failed build is a build error or a build timeout")
+            kinds = " or ".join(outcome.value for outcome, row in MEANINGS.items() if row.unbuilt)
+            raise InvalidRequest(f"trial {build.trial_id}: a failed build is a {kinds}")
         if not await self._answered_from_log(stream, build.trial_id):
             self._handle(events.BuildFailed(stream, build))
 

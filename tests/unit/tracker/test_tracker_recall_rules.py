@@ -10,11 +10,10 @@ import pytest
 from tests.support.records import make_job, make_record
 from tvm_farm.protos.measurement import Outcome, Timeline, TimingPlan
 from tvm_farm.tracker.domain import JobKind, RecordContext
-from tvm_farm.tracker.domain.recall import HOST_FAULT, answer_among, answers, copied
+from tvm_farm.tracker.domain.recall import answer_among, answers, copied
 from tvm_farm.tracker.domain.search import search_key
 
 VERSIONS = {"tvm": "0.27"}
-FULL = f"{HOST_FAULT}OSError: [Errno 28] No space left on device"
 
 
 def timeout(ran_s: float) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def timeout(ran_s: float) -> dict[str, Any]:
         pytest.param((), {"signal": 9}, 0.0, 0.0, False, id="killed, perhaps for a full memory"),
         pytest.param((), {"outcome": Outcome.BUILD_ERROR}, 0.0, 0.0, True, id="a build error"),
         pytest.param((), {"outcome": Outcome.BUILD_TIMEOUT}, 0.0, 0.0, True, id="a build timeout"),
-        pytest.param((), {"outcome": Outcome.BUILD_ERROR, "detail": FULL}, 0.0, 0.0, False, id="a full disk"),
+        pytest.param((), {"outcome": Outcome.HOST_FAULT}, 0.0, 0.0, False, id="a full disk"),
         pytest.param((), {"outcome": Outcome.WRONG_RESULT}, 0.0, 0.0, True, id="a wrong result"),
         pytest.param((), timeout(4.0), 4.2, 0.0, True, id="a timeout after as long a run"),
         pytest.param((), timeout(4.0), 8.0, 0.0, False, id="a timeout of a shorter run"),

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Protocol
 
 from tvm_farm.protos.measurement import Outcome
-from tvm_farm.tracker.domain.recall import HOST_FAULT
 from tvm_farm.tracker.tuning.building.builder import build_kernel, prepare_for
 from tvm_farm.tracker.tuning.building.limits import BuildLimits
 from tvm_farm.tracker.tuning.errors import SessionOver
@@ -235,10 +234,10 @@ def _build_forever(pipe: Connection, inherited: list[Connection]) -> None:
             _limit_cpu_time(limit_s)
             began_s = time.process_time()
             library, compiled_s = build_kernel(module, target)
-            answer: tuple[bytes, float, float, str] = (library, compiled_s, time.process_time() - began_s, "")
+            answer = (Outcome.OK, library, compiled_s, time.process_time() - began_s, "")
         except Exception as error:  # noqa: BLE001 - whatever TVM or LLVM raises is this candidate's outcome
-            whose = HOST_FAULT if isinstance(error, OSError | MemoryError) else ""
-            answer = (b"", 0.0, 0.0, f"{whose}{type(error).__name__}: {str(error).strip()[-2000:]}")
+            outcome = Outcome.HOST_FAULT if isinstance(error, OSError | MemoryError) else Outcome.BUILD_ERROR
+            answer = (outcome, b"", 0.0, 0.0, f"{type(error).__name__}: {str(error).strip()[-2000:]}")
         pipe.send(answer)
         _limit_cpu_time(0)
 
@@ -292,21 +291,23 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
         return _Builder([pipe])
     if answered:
         try:
-            library, compiled_s, cpu_s, error = builder.pipe.recv()
+            outcome, library, compiled_s, cpu_s, error = builder.pipe.recv()
         except (EOFError, OSError):
             code = builder.end() or 0
             if code == -signal.SIGPROF:
                 limits.took(request.task, builder.limit_s)
                 others = ", several times what others of its task take" if builder.limit_s < limits.longest_s else ""
                 detail = f"still compiling after {builder.limit_s:.2g} s of CPU time{others}"
-                return _late(request, builder.began_s, pipe, detail, builder.limit_s)
+                late = _failed(request, Outcome.BUILD_TIMEOUT, detail, builder.began_s)
+                pipe.send(replace(late, cpu_s=builder.limit_s))
+                return _Builder([pipe])
             cause = f"signal {-code}" if code < 0 else f"exit status {code}"
-            whose = HOST_FAULT if code == -signal.SIGKILL else ""
-            detail = f"{whose}the builder died of {cause} while compiling this candidate"
-            pipe.send(_failed(request, Outcome.BUILD_ERROR, detail, builder.began_s))
+            # Whoever kills it, of little memory say, tells nothing of the candidate.
+            whose = Outcome.HOST_FAULT if code == -signal.SIGKILL else Outcome.BUILD_ERROR
+            detail = f"the builder died of {cause} while compiling this candidate"
+            pipe.send(_failed(request, whose, detail, builder.began_s))
             return _Builder([pipe])
-        outcome = Outcome.BUILD_ERROR if error else Outcome.OK
-        if not error:
+        if outcome is Outcome.OK:
             limits.took(request.task, cpu_s)
         pipe.send(Built(request.id, outcome, library, error, builder.began_s, compiled_s, time.time(), cpu_s))
         builder.request = None
@@ -317,12 +318,8 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
         return _Builder([pipe])
     builder.end()
     limit_s, waited_s = limits.longest_s, PATIENCE * limits.longest_s
-    waited = f"{HOST_FAULT}it had not {limit_s:g} s of CPU time to spare in {waited_s:g} s"
-    return _late(request, builder.began_s, pipe, waited, 0.0)
-
-
-def _late(request: BuildRequest, began_s: float, pipe: Connection, detail: str, cpu_s: float) -> _Builder:
-    pipe.send(replace(_failed(request, Outcome.BUILD_TIMEOUT, detail, began_s), cpu_s=cpu_s))
+    waited = f"the builder's host had not {limit_s:g} s of CPU time to spare in {waited_s:g} s"
+    pipe.send(_failed(request, Outcome.HOST_FAULT, waited, builder.began_s))
     return _Builder([pipe])
 
 
