@@ -129,7 +129,7 @@ def _job(farm: Farm, pool: str, model: Path, engine: str, seed: int, trials: int
     for latest in client.watch(job.id):
         job = latest
     if job.state is not JobState.DONE or job.result is None:
-        raise RuntimeError(f"the job {job.id} is {job.state and job.state.value}: {job.error}")
+        raise RuntimeError(f"the job {job.id} is {job.state.value}: {job.error}")
     return job
 
 

@@ -110,7 +110,7 @@ def tune_farm(farm: Farm, model: Path, trials: int, plan: TimingPlan | None) -> 
     for latest in farm.client.watch(job.id):
         job = latest
     if job.state is not JobState.DONE:
-        raise RuntimeError(f"the farm's job {job.id} is {job.state and job.state.value}: {job.error}")
+        raise RuntimeError(f"the farm's job {job.id} is {job.state.value}: {job.error}")
     stored = list(farm.client.records(RecordFilter(job_id=job.id)))
     records = [record for record in stored if not record.is_baseline]
     if len(records) != trials:

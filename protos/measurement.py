@@ -54,7 +54,7 @@ class ProgramKind(str, Enum):
 class Program:
     """What a device executes. See protos/farm/v1/measurement.proto for each field."""
 
-    kind: ProgramKind | None
+    kind: ProgramKind
     library: Artifact
     entry: str
     args: tuple[Argument, ...]
@@ -161,7 +161,7 @@ class Measurement:
     """
 
     trial_id: str
-    outcome: Outcome | None
+    outcome: Outcome
     detail: str = ""
     signal: int = 0
     run_secs: tuple[float, ...] = ()

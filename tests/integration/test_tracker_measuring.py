@@ -350,6 +350,24 @@ def test_a_board_without_usable_timings_did_not_measure(agent: Make, client: Mak
     assert "nan" in answer.detail
 
 
+def test_an_outcome_that_the_tracker_does_not_know_costs_its_trial_alone(agent: Make, client: Make) -> None:
+    def newer(asked: measurement_pb2.MeasureRequest) -> measurement_pb2.Measurement:
+        answer = fast(asked)
+        if asked.trial_id == "new":
+            answer.outcome = 99
+        return answer
+
+    board = agent("board", newer)
+    stream = client()
+    stream.trial("new")
+    [failed] = stream.wait_for("new")
+    assert (failed.outcome, list(failed.run_secs)) == (measurement_pb2.OUTCOME_RUN_ERROR, [])
+    assert failed.detail.endswith("does not know the value 99: upgrade the tracker")
+    stream.trial("next")
+    assert stream.wait_for("next")[0].outcome == measurement_pb2.OUTCOME_OK
+    assert board.received == ["new", "next"], "its stream goes on"
+
+
 def test_a_failed_build_is_recorded_and_answered_without_a_device(tracker: TrackerProcess, client: Make) -> None:
     stream = client(device_class="pi4")
     stream.failed_build("t", context())

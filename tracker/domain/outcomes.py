@@ -45,6 +45,5 @@ MEANINGS = MappingProxyType(
 )
 
 
-def meaning(outcome: Outcome | None) -> Meaning:
-    """Of an outcome that a newer program knows, None here: that it tells nothing."""
-    return Meaning(measured=False, teaches=False) if outcome is None else MEANINGS[outcome]
+def meaning(outcome: Outcome) -> Meaning:
+    return MEANINGS[outcome]

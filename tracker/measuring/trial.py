@@ -113,8 +113,8 @@ def check(request: TrialRequest) -> None:
     """Raises InvalidRequest for what no board could measure."""
     if not request.trial_id:
         raise InvalidRequest("a trial came without a trial_id")
-    if request.kind is None or not request.entry:
-        raise InvalidRequest(f"trial {request.trial_id} names no kind of program or no entry")
+    if not request.entry:
+        raise InvalidRequest(f"trial {request.trial_id} names no entry")
     if request.plan.number < 1 or request.plan.repeat < 1:
         raise InvalidRequest(f"trial {request.trial_id}: number and repeat of its timing plan must be at least 1")
     if request.run_timeout_s <= 0:

@@ -15,6 +15,6 @@ STEP_S = 600.0
 
 def turn_unix_s(job: Job) -> float:
     """When ``job``, at priority 0, would have had to be submitted to stand where it stands. The least is next."""
-    if job.spec.kind is not None and job.spec.kind.answers_only:
+    if job.spec.kind.answers_only:
         return float("-inf")
     return job.created_unix_s - STEP_S * job.spec.priority

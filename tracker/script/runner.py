@@ -143,7 +143,7 @@ class _Future(ms.runner.PyRunnerFuture):  # type: ignore[misc]
 
 def said_of(measurement: Measurement) -> str:
     """What became of a candidate that has no timings, in words."""
-    outcome = measurement.outcome.value if measurement.outcome else "no outcome"
+    outcome = measurement.outcome.value
     where = f" on {measurement.device_name}" if measurement.device_name else ""
     detail = f": {measurement.detail}" if measurement.detail else ""
     return f"{outcome}{where}{detail}"

@@ -128,8 +128,8 @@ class Measuring:
             job = await self._store.call(lambda s: s.job(job_id))
             if job is None:
                 raise NotFound(f"there is no job '{job_id}'")
-            if job.state is None or job.state.final:
-                raise NotPossible(f"job {job.id} is {job.state and job.state.value}: it measures no more")
+            if job.state.final:
+                raise NotPossible(f"job {job.id} is {job.state.value}: it measures no more")
             opened = replace(opened, user=job.spec.user, priority=job.spec.priority)
             if not self._core.knows_records_of(job_id):
                 recorded = frozenset(await self._store.call(lambda s: s.trial_ids(job_id)))

@@ -132,8 +132,8 @@ def _ask(store: Store, request: RecallRequest, now: float) -> list[Record]:
         job = store.job(request.job_id)
         if job is None:
             raise NotFound(f"there is no job '{request.job_id}'")
-        if job.state is None or job.state.final:
-            raise NotPossible(f"job {job.id} is {job.state and job.state.value}: it needs no more trials")
+        if job.state.final:
+            raise NotPossible(f"job {job.id} is {job.state.value}: it needs no more trials")
         asker, fresh = _Asker(job.id, job.spec.user, job.device_class), job.spec.fresh
         if request.step is not None:
             store.add_search(job.id, request.step)

@@ -43,7 +43,7 @@ def follow(client: FarmClient, group: JobGroup, view: View, *, patience_s: float
                             gone_since_s = None
                             view.notice("The tracker is back.")
                         view.show(job)
-                        if job.state is not None and job.state.final:
+                        if job.state.final:
                             ended[job.id] = job
                         if ended.keys() >= set(job_ids):
                             return JobGroup(tuple(ended[job_id] for job_id in job_ids))

@@ -150,7 +150,7 @@ def _answer(events: queue.SimpleQueue[object]) -> Measurement:
 
 
 def _failed(measurement: Measurement) -> str:
-    outcome = measurement.outcome.value if measurement.outcome else "no outcome"
+    outcome = measurement.outcome.value
     said = f"{outcome} {measurement.detail}".strip().rstrip(".")
     where = measurement.device_name or "a device of this class"
     return f"The class's peaks could not be measured on {where}: {said}."

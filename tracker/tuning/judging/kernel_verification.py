@@ -173,7 +173,7 @@ def _verdict(winner: Winner, answers: Sequence[Measurement], timed: bool) -> Ker
     """Of the answers of an untuned kernel and another."""
     for name, answer in zip(_NAMES, answers, strict=True):
         if answer.outcome is not Outcome.OK:
-            outcome = answer.outcome.value if answer.outcome else "no outcome"
+            outcome = answer.outcome.value
             fault = f"{_NAMES[name]} failed on {answer.device_name}: {outcome} {answer.detail}".strip()
             return KernelVerdict(winner, fault=fault, failed=name == "tuned" and bool(winner.trace))
     found = compare(arrays_of(answers[0].outputs), arrays_of(answers[1].outputs))
