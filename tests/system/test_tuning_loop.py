@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("tvm")
 
 from tvm_farm.tracker.client.measure_stream import StreamRefused
-from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
+from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, Preparation, TimingPlan, Trial
 from tvm_farm.tracker.tuning.building.pool import Built, PoolEnded
 from tvm_farm.tracker.tuning.engines.base import Candidate, Known
 from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
@@ -59,9 +59,9 @@ class Builders:
         if self.ends_after is not None and self.built > self.ends_after:
             self.sink(PoolEnded())
         elif request.module in self.unbuildable:
-            self.sink(Built(request.id, Outcome.BUILD_ERROR, detail="no", finished_s=1.0))
+            self.sink(Built(request.id, Outcome.BUILD_ERROR, detail="no", steps=Preparation(built_s=1.0)))
         else:
-            self.sink(Built(request.id, Outcome.OK, request.module.encode(), finished_s=1.0))
+            self.sink(Built(request.id, Outcome.OK, request.module.encode(), steps=Preparation(built_s=1.0)))
 
 
 class Boards:

@@ -351,5 +351,5 @@ def _not_built(stream: Stream, build: FailedBuild) -> Measurement:
         build.outcome,
         detail=build.detail,
         device_class=stream.opened.device_class,
-        timeline=build.context.timeline if build.context else Timeline(),
+        timeline=Timeline(**build.context.prepared()) if build.context else Timeline(),
     )

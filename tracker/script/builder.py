@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import tvm
@@ -86,17 +87,12 @@ class FarmBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
             raise FarmError("The builders of this script end as soon as they are started: see above why.") from error
 
     def _result(self, built: Built, key: str, began_s: float) -> ms.builder.BuilderResult:
-        steps = Timeline(
-            proposed_s=began_s,
-            building_s=built.building_s,
-            compiled_s=built.compiled_s,
-            built_s=built.finished_s,
-        )
+        steps = replace(built.steps, proposed_s=began_s)
         if built.outcome is Outcome.OK:
             path = write_library(built.library)
             LEDGER.built(path, Kernel(key, steps))
             return ms.builder.BuilderResult(path, None)
-        failed = Measurement(built.id, built.outcome, built.detail, timeline=steps)
+        failed = Measurement(built.id, built.outcome, built.detail, timeline=Timeline(**steps.prepared()))
         LEDGER.enter(key, Entry(failed, TimingPlan(), ""))
         return ms.builder.BuilderResult(None, f"{built.outcome.value}: {built.detail}")
 

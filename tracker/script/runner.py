@@ -155,15 +155,7 @@ def _close(trials: Trials, channel: Any) -> None:
 
 
 def _with_steps(measurement: Measurement, kernel: Kernel) -> Measurement:
-    built = kernel.steps
-    timeline = changed(
-        measurement.timeline,
-        proposed_s=built.proposed_s,
-        building_s=built.building_s,
-        compiled_s=built.compiled_s,
-        built_s=built.built_s,
-    )
-    return changed(measurement, timeline=timeline)
+    return changed(measurement, timeline=changed(measurement.timeline, **kernel.steps.prepared()))
 
 
 def _plan_of(config: ms.runner.EvaluatorConfig, cooldown_s: float) -> TimingPlan:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tvm_farm.protos.device import Telemetry
 from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.protos.measurement import BOARD_STEPS
 from tvm_farm.tracker.domain import Join, Measurement
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.wire.values import read
@@ -64,7 +65,7 @@ def read_measurement(message: measurement_pb2.Measurement) -> Measurement:
         measurement = read(Measurement, _unread(message, str(error)))
     on_board = measurement.timeline
     changes: dict[str, Any] = {}
-    for name in ("received_s", "started_s", "finished_s"):
+    for name in BOARD_STEPS:
         if not 0.0 <= getattr(on_board, name) <= _LATEST_S:
             on_board = replace(on_board, **{name: 0.0})
     if on_board is not measurement.timeline:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.protos.measurement import BOARD_STEPS
 from tvm_farm.tracker.domain import Outcome
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.wire.boards import read_join, read_measurement, read_telemetry
@@ -56,7 +57,7 @@ def test_telemetry_is_what_a_board_can_have(name: str, said: Any, kept: Any) -> 
         assert getattr(telemetry, name) == kept
 
 
-@pytest.mark.parametrize("name", ["received_s", "started_s", "finished_s"])
+@pytest.mark.parametrize("name", BOARD_STEPS)
 @pytest.mark.parametrize(
     ("said", "kept"),
     [(1795938375.5, 1795938375.5), (0.0, 0.0), *((bad, 0.0) for bad in (math.nan, math.inf, -math.inf, -1.0, 1e308))],

@@ -75,7 +75,8 @@ def test_the_record_that_says_most_answers() -> None:
 
 def test_a_copy_names_what_was_measured_and_has_no_times_of_a_board() -> None:
     source = make_record("measured", job_id="first", task_id="first/0", user="ada")
-    context = RecordContext("second/3", "w0", "conv", source.target, "autotvm", source.trace, searched_s=5.0)
+    fields = {"task_id": "second/3", "workload": "w0", "workload_name": "conv", "target": source.target}
+    context = RecordContext(**fields, engine="autotvm", trace=source.trace, searched_s=5.0)
     copy = copied(source, "t2", "second", "bob", context, 9.0)
     assert (copy.trial_id, copy.measurement.trial_id) == ("t2", "t2")
     assert (copy.job_id, copy.task_id, copy.user, copy.workload_name) == ("second", "second/3", "bob", "conv")

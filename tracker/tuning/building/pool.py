@@ -19,13 +19,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Protocol
 
-from tvm_farm.protos.measurement import Outcome
+from tvm_farm.protos.measurement import Outcome, Preparation
 from tvm_farm.tracker.tuning.building.builder import build_kernel, prepare_for
 from tvm_farm.tracker.tuning.building.limits import BuildLimits
 from tvm_farm.tracker.tuning.errors import SessionOver
@@ -59,7 +59,7 @@ class BuildRequest:
 class Built:
     """What came of a request: ``library`` where ``outcome`` is OK, else a ``detail`` for a person.
 
-    When a builder took it up, had compiled it (0: it did not) and was done, in Unix seconds.
+    ``steps``: those of the builder.
     ``cpu_s``: CPU time that it took, or had been given when it ran out of it; 0 where nobody knows.
     """
 
@@ -67,9 +67,7 @@ class Built:
     outcome: Outcome
     library: bytes = b""
     detail: str = ""
-    building_s: float = 0.0
-    compiled_s: float = 0.0
-    finished_s: float = 0.0
+    steps: Preparation = field(default_factory=Preparation)
     cpu_s: float = 0.0
 
 
@@ -309,7 +307,8 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
             return _Builder([pipe])
         if outcome is Outcome.OK:
             limits.took(request.task, cpu_s)
-        pipe.send(Built(request.id, outcome, library, error, builder.began_s, compiled_s, time.time(), cpu_s))
+        steps = Preparation(building_s=builder.began_s, compiled_s=compiled_s, built_s=time.time())
+        pipe.send(Built(request.id, outcome, library, error, steps, cpu_s))
         builder.request = None
         builder.built += 1
         if builder.built < CANDIDATES_A_BUILDER:
@@ -324,4 +323,4 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
 
 
 def _failed(request: BuildRequest, outcome: Outcome, detail: str, began_s: float) -> Built:
-    return Built(request.id, outcome, detail=detail, building_s=began_s, finished_s=time.time())
+    return Built(request.id, outcome, detail=detail, steps=Preparation(building_s=began_s, built_s=time.time()))

@@ -119,10 +119,8 @@ def _trial(kernel: PeakKernel, built: Built, target: str, versions: Mapping[str,
         workload_name=kernel.workload.name,
         target=target,
         engine=_ENGINE,
-        building_s=built.building_s,
-        compiled_s=built.compiled_s,
-        built_s=built.finished_s,
         versions=dict(versions),
+        **built.steps.prepared(),
     )
     return Trial(request, context)
 

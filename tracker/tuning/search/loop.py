@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
@@ -23,6 +23,7 @@ from tvm_farm.tracker.domain import (
     FailedBuild,
     Measurement,
     Outcome,
+    Preparation,
     RecallCandidate,
     RecordContext,
     SearchStep,
@@ -78,11 +79,7 @@ class _Trial:
 
     task: TaskState
     proposal: Proposal | None
-    proposed_s: float
-    searched_s: float = 0.0
-    building_s: float = 0.0
-    compiled_s: float = 0.0
-    built_s: float = 0.0
+    steps: Preparation
     build_cpu_s: float = 0.0
 
 
@@ -196,7 +193,7 @@ class TuningLoop:
         """
         tasks, self._without_baseline = self._without_baseline, []
         now = time.time()
-        baselines = {new_trial_id(now): _Trial(task, None, now) for task in tasks}
+        baselines = {new_trial_id(now): _Trial(task, None, Preparation(proposed_s=now)) for task in tasks}
         self._trials.update(baselines)
         limit_s = run_timeout_s(_SLOWEST_UNTUNED_S, UNTUNED_PLAN)
         asked = [RecallCandidate(trial_id, self._context(trial), limit_s) for trial_id, trial in baselines.items()]
@@ -245,7 +242,7 @@ class TuningLoop:
         return sum(task.pending for task in self._tasks)
 
     def _measuring(self) -> int:
-        return sum(1 for trial in self._trials.values() if trial.built_s)
+        return sum(1 for trial in self._trials.values() if trial.steps.built_s)
 
     # -- events
 
@@ -284,7 +281,7 @@ class TuningLoop:
     def _open(self, proposal: Proposal, search_s: float) -> None:
         now = time.time()
         proposal.task.pending += 1
-        self._trials[proposal.trial_id] = _Trial(proposal.task, proposal, now, now - search_s)
+        self._trials[proposal.trial_id] = _Trial(proposal.task, proposal, Preparation(now - search_s, now))
 
     def _build(self, trial_id: str) -> None:
         trial = self._trials[trial_id]
@@ -302,7 +299,7 @@ class TuningLoop:
             del self._trials[built.id]
             trial.task.pending -= 1
             return
-        trial.building_s, trial.compiled_s, trial.built_s = built.building_s, built.compiled_s, built.finished_s
+        trial.steps = replace(built.steps, searched_s=trial.steps.searched_s, proposed_s=trial.steps.proposed_s)
         trial.build_cpu_s = built.cpu_s
         context = self._context(trial)
         if built.outcome is not Outcome.OK:
@@ -353,12 +350,8 @@ class TuningLoop:
             target=self._target,
             engine=trial.task.engine_name if trial.proposal else BASELINE,
             trace=trial.proposal.candidate.trace if trial.proposal else "",
-            searched_s=trial.searched_s,
-            proposed_s=trial.proposed_s,
-            building_s=trial.building_s,
-            compiled_s=trial.compiled_s,
-            built_s=trial.built_s,
             versions={**self._versions, **({"inputs": trial.task.inputs} if trial.task.inputs else {})},
+            **trial.steps.prepared(),
         )
 
     # -- the search thread
@@ -372,11 +365,11 @@ class TuningLoop:
 
     def _keep(self, step: SearchStep | None, proposals: Sequence[Proposal]) -> Mapping[str, Measurement]:
         """The tracker has the step, and says what the log has of its proposals, as far as the budget goes."""
-        now = time.time()
+        steps = Preparation(proposed_s=time.time())
         candidates = tuple(
             RecallCandidate(
                 proposal.trial_id,
-                self._context(_Trial(proposal.task, proposal, now)),
+                self._context(_Trial(proposal.task, proposal, steps)),
                 run_timeout_s(self._worth_waiting_s(proposal.task), self._plan),
             )
             for proposal in proposals[: self._room]
