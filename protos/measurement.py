@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
@@ -35,6 +36,11 @@ class Artifact:
     digest: str
     size: int
     inline: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, data: bytes) -> Artifact:
+        """``data`` with its name."""
+        return cls(hashlib.sha256(data).hexdigest(), len(data), data)
 
 
 @dataclass(frozen=True)

@@ -336,6 +336,20 @@ def test_libraries_travel_inline_or_by_digest(tracker: TrackerProcess, agent: Ma
         assert max(map(len, chunks)) <= 1 << 20
 
 
+def test_a_library_that_a_builder_left_with_the_tracker_is_named_alone(
+    tracker: TrackerProcess, agent: Make, client: Make
+) -> None:
+    board, stream, library = agent("board"), client(), b"built elsewhere"
+    left = tracker.control.PutArtifact(iter([control_pb2.ArtifactUpload(data=library)]))
+    trial = control_pb2.Trial(request=request("t", library=library))
+    trial.request.program.library.ClearField("inline")
+    stream.calls.put(control_pb2.MeasureCall(trials=[trial]))
+    assert stream.wait_for("t")[0].outcome == measurement_pb2.OUTCOME_OK
+    assert board.requests["t"].program.library == measurement_pb2.Artifact(digest=left.digest, size=len(library))
+    chunks = tracker.fleet.FetchArtifact(fleet_pb2.ArtifactRequest(digest=left.digest))
+    assert b"".join(chunk.data for chunk in chunks) == library
+
+
 def test_a_board_without_usable_timings_did_not_measure(agent: Make, client: Make) -> None:
     def run(trial: measurement_pb2.MeasureRequest) -> measurement_pb2.Measurement:
         answer = fast(trial)

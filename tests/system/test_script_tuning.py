@@ -304,7 +304,7 @@ def test_builders_give_way_where_a_device_is_on_their_machine(runner: Any, besid
     try:
         [built] = builder.build([built_input(runner.target)])
         assert built.error_msg is None
-        parent = psutil.Process(builder._inst._pool._process._process.pid)
+        parent = psutil.Process(builder._inst._pool.parent_pid)
         policies = {os.sched_getscheduler(process.pid) for process in [parent, *parent.children()]}
         assert policies == {os.SCHED_IDLE if beside_device else os.SCHED_OTHER}
     finally:
@@ -313,7 +313,7 @@ def test_builders_give_way_where_a_device_is_on_their_machine(runner: Any, besid
 
 
 def test_builders_that_were_killed_are_started_again(builder: Any, runner: Any) -> None:
-    builder._inst._pool._process._process.kill()
+    psutil.Process(builder._inst._pool.parent_pid).kill()
     [again] = builder.build([built_input(runner.target)])
     assert again.error_msg is None
 

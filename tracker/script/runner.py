@@ -14,7 +14,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.farm_client import open_channel
-from tvm_farm.tracker.domain import Argument, Measurement, OpenMeasure, Outcome, TimingPlan, new_trial_id
+from tvm_farm.tracker.domain import Argument, Artifact, Measurement, OpenMeasure, Outcome, TimingPlan, new_trial_id
 from tvm_farm.tracker.domain.changed import changed
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.domain.job import check_priority
@@ -99,7 +99,11 @@ class FarmRunner(ms.runner.PyRunner):  # type: ignore[misc]
                 f"FarmRunner times kernels of CPUs: {path} is for a device of type {runner_input.device_type}."
             )
         request = kernel_request(
-            new_trial_id(time.time()), library_of(path), _arguments(runner_input.args_info), self._plan, self._timeout_s
+            new_trial_id(time.time()),
+            Artifact.of(library_of(path)),
+            _arguments(runner_input.args_info),
+            self._plan,
+            self._timeout_s,
         )
         request = replace(request, limits=replace(request.limits, run_timeout_s=self._timeout_s))
         self._trials.begin(request)

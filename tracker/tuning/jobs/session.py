@@ -44,10 +44,11 @@ from tvm_farm.tracker.domain import (
     TaskPlan,
     TimingPlan,
 )
+from tvm_farm.tracker.tuning.building.base import Builders
 from tvm_farm.tracker.tuning.building.builder import RECIPE
 from tvm_farm.tracker.tuning.building.compiler_target import compiler_target
 from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
-from tvm_farm.tracker.tuning.building.pool import BuilderPool, yield_to_others
+from tvm_farm.tracker.tuning.building.yielding import yield_to_others
 from tvm_farm.tracker.tuning.checking.peaks import PeaksUnknown, class_peaks
 from tvm_farm.tracker.tuning.engines.base import Setting
 from tvm_farm.tracker.tuning.engines.choice import Choice, Chooser, trials_a_task
@@ -90,7 +91,7 @@ class Session:
     """A job that runs once: ``run`` blocks until its package is stored, and returns what came of it."""
 
     def __init__(
-        self, address: str, client: FarmClient, job: Job, builders: BuilderPool, pipe: Connection, folder: Path
+        self, address: str, client: FarmClient, job: Job, builders: Builders, pipe: Connection, folder: Path
     ) -> None:
         self._channel: grpc.Channel = open_channel(address)
         self._client = client

@@ -33,9 +33,9 @@ from tvm_farm.tracker.domain import (
 )
 from tvm_farm.tracker.domain.outcomes import meaning
 from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.tuning.building.base import Builders, BuildersEnded, BuildRequest, Built
 from tvm_farm.tracker.tuning.building.builder import for_schedules
 from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request, run_timeout_s
-from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tvm_farm.tracker.tuning.engines.base import Learned
 from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
 from tvm_farm.tracker.tuning.search.search import Proposal, Proposed, Retraced, Script, Search
@@ -89,7 +89,7 @@ class TuningLoop:
     def __init__(
         self,
         tasks: list[TaskState],
-        builders: BuilderPool,
+        builders: Builders,
         open_stream: Callable[[Callable[[object], None]], MeasureStream],
         budget: Budget,
         *,
@@ -259,7 +259,7 @@ class TuningLoop:
             self._built(event)
         elif isinstance(event, Measurement):
             self._measured(event)
-        elif isinstance(event, PoolEnded):
+        elif isinstance(event, BuildersEnded):
             raise SessionOver("the builders' parent process ended")
         elif isinstance(event, Exception):
             raise event
@@ -302,7 +302,7 @@ class TuningLoop:
         trial.steps = replace(built.steps, searched_s=trial.steps.searched_s, proposed_s=trial.steps.proposed_s)
         trial.build_cpu_s = built.cpu_s
         context = self._context(trial)
-        if built.outcome is not Outcome.OK:
+        if built.library is None:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
             return
         task = trial.task
