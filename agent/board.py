@@ -346,8 +346,7 @@ class Board:
         before = self._last_reading(report.started_s)
         self._readings.append(self._around_kernels.read())
         measurement = replace(measurement, before=before, after=self._readings[-1])
-        if measurement.outcome is not None:
-            self.outcomes[measurement.outcome] += 1
+        self.outcomes[measurement.outcome] += 1
         self._events.put_nowait(Finished(measurement))
 
     def _last_reading(self, started_s: float) -> Telemetry:

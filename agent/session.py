@@ -304,7 +304,7 @@ def _finished(state: Session, measurement: Measurement, now: float, effects: lis
     if disowned:
         return state
     if measurement.outcome is not Outcome.OK:
-        text = f"trial {measurement.trial_id}: {measurement.outcome.value if measurement.outcome else 'no outcome'}"
+        text = f"trial {measurement.trial_id}: {measurement.outcome.value}"
         effects.append(Say("INFO", f"{text}: {measurement.detail}" if measurement.detail else text))
     if not state.outbox:
         state = replace(state, heard_at=now)

@@ -248,7 +248,7 @@ def _board(
         state.device_id[:8],
         fingerprint.board_model or fingerprint.arch,
         ", ".join(map(str, part.cpus)) or fingerprint.cores,
-        info.mode.value if info.mode else "unknown",
+        info.mode.value,
         info.threads,
     )
     join = Join(

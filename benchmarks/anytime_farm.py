@@ -54,7 +54,7 @@ class FarmSide:
         for latest in client.jobs.watch(job.id):
             job = latest
         if job.state is not JobState.DONE or job.result is None:
-            raise RuntimeError(f"the farm's job {job.id} is {job.state and job.state.value}: {job.error}")
+            raise RuntimeError(f"the farm's job {job.id} is {job.state.value}: {job.error}")
         for record in client.log.records(RecordFilter(job_id=job.id)):
             if not record.is_baseline:
                 run_secs = record.measurement.run_secs

@@ -127,7 +127,7 @@ def _tuned(bench: Bench, farm: LocalFarm, workload: Workload, engine: str, trial
     for latest in farm.client.jobs.watch(job.id):
         job = latest
     if job.state is not JobState.DONE:
-        raise RuntimeError(f"{workload.name}: the job {job.id} is {job.state and job.state.value}: {job.error}")
+        raise RuntimeError(f"{workload.name}: the job {job.id} is {job.state.value}: {job.error}")
     records = [r for r in farm.client.log.records(RecordFilter(job_id=job.id)) if not r.is_baseline]
     if len(records) != trials:
         raise RuntimeError(f"{workload.name}: the job {job.id} recorded {len(records)} trials of {trials}")

@@ -83,7 +83,7 @@ def first_on_farm(farm: LocalFarm, model: Path) -> float:
         process.kill()
         process.wait()
         for job in farm.client.jobs.list():
-            if not job.state or not job.state.final:
+            if not job.state.final:
                 farm.client.jobs.cancel(job.id)
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from benchmarks.matmul import Candidate
-    from tvm_farm.tracker.tuning.building.pool import BuilderPool
+    from tvm_farm.tracker.tuning.building.forked import ForkedBuilders
 
 TITLE = "noise: one kernel timed 60 times, with the host idle and with builders flat out"
 IDLE = "coefficient of variation, host idle"
@@ -62,7 +62,7 @@ PLAN = {"number": 1, "repeat": 3, "min_repeat_ms": 10}
 
 def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import build_candidates, matmul, sample_candidates
-    from tvm_farm.tracker.tuning.building.pool import BuilderPool
+    from tvm_farm.tracker.tuning.building.forked import ForkedBuilders
     from tvm_farm.tracker.tuning.process.job_process import BUILD_TIMEOUT_S
 
     # Stock TVM's timings beside its builders take seconds each.
@@ -72,7 +72,7 @@ def run(bench: Bench) -> list[Result]:
         candidates = build_candidates(proposed, host_target(), bench.folder, 2 if bench.quick else 32)
     modules = [candidate.module for candidate in candidates]
     # Before there is a gRPC channel: it forks. Until candidates come, it waits for them.
-    pool = BuilderPool(threads(), BUILD_TIMEOUT_S)
+    pool = ForkedBuilders(threads(), BUILD_TIMEOUT_S)
     try:
         (kernel,) = fastest(bench.folder / "choosing", candidates, 1)
         with LocalFarm(bench.folder, agents=1) as farm:
@@ -157,16 +157,16 @@ def time_stock(stock: StockFarm, kernel: Candidate, count: int) -> list[float]:
 
 
 @contextmanager
-def compiling(pool: BuilderPool, modules: Sequence[str]) -> Iterator[Callable[[], float]]:
+def compiling(pool: ForkedBuilders, modules: Sequence[str]) -> Iterator[Callable[[], float]]:
     """The farm's builders at work on ``modules``, again and again; yields what CPU seconds they have used."""
-    from tvm_farm.tracker.tuning.building.pool import BuildRequest, PoolEnded
+    from tvm_farm.tracker.tuning.building.base import BuildersEnded, BuildRequest
 
     (parent,) = multiprocessing.active_children()
     rounds = itertools.count()
     begun = threading.Event()
 
     def refill(event: object = None) -> None:
-        if isinstance(event, PoolEnded):
+        if isinstance(event, BuildersEnded):
             return
         if event is not None:
             begun.set()

@@ -129,7 +129,7 @@ def _job(farm: LocalFarm, pool: str, model: Path, engine: str, seed: int, trials
     for latest in client.jobs.watch(job.id):
         job = latest
     if job.state is not JobState.DONE or job.result is None:
-        raise RuntimeError(f"the job {job.id} is {job.state and job.state.value}: {job.error}")
+        raise RuntimeError(f"the job {job.id} is {job.state.value}: {job.error}")
     return job
 
 

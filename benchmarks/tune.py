@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tvm_farm.protos.measurement import TimingPlan
     from tvm_farm.tracker.domain import Record
-    from tvm_farm.tracker.tuning.building.pool import BuilderPool
+    from tvm_farm.tracker.tuning.building.forked import ForkedBuilders
 
 TITLE = "tune: trials a second, one 512³ matmul, tuner and device on one machine"
 SAME_PLAN = "trials a second, stock's timing plan"
@@ -58,7 +58,7 @@ def run(bench: Bench) -> list[Result]:
     from benchmarks.matmul import onnx_matmul, task_module
     from benchmarks.stock_runs import QUICK_TRIALS
     from tvm_farm.protos.measurement import TimingPlan
-    from tvm_farm.tracker.tuning.building.pool import BuilderPool
+    from tvm_farm.tracker.tuning.building.forked import ForkedBuilders
     from tvm_farm.tracker.tuning.process.job_process import BUILD_TIMEOUT_S
 
     trials = QUICK_TRIALS if bench.quick else 128
@@ -66,7 +66,7 @@ def run(bench: Bench) -> list[Result]:
     onnx_matmul(model, weight=bench.quick)
     module = task_module(model)
     # Before there is a gRPC channel: it forks. Until candidates come, it waits for them.
-    pool = BuilderPool(threads(), BUILD_TIMEOUT_S)
+    pool = ForkedBuilders(threads(), BUILD_TIMEOUT_S)
     try:
         with LocalFarm(bench.folder, workers=1) as farm:
             with bench.step("a tuning worker loads TVM"):
@@ -110,7 +110,7 @@ def tune_farm(farm: LocalFarm, model: Path, trials: int, plan: TimingPlan | None
     for latest in farm.client.jobs.watch(job.id):
         job = latest
     if job.state is not JobState.DONE:
-        raise RuntimeError(f"the farm's job {job.id} is {job.state and job.state.value}: {job.error}")
+        raise RuntimeError(f"the farm's job {job.id} is {job.state.value}: {job.error}")
     stored = list(farm.client.log.records(RecordFilter(job_id=job.id)))
     records = [record for record in stored if not record.is_baseline]
     if len(records) != trials:
@@ -121,12 +121,12 @@ def tune_farm(farm: LocalFarm, model: Path, trials: int, plan: TimingPlan | None
     return {"trials": trials, "seconds": ended_s - begun_s, "best_ms": 1e3 * best_s, "records": records}
 
 
-def build_alone(records: Sequence[Record], module: tvm.ir.IRModule, pool: BuilderPool) -> dict[str, Any]:
+def build_alone(records: Sequence[Record], module: tvm.ir.IRModule, pool: ForkedBuilders) -> dict[str, Any]:
     """Build the candidates of ``records`` with warm builders, and nothing beside them."""
     import tvm
 
+    from tvm_farm.tracker.tuning.building.base import BuildRequest
     from tvm_farm.tracker.tuning.building.builder import for_schedules
-    from tvm_farm.tracker.tuning.building.pool import BuildRequest
     from tvm_farm.tracker.tuning.engines.space import apply_trace
 
     built: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -9,7 +9,7 @@ a field of that message; this module carries values across. Rules:
 - ``None`` leaves a field unset;
 - ``repeated`` reads as a tuple, ``map`` as a dict;
 - an enum member ``NAME`` is the protobuf value ``TYPE_PREFIX_NAME``; the value
-  ``…_UNSPECIFIED`` is ``None``.
+  ``…_UNSPECIFIED`` is ``None`` where the dataclass field admits ``None``, else refused.
 
 A dataclass field without a counterpart in the message is a bug and raises ``TypeError`` the
 first time the pair is used.
@@ -34,14 +34,21 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-__all__ = ["fill", "from_message", "to_message"]
+__all__ = ["UnknownValue", "fill", "from_message", "to_message"]
 
 V = TypeVar("V")
 M = TypeVar("M", bound=Message)
 
 
+class UnknownValue(ValueError):
+    """An enum number that a newer version of the wire has."""
+
+
 def from_message(value_type: type[V], message: Message) -> V:
-    """The value that ``message`` describes. Raises ValueError for an enum number not known here."""
+    """The value that ``message`` describes.
+
+    Raises UnknownValue for an enum number not known here, and ValueError for an enum that has to be set and is not.
+    """
     kinds: tuple[Any, Any] = (value_type, type(message))
     return typing.cast(V, _reader(*kinds)(message))
 
@@ -103,7 +110,7 @@ def _reading(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]
         read = f"read_{name}({source})"
         return f"{name}={read} if has('{name}') else None" if optional else f"{name}={read}"
     if field.enum_type is not None:
-        names[f"member_{name}"] = _Members(hint, field)
+        names[f"member_{name}"] = _Members(hint, field, optional)
         return f"{name}=member_{name}[{source}]"
     if optional and field.has_presence:
         return f"{name}={source} if has('{name}') else None"
@@ -135,8 +142,8 @@ def _writing(name: str, hint: Any, field: FieldDescriptor, names: dict[str, Any]
 class _Members(dict[int, Any]):
     """Enum members by their number on the wire. Raises KeyError where one has no counterpart."""
 
-    def __init__(self, enum_type: type[enum.Enum], field: FieldDescriptor) -> None:
-        super().__init__({0: None})
+    def __init__(self, enum_type: type[enum.Enum], field: FieldDescriptor, optional: bool) -> None:
+        super().__init__({0: None} if optional else {})
         assert field.enum_type is not None
         self._field = field.full_name
         prefix = len(_enum_prefix(field))
@@ -145,7 +152,9 @@ class _Members(dict[int, Any]):
                 self[number] = enum_type[value.name[prefix:]]
 
     def __missing__(self, number: int) -> Any:
-        raise ValueError(f"{self._field}: this version does not know the value {number}")
+        if number == 0:
+            raise ValueError(f"{self._field} is not set")
+        raise UnknownValue(f"{self._field}: this version does not know the value {number}")
 
 
 def _enum_prefix(field: FieldDescriptor) -> str:

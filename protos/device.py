@@ -71,7 +71,7 @@ class RunnerInfo:
     ``full_mode_missing``: why it is in micro mode, a clause; "" in full mode or where micro was asked for.
     """
 
-    mode: RunnerMode | None = None
+    mode: RunnerMode
     protocol_version: int = 0
     tvm_version: str = ""
     tvm_ffi_version: str = ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from typing import Any
 
 from tvm_farm.protos.device import Telemetry
 
 __all__ = [
+    "BOARD_STEPS",
     "Argument",
     "Artifact",
     "Limits",
@@ -15,6 +18,7 @@ __all__ = [
     "Measurement",
     "Outcome",
     "OutputTensor",
+    "Preparation",
     "Program",
     "ProgramKind",
     "Timeline",
@@ -32,6 +36,11 @@ class Artifact:
     digest: str
     size: int
     inline: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, data: bytes) -> Artifact:
+        """``data`` with its name."""
+        return cls(hashlib.sha256(data).hexdigest(), len(data), data)
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ class ProgramKind(str, Enum):
 class Program:
     """What a device executes. See protos/farm/v1/measurement.proto for each field."""
 
-    kind: ProgramKind | None
+    kind: ProgramKind
     library: Artifact
     entry: str
     args: tuple[Argument, ...]
@@ -110,6 +119,7 @@ class Outcome(str, Enum):
     WRONG_RESULT = "wrong result"
     CANCELLED = "cancelled"
     UNPLACEABLE = "unplaceable"
+    HOST_FAULT = "host fault"
 
 
 @dataclass(frozen=True)
@@ -122,32 +132,54 @@ class OutputTensor:
 
 
 @dataclass(frozen=True)
-class Timeline:
-    """Unix seconds of each step, in their order; 0 where it did not happen.
+class Preparation:
+    """The steps of a trial before the tracker has it: Unix seconds by the tuning worker's clock, 0 where not taken."""
 
-    Two clocks: the tuning worker's up to ``built_s``, the tracker's from there on. A board's ``received_s``,
-    ``started_s`` and ``finished_s`` are placed into the tracker's time when they arrive (tracker/wire/clocks.py), late
-    by as long as they were on their way; between them only differences mean anything.
-
-    ``searched_s``: the search that found it began. A search of t seconds that found n candidates costs each of them
-    t / n: this is ``proposed_s - t / n``. ``building_s``: a builder took it up. ``compiled_s``: its code is generated,
-    linking begins. ``built_s``: linked, or failed to build. ``queued_s``: the tracker has it. ``sent_s``: its order
-    left for a board. ``received_s``: order and files are on the board. ``answered_s``: its measurement is back at the
-    tracker. ``stored_s``: its record is committed.
-    """
-
+    #: The search that found it began. A search of t seconds that found n candidates costs each of them t / n: this is
+    #: ``proposed_s - t / n``.
     searched_s: float = 0.0
     proposed_s: float = 0.0
+    #: A builder took it up.
     building_s: float = 0.0
+    #: Its code is generated, linking begins.
     compiled_s: float = 0.0
+    #: Linked, or failed to build.
     built_s: float = 0.0
+
+    def prepared(self) -> dict[str, Any]:
+        """These steps by their names, also of a value that has more: for one that goes on from them."""
+        told = self.__dict__
+        return {name: told[name] for name in _PREPARATION}
+
+
+_PREPARATION = tuple(step.name for step in fields(Preparation))
+
+
+@dataclass(frozen=True)
+class Timeline(Preparation):
+    """Every step of a trial in their order, once: what else names them (messages, columns, reports) follows from here.
+
+    Two clocks: the tuning worker's for the preparation, the tracker's from there on. BOARD_STEPS are placed into the
+    tracker's time when they arrive (tracker/wire/clocks.py), late by as long as they were on their way; between them
+    only differences mean anything.
+    """
+
+    #: The tracker has it.
     queued_s: float = 0.0
+    #: Its order left for a board.
     sent_s: float = 0.0
+    #: Order and files are on the board.
     received_s: float = 0.0
     started_s: float = 0.0
     finished_s: float = 0.0
+    #: Its measurement is back at the tracker.
     answered_s: float = 0.0
+    #: Its record is committed.
     stored_s: float = 0.0
+
+
+#: Steps that a board tells.
+BOARD_STEPS = ("received_s", "started_s", "finished_s")
 
 
 @dataclass(frozen=True)
@@ -160,7 +192,7 @@ class Measurement:
     """
 
     trial_id: str
-    outcome: Outcome | None
+    outcome: Outcome
     detail: str = ""
     signal: int = 0
     run_secs: tuple[float, ...] = ()

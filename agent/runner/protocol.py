@@ -122,8 +122,6 @@ class Result:
 def encode_run(sequence: int, request: MeasureRequest, library: str, params: str) -> list[bytes]:
     """The RUN frame, in pieces so that large tensors are not copied. Raises RequestError."""
     program, plan, limits = request.program, request.plan, request.limits
-    if program.kind is None:
-        raise RequestError("the request does not say whether its program is a kernel or a model")
     if not 0 < limits.run_timeout_s <= _LONGEST_TIMEOUT_S:
         raise RequestError(f"run_timeout_s is {limits.run_timeout_s:g}, and it lies above 0")
     if not limits.hopeless_s >= 0:

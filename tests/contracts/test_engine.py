@@ -1,5 +1,6 @@
 """The contract that every engine keeps, on real workloads."""
 
+import functools
 import json
 from collections.abc import Callable
 
@@ -9,9 +10,10 @@ tvm = pytest.importorskip("tvm")
 
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
+from tvm_farm.tracker.domain.engine import AUTO, AUTOTVM, ENGINES  # noqa: E402
 from tvm_farm.tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
-from tvm_farm.tracker.tuning.engines.autotvm import engine as autotvm_engine  # noqa: E402
-from tvm_farm.tracker.tuning.engines.base import Engine, Known, Learned  # noqa: E402
+from tvm_farm.tracker.tuning.engines.base import Engine, Known, Learned, Setting  # noqa: E402
+from tvm_farm.tracker.tuning.engines.registry import maker  # noqa: E402
 from tvm_farm.tracker.tuning.engines.sketch import Sketch, before_postprocessing  # noqa: E402
 from tvm_farm.tracker.tuning.engines.space import apply_trace  # noqa: E402
 
@@ -31,16 +33,17 @@ def workload(name: str) -> tvm.ir.IRModule:
 NewEngine = Callable[..., Engine]
 
 
-def ansor(module: tvm.ir.IRModule, seed: int = 1) -> Engine:
-    return AnsorEngine(module, TARGET, "task", Experience(1, seed), seed=seed)
+@functools.cache
+def makes(name: str) -> NewEngine:
+    """Alone in its job: what it learns is of its own task."""
 
-
-def autotvm(tuner: str) -> NewEngine:
     def new(module: tvm.ir.IRModule, seed: int = 1) -> Engine:
-        experience = autotvm_engine.Experience(1, seed)
-        return autotvm_engine.AutoTvmEngine(module, TARGET, "task", experience, seed=seed, tuner=tuner)
+        return maker(name, Setting(TARGET, seed)).new(module, "task", seed)
 
     return new
+
+
+ansor = makes("ansor")
 
 
 @pytest.fixture(params=["matmul", "conv2d"])
@@ -48,12 +51,10 @@ def module(request):
     return workload(request.param)
 
 
-ENGINES = {"ansor": ansor, **{f"autotvm-{tuner}": autotvm(tuner) for tuner in autotvm_engine.TUNERS}}
-
-
-@pytest.fixture(params=ENGINES.values(), ids=ENGINES)
+# Without a tuner behind it "autotvm" is one of the others.
+@pytest.fixture(params=[name for name in ENGINES if name not in (AUTO, AUTOTVM)])
 def new_engine(request) -> NewEngine:
-    return request.param
+    return makes(request.param)
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_what_was_replayed_is_not_measured_again_because_it_was_fast_elsewhere(n
 
 
 def test_what_another_engine_has_measured_is_learned_from(new_engine, module):
-    other = autotvm("random") if new_engine is ansor else ansor
+    other = makes("autotvm-random") if new_engine is ansor else ansor
     traces = traces_of(other, module, 16)
     pupil = new_engine(module, 8)
     assert pupil.replay(traces[0], (1.0,))
@@ -202,7 +203,7 @@ def test_what_was_fast_for_a_near_shape_is_refitted_and_tried_first():
 def test_a_templates_knobs_are_refitted_to_a_near_shape_and_tried_first():
     tensors = te_workload.matmul(128, 96, 96)
     near = tvm.IRModule({"main": tvm.te.create_prim_func(tensors).with_attr("global_symbol", "main")})
-    new = autotvm("xgb")
+    new = makes("autotvm-xgb")
     traces = traces_of(new, near, 8)
     known = [Known("here", trace, 1e-3 * (n + 1), workload="near") for n, trace in enumerate(traces)]
     known.append(Known("here", traces_of(ansor, near, 1)[0], 1.0, workload="near"))

@@ -399,3 +399,31 @@ def test_a_file_gets_smaller_by_what_was_said(path: Path) -> None:
     assert abs(plan.bytes_to_free - freed) < 0.2 * freed
     store.close()
     assert path.stat().st_size <= end.file_bytes
+
+
+def test_a_host_that_could_not_build_is_told_by_its_outcome_in_an_older_store_too(path: Path) -> None:
+    """As stores of version 10 have it: by how the detail begins, beside what a candidate is to blame for."""
+    store = SqliteStore(path)
+    cases = {
+        "full": (
+            Outcome.BUILD_ERROR,
+            "the builder's host: OSError: No space left",
+            Outcome.HOST_FAULT,
+            "OSError: No space left",
+        ),
+        "late": (Outcome.BUILD_TIMEOUT, "the builder's host: it had not", Outcome.HOST_FAULT, "it had not"),
+        "own": (Outcome.BUILD_ERROR, "no such intrinsic", Outcome.BUILD_ERROR, "no such intrinsic"),
+        "ran": (Outcome.CRASH, "the builder's host: no build", Outcome.CRASH, "the builder's host: no build"),
+    }
+    store.records.add([make_record(name, (), outcome=case[0], detail=case[1]) for name, case in cases.items()])
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM _sqlite_migrations WHERE name LIKE 'm011%'")
+        db.execute("PRAGMA user_version = 10")
+    db.close()
+    store = SqliteStore(path)
+    records = [store.records.get(name) for name in cases]
+    assert [r and (r.measurement.outcome, r.measurement.detail) for r in records] == [
+        case[2:] for case in cases.values()
+    ]
+    store.close()

@@ -238,7 +238,7 @@ async def test_a_choice_that_only_a_person_can_make_ends_it(
     async def locate(farm: str) -> Sequence[str]:
         raise SeveralTrackersError("two")
 
-    join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
+    join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.FULL), {}, 1)
     board = Board(join, runner, TelemetryReader, locate, tmp_path, 1 << 20)
     with pytest.raises(SeveralTrackersError):
         await asyncio.wait_for(board.run(), 20)

@@ -17,7 +17,7 @@ from tests.support.stand_in_tracker import StandInTracker
 from tvm_farm.agent.events import Event, Heard, LinkDown, LinkUp
 from tvm_farm.agent.link import Link
 from tvm_farm.agent.messages import Draining, GiveBack, Heartbeat, Join, Joined, Started
-from tvm_farm.protos.device import Fingerprint, RunnerInfo
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import fleet_pb2
 from tvm_farm.protos.measurement import Measurement, Outcome, OutputTensor
@@ -34,7 +34,7 @@ async def main():
 
 asyncio.run(main())
 """
-JOIN = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
+JOIN = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.FULL), {}, 1)
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
         ({"pool": "attic"}, grpc.StatusCode.NOT_FOUND, "this farm has arm64, armv7, riscv64, synthetic, x86_64"),
         ({"pool": "arm64"}, grpc.StatusCode.FAILED_PRECONDITION, "board is in x86_64"),
         ({"engine": "tea-leaves"}, grpc.StatusCode.INVALID_ARGUMENT, "no engine 'tea-leaves': this farm has auto"),
-        ({"kind": 0}, grpc.StatusCode.INVALID_ARGUMENT, "no kind"),
+        ({"kind": 0}, grpc.StatusCode.INVALID_ARGUMENT, "JobSpec.kind is not set"),
         ({"kind": 99}, grpc.StatusCode.INVALID_ARGUMENT, "upgrade the tracker"),
         ({"max_trials": 0}, grpc.StatusCode.INVALID_ARGUMENT, "needs a limit"),
         ({"priority": 5}, grpc.StatusCode.INVALID_ARGUMENT, "no priority 5: it goes from -4 to 4"),

@@ -16,7 +16,16 @@ from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tvm_farm.protos.device import RunnerMode
-from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, job_pb2, jobs_pb2, measurement_pb2, measuring_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import (
+    artifacts_pb2,
+    device_pb2,
+    fleet_pb2,
+    job_pb2,
+    jobs_pb2,
+    measurement_pb2,
+    measuring_pb2,
+    record_pb2,
+)
 
 
 @pytest.fixture
@@ -336,6 +345,20 @@ def test_libraries_travel_inline_or_by_digest(tracker: TrackerProcess, agent: Ma
         assert max(map(len, chunks)) <= 1 << 20
 
 
+def test_a_library_that_a_builder_left_with_the_tracker_is_named_alone(
+    tracker: TrackerProcess, agent: Make, client: Make
+) -> None:
+    board, stream, library = agent("board"), client(), b"built elsewhere"
+    left = tracker.calls.artifacts.PutArtifact(iter([artifacts_pb2.ArtifactUpload(data=library)]))
+    trial = measuring_pb2.Trial(request=request("t", library=library))
+    trial.request.program.library.ClearField("inline")
+    stream.calls.put(measuring_pb2.MeasureCall(trials=[trial]))
+    assert stream.wait_for("t")[0].outcome == measurement_pb2.OUTCOME_OK
+    assert board.requests["t"].program.library == measurement_pb2.Artifact(digest=left.digest, size=len(library))
+    chunks = tracker.calls.fleet.FetchArtifact(fleet_pb2.ArtifactRequest(digest=left.digest))
+    assert b"".join(chunk.data for chunk in chunks) == library
+
+
 def test_a_board_without_usable_timings_did_not_measure(agent: Make, client: Make) -> None:
     def run(trial: measurement_pb2.MeasureRequest) -> measurement_pb2.Measurement:
         answer = fast(trial)
@@ -348,6 +371,24 @@ def test_a_board_without_usable_timings_did_not_measure(agent: Make, client: Mak
     (answer,) = stream.wait_for("t")
     assert answer.outcome == measurement_pb2.OUTCOME_RUN_ERROR
     assert "nan" in answer.detail
+
+
+def test_an_outcome_that_the_tracker_does_not_know_costs_its_trial_alone(agent: Make, client: Make) -> None:
+    def newer(asked: measurement_pb2.MeasureRequest) -> measurement_pb2.Measurement:
+        answer = fast(asked)
+        if asked.trial_id == "new":
+            answer.outcome = 99
+        return answer
+
+    board = agent("board", newer)
+    stream = client()
+    stream.trial("new")
+    [failed] = stream.wait_for("new")
+    assert (failed.outcome, list(failed.run_secs)) == (measurement_pb2.OUTCOME_RUN_ERROR, [])
+    assert failed.detail.endswith("does not know the value 99: upgrade the tracker")
+    stream.trial("next")
+    assert stream.wait_for("next")[0].outcome == measurement_pb2.OUTCOME_OK
+    assert board.received == ["new", "next"], "its stream goes on"
 
 
 def test_a_failed_build_is_recorded_and_answered_without_a_device(tracker: TrackerProcess, client: Make) -> None:

@@ -223,7 +223,7 @@ class StandInFarm(
                 if job != shown.get(job.id):
                     shown[job.id] = job
                     yield to_message(job_pb2.Job, job)
-            if all(job.state is not None and job.state.final for job in shown.values()):
+            if all(job.state.final for job in shown.values()):
                 return
             with self._changed:
                 self._changed.wait_for(

@@ -50,7 +50,7 @@ def run(folder: Path, **inputs: np.ndarray) -> np.ndarray:
     return tensors[-1].numpy()
 
 
-def outcomes(lab: WholeFarm) -> set[Outcome | None]:
+def outcomes(lab: WholeFarm) -> set[Outcome]:
     """Of the last job's trials, the untuned one included."""
     return {record.measurement.outcome for record in lab.records(job_id=lab.jobs()[0].id)}
 

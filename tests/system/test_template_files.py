@@ -18,7 +18,7 @@ from tvm_farm.tracker.tuning.engines.autotvm import NoTemplate, TemplateError, l
 from tvm_farm.tracker.tuning.engines.autotvm.engine import TUNERS, AutoTvmEngine, Experience  # noqa: E402
 from tvm_farm.tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
 from tvm_farm.tracker.tuning.engines.autotvm.template import registered  # noqa: E402
-from tvm_farm.tracker.tuning.engines.base import Learned  # noqa: E402
+from tvm_farm.tracker.tuning.engines.base import Learned, Setting  # noqa: E402
 from tvm_farm.tracker.tuning.engines.choice import Chooser, trials_a_task  # noqa: E402
 from tvm_farm.tracker.tuning.engines.own_templates import own_templates  # noqa: E402
 from tvm_farm.tracker.tuning.engines.space import trace_json  # noqa: E402
@@ -160,7 +160,7 @@ def test_a_template_that_never_ends_is_told(monkeypatch, within):
     source += {"f": "  endless()\n", "where": "", "holds": "  cfg.require('small', lambda a: endless())\n"}[within]
     mine = load_templates(source, "mine.py")
     with pytest.raises(TemplateError, match=r"^mine\.py:3: .*TimeoutError: still running after 0\.5 s"):
-        Chooser("autotvm", CPU, seed=1, templates=mine).choose(MATMUL, "matmul")
+        Chooser("autotvm", Setting(CPU, 1, tuple(mine))).choose(MATMUL, "matmul")
 
 
 def test_where_the_first_run_stopped_is_told_of_a_knob_that_comes_later():
@@ -184,7 +184,7 @@ def test_what_an_edited_template_no_longer_makes_is_none_of_its_points():
 def test_a_task_with_two_results_is_searched_by_ansor():
     a = te.placeholder((16, 32), name="a")
     both = te.compute((16, 32), lambda i, j: a[i, j] * 2.0, name="b"), te.compute((16, 32), lambda i, j: a[i, j] + 1.0)
-    choice = Chooser("autotvm", CPU, seed=1).choose(module([a, *both]), "split")
+    choice = Chooser("autotvm", Setting(CPU, 1)).choose(module([a, *both]), "split")
     assert choice.engine == "ansor"
     assert json.loads(choice.space)["note"].startswith("template elementwise failed: ")
     assert choice.new(1).propose(1)
@@ -215,7 +215,7 @@ def test_a_template_without_a_valid_point_ends_its_task_with_the_reason():
     with pytest.raises(TemplateError, match=said):
         engine.propose(8)
     with pytest.raises(TemplateError, match=said):
-        Chooser("autotvm", CPU, seed=1, templates=mine).choose(MATMUL, "matmul")
+        Chooser("autotvm", Setting(CPU, 1, tuple(mine))).choose(MATMUL, "matmul")
 
 
 def test_a_pattern_may_have_a_condition():
@@ -238,19 +238,19 @@ def test_the_farms_template_stays_where_a_persons_own_asks_for_less():
 def test_every_engine_of_a_job_is_there():
     assert set(ENGINES) == {"auto", "ansor", "autotvm", *(f"autotvm-{tuner}" for tuner in TUNERS)}
     for name in ENGINES:
-        choice = Chooser(name, CPU, seed=1).choose(MATMUL, "matmul")
+        choice = Chooser(name, Setting(CPU, 1)).choose(MATMUL, "matmul")
         assert choice.engine == ("autotvm" if name == "auto" else name)
         assert len(choice.new(1).propose(2)) == 2
         assert bool(choice.space) == (name != "ansor")
     with pytest.raises(InputError, match=r"^there is no engine 'autotvm-magic': this farm has auto, ansor, autotvm, "):
-        Chooser("autotvm-magic", CPU, seed=1)
+        Chooser("autotvm-magic", Setting(CPU, 1))
 
 
 def test_a_task_without_a_template_is_searched_by_ansor():
     mali = tvm.target.Target({"kind": "opencl", "device": "mali"})
     with pytest.raises(NoTemplate):
         Programs(SOFTMAX, mali, "softmax", registered())
-    choice = Chooser("autotvm", mali, seed=1).choose(SOFTMAX, "softmax")
+    choice = Chooser("autotvm", Setting(mali, 1)).choose(SOFTMAX, "softmax")
     assert (choice.engine, choice.space) == ("ansor", '{"engine": "ansor", "note": "no template matches softmax"}')
 
 
@@ -270,7 +270,7 @@ MANY, FEW = 500.0, 12.0
     ids=["matmul, few", "matmul, no limit", "generic, few", "generic, many", "rows"],
 )
 def test_auto_takes_a_tasks_engine_by_template_and_trials(workload, trials, engine, said):
-    choice = Chooser("auto", CPU, seed=1, trials=trials).choose(workload, "task")
+    choice = Chooser("auto", Setting(CPU, 1), trials).choose(workload, "task")
     assert choice.engine == engine
     if said is None:
         assert json.loads(choice.space)["template"]
@@ -282,16 +282,16 @@ def test_auto_takes_a_tasks_engine_by_template_and_trials(workload, trials, engi
 
 @pytest.mark.parametrize(("began", "goes_on"), [(FEW, MANY), (MANY, FEW)])
 def test_auto_goes_on_with_the_engine_that_a_task_began_with(began, goes_on):
-    first = Chooser("auto", CPU, seed=1, trials=began).choose(GENERIC, "task")
-    then = Chooser("auto", CPU, seed=1, trials=goes_on).choose(GENERIC, "task", first.space)
+    first = Chooser("auto", Setting(CPU, 1), began).choose(GENERIC, "task")
+    then = Chooser("auto", Setting(CPU, 1), goes_on).choose(GENERIC, "task", first.space)
     assert (then.engine, then.space) == (first.engine, first.space)
-    assert then.engine != Chooser("auto", CPU, seed=1, trials=goes_on).choose(GENERIC, "task").engine
+    assert then.engine != Chooser("auto", Setting(CPU, 1), goes_on).choose(GENERIC, "task").engine
 
 
 def test_auto_searches_a_persons_own_template_whatever_it_is_called():
     source = HEAD + '@template("reduction", matches=lambda anchor: True, specificity=9)\ndef f(schedule, cfg):\n'
     mine = load_templates(source + '  cfg.choice("which", ("one", "other"))\n', "mine.py")
-    choice = Chooser("auto", CPU, seed=1, templates=mine, trials=MANY).choose(GENERIC, "task")
+    choice = Chooser("auto", Setting(CPU, 1, tuple(mine)), MANY).choose(GENERIC, "task")
     assert choice.engine == "autotvm"
     assert json.loads(choice.space)["knobs"][0]["name"] == "which"
 

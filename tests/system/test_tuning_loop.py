@@ -1,14 +1,15 @@
 """The tuning loop with a counting engine, instant builders and boards that answer as told."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("tvm")
 
 from tvm_farm.tracker.client.measure_stream import StreamRefused
-from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, TimingPlan, Trial
-from tvm_farm.tracker.tuning.building.pool import Built, PoolEnded
+from tvm_farm.tracker.domain import Artifact, Capacity, Measurement, Outcome, Preparation, TimingPlan, Trial
+from tvm_farm.tracker.tuning.building.base import BuildersEnded, Built
 from tvm_farm.tracker.tuning.engines.base import Candidate, Known
 from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
 from tvm_farm.tracker.tuning.search.loop import Budget, TuningLoop
@@ -57,11 +58,12 @@ class Builders:
     def submit(self, request) -> None:
         self.built += 1
         if self.ends_after is not None and self.built > self.ends_after:
-            self.sink(PoolEnded())
+            self.sink(BuildersEnded())
         elif request.module in self.unbuildable:
-            self.sink(Built(request.id, Outcome.BUILD_ERROR, detail="no", finished_s=1.0))
+            self.sink(Built(request.id, Outcome.BUILD_ERROR, detail="no", steps=Preparation(built_s=1.0)))
         else:
-            self.sink(Built(request.id, Outcome.OK, request.module.encode(), finished_s=1.0))
+            library = Artifact.of(request.module.encode())
+            self.sink(Built(request.id, Outcome.OK, library, steps=Preparation(built_s=1.0)))
 
 
 class Boards:
@@ -144,6 +146,32 @@ def test_failed_builds_are_recorded_counted_and_taught():
     assert len(one.history) == 8
     assert ("a1", ()) in engine.learned
     assert one.history[-1] == 1.0
+
+
+def test_what_a_host_could_not_build_is_recorded_and_teaches_nothing():
+    class Full(Builders):
+        def submit(self, request) -> None:
+            if request.module == "a1":
+                self.sink(Built(request.id, Outcome.HOST_FAULT, detail="no space left", steps=Preparation(built_s=1.0)))
+            else:
+                super().submit(request)
+
+    engine = CountingEngine("a")
+    boards = run([task("a", engine)], builders=Full(), trials=12)
+    assert len(boards.failed_builds) == 1
+    assert "a0" in {key for key, _ in engine.learned}
+    assert "a1" not in {key for key, _ in engine.learned}
+
+
+def test_a_library_of_a_builder_elsewhere_is_named_alone():
+    class Elsewhere(Builders):
+        def submit(self, request) -> None:
+            left = replace(Artifact.of(request.module.encode()), inline=b"")
+            self.sink(Built(request.id, Outcome.OK, left, steps=Preparation(built_s=1.0)))
+
+    boards = run([task("a", CountingEngine("a"))], builders=Elsewhere(), trials=1)
+    named = {trial.request.program.library for trial in boards.trials}
+    assert named == {replace(Artifact.of(module), inline=b"") for module in (b"a0", b"untuned a")}
 
 
 def test_a_job_goes_on_where_its_records_end():

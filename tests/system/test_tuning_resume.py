@@ -13,8 +13,17 @@ tvm = pytest.importorskip("tvm")
 from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tests.support.records import make_record  # noqa: E402
-from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, PastSearch, SearchStep, TimingPlan  # noqa: E402
-from tvm_farm.tracker.tuning.building.pool import Built  # noqa: E402
+from tvm_farm.tracker.domain import (  # noqa: E402
+    Artifact,
+    Capacity,
+    Measurement,
+    Outcome,
+    PastSearch,
+    Preparation,
+    SearchStep,
+    TimingPlan,
+)
+from tvm_farm.tracker.tuning.building.base import Built  # noqa: E402
 from tvm_farm.tracker.tuning.engines.ansor import AnsorEngine, Experience  # noqa: E402
 from tvm_farm.tracker.tuning.engines.base import Known  # noqa: E402
 from tvm_farm.tracker.tuning.errors import SessionOver  # noqa: E402
@@ -40,7 +49,7 @@ class Builders:
         self.sink = sink
 
     def submit(self, request) -> None:
-        self.sink(Built(request.id, Outcome.OK, request.module.encode(), finished_s=1.0))
+        self.sink(Built(request.id, Outcome.OK, Artifact.of(request.module.encode()), steps=Preparation(built_s=1.0)))
 
 
 class Job:

@@ -17,7 +17,7 @@ from tests.support.whole_farm import WholeFarm  # noqa: E402
 from tvm_farm.protos.farm.v1 import farm_pb2  # noqa: E402
 from tvm_farm.tracker.domain import JobState  # noqa: E402
 from tvm_farm.tracker.tuning.building import intrinsics  # noqa: E402
-from tvm_farm.tracker.tuning.building.pool import BuilderPool  # noqa: E402
+from tvm_farm.tracker.tuning.building.forked import ForkedBuilders  # noqa: E402
 from tvm_farm.tracker.tuning.process.priority import give_way  # noqa: E402
 from tvm_farm.tracker.tuning.process.warm_up import warm_up  # noqa: E402
 
@@ -54,7 +54,7 @@ def test_a_worker_stands_by_for_one_job_after_the_other(tmp_path):
 
 
 def test_a_warm_up_builds_once_in_each_builder_and_leaves_the_pool_to_the_job():
-    pool = BuilderPool(2, timeout_s=60)
+    pool = ForkedBuilders(2, timeout_s=60)
     try:
         assert warm_up(pool)
     finally:
@@ -62,7 +62,7 @@ def test_a_warm_up_builds_once_in_each_builder_and_leaves_the_pool_to_the_job():
 
 
 def test_a_warm_up_that_fails_is_told(caplog):
-    pool = BuilderPool(1, timeout_s=60)
+    pool = ForkedBuilders(1, timeout_s=60)
     pool.close()
     assert not warm_up(pool)
     assert "the warm-up failed" in caplog.text

@@ -7,7 +7,7 @@ pytest.importorskip("tvm")
 
 from tvm_farm.protos.measurement import Artifact, MeasureRequest, OutputTensor, Program, ProgramKind
 from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, Record, TimingPlan
-from tvm_farm.tracker.tuning.building.pool import Built
+from tvm_farm.tracker.tuning.building.base import Built
 from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
 from tvm_farm.tracker.tuning.jobs.result import job_result, latency_of
 from tvm_farm.tracker.tuning.judging.comparison import Tolerance, arrays_of, compare
@@ -71,7 +71,7 @@ class Builders:
     def submit(self, request) -> None:
         failed = request.module in self.unbuildable
         outcome = Outcome.BUILD_ERROR if failed else Outcome.OK
-        self.sink(Built(request.id, outcome, b"" if failed else request.module.encode()))
+        self.sink(Built(request.id, outcome, None if failed else Artifact.of(request.module.encode())))
 
 
 class Boards:

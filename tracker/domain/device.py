@@ -50,7 +50,7 @@ class Device:
     device_class: str = ""
     target: str = ""
     target_origin: str = ""
-    state: DeviceState | None = DeviceState.LOST
+    state: DeviceState = DeviceState.LOST
     joined_unix_s: float = 0.0
     last_heard_unix_s: float = 0.0
     telemetry: Telemetry | None = None

@@ -29,7 +29,7 @@ def device_class(fingerprint: Fingerprint, runner: RunnerInfo) -> str:
     parts = [slug(fingerprint.board_model) or "unknown-board"]
     parts += [_cluster(cluster) for cluster in fingerprint.clusters]
     parts += sorted({slug(cluster.governor) for cluster in fingerprint.clusters if cluster.governor})
-    parts.append(runner.mode.value if runner.mode else "unknown")
+    parts.append(runner.mode.value)
     parts.append(f"{runner.threads or fingerprint.cores}t")
     if runner.tvm_version:
         parts.append(f"tvm{slug(runner.tvm_version)}")
@@ -61,5 +61,5 @@ def automatic_labels(name: str, fingerprint: Fingerprint, runner: RunnerInfo, bo
         "device_class": board_class,
         "hostname": fingerprint.hostname,
         "name": name,
-        "runner": runner.mode.value if runner.mode else "",
+        "runner": runner.mode.value,
     }

@@ -156,7 +156,7 @@ class JobSpec:
     ``fixed``: inputs of a model that always have one value, JSON, and that the package does not take.
     """
 
-    kind: JobKind | None
+    kind: JobKind
     model_name: str
     model: Artifact
     pool: str
@@ -228,7 +228,7 @@ class Job:
 
     id: str
     spec: JobSpec
-    state: JobState | None = JobState.QUEUED
+    state: JobState = JobState.QUEUED
     phase: str = ""
     error: str = ""
     created_unix_s: float = 0.0

@@ -44,7 +44,7 @@ class JobGroup:
 
     @property
     def ended(self) -> tuple[Job, ...]:
-        return tuple(job for job in self.jobs if job.state is not None and job.state.final)
+        return tuple(job for job in self.jobs if job.state.final)
 
     @property
     def done(self) -> tuple[Job, ...]:

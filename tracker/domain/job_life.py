@@ -39,7 +39,7 @@ class Losses:
 
 def started(job: Job, worker_id: str, now: float) -> Job:
     if job.state is not JobState.QUEUED:
-        raise NotPossible(f"job {job.id} is {job.state and job.state.value} and cannot be started")
+        raise NotPossible(f"job {job.id} is {job.state.value} and cannot be started")
     return replace(
         job,
         state=JobState.RUNNING,
@@ -61,14 +61,14 @@ def requeued(job: Job, losses: Losses, now: float) -> Job:
 
 def finished(job: Job, result: JobResult, now: float) -> Job:
     """Ends an unfinished job with its result; a job that has ended stays as it is."""
-    if job.state is None or job.state.final:
+    if job.state.final:
         return job
     return replace(job, state=JobState.DONE, result=result, phase="done", worker_id="", finished_unix_s=now)
 
 
 def failed(job: Job, error: str, *, input_error: bool, now: float) -> Job:
     """Ends an unfinished job with its error; a job that has ended stays as it is."""
-    if job.state is None or job.state.final:
+    if job.state.final:
         return job
     return replace(
         job,
@@ -85,8 +85,8 @@ def cancelled(job: Job, now: float) -> Job:
     """Raises NotPossible for a job that has ended otherwise; cancelling twice is the same as once."""
     if job.state is JobState.CANCELLED:
         return job
-    if job.state is None or job.state.final:
-        raise NotPossible(f"job {job.id} is {job.state and job.state.value} already: there is nothing to cancel")
+    if job.state.final:
+        raise NotPossible(f"job {job.id} is {job.state.value} already: there is nothing to cancel")
     return replace(job, state=JobState.CANCELLED, phase="cancelled", worker_id="", finished_unix_s=now)
 
 
@@ -101,10 +101,8 @@ def resumed(job: Job, trials: int, budget_s: float) -> Job:
         raise InvalidRequest(f"job {job.id} does not tune: only a job of `farm tune` can go on")
     if budget_s < 0:
         raise InvalidRequest(f"the budget must be positive, not {budget_s:g} s")
-    if job.state is None or not job.state.final:
-        raise NotPossible(
-            f"job {job.id} is {job.state and job.state.value}: it can go on once it has ended, or cancel it first"
-        )
+    if not job.state.final:
+        raise NotPossible(f"job {job.id} is {job.state.value}: it can go on once it has ended, or cancel it first")
     spec = job.spec
     if trials or budget_s:
         spec = replace(

@@ -51,7 +51,7 @@ class StepTime:
     ``median_s`` and ``p95_s`` are of one trial.
     """
 
-    step: Step | None
+    step: Step
     trials: int
     total_s: float
     median_s: float
@@ -70,7 +70,7 @@ class DeviceTime:
 
 @dataclass(frozen=True)
 class OutcomeCount:
-    outcome: Outcome | None
+    outcome: Outcome
     trials: int
 
 

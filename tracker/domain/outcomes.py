@@ -39,10 +39,11 @@ MEANINGS = MappingProxyType(
         Outcome.CANCELLED: Meaning(boardless=True, measured=False, teaches=False),
         # Three lost boards say little about a schedule: it is recorded and not learned from.
         Outcome.UNPLACEABLE: Meaning(boardless=True, teaches=False),
+        # Another host, or this one in an hour, builds the same candidate.
+        Outcome.HOST_FAULT: Meaning(unbuilt=True, boardless=True, teaches=False),
     }
 )
 
 
-def meaning(outcome: Outcome | None) -> Meaning:
-    """Of an outcome that a newer program knows, None here: that it tells nothing."""
-    return Meaning(measured=False, teaches=False) if outcome is None else MEANINGS[outcome]
+def meaning(outcome: Outcome) -> Meaning:
+    return MEANINGS[outcome]

@@ -11,10 +11,8 @@ from tvm_farm.tracker.domain.outcomes import meaning
 from tvm_farm.tracker.domain.record import Record, RecordContext
 from tvm_farm.tracker.domain.search import SearchStep
 
-__all__ = ["HOST_FAULT", "RecallCandidate", "RecallRequest", "answer_among", "answers", "copied"]
+__all__ = ["RecallCandidate", "RecallRequest", "answer_among", "answers", "copied"]
 
-#: How the detail of a failed build begins where its host is to blame: a full disk, a killed process.
-HOST_FAULT = "the builder's host: "
 #: Limits follow from timings, which differ from one time to the next.
 _LIMIT_SLACK = 1.1
 
@@ -63,7 +61,7 @@ def answers(record: Record, versions: Mapping[str, str], run_timeout_s: float, h
         return 0 < run_timeout_s <= _LIMIT_SLACK * ran_s
     # A system short of memory kills whoever is there.
     killed = measurement.outcome is Outcome.CRASH and measurement.signal == signal.SIGKILL
-    return meaning(measurement.outcome).own_fault and not killed and not measurement.detail.startswith(HOST_FAULT)
+    return meaning(measurement.outcome).own_fault and not killed
 
 
 def answer_among(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from tvm_farm.protos.device import RunnerMode
-from tvm_farm.protos.measurement import Measurement, Outcome, Timeline, TimingPlan
+from tvm_farm.protos.measurement import Measurement, Outcome, Preparation, TimingPlan
 
 __all__ = ["BASELINE", "Record", "RecordContext", "RecordFilter", "RecordOrder", "SqlAnswer", "Workload", "form_of"]
 
@@ -32,9 +32,9 @@ def form_of(name: str) -> str:
 BASELINE = "untuned"
 
 
-@dataclass(frozen=True)
-class RecordContext:
-    """What the log keeps beside a measurement. Its times are the first steps of a Timeline."""
+@dataclass(frozen=True, kw_only=True)
+class RecordContext(Preparation):
+    """What the log keeps beside a measurement."""
 
     task_id: str
     workload: str
@@ -42,23 +42,7 @@ class RecordContext:
     target: str
     engine: str
     trace: str = field(default="", repr=False)
-    searched_s: float = 0.0
-    proposed_s: float = 0.0
-    building_s: float = 0.0
-    compiled_s: float = 0.0
-    built_s: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def timeline(self) -> Timeline:
-        """The steps before the tracker had it."""
-        return Timeline(
-            searched_s=self.searched_s,
-            proposed_s=self.proposed_s,
-            building_s=self.building_s,
-            compiled_s=self.compiled_s,
-            built_s=self.built_s,
-        )
 
 
 @dataclass(frozen=True)

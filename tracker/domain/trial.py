@@ -51,7 +51,7 @@ class FailedBuild:
     """A trial that never became a library: recorded and answered, no device involved."""
 
     trial_id: str
-    outcome: Outcome | None
+    outcome: Outcome
     detail: str
     plan: TimingPlan
     context: RecordContext | None = None

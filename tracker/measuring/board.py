@@ -115,7 +115,7 @@ class Board:
             return f"in quarantine, it gave back {self.refusals} trials in a row"
         return ailment(self.telemetry, self.failures)
 
-    def answered(self, outcome: Outcome | None) -> None:
+    def answered(self, outcome: Outcome) -> None:
         """It measured a trial, with whatever outcome."""
         if meaning(outcome).suspect:
             self.failures += 1

@@ -332,8 +332,7 @@ class MeasuringCore:
         self._answer(stream, measurement)
 
     def _answer(self, stream: Stream, measurement: Measurement) -> None:
-        if measurement.outcome:
-            self.answered[measurement.outcome] += 1
+        self.answered[measurement.outcome] += 1
         self._effects.append(Deliver(stream, measurement))
 
     def _acknowledge(self, board: Board, trial_id: str) -> None:
@@ -352,5 +351,5 @@ def _not_built(stream: Stream, build: FailedBuild) -> Measurement:
         build.outcome,
         detail=build.detail,
         device_class=stream.opened.device_class,
-        timeline=build.context.timeline if build.context else Timeline(),
+        timeline=Timeline(**build.context.prepared()) if build.context else Timeline(),
     )

@@ -34,7 +34,7 @@ class TrialRequest:
     """
 
     trial_id: str
-    kind: ProgramKind | None
+    kind: ProgramKind
     entry: str
     plan: TimingPlan
     run_timeout_s: float

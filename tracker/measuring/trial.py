@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tvm_farm.protos.measurement import OutputTensor
+from tvm_farm.protos.measurement import OutputTensor, Preparation
 from tvm_farm.tracker.domain import (
     Measurement,
     Outcome,
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from tvm_farm.tracker.measuring.stream import Stream
 
 __all__ = ["PendingTrial", "TrialState", "cancelled", "check", "record_of", "sound"]
+
+
+_UNPREPARED = Preparation()
 
 
 class TrialState(Enum):
@@ -86,23 +89,14 @@ class PendingTrial:
     @property
     def timeline(self) -> Timeline:
         """The steps up to the board."""
-        steps = self.context.timeline if self.context else Timeline()
-        return replace(steps, queued_s=self.queued_s, sent_s=self.sent_s)
+        return Timeline(**self._prepared(), queued_s=self.queued_s, sent_s=self.sent_s)
 
     def timeline_with(self, on_board: Timeline, answered_s: float) -> Timeline:
         """The steps up to the answer, ``on_board`` those that the board tells. Made at once: every trial needs it."""
-        context = self.context
-        return changed(
-            on_board,
-            searched_s=context.searched_s if context else 0.0,
-            proposed_s=context.proposed_s if context else 0.0,
-            building_s=context.building_s if context else 0.0,
-            compiled_s=context.compiled_s if context else 0.0,
-            built_s=context.built_s if context else 0.0,
-            queued_s=self.queued_s,
-            sent_s=self.sent_s,
-            answered_s=answered_s,
-        )
+        return changed(on_board, **self._prepared(), queued_s=self.queued_s, sent_s=self.sent_s, answered_s=answered_s)
+
+    def _prepared(self) -> dict[str, Any]:
+        return (self.context or _UNPREPARED).prepared()
 
     @property
     def bytes(self) -> int:
@@ -113,8 +107,8 @@ def check(request: TrialRequest) -> None:
     """Raises InvalidRequest for what no board could measure."""
     if not request.trial_id:
         raise InvalidRequest("a trial came without a trial_id")
-    if request.kind is None or not request.entry:
-        raise InvalidRequest(f"trial {request.trial_id} names no kind of program or no entry")
+    if not request.entry:
+        raise InvalidRequest(f"trial {request.trial_id} names no entry")
     if request.plan.number < 1 or request.plan.repeat < 1:
         raise InvalidRequest(f"trial {request.trial_id}: number and repeat of its timing plan must be at least 1")
     if request.run_timeout_s <= 0:

@@ -53,7 +53,7 @@ def class_is_gone(spec: JobSpec, device_class: str, devices: Sequence[Device]) -
 
 def _obstacle(spec: JobSpec, device: Device) -> str:
     """Why a device of the job's pool takes no work of it now; "" where it does."""
-    if spec.kind is not None and spec.kind.answers_only:
+    if spec.kind.answers_only:
         return ""  # what was measured on it is known also without it
     if device.state in (DeviceState.LOST, None):
         return "lost"

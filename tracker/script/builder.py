@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import tvm
@@ -15,12 +16,12 @@ from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
 from tvm_farm.tracker.client.errors import BadInput, FarmError
-from tvm_farm.tracker.domain import Measurement, Outcome, Timeline, TimingPlan, new_trial_id
+from tvm_farm.tracker.domain import Measurement, Timeline, TimingPlan, new_trial_id
 from tvm_farm.tracker.script.artifact import write_library
 from tvm_farm.tracker.script.ledger import LEDGER, Entry, Kernel
+from tvm_farm.tracker.tuning.building.base import BuildRequest, Built
 from tvm_farm.tracker.tuning.building.batch import build_all
-from tvm_farm.tracker.tuning.building.pool import BuildRequest, Built
-from tvm_farm.tracker.tuning.building.separate_pool import SeparatePool
+from tvm_farm.tracker.tuning.building.detached import DetachedBuilders
 from tvm_farm.tracker.tuning.errors import SessionOver
 
 __all__ = ["FarmBuilder"]
@@ -47,7 +48,7 @@ class FarmBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
         self._timeout_s = timeout_sec
         self._beside_device = beside_device
         self._lock = threading.Lock()
-        self._pool: SeparatePool | None = None
+        self._pool: DetachedBuilders | None = None
         self._end: Any = None
         self._start()
 
@@ -68,9 +69,9 @@ class FarmBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
         if self._end is not None:
             self._end()
 
-    def _start(self) -> SeparatePool:
+    def _start(self) -> DetachedBuilders:
         self.close()
-        self._pool = SeparatePool(self._workers, self._timeout_s, yielding=self._beside_device)
+        self._pool = DetachedBuilders(self._workers, self._timeout_s, yielding=self._beside_device)
         self._end = weakref.finalize(self, self._pool.close)
         return self._pool
 
@@ -86,17 +87,12 @@ class FarmBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
             raise FarmError("The builders of this script end as soon as they are started: see above why.") from error
 
     def _result(self, built: Built, key: str, began_s: float) -> ms.builder.BuilderResult:
-        steps = Timeline(
-            proposed_s=began_s,
-            building_s=built.building_s,
-            compiled_s=built.compiled_s,
-            built_s=built.finished_s,
-        )
-        if built.outcome is Outcome.OK:
-            path = write_library(built.library)
+        steps = replace(built.steps, proposed_s=began_s)
+        if built.library is not None:
+            path = write_library(built.library.inline)
             LEDGER.built(path, Kernel(key, steps))
             return ms.builder.BuilderResult(path, None)
-        failed = Measurement(built.id, built.outcome, built.detail, timeline=steps)
+        failed = Measurement(built.id, built.outcome, built.detail, timeline=Timeline(**steps.prepared()))
         LEDGER.enter(key, Entry(failed, TimingPlan(), ""))
         return ms.builder.BuilderResult(None, f"{built.outcome.value}: {built.detail}")
 

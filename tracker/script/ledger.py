@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
-from tvm_farm.tracker.domain import Measurement, Timeline, TimingPlan
+from tvm_farm.tracker.domain import Measurement, Preparation, TimingPlan
 
 __all__ = ["LEDGER", "Entry", "Kernel", "Ledger"]
 
@@ -24,7 +24,7 @@ class Kernel:
     """A candidate: ``key`` is the structural hash of its scheduled module, ``steps`` when it was built."""
 
     key: str
-    steps: Timeline
+    steps: Preparation
 
 
 @dataclass(frozen=True)

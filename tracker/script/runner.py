@@ -14,7 +14,7 @@ from tvm.s_tir import meta_schedule as ms
 
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.farm import Farm
-from tvm_farm.tracker.domain import Argument, Measurement, OpenMeasure, Outcome, TimingPlan, new_trial_id
+from tvm_farm.tracker.domain import Argument, Artifact, Measurement, OpenMeasure, Outcome, TimingPlan, new_trial_id
 from tvm_farm.tracker.domain.changed import changed
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.domain.job import check_priority
@@ -97,7 +97,11 @@ class FarmRunner(ms.runner.PyRunner):  # type: ignore[misc]
                 f"FarmRunner times kernels of CPUs: {path} is for a device of type {runner_input.device_type}."
             )
         request = kernel_request(
-            new_trial_id(time.time()), library_of(path), _arguments(runner_input.args_info), self._plan, self._timeout_s
+            new_trial_id(time.time()),
+            Artifact.of(library_of(path)),
+            _arguments(runner_input.args_info),
+            self._plan,
+            self._timeout_s,
         )
         request = replace(request, limits=replace(request.limits, run_timeout_s=self._timeout_s))
         self._trials.begin(request)
@@ -141,7 +145,7 @@ class _Future(ms.runner.PyRunnerFuture):  # type: ignore[misc]
 
 def said_of(measurement: Measurement) -> str:
     """What became of a candidate that has no timings, in words."""
-    outcome = measurement.outcome.value if measurement.outcome else "no outcome"
+    outcome = measurement.outcome.value
     where = f" on {measurement.device_name}" if measurement.device_name else ""
     detail = f": {measurement.detail}" if measurement.detail else ""
     return f"{outcome}{where}{detail}"
@@ -153,15 +157,7 @@ def _close(trials: Trials, client: Farm) -> None:
 
 
 def _with_steps(measurement: Measurement, kernel: Kernel) -> Measurement:
-    built = kernel.steps
-    timeline = changed(
-        measurement.timeline,
-        proposed_s=built.proposed_s,
-        building_s=built.building_s,
-        compiled_s=built.compiled_s,
-        built_s=built.built_s,
-    )
-    return changed(measurement, timeline=timeline)
+    return changed(measurement, timeline=changed(measurement.timeline, **kernel.steps.prepared()))
 
 
 def _plan_of(config: ms.runner.EvaluatorConfig, cooldown_s: float) -> TimingPlan:

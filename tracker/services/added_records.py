@@ -28,7 +28,7 @@ def completed(record: Record, fleet: Fleet, farm_version: str, now: float) -> Re
         raise InvalidRequest(f"{trial} names a job: those are recorded when they are measured")
     if not (record.trace and record.workload and record.target) or record.engine in ("", BASELINE):
         raise InvalidRequest(f"{trial} lacks a trace, workload, target or engine: it is no candidate's")
-    if measurement.outcome is None or not meaning(measurement.outcome).measured:
+    if not meaning(measurement.outcome).measured:
         raise InvalidRequest(f"{trial} tells nothing of its candidate: it was not measured")
     if not measurement.device_class:
         raise InvalidRequest(f"{trial} names no class of device")

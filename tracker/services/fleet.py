@@ -127,8 +127,6 @@ class Fleet:
     def _check(self, join: Join) -> None:
         if not join.device_id:
             raise InvalidRequest("the agent sent no device id: upgrade the agent")
-        if join.runner.mode is None:
-            raise InvalidRequest(f"the agent on {join.fingerprint.hostname} sent no runner mode: upgrade the agent")
         if join.machine and not is_plausible(join.machine):
             raise InvalidRequest(f"the agent on {join.fingerprint.hostname} tells of no machine: upgrade the agent")
         if taken := sorted(set(join.labels) & set(AUTOMATIC_LABELS)):

@@ -126,8 +126,6 @@ class Jobs:
         return self.seen(kept)
 
     def _check(self, spec: JobSpec) -> None:
-        if spec.kind is None:
-            raise InvalidRequest("the job has no kind")
         if spec.engine not in ENGINES:
             raise InvalidRequest(f"there is no engine '{spec.engine}': this farm has {', '.join(ENGINES)}")
         if spec.model.digest not in self._artifacts:
@@ -331,11 +329,11 @@ def _without_bytes(spec: JobSpec) -> JobSpec:
 
 
 def _needs_boards(spec: JobSpec) -> bool:
-    return bool(spec.pool) and spec.kind is not None and not spec.kind.answers_only
+    return bool(spec.pool) and not spec.kind.answers_only
 
 
 def _ended(job: Job) -> bool:
-    return job.state is None or job.state.final
+    return job.state.final
 
 
 def _new_id(model_name: str) -> str:

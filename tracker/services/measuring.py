@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from tvm_farm.tracker.domain import FailedBuild, Measurement, OpenMeasure, Outcome, Record, RecordContext
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tvm_farm.tracker.domain.job import check_priority
-from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.domain.outcomes import MEANINGS, meaning
 from tvm_farm.tracker.measuring import events
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.measuring.core import MeasuringCore
@@ -129,8 +129,8 @@ class Measuring:
             job = await self._thread.run(self._store.jobs.get, job_id)
             if job is None:
                 raise NotFound(f"there is no job '{job_id}'")
-            if job.state is None or job.state.final:
-                raise NotPossible(f"job {job.id} is {job.state and job.state.value}: it measures no more")
+            if job.state.final:
+                raise NotPossible(f"job {job.id} is {job.state.value}: it measures no more")
             opened = replace(opened, user=job.spec.user, priority=job.spec.priority)
             if not self._core.knows_records_of(job_id):
                 recorded = frozenset(await self._thread.run(self._store.records.of_job, job_id))
@@ -179,7 +179,8 @@ class Measuring:
     async def fail_build(self, stream: Stream, build: FailedBuild) -> None:
         """Record and answer a candidate that was never built. Raises InvalidRequest for another outcome."""
         if not meaning(build.outcome).unbuilt:
-            raise InvalidRequest(f"trial {build.trial_id}: a failed build is a build error or a build timeout")
+            kinds = " or ".join(outcome.value for outcome, row in MEANINGS.items() if row.unbuilt)
+            raise InvalidRequest(f"trial {build.trial_id}: a failed build is a {kinds}")
         if not await self._answered_from_log(stream, build.trial_id):
             self._handle(events.BuildFailed(stream, build))
 

@@ -133,8 +133,8 @@ def _ask(store: Store, request: RecallRequest, now: float) -> list[Record]:
         job = store.jobs.get(request.job_id)
         if job is None:
             raise NotFound(f"there is no job '{request.job_id}'")
-        if job.state is None or job.state.final:
-            raise NotPossible(f"job {job.id} is {job.state and job.state.value}: it needs no more trials")
+        if job.state.final:
+            raise NotPossible(f"job {job.id} is {job.state.value}: it needs no more trials")
         asker, fresh = _Asker(job.id, job.spec.user, job.device_class), job.spec.fresh
         if request.step is not None:
             store.searches.add(job.id, request.step)

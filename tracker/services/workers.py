@@ -210,7 +210,7 @@ class Workers:
         job = await self._thread.insist(self._store.jobs.lose_worker, job_id, worker_id, self._clock(), counts=counts)
         if job is None or job.state is JobState.RUNNING:
             return
-        log.warning("job %s lost its worker %s and is %s", job_id, worker_id, job.state and job.state.value)
+        log.warning("job %s lost its worker %s and is %s", job_id, worker_id, job.state.value)
         if job.state is not JobState.QUEUED or not self._wanted(job_id):
             # Else its worker came back meanwhile and goes on: what it measures is wanted.
             self._measuring.cancel_job(job_id)

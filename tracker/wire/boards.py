@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tvm_farm.protos.device import Telemetry
 from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
+from tvm_farm.protos.measurement import BOARD_STEPS
 from tvm_farm.tracker.domain import Join, Measurement
+from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.wire.values import read
 
 if TYPE_CHECKING:
@@ -52,14 +54,18 @@ def read_telemetry(message: device_pb2.Telemetry) -> Telemetry:
 
 
 def read_measurement(message: measurement_pb2.Measurement) -> Measurement:
-    """With the telemetry around it as of ``read_telemetry``; times that are none are 0, unknown. Raises InvalidRequest.
+    """With the telemetry around it as of ``read_telemetry``; times that are none are 0, unknown.
 
-    ``detail`` ends after 65536 characters.
+    ``detail`` ends after 65536 characters. One whose outcome is not known here, or not told, is a run error that says
+    so: the board's other trials go on.
     """
-    measurement = read(Measurement, message)
+    try:
+        measurement = read(Measurement, message)
+    except InvalidRequest as error:
+        measurement = read(Measurement, _unread(message, str(error)))
     on_board = measurement.timeline
     changes: dict[str, Any] = {}
-    for name in ("received_s", "started_s", "finished_s"):
+    for name in BOARD_STEPS:
         if not 0.0 <= getattr(on_board, name) <= _LATEST_S:
             on_board = replace(on_board, **{name: 0.0})
     if on_board is not measurement.timeline:
@@ -71,6 +77,16 @@ def read_measurement(message: measurement_pb2.Measurement) -> Measurement:
     if len(measurement.detail) > _LONGEST_DETAIL:
         changes["detail"] = measurement.detail[:_LONGEST_DETAIL]
     return replace(measurement, **changes) if changes else measurement
+
+
+def _unread(message: measurement_pb2.Measurement, why: str) -> measurement_pb2.Measurement:
+    failed = measurement_pb2.Measurement()
+    failed.CopyFrom(message)
+    failed.ClearField("run_secs")
+    failed.ClearField("outputs")
+    failed.outcome = measurement_pb2.OUTCOME_RUN_ERROR
+    failed.detail = f"what the board answered cannot be read: {why}"
+    return failed
 
 
 def _sane(telemetry: Telemetry | None) -> Telemetry | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2
+from tvm_farm.protos.measurement import BOARD_STEPS
 
 __all__ = ["BoardClock"]
 
@@ -39,7 +40,7 @@ class BoardClock:
             telemetry.at_unix_s += shift_s
         for measurement in message.measurements:
             timeline = measurement.timeline
-            for name in ("received_s", "started_s", "finished_s"):
+            for name in BOARD_STEPS:
                 if at := getattr(timeline, name):
                     setattr(timeline, name, at + shift_s)
 

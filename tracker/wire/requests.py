@@ -49,7 +49,7 @@ def with_requests(message: fleet_pb2.TrackerMessage, requests: Iterable[RequestM
 class _Program:
     """What the tracker wants to know of a Program."""
 
-    kind: ProgramKind | None
+    kind: ProgramKind
     entry: str
 
 
@@ -71,7 +71,7 @@ def _memory_bytes(program: measurement_pb2.Program) -> int:
 
 
 def seal(message: measurement_pb2.MeasureRequest) -> TrialRequest:
-    """Raises InvalidRequest for a kind of program that this version does not know."""
+    """Raises InvalidRequest for a kind of program that this version does not know, or that is not told."""
     program = message.program
     known = read(_Program, program)
     files = [program.library, program.params] if program.HasField("params") else [program.library]

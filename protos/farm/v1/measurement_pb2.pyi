@@ -27,6 +27,7 @@ class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTCOME_WRONG_RESULT: _ClassVar[Outcome]
     OUTCOME_CANCELLED: _ClassVar[Outcome]
     OUTCOME_UNPLACEABLE: _ClassVar[Outcome]
+    OUTCOME_HOST_FAULT: _ClassVar[Outcome]
 PROGRAM_KIND_UNSPECIFIED: ProgramKind
 PROGRAM_KIND_KERNEL: ProgramKind
 PROGRAM_KIND_MODEL: ProgramKind
@@ -41,6 +42,7 @@ OUTCOME_OUT_OF_MEMORY: Outcome
 OUTCOME_WRONG_RESULT: Outcome
 OUTCOME_CANCELLED: Outcome
 OUTCOME_UNPLACEABLE: Outcome
+OUTCOME_HOST_FAULT: Outcome
 
 class Artifact(_message.Message):
     __slots__ = ("digest", "size", "inline")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tvm_farm.protos.device import Fingerprint, RunnerInfo
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
 from tvm_farm.tracker.domain import Device
 from tvm_farm.tracker.measuring.board import Board
 
 
 def board(slots: int, short_slots: int) -> Board:
-    return Board(Device("d", "d", Fingerprint(), RunnerInfo()), slots, lambda order: None, 0.0, 0.0, short_slots)
+    return Board(
+        Device("d", "d", Fingerprint(), RunnerInfo(RunnerMode.FULL)), slots, lambda order: None, 0.0, 0.0, short_slots
+    )
 
 
 def after_trials_of(seconds: float, slots: int, short_slots: int) -> Board:

@@ -52,8 +52,6 @@ async def test_an_import_in_many_calls_is_one_import(thread: StoreThread) -> Non
     [
         ((ImportPart(records=(make_record("t"),)),), "begins with its source"),
         ((FIRST, ImportPart(jobs=(make_job(state=JobState.RUNNING),))), "net-1 has not ended"),
-        ((FIRST, ImportPart(jobs=(make_job(state=None),))), "net-1 has not ended"),
-        ((FIRST, ImportPart(records=(make_record("t", outcome=None),))), "lacks its trial"),
         ((FIRST, ImportPart(records=(make_record("t", workload=""),))), "lacks its trial"),
         ((FIRST, ImportPart(records=(make_record("t"),) * (PART_LIMIT + 1))), f"at most {PART_LIMIT} records"),
     ],

@@ -60,7 +60,7 @@ class Farm:
         self.fleet.ready(board)
         return board
 
-    def states(self) -> dict[str, DeviceState | None]:
+    def states(self) -> dict[str, DeviceState]:
         return {device.name: device.state for device in self.fleet.devices()}
 
 
@@ -155,7 +155,6 @@ async def test_draining(farm: Farm) -> None:
         ({"fingerprint": replace(BOARD, agent_version="9.0.0")}, VersionMismatch, "upgrade the tracker"),
         ({"runner": RunnerInfo(RunnerMode.FULL, 1, "0.26.0")}, VersionMismatch, "the agent on pi has TVM 0.26.0"),
         ({"device_id": ""}, InvalidRequest, "no device id"),
-        ({"runner": RunnerInfo()}, InvalidRequest, "no runner mode"),
         ({"labels": {"arch": "x86_64"}}, InvalidRequest, "label 'arch' is set by the tracker"),
         ({"fingerprint": replace(BOARD, arch="s390x")}, InvalidRequest, "no target is known for architecture 's390x'"),
     ],

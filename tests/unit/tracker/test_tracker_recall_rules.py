@@ -10,11 +10,10 @@ import pytest
 from tests.support.records import make_job, make_record
 from tvm_farm.protos.measurement import Outcome, Timeline, TimingPlan
 from tvm_farm.tracker.domain import JobKind, RecordContext
-from tvm_farm.tracker.domain.recall import HOST_FAULT, answer_among, answers, copied
+from tvm_farm.tracker.domain.recall import answer_among, answers, copied
 from tvm_farm.tracker.domain.search import search_key
 
 VERSIONS = {"tvm": "0.27"}
-FULL = f"{HOST_FAULT}OSError: [Errno 28] No space left on device"
 
 
 def timeout(ran_s: float) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def timeout(ran_s: float) -> dict[str, Any]:
         pytest.param((), {"signal": 9}, 0.0, 0.0, False, id="killed, perhaps for a full memory"),
         pytest.param((), {"outcome": Outcome.BUILD_ERROR}, 0.0, 0.0, True, id="a build error"),
         pytest.param((), {"outcome": Outcome.BUILD_TIMEOUT}, 0.0, 0.0, True, id="a build timeout"),
-        pytest.param((), {"outcome": Outcome.BUILD_ERROR, "detail": FULL}, 0.0, 0.0, False, id="a full disk"),
+        pytest.param((), {"outcome": Outcome.HOST_FAULT}, 0.0, 0.0, False, id="a full disk"),
         pytest.param((), {"outcome": Outcome.WRONG_RESULT}, 0.0, 0.0, True, id="a wrong result"),
         pytest.param((), timeout(4.0), 4.2, 0.0, True, id="a timeout after as long a run"),
         pytest.param((), timeout(4.0), 8.0, 0.0, False, id="a timeout of a shorter run"),
@@ -76,7 +75,8 @@ def test_the_record_that_says_most_answers() -> None:
 
 def test_a_copy_names_what_was_measured_and_has_no_times_of_a_board() -> None:
     source = make_record("measured", job_id="first", task_id="first/0", user="ada")
-    context = RecordContext("second/3", "w0", "conv", source.target, "autotvm", source.trace, searched_s=5.0)
+    fields = {"task_id": "second/3", "workload": "w0", "workload_name": "conv", "target": source.target}
+    context = RecordContext(**fields, engine="autotvm", trace=source.trace, searched_s=5.0)
     copy = copied(source, "t2", "second", "bob", context, 9.0)
     assert (copy.trial_id, copy.measurement.trial_id) == ("t2", "t2")
     assert (copy.job_id, copy.task_id, copy.user, copy.workload_name) == ("second", "second/3", "bob", "conv")

@@ -91,7 +91,7 @@ def resume(device: str, as_json: bool, connection: Connection) -> None:
         after = client.devices.resume(one_device(client.devices.list(), device).id)
     whose = f" of {after.lease.user} alone" if after.lease else ""
     away = {"lost": " as soon as its agent connects", "draining": " as soon as its agent starts again"}
-    when = away.get(after.state.value, "") if after.state else ""
+    when = away.get(after.state.value, "")
     _say(after, as_json, f"{after.name} takes work{whose} again{when}.")
 
 

@@ -103,7 +103,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
         print_json(device)
         return
     board, runner, now_s = device.fingerprint, device.runner, client.now_s()
-    mode = runner.mode.value if runner.mode else ""
+    mode = runner.mode.value
     versions = [f"TVM {runner.tvm_version}"] if runner.tvm_version else []
     versions += [f"tvm_ffi {runner.tvm_ffi_version}"] if runner.tvm_ffi_version else []
     screen = console()
@@ -197,10 +197,10 @@ def _labels(labels: dict[str, str]) -> str:
 
 def _state(device: Device) -> str:
     """With what is on its way to the device meanwhile, and what a person has to mend."""
-    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, percent
+    from tvm_farm.tracker.cli.terminal.formats import percent
     from tvm_farm.tracker.domain import DeviceState
 
-    told = [device.state.value if device.state else UNKNOWN]
+    told = [device.state.value]
     if device.telemetry and device.state is not DeviceState.LOST:
         share = device.telemetry.runtime_share
         told += [] if share is None else [f"runtime {percent(share)}"]

@@ -66,12 +66,12 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
         took = (job.finished_unix_s or now_s) - job.started_unix_s if job.started_unix_s else 0.0
         row = (
             job.id,
-            job.spec.kind.value if job.spec.kind else UNKNOWN,
+            job.spec.kind.value,
             job.spec.model_name,
             job.spec.pool,
             *([classes[job.device_class] if job.group else ""] if classes else []),
             job.spec.user,
-            job.state.value if job.state else UNKNOWN,
+            job.state.value,
             count(job.trials),
             duration(took) if took else UNKNOWN,
             ago(job.created_unix_s, now_s),
@@ -114,7 +114,7 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
         group = client.jobs.group(job_id)
         if output is not None and group.alone:
             check_destination(output, force, group.spec.model_name)
-        if group.spec.kind is not None and group.spec.kind.answers_only:
+        if group.spec.kind.answers_only:
             if output is not None:
                 raise BadInput(f"Job {group.first.id} looked things up and made no package: leave out -o.")
             answer = print_checks if group.spec.kind is JobKind.CHECK else print_estimates

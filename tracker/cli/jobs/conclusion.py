@@ -62,7 +62,7 @@ def conclude(group: JobGroup, *, as_json: bool = False) -> None:
                 click.echo(closing_line_of(job, group.title(job)))
             differ = differ or job.result.outputs_differ
     if missing := group.without_result:
-        reasons = "; ".join(f"{job.id}: {job.error or (job.state and job.state.value)}" for job in missing)
+        reasons = "; ".join(f"{job.id}: {job.error or job.state.value}" for job in missing)
         kind = BadInput if all(job.input_error for job in group.jobs) else FarmError
         raise kind(f"{len(missing)} of {len(group.jobs)} classes have no package: {reasons}")
     if differ:

@@ -88,7 +88,7 @@ def _print_job(screen: Console, job: Job) -> None:
     from tvm_farm.tracker.cli.reports.progress import by_time_share, task_table
     from tvm_farm.tracker.cli.reports.results import closing_line_of, print_result
 
-    if job.result is not None and job.state is not None and job.state.final:
+    if job.result is not None and job.state.final:
         screen.print()
         print_result(screen, job)
         click.echo(closing_line_of(job))
@@ -104,7 +104,7 @@ def _facts_of_several(group: JobGroup) -> list[tuple[str, str]]:
 
 def _asked(spec: JobSpec) -> str:
     where = f" on pool {spec.pool}" if spec.pool else ""
-    return f"{spec.kind.value if spec.kind else ''} {spec.model_name}{where} by {spec.user or 'someone'}"
+    return f"{spec.kind.value} {spec.model_name}{where} by {spec.user or 'someone'}"
 
 
 def _facts(job: Job) -> list[tuple[str, str]]:
@@ -113,7 +113,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
     spec = job.spec
     limits = [f"{count(spec.max_trials)} trials"] if spec.max_trials else []
     limits += [duration(spec.budget_s)] if spec.budget_s else []
-    state = job.state.value if job.state else ""
+    state = job.state.value
     return [
         ("job", job.id),
         ("group", f"{job.group}: one job a class of device, `farm jobs show {job.group}`" if job.group else ""),

@@ -14,7 +14,7 @@ from tvm_farm.tracker.cli.jobs.submission import check_inputs, submit
 from tvm_farm.tracker.cli.models.subject import check_templates
 from tvm_farm.tracker.cli.terminal.parsing import COUNT, DURATION
 from tvm_farm.tracker.client.errors import BadInput, Interrupted
-from tvm_farm.tracker.domain.engine import ENGINES
+from tvm_farm.tracker.domain.engine import ABOUT, ENGINES
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.domain import JobSpec
@@ -31,8 +31,8 @@ DEFAULT_BUDGET_S = 600.0
     type=click.Choice(ENGINES),
     default="ansor",
     show_default=True,
-    help="What proposes schedules: ansor by rules, autotvm by templates with knobs, auto for each operator the one "
-    "that finds more in its share of the trials.",
+    help=f"What proposes schedules: {ABOUT}, auto for each operator the one that finds more in its share of the "
+    "trials.",
 )
 @click.option(
     "--template",

@@ -42,7 +42,7 @@ def follow(client: Farm, group: JobGroup, view: View, *, patience_s: float = _PA
                             gone_since_s = None
                             view.notice("The tracker is back.")
                         view.show(job)
-                        if job.state is not None and job.state.final:
+                        if job.state.final:
                             ended[job.id] = job
                         if ended.keys() >= set(job_ids):
                             return JobGroup(tuple(ended[job_id] for job_id in job_ids))

@@ -286,7 +286,7 @@ def _print(package: Package, timed: Sequence[_Timed], as_json: bool) -> None:
     for each in timed:
         measurement = each.measurement
         if measurement.outcome is not Outcome.OK:
-            outcome = measurement.outcome.value if measurement.outcome else "no outcome"
+            outcome = measurement.outcome.value
             where = f" on {measurement.device_name}" if measurement.device_name else ""
             raise FarmError(f"{each.name} did not run{where}: {outcome}: {measurement.detail}")
     if as_json:

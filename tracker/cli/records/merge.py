@@ -139,7 +139,7 @@ class _Source:
         if job_id not in self._jobs:
             job = self._log.jobs.get(job_id)
             assert job is not None, job_id
-            if job.state is None or not job.state.final:
+            if not job.state.final:
                 job = replace(job, state=JobState.CANCELLED, error="its records were merged while it went on elsewhere")
             if job.result is not None:
                 job = replace(job, result=replace(job.result, files=()))

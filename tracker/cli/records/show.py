@@ -16,18 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["readable_trace", "show"]
 
-#: Timeline's fields between two of which a step lies, and what happened in it. On three clocks, as Timeline says.
-_STEPS = (
-    ("searched_s", "proposed_s", "searched"),
-    ("proposed_s", "building_s", "waited for a builder"),
-    ("building_s", "compiled_s", "compiled"),
-    ("compiled_s", "built_s", "linked"),
-    ("queued_s", "sent_s", "waited for a board"),
-    ("received_s", "started_s", "waited on the board"),
-    ("started_s", "finished_s", "ran"),
-    ("answered_s", "stored_s", "stored"),
-)
-
 
 @click.command("show")
 @click.argument("trial_id", metavar="TRIAL")
@@ -95,7 +83,7 @@ def _facts(record: Record, workload: Workload | None) -> list[tuple[str, str]]:
         ("versions", versions),
         ("stored", clock(m.timeline.stored_s)),
         ("imported", f"{clock(record.imported_unix_s)} from {record.imported_from}" if record.imported_from else ""),
-        ("its time", _steps(record)),
+        ("its time", _time(record)),
     ]
 
 
@@ -108,12 +96,26 @@ def _telemetry(told: Telemetry | None) -> str:
     return ", ".join(parts)
 
 
-def _steps(record: Record) -> str:
+def _time(record: Record) -> str:
     from tvm_farm.tracker.cli.terminal.formats import latency
+    from tvm_farm.tracker.domain.job_timeline import Step, spans
 
-    at = vars(record.measurement.timeline)
-    taken = [(what, at[end] - at[begin]) for begin, end, what in _STEPS if at[begin] and at[end]]
-    return ", ".join(f"{what} {latency(seconds)}" for what, seconds in taken if seconds > 0)
+    words = {
+        Step.SEARCH: "searched",
+        Step.AWAIT_BUILDER: "waited for a builder",
+        Step.BUILD: "compiled",
+        Step.LINK: "linked",
+        Step.HAND_OVER: "handed over",
+        Step.QUEUE: "waited for a board",
+        Step.TRANSFER: "travelled",
+        Step.AWAIT_BOARD: "waited on the board",
+        Step.DEVICE: "ran",
+        Step.STORE: "stored",
+    }
+    taken: dict[str, float] = {}
+    for step, begin, end in spans(record.measurement.timeline):
+        taken[words[step]] = taken.get(words[step], 0.0) + end - begin
+    return ", ".join(f"{what} {latency(seconds)}" for what, seconds in taken.items() if seconds > 0)
 
 
 def readable_trace(trace: str) -> list[str]:

@@ -33,7 +33,7 @@ _WIDE = 120
 
 
 def outcome_of(measurement: Measurement) -> str:
-    outcome = measurement.outcome.value if measurement.outcome else ""
+    outcome = measurement.outcome.value
     return f"{outcome}, cut short" if measurement.cut_short else outcome
 
 
@@ -85,7 +85,7 @@ def write_csv(found: Iterable[Record]) -> None:
             (
                 record.trial_id,
                 datetime.fromtimestamp(stored_s, timezone.utc).strftime("%Y-%m-%d %H:%M:%S") if stored_s else "",
-                m.outcome.value if m.outcome else "",
+                m.outcome.value,
                 median_s(record) or "",
                 record.workload_name,
                 record.workload,

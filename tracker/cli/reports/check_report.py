@@ -52,7 +52,7 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
         for job in done:
             click.echo(check_line(job))
     for job in jobs:
-        if job.state is not None and job.state.final:
+        if job.state.final:
             raise_unless_done(job)
     if any(report.obstacles for job in done if (report := check_of(job))):
         raise SystemExit(2)

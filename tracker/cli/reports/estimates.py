@@ -93,5 +93,5 @@ def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
         for job in done:
             click.echo(estimate_line(job))
     for job in jobs:
-        if job.state is not None and job.state.final:
+        if job.state.final:
             raise_unless_done(job)

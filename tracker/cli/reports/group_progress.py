@@ -19,7 +19,7 @@ from tvm_farm.tracker.cli.reports.progress import (
     estimate,
     task_table,
 )
-from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, latency, speedup
+from tvm_farm.tracker.cli.terminal.formats import count, latency, speedup
 from tvm_farm.tracker.cli.terminal.output import table
 from tvm_farm.tracker.domain import Job, JobGroup, JobState
 
@@ -65,7 +65,7 @@ def group_table(jobs: Sequence[Job]) -> Table:
 def _doing(job: Job) -> str:
     if job.state in (JobState.RUNNING, JobState.QUEUED):
         return job.phase
-    return job.error if job.state is JobState.FAILED else job.state.value if job.state else UNKNOWN
+    return job.error if job.state is JobState.FAILED else job.state.value
 
 
 def _trials(job: Job) -> str:
@@ -101,7 +101,7 @@ def group_rendering(jobs: Sequence[Job], working: Progress | None, at_s: float, 
     """Two lines and one a class, then the job at work with as many of its tasks as ``height`` lines leave room for."""
     spec = jobs[0].spec
     head = Text(no_wrap=True, overflow="ellipsis")
-    head.append(f"{spec.kind.value if spec.kind else 'jobs'} {spec.model_name}", style="bold")
+    head.append(f"{spec.kind.value} {spec.model_name}", style="bold")
     head.append(f"  jobs {jobs[0].group}  pool {spec.pool}  {len(jobs)} classes of device")
     lines: list[RenderableType] = [head, group_table(jobs)]
     if working is not None and working.job is not None:

@@ -34,7 +34,7 @@ def across(jobs: Sequence[Job], devices: Mapping[str, int]) -> Table:
 def _row(name: str, job: Job, devices: int) -> Sequence[str]:
     row = (name, count(devices), short_target(job.target))
     if job.result is None:
-        return (*row, UNKNOWN, UNKNOWN, UNKNOWN, count(job.trials), job.state.value if job.state else UNKNOWN)
+        return (*row, UNKNOWN, UNKNOWN, UNKNOWN, count(job.trials), job.state.value)
     model = job.result.latency
     gain = "kept" if job.result.kept_untuned else speedup(model.untuned_s, model.tuned_s)
     answers = ("equal" if job.result.outputs_equal else "DIFFERENT") if model.measured else "estimated"

@@ -109,7 +109,7 @@ class Progress:
         if job.state is JobState.QUEUED:
             told = job.phase or WAITING
             return f"{told} (`tracker worker` adds one)" if told == WAITING else told
-        return job.phase or (job.state.value if job.state else "")
+        return job.phase or job.state.value
 
     def figures(self, at_s: float) -> list[str]:
         """The line under the header, in parts."""
@@ -127,7 +127,7 @@ class Progress:
             left = self.left_s(at_s)
             if left is not None:
                 parts.append(f"{duration(left)} left")
-        if job.state is JobState.RUNNING and not (job.spec.kind and job.spec.kind.answers_only):
+        if job.state is JobState.RUNNING and not job.spec.kind.answers_only:
             if job.devices:
                 parts.append(f"{plural(job.devices, 'device')} {percent(job.utilisation)} busy")
             else:
@@ -213,7 +213,7 @@ def rendering(progress: Progress, at_s: float, height: int) -> RenderableType:
         return Text("waiting for the tracker …")
     spec = job.spec
     head = Text(no_wrap=True, overflow="ellipsis")
-    head.append(f"{spec.kind.value if spec.kind else 'job'} {spec.model_name}", style="bold")
+    head.append(f"{spec.kind.value} {spec.model_name}", style="bold")
     head.append(f"  job {job.id}" + (f"  pool {spec.pool}" if spec.pool else ""))
     if job.target:
         head.append(f"  {short_target(job.target)}", style="dim")

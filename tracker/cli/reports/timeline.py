@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, duration, latency, percent, plural
+from tvm_farm.tracker.cli.terminal.formats import count, duration, latency, percent, plural
 from tvm_farm.tracker.cli.terminal.output import facts, table
 from tvm_farm.tracker.domain import JobTimeline, Step
 
@@ -48,7 +48,7 @@ def print_timeline(screen: Console, job_id: str, times: JobTimeline) -> None:
 
 def _counts(job_id: str, times: JobTimeline) -> list[tuple[str, str]]:
     rate = f": {times.trials / times.tuning_s:.2f} trials/s" if times.tuning_s > 0 else ""
-    outcomes = [f"{o.outcome.value if o.outcome else UNKNOWN} {count(o.trials)}" for o in times.outcomes]
+    outcomes = [f"{o.outcome.value} {count(o.trials)}" for o in times.outcomes]
     return [
         ("job", job_id),
         ("tuning", f"{plural(times.trials, 'trial')} in {duration(times.tuning_s)}{rate}"),
@@ -65,7 +65,7 @@ def _steps(times: JobTimeline, width: int) -> object:
     for step in times.steps:
         wall = step.wall_s / times.wall_s if times.wall_s > 0 else 0.0
         row = (
-            _NAMES[step.step] if step.step else UNKNOWN,
+            _NAMES[step.step],
             latency(step.median_s),
             latency(step.p95_s),
             _seconds(step.total_s),

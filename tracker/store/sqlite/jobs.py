@@ -55,8 +55,8 @@ class SqliteJobs:
             [
                 job.id,
                 request_id or None,
-                job.state and job.state.value,
-                spec.kind and spec.kind.value,
+                job.state.value,
+                spec.kind.value,
                 spec.model_name,
                 spec.model.digest,
                 spec.pool,
@@ -134,7 +134,7 @@ class SqliteJobs:
             after = change(before)
             if after != before:
                 self._update(after)
-            if before.state and before.state.final and after.state and not after.state.final:
+            if before.state.final and not after.state.final:
                 # Asked for anew: earlier losses of its worker count no more.
                 self._file.db.execute(
                     "UPDATE jobs SET spec = ?, losses = 0, trials_at_loss = 0 WHERE id = ?",
@@ -147,7 +147,7 @@ class SqliteJobs:
             """UPDATE jobs SET state = ?, phase = ?, error = ?, input_error = ?, started = ?, finished = ?,
             tuned_for_s = ?, target = ?, device_class = ?, worker_id = ?, result = ? WHERE id = ?""",
             [
-                job.state and job.state.value,
+                job.state.value,
                 job.phase,
                 job.error,
                 job.input_error,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ _WORKSPACE_BYTES = 1 << 30
 
 def kernel_request(
     trial_id: str,
-    library: bytes,
+    library: Artifact,
     arguments: Sequence[Argument],
     plan: TimingPlan,
     slowest_s: float,
@@ -35,7 +34,7 @@ def kernel_request(
         trial_id=trial_id,
         program=Program(
             kind=ProgramKind.KERNEL,
-            library=Artifact(hashlib.sha256(library).hexdigest(), len(library), library),
+            library=library,
             entry="main",
             args=tuple(arguments),
             params=params,

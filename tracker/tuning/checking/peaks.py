@@ -23,9 +23,9 @@ from tvm_farm.tracker.domain import (
     new_trial_id,
 )
 from tvm_farm.tracker.domain.record import BASELINE
+from tvm_farm.tracker.tuning.building.base import Builders, BuildRequest, Built
 from tvm_farm.tracker.tuning.building.batch import build_all
 from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request
-from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
 from tvm_farm.tracker.tuning.checking.peak_kernels import PeakKernel, arithmetic_kernel, memory_kernel
 from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
 from tvm_farm.tracker.tuning.models.graph import arguments_of
@@ -48,7 +48,7 @@ class PeaksUnknown(Exception):
 
 
 def class_peaks(
-    client: Farm, job: Job, builders: BuilderPool, open_stream: OpenStream | None, versions: Mapping[str, str]
+    client: Farm, job: Job, builders: Builders, open_stream: OpenStream | None, versions: Mapping[str, str]
 ) -> Peaks:
     """Peaks of the class of ``job``, whose devices have its target.
 
@@ -80,7 +80,7 @@ def _known(client: Farm, job: Job, workloads: Sequence[str]) -> dict[str, Measur
     return {record.workload: record.measurement for record in found}
 
 
-def _built(kernels: Sequence[PeakKernel], target: str, builders: BuilderPool) -> dict[str, Built]:
+def _built(kernels: Sequence[PeakKernel], target: str, builders: Builders) -> dict[str, Built]:
     requests = [BuildRequest(k.workload.key, k.workload.module, target) for k in kernels]
     built = build_all(builders, requests)
     for each in built.values():
@@ -112,6 +112,7 @@ def _measure(
 
 def _trial(kernel: PeakKernel, built: Built, target: str, versions: Mapping[str, str]) -> Trial:
     trial_id = new_trial_id(time.time())
+    assert built.library is not None
     request = kernel_request(trial_id, built.library, arguments_of(kernel.module), _PLAN, _SLOWEST_S)
     context = RecordContext(
         task_id="",
@@ -119,10 +120,8 @@ def _trial(kernel: PeakKernel, built: Built, target: str, versions: Mapping[str,
         workload_name=kernel.workload.name,
         target=target,
         engine=_ENGINE,
-        building_s=built.building_s,
-        compiled_s=built.compiled_s,
-        built_s=built.finished_s,
         versions=dict(versions),
+        **built.steps.prepared(),
     )
     return Trial(request, context)
 
@@ -150,7 +149,7 @@ def _answer(events: queue.SimpleQueue[object]) -> Measurement:
 
 
 def _failed(measurement: Measurement) -> str:
-    outcome = measurement.outcome.value if measurement.outcome else "no outcome"
+    outcome = measurement.outcome.value
     said = f"{outcome} {measurement.detail}".strip().rstrip(".")
     where = measurement.device_name or "a device of this class"
     return f"The class's peaks could not be measured on {where}: {said}."

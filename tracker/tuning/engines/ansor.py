@@ -24,12 +24,12 @@ from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.schedule import Trace
 
-from tvm_farm.tracker.tuning.engines.base import Candidate, Known, Learned
+from tvm_farm.tracker.tuning.engines.base import Candidate, Known, Learned, Setting
 from tvm_farm.tracker.tuning.engines.cost_model import CostModel, Features
 from tvm_farm.tracker.tuning.engines.sketch import Relatives, Sketch, before_postprocessing
 from tvm_farm.tracker.tuning.engines.space import Space, apply_trace, trace_json
 
-__all__ = ["AnsorEngine", "Experience"]
+__all__ = ["AnsorEngine", "Experience", "Maker"]
 
 #: Newcomers of one generation, and generations of one batch: the second descends from what the first found.
 _NEWCOMERS = 18
@@ -269,3 +269,17 @@ class AnsorEngine:
         trace = trace_json(individual.trace)
         scheduled = apply_trace(self._module, trace).mod
         return Candidate(individual.key, trace, tvm.ir.save_json(scheduled))
+
+
+class Maker:
+    """See ``base.Maker``."""
+
+    def __init__(self, setting: Setting, variant: str) -> None:
+        self._setting = setting
+        self._experience = Experience(threads=1, seed=setting.seed)
+
+    def space(self, module: tvm.ir.IRModule, name: str) -> str:
+        return ""
+
+    def new(self, module: tvm.ir.IRModule, name: str, seed: int) -> AnsorEngine:
+        return AnsorEngine(module, self._setting.target, name, self._experience, seed=seed)

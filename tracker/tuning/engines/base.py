@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Candidate", "Engine", "Known", "Learned"]
+from tvm_farm.tracker.tuning.errors import InputError
+
+__all__ = ["Candidate", "Engine", "Known", "Learned", "Maker", "NotSearched", "Setting"]
 
 
 @dataclass(frozen=True)
@@ -79,4 +81,37 @@ class Engine(Protocol):
         To be called before the first proposal, after what is to be replayed: what this class has measured is not
         proposed again. Returns those whose traces apply to this task's module; the others are left out.
         """
+        ...
+
+
+class NotSearched(InputError):
+    """A task is not for this engine: why. Another one searches it."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a job gives to the engines of its tasks. ``target``: a tvm.target.Target."""
+
+    target: Any
+    seed: int
+    #: A person's own, for engines whose family takes them: see autotvm.Template.
+    templates: tuple[Any, ...] = ()
+
+
+class Maker(Protocol):
+    """Makes one job's engines of a family, which learn together. A family's module has it as ``Maker``."""
+
+    def __init__(self, setting: Setting, variant: str) -> None:
+        """``variant``: one of the family's in the domain's list, "" for the first."""
+        ...
+
+    def space(self, module: Any, name: str) -> str:
+        """The knobs of the task ``name`` as JSON, see ``Task``; "" where it has none.
+
+        Raises NotSearched, and InputError where what a person sent cannot be used.
+        """
+        ...
+
+    def new(self, module: Any, name: str, seed: int) -> Engine:
+        """The search of the task, which ``space`` did not refuse."""
         ...

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import tvm
 
-from tvm_farm.tracker.domain.engine import ANSOR, AUTO, AUTOTVM, ENGINES, TUNERS
+from tvm_farm.tracker.domain.engine import ANSOR, AUTO, AUTOTVM
 from tvm_farm.tracker.domain.job import JobSpec
-from tvm_farm.tracker.tuning.engines import ansor
-from tvm_farm.tracker.tuning.engines.autotvm import NoTemplate, Template
-from tvm_farm.tracker.tuning.engines.autotvm import engine as autotvm
-from tvm_farm.tracker.tuning.engines.base import Engine
-from tvm_farm.tracker.tuning.errors import InputError
-from tvm_farm.tracker.tuning.foreign_code import ends_in_time
+from tvm_farm.tracker.tuning.engines.base import Engine, NotSearched, Setting
+from tvm_farm.tracker.tuning.engines.registry import check, maker
 
 __all__ = ["Choice", "Chooser", "better_by_rules", "trials_a_task"]
 
@@ -43,62 +39,41 @@ class Choice:
 class Chooser:
     """The engines of one job's tasks and what they learn together.
 
-    Where the job asks for templates and none matches a task, ``ansor`` searches it: a person who tunes a model wants
+    A task that is not for the engine that the job asks for is searched by ``ansor``: a person who tunes a model wants
     every operator of it fast, and an operator without a template is no reason to ship it untuned. ``auto`` takes for
     each task the engine that ``better_by_rules`` tells for ``trials`` of it. Raises InputError for a name that is no
     engine's.
     """
 
-    def __init__(
-        self,
-        name: str,
-        target: tvm.target.Target,
-        *,
-        seed: int,
-        templates: Sequence[Template] = (),
-        trials: float = math.inf,
-    ) -> None:
-        if name not in ENGINES:
-            raise InputError(f"there is no engine '{name}': this farm has {', '.join(ENGINES)}")
-        family, _, tuner = name.partition("-")
+    def __init__(self, name: str, setting: Setting, trials: float = math.inf) -> None:
+        check(name)
         self._auto = name == AUTO
-        self._templated = AUTOTVM if self._auto else name if family == AUTOTVM else ""
-        self._tuner = tuner or TUNERS[0]
-        self._target = target
-        self._templates = tuple(templates)
+        self._engine = AUTOTVM if self._auto else name
+        self._own = maker(self._engine, setting)
+        self._by_rules = self._own if self._engine == ANSOR else maker(ANSOR, setting)
         self._trials = trials
-        self._of_rules = ansor.Experience(threads=1, seed=seed)
-        self._of_templates = autotvm.Experience(threads=1, seed=seed)
 
     def choose(self, module: tvm.ir.IRModule, name: str, before: str = "") -> Choice:
         """For the task ``name``. ``before``: the space that the job's task has already; a job that goes on, with
         however many trials, does so with the engines that it began with.
 
-        Raises TemplateError where the template that matches it cannot be used.
+        Raises InputError where what a person sent for the task, a template of their own, cannot be used.
         """
-        if not self._templated:
-            return self._by_rules(module, name, "")
         try:
-            with ends_in_time():
-                space = autotvm.describe(module, self._target, name, self._templates)
-        except NoTemplate as error:
-            return self._by_rules(module, name, _without(str(error)))
+            space = self._own.space(module, name)
+        except NotSearched as error:
+            return self._ruled(module, name, _without(str(error)))
         # A person who sends a template with the job wants it searched.
         if self._auto and "file" not in json.loads(space):
             if before and json.loads(before)["engine"] == ANSOR:
-                return self._by_rules(module, name, before)
+                return self._ruled(module, name, before)
             template = json.loads(space)["template"]
             if not before and (why := better_by_rules(template, self._trials)):
-                return self._by_rules(module, name, _without(why, passed_over=template))
-        by_template = partial(autotvm.AutoTvmEngine, module, self._target, name, self._of_templates)
-        return Choice(
-            self._templated, space, lambda seed: by_template(seed=seed, tuner=self._tuner, templates=self._templates)
-        )
+                return self._ruled(module, name, _without(why, passed_over=template))
+        return Choice(self._engine, space, partial(self._own.new, module, name))
 
-    def _by_rules(self, module: tvm.ir.IRModule, name: str, space: str) -> Choice:
-        return Choice(
-            ANSOR, space, lambda seed: ansor.AnsorEngine(module, self._target, name, self._of_rules, seed=seed)
-        )
+    def _ruled(self, module: tvm.ir.IRModule, name: str, space: str) -> Choice:
+        return Choice(ANSOR, space, partial(self._by_rules.new, module, name))
 
 
 def _without(why: str, **more: str) -> str:

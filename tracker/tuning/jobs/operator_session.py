@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import tvm
 
-from tvm_farm.tracker.domain import CheckReport, JobResult, RunnerMode, Workload
+from tvm_farm.tracker.domain import Artifact, CheckReport, JobResult, RunnerMode, Workload
 from tvm_farm.tracker.domain.operator_file import parse_operator
 from tvm_farm.tracker.tuning.checking.report import operator_report
 from tvm_farm.tracker.tuning.errors import InputError, TuningError
@@ -126,7 +126,8 @@ class OperatorSession(Session):
                 raise TuningError("; ".join([f"{kernel.name} has no kernel to ship: {verdict.fault}", *advice]) + ".")
             program = scheduled if shipped.trace and scheduled else winner.task.module
             values = self._inputs[len(packaged)].values
-            packaged.append(PackagedKernel(kernel, library, program, shipped.trace, _latency(verdict), values))
+            content = self._content(library)
+            packaged.append(PackagedKernel(kernel, content, program, shipped.trace, _latency(verdict), values))
             verdicts.append(verdict)
         self._refute_wrong(verdicts)
         files = self._stored(self._written(packaged))
@@ -145,6 +146,15 @@ class OperatorSession(Session):
             lambda sink, device_id: open_stream(sink, device_id=device_id),
             FINAL_PLAN,
         )
+
+    def _content(self, library: Artifact) -> bytes:
+        """Also of one that a builder elsewhere left with the tracker."""
+        path = self._folder / f"{library.digest}.so"
+        try:
+            self._client.artifacts.get(library, path)
+            return path.read_bytes()
+        finally:
+            path.unlink(missing_ok=True)
 
     def _written(self, packaged: Sequence[PackagedKernel]) -> list[Path]:
         job = self._job

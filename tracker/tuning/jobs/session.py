@@ -43,11 +43,13 @@ from tvm_farm.tracker.domain import (
     TaskPlan,
     TimingPlan,
 )
+from tvm_farm.tracker.tuning.building.base import Builders
 from tvm_farm.tracker.tuning.building.builder import RECIPE
 from tvm_farm.tracker.tuning.building.compiler_target import compiler_target
 from tvm_farm.tracker.tuning.building.intrinsics import register_intrinsics
-from tvm_farm.tracker.tuning.building.pool import BuilderPool, yield_to_others
+from tvm_farm.tracker.tuning.building.yielding import yield_to_others
 from tvm_farm.tracker.tuning.checking.peaks import PeaksUnknown, class_peaks
+from tvm_farm.tracker.tuning.engines.base import Setting
 from tvm_farm.tracker.tuning.engines.choice import Choice, Chooser, trials_a_task
 from tvm_farm.tracker.tuning.engines.own_templates import check_used, own_templates
 from tvm_farm.tracker.tuning.engines.space import apply_trace
@@ -88,7 +90,7 @@ def first_line(error: BaseException) -> str:
 class Session:
     """A job that runs once: ``run`` blocks until its package is stored, and returns what came of it."""
 
-    def __init__(self, client: Farm, job: Job, builders: BuilderPool, pipe: Connection, folder: Path) -> None:
+    def __init__(self, client: Farm, job: Job, builders: Builders, pipe: Connection, folder: Path) -> None:
         self._client = client
         self._job = job
         self._builders = builders
@@ -155,7 +157,7 @@ class Session:
             spec.templates, self._folder, lambda *file: self._patiently(partial(self._client.artifacts.get, *file))
         )
         trials = trials_a_task(spec, len(extracted))
-        chooser = Chooser(spec.engine, self._target, seed=spec.seed, templates=own, trials=trials)
+        chooser = Chooser(spec.engine, Setting(self._target, spec.seed, tuple(own)), trials)
         before = {task.id: task.space for task in self._job.tasks}
         choices = [
             chooser.choose(task.module, task.name, before.get(task_id, ""))

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
-from tvm_farm.tracker.domain import Measurement, Outcome, Record, TimingPlan, Trial
+from tvm_farm.tracker.domain import Artifact, Measurement, Outcome, Record, TimingPlan, Trial
+from tvm_farm.tracker.tuning.building.base import Builders, BuildRequest
 from tvm_farm.tracker.tuning.building.batch import build_all
 from tvm_farm.tracker.tuning.building.builder import for_schedules
 from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request
-from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest
 from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
 from tvm_farm.tracker.tuning.search.task_state import TaskState, median
 
@@ -60,7 +60,7 @@ def play_finals(
     tasks: Sequence[TaskState],
     records: Mapping[str, Sequence[Record]],
     schedule: Callable[[TaskState, str], str | None],
-    builders: BuilderPool,
+    builders: Builders,
     open_stream: Callable[[Callable[[object], None]], MeasureStream],
     target: str,
 ) -> list[Winner]:
@@ -114,7 +114,7 @@ def _finalists(
 
 def _measure(
     contested: Mapping[str, tuple[TaskState, Finalist]],
-    builders: BuilderPool,
+    builders: Builders,
     open_stream: Callable[[Callable[[object], None]], MeasureStream],
     target: str,
 ) -> dict[str, float]:
@@ -125,7 +125,7 @@ def _measure(
     ]
     # All built first, then measured: nothing compiles on this host while the finals are timed.
     built = build_all(builders, requests)
-    libraries = {key: each.library for key, each in built.items() if each.outcome is Outcome.OK}
+    libraries = {key: each.library for key, each in built.items() if each.library}
     return _time(libraries, contested, open_stream) if libraries else {}
 
 
@@ -136,7 +136,7 @@ def slowest_s(task: TaskState) -> float:
 
 
 def _time(
-    libraries: Mapping[str, bytes],
+    libraries: Mapping[str, Artifact],
     contested: Mapping[str, tuple[TaskState, Finalist]],
     open_stream: Callable[[Callable[[object], None]], MeasureStream],
 ) -> dict[str, float]:

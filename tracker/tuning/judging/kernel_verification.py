@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import tvm
 
 from tvm_farm.tracker.client.measure_stream import MeasureStream
-from tvm_farm.tracker.domain import Measurement, Outcome, TimingPlan
+from tvm_farm.tracker.domain import Artifact, Measurement, Outcome, TimingPlan
+from tvm_farm.tracker.tuning.building.base import Builders, BuildRequest
 from tvm_farm.tracker.tuning.building.batch import build_all
 from tvm_farm.tracker.tuning.building.builder import for_schedules
 from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request
-from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest
 from tvm_farm.tracker.tuning.judging.comparison import arrays_of, compare
 from tvm_farm.tracker.tuning.judging.finals import Winner, slowest_s
 from tvm_farm.tracker.tuning.judging.model_verification import run_beside
@@ -40,12 +40,12 @@ _NAMES = {"untuned": "the untuned kernel", "tuned": "it"}
 
 @dataclass(frozen=True)
 class BuiltKernels:
-    """Shared libraries of a winner and of its untuned kernel, empty where one was not built: ``fault`` says why, and
+    """Shared libraries of a winner and of its untuned kernel, None where one was not built: ``fault`` says why, and
     ``failed`` that it is the winner's.
     """
 
-    untuned: bytes = field(default=b"", repr=False)
-    tuned: bytes = field(default=b"", repr=False)
+    untuned: Artifact | None = None
+    tuned: Artifact | None = None
     fault: str = ""
     failed: bool = False
 
@@ -96,7 +96,7 @@ class KernelVerdict:
 def verify_kernels(
     winners: Sequence[Winner],
     schedule: Callable[[TaskState, str], str | None],
-    builders: BuilderPool,
+    builders: Builders,
     find_device: Callable[[], str],
     open_stream: Callable[[Callable[[object], None], str], MeasureStream],
     target: str,
@@ -116,7 +116,7 @@ def verify_kernels(
     return verdicts
 
 
-def build_beside(winner: Winner, scheduled: str | None, builders: BuilderPool, target: str) -> BuiltKernels:
+def build_beside(winner: Winner, scheduled: str | None, builders: Builders, target: str) -> BuiltKernels:
     """The libraries of a winner and of its untuned kernel, which is all that a winner without a trace has.
 
     ``scheduled``: the winner's module, None where its trace does not apply any more.
@@ -125,9 +125,9 @@ def build_beside(winner: Winner, scheduled: str | None, builders: BuilderPool, t
     if winner.trace and scheduled is not None:
         requests.append(BuildRequest("tuned", scheduled, for_schedules(target)))
     built = build_all(builders, requests)
-    libraries = {name: each.library for name, each in built.items() if each.outcome is Outcome.OK}
+    libraries = {name: each.library for name, each in built.items()}
     if not winner.trace:
-        libraries["tuned"] = libraries.get("untuned", b"")
+        libraries["tuned"] = libraries["untuned"]
     fault, failed = "", False
     if winner.trace and scheduled is None:
         fault, failed = "its schedule does not apply any more", True
@@ -157,6 +157,7 @@ def compare_beside(
             "", library, task.arguments, plan or _ONE_CALL, slowest_s(task), outputs=outputs, params=task.params
         )
         for library in (built.untuned, built.tuned)
+        if library is not None
     )
     answers = run_beside(untuned, tuned, find_device, open_stream)
     verdict = _verdict(winner, answers, timed=plan is not None)
@@ -173,7 +174,7 @@ def _verdict(winner: Winner, answers: Sequence[Measurement], timed: bool) -> Ker
     """Of the answers of an untuned kernel and another."""
     for name, answer in zip(_NAMES, answers, strict=True):
         if answer.outcome is not Outcome.OK:
-            outcome = answer.outcome.value if answer.outcome else "no outcome"
+            outcome = answer.outcome.value
             fault = f"{_NAMES[name]} failed on {answer.device_name}: {outcome} {answer.detail}".strip()
             return KernelVerdict(winner, fault=fault, failed=name == "tuned" and bool(winner.trace))
     found = compare(arrays_of(answers[0].outputs), arrays_of(answers[1].outputs))

@@ -125,7 +125,7 @@ def verify(
     first, second = run_beside(untuned, tuned, find_device, open_stream)
     for name, answer in (("untuned", first), ("tuned", second)):
         if answer.outcome is not Outcome.OK:
-            outcome = answer.outcome.value if answer.outcome else "no outcome"
+            outcome = answer.outcome.value
             if answer.outcome is Outcome.UNPLACEABLE:
                 raise FarmFailure(f"the {name} model could not be run: {answer.detail}")
             raise FarmFailure(f"the {name} model failed on {answer.device_name}: {outcome} {answer.detail}".strip())

@@ -17,7 +17,7 @@ from pathlib import Path
 from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.client.link import Link
 from tvm_farm.tracker.domain import Job, JobFailure, JobFinished, WorkerAlive
-from tvm_farm.tracker.tuning.building.pool import BuilderPool
+from tvm_farm.tracker.tuning.building.forked import ForkedBuilders
 from tvm_farm.tracker.tuning.errors import InputError, SessionOver, TuningError
 from tvm_farm.tracker.tuning.jobs.model_session import ModelSession
 from tvm_farm.tracker.tuning.jobs.operator_session import OperatorSession
@@ -46,7 +46,7 @@ def stand_by(builders: int, pipe: Connection, folder: Path) -> None:
     for noisy in ("tvm.s_tir.meta_schedule", "tvm"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     tempfile.tempdir = str(folder)
-    pool = BuilderPool(builders, BUILD_TIMEOUT_S)
+    pool = ForkedBuilders(builders, BUILD_TIMEOUT_S)
     try:
         if warm_up(pool):
             pipe.send(WorkerAlive(warm=True))
@@ -59,7 +59,7 @@ def stand_by(builders: int, pipe: Connection, folder: Path) -> None:
         pool.close()
 
 
-def _run(address: str, job: Job, pool: BuilderPool, pipe: Connection, folder: Path) -> None:
+def _run(address: str, job: Job, pool: ForkedBuilders, pipe: Connection, folder: Path) -> None:
     def failed(error: str, detail: str, input_error: bool = False) -> None:
         pipe.send(JobFinished(job.id, JobFailure(error, input_error, detail)))
 

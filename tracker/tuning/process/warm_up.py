@@ -17,7 +17,7 @@ import tvm
 from onnx import TensorProto, helper, numpy_helper
 
 from tvm_farm.protos.measurement import Outcome
-from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built
+from tvm_farm.tracker.tuning.building.base import Builders, BuildRequest, Built
 from tvm_farm.tracker.tuning.models.graph import lower, tasks_of
 from tvm_farm.tracker.tuning.models.importers import load_model
 from tvm_farm.tracker.tuning.process.priority import give_way
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _TARGET = '{"kind": "llvm", "num-cores": 1}'
 
 
-def warm_up(pool: BuilderPool) -> bool:
+def warm_up(pool: Builders) -> bool:
     """Import, lower and build one convolution, once in each builder; returns whether that worked.
 
     Where not, the log says why, and a job would soon tell its person the same.
@@ -49,7 +49,7 @@ def warm_up(pool: BuilderPool) -> bool:
     return done == [True]
 
 
-def _built_in_each(pool: BuilderPool) -> bool:
+def _built_in_each(pool: Builders) -> bool:
     target = tvm.target.Target(_TARGET)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "warm-up.onnx"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tvm_farm.tracker.domain import RecordContext
+from tvm_farm.tracker.domain import Preparation, RecordContext
 from tvm_farm.tracker.domain.record import BASELINE
 from tvm_farm.tracker.tuning.search.search import Proposal
 from tvm_farm.tracker.tuning.search.task_state import TaskState
@@ -15,16 +15,10 @@ __all__ = ["InFlight"]
 
 @dataclass
 class InFlight:
-    """Times are Unix seconds of the tuning worker's clock, 0 for a step that is to come."""
-
     task: TaskState
     #: None for the untuned kernel of the task, its baseline.
     proposal: Proposal | None
-    proposed_s: float
-    searched_s: float = 0.0
-    building_s: float = 0.0
-    compiled_s: float = 0.0
-    built_s: float = 0.0
+    steps: Preparation
     #: CPU seconds of the build.
     build_cpu_s: float = 0.0
 
@@ -37,10 +31,6 @@ class InFlight:
             target=target,
             engine=self.task.engine_name if self.proposal else BASELINE,
             trace=self.proposal.candidate.trace if self.proposal else "",
-            searched_s=self.searched_s,
-            proposed_s=self.proposed_s,
-            building_s=self.building_s,
-            compiled_s=self.compiled_s,
-            built_s=self.built_s,
             versions={**versions, **({"inputs": self.task.inputs} if self.task.inputs else {})},
+            **self.steps.prepared(),
         )

@@ -12,7 +12,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
@@ -21,6 +21,7 @@ from tvm_farm.tracker.domain import (
     FailedBuild,
     Measurement,
     Outcome,
+    Preparation,
     RecallCandidate,
     SearchStep,
     TimingPlan,
@@ -28,9 +29,9 @@ from tvm_farm.tracker.domain import (
     new_trial_id,
 )
 from tvm_farm.tracker.domain.outcomes import meaning
+from tvm_farm.tracker.tuning.building.base import Builders, BuildersEnded, BuildRequest, Built
 from tvm_farm.tracker.tuning.building.builder import for_schedules
 from tvm_farm.tracker.tuning.building.kernel_requests import kernel_request, run_timeout_s
-from tvm_farm.tracker.tuning.building.pool import BuilderPool, BuildRequest, Built, PoolEnded
 from tvm_farm.tracker.tuning.engines.base import Learned
 from tvm_farm.tracker.tuning.errors import FarmFailure, SessionOver
 from tvm_farm.tracker.tuning.search.in_flight import InFlight
@@ -67,7 +68,7 @@ class TuningLoop:
     def __init__(
         self,
         tasks: list[TaskState],
-        builders: BuilderPool,
+        builders: Builders,
         open_stream: Callable[[Callable[[object], None]], MeasureStream],
         budget: Budget,
         *,
@@ -173,7 +174,7 @@ class TuningLoop:
         """
         tasks, self._without_baseline = self._without_baseline, []
         now = time.time()
-        baselines = {new_trial_id(now): InFlight(task, None, now) for task in tasks}
+        baselines = {new_trial_id(now): InFlight(task, None, Preparation(proposed_s=now)) for task in tasks}
         self._in_flight.update(baselines)
         limit_s = run_timeout_s(SLOWEST_UNTUNED_S, UNTUNED_PLAN)
         asked = [
@@ -225,7 +226,7 @@ class TuningLoop:
         return sum(task.pending for task in self._tasks)
 
     def _measuring(self) -> int:
-        return sum(1 for trial in self._in_flight.values() if trial.built_s)
+        return sum(1 for trial in self._in_flight.values() if trial.steps.built_s)
 
     # -- events
 
@@ -242,7 +243,7 @@ class TuningLoop:
             self._built(event)
         elif isinstance(event, Measurement):
             self._measured(event)
-        elif isinstance(event, PoolEnded):
+        elif isinstance(event, BuildersEnded):
             raise SessionOver("the builders' parent process ended")
         elif isinstance(event, Exception):
             raise event
@@ -264,7 +265,7 @@ class TuningLoop:
     def _open(self, proposal: Proposal, search_s: float) -> None:
         now = time.time()
         proposal.task.pending += 1
-        self._in_flight[proposal.trial_id] = InFlight(proposal.task, proposal, now, now - search_s)
+        self._in_flight[proposal.trial_id] = InFlight(proposal.task, proposal, Preparation(now - search_s, now))
 
     def _build(self, trial_id: str) -> None:
         trial = self._in_flight[trial_id]
@@ -282,10 +283,10 @@ class TuningLoop:
             del self._in_flight[built.id]
             trial.task.pending -= 1
             return
-        trial.building_s, trial.compiled_s, trial.built_s = built.building_s, built.compiled_s, built.finished_s
+        trial.steps = replace(built.steps, searched_s=trial.steps.searched_s, proposed_s=trial.steps.proposed_s)
         trial.build_cpu_s = built.cpu_s
         context = trial.context(self._target, self._versions)
-        if built.outcome is not Outcome.OK:
+        if built.library is None:
             self._stream.record(FailedBuild(built.id, built.outcome, built.detail, self._plan, context))
             return
         task = trial.task
@@ -318,11 +319,11 @@ class TuningLoop:
 
     def _keep(self, step: SearchStep | None, proposals: Sequence[Proposal]) -> Mapping[str, Measurement]:
         """The tracker keeps the step. The answer is what the log has of its proposals, as many as the budget allows."""
-        now = time.time()
+        steps = Preparation(proposed_s=time.time())
         candidates = tuple(
             RecallCandidate(
                 proposal.trial_id,
-                InFlight(proposal.task, proposal, now).context(self._target, self._versions),
+                InFlight(proposal.task, proposal, steps).context(self._target, self._versions),
                 run_timeout_s(slowest_call_s(proposal.task), self._plan),
             )
             for proposal in proposals[: self._room]

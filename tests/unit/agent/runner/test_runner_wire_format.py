@@ -46,7 +46,6 @@ def with_plan(**changes: Any) -> MeasureRequest:
         (replace(REQUEST, limits=Limits(run_timeout_s=float("nan"))), "run_timeout_s is nan"),
         (replace(REQUEST, limits=Limits(hopeless_s=-1.0)), "hopeless_s is -1"),
         (replace(REQUEST, limits=Limits(hopeless_s=float("nan"))), "hopeless_s is nan"),
-        (replace(REQUEST, program=replace(PROGRAM, kind=None)), "kernel or a model"),
         (replace(REQUEST, program=replace(PROGRAM, entry="a\0b")), "entry holds a zero character"),
         (replace(REQUEST, program=replace(PROGRAM, outputs=(1,))), "output 1 is no position among 1 arguments"),
         (replace(REQUEST, program=replace(PROGRAM, args=PROGRAM.args * 4097)), "4097 arguments are more than 4096"),

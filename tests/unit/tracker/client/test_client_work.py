@@ -72,6 +72,7 @@ def test_orders_are_read(message: work_pb2.WorkOrder, order: object) -> None:
 
 
 def test_a_job_comes_with_its_id() -> None:
-    order = _order(work_pb2.WorkOrder(start=job_pb2.Job(id="j", state=job_pb2.JOB_STATE_RUNNING)))
+    spec = job_pb2.JobSpec(kind=job_pb2.JOB_KIND_TUNE)
+    order = _order(work_pb2.WorkOrder(start=job_pb2.Job(id="j", state=job_pb2.JOB_STATE_RUNNING, spec=spec)))
     assert isinstance(order, StartJob)
     assert order.job.id == "j"

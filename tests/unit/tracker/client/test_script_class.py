@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tvm_farm.protos.device import Fingerprint, RunnerInfo, Telemetry
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.tracker.client.connection import ScriptConnection
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.one_class import one_class
@@ -14,7 +14,9 @@ from tvm_farm.tracker.domain import Device, DeviceState, Lease
 
 
 def device(name: str, device_class: str, state: DeviceState = DeviceState.IDLE, lease: str = "") -> Device:
-    plain = Device(name, name, Fingerprint(arch="aarch64"), RunnerInfo(None, 1), device_class=device_class, state=state)
+    plain = Device(
+        name, name, Fingerprint(arch="aarch64"), RunnerInfo(RunnerMode.FULL), device_class=device_class, state=state
+    )
     return replace(plain, lease=Lease(lease, 0.0, 1e12)) if lease else plain
 
 

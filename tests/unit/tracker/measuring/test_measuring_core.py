@@ -29,7 +29,7 @@ from tvm_farm.tracker.measuring.request import TrialRequest
 from tvm_farm.tracker.measuring.stream import Stream
 from tvm_farm.tracker.wire.requests import seal
 
-CONTEXT = RecordContext("task", "w", "matmul", "llvm", "ansor", trace="[]")
+CONTEXT = RecordContext(task_id="task", workload="w", workload_name="matmul", target="llvm", engine="ansor", trace="[]")
 
 
 class Farm:

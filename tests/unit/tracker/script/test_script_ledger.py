@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from tvm_farm.tracker.domain import Measurement, Outcome, Timeline, TimingPlan
+from tvm_farm.tracker.domain import Measurement, Outcome, Preparation, TimingPlan
 from tvm_farm.tracker.script.ledger import Entry, Kernel, Ledger
 
 
@@ -26,7 +26,7 @@ def test_each_measurement_of_a_candidate_is_taken_once_the_first_first() -> None
 
 
 def test_a_file_is_known_for_its_candidate() -> None:
-    ledger, kernel = Ledger(), Kernel("a", Timeline(built_s=2.0))
+    ledger, kernel = Ledger(), Kernel("a", Preparation(built_s=2.0))
     ledger.built("/tmp/1/kernel.so", kernel)
     assert ledger.kernel("/tmp/1/kernel.so") == kernel
     assert ledger.kernel("/tmp/2/kernel.so") is None
@@ -36,7 +36,7 @@ def test_what_nobody_asks_for_is_forgotten_the_oldest_first() -> None:
     ledger = Ledger(most=2)
     for key in ("a", "b", "a", "c"):
         ledger.enter(key, entry(key))
-        ledger.built(key, Kernel(key, Timeline()))
+        ledger.built(key, Kernel(key, Preparation()))
     assert ledger.take("b") is None
     assert [ledger.take(key) for key in ("a", "a", "c")] == [entry("a"), entry("a"), entry("c")]
     assert [ledger.kernel(key) is None for key in ("a", "b", "c")] == [True, False, False]

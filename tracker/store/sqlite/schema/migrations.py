@@ -6,7 +6,7 @@ import json
 
 from sqlite_utils import Database, Migrations
 
-from tvm_farm.tracker.domain import TimingPlan, shapes_of
+from tvm_farm.tracker.domain import Outcome, TimingPlan, shapes_of
 from tvm_farm.tracker.domain.record import form_of
 from tvm_farm.tracker.store.encoding import decode, encode_changed
 from tvm_farm.tracker.store.sqlite.numbered.packing import digest, pack, pack_secs, unpack
@@ -17,7 +17,7 @@ __all__ = ["VERSION", "keep_shapes", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 10
+VERSION = 11
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -89,6 +89,16 @@ def m010_plans_without_defaults(db: Database) -> None:
             db.execute("UPDATE words SET word = ? WHERE number = ?", [key, number])
         elif same[0] != number:
             db.execute("UPDATE records SET plan = ? WHERE plan = ?", [same[0], number])
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m011_host_faults(db: Database) -> None:
+    # What a host could not build began with these words, and was told from a candidate's own fault by them.
+    told = "the builder's host: "
+    db.execute(
+        "UPDATE records SET outcome = ?, detail = substr(detail, ?) WHERE outcome LIKE 'build %' AND detail LIKE ?",
+        [Outcome.HOST_FAULT.value, len(told) + 1, f"{told}%"],
+    )
 
 
 def keep_shapes(db: Database, key: str, module: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tvm_farm.tracker.tuning.engines.base import NotSearched
 from tvm_farm.tracker.tuning.errors import InputError
 
 __all__ = ["InvalidPoint", "NoTemplate", "TemplateError", "line_of"]
@@ -11,7 +12,7 @@ class TemplateError(InputError):
     """A template cannot be used: one sentence, with its file and line where they are known."""
 
 
-class NoTemplate(InputError):
+class NoTemplate(NotSearched):
     """No template matches a task."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tvm_farm.protos.device import Fingerprint, RunnerInfo, Telemetry
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.tracker.cli.boards.devices import _health
 from tvm_farm.tracker.domain import Device, DeviceState
 
@@ -25,7 +25,10 @@ WELL = Telemetry()
 )
 def test_which_take_trials(state: DeviceState, telemetry: Telemetry | None, takes: bool) -> None:
     """A job waits for one that does not, and is not given to it to find that out."""
-    assert Device("id", "pi", Fingerprint(), RunnerInfo(), state=state, telemetry=telemetry).takes_trials is takes
+    assert (
+        Device("id", "pi", Fingerprint(), RunnerInfo(RunnerMode.FULL), state=state, telemetry=telemetry).takes_trials
+        is takes
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,4 +40,7 @@ def test_which_take_trials(state: DeviceState, telemetry: Telemetry | None, take
     ],
 )
 def test_its_health(ailing: str, telemetry: Telemetry, told: str) -> None:
-    assert _health(Device("id", "pi", Fingerprint(), RunnerInfo(), telemetry=telemetry, ailing=ailing)) == told
+    assert (
+        _health(Device("id", "pi", Fingerprint(), RunnerInfo(RunnerMode.FULL), telemetry=telemetry, ailing=ailing))
+        == told
+    )

@@ -6,14 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from tvm_farm.protos.device import Fingerprint, RunnerInfo
+from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
 from tvm_farm.tracker.cli.boards.upgrade import chosen, progress
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.domain import AgentCode, Device, DeviceState, Upgrade
 
 DIGEST = "d" * 64
 ORDER = Upgrade("u1", "0.2.0", DIGEST, 1000)
-OLD = Device("id-1", "pi-1", Fingerprint(agent_version="0.1.0"), RunnerInfo(), state=DeviceState.IDLE, code=AgentCode())
+OLD = Device(
+    "id-1",
+    "pi-1",
+    Fingerprint(agent_version="0.1.0"),
+    RunnerInfo(RunnerMode.FULL),
+    state=DeviceState.IDLE,
+    code=AgentCode(),
+)
 ORDERED = replace(OLD, upgrade=ORDER)
 LOST = replace(ORDERED, state=DeviceState.LOST)
 NEW = replace(OLD, fingerprint=Fingerprint(agent_version="0.2.0"), code=AgentCode(DIGEST))
