@@ -97,7 +97,7 @@ class MemoryJobs:
         return [self._whole(kept) for kept in self._jobs.values() if group and kept.job.group == group]
 
     def counts(self) -> dict[JobState, int]:
-        return dict(Counter(kept.job.state for kept in self._jobs.values() if kept.job.state is not None))
+        return dict(Counter(kept.job.state for kept in self._jobs.values()))
 
     def unfinished(self) -> set[str]:
         """Ids of the jobs that have not ended."""
@@ -188,7 +188,7 @@ class MemoryJobs:
 
 
 def _ended(job: Job) -> bool:
-    return job.state is not None and job.state.final
+    return job.state.final
 
 
 def _without_bytes(result: JobResult | None) -> JobResult | None:

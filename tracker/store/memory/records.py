@@ -175,7 +175,6 @@ def _kernel(record: Record) -> tuple[str, ...]:
 
 def _times(record: Record) -> TrialTimes:
     measured = record.measurement
-    assert measured.outcome is not None
     return TrialTimes(
         measured.timeline,
         measured.outcome,

@@ -47,7 +47,7 @@ class RecordRows:
             word(record.user),
             word(_plan_text(record.plan)),
             word(orjson.dumps(record.versions, option=orjson.OPT_SORT_KEYS).decode()),
-            m.outcome and m.outcome.value,
+            m.outcome.value,
             m.detail,
             m.signal,
             m.cut_short,
