@@ -94,8 +94,6 @@ async def test_measurements_are_stored_while_a_log_is_compacted(thread: StoreThr
     async for _ in exchange.compact(5, dry_run=False):
         thread.put(make_record(f"new{number}", (9.0,)), lambda record: new.append(record.trial_id))
         number += 1
-    await thread.call(lambda s: None)
-    await asyncio.sleep(0)
     found = {record.trial_id for record in await kept(thread)}
     assert new == [f"new{n}" for n in range(number)]
     assert found == {*(f"t{n}" for n in range(5)), "t2999", *new}
