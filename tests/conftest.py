@@ -11,10 +11,15 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.support.leaks import LeakCheck
+from tests.support.own_home import OwnHome
 from tests.support.own_network import is_apart, missing, run_test_apart
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    home = OwnHome()
+    config.pluginmanager.register(home)
+    config.pluginmanager.register(LeakCheck(home))
     # A shell's background job, and all that it starts, ignores Ctrl-C, which many a test presses.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
