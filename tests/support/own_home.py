@@ -38,8 +38,10 @@ class OwnHome:
         # A short name: paths of sockets in it have a limit.
         self.folder = Path(tempfile.mkdtemp(prefix="farm-tests-", dir=environ[PYTESTS_ROOT]))
         self.home, self.temporary = self.folder / "home", self.folder / "tmp"
+        self.folder.chmod(0o755)  # some tests give up root's rights
         self.home.mkdir()
         self.temporary.mkdir()
+        self.temporary.chmod(0o1777)
         environ.update({"HOME": str(self.home), "TMPDIR": str(self.temporary), MARK: str(os.getpid())})
         tempfile.tempdir = None  # read anew
 
