@@ -6,6 +6,7 @@ BUDGET ?= $(if $(POOL),1m,2m)
 OUTPUT ?= demo-package
 MODEL  ?=
 TESTS  ?=
+FOREIGN ?=
 NAMES  ?=
 
 # Only asked for when .venv must be made.
@@ -33,9 +34,9 @@ demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx 
 
 # Most tests wait more than they compute. A file's tests stay together, for what they set up; in the order of collection
 # the short files of tests/unit come last, so that no process is left alone with a long one.
-PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(FOREIGN),--beside-a-foreign-farm)
 
-test: $(VENV)/.dev ## the whole test suite, two files side by side [TESTS="tests/unit -x"; one by one: TESTS="-n 0"]
+test: $(VENV)/.dev ## the whole test suite, two files side by side [TESTS="tests/unit -x"; one by one: TESTS="-n 0"; FOREIGN=1: beside a farm of others]
 	@$(PYTEST) -m 'not slow' $(TESTS)
 
 test-slow: $(VENV)/.dev ## the long proofs, which 'make test' leaves out

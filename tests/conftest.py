@@ -11,10 +11,26 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.support.leaks import LeakCheck
+from tests.support.own_home import OwnHome
 from tests.support.own_network import is_apart, missing, run_test_apart
 
+_FOREIGN = "--beside-a-foreign-farm"
 
-def pytest_configure() -> None:
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(_FOREIGN, action="store_true", help="a tracker and agents of others run on this machine meanwhile")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    home = OwnHome()
+    config.pluginmanager.register(home)
+    config.pluginmanager.register(LeakCheck(home))
+    if config.getoption(_FOREIGN) and not hasattr(config, "workerinput"):  # one for all of pytest-xdist's processes
+        # Not before: it brings what a farm imports.
+        from tests.support.foreign_farm import ForeignFarm
+
+        config.pluginmanager.register(ForeignFarm(home.folder / "foreign"))
     # A shell's background job, and all that it starts, ignores Ctrl-C, which many a test presses.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -91,7 +92,8 @@ def board_of(
         return [tracker.address]
 
     join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
-    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20, watch=watch, turn=turn)
+    sensors = functools.partial(TelemetryReader, sys=cache, proc=cache)  # none
+    return Board(join, runner, sensors, locate, cache, 1 << 20, watch=watch, turn=turn)
 
 
 @pytest.fixture

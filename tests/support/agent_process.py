@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,10 @@ class AgentProcess:
         self._inside = inside
         self._arguments = arguments
         self._cwd = cwd
-        self._environ = {**os.environ, "PYTHONPATH": f"{_ROOT}:{os.environ.get('PYTHONPATH', '')}", **environ}
+        #: Of its own: one that is killed leaves there what it had.
+        self._temporary = tempfile.TemporaryDirectory(prefix="agent-")
+        path = f"{_ROOT}:{os.environ.get('PYTHONPATH', '')}"
+        self._environ = {**os.environ, "PYTHONPATH": path, "TMPDIR": self._temporary.name, **environ}
         self.lines: list[str] = []
         self._said = asyncio.Condition()
         self._process: asyncio.subprocess.Process | None = None
@@ -65,10 +69,14 @@ class AgentProcess:
         assert self._reading is not None
         if self._process.returncode is None:
             self._process.kill()
-        await self._process.wait()
+        code = await self._process.wait()
         await self._reading
+        with self._temporary:
+            left = os.listdir(self._temporary.name)
         if kind is not None:
             print(self.text)  # which pytest shows of a test that failed
+        else:
+            assert code == -signal.SIGKILL or not left, f"it left behind {left}"
 
     @property
     def pid(self) -> int:

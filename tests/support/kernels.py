@@ -53,7 +53,7 @@ MODEL_SIZE = 16
 @cache
 def _folder() -> Path:
     folder = Path(mkdtemp(prefix="tvm-farm-kernels-"))
-    atexit.register(shutil.rmtree, folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

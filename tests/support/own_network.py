@@ -10,12 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.support.own_home import PYTESTS_ROOT
+
 __all__ = ["apart", "is_apart", "missing", "run_test_apart"]
 
 _ROOT = Path(__file__).parents[2]
 _ENTER = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
 _NETWORK = "ip link set lo multicast on && ip link set lo up && ip route add 224.0.0.0/4 dev lo"
-_INSIDE = "TVMFARM_TEST_NETWORK"
+_INSIDE = "FARM_TESTS_NETWORK"
 
 
 @functools.cache
@@ -40,7 +42,7 @@ def is_apart() -> bool:
 
 def run_test_apart(nodeid: str) -> None:
     """Run one test in a pytest and a network of its own. Fails with what that one said."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_") or name == PYTESTS_ROOT}
     done = subprocess.run(
         apart([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", nodeid]),
         env={**kept, _INSIDE: "1"},

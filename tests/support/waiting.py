@@ -1,8 +1,11 @@
-"""Waiting for a condition, with a deadline."""
+"""Waiting: for a condition, with a deadline; for what an event loop has ready."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
+
+__all__ = ["one_turn", "wait_until"]
 
 T = TypeVar("T")
 
@@ -15,3 +18,11 @@ def wait_until(condition: Callable[[], T], timeout_s: float = 20.0, what: str = 
             raise AssertionError(f"not within {timeout_s:g} s: {what or condition}")
         time.sleep(0.02)
     return value
+
+
+async def one_turn() -> None:
+    """The event loop has called all that was ready, once."""
+    loop = asyncio.get_running_loop()
+    turned = loop.create_future()
+    loop.call_soon(turned.set_result, None)
+    await turned

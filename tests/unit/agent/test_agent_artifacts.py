@@ -77,7 +77,7 @@ async def test_one_fetch_serves_all_who_wait(tmp_path: Path, source: Source) -> 
     artifact = source.offer(b"shared")
     source.gate = asyncio.Event()
     holds = [asyncio.create_task(cache.hold(artifact, ".so")) for _ in range(3)]
-    await asyncio.sleep(0)
+    await source.was_asked.wait()
     source.gate.set()
     await asyncio.gather(*holds)
     assert source.asked == [artifact.digest]

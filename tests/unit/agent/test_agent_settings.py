@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,24 +81,25 @@ def test_a_device_keeps_its_id(tmp_path: Path) -> None:
         assert state.device_id != first
 
 
-def _hold(root: Path, held: multiprocessing.synchronize.Event, let_go: multiprocessing.synchronize.Event) -> None:
-    with open_state(root):
-        held.set()
-        let_go.wait(30)
+HOLDS = """
+import sys
+from pathlib import Path
+from tvm_farm.agent.state_folder import open_state
+
+with open_state(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_two_agents_never_share_a_folder(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, let_go = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(tmp_path, held, let_go))
-    other.start()
-    try:
-        assert held.wait(30)
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-c", HOLDS, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=path) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
         with pytest.raises(StateInUseError, match=rf"pid {other.pid}\b.*--state"), open_state(tmp_path):
             pass
-    finally:
-        let_go.set()
-        other.join(30)
     with open_state(tmp_path):  # free again, though the lock file is still there
         pass
 

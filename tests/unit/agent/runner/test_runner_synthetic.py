@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import one_turn
 from tvm_farm.agent.runner import LocalRequest, SyntheticModel, SyntheticRunner
 from tvm_farm.protos.device import RunnerMode
 from tvm_farm.protos.measurement import Artifact, Limits, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
@@ -95,7 +96,7 @@ async def test_its_failures(model: SyntheticModel, outcome: Outcome, signal: int
 async def test_cancelling_ends_its_sleep() -> None:
     runner = SyntheticRunner(SyntheticModel(mean_s=1e3))
     running = asyncio.create_task(runner.run(request_of(limits=Limits(run_timeout_s=1e6))))
-    await asyncio.sleep(0)
+    await one_turn()
     await runner.cancel()
     assert (await asyncio.wait_for(running, 5)).outcome is Outcome.CANCELLED
     await runner.stop()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.records import make_job, make_record
+from tests.support.waiting import one_turn
 from tvm_farm.tracker.domain import Record, RecordFilter
 from tvm_farm.tracker.domain.errors import StoreFull
 from tvm_farm.tracker.services import store_thread
@@ -133,23 +134,24 @@ async def test_what_waits_for_room_is_tried_once_more_at_the_end(tmp_path: Path)
     thread._retry_at += 3600
     await room.free()
     await thread.stop()
-    await asyncio.sleep(0)
+    await one_turn()
     assert [record.trial_id for record in told] == ["t"]
 
 
 class Checkpoints(SqliteStore):
-    """Counts checkpoints; the next ones fail with ``errors``."""
+    """``done`` is set by a checkpoint of the job net-1; the next ones fail with ``errors``."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.errors: list[Exception] = []
-        self.done = 0
+        self.done = threading.Event()
 
     def checkpoint(self) -> None:
         if self.errors:
             raise self.errors.pop(0)
         super().checkpoint()
-        self.done += 1
+        if self.jobs.get("net-1") is not None:
+            self.done.set()
 
 
 @pytest.mark.parametrize("error", [StoreFull("the disk is full"), OSError("I/O error")])
@@ -161,10 +163,7 @@ async def test_a_failed_checkpoint_is_made_again(
     store.errors = [error]
     thread = StoreThread(store, asyncio.get_running_loop())
     await thread.run(thread.store.jobs.add, make_job(), "")
-    deadline = time.monotonic() + 10
-    while not store.done:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
+    assert await asyncio.to_thread(store.done.wait, 10)
     assert store.errors == []
     # The thread lives.
     assert await thread.run(thread.store.jobs.get, "net-1") is not None
@@ -178,11 +177,8 @@ async def test_what_insisted_reaches_the_disk(tmp_path: Path, monkeypatch: pytes
     room = Room(thread)
     await room.limit()
     waiting = asyncio.ensure_future(thread.insist(thread.store.jobs.add, make_job(phase="x" * 100_000), ""))
-    await asyncio.sleep(0)
+    await one_turn()
     await room.free()
     await waiting
-    done, deadline = store.done, time.monotonic() + 5
-    while store.done == done:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
+    assert await asyncio.to_thread(store.done.wait, 10)
     await thread.stop()

@@ -17,7 +17,7 @@ from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.host_runtime import HostRuntime, find_host_runtime
 from tvm_farm.tracker.services.runtimes import Runtimes
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 BOARD = RuntimeRequest("aarch64", "glibc 2.36")
 
 

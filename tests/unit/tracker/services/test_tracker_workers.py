@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.records import make_job
+from tests.support.waiting import one_turn
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.tracker.domain import CancelJob, Job, JobState, OpenMeasure, StartJob, WorkerHello, WorkOrder
 from tvm_farm.tracker.scheduling.job_queue import TURNS
@@ -28,9 +29,15 @@ class Farm:
         artifacts = ArtifactStore(state)
         fleet = Fleet(self.store)
         self.jobs = Jobs(fleet, self.store, artifacts, Runtimes(artifacts, state / "runtimes.jsonl"))
+        self._change = asyncio.Event()
+        self.jobs.changed = self._changed
         self.measuring = Measuring(fleet, self.store, artifacts, "1", self.jobs.changed)
         self.workers = Workers(self.jobs, self.measuring, self.store, artifacts, grace_s=0.05)
         self.sent: dict[str, list[WorkOrder | None]] = {}
+
+    def _changed(self, job_id: str) -> None:
+        Jobs.changed(self.jobs, job_id)
+        self._change.set()
 
     async def add(self, *job_ids: str) -> None:
         for job_id in job_ids:
@@ -49,11 +56,11 @@ class Farm:
         return asyncio.ensure_future(self.workers.connect(hello, self.sent.setdefault(worker_id, []).append))
 
     async def until_state(self, job_id: str, state: JobState) -> Job:
-        for _ in range(1000):
+        while True:
+            self._change.clear()
             if (job := await self.job(job_id)).state is state:
                 return job
-            await asyncio.sleep(0.005)
-        raise AssertionError(f"{job_id} is {(await self.job(job_id)).state}")
+            await asyncio.wait_for(self._change.wait(), 10)
 
     async def quiet(self) -> None:
         """Nothing is under way any more."""
@@ -75,7 +82,7 @@ async def test_a_busy_worker_that_comes_back_gets_no_second_job(farm: Farm) -> N
     await farm.workers.load()
     await farm.add("b")
     connecting = farm.connect("w1", "a")
-    await asyncio.sleep(0)
+    await one_turn()
     # Someone submits at this moment.
     farm.workers.assign_soon()
     session = await connecting
@@ -91,7 +98,7 @@ async def test_a_busy_worker_that_comes_back_gets_no_second_job(farm: Farm) -> N
 async def test_a_stream_that_ends_while_it_connects_leaves_no_session(farm: Farm) -> None:
     await farm.add("a")
     connecting = farm.connect("w1", "a")
-    await asyncio.sleep(0)
+    await one_turn()
     connecting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await connecting
@@ -109,9 +116,9 @@ async def test_a_worker_that_comes_back_as_its_job_is_lost_goes_on_measuring(far
     await farm.claim("w1")
     stream = await farm.measuring.open(OpenMeasure("w1", "a", "x86_64"), lambda answer: None)
     connecting = None if lost_first else farm.connect("w1", "a")
-    await asyncio.sleep(0)
+    await one_turn()
     losing = asyncio.ensure_future(farm.workers._lose("a", "w1"))
-    await asyncio.sleep(0)
+    await one_turn()
     session = await (connecting or farm.connect("w1", "a"))
     await losing
     await farm.quiet()

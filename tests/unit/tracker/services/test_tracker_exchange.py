@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.records import make_job, make_record
+from tests.support.waiting import one_turn
 from tvm_farm.tracker.domain import JobState, RecordFilter
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 from tvm_farm.tracker.domain.exchange import ImportPart
@@ -93,7 +94,7 @@ async def test_measurements_are_stored_while_a_log_is_compacted(thread: StoreThr
         thread.put(make_record(f"new{number}", (9.0,)), lambda record: new.append(record.trial_id))
         number += 1
     await thread.run(thread.store.records.count)
-    await asyncio.sleep(0)
+    await one_turn()
     found = {record.trial_id for record in await kept(thread)}
     assert new == [f"new{n}" for n in range(number)]
     assert found == {*(f"t{n}" for n in range(5)), "t2999", *new}

@@ -22,7 +22,7 @@ kernel/crypto/crc32c_generic.ko:
 
 
 def test_the_line_that_is_typed_is_the_readmes() -> None:
-    readme = Path(__file__).parents[2] / "README.md"
+    readme = Path(__file__).parents[3] / "README.md"
     assert f"board$ {INSTALL}\n" in readme.read_text()
 
 

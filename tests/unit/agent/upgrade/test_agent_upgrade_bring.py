@@ -72,7 +72,7 @@ async def test_a_link_lost_while_it_is_unpacked_loses_nothing(
     given_up = asyncio.create_task(bring(tracker, tmp_path))
     await asyncio.to_thread(unpacks.wait, 60)
     given_up.cancel()
-    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    asyncio.get_running_loop().call_soon(go_on.set)
     with pytest.raises(asyncio.CancelledError):
         await given_up
     folder = code_folder(tmp_path) / tracker.order().digest
@@ -105,6 +105,8 @@ class Refusing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
         self.left, self._write = times, choice.write_durably
+        #: Set where a write succeeded.
+        self.taken = asyncio.Event()
         monkeypatch.setattr(choice, "write_durably", self.write)
 
     def write(self, path: Path, data: bytes) -> None:
@@ -112,6 +114,7 @@ class Refusing:
             self.left -= 1
             raise OSError(errno.ENOSPC, "No space left on device")
         self._write(path, data)
+        self.taken.set()
 
 
 @pytest.fixture
@@ -135,9 +138,7 @@ async def test_one_that_joins_while_the_disk_refuses_stands_once_it_does_not(
     mine.joined()
     mine.joined()  # another device of the board, or the same one again
     assert on_trial.read().trial
-    for _ in range(100):
-        await asyncio.sleep(0)
-    assert disk.left == 0
+    await asyncio.wait_for(disk.taken.wait(), 10)
     assert not on_trial.read().trial
     assert [r.message for r in caplog.records if "cannot be written" in r.message] == [
         f"{on_trial.folder} cannot be written (No space left on device): it is tried again that version 0.2.0 stands"

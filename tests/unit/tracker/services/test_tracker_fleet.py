@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from tests.support.fleet_farm import BOARD, FleetFarm
+from tvm_farm.protos.device import RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
-from tvm_farm.tracker.domain import DeviceState, Join
+from tvm_farm.tracker.domain import DeviceState
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, TrackerError, VersionMismatch
-from tvm_farm.tracker.measuring.board import Board
-from tvm_farm.tracker.services.fleet import Fleet
-from tvm_farm.tracker.services.store_thread import StoreThread
-from tvm_farm.tracker.store import open_store
-
-BOARD = Fingerprint(arch="aarch64", board_model="Pi 4", hostname="pi")
-JOIN = Join(PROTOCOL_VERSION, "d1", "pi", BOARD, RunnerInfo(RunnerMode.FULL, threads=4), slots=2)
-
-
-@dataclass
-class Listener:
-    events: list[tuple[str, str]] = field(default_factory=list)
-
-    def joined(self, board: Board) -> None:
-        self.events.append(("joined", board.device.name))
-
-    def left(self, board: Board) -> None:
-        self.events.append(("left", board.device.name))
-
-    def felt(self, board: Board) -> None:
-        pass
-
-    def stopped(self, board: Board) -> None:
-        self.events.append(("stopped", board.device.name))
-
-
-class Farm:
-    """A fleet on a store in memory; ``restart`` makes another on the same store."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.wall = 1e9
-        self.thread = StoreThread(open_store("memory:"), asyncio.get_running_loop())
-        self.ended: list[str] = []
-
-    async def restart(self) -> Fleet:
-        self.listener = Listener()
-        self.fleet = Fleet(self.thread, 5.0, lambda: self.wall + self.now, lambda: self.now)
-        await self.fleet.load(self.listener)
-        return self.fleet
-
-    def join(self, **changes: Any) -> Board:
-        join = replace(JOIN, **changes)
-        board = self.fleet.join(join, lambda order: self.ended.append(join.device_id) if order is None else None)
-        self.fleet.ready(board)
-        return board
-
-    def states(self) -> dict[str, DeviceState]:
-        return {device.name: device.state for device in self.fleet.devices()}
 
 
 @pytest.fixture
-async def farm() -> AsyncIterator[Farm]:
-    farm = Farm()
+async def farm() -> AsyncIterator[FleetFarm]:
+    farm = FleetFarm()
     await farm.restart()
     yield farm
     await farm.thread.stop()
 
 
-async def test_three_missed_heartbeats_lose_a_board(farm: Farm) -> None:
+async def test_three_missed_heartbeats_lose_a_board(farm: FleetFarm) -> None:
     farm.join(device_id="d1", name="silent")
     talking = farm.join(device_id="d2", name="talking")
     for _ in range(3):
@@ -87,7 +38,7 @@ async def test_three_missed_heartbeats_lose_a_board(farm: Farm) -> None:
     assert farm.ended == ["d1"]
 
 
-async def test_setting_the_clock_loses_no_board_and_keeps_none(farm: Farm) -> None:
+async def test_setting_the_clock_loses_no_board_and_keeps_none(farm: FleetFarm) -> None:
     farm.join()
     farm.wall += 3600.0
     farm.fleet.tick()
@@ -98,14 +49,14 @@ async def test_setting_the_clock_loses_no_board_and_keeps_none(farm: Farm) -> No
     assert farm.states() == {"pi": DeviceState.LOST}
 
 
-async def test_a_lost_board_is_told_once(farm: Farm) -> None:
+async def test_a_lost_board_is_told_once(farm: FleetFarm) -> None:
     board = farm.join()
     farm.fleet.leave(board, "cut")
     farm.fleet.leave(board, "cut again")
     assert farm.listener.events == [("joined", "pi"), ("left", "pi")]
 
 
-async def test_the_store_remembers_devices(farm: Farm) -> None:
+async def test_the_store_remembers_devices(farm: FleetFarm) -> None:
     board = farm.join(telemetry=Telemetry(1.0, 61.0))
     board.measured = 7
     farm.fleet.leave(board, "cut")
@@ -117,7 +68,7 @@ async def test_the_store_remembers_devices(farm: Farm) -> None:
     assert farm.join().measured == 7
 
 
-async def test_names_are_unique(farm: Farm) -> None:
+async def test_names_are_unique(farm: FleetFarm) -> None:
     assert farm.join(device_id="d1").device.name == "pi"
     assert farm.join(device_id="d2").device.name == "pi-2"
     assert farm.join(device_id="d3").device.name == "pi-3"
@@ -130,7 +81,7 @@ async def test_names_are_unique(farm: Farm) -> None:
     assert farm.join(device_id="d4", name="pi").device.name == "pi"
 
 
-async def test_the_same_device_replaces_its_old_stream(farm: Farm) -> None:
+async def test_the_same_device_replaces_its_old_stream(farm: FleetFarm) -> None:
     farm.join()
     farm.join()
     assert farm.ended == ["d1"]
@@ -138,7 +89,7 @@ async def test_the_same_device_replaces_its_old_stream(farm: Farm) -> None:
     assert farm.states() == {"pi": DeviceState.IDLE}
 
 
-async def test_draining(farm: Farm) -> None:
+async def test_draining(farm: FleetFarm) -> None:
     board = farm.join()
     farm.fleet.drain(board)
     farm.fleet.drain(board)
@@ -159,13 +110,13 @@ async def test_draining(farm: Farm) -> None:
         ({"fingerprint": replace(BOARD, arch="s390x")}, InvalidRequest, "no target is known for architecture 's390x'"),
     ],
 )
-async def test_refusals(farm: Farm, changes: dict[str, Any], error: type[TrackerError], sentence: str) -> None:
+async def test_refusals(farm: FleetFarm, changes: dict[str, Any], error: type[TrackerError], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         farm.join(**changes)
     assert farm.fleet.devices() == []
 
 
-async def test_labels(farm: Farm) -> None:
+async def test_labels(farm: FleetFarm) -> None:
     device = farm.join(labels={"rack": "2"}).device
     assert device.labels == {
         "rack": "2",
@@ -178,7 +129,7 @@ async def test_labels(farm: Farm) -> None:
     }
 
 
-async def test_pools_by_selector(farm: Farm) -> None:
+async def test_pools_by_selector(farm: FleetFarm) -> None:
     board = farm.join(labels={"rack": "2"})
     farm.join(device_id="d2", labels={"rack": "3"})
     pool = await farm.fleet.put_pool("lab", {"rack": "2"})
@@ -201,11 +152,11 @@ async def test_pools_by_selector(farm: Farm) -> None:
         ("lab", {}, "needs a selector"),
     ],
 )
-async def test_pools_that_cannot_be(farm: Farm, name: str, selector: dict[str, str], sentence: str) -> None:
+async def test_pools_that_cannot_be(farm: FleetFarm, name: str, selector: dict[str, str], sentence: str) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
         await farm.fleet.put_pool(name, selector)
 
 
-async def test_built_in_pools_stay(farm: Farm) -> None:
+async def test_built_in_pools_stay(farm: FleetFarm) -> None:
     with pytest.raises(InvalidRequest, match="built in"):
         await farm.fleet.delete_pool("arm64")

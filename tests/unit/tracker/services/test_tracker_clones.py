@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.tracker.test_tracker_fleet import Farm
+from tests.support.fleet_farm import FleetFarm
 from tvm_farm.protos.device import Fingerprint, Machine, RunnerInfo, RunnerMode
 from tvm_farm.tracker.domain import Device, DeviceState
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
@@ -22,14 +22,14 @@ LATER_S = 15.0
 
 
 @pytest.fixture
-async def farm() -> AsyncIterator[Farm]:
-    farm = Farm()
+async def farm() -> AsyncIterator[FleetFarm]:
+    farm = FleetFarm()
     await farm.restart()
     yield farm
     await farm.thread.stop()
 
 
-def beat(farm: Farm, board: Board, seconds: float = LATER_S) -> None:
+def beat(farm: FleetFarm, board: Board, seconds: float = LATER_S) -> None:
     """The board is heard every 5 s for so long."""
     for _ in range(int(seconds // 5)):
         farm.now += 5.0
@@ -37,12 +37,12 @@ def beat(farm: Farm, board: Board, seconds: float = LATER_S) -> None:
         farm.fleet.tick()
 
 
-def silence(farm: Farm, seconds: float = LATER_S + 1) -> None:
+def silence(farm: FleetFarm, seconds: float = LATER_S + 1) -> None:
     farm.now += seconds
     farm.fleet.tick()
 
 
-def the_device(farm: Farm) -> Device:
+def the_device(farm: FleetFarm) -> Device:
     [device] = farm.fleet.devices()
     return device
 
@@ -77,7 +77,7 @@ def test_what_is_known_of_both_decides(one: Machine, other: Machine, same: bool)
         replace(PI, macs=("00:e0:4c:00:00:01",)),  # that without a reboot
     ],
 )
-async def test_the_same_board_takes_its_place_at_once(farm: Farm, again: Machine) -> None:
+async def test_the_same_board_takes_its_place_at_once(farm: FleetFarm, again: Machine) -> None:
     farm.join(machine=PI)
     farm.join(machine=again, name="renamed", fingerprint=Fingerprint("aarch64", "Pi 4", "renamed"))
     assert farm.ended == ["d1"]
@@ -85,7 +85,7 @@ async def test_the_same_board_takes_its_place_at_once(farm: Farm, again: Machine
     assert the_device(farm).clone is None
 
 
-async def test_a_clone_is_told_once_both_were_heard(farm: Farm) -> None:
+async def test_a_clone_is_told_once_both_were_heard(farm: FleetFarm) -> None:
     board = farm.join(machine=PI)
     with pytest.raises(NotPossible, match=r"in use by pi \(serial 10000000aaaaaaaa, .* if that is another machine"):
         farm.join(machine=OTHER)
@@ -99,7 +99,7 @@ async def test_a_clone_is_told_once_both_were_heard(farm: Farm) -> None:
     assert (clone.machine, clone.seen_unix_s) == (OTHER, farm.wall + farm.now)
 
 
-async def test_a_board_that_tells_nothing_of_its_hardware_waits_for_its_old_stream_to_end(farm: Farm) -> None:
+async def test_a_board_that_tells_nothing_of_its_hardware_waits_for_its_old_stream_to_end(farm: FleetFarm) -> None:
     farm.join(machine=NAMELESS)
     rebooted = replace(NAMELESS, start_id="start-9", boot_id="boot-9")
     with pytest.raises(NotPossible, match="in use by pi"):
@@ -109,7 +109,7 @@ async def test_a_board_that_tells_nothing_of_its_hardware_waits_for_its_old_stre
     assert the_device(farm).clone is None
 
 
-async def test_last_words_that_are_read_late_prove_nothing(farm: Farm) -> None:
+async def test_last_words_that_are_read_late_prove_nothing(farm: FleetFarm) -> None:
     """The tracker stood still, and reads at once what the board said before it lost its power, and its new join."""
     board = farm.join(machine=NAMELESS)
     rebooted = replace(NAMELESS, start_id="start-9", boot_id="boot-9")
@@ -122,7 +122,7 @@ async def test_last_words_that_are_read_late_prove_nothing(farm: Farm) -> None:
     assert farm.join(machine=rebooted).device.clone is None
 
 
-async def test_a_card_that_moved_to_another_board_is_no_clone(farm: Farm) -> None:
+async def test_a_card_that_moved_to_another_board_is_no_clone(farm: FleetFarm) -> None:
     farm.join(machine=PI)
     with pytest.raises(NotPossible):
         farm.join(machine=OTHER)
@@ -131,7 +131,9 @@ async def test_a_card_that_moved_to_another_board_is_no_clone(farm: Farm) -> Non
 
 
 @pytest.mark.parametrize("other", [replace(PI, start_id="start-2"), replace(PI, start_id="start-2", boot_id="boot-2")])
-async def test_boards_that_nothing_tells_apart_are_found_out_when_the_first_returns(farm: Farm, other: Machine) -> None:
+async def test_boards_that_nothing_tells_apart_are_found_out_when_the_first_returns(
+    farm: FleetFarm, other: Machine
+) -> None:
     """A folder that was copied on one machine; boards of one serial and one MAC."""
     farm.join(machine=PI)
     second = farm.join(machine=other)
@@ -143,7 +145,7 @@ async def test_boards_that_nothing_tells_apart_are_found_out_when_the_first_retu
     assert the_device(farm).machine == other
 
 
-async def test_a_clone_stays_out_while_the_device_is_away_and_after_a_restart(farm: Farm) -> None:
+async def test_a_clone_stays_out_while_the_device_is_away_and_after_a_restart(farm: FleetFarm) -> None:
     board = farm.join(machine=PI)
     for _ in range(2):
         with pytest.raises(NotPossible):
@@ -159,7 +161,7 @@ async def test_a_clone_stays_out_while_the_device_is_away_and_after_a_restart(fa
     assert farm.states() == {"pi": DeviceState.IDLE}
 
 
-async def test_an_identity_of_its_own_ends_it(farm: Farm) -> None:
+async def test_an_identity_of_its_own_ends_it(farm: FleetFarm) -> None:
     board = farm.join(machine=PI)
     for _ in range(2):
         with pytest.raises(NotPossible):
@@ -171,7 +173,7 @@ async def test_an_identity_of_its_own_ends_it(farm: Farm) -> None:
     assert [device.clone for device in fleet.devices()] == [None, None]
 
 
-async def test_agents_older_than_that_are_told_apart_by_their_hosts(farm: Farm) -> None:
+async def test_agents_older_than_that_are_told_apart_by_their_hosts(farm: FleetFarm) -> None:
     farm.join()
     farm.join()
     assert farm.ended == ["d1"]
@@ -180,7 +182,7 @@ async def test_agents_older_than_that_are_told_apart_by_their_hosts(farm: Farm) 
             farm.join(machine=machine, fingerprint=Fingerprint("aarch64", "Pi 4", "clone"))
 
 
-async def test_refused_joins_leave_the_device_as_it_was(farm: Farm) -> None:
+async def test_refused_joins_leave_the_device_as_it_was(farm: FleetFarm) -> None:
     board = farm.join(machine=PI)
     board.measured = 7
     for _ in range(3):
@@ -195,7 +197,7 @@ async def test_refused_joins_leave_the_device_as_it_was(farm: Farm) -> None:
 @pytest.mark.parametrize(
     "machine", [replace(PI, serial="x" * 81), replace(PI, boot_id="a\nb"), replace(PI, macs=("m",) * 33)]
 )
-async def test_what_is_no_machine_is_refused(farm: Farm, machine: Machine) -> None:
+async def test_what_is_no_machine_is_refused(farm: FleetFarm, machine: Machine) -> None:
     with pytest.raises(InvalidRequest, match="tells of no machine"):
         farm.join(machine=machine)
     assert farm.fleet.devices() == []

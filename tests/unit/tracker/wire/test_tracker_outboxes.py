@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.measure_client import request
+from tests.support.waiting import one_turn
 from tvm_farm.protos.farm.v1 import fleet_pb2
 from tvm_farm.tracker.domain import Capacity, Measurement, Outcome, OutputTensor, Upgrade
 from tvm_farm.tracker.measuring.board import Acknowledge, Cancel
 from tvm_farm.tracker.wire import outboxes
 from tvm_farm.tracker.wire.outboxes import BoardOutbox, ReplyOutbox
 from tvm_farm.tracker.wire.requests import seal
-
-
-async def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 class Wire:
@@ -32,10 +24,18 @@ class Wire:
         self.written: list[Any] = []
         self.free = asyncio.Event()
         self.free.set()
+        self._more = asyncio.Event()
 
     async def write(self, message: Any) -> None:
         self.written.append(fleet_pb2.TrackerMessage.FromString(message) if isinstance(message, bytes) else message)
+        self._more.set()
         await self.free.wait()
+
+    async def has(self, count: int) -> None:
+        """So many messages were written."""
+        while len(self.written) < count:
+            self._more.clear()
+            await asyncio.wait_for(self._more.wait(), 10)
 
 
 def trials(message: Any) -> list[str]:
@@ -53,10 +53,10 @@ async def test_what_gathers_in_one_turn_or_during_a_write_leaves_together() -> N
     box.send(Acknowledge(("a",)))
     box.send(order("b"))
     box.send(order("c"))
-    await until(lambda: wire.written)
+    await wire.has(1)
     for trial_id in ("d", "e"):
         box.send(order(trial_id))
-        await asyncio.sleep(0)
+        await one_turn()
     wire.free.set()
     box.send(None)
     await asyncio.wait_for(writing, 10)
@@ -93,10 +93,10 @@ async def test_of_upgrades_the_last_word_leaves_at_once() -> None:
     wire, box = Wire(), BoardOutbox()
     writing = asyncio.ensure_future(box.write(wire))
     box.send(Upgrade("u1", "0.2.0", "d" * 64, 7))
-    await until(lambda: wire.written)
+    await wire.has(1)
     box.send(Upgrade("u2", "0.3.0", "e" * 64, 8))
     box.send(Upgrade())
-    await until(lambda: len(wire.written) == 2)
+    await wire.has(2)
     box.send(None)
     await asyncio.wait_for(writing, 10)
     first, none = (message.upgrade for message in wire.written)
@@ -113,16 +113,16 @@ async def test_acknowledgements_wait_for_company_but_not_for_ever(monkeypatch: p
     sent_at = loop.time()
     box.send(Acknowledge(("a",)))
     box.send(Acknowledge(()))
-    await until(lambda: wire.written)
+    await wire.has(1)
     assert loop.time() >= sent_at + 0.05
     (message,) = wire.written
     assert (list(message.acknowledged), message.heard) == (["a"], True)
     monkeypatch.setattr(outboxes, "LINGER_S", 1e6)
     box.send(Acknowledge(("b",)))
     box.hurry()
-    await until(lambda: len(wire.written) == 2)
+    await wire.has(2)
     box.send(Acknowledge(("c",)))
-    await until(lambda: len(wire.written) == 3)
+    await wire.has(3)
     box.send(None)
     await asyncio.wait_for(writing, 10)
 
