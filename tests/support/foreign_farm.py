@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.tracker_process import TrackerProcess, wait_until
 from tests.support.whole_farm import ENVIRON
-from tvm_farm.protos.farm.v1 import control_pb2
+from tvm_farm.protos.farm.v1 import jobs_pb2
 
 __all__ = ["ForeignFarm"]
 
@@ -52,7 +52,7 @@ class ForeignFarm:
 
     def visitors(self) -> list[str]:
         """Devices and jobs that are not its own."""
-        jobs = self._tracker.control.ListJobs(control_pb2.ListJobsRequest()).jobs
+        jobs = self._tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs
         others = [f"device {device.name}" for device in self._tracker.devices() if device.name != _BOARD]
         joined = (self._folder / f"{_BOARD}.log").read_text().count("joined farm")
         strayed = (self._folder / "foreign-searcher.log").read_text().count("joined farm")

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from tvm_farm.tracker.store import open_store, sqlite_url
 
-PAGE = (Path(__file__).parents[5] / "tracker" / "store" / "README.md").read_text()
+PAGE = (Path(__file__).parents[4] / "tracker" / "store" / "README.md").read_text()
 #: sqlite-utils' own, of its migrations.
 _OTHERS = {"_sqlite_migrations"}
 
