@@ -13,7 +13,7 @@ import click
 
 from tvm_farm.agent.errors import AgentError, SettingsError
 from tvm_farm.agent.journal import is_journal, log_to_stderr, to_journal
-from tvm_farm.agent.runner import SyntheticModel
+from tvm_farm.agent.runner import FORMS, SyntheticModel
 from tvm_farm.agent.settings import Settings, default_state_dir
 from tvm_farm.protos.address import parse_address
 from tvm_farm.protos.labels import parse_labels
@@ -115,8 +115,8 @@ _via = click.option(
     "--via",
     default="",
     metavar="WAY",
-    help="Run kernels on a device behind this machine, which needs a shell and nothing else: ssh:USER@HOST[:PORT], or "
-    "adb:SERIAL. Default: this machine is the device.",
+    help=f"Run kernels on a device behind this machine, which needs a shell and nothing else: {FORMS}. Default: this "
+    "machine is the device.",
 )
 _libc = click.option(
     "--libc",

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from tvm_farm.agent.board import Board
 from tvm_farm.agent.errors import SettingsError
 from tvm_farm.agent.session import Phase
+from tvm_farm.protos.device import FIGURES
 from tvm_farm.protos.measurement import Outcome
 
 __all__ = ["BoardCollector", "serve_metrics"]
@@ -31,7 +32,7 @@ class BoardCollector(Collector):
         held = _gauge("held_trials", "Trials here and not answered")
         outbox = _gauge("unacknowledged_measurements", "Results the tracker has not confirmed")
         cached = _gauge("artifact_cache_bytes", "Artifacts on disk")
-        temperature = _gauge("temperature_celsius", "The hottest CPU or SoC sensor")
+        figures = {name: _gauge(figure.metric, figure.about) for name, figure in FIGURES.items() if figure.metric}
         clocks = _gauge("cpu_frequency_hertz", "Clock of a CPU cluster", "cluster")
         throttled = _gauge("throttled", "1 while any throttling is active")
         for board in self._boards:
@@ -43,12 +44,13 @@ class BoardCollector(Collector):
             held.add_metric([name], session.held)
             outbox.add_metric([name], len(session.outbox))
             cached.add_metric([name], board.cache.size_bytes)
-            if telemetry.temperature_c is not None:
-                temperature.add_metric([name], telemetry.temperature_c)
+            for field, gauge in figures.items():
+                if (reading := getattr(telemetry, field)) is not None:
+                    gauge.add_metric([name], reading)
             for number, khz in enumerate(telemetry.frequency_khz):
                 clocks.add_metric([name, str(number)], khz * 1000.0)
             throttled.add_metric([name], bool(telemetry.throttling))
-        yield from (phase, outcomes, held, outbox, cached, temperature, clocks, throttled)
+        yield from (phase, outcomes, held, outbox, cached, *figures.values(), clocks, throttled)
 
 
 def _gauge(name: str, told: str, *labels: str) -> GaugeMetricFamily:

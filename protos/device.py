@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
-__all__ = ["CpuCluster", "Fingerprint", "Machine", "RunnerInfo", "RunnerMode", "Telemetry"]
+__all__ = ["FIGURES", "CpuCluster", "Figure", "Fingerprint", "Machine", "RunnerInfo", "RunnerMode", "Telemetry"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class RunnerInfo:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """How a board feels at one moment. What it does not offer is None or empty, never zero.
+    """How a board feels at one moment. What it does not offer is None or empty, never zero. Numbers: see FIGURES.
 
     ``runtime_share``: of TVM's runtime, 0..1, how much is here while the rest is on its way; else None.
     ``disk_fault``: why the board's disk takes nothing, a clause: "its disk is full"; "" while it does.
@@ -97,3 +100,36 @@ class Telemetry:
     cpu_percent: float | None = None
     runtime_share: float | None = None
     disk_fault: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A reading that is one number: what it may be, and how it is told."""
+
+    #: What no board has lies outside.
+    least: float
+    most: float
+    #: For a person: a format, of the reading divided by ``unit``.
+    words: str
+    unit: float = 1.0
+    #: Of a gauge, with its unit, and what the gauge tells; "" where there is none.
+    metric: str = ""
+    about: str = ""
+
+    def told(self, reading: float) -> str:
+        return self.words.format(reading / self.unit)
+
+
+#: By the field of Telemetry that holds it, in the order in which they are told.
+FIGURES: Mapping[str, Figure] = MappingProxyType(
+    {
+        # No silicon runs outside, and sensors that are broken say so by such figures.
+        "temperature_c": Figure(
+            -100.0, 300.0, "{:.1f} °C", metric="temperature_celsius", about="Hottest CPU or SoC sensor."
+        ),
+        "cpu_percent": Figure(0.0, 100.0, "CPU {:.0f} %"),
+        "load_1m": Figure(0.0, math.inf, "load {:.2f}"),
+        # What the store and JSON take as a number: 8 EiB.
+        "memory_available_bytes": Figure(0, (1 << 63) - 1, "{:.1f} GiB free", unit=2.0**30),
+    }
+)

@@ -5,9 +5,10 @@ from tvm_farm.agent.runner.report import LocalRequest, Runner, RunnerError, RunR
 from tvm_farm.agent.runner.supervisor import NativeRunner
 from tvm_farm.agent.runner.synthetic import SyntheticModel, SyntheticRunner
 from tvm_farm.agent.runner.transport import DeviceAwayError, LocalTransport, Transport
-from tvm_farm.agent.runner.via import open_transport, parse_via
+from tvm_farm.agent.runner.via import FORMS, open_transport, parse_via
 
 __all__ = [
+    "FORMS",
     "DeviceAwayError",
     "LocalRequest",
     "LocalTransport",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tvm_farm.agent.runner.report import RunnerError
 from tvm_farm.agent.runner.shell import ShellTransport
 from tvm_farm.agent.runner.transport import DeviceAwayError
@@ -9,8 +11,18 @@ from tvm_farm.agent.runner.transport import DeviceAwayError
 __all__ = ["AdbTransport"]
 
 
+# A name that begins with a hyphen would be an option of the program that it is given to.
+_SERIAL = re.compile(r"[^\s-]\S*")
+
+
 class AdbTransport(ShellTransport):
     """``serial`` as ``adb devices`` lists it."""
+
+    forms = ("adb:SERIAL",)
+
+    @classmethod
+    def named(cls, rest: str, owner: str) -> AdbTransport | None:
+        return cls(rest, owner) if _SERIAL.fullmatch(rest) else None
 
     def __init__(self, serial: str, owner: str) -> None:
         super().__init__(f"adb:{serial}", owner)

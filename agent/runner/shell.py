@@ -12,6 +12,7 @@ import signal
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from tvm_farm.agent.runner.report import RunnerError
 from tvm_farm.agent.runner.transport import DeviceAwayError, Process
@@ -77,6 +78,13 @@ class ShellTransport(abc.ABC):
     """
 
     here = False
+    #: How a person names such a device: ``ssh:user@host``.
+    forms: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    @abc.abstractmethod
+    def named(cls, rest: str, owner: str) -> ShellTransport | None:
+        """The way to the device that is written with ``rest`` behind the colon; None where that names none."""
 
     def __init__(self, name: str, owner: str) -> None:
         self.name = name

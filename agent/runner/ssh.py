@@ -28,9 +28,24 @@ _MASTER = ("-M", "-o", "ControlPersist=no", "-o", "ConnectTimeout=10", *("-o", "
 # Without the connection that it shares, a session shall fail and not make one of its own.
 _SHARED = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
 
+# A name that begins with a hyphen would be an option of the program that it is given to.
+_DESTINATION = re.compile(
+    r"(?P<user>[^\s@:/-][^\s@:/]*@)?(?P<host>[^\s@:\[\]/-][^\s@:\[\]/]*|\[[\w:.%]+\])(:(?P<port>\d{1,5}))?"
+)
+
 
 class SshTransport(ShellTransport):
     """``destination`` as ``ssh`` takes it: what its configuration says of it, keys and jump hosts, holds here too."""
+
+    forms = ("ssh:user@host", "ssh:user@host:port")
+
+    @classmethod
+    def named(cls, rest: str, owner: str) -> SshTransport | None:
+        found = _DESTINATION.fullmatch(rest)
+        port = int(found["port"]) if found and found["port"] else None
+        if found is None or not (port is None or 0 < port < 1 << 16):
+            return None
+        return cls(f"{found['user'] or ''}{found['host'].strip('[]')}", port, owner)
 
     def __init__(self, destination: str, port: int | None, owner: str) -> None:
         super().__init__(f"ssh:{destination}{f':{port}' if port else ''}", owner)

@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from tvm_farm.protos.device import FIGURES
 from tvm_farm.tracker.domain import Device, DeviceState, Job, JobState, Outcome
 from tvm_farm.tracker.measuring.histogram import BUCKETS_S
 from tvm_farm.tracker.metrics.snapshot import Snapshot
@@ -55,7 +56,11 @@ def _devices(devices: list[Device]) -> Iterator[Metric]:
     utilisation = GaugeMetricFamily(
         "tvmfarm_device_utilisation_ratio", "Share of the last minute spent executing.", labels=labels
     )
-    temperature = GaugeMetricFamily("tvmfarm_device_temperature_celsius", "Hottest CPU or SoC sensor.", labels=labels)
+    figures = {
+        name: GaugeMetricFamily(f"tvmfarm_device_{figure.metric}", figure.about, labels=labels)
+        for name, figure in FIGURES.items()
+        if figure.metric
+    }
     frequency = GaugeMetricFamily(
         "tvmfarm_device_frequency_hertz", "Present frequency of a CPU cluster.", labels=["device", "cluster"]
     )
@@ -67,12 +72,13 @@ def _devices(devices: list[Device]) -> Iterator[Metric]:
         telemetry = device.telemetry
         if telemetry is None or device.state is DeviceState.LOST:
             continue
-        if telemetry.temperature_c is not None:
-            temperature.add_metric([device.name], telemetry.temperature_c)
+        for name, gauge in figures.items():
+            if (reading := getattr(telemetry, name)) is not None:
+                gauge.add_metric([device.name], reading)
         for number, khz in enumerate(telemetry.frequency_khz):
             frequency.add_metric([device.name, str(number)], khz * 1000.0)
         throttled.add_metric([device.name], float(bool(telemetry.throttling)))
-    yield from (utilisation, temperature, frequency, throttled, measured)
+    yield from (utilisation, *figures.values(), frequency, throttled, measured)
 
 
 def _measuring(snapshot: Snapshot) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tvm_farm.protos.device import Telemetry
+from tvm_farm.protos.device import FIGURES, Telemetry
 from tvm_farm.protos.farm.v1 import device_pb2, fleet_pb2, measurement_pb2
 from tvm_farm.protos.measurement import BOARD_STEPS
 from tvm_farm.tracker.domain import Join, Measurement
@@ -24,11 +24,6 @@ __all__ = ["read_join", "read_measurement", "read_telemetry"]
 _LONGEST = 200
 #: A cause for each bit of the firmware's word; and more CPU features than any CPU has.
 _CAUSES, _ITEMS = 32, 1024
-#: No silicon runs outside, and sensors that are broken say so by such figures.
-_COLDEST_C, _HOTTEST_C = -100.0, 300.0
-_MOST_PERCENT = 100.0
-#: What the store and JSON take as a number: 8 EiB, 2^63 - 1.
-_MOST_BYTES = (1 << 63) - 1
 #: The store takes no NaN, and no board will measure in the year 5138.
 _LATEST_S = 1e11
 #: What a kernel that fell has printed is longer than a line, and no file.
@@ -98,14 +93,9 @@ def _bounded(told: Telemetry) -> Telemetry:
     changes: dict[str, Any] = {}
     if not math.isfinite(told.at_unix_s):
         changes["at_unix_s"] = 0.0
-    for name, least, most in (
-        ("temperature_c", _COLDEST_C, _HOTTEST_C),
-        ("load_1m", 0.0, math.inf),
-        ("cpu_percent", 0.0, _MOST_PERCENT),
-        ("memory_available_bytes", 0, _MOST_BYTES),
-    ):
-        figure = getattr(told, name)
-        if figure is not None and not (least <= figure <= most and math.isfinite(figure)):
+    for name, figure in FIGURES.items():
+        reading = getattr(told, name)
+        if reading is not None and not (figure.least <= reading <= figure.most and math.isfinite(reading)):
             changes[name] = None
     share = told.runtime_share
     if share is not None and not 0.0 <= share <= 1.0:

@@ -312,19 +312,6 @@ def _cluster(cluster: CpuCluster) -> str:
 
 
 def _telemetry(telemetry: Telemetry | None, now_s: float) -> str:
-    from tvm_farm.tracker.cli.terminal.formats import ago, gib
+    from tvm_farm.tracker.cli.terminal.formats import ago, readings
 
-    if telemetry is None:
-        return ""
-    parts = []
-    if telemetry.temperature_c is not None:
-        parts.append(f"{telemetry.temperature_c:.1f} °C")
-    parts += [f"{khz / 1e6:.2f} GHz" for khz in telemetry.frequency_khz]
-    parts += [f"throttled: {', '.join(telemetry.throttling)}"] if telemetry.throttling else []
-    if telemetry.cpu_percent is not None:
-        parts.append(f"CPU {telemetry.cpu_percent:.0f} %")
-    if telemetry.load_1m is not None:
-        parts.append(f"load {telemetry.load_1m:.2f}")
-    if telemetry.memory_available_bytes is not None:
-        parts.append(f"{gib(telemetry.memory_available_bytes)} free")
-    return ", ".join([*parts, ago(telemetry.at_unix_s, now_s)])
+    return "" if telemetry is None else ", ".join([*readings(telemetry), ago(telemetry.at_unix_s, now_s)])

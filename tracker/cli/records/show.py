@@ -11,7 +11,6 @@ from tvm_farm.tracker.cli.terminal.connection import Connection, connection_opti
 from tvm_farm.tracker.cli.terminal.options import json_option
 
 if TYPE_CHECKING:
-    from tvm_farm.protos.device import Telemetry
     from tvm_farm.tracker.domain import Record, Workload
 
 __all__ = ["readable_trace", "show"]
@@ -55,7 +54,7 @@ def _facts(record: Record, workload: Workload | None) -> list[tuple[str, str]]:
     import statistics
 
     from tvm_farm.tracker.cli.records.table import outcome_of
-    from tvm_farm.tracker.cli.terminal.formats import clock, gflops, latency
+    from tvm_farm.tracker.cli.terminal.formats import clock, gflops, latency, readings
     from tvm_farm.tracker.domain import ShapeKind, shapes_of
 
     m = record.measurement
@@ -73,8 +72,8 @@ def _facts(record: Record, workload: Workload | None) -> list[tuple[str, str]]:
         ("shapes", "  ".join(f"{shape.dims} {shape.dtype}" for shape in shapes)),
         ("workload", record.workload),
         ("device", f"{m.device_name}  {m.device_class}".strip()),
-        ("before", _telemetry(m.before)),
-        ("after", _telemetry(m.after)),
+        ("before", ", ".join(readings(m.before)) if m.before else ""),
+        ("after", ", ".join(readings(m.after)) if m.after else ""),
         ("target", record.target),
         ("engine", record.engine),
         ("plan", f"repeat {plan.repeat}, number {plan.number}, at least {plan.min_repeat_ms} ms each"),
@@ -85,15 +84,6 @@ def _facts(record: Record, workload: Workload | None) -> list[tuple[str, str]]:
         ("imported", f"{clock(record.imported_unix_s)} from {record.imported_from}" if record.imported_from else ""),
         ("its time", _time(record)),
     ]
-
-
-def _telemetry(told: Telemetry | None) -> str:
-    if told is None:
-        return ""
-    parts = [f"{told.temperature_c:.1f} °C"] if told.temperature_c is not None else []
-    parts += [" ".join(f"{khz / 1e6:.2f}" for khz in told.frequency_khz) + " GHz"] if told.frequency_khz else []
-    parts += [f"throttled: {', '.join(told.throttling)}"] if told.throttling else []
-    return ", ".join(parts)
 
 
 def _time(record: Record) -> str:

@@ -6,6 +6,8 @@ import json
 import math
 import time
 
+from tvm_farm.protos.device import FIGURES, Telemetry
+
 __all__ = [
     "UNKNOWN",
     "ago",
@@ -19,6 +21,7 @@ __all__ = [
     "milliseconds",
     "percent",
     "plural",
+    "readings",
     "short_target",
     "size",
     "speedup",
@@ -111,6 +114,14 @@ def percent(share: float) -> str:
 
 def gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size else UNKNOWN
+
+
+def readings(told: Telemetry) -> list[str]:
+    """How a board feels, a word or two each."""
+    figures = [(figure, getattr(told, name)) for name, figure in FIGURES.items()]
+    parts = [figure.told(reading) for figure, reading in figures if reading is not None]
+    parts += [" ".join(f"{khz / 1e6:.2f}" for khz in told.frequency_khz) + " GHz"] if told.frequency_khz else []
+    return [*parts, f"throttled: {', '.join(told.throttling)}"] if told.throttling else parts
 
 
 def count(number: int) -> str:
