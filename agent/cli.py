@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from tvm_farm.agent.errors import AgentError, SettingsError
-from tvm_farm.agent.journal import is_journal, log_to_stderr, to_journal
 from tvm_farm.agent.runner import SyntheticModel
+from tvm_farm.agent.service.journal import is_journal, log_to_stderr, to_journal
 from tvm_farm.agent.settings import Settings, default_state_dir
 from tvm_farm.protos.address import parse_address
 from tvm_farm.protos.labels import parse_labels
@@ -285,7 +285,7 @@ def install_service(only_print: bool, options: tuple[str, ...]) -> None:
       sudo /opt/tvm-farm/bin/agent install-service --tracker farm.local:9195 --label rack=3
       agent install-service --print
     """
-    from tvm_farm.agent.service import Service, install
+    from tvm_farm.agent.service.unit import Service, install
 
     chosen = start.make_context("agent start", list(options)).params
 
@@ -322,8 +322,8 @@ def new_identity(via: str, state_dir: Path | None) -> None:
       sudo agent new-identity
       agent new-identity --state DIR
     """
-    from tvm_farm.agent.identity import renew_identities
-    from tvm_farm.agent.service import service_state
+    from tvm_farm.agent.files.identity import renew_identities
+    from tvm_farm.agent.service.unit import service_state
 
     def work() -> int:
         folders = [state_dir] if state_dir else [service_state(via), default_state_dir(via=via)]
@@ -376,7 +376,7 @@ def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool,
       agent doctor --tracker farm.local:9195 --json
       agent doctor --via ssh:root@router.local
     """
-    from tvm_farm.agent.doctor_report import report
+    from tvm_farm.agent.doctor.report import report
 
     folder = state_dir or default_state_dir(via=via)
     _end_with(lambda: report(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.contract import RunnerError
 from tvm_farm.agent.runner.shell import ShellTransport
 from tvm_farm.agent.runner.transport import DeviceAwayError
 

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from tvm_farm.agent.runner import protocol
-from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.contract import RunnerError
 from tvm_farm.agent.runner.transport import Process
 
 __all__ = ["Connection", "RunnerDiedError"]

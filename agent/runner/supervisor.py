@@ -10,8 +10,8 @@ from pathlib import Path
 from tvm_farm.agent.clock import steady_unix_s
 from tvm_farm.agent.runner import protocol
 from tvm_farm.agent.runner.connection import Connection, RunnerDiedError
+from tvm_farm.agent.runner.contract import LocalRequest, RunnerError, RunReport
 from tvm_farm.agent.runner.libraries import CLibrary, RuntimeLibraries
-from tvm_farm.agent.runner.report import LocalRequest, RunnerError, RunReport
 from tvm_farm.agent.runner.transport import LocalTransport, Transport
 from tvm_farm.protos.device import RunnerInfo, RunnerMode
 from tvm_farm.protos.measurement import Outcome

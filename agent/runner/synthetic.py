@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from tvm_farm.agent.clock import steady_unix_s
-from tvm_farm.agent.runner.report import LocalRequest, RunnerError, RunReport
+from tvm_farm.agent.runner.contract import LocalRequest, RunnerError, RunReport
 from tvm_farm.protos.device import RunnerInfo, RunnerMode
 from tvm_farm.protos.measurement import Outcome
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from tvm_farm.agent.durable import write_durably
+from tvm_farm.agent.files.durable import write_durably
 
 __all__ = [
     "STARTS",

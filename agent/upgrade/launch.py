@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tvm_farm.agent.errors import UpgradeError
-from tvm_farm.agent.state_folder import open_state
+from tvm_farm.agent.files.state_folder import open_state
 from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, dropped, started
 from tvm_farm.agent.upgrade.folder import code_folder, is_whole
 from tvm_farm.protos.version import __version__

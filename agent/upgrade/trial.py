@@ -64,7 +64,7 @@ def _put_first(folder: Path) -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "tvm_farm"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    # A power cut leaves half of a compiled file; and the folder is sealed.
+    # A power cut leaves half of a compiled file, and the digest of the folder knows of none.
     sys.dont_write_bytecode = True
     # Until the agent takes it, Ctrl-C ends the process, as SIGTERM does: as an exception it would be the code's fault.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -13,12 +13,12 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from tvm_farm.agent.artifacts import ArtifactCache, Fetch
-from tvm_farm.agent.durable import flush_folder
 from tvm_farm.agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
-from tvm_farm.agent.threads import in_thread
+from tvm_farm.agent.files.artifacts import ArtifactCache, Fetch
+from tvm_farm.agent.files.durable import flush_folder
+from tvm_farm.agent.files.threads import in_thread
 from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
-from tvm_farm.agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
+from tvm_farm.agent.upgrade.folder import code_folder, is_whole, sync_all, tidy, write_digest
 from tvm_farm.agent.upgrade.launch import has_joined, installation, launched_digest, remember_joined
 from tvm_farm.protos.measurement import Artifact
 from tvm_farm.protos.upgrade import AgentCode, Upgrade
@@ -182,7 +182,7 @@ def _unpack_whole(wheel: Path, folder: Path) -> None:
     fresh = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         unpack_agent_wheel(wheel, fresh)
-        seal(fresh)
+        write_digest(fresh)
         sync_all(fresh)
         os.rename(fresh, folder)
         flush_folder(folder.parent)

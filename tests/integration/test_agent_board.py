@@ -11,17 +11,17 @@ import pytest
 
 from tests.support.board_trees import X86_SERVER, grow
 from tests.support.stand_in_tracker import StandInTracker, make_request
-from tvm_farm.agent.board import Board
-from tvm_farm.agent.effects import Exit
+from tvm_farm.agent.board.fingerprint import read_fingerprint
+from tvm_farm.agent.board.telemetry import TelemetryReader
+from tvm_farm.agent.driver.session_driver import SessionDriver
 from tvm_farm.agent.errors import SeveralTrackersError
-from tvm_farm.agent.fingerprint import read_fingerprint
-from tvm_farm.agent.messages import Join
 from tvm_farm.agent.runner import DeviceAwayError, LocalRequest, RunnerError, RunReport
-from tvm_farm.agent.telemetry import TelemetryReader
+from tvm_farm.agent.session.effects import Exit
 from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import measurement_pb2
+from tvm_farm.protos.join import Join
 from tvm_farm.protos.measurement import Outcome, OutputTensor
 
 OK = RunReport(Outcome.OK, run_secs=(0.001,), started_s=1.0, finished_s=2.0)
@@ -86,12 +86,12 @@ def board_of(
     slots: int = 3,
     watch: Callable[[], Awaitable[None]] | None = None,
     turn: asyncio.Lock | None = None,
-) -> Board:
+) -> SessionDriver:
     async def locate(farm: str) -> Sequence[str]:
         return [tracker.address]
 
     join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, slots)
-    return Board(join, runner, TelemetryReader, locate, cache, 1 << 20, watch=watch, turn=turn)
+    return SessionDriver(join, runner, TelemetryReader, locate, cache, 1 << 20, watch=watch, turn=turn)
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ async def test_a_choice_that_only_a_person_can_make_ends_it(
         raise SeveralTrackersError("two")
 
     join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(), {}, 1)
-    board = Board(join, runner, TelemetryReader, locate, tmp_path, 1 << 20)
+    board = SessionDriver(join, runner, TelemetryReader, locate, tmp_path, 1 << 20)
     with pytest.raises(SeveralTrackersError):
         await asyncio.wait_for(board.run(), 20)
 
@@ -260,7 +260,7 @@ async def test_a_heartbeat_during_a_kernel_leaves_its_throttling_to_the_measurem
             return OK
 
     join = Join(PROTOCOL_VERSION, "id", "board", Fingerprint(), RunnerInfo(RunnerMode.SYNTHETIC), {}, 1)
-    board = Board(
+    board = SessionDriver(
         join,
         Heating(),
         lambda: TelemetryReader(clusters, sys=root / "sys", proc=root / "proc"),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tvm_farm.agent.errors import SettingsError, StateInUseError
+from tvm_farm.agent.files.state_folder import open_state
 from tvm_farm.agent.runner import SyntheticModel
 from tvm_farm.agent.settings import Settings, default_state_dir
-from tvm_farm.agent.state_folder import open_state
 
 
 @pytest.mark.parametrize(
