@@ -202,7 +202,7 @@ FALLS = {
         "it fails, with OSError: no such luck",
     ),
     "it takes an option no more": (
-        ("tvm_farm/agent/cli.py", '    "--name",\n', '    "--named",\n'),
+        ("tvm_farm/agent/commands/start.py", '    "--name",\n', '    "--named",\n'),
         "it ended with exit code 2 before it joined",
     ),
     "the tracker refuses it": (
