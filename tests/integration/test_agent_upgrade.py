@@ -25,7 +25,8 @@ from tests.support.measure_client import MeasureClient
 from tests.support.service_manager import ServiceManager
 from tests.support.slow_link import SlowLink
 from tests.support.stand_in_agent import StandInAgent
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.agent.runner.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import control_pb2, device_pb2, measurement_pb2

@@ -18,7 +18,8 @@ from tests.support.measure_client import MeasureClient
 from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.small_disk import FailingDisk, SmallDisk, missing
 from tests.support.stand_in_tracker import StandInTracker, make_request
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tests.unit.agent.runtime.test_agent_runtime import Tracker, agree, board
 from tvm_farm.agent.board.distant_files import DistantFiles
 from tvm_farm.agent.files.artifacts import ArtifactCache

@@ -50,7 +50,9 @@ def delivered(pool):
 
 def builders_of(pool: BuilderPool) -> list[psutil.Process]:
     parent = psutil.Process(pool._process.pid)
-    return wait_until(lambda: builders if len(builders := parent.children()) == pool.workers else None)
+    return wait_until(
+        lambda: builders if len(builders := parent.children()) == pool.workers else None, "set of builders"
+    )
 
 
 def test_candidates_are_built_side_by_side_by_processes_that_stay(pool, delivered):
@@ -172,7 +174,10 @@ def test_closing_tells_the_receiver_and_leaves_no_process(pool, delivered):
     processes = [psutil.Process(pool._process.pid), *builders_of(pool)]
     pool.close()
     assert isinstance(delivered.get(timeout=10), PoolEnded)
-    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes))
+    wait_until(
+        lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes),
+        "end of every process",
+    )
 
 
 def test_builders_die_with_the_process_that_made_them():
@@ -186,10 +191,10 @@ def test_builders_die_with_the_process_that_made_them():
     maker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert maker.stdout is not None
-        wait_until(lambda: len(psutil.Process(maker.pid).children(recursive=True)) == 3, timeout_s=60)
+        wait_until(lambda: len(psutil.Process(maker.pid).children(recursive=True)) == 3, "third process below the maker", 60)
         pids = [process.pid for process in psutil.Process(maker.pid).children(recursive=True)]
     finally:
         os.kill(maker.pid, signal.SIGKILL)
         maker.wait()
         maker.stdout.close()
-    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "end of every builder")
