@@ -1,4 +1,4 @@
-"""Names of ARM-architecture cores by what MIDR_EL1 says of them.
+"""Names of ARM cores by what the register MIDR_EL1 says.
 
 Sources: Linux arch/arm64/include/asm/cputype.h and util-linux sys-utils/lscpu-arm.c.
 """

@@ -1,4 +1,4 @@
-"""What this board is, read from /proc, /sys, the device tree, DMI and os-release. No process is started."""
+"""The fingerprint of a board, read from /proc, /sys, the device tree, DMI and os-release. No process is started."""
 
 from __future__ import annotations
 
@@ -30,12 +30,16 @@ _FIELD = re.compile(r"^([^:\n]*\S)\s*:[ \t]*(.*)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class System:
-    """What a board's files do not tell: ``uname``, the size of its programs' pointers, the C library."""
+    """What a board's files do not tell."""
 
+    #: As ``uname -m``.
     machine: str
+    #: The size of the pointers of the board's programs.
     pointer_bits: int
     hostname: str
+    #: As ``uname -r``.
     kernel: str
+    #: The C library with its version, "glibc 2.36"; "" where unknown.
     libc: str
 
     @classmethod
@@ -47,9 +51,9 @@ class System:
 def read_fingerprint(
     *, root: Path = Path("/"), affinity: Iterable[int] | None = None, system: System | None = None
 ) -> Fingerprint:
-    """This board's fingerprint. ``affinity``: the CPUs that count, by default those this process may use.
+    """The fingerprint of a board, by default this one. ``affinity``: the CPUs that count, by default this process's.
 
-    Of another board: ``root`` holds its files, and ``system`` is what it says of itself.
+    For another board ``root`` holds its files, and ``system`` is what it says of itself.
     """
     system = system or System.here()
     cpus = sorted(os.sched_getaffinity(0) if affinity is None else affinity)
@@ -71,9 +75,9 @@ def read_fingerprint(
 
 
 def normalise_arch(machine: str, pointer_bits: int) -> str:
-    """``uname -m`` as the farm's name of an instruction set: that of the programs, not of the kernel.
+    """The farm's name of the instruction set of a board's programs, which may not be the kernel's.
 
-    A 32-bit userland on a 64-bit ARM kernel is armv7l: its libraries cannot be 64-bit.
+    ``machine`` is as ``uname -m``. A 32-bit userland on a 64-bit ARM kernel is armv7l: its libraries cannot be 64-bit.
     """
     machine = machine.lower()
     if machine in ("aarch64", "arm64", "armv8l", "armv8b"):
@@ -86,12 +90,12 @@ def normalise_arch(machine: str, pointer_bits: int) -> str:
 
 
 def parse_cpuinfo(text: str) -> list[dict[str, str]]:
-    """/proc/cpuinfo as one dict a CPU, or the whole board (32-bit ARM ends with a block of its own)."""
+    """The blocks of /proc/cpuinfo: one for each CPU, and with 32-bit ARM a last one for the whole board."""
     return [dict(_FIELD.findall(block)) for block in re.split(r"\n\s*\n", text) if block.strip()]
 
 
 def read_clusters(blocks: list[dict[str, str]], cpus: Iterable[int], sys: Path) -> tuple[CpuCluster, ...]:
-    """CPUs of ``cpus`` that are alike in part, clocks and governor, as one cluster each, by their first CPU."""
+    """The clusters of ``cpus``, by their first CPU. CPUs of a cluster are alike in part, clocks and governor."""
     by_cpu = {int(block["processor"]): block for block in blocks if block.get("processor", "").isdigit()}
     shared: dict[str, str] = {}
     for block in blocks:  # one kernel writes MIDR fields once for all CPUs, another for each

@@ -1,4 +1,4 @@
-"""What tells this machine from one that has the same files: nothing here is read from a disk."""
+"""The marks that tell this machine from one with the same files: none is read from a disk."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tvm_farm.protos.device import Machine
 __all__ = ["read_machine"]
 
 _START_ID = secrets.token_hex(8)
-#: Of the kinds in Linux's include/uapi/linux/netdevice.h: an address that the adapter was made with.
+#: The kind of an address that the adapter was made with: Linux's include/uapi/linux/netdevice.h.
 _NET_ADDR_PERM = "0"
 
 
 def read_machine(*, root: Path = Path("/")) -> Machine:
-    """This start of the agent, this boot, this hardware. A file that cannot be read tells nothing."""
+    """The marks of this start of the agent, this boot, this hardware. A file that cannot be read gives none."""
     return Machine(
         start_id=_START_ID,
         boot_id=_text(root / "proc/sys/kernel/random/boot_id"),
@@ -26,9 +26,9 @@ def read_machine(*, root: Path = Path("/")) -> Machine:
 
 
 def _serial(root: Path) -> str:
-    """As the device tree or /proc/cpuinfo has it; DMI keeps its own for root.
+    """The serial number in the device tree or /proc/cpuinfo; DMI keeps its own for root.
 
-    "" for one digit alone, as zeros are: a maker who gives none, or an emulator.
+    A number of one digit, as zeros are, is none and gives "": the maker gives none, or this is an emulator.
     """
     found = re.search(r"^Serial\s*:\s*(\S+)", _text(root / "proc/cpuinfo"), re.MULTILINE)
     for serial in (_text(root / "proc/device-tree/serial-number"), found[1] if found else ""):
@@ -38,7 +38,7 @@ def _serial(root: Path) -> str:
 
 
 def _macs(net: Path) -> tuple[str, ...]:
-    """Of adapters: neither of bridges and the like, nor addresses that a system makes up."""
+    """The addresses that adapters were made with: none of bridges and the like, none that a system makes up."""
     adapters = [path for path in net.glob("*") if (path / "device").exists()]
     macs = {_text(path / "address") for path in adapters if _text(path / "addr_assign_type") == _NET_ADDR_PERM}
     return tuple(sorted(mac for mac in macs if len(set(mac)) > 2))[:8]

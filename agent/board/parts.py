@@ -1,4 +1,4 @@
-"""Boards of unlike cores: each kind of core is a device of its own, with timings of its own."""
+"""The devices that a board is made of. Each kind of unlike cores is one, with timings of its own."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["Part", "parts_of"]
 
 @dataclass(frozen=True)
 class Part:
-    """What one device is made of: ``fingerprint`` tells of its cores alone.
+    """A device: a whole board, or one kind of its cores."""
 
-    ``name`` and ``cpus``, those to run on, are empty where it is the whole board.
-    """
-
+    #: The board's fingerprint, with the clusters of this device's cores alone.
     fingerprint: Fingerprint
+    #: The kind of the cores, "a72"; "": the whole board.
     name: str = ""
+    #: The CPUs to run on; empty: the whole board.
     cpus: tuple[int, ...] = ()
 
 
 def parts_of(fingerprint: Fingerprint, wanted: str = "") -> tuple[Part, ...]:
-    """The devices of a board: itself, or one for each kind of its cores, the strongest first.
+    """The devices of a board: the whole board, or one for each kind of its cores, the strongest first.
 
-    Cores of one part are one kind whatever their clocks: of those a runner takes the fast ones by itself. ``wanted``:
-    the name of the one to serve alone. Raises SettingsError where there is none of that name.
+    Cores of one MIDR part are one kind, whatever their clocks: a runner takes the fast ones by itself. ``wanted``: the
+    name of the kind to serve alone; "": all. Raises SettingsError where there is no kind of that name.
     """
     kinds: dict[tuple[str, str], list[CpuCluster]] = {}
     for cluster in fingerprint.clusters:
@@ -46,7 +46,7 @@ def parts_of(fingerprint: Fingerprint, wanted: str = "") -> tuple[Part, ...]:
 
 
 def _named(alike: list[list[CpuCluster]]) -> Mapping[str, list[CpuCluster]]:
-    """Each kind by a short name: "a72" of Cortex-A72."""
+    """Each kind of cores by a short name: "a72" for Cortex-A72."""
     named: dict[str, list[CpuCluster]] = {}
     for clusters in alike:
         first = clusters[0]

@@ -1,4 +1,4 @@
-"""How the board feels now, from /sys and /proc. What a board does not offer is absent, never zero."""
+"""The telemetry of a board, from /sys and /proc. What a board does not offer is absent, never zero."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _CPU_CHIPS = frozenset({"coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_t
 class TelemetryReader:
     """Reads the sensors of the CPUs in ``clusters``. ``sys`` and ``proc`` are roots, for tests and containers.
 
-    The sensors are looked for once, here; one whose driver comes later is not seen. A reading goes
-    into every measurement twice, so it starts no process and opens no file.
+    The sensors are looked for once, here; a sensor whose driver comes later is not seen. Every measurement has two
+    readings, so a reading starts no process and opens no file.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class TelemetryReader:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All that a reading reads, of what this board offers."""
+        """The files that a reading reads, of those that this board offers."""
         single = (self._stat, self._loadavg, self._meminfo)
         several = (self._temperatures, self._clocks, self._pi_throttled, self._pi_alarms, self._throttle_counters)
         every = [*single, *(file for group in several for file in group)]
         return tuple(file.path for file in every if file.path is not None)
 
     def read(self) -> Telemetry:
-        """The sensors now; cpu_percent and throttling counters since the reading before."""
+        """The sensors now. ``cpu_percent`` and throttling counters are since the reading before."""
         return Telemetry(
             at_unix_s=steady_unix_s(),
             temperature_c=self._temperature_c(),
@@ -73,13 +73,13 @@ class TelemetryReader:
         )
 
     def _temperature_c(self) -> float | None:
-        """The hottest of them. Sensors that are off say 0 or nonsense; all speak in millidegrees."""
+        """The hottest sensor. Sensors that are off say 0 or nonsense; all speak in millidegrees."""
         values = [value for file in self._temperatures if (value := file.number()) is not None]
         sane = [value / 1000 for value in values if 0 < value < 150_000]
         return max(sane) if sane else None
 
     def _frequency_khz(self) -> tuple[int, ...]:
-        """One a cluster, by its first CPU; empty unless every cluster tells."""
+        """The clock of each cluster, by its first CPU; empty unless every cluster tells."""
         clocks = [file.number() or 0 for file in self._clocks]
         return tuple(clocks) if all(clocks) else ()
 
@@ -97,7 +97,7 @@ class TelemetryReader:
 
     @property
     def pi_tells(self) -> tuple[str, ...]:
-        """Which reasons for throttling the kernel of a Raspberry Pi tells of; none on other boards."""
+        """The reasons for throttling that the kernel of a Raspberry Pi tells of; none on other boards."""
         if any(file.number(base=16) is not None for file in self._pi_throttled):
             return tuple(_PI_NOW.values())
         return ("under-voltage",) if self._pi_clears() else ()
@@ -146,7 +146,7 @@ class _File:
             weakref.finalize(self, os.close, self._handle)
 
     def text(self) -> str:
-        """What it says now, "" where it is absent or the sensor behind it does not answer."""
+        """The text now; "" where the file is absent or the sensor behind it does not answer."""
         try:
             return os.pread(self._handle, 4096, 0).decode(errors="replace") if self._handle is not None else ""
         except OSError:

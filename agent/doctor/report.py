@@ -1,4 +1,4 @@
-"""What ``agent doctor`` found, for people line by line as it is found, or for programs."""
+"""The report of ``agent doctor``: line by line for people as things are found, or whole for programs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import dataclasses
 import json
 
 import click
-from tvm_farm.agent.doctor.check import Check, Verdict
 
+from tvm_farm.agent.doctor.check import Check, Verdict
 from tvm_farm.agent.doctor.examination import examine
 from tvm_farm.agent.settings import Settings
 
@@ -18,7 +18,7 @@ _MARKS = {Verdict.OK: ("✓", "green"), Verdict.HINT: ("!", "yellow"), Verdict.F
 
 
 def report(settings: Settings, as_json: bool) -> int:
-    """Examine, and print what is found; the exit code: 1 where a check failed."""
+    """Examine, and print what is found. Returns the exit code: 1 where a check failed."""
     checks = asyncio.run(_examined(settings, quiet=as_json))
     failed = [check.name for check in checks if check.verdict is Verdict.FAILED]
     if as_json:

@@ -22,7 +22,7 @@ from tvm_farm.protos.measurement import Artifact
 
 __all__ = ["ArtifactCache", "Fetch"]
 
-#: Takes a digest and how much of the file is here already.
+#: Takes a digest and the bytes of the file that are here already; yields pieces with their places.
 Fetch: TypeAlias = Callable[[str, int], AsyncIterator[tuple[int, bytes]]]
 
 _PIECE = 1 << 20
@@ -33,11 +33,12 @@ class ArtifactCache:
     """A folder of files named by their sha256, at most ``limit_bytes`` in all; the longest unused go first.
 
     ``fetch(digest, offset)`` yields a file's bytes in pieces with their places, from ``offset`` or from 0 on, and may
-    raise ArtifactError. What came before it ended stays, and the next begins behind it, also in another process. What
-    an earlier process left whole is used again, verified once: a board may have lost power while writing.
+    raise ArtifactError. The bytes that came before a fetch ended stay, and the next fetch begins behind them, also in
+    another process. Files that an earlier process left whole are used again, verified once: a board may have lost power
+    while writing.
 
-    A disk that is full before the limit is reached costs what is unused here, then what ``spare`` gives up: True where
-    that was something. ``durable``: a file is on the disk before it counts as here.
+    A disk that is full before the limit is reached costs what is unused here, then what ``spare`` gives up; it says
+    whether it gave up something. ``durable``: a file is on the disk before it counts as here.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class ArtifactCache:
         self._durable = durable
         self._limit = limit_bytes
         self._fetch = fetch
-        self._sizes: OrderedDict[str, int] = OrderedDict()  # file name -> bytes, longest unused first
-        self.size_bytes = 0  # of them all
+        #: Bytes of each file by its name, the longest unused first.
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        #: Bytes of all files.
+        self.size_bytes = 0
         self._verified: set[str] = set()
         self._in_use: Counter[str] = Counter()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -64,8 +67,8 @@ class ArtifactCache:
     async def hold(self, artifact: Artifact, suffix: str) -> Path:
         """The file of ``artifact``, kept until ``release``. Its name ends in ``suffix``.
 
-        Raises ArtifactError, which names the digest and the cause: not on the tracker, wrong
-        digest, no room in the cache; DiskError where the disk takes it not.
+        Raises ArtifactError, which names the digest and the cause: not on the tracker, wrong digest, no room in the
+        cache. Raises DiskError where the disk does not take the file.
         """
         name = _name(artifact, suffix)
         self._in_use[name] += 1
@@ -107,7 +110,7 @@ class ArtifactCache:
         return path
 
     async def _receive(self, artifact: Artifact, path: Path) -> None:
-        unfinished = path.with_name(f"{_UNFINISHED}{path.name}")  # the lock of its name lets one at a time write it
+        unfinished = path.with_name(f"{_UNFINISHED}{path.name}")  # the lock of the name lets one task at a time write
         self.size_bytes -= self._sizes.pop(unfinished.name, 0)
         try:
             with self._opened(unfinished) as file:
@@ -146,7 +149,7 @@ class ArtifactCache:
             await self._write(artifact, file, 0)
 
     async def _write(self, artifact: Artifact, file: io.FileIO, received: int) -> None:
-        """Add what ``file``, of ``received`` bytes, lacks of ``artifact``. Raises ArtifactError."""
+        """Add to ``file``, of ``received`` bytes, what it lacks of ``artifact``. Raises ArtifactError."""
         digest = await asyncio.to_thread(_digest_of, file) if received else hashlib.sha256()
         async for place, piece in self._pieces(artifact, received):
             if place == 0 and received:
@@ -183,7 +186,7 @@ class ArtifactCache:
                     raise
 
     def drop_unused(self) -> bool:
-        """Remove the file that was unused for longest, here or with whom spares some; False where none is unused."""
+        """Remove the file that was unused for longest, or one that ``spare`` gives up. False where none is unused."""
         for name in list(self._sizes):
             if not self._in_use[name]:
                 self._forget(name)
@@ -191,7 +194,7 @@ class ArtifactCache:
         return self._spare is not None and self._spare()
 
     def _set_aside(self, unfinished: Path) -> None:
-        """Its room can be needed for others, as that of any file."""
+        """Keep an unfinished file, whose room other files may take as any file's."""
         if size := unfinished.stat().st_size:
             self._sizes[unfinished.name] = size
             self.size_bytes += size
@@ -199,7 +202,7 @@ class ArtifactCache:
             unfinished.unlink()
 
     def _make_room(self, artifact: Artifact, unfinished: str) -> None:
-        """What is there of it, ``unfinished``, stays."""
+        """Remove unused files until ``artifact`` fits. The part that is here, ``unfinished``, stays."""
         missing = artifact.size - self._sizes.get(unfinished, 0)
         if self.size_bytes + missing <= self._limit:
             return
@@ -220,7 +223,7 @@ class ArtifactCache:
 
     def _adopt(self) -> None:
         found = []
-        with contextlib.suppress(OSError):  # none yet, or a disk that the first write tells of
+        with contextlib.suppress(OSError):  # no folder yet, or a disk that the first write tells of
             for path in self._root.iterdir():
                 if path.name != PROBE and path.is_file():
                     status = path.stat()
@@ -239,7 +242,7 @@ def _sha256_of(path: Path) -> str:
     try:
         with path.open("rb", buffering=0) as file:
             return _digest_of(file).hexdigest()
-    except OSError:  # unreadable is the same as damaged: it is fetched anew
+    except OSError:  # unreadable is the same as damaged: the file is fetched anew
         return ""
 
 

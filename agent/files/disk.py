@@ -11,7 +11,7 @@ from tvm_farm.agent.errors import ArtifactError
 
 __all__ = ["FULL", "PROBE", "DiskError", "disk_fault", "is_disk_fault", "try_disk"]
 
-#: What a full disk, or a full share of one, answers with.
+#: The errors of a full disk, or of a full share of one.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLAUSES = {
     **dict.fromkeys(FULL, "its disk is full"),
@@ -36,19 +36,19 @@ class DiskError(ArtifactError):
 
 
 def disk_fault(error: OSError) -> str:
-    """A clause: "its disk is full"."""
+    """What is wrong with the disk, a clause: "its disk is full"."""
     return _CLAUSES.get(error.errno or 0) or f"its disk takes no files ({error.strerror or error})"
 
 
 def is_disk_fault(error: OSError) -> bool:
-    """Whether it is the disk's, and not that of one name or right."""
+    """Whether the error is the disk's, and not that of one name or right."""
     return error.errno in _CLAUSES
 
 
 def try_disk(folder: Path, needed_bytes: int = 0) -> str:
     """Why the disk takes no file of ``needed_bytes`` into ``folder``, a clause; "" where it does.
 
-    Writes a little, through to the disk, and takes it away again: seconds on a slow one.
+    A little is written, through to the disk, and taken away again: seconds on a slow disk.
     """
     probe = folder / PROBE
     try:

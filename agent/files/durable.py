@@ -1,4 +1,4 @@
-"""Files that are whole after a power cut at any moment: the one before, or the new one."""
+"""Files that are whole after a power cut at any moment: the file before, or the new one."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["flush_folder", "replace_durably", "write_durably"]
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """``data`` is ``path``'s content, on the disk, when this returns. Raises OSError, with ``path`` as it was."""
+    """Make ``data`` the content of ``path``, on the disk. Raises OSError, with ``path`` as it was."""
     fresh = path.with_name(f"{path.name}.new")
     try:
         with fresh.open("wb") as file:
             file.write(data)
         replace_durably(fresh, path)
     except OSError:
-        with contextlib.suppress(OSError):  # what was there is whole, and the next try takes this name again
+        with contextlib.suppress(OSError):  # ``path`` is whole, and the next try takes this name again
             fresh.unlink(missing_ok=True)
         raise
 
 
 def replace_durably(fresh: Path, path: Path) -> None:
-    """``fresh``, of the same folder, takes the name ``path``: content first, so that the name never tells of less."""
+    """Give ``fresh``, of the same folder, the name ``path``. The content is on the disk before the name."""
     handle = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -34,7 +34,7 @@ def replace_durably(fresh: Path, path: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """The names in ``folder`` are on the disk."""
+    """Bring the names in ``folder`` to the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Who a device is: an id that was made once, kept twice in the state folder, and outlives power cuts."""
+"""The identity of a device: an id that is made once, kept twice in the state folder, and outlives power cuts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def read_identity(root: Path) -> str:
 def keep_identity(root: Path) -> str:
     """The device id in ``root``, made where there was none. Raises OSError where it must be written and cannot.
 
-    One that is gone or not whole comes back from its copy. Without that it stays aside, for a person to look at, and
-    this becomes a new device.
+    An id that is gone or not whole comes back from its copy. Without a copy, a damaged id is put aside for a person to
+    look at, and this becomes a new device.
     """
     path, copy = root / _NAME, root / _COPY
     known, second = read_identity(root), _whole(copy)
@@ -54,7 +54,7 @@ def keep_identity(root: Path) -> str:
 
 
 def new_identity(root: Path) -> str:
-    """Another device id for ``root`` from now on. Raises OSError, with the one before in force."""
+    """Another device id for ``root`` from now on. Raises OSError, with the id before in force."""
     fresh = uuid.uuid4().hex
     write_durably(root / _NAME, f"{fresh}\n".encode())
     write_durably(root / _COPY, f"{fresh}\n".encode())
@@ -64,7 +64,7 @@ def new_identity(root: Path) -> str:
 def renew_identities(folders: Sequence[Path]) -> list[tuple[str, str]]:
     """The ids before and now of each device in the first of ``folders`` that holds any; the files keep their owners.
 
-    Raises SettingsError where none does, or one cannot be read or written.
+    Raises SettingsError where none of the folders does, or a file cannot be read or written.
     """
     for root in folders:
         try:

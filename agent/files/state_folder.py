@@ -17,10 +17,11 @@ __all__ = ["StateFolder", "open_state", "runtime_folder"]
 
 
 class StateFolder:
-    """A folder held by this process alone. ``device_id`` was made once and stays with the folder."""
+    """A folder held by this process alone."""
 
     def __init__(self, root: Path, device_id: str) -> None:
         self.root = root
+        #: The id of the device when the folder was opened. It was made once and stays with the folder.
         self.device_id = device_id
 
     def identity(self) -> str:
@@ -36,20 +37,20 @@ class StateFolder:
 
     @property
     def runtime(self) -> Path:
-        """TVM's runtime as trackers sent it."""
+        """The folder of TVM's runtime as trackers sent it."""
         return runtime_folder(self.root)
 
 
 def runtime_folder(root: Path) -> Path:
-    """Where it lies in the state folder ``root``, which need not be held to look."""
+    """The folder of TVM's runtime in the state folder ``root``, which need not be held to look."""
     return root / "runtime"
 
 
 @contextmanager
 def open_state(root: Path) -> Iterator[StateFolder]:
-    """Make the folder if need be and hold it. One that was made before may be on a disk that takes nothing now.
+    """Hold the state folder ``root``, which is made if need be. A folder of before may be on a disk that is full now.
 
-    Raises StateInUseError, or SettingsError where it can be neither read nor made: no right to, or a full disk.
+    Raises StateInUseError, or SettingsError where the folder can be neither read nor made: no right to, or a full disk.
     """
     with _using(root):
         lock = _lock_file(root)

@@ -1,4 +1,4 @@
-"""Work that would keep the event loop waiting."""
+"""Work on files that would keep the event loop waiting."""
 
 from __future__ import annotations
 

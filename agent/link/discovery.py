@@ -22,8 +22,8 @@ _LISTEN_S = 3.0
 async def locate(settings: Settings, joined_farm: str = "") -> Sequence[str]:
     """The tracker's host:port texts. Listens for ever: a farm may be switched on after its boards.
 
-    ``joined_farm``: the farm this agent was in, so that a second farm that appears later changes
-    nothing. Raises SeveralTrackersError where a person has to choose.
+    ``joined_farm``: the farm this agent was in, "" for none; another farm that appears later changes nothing then.
+    Raises SeveralTrackersError where a person has to choose.
     """
     if settings.tracker:
         return [settings.tracker]
@@ -51,7 +51,7 @@ async def locate(settings: Settings, joined_farm: str = "") -> Sequence[str]:
 
 
 def choose(heard: Sequence[FoundTracker], farm: str) -> FoundTracker | None:
-    """The one tracker to join among those heard; None to listen on. Raises SeveralTrackersError."""
+    """The tracker to join among those heard; None: listen on. Raises SeveralTrackersError."""
     fitting = [tracker for tracker in heard if not farm or tracker.farm == farm]
     if len(fitting) > 1:
         lines = ", ".join(f"{tracker.farm} at {tracker.address}" for tracker in fitting)

@@ -1,4 +1,4 @@
-"""The tiny kernel that `agent doctor` runs: prebuilt beside the runner, since a board has no compiler."""
+"""The tiny kernel that `agent doctor` runs. It is prebuilt beside the runner, since a board has no compiler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from tvm_farm.agent.runner import find_runner
 
 __all__ = ["PROBE_ENTRY", "find_probe_kernel"]
 
-#: Adds one to each element of a float32 vector: (source, destination), as a compiled TVM kernel takes them.
+#: The name of the kernel's function. It adds one to each element of a float32 vector, (source, destination), as a
+#: compiled TVM kernel takes them.
 PROBE_ENTRY = "add_one"
 
 

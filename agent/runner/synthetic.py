@@ -63,7 +63,7 @@ class SyntheticModel:
 class SyntheticRunner:
     """Sleeps for the time that its model claims, calls and cool-downs included. See Runner.
 
-    A first call takes no time of its own, and so never ends a plan early; a timing does.
+    A first call takes no time of its own, and so never ends a plan early; a slow timing does.
     """
 
     def __init__(self, model: SyntheticModel | None = None) -> None:

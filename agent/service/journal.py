@@ -1,4 +1,4 @@
-"""The agent's log: with times for people, with priorities for the journal of systemd, which has times of its own."""
+"""The agent's log: with times for people, or with priorities for systemd's journal, which has times of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 __all__ = ["is_journal", "log_to_stderr", "to_journal"]
 
-#: syslog(3) priorities as sd-daemon(3) writes them.
+#: Priorities of syslog(3) as sd-daemon(3) writes them.
 _PRIORITIES = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
 
 
@@ -19,7 +19,7 @@ class _JournalFormatter(logging.Formatter):
 
 
 def log_to_stderr(level: str) -> None:
-    """From now on the log goes to standard error, in the form that suits who reads it there."""
+    """Send the log to standard error, in the form that suits who reads it there."""
     handler = logging.StreamHandler(sys.stderr)
     if is_journal():
         handler.setFormatter(_JournalFormatter("%(message)s"))

@@ -1,4 +1,4 @@
-"""What systemd hears of the agent: that it is up, what it does, and that its event loop turns."""
+"""The agent's words to systemd: that it is up, what it does, and that its event loop turns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tvm_farm.agent.session.state import Phase, Session
 
 __all__ = ["Supervision", "status_of"]
 
-#: What the agent does is told this often, where it changed.
+#: How often a change in what the agent does is told.
 _TELL_EVERY_S = 5.0
 _PHASES = {
     Phase.JOINING: "looking for a tracker",
@@ -26,10 +26,7 @@ _PHASES = {
 
 
 class Supervision:
-    """The protocol of sd_notify(3), by the socket that ``environ`` names; without one nothing is said.
-
-    ``status`` gives the line for people, and may be replaced at any time.
-    """
+    """The protocol of sd_notify(3), by the socket that ``environ`` names. Without a socket nothing is said."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
@@ -39,26 +36,28 @@ class Supervision:
         if environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid()):
             with contextlib.suppress(ValueError):
                 self._watched_s = int(environ.get("WATCHDOG_USEC", "0")) / 1e6
+        #: Gives the line for people. May be replaced at any time.
         self.status: Callable[[], str] = lambda: ""
         self._told: set[str] = set()
-        #: What the socket did not take yet.
+        #: Lines that the socket did not take yet.
         self._untold: list[str] = []
 
     def ready(self) -> None:
-        """The agent has begun to look for its tracker, which may take for ever. Told once."""
+        """Tell, once, that the agent has begun to look for its tracker, which may take for ever."""
         self._tell_once("READY=1")
 
     def stopping(self) -> None:
+        """Tell, once, that the agent was asked to stop."""
         self._tell_once("STOPPING=1")
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """From the running event loop: tell that it turns, and what the agent does, until the end."""
+        """Tell until the end, from the running event loop, that it turns and what the agent does."""
         if not self._address:
             yield
             return
         if self._watched_s:
-            # A loop that hangs is ended by SIGABRT: its place is the one thing to learn from that.
+            # A loop that hangs is ended by SIGABRT: where it hangs is the one thing to learn from that.
             faulthandler.enable()
         telling = asyncio.create_task(self._keep_telling())
         try:
@@ -84,7 +83,7 @@ class Supervision:
             self._tell([_line(self.status())])
 
     def _tell(self, lines: list[str]) -> bool:
-        """Whether ``lines``, and before them what was not taken earlier, were taken."""
+        """Whether the socket took ``lines``, and before them what it did not take earlier."""
         lines = [*self._untold, *lines]
         if not self._address or not lines:
             return True
@@ -100,12 +99,12 @@ class Supervision:
 
 
 def _line(status: str) -> str:
-    """What a tracker said may be part of it: each line of a message is an order to systemd."""
+    """A status as one line, since each line of a message is an order to systemd and a tracker's words may be in it."""
     return f"STATUS={' '.join(status.split())}"
 
 
 def status_of(sessions: Mapping[str, Session]) -> str:
-    """What the devices of an agent do, by name, as one line: "joined lab, measuring"."""
+    """One line on what the devices of an agent do, by name: "joined lab, measuring"."""
     told = {name: _status(session) for name, session in sessions.items()}
     if len(set(told.values())) == 1:
         return next(iter(told.values()))

@@ -1,4 +1,4 @@
-"""The agent as a service of systemd: its unit, and what brings it in."""
+"""The agent as a service of systemd: its unit, and the installation of that."""
 
 from __future__ import annotations
 
@@ -78,18 +78,20 @@ WantedBy=multi-user.target
 
 @dataclass(frozen=True)
 class Service:
-    """A unit by its name and text. ``undo`` are the commands that take it out again, and what it leaves."""
+    """A unit, to be installed."""
 
+    #: The name of the unit's file.
     name: str
     text: str
+    #: The commands that take the unit out again, and what it leaves.
     undo: tuple[str, str]
 
     @classmethod
     def of(cls, settings: Settings, options: Sequence[str], python: Path) -> Service:
-        """The service that runs ``agent start`` with ``options``, which ``settings`` are.
+        """The service that runs ``agent start`` with ``options``; ``settings`` are the same as values.
 
-        ``python`` is the interpreter whose packages hold the agent. Raises SettingsError where a service of its own
-        user could not work so.
+        ``python`` is the interpreter whose packages hold the agent. Raises SettingsError where a service that has a
+        user of its own could not work so.
         """
         folders = {"--runtime": settings.runtime_dir, "--libc": settings.libc_dir}
         named = {f"{option} names a folder": path for option, path in folders.items()}
@@ -127,13 +129,13 @@ class Service:
 
 
 def service_state(via: str) -> Path:
-    """Where the service that serves ``via`` keeps its state."""
+    """The state folder of the service that serves ``via``."""
     device = re.sub(r"[^\w.]+", "-", via).strip("-")
     return _STATE / (f"agent-{device}" if device else "agent")
 
 
 def install(service: Service, units: Path = _UNITS) -> list[str]:
-    """Bring the service in and start it; what was done, a line each. Raises AgentError, which says what to do."""
+    """Install the service and start it; a line for each thing done. Raises AgentError, which says what to do."""
     if os.geteuid() != 0:
         raise AgentError("a service is installed by root: run this with sudo; --print only shows the unit")
     for program in ("systemctl", "useradd"):
@@ -161,7 +163,7 @@ def install(service: Service, units: Path = _UNITS) -> list[str]:
 
 
 def _verify(service: Service) -> None:
-    """Where systemd can say what it thinks of a unit, before it is written. Raises AgentError."""
+    """Have systemd judge the unit before it is written, where systemd can. Raises AgentError."""
     if shutil.which("systemd-analyze") is None:
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -178,7 +180,7 @@ def _run(*command: str) -> None:
 
 
 def _quote(argument: str) -> str:
-    """As systemd.service(5) reads a command line: quotes, specifiers and variables mean themselves."""
+    """An argument as systemd.service(5) reads it: quotes, specifiers and variables mean themselves."""
     text = argument.replace("%", "%%").replace("$", "$$")
     if re.fullmatch(r"[\w@%+=:,./$-]+", text):
         return text

@@ -1,7 +1,8 @@
-"""What a wheel requires, against what is installed here.
+"""The requirements of a wheel, against the packages that are installed here.
 
-Only what the project's own wheels write is read: names, and versions of numbers. ``packaging`` reads all of it, but
-is not among a board's packages, and pip's copy is nobody's to use; what is not read is refused rather than guessed.
+Only requirements as the project's own wheels write them are read: names, and versions of numbers. Others are refused
+rather than guessed. ``packaging`` reads all kinds, but is not among a board's packages, and pip's copy is nobody's to
+use.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _EXTRA = re.compile(r"""\bextra\s*==\s*['"]""")
 
 
 def installed_version(name: str) -> str:
-    """ "" where it is not installed."""
+    """The version of the package ``name`` that is installed; "" where none is."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
