@@ -15,12 +15,12 @@ import pytest
 from tests.support.agent_process import AgentProcess
 from tests.support.farm_command import farm
 from tests.support.measure_client import MeasureClient
+from tests.support.offered_runtime import Tracker, agree, board
 from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.small_disk import FailingDisk, SmallDisk, missing
 from tests.support.stand_in_tracker import StandInTracker, make_request
 from tests.support.tracker_process import TrackerProcess
 from tests.support.waiting import wait_until
-from tests.unit.agent.runtime.test_agent_runtime import Tracker, agree, board
 from tvm_farm.agent.board.distant_files import DistantFiles
 from tvm_farm.agent.files.artifacts import ArtifactCache
 from tvm_farm.agent.files.disk import DiskError, try_disk
