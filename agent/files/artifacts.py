@@ -22,7 +22,7 @@ from tvm_farm.protos.measurement import Artifact
 
 __all__ = ["ArtifactCache", "Fetch"]
 
-#: Takes a digest and the bytes of the file that are here already; yields pieces with their places.
+#: Takes a digest and the bytes of the file that are here already; yields pieces with their positions.
 Fetch: TypeAlias = Callable[[str, int], AsyncIterator[tuple[int, bytes]]]
 
 _PIECE = 1 << 20
@@ -32,8 +32,8 @@ _UNFINISHED = "incoming-"
 class ArtifactCache:
     """A folder of files named by their sha256, at most ``limit_bytes`` in all; the longest unused go first.
 
-    ``fetch(digest, offset)`` yields a file's bytes in pieces with their places, from ``offset`` or from 0 on, and may
-    raise ArtifactError. The bytes that came before a fetch ended stay, and the next fetch begins behind them, also in
+    ``fetch(digest, offset)`` yields a file's bytes in pieces with their positions, from ``offset`` or from 0 on. A
+    fetch may raise ArtifactError; the bytes that came before stay, and the next fetch begins behind them, also in
     another process. Files that an earlier process left whole are used again, verified once: a board may have lost power
     while writing.
 
@@ -151,8 +151,8 @@ class ArtifactCache:
     async def _write(self, artifact: Artifact, file: io.FileIO, received: int) -> None:
         """Add to ``file``, of ``received`` bytes, what it lacks of ``artifact``. Raises ArtifactError."""
         digest = await asyncio.to_thread(_digest_of, file) if received else hashlib.sha256()
-        async for place, piece in self._pieces(artifact, received):
-            if place == 0 and received:
+        async for position, piece in self._pieces(artifact, received):
+            if position == 0 and received:
                 file.truncate(0)
                 digest, received = hashlib.sha256(), 0
             received += len(piece)

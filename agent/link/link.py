@@ -106,7 +106,7 @@ class Link:
                 await channel.close()
 
     async def fetch(self, digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
-        """The bytes of an artifact from ``offset`` on, in pieces, each with its place.
+        """The bytes of an artifact from ``offset`` on, in pieces, each with its position.
 
         A tracker that is older than offsets begins at 0. Raises ArtifactError.
         """
@@ -114,12 +114,12 @@ class Link:
             raise LinkLostError(f"artifact {digest[:12]} cannot be fetched: the link to the tracker is down")
         stub = fleet_pb2_grpc.FleetStub(self._aside)
         call = stub.FetchArtifact(fleet_pb2.ArtifactRequest(digest=digest, offset=offset))
-        place = 0
+        position = 0
         try:
             while (chunk := await asyncio.wait_for(call.read(), _SILENT_S)) is not grpc.aio.EOF:
-                place = place or chunk.offset
-                yield place, chunk.data
-                place += len(chunk.data)
+                position = position or chunk.offset
+                yield position, chunk.data
+                position += len(chunk.data)
         except asyncio.TimeoutError:
             call.cancel()
             raise LinkLostError(f"artifact {digest[:12]} did not arrive: nothing came for {_SILENT_S:.0f} s") from None

@@ -239,7 +239,7 @@ def _argument(position: int, argument: Argument) -> list[bytes]:
 
 
 class _Reader:
-    """Takes a payload apart; every method raises ProtocolError where it ends too early."""
+    """Reads a payload piece by piece; every method raises ProtocolError where it ends too early."""
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload

@@ -67,9 +67,9 @@ class RuntimeFolder:
             size = (each.artifact.size - offset) / (1 << 20)
             rest = "the rest of " if offset else ""
             log.info("fetching %s%s of TVM %s from the tracker, %.1f MB", rest, each.name, runtime.tvm_version, size)
-            async for place, piece in fetch(digest, offset):
-                self._arrived[digest] = place + len(piece)
-                yield place, piece
+            async for position, piece in fetch(digest, offset):
+                self._arrived[digest] = position + len(piece)
+                yield position, piece
 
         self._fetch = told
         if self._cache is None:

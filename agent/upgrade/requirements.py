@@ -77,19 +77,19 @@ def _holds(has: re.Match[str], operator: str, bound: tuple[int, ...], any_after:
     width = max(len(numbers), len(bound))
     padded, bound_padded = _wide(numbers, width), _wide(bound, width)
     # A pre-release stands before its release, a post-release behind: neither is equal to it.
-    place = (padded, -1 if has[2] else 1 if has[3] else 0)
+    rank = (padded, -1 if has[2] else 1 if has[3] else 0)
     least = (bound_padded, 0)
     if operator == "~=":
-        return place >= least and padded[: len(bound) - 1] == bound[:-1]
+        return rank >= least and padded[: len(bound) - 1] == bound[:-1]
     if operator in ("==", "!="):
-        same = padded[: len(bound)] == bound if any_after else place == least
+        same = padded[: len(bound)] == bound if any_after else rank == least
         return same if operator == "==" else not same
     # A post-release is not "greater" than its release (PEP 440), nor is a pre-release less than it.
     if operator == ">":
         return padded > bound_padded
     if operator == "<":
         return padded < bound_padded
-    return place >= least if operator == ">=" else place <= least
+    return rank >= least if operator == ">=" else rank <= least
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -96,9 +96,9 @@ class AgentUpgrades:
 
         async def counted(digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
             told(offset / upgrade.size)
-            async for place, piece in fetch(digest, offset):
-                yield place, piece
-                told((place + len(piece)) / upgrade.size)
+            async for position, piece in fetch(digest, offset):
+                yield position, piece
+                told((position + len(piece)) / upgrade.size)
 
         if not 0 < upgrade.size <= MAX_WHEEL_BYTES:
             raise UpgradeError(f"its wheel of {upgrade.size} bytes is none of an agent")

@@ -1,4 +1,4 @@
-"""The board inside this process, with a runner that does what a test says, against a stand-in tracker."""
+"""The driver of a session inside this process, with a runner that does what a test says, against a stand-in tracker."""
 
 from __future__ import annotations
 
