@@ -1,4 +1,4 @@
-"""The time by which a board tells when something happened: it goes on evenly, whatever sets the board's clock."""
+"""The clock by which a board tells when something happened. It goes on evenly, whatever sets the board's clock."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _BEGUN_S = time.time() - time.monotonic()
 def steady_unix_s(monotonic_s: float | None = None) -> float:
     """Unix seconds as this process believed them when it began, counted on by the monotonic clock.
 
-    A board without a battery begins months behind and jumps when NTP answers. Each message says by the same clock when
-    it was sent, so the tracker places all times in it into its own. ``monotonic_s``: at that reading of this machine's
-    CLOCK_MONOTONIC, else now.
+    A board without a battery begins months behind and jumps when NTP answers. Each message says by this clock when it
+    was sent, so that the tracker can place all times in the message into its own. ``monotonic_s``: the reading of this
+    machine's CLOCK_MONOTONIC to convert; None: now.
     """
     return _BEGUN_S + (time.monotonic() if monotonic_s is None else monotonic_s)

@@ -1,4 +1,4 @@
-"""What can stop an agent, each with the exit code that a service supervisor sees."""
+"""The faults that can stop an agent, each with the exit code that a service supervisor sees."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXIT_ABORTED = 130
 
 
 class AgentError(Exception):
-    """A fault that ends a command. Its text is one sentence for a person: what happened and what to do."""
+    """A fault that ends a command. The text is one sentence for a person: what happened and what to do."""
 
     exit_code = 1
 
@@ -67,9 +67,10 @@ class UpgradeError(AgentError):
 
 
 def at_fault(code: int) -> bool:
-    """Whether an agent that ends with this exit code is to blame for it: not for a signal, nor for its neighbours."""
+    """Whether an agent that ends with this exit code is to blame. A signal and the agent's neighbours are not its
+    fault."""
     return code not in (EXIT_OK, EXIT_ABORTED, SeveralTrackersError.exit_code, StateInUseError.exit_code)
 
 
 class LinkLostError(ArtifactError):
-    """The tracker went away meanwhile: the same may be asked of it once it is back."""
+    """The tracker went away meanwhile. The same may be asked once the tracker is back."""

@@ -1,4 +1,4 @@
-"""What a person chose, checked: the options of ``agent start`` as values."""
+"""The options of ``agent start`` as values, checked."""
 
 from __future__ import annotations
 
@@ -20,32 +20,41 @@ RuntimeMode = str  # "auto" | "full" | "micro"
 
 @dataclass(frozen=True)
 class Settings:
-    """One agent's choices. ``tracker`` is host:port, "" means: find one by mDNS (of ``farm`` where it is named).
+    """One agent's choices. Raises SettingsError for an option that would have no effect."""
 
-    ``via`` names the device that executes kernels, "": this machine. ``name`` "": the device's host name.
-    ``threads`` 0: one a CPU. ``cluster``: the kind of cores to serve alone, "": each kind is a device. ``libc_dir``
-    belongs to ``via``. ``synthetic`` belongs to the synthetic runner, as ``runtime_dir``, ``mode`` and ``threads`` do
-    to the native one. ``no_upgrade``: the installed agent runs and no other.
-    Raises SettingsError for an option that would have no effect.
-    """
-
+    #: The folder of the agent's identity, its cache and TVM's runtime.
     state_dir: Path
+    #: The device's name in the farm; "": its host name.
     name: str = ""
+    #: The tracker's host:port; "": the tracker is found by mDNS.
     tracker: str = ""
+    #: The farm to join among those that mDNS finds; "": whichever is heard.
     farm: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    #: The device behind this machine that executes kernels; "": this machine.
     via: str = ""
     runner: RunnerKind = "native"
+    #: The model of the synthetic runner; None: its own.
     synthetic: SyntheticModel | None = None
+    #: The folder of TVM's runtime, for the native runner; None: what is installed here, or what the tracker sends.
     runtime_dir: Path | None = None
+    #: The folder of a C library for the device behind this machine; None: the device's own.
     libc_dir: Path | None = None
+    #: The mode of the native runner.
     mode: RuntimeMode = "auto"
+    #: Threads that a parallel kernel of the native runner gets; 0: one for each CPU.
     threads: int = 0
+    #: The kind of cores to serve alone; "": each kind is a device.
     cluster: str = ""
+    #: Trials to hold beside the one running.
     prefetch: int = 2
+    #: Room for artifacts on the disk.
     cache_bytes: int = 512 << 20
+    #: The port of Prometheus metrics, 0: any; None: no metrics.
     metrics_port: int | None = None
+    #: The IPv4 address of the interface to listen on for mDNS; None: all.
     mdns_interface: str | None = None
+    #: The installed agent runs, and none that the farm sends.
     no_upgrade: bool = False
 
     def __post_init__(self) -> None:
@@ -76,23 +85,26 @@ class Settings:
 
     @property
     def takes_runtime(self) -> bool:
-        """Whether TVM's runtime may come from the tracker: for this machine, where nobody chose another or none."""
+        """Whether TVM's runtime may come from the tracker: for this machine, where nobody chose a runtime or none."""
         return self.runner == "native" and self.mode != "micro" and self.runtime_dir is None and not self.via
 
     @property
     def slots(self) -> int:
-        """Trials held at once: the one running and those prefetched."""
+        """Trials held at once: the running trial and those prefetched."""
         return 1 + self.prefetch
 
     @property
     def short_slots(self) -> int:
-        """The same while they take milliseconds: what is fetched ahead covers the way to the tracker and back."""
+        """``slots`` while trials take milliseconds: those fetched ahead cover the way to the tracker and back."""
         return 1 + 7 * self.prefetch
 
 
 def default_state_dir(environ: Mapping[str, str] = os.environ, via: str = "") -> Path:
-    """``$XDG_STATE_HOME/tvm-farm/agent``, by the XDG base directory specification; of a device behind this machine
-    ``agent-`` and what names it, since each has an identity of its own."""
+    """The state folder where nobody names one: ``$XDG_STATE_HOME/tvm-farm/agent``, by the XDG base directory
+    specification.
+
+    A device behind this machine has an identity of its own, and so a folder: ``agent-`` and what names the device.
+    """
     base = environ.get("XDG_STATE_HOME", "")
     root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
     device = re.sub(r"[^\w.@]+", "-", via).strip("-")

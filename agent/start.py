@@ -1,4 +1,4 @@
-"""The agent put together from its parts: the only place that picks concrete ones."""
+"""The agent put together from its parts. Nothing else picks concrete parts."""
 
 from __future__ import annotations
 
@@ -11,36 +11,34 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tvm_farm.agent.board import Board
-from tvm_farm.agent.clusters import Part, parts_of
-from tvm_farm.agent.device import Device, open_device
-from tvm_farm.agent.discovery import locate
-from tvm_farm.agent.effects import Exit
+from tvm_farm.agent.board.device import Device, open_device
+from tvm_farm.agent.board.machine import read_machine
+from tvm_farm.agent.board.parts import Part, parts_of
+from tvm_farm.agent.driver.session_driver import SessionDriver
 from tvm_farm.agent.errors import EXIT_OK, AgentError, RunnerUnusableError
-from tvm_farm.agent.machine import read_machine
-from tvm_farm.agent.messages import Join
+from tvm_farm.agent.files.state_folder import StateFolder, open_state
+from tvm_farm.agent.link.discovery import locate
 from tvm_farm.agent.runner import (
     DeviceAwayError,
     NativeRunner,
     Runner,
     RunnerError,
-    RuntimeLibraries,
-    SyntheticRunner,
-    find_libc,
-    find_runner,
     find_runtime,
 )
-from tvm_farm.agent.runtime import BoardRuntime, RuntimeFolder
+from tvm_farm.agent.runtime.agreement import RuntimeAgreement
+from tvm_farm.agent.runtime.folder import RuntimeFolder
+from tvm_farm.agent.runtime.starting import start_runner
+from tvm_farm.agent.service.supervision import Supervision, status_of
+from tvm_farm.agent.session.effects import Exit
 from tvm_farm.agent.settings import Settings
-from tvm_farm.agent.state_folder import StateFolder, open_state, runtime_folder
-from tvm_farm.agent.supervision import Supervision, status_of
 from tvm_farm.agent.upgrade.launch import farm_before, remember_farm, restart
 from tvm_farm.agent.upgrade.upgrades import AgentUpgrades
 from tvm_farm.protos.device import RunnerInfo
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.join import Join
 from tvm_farm.protos.runtime import RuntimeRequest
 
-__all__ = ["start_agent", "start_runner"]
+__all__ = ["start_agent"]
 
 log = logging.getLogger("agent")
 
@@ -67,60 +65,16 @@ def start_agent(settings: Settings) -> int:
 
 
 def _give_way() -> None:
-    """Wake without taking a CPU from a kernel that is being timed; the runner takes this back for kernels alone.
+    """Wake without taking a CPU from a kernel that is being timed. The runner takes this back, for kernels alone.
 
-    Not SCHED_IDLE or a lower priority: without privileges that could not be taken back.
+    SCHED_IDLE and a lower priority would not do: without privileges they could not be taken back.
     """
     with contextlib.suppress(AttributeError, OSError):  # not Linux, or a sandbox: kernels are timed as well as can be
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-async def start_runner(settings: Settings, device: Device, cpus: Sequence[int] = ()) -> tuple[Runner, RunnerInfo]:
-    """The runner that ``settings`` ask for on ``device``, started with what this machine has for it.
-
-    It runs on ``cpus`` alone; empty for all.
-
-    Where the tracker may send TVM's runtime it can be in micro mode still, though full mode was asked for. Raises
-    RunnerUnusableError with the remedy, or DeviceAwayError.
-    """
-    if settings.runner == "synthetic":
-        synthetic = SyntheticRunner(settings.synthetic)
-        return synthetic, await synthetic.start()
-    # What this Python's packages hold is for this machine alone.
-    without = settings.mode == "micro" or (settings.via and settings.runtime_dir is None)
-    libraries = None if without else find_runtime(settings.runtime_dir)
-    if libraries is None and settings.runtime_dir is not None:
-        remedy = "use --mode micro" if settings.via else "leave out --runtime, and the tracker sends them"
-        raise RunnerUnusableError(
-            f"full mode needs libtvm_ffi.so and libtvm_runtime.so, and they are not in {settings.runtime_dir}: {remedy}"
-        )
-    if libraries is None and settings.takes_runtime:
-        libraries = RuntimeFolder(runtime_folder(settings.state_dir)).last()
-    try:
-        return await _started(settings, device, libraries, cpus)
-    except DeviceAwayError:
-        raise
-    except RunnerError as error:
-        if libraries is not None and settings.takes_runtime:
-            log.warning("TVM's runtime on this board does not start, the tracker's may: %s", error)
-            with contextlib.suppress(RunnerError):
-                return await _started(settings, device, None, cpus)
-        remedy = "; --mode micro does without TVM's runtime" if libraries else ""
-        if settings.via and not settings.libc_dir and not device.fingerprint.libc.startswith("glibc"):
-            remedy = f"; its C library is {device.fingerprint.libc or 'unknown'}: --libc DIR brings the one it needs"
-        raise RunnerUnusableError(f"{error}{remedy}") from error
-
-
-async def _started(
-    settings: Settings, device: Device, libraries: RuntimeLibraries | None, cpus: Sequence[int]
-) -> tuple[NativeRunner, RunnerInfo]:
-    libc = find_libc(settings.libc_dir) if settings.libc_dir else None
-    native = NativeRunner(find_runner(device.arch), libraries, settings.threads, device.transport, libc, cpus)
-    return native, await native.start()
-
-
 async def _keep_on(settings: Settings, state: StateFolder, upgrades: AgentUpgrades) -> Exit:
-    """The session, and the next where its device went away and came back; what the last one ended with."""
+    """Run session after session while the device goes away and comes back; what the last session ended with."""
     supervision = Supervision()
     with supervision.watching():
         return await _keep_running(settings, state, supervision, upgrades)
@@ -156,7 +110,7 @@ async def _keep_running(
 
 
 def _end_by_signal() -> None:
-    """While no board is there to drain, SIGTERM and SIGINT end what the calling task does."""
+    """While no device is there to drain, SIGTERM and SIGINT end what the calling task does."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -168,7 +122,7 @@ async def _run(
 ) -> Exit:
     parts = parts_of(device.fingerprint, settings.cluster)
     turn = asyncio.Lock() if len(parts) > 1 else None
-    boards = []
+    devices = []
     async with contextlib.AsyncExitStack() as stack:
         for part in parts:
             own, folder = settings, state
@@ -177,23 +131,23 @@ async def _run(
                 own = replace(settings, state_dir=folder.root, cache_bytes=settings.cache_bytes // len(parts))
             runner, info = await start_runner(own, device, part.cpus)
             stack.push_async_callback(runner.stop)
-            boards.append(_board(own, folder, device, part, runner, info, turn, upgrades))
+            devices.append(_device(own, folder, device, part, runner, info, turn, upgrades))
         if settings.metrics_port is not None:
-            from tvm_farm.agent.metrics import serve_metrics
+            from tvm_farm.agent.service.metrics import serve_metrics
 
-            port = stack.enter_context(serve_metrics(boards, settings.metrics_port))
+            port = stack.enter_context(serve_metrics(devices, settings.metrics_port))
             log.info("metrics at http://0.0.0.0:%d/metrics", port)
-        supervision.status = lambda: status_of({board.name: board.session for board in boards})
-        ending = await _run_all(boards, supervision)
+        supervision.status = lambda: status_of({each.name: each.session for each in devices})
+        ending = await _run_all(devices, supervision)
     if ending.restart:
-        remember_farm(boards[0].session.farm)
+        remember_farm(devices[0].session.farm)
     if not ending.reason:
-        log.info("stopped: %d trials measured", sum(sum(board.outcomes.values()) for board in boards))
+        log.info("stopped: %d trials measured", sum(sum(each.outcomes.values()) for each in devices))
     return ending
 
 
-async def _run_all(boards: Sequence[Board], supervision: Supervision) -> Exit:
-    """Every board until one ends, which ends the others; what the first ended with."""
+async def _run_all(devices: Sequence[SessionDriver], supervision: Supervision) -> Exit:
+    """Run every device until one ends, which ends the others; what the first ended with."""
     loop = asyncio.get_running_loop()
     asked = False
 
@@ -201,17 +155,17 @@ async def _run_all(boards: Sequence[Board], supervision: Supervision) -> Exit:
         nonlocal asked
         asked = True
         supervision.stopping()
-        for board in boards:
-            board.stop()
+        for each in devices:
+            each.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    running = [asyncio.create_task(board.run()) for board in boards]
+    running = [asyncio.create_task(each.run()) for each in devices]
     supervision.ready()
     try:
         first, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for board in boards:
-            board.stop(again=False)
+        for each in devices:
+            each.stop(again=False)
         if rest:
             await asyncio.wait(rest)
         endings = [task.result() for task in (*first, *rest)]
@@ -223,12 +177,12 @@ async def _run_all(boards: Sequence[Board], supervision: Supervision) -> Exit:
         await asyncio.wait(running)
         for task in running:
             if not task.cancelled():
-                task.exception()  # of several the first is raised; of the others asyncio would say that nobody looked
+                task.exception()  # the first of several is raised; asyncio would say that nobody looked at the others
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-def _board(
+def _device(
     settings: Settings,
     state: StateFolder,
     device: Device,
@@ -237,7 +191,7 @@ def _board(
     info: RunnerInfo,
     turn: asyncio.Lock | None,
     upgrades: AgentUpgrades,
-) -> Board:
+) -> SessionDriver:
     fingerprint = part.fingerprint
     nameless = settings.via and fingerprint.hostname in ("", "localhost", "(none)")  # most phones
     name = settings.name or (settings.via.partition(":")[2] if nameless else fingerprint.hostname)
@@ -267,10 +221,10 @@ def _board(
     if isinstance(runner, NativeRunner) and settings.takes_runtime:
         asks = RuntimeRequest(fingerprint.arch, fingerprint.libc)
         folder, required = RuntimeFolder(state.runtime), settings.mode == "full"
-        # One that is installed and did not start is as good as none.
+        # A runtime that is installed and did not start is as good as none.
         installed = found if (found := find_runtime()) == runner.libraries else None
-        runtime = BoardRuntime(runner, info, folder, asks, installed, required=required)
-    return Board(
+        runtime = RuntimeAgreement(runner, info, folder, asks, installed, required=required)
+    return SessionDriver(
         join=join,
         runner=runner,
         telemetry=functools.partial(device.telemetry, fingerprint.clusters),

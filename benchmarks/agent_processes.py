@@ -15,19 +15,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tvm_farm.agent.board import Board
-from tvm_farm.agent.fingerprint import read_fingerprint
-from tvm_farm.agent.messages import Join
+from tvm_farm.agent.board.fingerprint import read_fingerprint
+from tvm_farm.agent.board.telemetry import TelemetryReader
+from tvm_farm.agent.driver.session_driver import SessionDriver
 from tvm_farm.agent.runner import SyntheticModel, SyntheticRunner
-from tvm_farm.agent.session import Phase
+from tvm_farm.agent.session.state import Phase
 from tvm_farm.agent.settings import Settings
-from tvm_farm.agent.telemetry import TelemetryReader
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.join import Join
 
 __all__: list[str] = []
 
 
-async def _board(tracker: str, number: int, folder: Path) -> Board:
+async def _board(tracker: str, number: int, folder: Path) -> SessionDriver:
     async def locate(farm: str) -> Sequence[str]:
         return [tracker]
 
@@ -46,7 +46,7 @@ async def _board(tracker: str, number: int, folder: Path) -> Board:
         short_slots=settings.short_slots,
     )
     telemetry = functools.partial(TelemetryReader, fingerprint.clusters)
-    return Board(join, runner, telemetry, locate, folder / settings.name, settings.cache_bytes)
+    return SessionDriver(join, runner, telemetry, locate, folder / settings.name, settings.cache_bytes)
 
 
 async def _main(tracker: str, first: int, count: int, folder: Path) -> None:

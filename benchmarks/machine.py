@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tvm_farm.agent.fingerprint import read_fingerprint
+from tvm_farm.agent.board.fingerprint import read_fingerprint
 from tvm_farm.tracker.domain.target import derive_target
 
 __all__ = ["describe_machine", "host_target", "threads"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.contract import RunnerError
 from tvm_farm.agent.runner.shell import ShellTransport
 from tvm_farm.agent.runner.transport import DeviceAwayError
 

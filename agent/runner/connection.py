@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from tvm_farm.agent.runner import protocol
-from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.contract import RunnerError
 from tvm_farm.agent.runner.transport import Process
 
 __all__ = ["Connection", "RunnerDiedError"]
@@ -23,7 +23,7 @@ _LAST_WORDS_BYTES = 500
 
 
 class RunnerDiedError(Exception):
-    """The runner is gone, or makes no sense any more. The text is a clause that says how."""
+    """The runner is gone, or breaks its protocol. The text is a clause that says how."""
 
     def __init__(self, how: str, signal_number: int = 0) -> None:
         super().__init__(how)
@@ -42,8 +42,11 @@ class Connection:
         self.process = process
         self._input, self._output = process.stdin, process.stdout
         self._last_words = b""
-        self._ahead: set[int] = set()  # sent, and not asked for yet
-        self._answers: dict[int, protocol.Result] = {}  # of those
+        #: Sequences of requests that are sent, and not asked for yet.
+        self._ahead: set[int] = set()
+        #: Answers to requests in ``_ahead``, by sequence.
+        self._answers: dict[int, protocol.Result] = {}
+        #: Sequences of requests that were withdrawn: nobody takes their answers.
         self._unwanted: set[int] = set()
         self._listening = asyncio.create_task(self._listen(process.stderr))
 
@@ -63,13 +66,15 @@ class Connection:
         return connection
 
     def send(self, frame: Sequence[bytes], sequence: int) -> None:
-        """Put a small RUN frame on its way; ``ask`` with its sequence takes the answer."""
+        """Put a small RUN frame on its way. ``ask`` with its sequence takes the answer."""
         self._input.writelines(frame)
         self._ahead.add(sequence)
 
     async def ask(self, frame: Sequence[bytes], sequence: int, within_s: float) -> protocol.Result:
-        """The answer to a RUN frame, empty where it was sent before. After RunnerDiedError or DeviceAwayError the
-        connection is of no more use."""
+        """The answer to a RUN frame; ``frame`` is empty where it was sent before.
+
+        After RunnerDiedError or DeviceAwayError the connection is of no more use.
+        """
         self._ahead.discard(sequence)
         try:
             while sequence not in self._answers:
@@ -87,7 +92,7 @@ class Connection:
 
     async def _exchange(self, frame: Sequence[bytes]) -> bytes:
         self._input.writelines(frame)
-        # A reset here means that it died: what it left to read, and its exit status, say more.
+        # A reset here means that the runner died: what it left to read, and its exit status, say more.
         with contextlib.suppress(ConnectionError):
             await self._input.drain()
         return await self._read_frame(protocol.RESULT)
@@ -103,9 +108,9 @@ class Connection:
             self.cancel(sequence)
 
     async def close(self) -> None:
-        """End the process, which takes its kernel with it, and reap it."""
+        """End the process, and its kernel with it, and reap it."""
         self._input.close()
-        with contextlib.suppress(RunnerError):  # the way to it is gone: the end of its input ends it there
+        with contextlib.suppress(RunnerError):  # the way to the device is gone: the end of its input ends the runner
             try:
                 await asyncio.wait_for(self.process.wait(), _EXIT_WITHIN_S)
             except asyncio.TimeoutError:

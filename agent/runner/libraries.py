@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.contract import RunnerError
 
 __all__ = [
     "EXTRA",

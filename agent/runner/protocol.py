@@ -1,4 +1,4 @@
-"""What crosses the pipe between agent and runner, version 2.
+"""What crosses the pipe between agent and runner.
 
 A frame is ``u32 size, u8 type, payload`` of ``size`` bytes, at most 1 GiB. Numbers are little-endian,
 a ``text`` is ``u32 size`` and UTF-8 bytes without zeros, a ``dtype`` is DLPack's ``u8 code, u8 bits, u16 lanes``.
@@ -24,10 +24,10 @@ An argument is ``dtype, u8 ndim, i64 shape, u8 source`` and then, by source: 1 `
 splitmix64(seed): floats are its highest bits over a power of two, as many as the significand holds (53, 24, 11, 8
 for 64, 32, 16 and brain float), so in [0, 1); integers are its upper 32 bits scaled to 0..9; bool its highest bit.
 
-The runner says HELLO once, then answers each RUN with one RESULT, in their order. While one executes, four more may
-come and wait for its end, so that the next kernel begins without a word from the agent; a CANCEL of a waiting one
-is answered at once. A CANCEL that comes too late is ignored. The end of its input ends the runner and the kernel at
-hand; a frame that breaks these rules ends it too, with a sentence on standard error.
+The runner says HELLO once, then answers each RUN with one RESULT, in their order. While a RUN executes, up to
+MAX_WAITING more may come and wait for its end, so that the next kernel begins without a word from the agent. A CANCEL
+of a waiting RUN is answered at once, and a CANCEL that comes too late is ignored. The end of its input ends the runner
+and the kernel at hand; a frame that breaks these rules ends both too, with a sentence on standard error.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def _argument(position: int, argument: Argument) -> list[bytes]:
 
 
 class _Reader:
-    """Takes a payload apart; every method raises ProtocolError where it ends too early."""
+    """Reads a payload piece by piece; every method raises ProtocolError where it ends too early."""
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload

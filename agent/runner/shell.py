@@ -1,4 +1,4 @@
-"""A device that is a shell at the end of some command: files, programs and answers by way of it alone."""
+"""A device behind a shell, which some command leads to: files, programs and answers go by that shell alone."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.contract import RunnerError
 from tvm_farm.agent.runner.transport import DeviceAwayError, Process
 
 __all__ = ["ShellTransport"]
 
 _ANSWER_WITHIN_S = 60.0
-#: The same at the end of something, when the device may well be gone.
+#: The same for a question at the end of something, when the device may well be gone.
 _LAST_ANSWER_WITHIN_S = 10.0
 _PIECE = 1 << 20
-#: Files of trials that stay there: those of the trial at hand and, since a model's parameters serve many, some more.
+#: The files of trials that stay on the device: those of the trial at hand and some more, since a model's parameters
+#: serve many trials.
 _KEPT_FILES, _KEPT_BYTES = 16, 256 << 20
 
-#: Of files whose content was read: parameters are large, and their trials many.
+#: The digests that are kept of files whose content was read: parameters are large, and their trials many.
 _KNOWN_DIGESTS = 64
 
-#: The first folder that can be written and may hold programs. A chmod fails on a folder that another user made.
+#: Finds the first folder that can be written and may hold programs. A chmod fails on a folder that another user made.
 #: A runner that an earlier agent of the same name left behind is ended: its connection may hang for hours.
 _OPEN = """
 umask 077
@@ -55,7 +56,7 @@ find "$home/lasting" -type f -mtime +60 -exec rm -f {{}} + 2>/dev/null
 echo "$home"
 """
 
-#: Children are groups of their own: a kernel, and what it may have started.
+#: Kills the runner and its children's process groups: a kernel, and what it may have started.
 _KILL = 'kill -9 "$pid" $(for child in $(cat /proc/$pid/task/*/children 2>/dev/null); do echo "-$child"; done)'
 
 #: Without job control a shell gives what it starts in the background no input, unless by another descriptor.
@@ -70,11 +71,12 @@ echo $? > ended-{token}
 
 
 class ShellTransport(abc.ABC):
-    """Needs nothing on the device but a POSIX shell and the everyday tools beside it.
+    """The way to a device that has a POSIX shell and the everyday tools beside it, and needs nothing else.
 
-    ``owner`` names the agent: what it left on the device is its own to clear away, and a device serves one at a
-    time. Files lie in a folder of the user's there; what is installed outlives the agent. ``name`` is how errors call
-    the device. ``open`` before anything else, ``close`` at the end; every other method may raise DeviceAwayError.
+    ``owner`` names the agent: what an agent left on the device is its own to clear away, and a device serves one agent
+    at a time. Files lie in a folder of the user's there; what is installed outlives the agent. ``name`` is what errors
+    call the device. ``open`` comes before anything else, ``close`` at the end. Every other method may raise
+    DeviceAwayError.
     """
 
     here = False
@@ -100,17 +102,17 @@ class ShellTransport(abc.ABC):
 
     @abc.abstractmethod
     def _fault(self, said: str) -> RunnerError:
-        """Why the way to the device failed, from the last words of the program that was it."""
+        """Why the way to the device failed, from the last words of the program that led there."""
 
     async def open(self) -> None:
-        """Raises RunnerError where no agent can work there before a person has mended something."""
+        """Take the device. Raises RunnerError where no agent can work there before a person has mended something."""
         try:
             self._home = (await self.ask(_OPEN.format(owner=self._owner, kill=_KILL))).decode().strip()
         except OSError as error:
             raise RunnerError(f"{self.name} cannot be used: {error}") from error
 
     async def close(self) -> None:
-        """Clear away what was put there, as far as it can be reached still."""
+        """Clear away what was put there, as far as the device can be reached still."""
         if self._home:
             with contextlib.suppress(OSError, RunnerError):
                 await self.ask(f"rm -rf {shlex.quote(self._folder)}", within_s=_LAST_ANSWER_WITHIN_S)
@@ -118,7 +120,7 @@ class ShellTransport(abc.ABC):
     async def ask(self, script: str, sent: bytes = b"", within_s: float = _ANSWER_WITHIN_S) -> bytes:
         """What ``script`` writes to its standard output, given ``sent`` as its input.
 
-        Raises OSError with what it said where it fails, DeviceAwayError where it did not come to its end.
+        Raises OSError with the script's complaint where it fails, DeviceAwayError where it did not come to its end.
         """
         token = secrets.token_hex(8)
         # A program on the way has exit statuses of its own: only the device's shell knows this word.
@@ -187,7 +189,7 @@ class ShellTransport(abc.ABC):
             raise RunnerError(f"cannot start {command[0]} to reach {self.name}: {error.strerror}") from error
 
     async def _push(self, path: Path, there: str) -> int:
-        """How many bytes it were."""
+        """Copy the file ``path`` to ``there``; how many bytes it has."""
         data = await asyncio.to_thread(path.read_bytes)
         to, unfinished = shlex.quote(there), shlex.quote(f"{there}.new")
         await self.ask(
@@ -220,7 +222,7 @@ class ShellTransport(abc.ABC):
 
 
 class _RemoteProcess:
-    """A program that was spawned there, and the process here that carries its streams."""
+    """A program that was spawned on the device, and the process here that carries its streams."""
 
     def __init__(self, transport: ShellTransport, way: asyncio.subprocess.Process, status: str) -> None:
         self._transport = transport
@@ -254,7 +256,7 @@ class _RemoteProcess:
     async def _end(self) -> None:
         with contextlib.suppress(RunnerError):
             await self._transport.end()
-        # What is left of it here: a program that outlived its kernel's end has no reader any more.
+        # The process here may be left over: a program that outlived its kernel's end has no reader any more.
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._way.wait(), 5)
         with contextlib.suppress(ProcessLookupError):

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.contract import RunnerError
 from tvm_farm.agent.runner.shell import ShellTransport
 from tvm_farm.agent.runner.transport import DeviceAwayError
 

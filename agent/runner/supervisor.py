@@ -10,8 +10,8 @@ from pathlib import Path
 from tvm_farm.agent.clock import steady_unix_s
 from tvm_farm.agent.runner import protocol
 from tvm_farm.agent.runner.connection import Connection, RunnerDiedError
+from tvm_farm.agent.runner.contract import LocalRequest, RunnerError, RunReport
 from tvm_farm.agent.runner.libraries import CLibrary, RuntimeLibraries
-from tvm_farm.agent.runner.report import LocalRequest, RunnerError, RunReport
 from tvm_farm.agent.runner.transport import LocalTransport, Transport
 from tvm_farm.protos.device import RunnerInfo, RunnerMode
 from tvm_farm.protos.measurement import Outcome
@@ -20,20 +20,23 @@ __all__ = ["NativeRunner"]
 
 log = logging.getLogger("agent.runner")
 
-#: The runner itself ends what loads for 60 s or runs past its limit; past this on top it is taken for dead.
+#: The silence, past a trial's limit, after which the runner is taken for dead. The runner itself ends what loads for
+#: 60 s or runs past its limit.
 _SILENCE_S = 120.0
 _TRIES = 2
-#: A larger frame is not sent ahead: while the runner reads it, it keeps the memory busy that a kernel is timed on.
+#: The largest frame that is sent ahead. A larger frame would, while the runner reads it, keep the memory busy that a
+#: kernel is timed on.
 _AHEAD_BYTES = 16 << 10
 
 
 class NativeRunner:
-    """``executable`` with TVM's ``libraries``, or without them in micro mode. See Runner.
+    """The program ``executable``, with TVM's ``libraries`` or, in micro mode, without. See Runner.
 
-    ``threads`` is how many a parallel kernel gets; by default as many as TVM would take: the CPUs that this
-    process may use, little cores left out. A runner that dies is started again and its trial tried once more;
-    when that one dies too the trial has crashed it. ``libc``: instead of the one that the device has. ``cpus``: it
-    runs on these alone; empty for all.
+    A runner that dies is started again, and its trial tried once more; a trial that two runners die of has crashed.
+
+    ``threads``: how many a parallel kernel gets; None or 0: as many as TVM would take, the CPUs that this process may
+    use with little cores left out. ``libc``: a C library in place of the device's own. ``cpus``: the CPUs to run on;
+    empty for all.
     """
 
     def __init__(
@@ -52,9 +55,12 @@ class NativeRunner:
         self._transport = transport or LocalTransport()
         self._libc = libc
         self._connection: Connection | None = None
-        self._sequence = 0  # of the frame made last
-        self._at_hand = 0  # that of the trial at hand, once it is sent
-        self._ahead: dict[str, int] = {}  # trial_id -> sequence of what waits in the runner, or has begun
+        #: The sequence of the frame that was made last.
+        self._sequence = 0
+        #: The sequence of the trial at hand, once it is sent.
+        self._at_hand = 0
+        #: The sequence of each trial that waits in the runner, or has begun there, by trial id.
+        self._ahead: dict[str, int] = {}
         self._sending = asyncio.Lock()
         self._running = False
         self._idle = asyncio.Event()
@@ -77,7 +83,7 @@ class NativeRunner:
     async def equip(self, libraries: RuntimeLibraries | None) -> RunnerInfo:
         """Go on with other ``libraries``, None for micro mode, once the trial at hand has ended.
 
-        Raises RunnerError where that does not start; the runner then goes on with those that it had.
+        Raises RunnerError where the program does not start with them; the runner then goes on with those before.
         """
         await self._idle.wait()
         async with self._sending:
@@ -90,12 +96,12 @@ class NativeRunner:
 
     @property
     def libraries(self) -> RuntimeLibraries | None:
-        """What it runs with; None in micro mode."""
+        """The libraries that the program runs with; None in micro mode."""
         return self._libraries
 
     @property
     def pid(self) -> int | None:
-        """Of the runner's process while it lives."""
+        """The id of the runner's process; None while there is none."""
         return self._connection.process.pid if self._connection else None
 
     async def run(self, request: LocalRequest) -> RunReport:
@@ -106,7 +112,7 @@ class NativeRunner:
         try:
             return await self._run(request)
         except asyncio.CancelledError:
-            # Nobody waits for the answer any more; without this it would meet the next request.
+            # Nobody waits for the answer any more. A runner that went on would give it to the next request.
             await self.stop()
             raise
         finally:
@@ -138,7 +144,7 @@ class NativeRunner:
         return RunReport(Outcome.CRASH, f"the runner itself died of it twice: {died}", signal=died.signal_number)
 
     async def _frame(self, request: LocalRequest) -> list[bytes]:
-        """What is still to be sent for ``request``: nothing where it is ahead."""
+        """What is still to be sent for ``request``: nothing where the runner has it already."""
         ahead = self._ahead.pop(request.request.trial_id, None)
         if ahead is not None:
             self._at_hand = ahead
@@ -150,12 +156,12 @@ class NativeRunner:
     async def offer(self, request: LocalRequest) -> None:
         async with self._sending:
             if not self._transport.here:
-                return  # its files would arrive there while a kernel is timed
+                return  # the trial's files would arrive there while a kernel is timed
             # One place is left for the trial at hand, which may come behind those that were offered.
             if not self._running or self._connection is None or len(self._ahead) >= protocol.MAX_WAITING - 1:
                 return
             if request.request.program.outputs:
-                return  # withdrawn, they would fill the pipe: nobody reads it then
+                return  # the outputs of a withdrawn trial would fill the pipe, which nobody reads then
             try:
                 frame = await self._encode(request)
             except (protocol.RequestError, RunnerError):
@@ -220,7 +226,7 @@ class NativeRunner:
         return command
 
     def _report(self, result: protocol.Result) -> RunReport:
-        # Another machine's clock tells only how long ago a thing was when it said so.
+        # The clock of another machine tells only how long ago a thing was when that machine said so.
         sent_s = steady_unix_s(result.sent_s) if self._transport.here else steady_unix_s()
         shift_s = sent_s - result.sent_s
         return RunReport(

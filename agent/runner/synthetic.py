@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from tvm_farm.agent.clock import steady_unix_s
-from tvm_farm.agent.runner.report import LocalRequest, RunnerError, RunReport
+from tvm_farm.agent.runner.contract import LocalRequest, RunnerError, RunReport
 from tvm_farm.protos.device import RunnerInfo, RunnerMode
 from tvm_farm.protos.measurement import Outcome
 
@@ -63,7 +63,7 @@ class SyntheticModel:
 class SyntheticRunner:
     """Sleeps for the time that its model claims, calls and cool-downs included. See Runner.
 
-    A first call takes no time of its own, and so never ends a plan early; a timing does.
+    A first call takes no time of its own, and so never ends a plan early; a slow timing does.
     """
 
     def __init__(self, model: SyntheticModel | None = None) -> None:

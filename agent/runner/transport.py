@@ -1,4 +1,4 @@
-"""How the runner reaches the machine that executes kernels: files there, a process there, pipes to it."""
+"""The way to the machine that executes kernels: files brought there, a process started there, pipes to it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-from tvm_farm.agent.runner.report import RunnerError
+from tvm_farm.agent.runner.contract import RunnerError
 
 __all__ = ["DeviceAwayError", "LocalTransport", "Process", "Transport"]
 
 
 class DeviceAwayError(RunnerError):
-    """The device, or the way to it, is gone; later it may be back. One sentence that names the device."""
+    """The device, or the way to it, is gone and may come back. The text is one sentence that names the device."""
 
 
 class Process(typing.Protocol):
-    """A program on the device, its streams carried to here."""
+    """A program on the device, with its streams carried to here."""
 
     stdin: asyncio.StreamWriter | None
     stdout: asyncio.StreamReader | None
@@ -25,37 +25,40 @@ class Process(typing.Protocol):
 
     @property
     def pid(self) -> int:
-        """Of the process here that is it, or carries its streams."""
+        """The id of the process on this machine that is the program, or carries its streams."""
 
     async def wait(self) -> int:
-        """Its exit status there, below zero for a signal. Raises DeviceAwayError where the way to it ended first."""
+        """The program's exit status, below zero for a signal. Raises DeviceAwayError where the way to it ended
+        first."""
 
     def kill(self) -> None:
-        """End it there, with what it started. Raises ProcessLookupError where it has ended."""
+        """End the program, with what it started. Raises ProcessLookupError where it has ended."""
 
 
 class Transport(typing.Protocol):
-    """The same program everywhere; only the way to it differs."""
+    """The way to one device. The program that runs there is the same everywhere."""
 
-    #: Whether the device is this machine: its clock is ours, and a file is there at no cost.
+    #: The device is this machine: its clock is ours, and a file is there at no cost.
     here: bool
 
     async def put(self, path: Path) -> str:
-        """Make a local file readable there; its path there, good until a few more were put. Cheap where it is there
-        already. Raises OSError, DeviceAwayError."""
+        """Make a local file readable on the device; the path there, good until a few more were put.
+
+        Cheap where the file is there already. Raises OSError, DeviceAwayError.
+        """
 
     async def install(self, path: Path, folder: str = "") -> str:
-        """The same of a file that stays there, and may be executed: brought once, for later agents too.
+        """Bring a file that stays on the device and may be executed; the path there. Later agents find it.
 
         Files of one ``folder``, a name that tells their content, lie side by side there under their own names.
         """
 
     async def spawn(self, argv: Sequence[str]) -> Process:
-        """Start a program there with its three streams piped to here. Raises OSError, DeviceAwayError."""
+        """Start a program on the device, with its three streams piped to here. Raises OSError, DeviceAwayError."""
 
 
 class LocalTransport:
-    """This machine: files lie where they are."""
+    """This machine as the device: files lie where they are."""
 
     here = True
 

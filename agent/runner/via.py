@@ -1,4 +1,4 @@
-"""``--via``: which way leads to the device, as a person writes it."""
+"""The way to a device as a person writes it: ``--via``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def parse_via(text: str, owner: str = "") -> ShellTransport:
 
 @asynccontextmanager
 async def open_transport(text: str, owner: str) -> AsyncIterator[ShellTransport]:
-    """The same, opened for the agent called ``owner``. Raises RunnerError, or DeviceAwayError: see ShellTransport."""
+    """The transport that ``text`` names, opened for the agent called ``owner``.
+
+    Raises RunnerError, or DeviceAwayError: see ShellTransport.
+    """
     transport = parse_via(text, owner)
     try:
         await transport.open()

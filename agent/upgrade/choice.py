@@ -1,10 +1,10 @@
-"""Which of the agent's code starts next on this board: kept in a file that a power cut leaves whole, old or new.
+"""The choice of the agent's code that starts next on this board, in a file that a power cut leaves whole, old or new.
 
-The installed agent always starts first and looks here. What it finds it runs under ``agent/upgrade/launched.py``, which
-is the installed one's too and catches what falls. A new version is *on trial* until a tracker has accepted its Join. It
-falls, and what ran before runs again, when it ends with an error, when it ends STARTS times without a word, or when it
-has not joined though the tracker can be reached (agent/upgrade/trial.py). That no tracker can be reached is nobody's
-fault and ends no trial.
+The installed agent always starts first and looks here. The code that is chosen runs under
+``agent/upgrade/launched.py``, which is the installed agent's and catches code that falls. A new version is *on trial*
+until a tracker has accepted its Join. The version falls, and the code before runs again, when it ends with an error,
+when it ends STARTS times without a word, or when it has not joined though the tracker can be reached
+(agent/upgrade/trial.py). That no tracker can be reached is nobody's fault and ends no trial.
 
 The file, and the calls of ``ChoiceFile``, stand between versions of the agent: they change additively alone.
 """
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from tvm_farm.agent.durable import write_durably
+from tvm_farm.agent.files.durable import write_durably
 
 __all__ = [
     "STARTS",
@@ -32,28 +32,28 @@ __all__ = [
     "started",
 ]
 
-#: So often a version on trial may be started and end without a word, as by a crash of its process or a power cut.
+#: How often a version on trial may be started and end without a word, as by a crash of its process or a power cut.
 STARTS = 3
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which code runs. Digests name the wheels that it came in; "" is the installed agent."""
+    """Which code runs. A digest names the wheel that the code came in; "" is the installed agent."""
 
     digest: str = ""
     version: str = ""
-    #: No tracker has accepted its Join yet.
+    #: No tracker has accepted a Join of this code yet.
     trial: bool = False
-    #: How often it was started on trial and did not say how it ended.
+    #: How often the code was started on trial and did not say how it ended.
     starts: int = 0
-    #: What ran before it, and runs again where it does not stand.
+    #: The code before, which runs again where this code does not stand.
     previous: str = ""
     previous_version: str = ""
-    #: Of the order that brought it.
+    #: Id of the order that brought the code.
     upgrade_id: str = ""
-    #: Which agent was installed at that time (launch.py): one that was installed since is somebody's newer word.
+    #: The agent that was installed at that time (launch.py). One installed since is somebody's newer word.
     installed: str = ""
-    #: Trackers (host:port) that the one before was joined to: while they answer, this one can join.
+    #: Trackers (host:port) that the code before was joined to: while they answer, this code can join.
     trackers: tuple[str, ...] = ()
     #: The last order whose code did not stand, its version, and why.
     failed_upgrade: str = ""
@@ -64,7 +64,7 @@ class Choice:
 def ordered(
     choice: Choice, upgrade_id: str, digest: str, version: str, installed: str, trackers: tuple[str, ...]
 ) -> Choice:
-    """The code of ``digest`` is here and whole: it starts next, on trial."""
+    """The code of ``digest``, which is here and whole, starts next, on trial."""
     stands = not choice.trial
     return Choice(
         digest=digest,
@@ -79,7 +79,7 @@ def ordered(
 
 
 def started(choice: Choice) -> Choice:
-    """The installed agent is about to run it: a start too many of one on trial is its fall."""
+    """The installed agent is about to run the code. A start too many of code on trial is its fall."""
     if not choice.trial:
         return choice
     if choice.starts >= STARTS:
@@ -88,7 +88,7 @@ def started(choice: Choice) -> Choice:
 
 
 def spared(choice: Choice, digest: str) -> Choice:
-    """The start of ``digest`` does not count: it was asked to stop, or it could not have joined."""
+    """The start of ``digest`` does not count: the agent was asked to stop, or could not have joined."""
     return replace(choice, starts=0) if choice.trial and choice.digest == digest else choice
 
 
@@ -105,7 +105,7 @@ def fell(choice: Choice, digest: str, reason: str) -> Choice:
 
 
 def dropped(choice: Choice, reason: str) -> Choice:
-    """What ran before runs again, whether what is chosen was on trial or not."""
+    """The code before runs again, whether the chosen code was on trial or not."""
     return Choice(
         digest=choice.previous,
         version=choice.previous_version,
@@ -124,7 +124,7 @@ class ChoiceFile:
         self._path = folder / "chosen.json"
 
     def read(self) -> Choice:
-        """What is chosen; the installed agent where nothing is, or where it cannot be read."""
+        """The choice; the installed agent where there is none, or where the file cannot be read."""
         try:
             plain = json.loads(self._path.read_text())
             return _choice_of(plain)
@@ -132,7 +132,7 @@ class ChoiceFile:
             return Choice()
 
     def update(self, change: Callable[[Choice], Choice]) -> Choice:
-        """What is chosen after ``change``, on the disk before it returns. Raises OSError; then nothing is changed."""
+        """The choice after ``change``, on the disk when this returns. Raises OSError; then nothing is changed."""
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -146,7 +146,7 @@ class ChoiceFile:
 
 
 def _choice_of(plain: object) -> Choice:
-    """Raises TypeError for what is no choice. Fields of a later version are left out."""
+    """The choice in ``plain``, without fields of a later version. Raises TypeError for what is no choice."""
     if not isinstance(plain, dict):
         raise TypeError("no object")
     known = {field.name: plain[field.name] for field in fields(Choice) if field.name in plain}

@@ -1,4 +1,4 @@
-"""The agent's code in its state folder: a folder a wheel, whole under its name or not there."""
+"""The agent's code in its state folder: one folder for each wheel, whole under its name or not there."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from tvm_farm.agent.durable import write_durably
+from tvm_farm.agent.files.durable import write_durably
 
-__all__ = ["code_folder", "is_whole", "seal", "sync_all", "tidy"]
+__all__ = ["code_folder", "is_whole", "sync_all", "tidy", "write_digest"]
 
-_SEAL = "sealed.sha256"
+#: Every version of the agent knows this name: the installed one reads what another wrote.
+_DIGEST_FILE = "sealed.sha256"
 
 
 def code_folder(state: Path) -> Path:
-    """Where it lies in the state folder ``state``."""
+    """The folder of the agent's code in the state folder ``state``."""
     return state / "code"
 
 
-def seal(folder: Path) -> None:
-    """Write down what is in ``folder``, so that ``is_whole`` can tell. Raises OSError."""
-    write_durably(folder / _SEAL, _digest(folder).encode())
+def write_digest(folder: Path) -> None:
+    """Write down the digest of what is in ``folder``, for ``is_whole``. Raises OSError."""
+    write_durably(folder / _DIGEST_FILE, _digest(folder).encode())
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether all that was sealed is there as it was, and no more."""
+    """Whether ``folder`` holds what it did at ``write_digest``, and no more."""
     try:
-        return (folder / _SEAL).read_text() == _digest(folder)
+        return (folder / _DIGEST_FILE).read_text() == _digest(folder)
     except (OSError, UnicodeDecodeError):
         return False
 
 
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / _SEAL):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / _DIGEST_FILE):
         data = path.read_bytes()
         # A card that lost power may have names on it that are no text.
         digest.update(os.fsencode(f"{path.relative_to(folder).as_posix()}\0{len(data)}\0"))
@@ -45,7 +46,7 @@ def _digest(folder: Path) -> str:
 
 
 def sync_all(folder: Path) -> None:
-    """All that is below ``folder`` is on the disk when it returns. Raises OSError."""
+    """Bring all that is below ``folder`` to the disk. Raises OSError."""
     for path in (*folder.rglob("*"), folder):
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -1,4 +1,4 @@
-"""From one version of the agent to another, within one process id: what holds the process, holds it on."""
+"""The step from one version of the agent to another, in one process: whoever holds the process holds it still."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tvm_farm.agent.errors import UpgradeError
-from tvm_farm.agent.state_folder import open_state
+from tvm_farm.agent.files.state_folder import open_state
 from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, dropped, started
 from tvm_farm.agent.upgrade.folder import code_folder, is_whole
 from tvm_farm.protos.version import __version__
@@ -34,17 +34,18 @@ log = logging.getLogger("agent")
 #: Where this code is installed. Not resolved: in a checkout a link leads to it.
 _SITE = Path(__file__).absolute().parents[3]
 
-#: Set while the farm's code runs: the command that started the installed agent, as JSON, and the digest of what runs.
-#: What looks here before it launches anything launches nothing twice.
+#: Set while the farm's code runs: the command that started the installed agent, as JSON, and the digest of the code.
+#: Whoever looks here first launches nothing twice.
 _BACK, _DIGEST = "TVMFARM_AGENT_LAUNCHED_BY", "TVMFARM_AGENT_LAUNCHED"
-#: Stays from one version to the next, and ends with the process.
+#: The farm that was joined. Stays from one version to the next, and ends with the process.
 _FARM = "TVMFARM_AGENT_FARM_BEFORE"
-#: The digest of what a tracker accepted in this process, also while no disk takes that word. Read by the installed one.
+#: The digest of the code that a tracker accepted in this process, also while no disk takes that word. The installed
+#: agent reads it.
 _JOINED = "TVMFARM_AGENT_JOINED"
 
 
 def launched_digest() -> str:
-    """Of the wheel that this process runs the code of; "": it is the installed one's."""
+    """The digest of the wheel whose code this process runs; "": the installed agent's code."""
     return os.environ.get(_DIGEST, "")
 
 
@@ -59,38 +60,38 @@ def has_joined(digest: str) -> bool:
 
 
 def remember_farm(farm: str) -> None:
-    """The version that comes after this one in the same process is of the same farm, where several are heard."""
+    """Have the next version in this process join the same farm, where several are heard."""
     os.environ[_FARM] = farm
 
 
 def farm_before() -> str:
-    """The farm that this process was in before it became what it is; "": none."""
+    """The farm that this process was in with the version before; "": none."""
     return os.environ.get(_FARM, "")
 
 
 def installation(site: Path = _SITE) -> str:
     """Which agent is installed in ``site``: its version and, where installers keep a RECORD there, which time.
 
-    Who installs a wheel of the same version again, or the same wheel, has installed another one. RECORD: PyPA,
+    A wheel of the same version that is installed again, also the same wheel, is another installation. RECORD: PyPA,
     "Recording installed projects".
     """
     records = sorted(site.glob("tvm_farm-*.dist-info/RECORD"))
     told = hashlib.sha256()
     for record in records:
-        with contextlib.suppress(OSError):  # another one is being installed just now
+        with contextlib.suppress(OSError):  # another agent is being installed just now
             told.update(f"{record.stat().st_mtime_ns}\0".encode() + record.read_bytes())
     return f"{__version__} {told.hexdigest()[:16]}" if records else __version__
 
 
 def launch(state: Path, arguments: Sequence[str]) -> None:
-    """Run the code that is chosen in the state folder ``state`` in place of this one's, with the same ``arguments``.
+    """Run the code that is chosen in the state folder ``state`` in place of this code, with the same ``arguments``.
 
-    Returns where the installed one is to run, and in a process that was launched. Raises what ``open_state`` raises.
+    Returns where the installed agent is to run, and in a process that was launched. Raises what ``open_state`` raises.
     """
     choices = ChoiceFile(code_folder(state))
     if launched_digest() or not choices.read().digest:
         return
-    with open_state(state):  # another agent with this folder is not to be counted, and is told as ever
+    with open_state(state):  # a second agent with this folder counts as no start, and is told as ever
         try:
             choice = _choose(choices)
         except OSError as error:
@@ -107,15 +108,15 @@ def launch(state: Path, arguments: Sequence[str]) -> None:
         reason = str(error)
         _forget_launch()
         log.warning("the installed agent runs: %s", reason)
-        with contextlib.suppress(OSError):  # then it is tried again at the next start
+        with contextlib.suppress(OSError):  # the next start tries the same again
             choices.update(lambda c: dropped(c, reason))
 
 
 def _choose(choices: ChoiceFile) -> Choice:
-    """What is to run now, looked at before it does. Raises OSError."""
+    """The code that is to run now, with its files judged. Raises OSError."""
 
     def start(choice: Choice) -> Choice:
-        # Whoever has installed another one since wants that.
+        # Whoever has installed another agent since wants that one.
         return started(choice) if choice.installed == installation() else Choice()
 
     before = choices.read()
@@ -132,7 +133,7 @@ def _choose(choices: ChoiceFile) -> Choice:
 
 
 def restart() -> NoReturn:
-    """Start the agent again, as it was started: the installed one, which launches what is chosen then.
+    """Start the installed agent again, as it was started. It launches the code that is chosen then.
 
     Raises UpgradeError where that is not possible.
     """

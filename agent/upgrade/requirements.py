@@ -1,7 +1,8 @@
-"""What a wheel requires, against what is installed here.
+"""The requirements of a wheel, against the packages that are installed here.
 
-Only what the project's own wheels write is read: names, and versions of numbers. ``packaging`` reads all of it, but
-is not among a board's packages, and pip's copy is nobody's to use; what is not read is refused rather than guessed.
+Only requirements as the project's own wheels write them are read: names, and versions of numbers. Others are refused
+rather than guessed. ``packaging`` reads all kinds, but is not among a board's packages, and pip's copy is nobody's to
+use.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _EXTRA = re.compile(r"""\bextra\s*==\s*['"]""")
 
 
 def installed_version(name: str) -> str:
-    """ "" where it is not installed."""
+    """The version of the package ``name`` that is installed; "" where none is."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -76,19 +77,19 @@ def _holds(has: re.Match[str], operator: str, bound: tuple[int, ...], any_after:
     width = max(len(numbers), len(bound))
     padded, bound_padded = _wide(numbers, width), _wide(bound, width)
     # A pre-release stands before its release, a post-release behind: neither is equal to it.
-    place = (padded, -1 if has[2] else 1 if has[3] else 0)
+    rank = (padded, -1 if has[2] else 1 if has[3] else 0)
     least = (bound_padded, 0)
     if operator == "~=":
-        return place >= least and padded[: len(bound) - 1] == bound[:-1]
+        return rank >= least and padded[: len(bound) - 1] == bound[:-1]
     if operator in ("==", "!="):
-        same = padded[: len(bound)] == bound if any_after else place == least
+        same = padded[: len(bound)] == bound if any_after else rank == least
         return same if operator == "==" else not same
     # A post-release is not "greater" than its release (PEP 440), nor is a pre-release less than it.
     if operator == ">":
         return padded > bound_padded
     if operator == "<":
         return padded < bound_padded
-    return place >= least if operator == ">=" else place <= least
+    return rank >= least if operator == ">=" else rank <= least
 
 
 def _numbers(text: str) -> tuple[int, ...]:

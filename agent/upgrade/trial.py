@@ -1,7 +1,7 @@
-"""A version of the agent from the farm at work, and what becomes of the board when it falls.
+"""A version of the agent from the farm at work, and what becomes of the board when that version falls.
 
-This runs below the version in question, as the installed agent's code: an error that reaches it is that version's fall.
-A thread of its own looks whether one on trial joins. What neither sees, the end of the process by a signal, is counted
+This code is the installed agent's, and runs the version in question: an error that reaches this code is that version's
+fall. A thread looks whether a version on trial joins. What neither sees, the end of the process by a signal, is counted
 at the next start (agent/upgrade/choice.py), which systemd, or a person, makes.
 """
 
@@ -27,7 +27,7 @@ from tvm_farm.agent.upgrade.launch import has_joined, restart
 __all__ = ["run"]
 
 _LOOK_EVERY_S = 5.0
-#: Of a tracker that answers. Where --mode full is asked for, TVM's runtime may have to come before the Join.
+#: The time to join a tracker that answers. With --mode full TVM's runtime may have to come before the Join.
 _JOIN_WITHIN_S = 300.0
 _CONNECT_WITHIN_S = 5.0
 _SILENT = f"it did not join within {_JOIN_WITHIN_S:.0f} s, though the tracker could be reached"
@@ -42,7 +42,7 @@ def run(folder: Path, arguments: Sequence[str]) -> NoReturn:
     code, reason, loaded = _run_agent(arguments)
     try:
         if not loaded:
-            # Also one that has joined before: the packages that it needs may have been changed since.
+            # Also a version that has joined before: the packages that it needs may have been changed since.
             choice = choices.update(lambda c: dropped(c, reason) if c.digest == digest else c)
         elif has_joined(digest):
             choice = choices.update(lambda c: joined(c, digest))
@@ -59,12 +59,12 @@ def run(folder: Path, arguments: Sequence[str]) -> NoReturn:
 
 
 def _put_first(folder: Path) -> None:
-    """From here on the agent is that of ``folder``, with the packages that are installed for the other."""
+    """Import the agent from ``folder`` from now on, and its packages from where the installed agent has them."""
     sys.path[0] = str(folder)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tvm_farm"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    # A power cut leaves half of a compiled file; and the folder is sealed.
+    # A power cut leaves half of a compiled file, and the digest of the folder knows of none.
     sys.dont_write_bytecode = True
     # Until the agent takes it, Ctrl-C ends the process, as SIGTERM does: as an exception it would be the code's fault.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -72,7 +72,7 @@ def _put_first(folder: Path) -> None:
 
 
 def _run_agent(arguments: Sequence[str]) -> tuple[int, str, bool]:
-    """The exit code; why it fell, where it raised what no agent raises; whether it could be loaded at all."""
+    """The exit code, the reason where the agent raised what no agent raises, and whether it could be loaded."""
     loaded = False
     try:
         main = importlib.import_module("tvm_farm.agent.cli").main
@@ -114,7 +114,7 @@ def _answers(address: str) -> bool:
 
 
 def _go_back_unless(choice: Choice, digest: str) -> None:
-    """Become what is chosen, unless that is ``digest``."""
+    """Start the agent that is chosen, unless that is ``digest``."""
     if choice.digest == digest:
         return
     before = f"version {choice.version}" if choice.digest else "the installed one"

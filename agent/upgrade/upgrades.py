@@ -13,12 +13,12 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from tvm_farm.agent.artifacts import ArtifactCache, Fetch
-from tvm_farm.agent.durable import flush_folder
 from tvm_farm.agent.errors import ArtifactError, LinkLostError, UpgradeError, at_fault
-from tvm_farm.agent.threads import in_thread
+from tvm_farm.agent.files.artifacts import ArtifactCache, Fetch
+from tvm_farm.agent.files.durable import flush_folder
+from tvm_farm.agent.files.threads import in_thread
 from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
-from tvm_farm.agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
+from tvm_farm.agent.upgrade.folder import code_folder, is_whole, sync_all, tidy, write_digest
 from tvm_farm.agent.upgrade.launch import has_joined, installation, launched_digest, remember_joined
 from tvm_farm.protos.measurement import Artifact
 from tvm_farm.protos.upgrade import AgentCode, Upgrade
@@ -29,15 +29,14 @@ __all__ = ["AgentUpgrades"]
 
 log = logging.getLogger("agent")
 
-#: A download that broke off goes on after so long, while the tracker is there; a word that the disk refused is
-#: written again.
+#: The pause before a download that broke off goes on, and before a word that the disk refused is written again.
 _AGAIN_S = 2.0
 
 
 class AgentUpgrades:
-    """What runs now, and how another comes to be chosen. ``state``: the agent's state folder.
+    """The agent's code that runs now, and how another comes to be chosen.
 
-    ``taken`` False: none is taken, and the installed agent runs.
+    ``state``: the agent's state folder. ``taken`` False: no upgrade is taken, and the installed agent runs.
     """
 
     def __init__(self, state: Path, *, taken: bool) -> None:
@@ -45,7 +44,7 @@ class AgentUpgrades:
         self._choices = ChoiceFile(self._root)
         self._digest = launched_digest()
         choice = self._choices.read()
-        #: What a Join says of it.
+        #: What a Join says of the code that runs.
         self.code = AgentCode(
             digest=self._digest,
             refuses="" if taken else "its agent was started with --no-upgrade",
@@ -53,22 +52,23 @@ class AgentUpgrades:
             failure=choice.failure,
         )
         self._one_at_a_time = asyncio.Lock()
-        #: By this process, which is about to start again.
+        #: The digest that this process chose for its next start, which is near; "": none.
         self._chosen = ""
-        #: Set while the disk refuses to take that it joined.
+        #: Set while the disk refuses to take the word that the code has joined.
         self._settles: asyncio.TimerHandle | None = None
 
     async def bring(
         self, upgrade: Upgrade, fetch: Fetch, told: Callable[[float], None], trackers: Sequence[str]
     ) -> None:
-        """Fetch the wheel, check it, and choose it for the next start. ``told`` hears how much of it is here, 0..1.
+        """Fetch the wheel, check it, and choose it for the next start.
 
-        A lost link is waited for: what came before stays, also in another process. Raises UpgradeError, a clause that
-        says why it cannot be; then nothing is changed. ``trackers``: host:port of the one that sent it.
+        A lost link is waited for: what came before stays, also in another process. ``told`` hears how much of the wheel
+        is here, 0..1. ``trackers``: host:port texts of the tracker that sent the order. Raises UpgradeError, a clause
+        that says why the wheel cannot be run; nothing is changed then.
         """
         if self.code.refuses:
             raise UpgradeError(self.code.refuses)
-        if not re.fullmatch(r"[0-9a-f]{64}", upgrade.digest):  # it becomes the name of a folder, which is cleared
+        if not re.fullmatch(r"[0-9a-f]{64}", upgrade.digest):  # the name of a folder, which is cleared
             raise UpgradeError(f"{upgrade.digest[:80]!r} is not a sha256 digest")
         async with self._one_at_a_time:
             if self._chosen == upgrade.digest:
@@ -77,11 +77,11 @@ class AgentUpgrades:
             try:
                 folder = self._root / upgrade.digest
                 if not await in_thread(lambda: is_whole(folder)):
-                    tidy(self._root, {choice.digest, choice.previous, self._digest})  # of those that fell
+                    tidy(self._root, {choice.digest, choice.previous, self._digest})  # wheels that fell
                     await in_thread(lambda: shutil.rmtree(folder, ignore_errors=True))
                     await self._unpack(upgrade, fetch, told)
                 await in_thread(lambda: _check(folder))
-                # Not in a thread: whoever gives this up meanwhile finds it chosen, or not.
+                # Not in a thread: whoever gives this up meanwhile finds the wheel chosen, or not.
                 self._choices.update(lambda c: self._ordered(c, upgrade, tuple(trackers)))
                 self._chosen = upgrade.digest
             except OSError as error:
@@ -96,9 +96,9 @@ class AgentUpgrades:
 
         async def counted(digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
             told(offset / upgrade.size)
-            async for place, piece in fetch(digest, offset):
-                yield place, piece
-                told((place + len(piece)) / upgrade.size)
+            async for position, piece in fetch(digest, offset):
+                yield position, piece
+                told((position + len(piece)) / upgrade.size)
 
         if not 0 < upgrade.size <= MAX_WHEEL_BYTES:
             raise UpgradeError(f"its wheel of {upgrade.size} bytes is none of an agent")
@@ -113,12 +113,12 @@ class AgentUpgrades:
                 await asyncio.sleep(_AGAIN_S)
             except ArtifactError as error:
                 raise UpgradeError(str(error)) from error
-        # Seconds on a slow card: whoever gives this up meanwhile finds it whole the next time.
+        # Seconds on a slow card: whoever gives this up meanwhile finds the wheel whole the next time.
         await in_thread(lambda: _unpack_whole(wheel, self._root / upgrade.digest))
         wheel.unlink()
 
     def joined(self) -> None:
-        """A tracker accepted the Join of what runs now: it stands, and what is older than the one before goes.
+        """A tracker accepted the Join of the code that runs: that code stands, and code older than its forerunner goes.
 
         A disk that refuses the word is asked again until it takes it. Called in the event loop.
         """
@@ -132,7 +132,7 @@ class AgentUpgrades:
         self._settles = None
         before = self._choices.read()
         if joined(before, self._digest) == before:
-            return  # nothing that a disk would have to take
+            return  # there is no word for the disk to take
         try:
             choice = self._choices.update(lambda c: joined(c, self._digest))
         except OSError as error:
@@ -152,10 +152,10 @@ class AgentUpgrades:
             log.info("version %s of the agent stands: it runs from now on", choice.version)
 
     def ended(self, code: int, reason: str) -> None:
-        """The agent ends so: one on trial has fallen by it, unless that was not its fault."""
+        """The agent ends with ``code``. Code on trial has fallen by that, unless the end is not its fault."""
         if not self._digest or not at_fault(code):
             return
-        # Whoever launched it says the same in other words.
+        # The agent that launched this code says the same in other words.
         with contextlib.suppress(OSError):
             if has_joined(self._digest):
                 self._choices.update(lambda c: joined(c, self._digest))
@@ -164,8 +164,8 @@ class AgentUpgrades:
 
 
 def _check(folder: Path) -> None:
-    """Whether what an unpacked wheel requires is installed here. Raises UpgradeError."""
-    # A board needs them once in its life, and ``email``, which they bring, is 3 MB.
+    """Raises UpgradeError where a package that the unpacked wheel requires is not installed here."""
+    # A board needs these imports once in its life, and ``email``, which they bring, is 3 MB.
     from importlib.metadata import Distribution
 
     from tvm_farm.agent.upgrade.requirements import lacking
@@ -177,12 +177,12 @@ def _check(folder: Path) -> None:
 
 
 def _unpack_whole(wheel: Path, folder: Path) -> None:
-    """``folder`` holds what is in ``wheel``, on the disk, or is not there. Raises UpgradeError or OSError."""
-    # A name of its own, which a process that was killed over it leaves to ``tidy``.
+    """Unpack ``wheel`` so that ``folder`` is whole, on the disk, or not there. Raises UpgradeError or OSError."""
+    # A process that is killed over this leaves a folder by another name, which ``tidy`` clears.
     fresh = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         unpack_agent_wheel(wheel, fresh)
-        seal(fresh)
+        write_digest(fresh)
         sync_all(fresh)
         os.rename(fresh, folder)
         flush_folder(folder.parent)

@@ -55,7 +55,9 @@ def heard(builders: Builders) -> Events:
 
 def processes_of(builders: Builders) -> list[psutil.Process]:
     parent = psutil.Process(builders.parent_pid)
-    return wait_until(lambda: found if len(found := parent.children()) == builders.workers else None, timeout_s=60)
+    return wait_until(
+        lambda: found if len(found := parent.children()) == builders.workers else None, "set of builders", 60
+    )
 
 
 def test_candidates_are_built_side_by_side_by_processes_that_stay(shared):
@@ -158,4 +160,7 @@ def test_closing_tells_the_receiver_and_leaves_no_process(own):
     own.close()
     own.close()
     assert isinstance(events.get(timeout=10), BuildersEnded)
-    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes))
+    wait_until(
+        lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes),
+        "end of every process",
+    )

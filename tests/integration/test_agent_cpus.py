@@ -57,7 +57,7 @@ async def test_it_joins_anew_with_the_cpus_it_has(tracker: StandInTracker, tmp_p
 
 
 def test_a_device_tells_what_it_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tvm_farm.agent.device import Device
+    from tvm_farm.agent.board.device import Device
     from tvm_farm.protos.device import Fingerprint
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})

@@ -14,12 +14,13 @@ import pytest
 
 from tests.support.slow_link import SlowLink
 from tests.support.stand_in_tracker import StandInTracker
-from tvm_farm.agent.events import Event, Heard, LinkDown, LinkUp
-from tvm_farm.agent.link import Link
-from tvm_farm.agent.messages import Draining, GiveBack, Heartbeat, Join, Joined, Started
+from tvm_farm.agent.link.link import Link
+from tvm_farm.agent.session.events import Event, Heard, LinkDown, LinkUp
+from tvm_farm.agent.session.messages import Draining, GiveBack, Heartbeat, Joined, Started
 from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import fleet_pb2
+from tvm_farm.protos.join import Join
 from tvm_farm.protos.measurement import Measurement, Outcome, OutputTensor
 
 _ROOT = Path(__file__).parents[2]
@@ -120,10 +121,10 @@ class Swallowing(StandInTracker):
 
 
 async def test_a_way_beside_the_stream_that_is_gone_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tvm_farm.agent.link._SILENT_S", 0.2)
+    monkeypatch.setattr("tvm_farm.agent.link.link._SILENT_S", 0.2)
     events: asyncio.Queue[Event] = asyncio.Queue()
     outputs = (OutputTensor((1 << 16,), "float32", bytes(1 << 18)),)
-    monkeypatch.setattr("tvm_farm.agent.link._SLOWEST_BYTES_S", 1e6)
+    monkeypatch.setattr("tvm_farm.agent.link.link._SLOWEST_BYTES_S", 1e6)
     async with Swallowing() as tracker:
         link = Link(events.put_nowait, asyncio.create_task)
         try:
@@ -163,7 +164,8 @@ async def test_closing_says_nothing(tracker_process: tuple[str, asyncio.subproce
 
 
 async def test_what_is_said_at_once_leaves_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tvm_farm.agent.link._LINGER_S", 2.0)  # as long as a busy machine takes to come back here
+    # As long as a busy machine takes to come back here.
+    monkeypatch.setattr("tvm_farm.agent.link.outgoing._LINGER_S", 2.0)
     async with StandInTracker() as tracker:
         events: asyncio.Queue[Event] = asyncio.Queue()
         link = Link(events.put_nowait, asyncio.create_task)
@@ -201,7 +203,7 @@ async def test_what_is_said_at_once_leaves_together(monkeypatch: pytest.MonkeyPa
 
 
 async def test_word_of_a_trial_waits_its_own_time_not_the_rest_of_another_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tvm_farm.agent.link._LINGER_S", 0.2)
+    monkeypatch.setattr("tvm_farm.agent.link.outgoing._LINGER_S", 0.2)
     async with StandInTracker() as tracker:
         events: asyncio.Queue[Event] = asyncio.Queue()
         link = Link(events.put_nowait, asyncio.create_task)
@@ -211,7 +213,7 @@ async def test_word_of_a_trial_waits_its_own_time_not_the_rest_of_another_s(monk
             for message in (Started("a"), Measurement("a", Outcome.OK)):
                 link.send(message)
             await tracker.until(lambda: tracker.measured() == ["a"])
-            monkeypatch.setattr("tvm_farm.agent.link._LINGER_S", 60.0)
+            monkeypatch.setattr("tvm_farm.agent.link.outgoing._LINGER_S", 60.0)
             before = len(tracker.heard)
             link.send(Started("b"))
             await asyncio.sleep(0.5)
@@ -232,7 +234,7 @@ async def test_results_wait_for_each_other_while_nobody_waits_for_them(monkeypat
             link.send(JOIN)
             link.send(Measurement("a", Outcome.OK), patient=True)
             await tracker.until(lambda: tracker.measured() == ["a"])  # but not for ever
-            monkeypatch.setattr("tvm_farm.agent.link._PATIENCE_S", 60.0)
+            monkeypatch.setattr("tvm_farm.agent.link.outgoing._GATHER_S", 60.0)
             before = len(tracker.heard)
             for trial in "bcde":
                 link.send(Measurement(trial, Outcome.OK), patient=True)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.agent_process import AgentProcess
 from tests.support.stand_in_tracker import StandInTracker
-from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
+from tvm_farm.agent.runner.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from tvm_farm.protos.farm.v1 import device_pb2
 from tvm_farm.protos.measurement import Argument, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
 

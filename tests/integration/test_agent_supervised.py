@@ -19,10 +19,10 @@ from tests.support.agent_process import AgentProcess
 from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.service_manager import ServiceManager
 from tests.support.stand_in_tracker import StandInTracker, make_request
-from tests.support.tracker_process import wait_until
-from tvm_farm.agent.journal import is_journal, to_journal
-from tvm_farm.agent.session_state import Session, Wire
-from tvm_farm.agent.supervision import Supervision, status_of
+from tests.support.waiting import wait_until
+from tvm_farm.agent.service.journal import is_journal, to_journal
+from tvm_farm.agent.service.supervision import Supervision, status_of
+from tvm_farm.agent.session.state import Session, Wire
 
 
 @pytest.fixture

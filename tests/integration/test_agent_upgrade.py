@@ -25,8 +25,9 @@ from tests.support.measure_client import MeasureClient
 from tests.support.service_manager import ServiceManager
 from tests.support.slow_link import SlowLink
 from tests.support.stand_in_agent import StandInAgent
-from tests.support.tracker_process import TrackerProcess, wait_until
-from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
+from tvm_farm.agent.runner.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import device_pb2, devices_pb2, measurement_pb2, measuring_pb2
 from tvm_farm.protos.version import __version__
@@ -202,18 +203,18 @@ FALLS = {
         "it fails, with OSError: no such luck",
     ),
     "it takes an option no more": (
-        ("tvm_farm/agent/cli.py", '    "--name",\n', '    "--named",\n'),
+        ("tvm_farm/agent/commands/start.py", '    "--name",\n', '    "--named",\n'),
         "it ended with exit code 2 before it joined",
     ),
     "the tracker refuses it": (
-        ("tvm_farm/agent/fingerprint.py", "agent_version=__version__", 'agent_version="9.0.0"'),
+        ("tvm_farm/agent/board/fingerprint.py", "agent_version=__version__", 'agent_version="9.0.0"'),
         "the tracker refuses this agent: the agent is of release 9.0.0",
     ),
 }
 #: The same of one that would never end.
 HANGS = {
     "it does not join": (
-        "tvm_farm/agent/board.py",
+        "tvm_farm/agent/driver/session_driver.py",
         "await self._link.open(",
         "await asyncio.sleep(1e6)\n        await self._link.open(",
     ),
@@ -283,7 +284,9 @@ async def test_a_process_that_dies_is_counted_by_who_starts_it_again(lab: Lab, w
 async def test_a_network_that_is_away_is_no_fault(own_lab: Lab, wheels: Built, tracker: TrackerProcess) -> None:
     # It waits for the test before it connects, so that the tracker is gone by then.
     wait = "while not os.path.exists('go'):\n            await asyncio.sleep(0.05)\n        await self._link.open("
-    wheel = wheels.of(NEW, ("tvm_farm/agent/board.py", "await self._link.open(", f"import os\n        {wait}"))
+    wheel = wheels.of(
+        NEW, ("tvm_farm/agent/driver/session_driver.py", "await self._link.open(", f"import os\n        {wait}")
+    )
     async with own_lab.agent("pi-1") as agent:
         await agent.says("joined farm")
         await own_lab.order("pi-1", wheel)
@@ -403,7 +406,7 @@ async def test_what_becomes_of_an_upgrade_that_stands(lab: Lab, wheels: Built, t
         await agent.says("joined farm")
         await lab.order("stands-1", wheels.of(NEW))
         await agent.says(f"version {NEW} of the agent stands")
-    [link] = (lab.folder / "stands-1" / "code").glob("*/tvm_farm/agent/link.py")
+    [link] = (lab.folder / "stands-1" / "code").glob("*/tvm_farm/agent/link/link.py")
     link.write_text(link.read_text()[:1000])
     async with lab.agent("stands-1") as agent:
         await agent.says("does not stand: its files on this board are damaged")

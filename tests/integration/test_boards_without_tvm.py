@@ -19,8 +19,8 @@ from tests.support.slow_link import SlowLink
 from tests.support.stand_in_tracker import StandInTracker
 from tests.support.stand_in_worker import submit
 from tests.support.tracker_process import TrackerProcess
-from tvm_farm.agent.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from tvm_farm.agent.runner import LocalRequest, NativeRunner, RunnerError, RuntimeLibraries, find_runner, find_runtime
+from tvm_farm.agent.runner.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.device import RunnerMode
 from tvm_farm.protos.farm.v1 import device_pb2, measurement_pb2, measuring_pb2

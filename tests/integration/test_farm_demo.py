@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
-from tests.support.tracker_process import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("ending", ["ctrl-c", signal.SIGTERM, signal.SIGHUP], ids=str)

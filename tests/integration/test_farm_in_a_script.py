@@ -14,7 +14,8 @@ import pytest
 from tests.support.fingerprints import BOARDS
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.stand_in_worker import StandInWorker
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm import Farm, FarmError
 from tvm_farm.tracker.client.errors import BadInput, TrackerUnreachable
 from tvm_farm.tracker.domain import JobState

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.discovery import announce
 from tvm_farm.tracker.cli.terminal.child import Child
 

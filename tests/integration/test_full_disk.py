@@ -15,15 +15,16 @@ import pytest
 from tests.support.agent_process import AgentProcess
 from tests.support.farm_command import farm
 from tests.support.measure_client import MeasureClient
+from tests.support.offered_runtime import Tracker, agree, board
 from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.small_disk import FailingDisk, SmallDisk, missing
 from tests.support.stand_in_tracker import StandInTracker, make_request
-from tests.support.tracker_process import TrackerProcess, wait_until
-from tests.unit.agent.test_agent_runtime import Tracker, agree, board
-from tvm_farm.agent.artifacts import ArtifactCache
-from tvm_farm.agent.disk import DiskError, try_disk
-from tvm_farm.agent.identity import keep_identity
-from tvm_farm.agent.mirror import Mirror
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
+from tvm_farm.agent.board.distant_files import DistantFiles
+from tvm_farm.agent.files.artifacts import ArtifactCache
+from tvm_farm.agent.files.disk import DiskError, try_disk
+from tvm_farm.agent.files.identity import keep_identity
 from tvm_farm.agent.runner import DeviceAwayError
 from tvm_farm.protos.device import RunnerMode
 from tvm_farm.protos.measurement import Artifact, Outcome
@@ -259,7 +260,7 @@ async def test_a_distant_device_whose_readings_find_no_place_here_is_away(disk: 
     (made(disk.folder / "proc") / "loadavg").touch()
     disk.set_read_only(True)
     with pytest.raises(DeviceAwayError, match=r"ssh:here: .* cannot be written: Read-only"):
-        await Mirror(transport, disk.folder).watch([disk.folder / "proc" / "loadavg"])
+        await DistantFiles(transport, disk.folder).watch([disk.folder / "proc" / "loadavg"])
 
 
 async def test_the_farm_tells_and_sends_nothing_there(tmp_path: Path, disk: SmallDisk) -> None:

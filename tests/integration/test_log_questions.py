@@ -17,7 +17,8 @@ import pytest
 
 from tests.support.farm_command import FarmTerminal, environment, farm, farm_command
 from tests.support.records import make_job, make_record
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tests.support.workload_module import workload_module
 from tvm_farm.tracker.domain import Record, TaskPlan, Workload
 from tvm_farm.tracker.store import open_store, sqlite_url

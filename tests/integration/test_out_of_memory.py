@@ -15,7 +15,7 @@ from tests.support import kernels
 from tests.support.agent_process import AgentProcess
 from tests.support.memory_group import MISSING, MemoryGroup
 from tests.support.stand_in_tracker import StandInTracker, make_request
-from tests.support.tracker_process import wait_until
+from tests.support.waiting import wait_until
 from tvm_farm.protos.measurement import Argument, Outcome
 
 ARGS = (Argument((4,), "float32", fill_seed=1),) * 2

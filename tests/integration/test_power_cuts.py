@@ -12,8 +12,8 @@ import pytest
 from tests.support.agent_process import AgentProcess
 from tests.support.small_disk import FailingDisk, missing
 from tests.support.stand_in_tracker import StandInTracker, make_request
-from tvm_farm.agent.durable import write_durably
-from tvm_farm.agent.identity import keep_identity
+from tvm_farm.agent.files.durable import write_durably
+from tvm_farm.agent.files.identity import keep_identity
 from tvm_farm.protos.measurement import Outcome
 
 

@@ -21,7 +21,8 @@ from tests.support.farm_command import environment
 from tests.support.measure_client import MeasureClient
 from tests.support.runtime_wheels import library_bytes, make_wheels
 from tests.support.stand_in_agent import StandInAgent, fingerprint
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.device import RunnerInfo, RunnerMode
 from tvm_farm.protos.farm.v1 import fleet_pb2, measurement_pb2, runtime_pb2
 

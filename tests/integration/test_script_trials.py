@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("tvm")
 
 from tests.support.stand_in_agent import StandInAgent, fast
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.farm.v1 import measurement_pb2
 from tvm_farm.tracker.client.errors import FarmError, TrackerUnreachable
 from tvm_farm.tracker.client.farm import Farm

@@ -13,7 +13,8 @@ import pytest
 from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import submit
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.farm.v1 import (
     device_pb2,
     devices_pb2,

@@ -15,7 +15,8 @@ import pytest
 from tests.support.measure_client import MeasureClient, context
 from tests.support.stand_in_agent import StandInAgent, fingerprint
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, log_pb2
 
 DONE, QUEUED, RUNNING = job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING

@@ -16,7 +16,8 @@ import pytest
 from tests.support.measure_client import MeasureClient, context
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.stand_in_worker import StandInWorker, spec, submit, task_plans
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.device import RunnerMode
 from tvm_farm.protos.farm.v1 import (
     artifacts_pb2,

@@ -13,7 +13,8 @@ import pytest
 from tests.support.farm_command import farm as command
 from tests.support.measure_client import MeasureClient
 from tests.support.stand_in_agent import StandInAgent, fast
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tests.support.whole_farm import AgentOfFarm
 from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.device import Telemetry

@@ -14,7 +14,8 @@ import pytest
 from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.device import RunnerInfo, RunnerMode
 from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, log_pb2, measurement_pb2, measuring_pb2, record_pb2, work_pb2
 

@@ -23,7 +23,8 @@ import pytest
 from tests.support.measure_client import MeasureClient, context
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import StandInWorker, submit, task_plans
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.discovery import browse
 from tvm_farm.protos.farm.v1 import device_pb2, farm_pb2, fleet_pb2, measurement_pb2
 from tvm_farm.tracker.store import open_store, sqlite_url

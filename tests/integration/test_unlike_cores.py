@@ -18,8 +18,9 @@ import itertools
 
 from tests.support.kernels import kernel
 from tests.support.measure_client import MeasureClient
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
 from tests.support.unlike_cores import big, little
+from tests.support.waiting import wait_until
 from tests.support.whole_farm import AgentOfFarm
 from tvm_farm.protos.farm.v1 import device_pb2, devices_pb2, measurement_pb2
 

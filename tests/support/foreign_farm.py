@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tests.support.whole_farm import ENVIRON
 from tvm_farm.protos.farm.v1 import jobs_pb2
 

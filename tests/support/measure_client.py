@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from tests.support.tracker_process import wait_until
+from tests.support.waiting import wait_until
 from tvm_farm.protos.farm.v1 import measurement_pb2, measuring_pb2, measuring_pb2_grpc
 
 __all__ = ["MeasureClient", "context", "request"]

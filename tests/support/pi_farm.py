@@ -52,7 +52,7 @@ class Tuning:
             job = self.job()
             return job is not None and job.trials >= count
 
-        wait_until(measured, timeout_s, f"{count} trials of {self.name}")
+        wait_until(measured, f"{count} trials of {self.name}", timeout_s)
 
     def finish(self, timeout_s: float = 500) -> str:
         """What it printed. Fails unless the job is done, each trial was counted once, and its answers are right."""
@@ -105,11 +105,11 @@ class PiFarm:
             devices = self.farm.tracker.devices()
             return sum(not each.runner.full_mode_missing and each.state in (1, 2) for each in devices) == count
 
-        wait_until(full, timeout_s, f"{count} boards in full mode")
+        wait_until(full, f"{count} boards in full mode", timeout_s)
 
     def tune(self, name: str, trials: int, seed: int) -> Tuning:
         """Begin to tune a small network of that name, once a board is there; ``finish`` waits for its end."""
-        wait_until(self.farm.tracker.devices, 300, "a board that joins")
+        wait_until(self.farm.tracker.devices, "a board that joins", 300)
         (self.farm.folder / f"{name}.onnx").write_bytes(small_network(seed=seed, channels=16, size=28))
         options = ["--pool", "arm64", "--trials", str(trials), "-o", f"{name}-tuned"]
         return Tuning(self, name, trials, self.farm.start_farm("tune", f"{name}.onnx", *options))

@@ -8,7 +8,8 @@ from typing import Any
 
 import grpc
 
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, measurement_pb2, record_pb2, work_pb2, work_pb2_grpc
 

@@ -7,32 +7,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import psutil
 
 from tests.support.cable import Cable
 from tests.support.calls import Calls
+from tests.support.waiting import wait_until
 from tvm_farm.protos.farm.v1 import artifacts_pb2, devices_pb2
 
-__all__ = ["TrackerProcess", "wait_until"]
+__all__ = ["TrackerProcess"]
 
-T = TypeVar("T")
 OPTIONS = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
-
-
-def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 20.0) -> T:
-    """The first true value of ``condition``; fails after ``timeout_s`` saying ``what`` did not come."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        if value := condition():
-            return value
-        assert time.monotonic() < deadline, f"within {timeout_s:g} s there was no {what}"
-        time.sleep(0.02)
 
 
 class TrackerProcess:

@@ -10,10 +10,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import tvm_farm.agent.board.device
 import tvm_farm.agent.cli
-import tvm_farm.agent.device
 from tests.support.board_trees import grow, two_of_an_rk3399
-from tvm_farm.agent.fingerprint import System, read_fingerprint
+from tvm_farm.agent.board.fingerprint import System, read_fingerprint
 
 __all__ = ["big", "little"]
 
@@ -31,7 +31,7 @@ def main() -> None:
         root = grow(Path(folder), two_of_an_rk3399(little(), big()))
         system = replace(System.here(), hostname="rock")
         board = read_fingerprint(root=root, affinity=(little(), big()), system=system)
-    tvm_farm.agent.device.read_fingerprint = lambda: board
+    tvm_farm.agent.board.device.read_fingerprint = lambda: board
     tvm_farm.agent.cli.main()
 
 

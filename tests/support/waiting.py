@@ -10,12 +10,11 @@ __all__ = ["one_turn", "wait_until"]
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], timeout_s: float = 20.0, what: str = "") -> T:
-    """The first true value of ``condition``. Fails the test after ``timeout_s``."""
+def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 20.0) -> T:
+    """The first true value of ``condition``. Fails after ``timeout_s``, and says that ``what`` did not come."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s:g} s: {what or condition}")
+        assert time.monotonic() < deadline, f"within {timeout_s:g} s there was no {what}"
         time.sleep(0.02)
     return value
 

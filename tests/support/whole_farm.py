@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from tests.support.cable import Cable
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.farm.v1 import devices_pb2, jobs_pb2, record_pb2
 from tvm_farm.tracker.domain import Job, Record, RecordFilter

@@ -48,10 +48,12 @@ def test_builders_die_with_the_process_that_made_them(module, made):
     maker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert maker.stdout is not None
-        wait_until(lambda: len(psutil.Process(maker.pid).children(recursive=True)) == 3, timeout_s=60)
+        wait_until(
+            lambda: len(psutil.Process(maker.pid).children(recursive=True)) == 3, "third process below the maker", 60
+        )
         pids = [process.pid for process in psutil.Process(maker.pid).children(recursive=True)]
     finally:
         os.kill(maker.pid, signal.SIGKILL)
         maker.wait()
         maker.stdout.close()
-    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "end of every builder")

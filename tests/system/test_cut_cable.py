@@ -48,13 +48,13 @@ def test_nothing_is_lost_and_nothing_counted_twice_when_a_cable_is_cut(tmp_path:
     try:
         farm.wait_for_devices(1)
         running = farm.start_farm("tune", "small.onnx", "--pool", "x86_64", "--trials", str(TRIALS), "-o", "tuned")
-        wait_until(lambda: (jobs := farm.jobs()) and jobs[0].trials >= 20, 180, "20 trials")
+        wait_until(lambda: (jobs := farm.jobs()) and jobs[0].trials >= 20, "20 trials", 180)
 
         cable.cut()
         if cut == "20 s":
             time.sleep(20)  # what is tried is a cut of this length
         else:
-            wait_until(lambda: "no mDNS answer" in log.read_text(), 90, "word that no tracker is heard")
+            wait_until(lambda: "no mDNS answer" in log.read_text(), "word that no tracker is heard", 90)
             assert "lost the tracker" in log.read_text()
         while_cut = farm.jobs()[0]
         assert (while_cut.state, while_cut.trials < TRIALS) == (JobState.RUNNING, True)

@@ -72,7 +72,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
                 stderr=output,
             )
         try:
-            wait_until(lambda: agent.poll() is not None or len(farm.tracker.devices()) == 2, 90, "both devices")
+            wait_until(lambda: agent.poll() is not None or len(farm.tracker.devices()) == 2, "both devices", 90)
             assert agent.poll() is None, log.read_text()
             yield Bench(farm, board, cable, log)
         finally:

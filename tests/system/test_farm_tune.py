@@ -12,7 +12,7 @@ pytest.importorskip("tvm")
 
 from tests.support.networks import small_network
 from tests.support.packages import answer_of
-from tests.support.tracker_process import wait_until
+from tests.support.waiting import wait_until
 from tests.support.whole_farm import WholeFarm
 from tvm_farm.tracker.domain import JobState, Outcome
 from tvm_farm.tracker.domain.outcomes import meaning

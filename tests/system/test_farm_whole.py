@@ -12,7 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.farm_command import farm
-from tests.support.tracker_process import TrackerProcess, wait_until
+from tests.support.tracker_process import TrackerProcess
+from tests.support.waiting import wait_until
 from tvm_farm.tracker.cli.terminal.child import Child
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]

@@ -11,7 +11,7 @@ pytest.importorskip("tvm")
 from emulation.machines import KINDS, installed
 from tests.support.networks import small_network
 from tests.support.pi_farm import MISSING, PiFarm
-from tests.support.tracker_process import wait_until
+from tests.support.waiting import wait_until
 from tvm_farm.tracker.domain import JobState, Outcome
 
 pytestmark = [

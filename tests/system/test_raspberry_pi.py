@@ -43,7 +43,7 @@ def test_it_joins_by_mdns_and_gets_its_runtime_over_a_slow_wire(lab: PiFarm, pi:
     pi.power_on(plug=False)
     pi.shape_link("rate", "1600kbit", "delay", "20ms")
     pi.plug()
-    wait_until(lab.farm.tracker.devices, 120, "a board that joins")
+    wait_until(lab.farm.tracker.devices, "a board that joins", 120)
     shown = lab.farm.farm("devices")
     assert re.search(r"raspberrypi .*idle, runtime \d+ %", shown.stdout), shown.stdout
     lab.wait_for_full_mode()

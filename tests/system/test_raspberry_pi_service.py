@@ -15,7 +15,7 @@ from tests.support import kernels
 from tests.support.agent_wheels import built, changed
 from tests.support.measure_client import MeasureClient, request
 from tests.support.pi_farm import MISSING, SERVICE, STATE, PiFarm
-from tests.support.tracker_process import wait_until
+from tests.support.waiting import wait_until
 from tvm_farm.protos.farm.v1 import measurement_pb2, measuring_pb2
 from tvm_farm.protos.version import __version__
 

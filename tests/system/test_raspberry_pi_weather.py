@@ -128,6 +128,6 @@ def test_a_changed_host_name_is_the_same_board_by_another_name(lab: PiFarm, pi: 
     lab.wait_for_full_mode()
     [before] = lab.farm.tracker.devices()
     pi.shell(f"hostnamectl set-hostname rack-3 && systemctl restart {SERVICE}")
-    wait_until(lambda: [device.name for device in lab.farm.tracker.devices()] == ["rack-3"], 120, "the new name")
+    wait_until(lambda: [device.name for device in lab.farm.tracker.devices()] == ["rack-3"], "the new name", 120)
     [after] = lab.farm.tracker.devices()
     assert after.id == before.id

@@ -29,7 +29,7 @@ from tvm.s_tir.meta_schedule.testing import te_workload  # noqa: E402
 
 from tests.support import kernels  # noqa: E402
 from tests.support.networks import dense_network  # noqa: E402
-from tests.support.tracker_process import wait_until  # noqa: E402
+from tests.support.waiting import wait_until  # noqa: E402
 from tests.support.whole_farm import ENVIRON, WholeFarm  # noqa: E402
 from tvm_farm import FarmBuilder, FarmDatabase, FarmRunner  # noqa: E402
 from tvm_farm.tracker.client.errors import BadInput  # noqa: E402

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("tvm")
 
 from tests.support.networks import small_network
-from tests.support.tracker_process import wait_until
+from tests.support.waiting import wait_until
 from tests.support.whole_farm import WholeFarm
 from tvm_farm.tracker.domain import JobState, Outcome
 

@@ -12,7 +12,7 @@ import pytest
 tvm = pytest.importorskip("tvm")
 
 from tests.support.networks import small_network  # noqa: E402
-from tests.support.tracker_process import wait_until  # noqa: E402
+from tests.support.waiting import wait_until  # noqa: E402
 from tests.support.whole_farm import WholeFarm  # noqa: E402
 from tvm_farm.protos.farm.v1 import farm_pb2  # noqa: E402
 from tvm_farm.tracker.domain import JobState  # noqa: E402

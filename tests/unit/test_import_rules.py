@@ -36,9 +36,9 @@ def test_a_wrong_import_is_named(tmp_path: Path) -> None:
             ROOT / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("bin", "__pycache__")
         )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    with (tmp_path / "agent" / "disk.py").open("a") as file:
+    with (tmp_path / "agent" / "clock.py").open("a") as file:
         file.write("\nfrom tvm_farm.tracker import app\n")
     done = lint(tmp_path)
     assert done.returncode == 1, done.stdout
     assert "agent and tracker share only tvm_farm.protos BROKEN" in done.stdout
-    assert "tvm_farm.agent.disk -> tvm_farm.tracker.app" in done.stdout
+    assert "tvm_farm.agent.clock -> tvm_farm.tracker.app" in done.stdout

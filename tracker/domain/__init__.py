@@ -1,6 +1,7 @@
 """Values and pure rules of the farm: standard library alone, as are the values of the wire contract."""
 
 from tvm_farm.protos.device import CpuCluster, Fingerprint, Machine, RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.join import Join
 from tvm_farm.protos.measurement import (
     Argument,
     Artifact,
@@ -19,7 +20,7 @@ from tvm_farm.protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, Runti
 from tvm_farm.protos.upgrade import AgentCode, Upgrade
 from tvm_farm.tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
 from tvm_farm.tracker.domain.desk import Desk, Drain, Lease
-from tvm_farm.tracker.domain.device import Clone, Device, DeviceState, Join
+from tvm_farm.tracker.domain.device import Clone, Device, DeviceState
 from tvm_farm.tracker.domain.farm_status import FarmStatus
 from tvm_farm.tracker.domain.job import (
     DataFile,

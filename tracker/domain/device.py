@@ -9,7 +9,7 @@ from tvm_farm.protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
 from tvm_farm.protos.upgrade import AgentCode, Upgrade
 from tvm_farm.tracker.domain.desk import Drain, Lease
 
-__all__ = ["Clone", "Device", "DeviceState", "Join"]
+__all__ = ["Clone", "Device", "DeviceState"]
 
 
 class DeviceState(str, Enum):
@@ -75,24 +75,3 @@ class Device:
     def open_to(self, user: str) -> bool:
         """Whether no lease keeps it from the work of ``user``."""
         return self.lease is None or self.lease.user == user
-
-
-@dataclass(frozen=True)
-class Join:
-    """What an agent says of itself first.
-
-    ``slots``: trials it holds at once, prefetched ones included; ``short_slots`` the same while they take
-    milliseconds, 0 as ``slots``. ``code``: None of an agent that must not be sent an upgrade.
-    """
-
-    protocol_version: int
-    device_id: str
-    name: str
-    fingerprint: Fingerprint
-    runner: RunnerInfo
-    labels: dict[str, str] = field(default_factory=dict)
-    slots: int = 1
-    telemetry: Telemetry | None = None
-    short_slots: int = 0
-    code: AgentCode | None = None
-    machine: Machine | None = None

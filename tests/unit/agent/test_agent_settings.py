@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tvm_farm.agent.errors import SettingsError, StateInUseError
+from tvm_farm.agent.files.state_folder import open_state
 from tvm_farm.agent.runner import SyntheticModel
 from tvm_farm.agent.settings import Settings, default_state_dir
-from tvm_farm.agent.state_folder import open_state
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_device_keeps_its_id(tmp_path: Path) -> None:
 HOLDS = """
 import sys
 from pathlib import Path
-from tvm_farm.agent.state_folder import open_state
+from tvm_farm.agent.files.state_folder import open_state
 
 with open_state(Path(sys.argv[1])):
     print("held", flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tvm_farm.agent.upgrade.folder import code_folder, is_whole, seal, sync_all, tidy
+from tvm_farm.agent.upgrade.folder import code_folder, is_whole, sync_all, tidy, write_digest
 
 DIGESTS = tuple(letter * 64 for letter in "abc")
 
@@ -19,7 +19,7 @@ def code(tmp_path: Path) -> Path:
     (folder / "agent").mkdir(parents=True)
     (folder / "agent" / "cli.py").write_text("def main(): ...\n")
     (folder / "agent" / "empty.py").touch()
-    seal(folder)
+    write_digest(folder)
     sync_all(folder)
     return folder
 
@@ -34,9 +34,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a file more": lambda folder: (folder / "agent" / "more.py").touch(),
     "a file by another name": lambda folder: (folder / "agent" / "empty.py").rename(folder / "agent" / "e.py"),
     "a file whose name is no text": lambda folder: Path(os.fsdecode(bytes(folder / "agent") + b"/\xff")).touch(),
-    "no seal": lambda folder: (folder / "sealed.sha256").unlink(),
-    "an empty seal": lambda folder: (folder / "sealed.sha256").write_bytes(b""),
-    "a seal of no text": lambda folder: (folder / "sealed.sha256").write_bytes(b"\xff"),
+    "no write_digest": lambda folder: (folder / "sealed.sha256").unlink(),
+    "an empty write_digest": lambda folder: (folder / "sealed.sha256").write_bytes(b""),
+    "a write_digest of no text": lambda folder: (folder / "sealed.sha256").write_bytes(b"\xff"),
 }
 
 

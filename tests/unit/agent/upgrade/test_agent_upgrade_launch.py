@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tvm_farm.agent.errors import StateInUseError, UpgradeError
-from tvm_farm.agent.state_folder import open_state
+from tvm_farm.agent.files.state_folder import open_state
 from tvm_farm.agent.upgrade import launch as module
 from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile
-from tvm_farm.agent.upgrade.folder import code_folder, seal
+from tvm_farm.agent.upgrade.folder import code_folder, write_digest
 from tvm_farm.agent.upgrade.launch import farm_before, installation, launch, launched_digest, remember_farm, restart
 from tvm_farm.protos.version import __version__
 
@@ -42,7 +42,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for digest in (DIGEST, BEFORE):
         (code_folder(tmp_path) / digest / "agent").mkdir(parents=True)
         (code_folder(tmp_path) / digest / "agent" / "cli.py").touch()
-        seal(code_folder(tmp_path) / digest)
+        write_digest(code_folder(tmp_path) / digest)
     return tmp_path
 
 

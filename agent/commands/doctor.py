@@ -1,0 +1,43 @@
+"""``agent doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tvm_farm.agent.commands import options
+from tvm_farm.agent.commands.ending import EXIT_CODES, end_with
+from tvm_farm.agent.settings import Settings, default_state_dir
+
+__all__ = ["doctor"]
+
+
+@click.command(epilog=EXIT_CODES)
+@options.tracker
+@options.farm
+@options.via
+@options.state
+@options.runtime
+@options.libc
+@options.mode
+@options.threads
+@options.cluster
+@options.interface
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: passed, checks [name, verdict, said, remedy].")
+def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool, **rest: Any) -> None:
+    """Check what a join needs, and name what is missing.
+
+    Give it those of these options that `agent start` gets. Exits with 0 when no check failed, else with 1.
+
+    \b
+    Examples:
+      agent doctor
+      agent doctor --tracker farm.local:9195 --json
+      agent doctor --via ssh:root@router.local
+    """
+    from tvm_farm.agent.doctor.report import report
+
+    folder = state_dir or default_state_dir(via=via)
+    end_with(lambda: report(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))

@@ -1,0 +1,1 @@
+"""``agent doctor``: what a join needs, checked line by line, each fault with its remedy."""

@@ -1,0 +1,1 @@
+"""The agent as a service of its machine: its unit, its log, what systemd and Prometheus hear of it."""
