@@ -18,6 +18,10 @@ from types import TracebackType
 
 __all__ = ["FarmTerminal", "environment", "farm", "farm_command"]
 
+#: Not by preexec_fn: with that a test's process forks in full, with the threads that gRPC has there.
+_OWN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
 _START = "import sys; sys.argv[0] = 'farm'; from tvm_farm.tracker.cli import farm; farm()"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -58,14 +62,13 @@ class FarmTerminal:
         self._written = b""
         try:
             self.process = subprocess.Popen(
-                farm_command(*arguments),
+                [sys.executable, "-c", _OWN_TERMINAL, *farm_command(*arguments)],
                 cwd=cwd,
                 env=environment(TERM="xterm-256color", **env),
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
                 start_new_session=True,
-                preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
             )
         finally:
             os.close(slave)
