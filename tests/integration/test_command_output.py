@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,10 +39,13 @@ def address():
         yield control.address
 
 
-def run(command: list[str], address: str, output: int, unbuffered: str) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str], address: str, output: int, unbuffered: str, state: Path
+) -> subprocess.CompletedProcess[str]:
+    doctor = {"TVMFARM_AGENT_DOCTOR_TRACKER": address, "TVMFARM_AGENT_DOCTOR_STATE_DIR": str(state)}
     return subprocess.run(
         [sys.executable, "-c", PROGRAMS[command[0]], *command[1:]],
-        env=environment(TVMFARM_TRACKER=address, TVMFARM_AGENT_DOCTOR_TRACKER=address, PYTHONUNBUFFERED=unbuffered),
+        env=environment(TVMFARM_TRACKER=address, PYTHONUNBUFFERED=unbuffered, **doctor),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.PIPE,
@@ -52,19 +56,19 @@ def run(command: list[str], address: str, output: int, unbuffered: str) -> subpr
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_full_disk_is_one_sentence(command, unbuffered, address):
+def test_a_full_disk_is_one_sentence(command, unbuffered, address, tmp_path):
     with open("/dev/full", "w") as full:
-        ended = run(command, address, full.fileno(), unbuffered)
+        ended = run(command, address, full.fileno(), unbuffered, tmp_path)
     assert (ended.returncode, ended.stderr) == (1, "Error: The output cannot be written: No space left on device.\n")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_reader_that_has_gone_is_silence(command, unbuffered, address):
+def test_a_reader_that_has_gone_is_silence(command, unbuffered, address, tmp_path):
     read, write = os.pipe()
     os.close(read)
     try:
-        ended = run(command, address, write, unbuffered)
+        ended = run(command, address, write, unbuffered, tmp_path)
     finally:
         os.close(write)
     assert (ended.returncode, ended.stderr) == (1, "")

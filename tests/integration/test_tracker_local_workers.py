@@ -24,6 +24,8 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print("worker", sys.argv[1], "has", child.pid, flush=True)
 time.sleep(600)
 """
+#: One that a test kills: what it had would outlive it.
+ALONE = "import time; time.sleep(600)"
 CHATTY = "import sys, time\nwhile True:\n    print('x' * 1000, flush=True)\n    time.sleep(0.001)\n"
 
 
@@ -98,7 +100,7 @@ async def test_a_dead_worker_is_replaced_and_told(
     farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(local_workers, "_BACKOFF_S", (0.05, 0.1))
-    await farm.tracker()
+    await farm.tracker(script=ALONE)
     first = farm.pids()["local-1"]
     os.kill(first, signal.SIGKILL)
     await until(lambda: farm.pids().get("local-1") not in (None, first))
@@ -175,7 +177,7 @@ async def test_watching_goes_on_after_what_nobody_expected(
 ) -> None:
     monkeypatch.setattr(local_workers, "_POLL_S", 0.02)
     monkeypatch.setattr(local_workers, "_BACKOFF_S", (0.05, 0.1))
-    await farm.tracker()
+    await farm.tracker(script=ALONE)
     first = farm.pids()["local-1"]
 
     def unexpected(*_: object) -> bool:

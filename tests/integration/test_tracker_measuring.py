@@ -476,6 +476,7 @@ def test_killed_in_the_middle_nothing_is_lost_or_counted_twice(
     stream.wait_for(*trials[:10])
     tracker.kill()
     wait_until(lambda: stream.error, "broken stream")
+    worker.cut()
     tracker.start()
     worker = StandInWorker(tracker.address, running_job=job.id)
     board = agent("board")

@@ -26,6 +26,8 @@ class ForeignFarm:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        #: The test under which its tracker ended, "" while it runs.
+        self._ended = ""
         self._agents: list[subprocess.Popen[bytes]] = []
         folder.mkdir()
         self._tracker = TrackerProcess(folder / "tracker", "--farm", "foreign", reached=())
@@ -52,12 +54,18 @@ class ForeignFarm:
             )
 
     def visitors(self) -> list[str]:
-        """Devices and jobs that are not its own."""
+        """Devices and jobs that are not its own; the test that ended it."""
+        if self._ended:
+            return [f"{self._ended} ended its tracker, which said {self._tracker.output()[-500:]}"]
         jobs = self._tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs
         others = [f"device {device.name}" for device in self._tracker.devices() if device.name != _BOARD]
         joined = (self._folder / f"{_BOARD}.log").read_text().count("joined farm")
         strayed = (self._folder / "foreign-searcher.log").read_text().count("joined farm")
         return [*others, *(f"job {job.id}" for job in jobs), *(["its boards joined others"] * (joined + strayed > 1))]
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        if not self._ended and self._tracker.process.poll() is not None:
+            self._ended = nodeid
 
     def pytest_report_header(self) -> str:
         return f"beside a foreign farm at {self._tracker.address}"

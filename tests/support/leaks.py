@@ -38,6 +38,8 @@ class Allowed(NamedTuple):
 #: Everything that may outlive a test.
 ALLOWED = (
     Allowed("environment variable GRPC_VERBOSITY", "a command says it for its process; CliRunner runs it in this one"),
+    Allowed(r"open file anon_inode:\[event(fd|poll)\]", "gRPC makes its pollers when first needed and keeps them"),
+    Allowed(r"file \S+/tmp/\.ses", "onnxruntime's telemetry numbers its sessions there"),
     Allowed(r"file \S+/tmp/tvm-farm-kernels-\w+", "what tests.support.kernels compiled serves all tests of a run"),
 )
 

@@ -84,8 +84,9 @@ class StandInFarm(
         self._jobs: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._closing = False
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="stand-in")
         self._server = grpc.server(
-            ThreadPoolExecutor(16, thread_name_prefix="stand-in"),
+            self._threads,
             options=[("grpc.max_receive_message_length", 64 << 20), ("grpc.so_reuseport", 0)],
         )
         artifacts_pb2_grpc.add_ArtifactsServicer_to_server(self, self._server)
@@ -113,6 +114,7 @@ class StandInFarm(
             self._closing = True
             self._changed.notify_all()
         self._server.stop(grace=None).wait()
+        self._threads.shutdown()
 
     def put_job(self, job: Job) -> None:
         with self._changed:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
 
-__all__ = ["folder_prefix", "start_fork_server", "sweep"]
+__all__ = ["clear", "folder_prefix", "start_fork_server", "sweep"]
 
 #: unix(7): what a Unix socket's path may have on Linux is 107 bytes; macOS takes the fewest, 103.
 _PATH_BYTES = 103
@@ -45,11 +45,25 @@ def start_fork_server(preload: Sequence[str]) -> Path:
 
 def sweep() -> None:
     """Remove what workers left behind that were killed."""
+    for owner, folder in _folders():
+        if not psutil.pid_exists(owner):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear() -> None:
+    """Remove the folders of this worker."""
+    for owner, folder in _folders():
+        if owner == os.getpid():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders() -> Iterator[tuple[int, Path]]:
+    """Those of all workers here, and whose each is."""
     for place in {tempfile.gettempdir(), *_SHORT}:
         for folder in Path(place).glob(f"{_PREFIX}*"):
             owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
-            if owner.isdigit() and not psutil.pid_exists(int(owner)):
-                shutil.rmtree(folder, ignore_errors=True)
+            if owner.isdigit():
+                yield int(owner), folder
 
 
 def _made(usual: str) -> str:

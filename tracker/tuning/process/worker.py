@@ -48,7 +48,7 @@ from tvm_farm.tracker.domain import (
     WorkerAlive,
     WorkerHello,
 )
-from tvm_farm.tracker.tuning.process.fork_server import folder_prefix, start_fork_server, sweep
+from tvm_farm.tracker.tuning.process.fork_server import clear, folder_prefix, start_fork_server, sweep
 
 __all__ = ["Worker", "main"]
 
@@ -276,23 +276,25 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    sweep()
-    try:
-        sockets = start_fork_server(["tvm_farm.tracker.tuning.process.preload"])
-    except OSError as error:
-        log.error("%s", error)
-        sys.exit(1)
-    worker = Worker(options.tracker, options.worker_id, options.builders)
+    worker: Worker | None = None
 
     def leave(code: int) -> NoReturn:
-        worker.stop()
-        shutil.rmtree(sockets, ignore_errors=True)
+        if worker is not None:
+            worker.stop()
+        clear()
         # gRPC's threads would hold an ordinary exit up until their calls time out, and a process that waits for a
         # job would until it got one.
         os._exit(code)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave(0))
+    sweep()
+    try:
+        start_fork_server(["tvm_farm.tracker.tuning.process.preload"])
+    except OSError as error:
+        log.error("%s", error)
+        leave(1)
+    worker = Worker(options.tracker, options.worker_id, options.builders)
     try:
         code = worker.run()
     except Exception:
