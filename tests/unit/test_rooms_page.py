@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "tracker" / "README.md").read_text()
 ROWS = dict(re.findall(r"^\| (an? [^|]+) \| ([^|]+) \|", PAGE, re.MULTILINE))
 #: `path` (`Name`, `Name`)
