@@ -20,11 +20,11 @@ from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain.errors import CannotStart
 from tvm_farm.tracker.metrics import MetricsEndpoint, Snapshots
 from tvm_farm.tracker.services.artifacts import ArtifactStore
-from tvm_farm.tracker.services.desk import FrontDesk
-from tvm_farm.tracker.services.exchange import Exchange
+from tvm_farm.tracker.services.device_orders import OrderBook
 from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.jobs import Jobs
 from tvm_farm.tracker.services.local_workers import LocalWorkers
+from tvm_farm.tracker.services.log_upkeep import LogUpkeep
 from tvm_farm.tracker.services.measuring import Measuring
 from tvm_farm.tracker.services.questions import Questions
 from tvm_farm.tracker.services.recall import Recall
@@ -153,14 +153,14 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         stack.callback(questions.stop)
         records = Records(fleet, store, questions)
         recall = Recall(fleet, store, jobs.changed)
-        desk = FrontDesk(fleet)
-        upgrades = Upgrades(fleet, desk, artifacts)
+        order_book = OrderBook(fleet)
+        upgrades = Upgrades(fleet, order_book, artifacts)
         services = Services(
             FleetServicer(settings.farm, release, fleet, measuring, artifacts, runtimes, upgrades),
             FarmServicer(settings.farm, release, fleet, jobs, workers),
-            DevicesServicer(fleet, desk, upgrades, runtimes, jobs),
+            DevicesServicer(fleet, order_book, upgrades, runtimes, jobs),
             JobsServicer(jobs, records),
-            LogServicer(records, Exchange(store), release),
+            LogServicer(records, LogUpkeep(store), release),
             ArtifactsServicer(artifacts),
             MeasuringServicer(measuring, recall),
             WorkServicer(workers, recall),

@@ -13,8 +13,8 @@ from tests.support.workload_module import workload_module
 from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.protos.measurement import Artifact, Outcome, OutputTensor
 from tvm_farm.tracker.domain import (
-    Desk,
     Device,
+    DeviceOrders,
     DeviceState,
     Drain,
     Job,
@@ -34,7 +34,7 @@ from tvm_farm.tracker.domain import (
     Workload,
 )
 from tvm_farm.tracker.domain.errors import InvalidRequest
-from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.domain.imports import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tvm_farm.tracker.domain.job_life import cancelled, finished
 from tvm_farm.tracker.scheduling.job_queue import TURNS, Turns
 from tvm_farm.tracker.store import Store
@@ -84,13 +84,13 @@ def test_a_device_is_kept_as_it_was_last_seen(opened: Open) -> None:
 def test_orders_of_a_device_are_kept_apart_from_it(opened: Open) -> None:
     store = opened()
     upgrade = Upgrade("u1", "0.2.0", "d" * 64, 7, "ada", 4.0, failure="it crashed")
-    store.desks.put("d1", Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade))
+    store.orders.put("d1", DeviceOrders(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade))
     store.devices.put(DEVICE)
-    store.desks.put("d2", Desk(lease=Lease("ada", 1.0, 2.0)))
-    store.desks.put("d2", Desk())
-    assert opened().desks.all() == {
-        "d1": Desk(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade),
-        "d2": Desk(),
+    store.orders.put("d2", DeviceOrders(lease=Lease("ada", 1.0, 2.0)))
+    store.orders.put("d2", DeviceOrders())
+    assert opened().orders.all() == {
+        "d1": DeviceOrders(Lease("ada", 1.0, 2.0), Drain("bob", 3.0, "fan"), {"rack": "3"}, upgrade),
+        "d2": DeviceOrders(),
     }
     assert opened().devices.all() == [DEVICE]
 

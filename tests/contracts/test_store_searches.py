@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.support.records import make_job, make_record, make_tasks
 from tvm_farm.protos.measurement import TimingPlan
 from tvm_farm.tracker.domain import JobState, Lesson, RecordFilter, SearchStep, TaskPlan, Workload
-from tvm_farm.tracker.domain.exchange import ImportPart
+from tvm_farm.tracker.domain.imports import ImportPart
 from tvm_farm.tracker.domain.job_life import cancelled, resumed, started
 from tvm_farm.tracker.store import Store
 

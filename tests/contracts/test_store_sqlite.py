@@ -18,7 +18,7 @@ from tests.support.records import make_job, make_record, make_tasks
 from tests.support.workload_module import workload_module
 from tvm_farm.tracker.domain import Outcome, RecordFilter, RecordOrder, Timeline, TimingPlan
 from tvm_farm.tracker.domain.errors import StateFolderInUse, StateFolderUnusable, StoreFull, StoreTooNew
-from tvm_farm.tracker.domain.exchange import Compaction
+from tvm_farm.tracker.domain.imports import Compaction
 from tvm_farm.tracker.store import StateFolder
 from tvm_farm.tracker.store.sqlite import SqliteStore, schema
 from tvm_farm.tracker.store.sqlite.records.queries import (

@@ -267,7 +267,7 @@ def test_a_device_is_labelled_into_a_pool_and_out_of_it(tracker: TrackerProcess)
     assert said == "bench-1: room=warm  shelf=top\nIn synthetic, top.\n"
     assert re.search("set by hand +room=warm  shelf=top", order(tracker, "devices", "show", "bench"))
     device = ask(tracker, "devices", "label", "bench", "shelf-", "room-")
-    assert (device["labels"]["room"], device["desk_labels"], device["pools"]) == ("cold", {}, ["synthetic"])
+    assert (device["labels"]["room"], device["hand_labels"], device["pools"]) == ("cold", {}, ["synthetic"])
     order(tracker, "pools", "delete", "top")
     assert "'room' comes from the agent" in refused(tracker, "devices", "label", "bench", "room-")
     assert "'arch' is set by the tracker" in refused(tracker, "devices", "label", "bench", "arch=z80")

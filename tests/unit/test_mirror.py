@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "tests" / "unit"
 #: Farms that tests share: what is tested through one imports no more than that.
-FARMS = {"tests.support.desk_farm", "tests.support.fleet_farm"}
+FARMS = {"tests.support.orders_farm", "tests.support.fleet_farm"}
 
 FILES = sorted(path for path in UNIT.rglob("*.py") if path.parent != UNIT)
 

@@ -11,7 +11,7 @@ from tvm_farm.protos.farm.v1 import log_pb2, log_pb2_grpc, record_pb2
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.link import Link
 from tvm_farm.tracker.domain import Record, RecordFilter, SqlAnswer, Workload
-from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.domain.imports import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 
 __all__ = ["Log"]
 

@@ -19,8 +19,8 @@ from tvm_farm.protos.measurement import (
 from tvm_farm.protos.runtime import Runtime, RuntimeLibrary, RuntimeOffer, RuntimeRequest
 from tvm_farm.protos.upgrade import AgentCode, Upgrade
 from tvm_farm.tracker.domain.check import CheckReport, Obstacle, OperatorUse, Peaks, TaskOutlook, TensorOutline
-from tvm_farm.tracker.domain.desk import Desk, Drain, Lease
 from tvm_farm.tracker.domain.device import Clone, Device, DeviceState
+from tvm_farm.tracker.domain.device_orders import DeviceOrders, Drain, Lease
 from tvm_farm.tracker.domain.farm_status import FarmStatus
 from tvm_farm.tracker.domain.job import (
     DataFile,
@@ -76,8 +76,8 @@ __all__ = [
     "Clone",
     "CpuCluster",
     "DataFile",
-    "Desk",
     "Device",
+    "DeviceOrders",
     "DeviceState",
     "DeviceTime",
     "Dims",

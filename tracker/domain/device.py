@@ -7,7 +7,7 @@ from enum import Enum
 
 from tvm_farm.protos.device import Fingerprint, Machine, RunnerInfo, Telemetry
 from tvm_farm.protos.upgrade import AgentCode, Upgrade
-from tvm_farm.tracker.domain.desk import Drain, Lease
+from tvm_farm.tracker.domain.device_orders import Drain, Lease
 
 __all__ = ["Clone", "Device", "DeviceState"]
 
@@ -34,7 +34,7 @@ class Clone:
 class Device:
     """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
 
-    ``lease`` and ``drain``: what people ordered of it; ``desk_labels``: those of ``labels`` that they set. ``ailing``:
+    ``lease`` and ``drain``: what people ordered of it; ``hand_labels``: those of ``labels`` that they set. ``ailing``:
     why others of its class come before it, or it is in quarantine; "" where it is well. ``machine``:
     the one that was last connected as it; ``clone``: one that goes by its id too, and is refused for that.
     ``code``: which of the agent's it runs, None where that is too old to be upgraded by the farm; ``upgrade``: ordered,
@@ -59,7 +59,7 @@ class Device:
     utilisation: float = 0.0
     lease: Lease | None = None
     drain: Drain | None = None
-    desk_labels: dict[str, str] = field(default_factory=dict)
+    hand_labels: dict[str, str] = field(default_factory=dict)
     ailing: str = ""
     code: AgentCode | None = None
     upgrade: Upgrade | None = None

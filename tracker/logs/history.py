@@ -17,7 +17,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tvm_farm.tracker.domain.exchange import HistoryLine
+from tvm_farm.tracker.domain.imports import HistoryLine
 from tvm_farm.tracker.logs.lines import BadLine
 
 __all__ = ["ANSOR", "AUTOTVM", "read_history"]

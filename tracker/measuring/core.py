@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from tvm_farm.tracker.domain import FailedBuild, Measurement, Outcome, Timeline
-from tvm_farm.tracker.domain.changed import changed
+from tvm_farm.tracker.domain.fast_replace import fast_replace
 from tvm_farm.tracker.domain.outcomes import meaning
 from tvm_farm.tracker.measuring import events
 from tvm_farm.tracker.measuring.board import Acknowledge, Board, Boards, Cancel
@@ -286,7 +286,7 @@ class MeasuringCore:
         if other is not None and other is not board:
             self._take_back(other, (trial,), now)
         device = board.device
-        measurement = changed(
+        measurement = fast_replace(
             sound(measurement),
             device_id=device.id,
             device_name=device.name,

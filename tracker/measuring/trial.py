@@ -16,8 +16,8 @@ from tvm_farm.tracker.domain import (
     Timeline,
     TimingPlan,
 )
-from tvm_farm.tracker.domain.changed import changed
 from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.fast_replace import fast_replace
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.measuring.moment import Moment
 from tvm_farm.tracker.measuring.request import TrialRequest
@@ -93,7 +93,9 @@ class PendingTrial:
 
     def timeline_with(self, on_board: Timeline, answered_s: float) -> Timeline:
         """The steps up to the answer, ``on_board`` those that the board tells. Made at once: every trial needs it."""
-        return changed(on_board, **self._prepared(), queued_s=self.queued_s, sent_s=self.sent_s, answered_s=answered_s)
+        return fast_replace(
+            on_board, **self._prepared(), queued_s=self.queued_s, sent_s=self.sent_s, answered_s=answered_s
+        )
 
     def _prepared(self) -> dict[str, Any]:
         return (self.context or _UNPREPARED).prepared()

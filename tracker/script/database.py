@@ -14,9 +14,9 @@ from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
 from tvm_farm.tracker.client.errors import BadInput
-from tvm_farm.tracker.client.patience import patiently
+from tvm_farm.tracker.client.retry import until_answered
 from tvm_farm.tracker.domain import Outcome, Record, RecordFilter, Workload
-from tvm_farm.tracker.domain.changed import changed
+from tvm_farm.tracker.domain.fast_replace import fast_replace
 from tvm_farm.tracker.script.chosen_class import ChosenClass
 from tvm_farm.tracker.script.ledger import LEDGER, Entry
 from tvm_farm.tracker.tuning.building.builder import RECIPE
@@ -79,7 +79,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
         """Whether the farm has met it, on any class of device, or this script committed it."""
         key = _key(mod)
         if key not in self._workloads and key not in self._known:
-            if patiently(lambda: self._client.log.find_workload(key)) is None:
+            if until_answered(lambda: self._client.log.find_workload(key)) is None:
                 return False
             self._known.add(key)
         return True
@@ -104,7 +104,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
             )
         workload = self._described(key, module)
         kept = self._record_of(entry, workload, trace, record)
-        patiently(lambda: self._client.log.add([kept], [] if key in self._known else [workload]))
+        until_answered(lambda: self._client.log.add([kept], [] if key in self._known else [workload]))
         self._known.add(key)
         self._records[kept.trial_id] = record
 
@@ -112,7 +112,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
         """The fastest on this class, whoever measured them; an untuned baseline is none of them."""
         key, asked = _key(workload.mod), top_k + _BASELINES
         while True:
-            found = patiently(
+            found = until_answered(
                 lambda count=asked: self._client.log.best(  # type: ignore[misc]
                     [key], device_class=self.device_class, per_workload=count
                 )
@@ -142,12 +142,12 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
     def _all(self) -> Iterator[Record]:
         # In one piece: a connection that breaks half-way is begun again.
         wanted = RecordFilter(device_class=self.device_class)
-        records = patiently(lambda: list(self._client.log.records(wanted)))
+        records = until_answered(lambda: list(self._client.log.records(wanted)))
         return (record for record in records if record.trace)
 
     def _workload(self, key: str) -> ms.database.Workload | None:
         if key not in self._workloads:
-            found = patiently(lambda: self._client.log.find_workload(key))
+            found = until_answered(lambda: self._client.log.find_workload(key))
             if found is None:
                 return None
             self._known.add(key)
@@ -183,7 +183,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
     def _described(self, key: str, module: tvm.ir.IRModule) -> Workload:
         """As the farm has it, or shall have it."""
         if key not in self._descriptions:
-            found = patiently(lambda: self._client.log.find_workload(key))
+            found = until_answered(lambda: self._client.log.find_workload(key))
             if found is not None:
                 self._known.add(key)
             else:
@@ -195,7 +195,7 @@ class FarmDatabase(ms.database.PyDatabase):  # type: ignore[misc]
     def _record_of(self, entry: Entry, workload: Workload, trace: str, record: ms.database.TuningRecord) -> Record:
         measurement = entry.measurement
         if not measurement.device_class:  # it was never on a board
-            measurement = changed(measurement, device_class=self.device_class)
+            measurement = fast_replace(measurement, device_class=self.device_class)
         if measurement.device_class != self.device_class:
             raise BadInput(
                 f"FarmRunner measured on class {measurement.device_class}, this FarmDatabase is of class "

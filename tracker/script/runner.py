@@ -15,8 +15,8 @@ from tvm.s_tir import meta_schedule as ms
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.domain import Argument, Artifact, Measurement, OpenMeasure, Outcome, TimingPlan, new_trial_id
-from tvm_farm.tracker.domain.changed import changed
 from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.fast_replace import fast_replace
 from tvm_farm.tracker.domain.job import check_priority
 from tvm_farm.tracker.script.artifact import library_of
 from tvm_farm.tracker.script.chosen_class import ChosenClass
@@ -157,7 +157,7 @@ def _close(trials: Trials, client: Farm) -> None:
 
 
 def _with_steps(measurement: Measurement, kernel: Kernel) -> Measurement:
-    return changed(measurement, timeline=changed(measurement.timeline, **kernel.steps.prepared()))
+    return fast_replace(measurement, timeline=fast_replace(measurement.timeline, **kernel.steps.prepared()))
 
 
 def _plan_of(config: ms.runner.EvaluatorConfig, cooldown_s: float) -> TimingPlan:

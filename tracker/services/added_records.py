@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tvm_farm.tracker.domain import Record
-from tvm_farm.tracker.domain.changed import changed
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound
+from tvm_farm.tracker.domain.fast_replace import fast_replace
 from tvm_farm.tracker.domain.outcomes import meaning
 from tvm_farm.tracker.domain.record import BASELINE
 from tvm_farm.tracker.measuring.trial import sound
@@ -43,5 +43,5 @@ def completed(record: Record, fleet: Fleet, farm_version: str, now: float) -> Re
     elif not meaning(measurement.outcome).boardless:
         raise InvalidRequest(f"{trial} says '{measurement.outcome.value}' and names no device that it happened on")
     measurement = replace(sound(measurement), outputs=())
-    stored = changed(measurement, timeline=changed(measurement.timeline, stored_s=now))
-    return changed(record, measurement=stored, versions=versions, runner_mode=mode)
+    stored = fast_replace(measurement, timeline=fast_replace(measurement.timeline, stored_s=now))
+    return fast_replace(record, measurement=stored, versions=versions, runner_mode=mode)

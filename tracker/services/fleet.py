@@ -14,8 +14,8 @@ from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain import (
     BUILT_IN_POOLS,
     Clone,
-    Desk,
     Device,
+    DeviceOrders,
     DeviceState,
     Join,
     Machine,
@@ -67,7 +67,7 @@ class Fleet:
         self._known: dict[str, Device] = {}
         self._ids: dict[str, str] = {}
         self._identities = Identities()
-        self._desks: dict[str, Desk] = {}
+        self._orders: dict[str, DeviceOrders] = {}
         self._agent_labels: dict[str, dict[str, str]] = {}
         self._pools: dict[str, Pool] = {pool.name: pool for pool in BUILT_IN_POOLS}
         self._writes: set[asyncio.Task[None]] = set()
@@ -78,7 +78,7 @@ class Fleet:
     async def load(self, listener: BoardListener) -> None:
         """Take up what the store holds; every device is lost until it joins again."""
         self._listener = listener
-        self._desks = await self._thread.run(self._store.desks.all)
+        self._orders = await self._thread.run(self._store.orders.all)
         for pool in await self._thread.run(self._store.pools.all):
             self._pools[pool.name] = pool
         for device in await self._thread.run(self._store.devices.all):
@@ -268,7 +268,7 @@ class Fleet:
 
     def _store_device(self, device: Device) -> None:
         # What was ordered of it is kept apart, and only there.
-        own = replace(device, labels=self._agent_labels[device.id], lease=None, drain=None, desk_labels={})
+        own = replace(device, labels=self._agent_labels[device.id], lease=None, drain=None, hand_labels={})
         device = replace(own, upgrade=None)
         task = asyncio.ensure_future(self._thread.insist(self._store.devices.put, device))
         self._writes.add(task)
@@ -307,21 +307,21 @@ class Fleet:
         """The labels of a known device without those that people set."""
         return dict(self._agent_labels[device_id])
 
-    def desk(self, device_id: str) -> Desk:
+    def orders_of(self, device_id: str) -> DeviceOrders:
         """What is ordered of a device."""
-        return self._desks.get(device_id, Desk())
+        return self._orders.get(device_id, DeviceOrders())
 
-    async def put_desk(self, device_id: str, desk: Desk) -> None:
+    async def put_orders(self, device_id: str, orders: DeviceOrders) -> None:
         """Store and carry out what is ordered of a known device, connected or not."""
-        await self._thread.run(self._store.desks.put, device_id, desk)
-        self._order(device_id, desk)
+        await self._thread.run(self._store.orders.put, device_id, orders)
+        self._order(device_id, orders)
 
     def lease_holders(self) -> set[str]:
         """Users who have a lease of a device, connected or not."""
-        return {desk.lease.user for desk in self._desks.values() if desk.lease}
+        return {orders.lease.user for orders in self._orders.values() if orders.lease}
 
-    def _order(self, device_id: str, desk: Desk) -> None:
-        self._desks[device_id] = desk
+    def _order(self, device_id: str, orders: DeviceOrders) -> None:
+        self._orders[device_id] = orders
         self._known[device_id] = self._ordered(self._known[device_id])
         if (board := self._boards.get(device_id)) is None:
             return
@@ -333,17 +333,17 @@ class Fleet:
                 self._listener.stopped(board)
 
     def _ordered(self, device: Device) -> Device:
-        desk = self.desk(device.id)
-        labels = {**self._agent_labels[device.id], **desk.labels}
-        device = replace(device, labels=labels, lease=desk.lease, drain=desk.drain, desk_labels=desk.labels)
-        return self._in_pools(replace(device, upgrade=desk.upgrade))
+        orders = self.orders_of(device.id)
+        labels = {**self._agent_labels[device.id], **orders.labels}
+        device = replace(device, labels=labels, lease=orders.lease, drain=orders.drain, hand_labels=orders.labels)
+        return self._in_pools(replace(device, upgrade=orders.upgrade))
 
     def _end_leases(self) -> None:
         # Nothing to store: a lease in the past is none, whenever it is read.
         now = self._clock()
-        for device_id, desk in list(self._desks.items()):
-            if (left := desk.at(now)) is not desk and device_id in self._known:
-                log.info("%s: no longer %s", self._known[device_id].name, desk.lease)
+        for device_id, orders in list(self._orders.items()):
+            if (left := orders.at(now)) is not orders and device_id in self._known:
+                log.info("%s: no longer %s", self._known[device_id].name, orders.lease)
                 self._order(device_id, left)
 
     def pools(self) -> list[Pool]:

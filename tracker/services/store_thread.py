@@ -17,8 +17,8 @@ from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from tvm_farm.tracker.domain import Record
-from tvm_farm.tracker.domain.changed import changed
 from tvm_farm.tracker.domain.errors import StoreFull
+from tvm_farm.tracker.domain.fast_replace import fast_replace
 from tvm_farm.tracker.store import Store
 
 __all__ = ["StoreThread", "WriteTimes"]
@@ -271,5 +271,5 @@ class StoreThread:
 
 def _stamped(record: Record, stored_s: float) -> Record:
     measurement = record.measurement
-    timeline = changed(measurement.timeline, stored_s=stored_s)
-    return changed(record, measurement=changed(measurement, timeline=timeline))
+    timeline = fast_replace(measurement.timeline, stored_s=stored_s)
+    return fast_replace(record, measurement=fast_replace(measurement, timeline=timeline))

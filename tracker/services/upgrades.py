@@ -16,7 +16,7 @@ from tvm_farm.tracker.domain.compatibility import check_protocol, check_release
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible, StoreFull
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.services.artifacts import ArtifactStore
-from tvm_farm.tracker.services.desk import FrontDesk
+from tvm_farm.tracker.services.device_orders import OrderBook
 from tvm_farm.tracker.services.fleet import Fleet
 
 __all__ = ["Upgrades"]
@@ -31,10 +31,10 @@ class Upgrades:
     """Used in the event loop alone. An order is kept with the others of its device, and sent whenever that joins."""
 
     def __init__(
-        self, fleet: Fleet, desk: FrontDesk, artifacts: ArtifactStore, clock: Callable[[], float] = time.time
+        self, fleet: Fleet, order_book: OrderBook, artifacts: ArtifactStore, clock: Callable[[], float] = time.time
     ) -> None:
         self._fleet = fleet
-        self._desk = desk
+        self._order_book = order_book
         self._artifacts = artifacts
         self._clock = clock
         #: Wheels that were found sound, by digest, with their size in bytes.
@@ -62,13 +62,13 @@ class Upgrades:
         if found.code.digest == digest:
             return await self.cancel(found.id)
         upgrade = Upgrade(uuid.uuid4().hex, wheel.version, digest, size, user, self._clock())
-        ordered = await self._desk.upgrade(found.id, upgrade)
+        ordered = await self._order_book.upgrade(found.id, upgrade)
         self._send(found.id, upgrade)
         return ordered
 
     async def cancel(self, device: str) -> Device:
         """Take back what is ordered; what is on its way ends. Raises NotFound."""
-        after = await self._desk.upgrade(device, None)
+        after = await self._order_book.upgrade(device, None)
         self._send(after.id, Upgrade())
         return after
 
@@ -82,7 +82,7 @@ class Upgrades:
 
     async def joined(self, board: Board) -> None:
         """A board connects and was told that it joined: it is told its order, or tells what came of it."""
-        upgrade, code = self._fleet.desk(board.id).upgrade, board.device.code
+        upgrade, code = self._fleet.orders_of(board.id).upgrade, board.device.code
         if upgrade is None:
             return
         if code is not None and code.digest == upgrade.digest:
@@ -100,7 +100,7 @@ class Upgrades:
 
     async def told(self, board: Board, upgrade: Upgrade) -> None:
         """A board says how far it is. What it says of an order that is none any more is nothing."""
-        ordered = self._fleet.desk(board.id).upgrade
+        ordered = self._fleet.orders_of(board.id).upgrade
         if ordered is None or ordered.id != upgrade.id:
             return
         share = upgrade.share if upgrade.share is not None and 0 <= upgrade.share <= 1 else None
@@ -112,7 +112,7 @@ class Upgrades:
         # A board's words: they are kept, and shown in a line.
         clause = "".join(sign if sign.isprintable() else " " for sign in failure[:_LONGEST])
         try:
-            await self._desk.upgrade_ended(board.id, upgrade.id, clause)
+            await self._order_book.upgrade_ended(board.id, upgrade.id, clause)
         except StoreFull as error:
             # The next join tells it again; for want of it no board is turned away.
             log.warning("what came of the upgrade of %s could not be kept: %s", board.device.name, error)

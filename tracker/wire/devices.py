@@ -7,7 +7,7 @@ from typing import Any
 from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.farm.v1 import device_pb2, devices_pb2, devices_pb2_grpc, runtime_pb2
 from tvm_farm.tracker.domain import Device, Runtime
-from tvm_farm.tracker.services.desk import FrontDesk
+from tvm_farm.tracker.services.device_orders import OrderBook
 from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.jobs import Jobs
 from tvm_farm.tracker.services.runtimes import Runtimes
@@ -18,9 +18,9 @@ __all__ = ["DevicesServicer"]
 
 
 class DevicesServicer(devices_pb2_grpc.DevicesServicer):
-    def __init__(self, fleet: Fleet, desk: FrontDesk, upgrades: Upgrades, runtimes: Runtimes, jobs: Jobs) -> None:
+    def __init__(self, fleet: Fleet, order_book: OrderBook, upgrades: Upgrades, runtimes: Runtimes, jobs: Jobs) -> None:
         self._fleet = fleet
-        self._desk = desk
+        self._order_book = order_book
         self._upgrades = upgrades
         self._runtimes = runtimes
         self._jobs = jobs
@@ -31,19 +31,19 @@ class DevicesServicer(devices_pb2_grpc.DevicesServicer):
         return devices_pb2.ListDevicesResponse(devices=map(_device, self._fleet.devices(request.pool)))
 
     async def LeaseDevice(self, request: devices_pb2.LeaseDeviceRequest, context: Any) -> device_pb2.Device:
-        return _device(await self._desk.lease(request.device, request.user, request.for_s))
+        return _device(await self._order_book.lease(request.device, request.user, request.for_s))
 
     async def ReleaseDevice(self, request: devices_pb2.ReleaseDeviceRequest, context: Any) -> device_pb2.Device:
-        return _device(await self._desk.release(request.device, request.user))
+        return _device(await self._order_book.release(request.device, request.user))
 
     async def DrainDevice(self, request: devices_pb2.DrainDeviceRequest, context: Any) -> device_pb2.Device:
-        return _device(await self._desk.drain(request.device, request.user, request.reason))
+        return _device(await self._order_book.drain(request.device, request.user, request.reason))
 
     async def ResumeDevice(self, request: devices_pb2.ResumeDeviceRequest, context: Any) -> device_pb2.Device:
-        return _device(await self._desk.resume(request.device))
+        return _device(await self._order_book.resume(request.device))
 
     async def LabelDevice(self, request: devices_pb2.LabelDeviceRequest, context: Any) -> device_pb2.Device:
-        return _device(await self._desk.label(request.device, dict(request.put), list(request.remove)))
+        return _device(await self._order_book.label(request.device, dict(request.put), list(request.remove)))
 
     async def UpgradeDevice(self, request: devices_pb2.UpgradeDeviceRequest, context: Any) -> device_pb2.Device:
         if not request.digest:

@@ -19,8 +19,8 @@ from tvm_farm.tracker.services.runtimes import Runtimes
 from tvm_farm.tracker.services.upgrades import Upgrades
 from tvm_farm.tracker.wire.boards import read_join, read_measurement, read_telemetry
 from tvm_farm.tracker.wire.clocks import BoardClock
-from tvm_farm.tracker.wire.exchange import exchange
 from tvm_farm.tracker.wire.outboxes import BoardOutbox
+from tvm_farm.tracker.wire.two_way import two_way
 from tvm_farm.tracker.wire.values import read
 
 __all__ = ["FleetServicer"]
@@ -83,7 +83,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
                 if board.draining:
                     outbox.hurry()
 
-            await exchange(context, outbox, handle)
+            await two_way(context, outbox, handle)
         finally:
             if self._streams.get(board.device.id) is mine:
                 del self._streams[board.device.id]

@@ -9,8 +9,8 @@ from typing import Any
 from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.farm.v1 import log_pb2, log_pb2_grpc, record_pb2
 from tvm_farm.tracker.domain import Record, RecordFilter, Workload
-from tvm_farm.tracker.domain.exchange import HistoryFilter, ImportPart
-from tvm_farm.tracker.services.exchange import Exchange
+from tvm_farm.tracker.domain.imports import HistoryFilter, ImportPart
+from tvm_farm.tracker.services.log_upkeep import LogUpkeep
 from tvm_farm.tracker.services.records import Records
 from tvm_farm.tracker.wire.sql_answer import sql_answer
 from tvm_farm.tracker.wire.values import read
@@ -19,9 +19,9 @@ __all__ = ["LogServicer"]
 
 
 class LogServicer(log_pb2_grpc.LogServicer):
-    def __init__(self, records: Records, exchange: Exchange, version: str) -> None:
+    def __init__(self, records: Records, upkeep: LogUpkeep, version: str) -> None:
         self._records = records
-        self._exchange = exchange
+        self._upkeep = upkeep
         self._version = version
 
     async def QueryRecords(self, request: record_pb2.RecordFilter, context: Any) -> None:
@@ -51,7 +51,7 @@ class LogServicer(log_pb2_grpc.LogServicer):
             await context.write(part)
 
     async def ListHistory(self, request: record_pb2.HistoryFilter, context: Any) -> None:
-        async for line in self._exchange.history(read(HistoryFilter, request)):
+        async for line in self._upkeep.history(read(HistoryFilter, request)):
             await context.write(to_message(record_pb2.HistoryLine, line))
 
     async def AddRecords(self, request: log_pb2.AddRecordsRequest, context: Any) -> log_pb2.AddRecordsResponse:
@@ -69,13 +69,13 @@ class LogServicer(log_pb2_grpc.LogServicer):
             async for message in requests:
                 yield read(ImportPart, message)
 
-        return to_message(log_pb2.ImportReport, await self._exchange.take(parts()))
+        return to_message(log_pb2.ImportReport, await self._upkeep.take(parts()))
 
     async def FindUnknownTrials(self, request: log_pb2.TrialIds, context: Any) -> log_pb2.TrialIds:
-        return log_pb2.TrialIds(trial_ids=await self._exchange.unknown_trials(list(request.trial_ids)))
+        return log_pb2.TrialIds(trial_ids=await self._upkeep.unknown_trials(list(request.trial_ids)))
 
     async def CompactRecords(self, request: log_pb2.CompactRequest, context: Any) -> None:
         # Whoever leaves ends it at once, so that the next one may begin.
-        async with aclosing(self._exchange.compact(request.keep, request.dry_run)) as steps:
+        async with aclosing(self._upkeep.compact(request.keep, request.dry_run)) as steps:
             async for step in steps:
                 await context.write(to_message(log_pb2.Compaction, step))

@@ -12,9 +12,9 @@ from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.measuring.stream import Stream
 from tvm_farm.tracker.services.measuring import Measuring
 from tvm_farm.tracker.services.recall import Recall
-from tvm_farm.tracker.wire.exchange import exchange
 from tvm_farm.tracker.wire.outboxes import ReplyOutbox
 from tvm_farm.tracker.wire.requests import seal
+from tvm_farm.tracker.wire.two_way import two_way
 from tvm_farm.tracker.wire.values import read
 
 __all__ = ["MeasuringServicer"]
@@ -41,7 +41,7 @@ class MeasuringServicer(measuring_pb2_grpc.MeasuringServicer):
             async def closed() -> None:
                 await self._measuring.settled(stream)
 
-            await exchange(context, outbox, handle, closed=closed)
+            await two_way(context, outbox, handle, closed=closed)
         finally:
             self._measuring.close(stream)
 

@@ -11,8 +11,8 @@ from tvm_farm.protos.farm.v1 import fleet_pb2, measuring_pb2
 from tvm_farm.tracker.domain import Capacity, Measurement, Upgrade
 from tvm_farm.tracker.measuring.board import Acknowledge, Cancel, Order
 from tvm_farm.tracker.measuring.request import TrialRequest
-from tvm_farm.tracker.wire.exchange import Outbox
 from tvm_farm.tracker.wire.requests import RequestMessage, with_requests
+from tvm_farm.tracker.wire.two_way import Outbox
 
 __all__ = ["BoardOutbox", "ReplyOutbox"]
 

@@ -22,7 +22,7 @@ from tvm_farm.tracker.domain import (
 from tvm_farm.tracker.domain.errors import InvalidRequest, TrackerError
 from tvm_farm.tracker.services.recall import Recall
 from tvm_farm.tracker.services.workers import SILENCE_S, Workers, WorkerSession
-from tvm_farm.tracker.wire.exchange import OneByOne, Outbox, exchange
+from tvm_farm.tracker.wire.two_way import OneByOne, Outbox, two_way
 from tvm_farm.tracker.wire.values import read
 
 __all__ = ["WorkServicer"]
@@ -50,7 +50,7 @@ class WorkServicer(work_pb2_grpc.WorkServicer):
             async def handle(message: work_pb2.WorkerMessage) -> None:
                 await self._work(session, message)
 
-            await exchange(context, outbox, handle, silence_s=SILENCE_S)
+            await two_way(context, outbox, handle, silence_s=SILENCE_S)
         finally:
             self._workers.disconnected(session)
 

@@ -123,7 +123,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                 ("joined", clock(device.joined_unix_s)),
                 ("pools", ", ".join(device.pools)),
                 ("labels", _labels(device.labels)),
-                ("set by hand", _labels(device.desk_labels)),
+                ("set by hand", _labels(device.hand_labels)),
                 (
                     "work",
                     f"{plural(device.held, 'measurement')} held, {count(device.measured)} answered, "
@@ -175,7 +175,7 @@ def label_device(name: str, changes: tuple[tuple[str, str | None], ...], as_json
     if as_json:
         print_json(device)
         return
-    click.echo(f"{device.name}: {_labels(device.desk_labels) or 'no label set by hand'}")
+    click.echo(f"{device.name}: {_labels(device.hand_labels) or 'no label set by hand'}")
     click.echo(f"In {', '.join(device.pools) or 'no pool'}.")
 
 

@@ -31,7 +31,7 @@ def history(log_format: str, task: str, failed: bool, limit: int, as_json: bool,
     """
     from tvm_farm.tracker.cli.terminal.formats import ago, latency
     from tvm_farm.tracker.cli.terminal.output import console, print_json_array, table
-    from tvm_farm.tracker.domain.exchange import HistoryFilter
+    from tvm_farm.tracker.domain.imports import HistoryFilter
     from tvm_farm.tracker.logs.history import ANSOR, AUTOTVM
 
     if log_format and log_format not in (AUTOTVM, ANSOR):

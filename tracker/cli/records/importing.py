@@ -18,7 +18,7 @@ from tvm_farm.tracker.client.errors import BadInput
 if TYPE_CHECKING:
     from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Record
-    from tvm_farm.tracker.domain.exchange import HistoryLine, ImportPart
+    from tvm_farm.tracker.domain.imports import HistoryLine, ImportPart
     from tvm_farm.tracker.logs.lines import BadLine
     from tvm_farm.tracker.logs.metaschedule import FolderWorkload
 
@@ -101,7 +101,7 @@ def _import_folder(client: Farm, folder: Path, device_class: str) -> None:
     from tvm_farm.tracker.cli.records.parts import batches, source_of, workload_parts
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
-    from tvm_farm.tracker.domain.exchange import ImportPart
+    from tvm_farm.tracker.domain.imports import ImportPart
     from tvm_farm.tracker.logs import metaschedule
 
     for name in (metaschedule.WORKLOADS, metaschedule.RECORDS):
@@ -182,7 +182,7 @@ def _import_lines(client: Farm, path: Path, device_class: str) -> None:
     from tvm_farm.tracker.cli.records.parts import batches, source_of
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
-    from tvm_farm.tracker.domain.exchange import ImportPart, ImportReport
+    from tvm_farm.tracker.domain.imports import ImportPart, ImportReport
     from tvm_farm.tracker.logs import metaschedule
     from tvm_farm.tracker.logs.history import read_history
     from tvm_farm.tracker.logs.lines import BadLine, numbered_lines

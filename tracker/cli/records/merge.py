@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tvm_farm.tracker.cli.terminal.counting import Counted
     from tvm_farm.tracker.client.farm import Farm
     from tvm_farm.tracker.domain import Job, Record, Workload
-    from tvm_farm.tracker.domain.exchange import ImportPart
+    from tvm_farm.tracker.domain.imports import ImportPart
     from tvm_farm.tracker.store import OtherLog
 
 __all__ = ["merge"]
@@ -47,7 +47,7 @@ def merge(other: Path, connection: Connection) -> None:
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
     from tvm_farm.tracker.domain.errors import TrackerError
-    from tvm_farm.tracker.domain.exchange import ImportReport
+    from tvm_farm.tracker.domain.imports import ImportReport
     from tvm_farm.tracker.store import open_other_log, sqlite_url
 
     total = ImportReport()
@@ -90,7 +90,7 @@ class _Source:
 
     def parts(self) -> Iterator[ImportPart]:
         from tvm_farm.tracker.cli.records.parts import TOGETHER, batches, workload_parts
-        from tvm_farm.tracker.domain.exchange import HistoryFilter, ImportPart
+        from tvm_farm.tracker.domain.imports import HistoryFilter, ImportPart
 
         for records in self._unknown():
             jobs = {record.job_id: self._job(record.job_id) for record in records if record.job_id}

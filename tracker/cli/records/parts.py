@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tvm_farm.tracker.domain import Workload
-from tvm_farm.tracker.domain.exchange import ImportPart
+from tvm_farm.tracker.domain.imports import ImportPart
 
 __all__ = ["TOGETHER", "batches", "source_of", "workload_parts"]
 

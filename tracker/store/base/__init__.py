@@ -1,7 +1,7 @@
 """What every store promises, an aggregate a module."""
 
 from tvm_farm.tracker.store.base.compaction import Compactor
-from tvm_farm.tracker.store.base.fleet import Desks, Devices, Pools
+from tvm_farm.tracker.store.base.fleet import Devices, Orders, Pools
 from tvm_farm.tracker.store.base.imports import History, Imports
 from tvm_farm.tracker.store.base.jobs import JobLookup, Jobs
 from tvm_farm.tracker.store.base.log_reader import LogReader, SqlReader
@@ -14,13 +14,13 @@ __all__ = [
     "NEWEST_ALIKE",
     "QUESTION_S",
     "Compactor",
-    "Desks",
     "Devices",
     "History",
     "Imports",
     "JobLookup",
     "Jobs",
     "LogReader",
+    "Orders",
     "OtherLog",
     "Pools",
     "RecordPages",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tvm_farm.tracker.domain.exchange import Compaction
+from tvm_farm.tracker.domain.imports import Compaction
 
 __all__ = ["Compactor"]
 

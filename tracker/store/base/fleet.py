@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tvm_farm.tracker.domain import Desk, Device, Pool
+from tvm_farm.tracker.domain import Device, DeviceOrders, Pool
 
-__all__ = ["Desks", "Devices", "Pools"]
+__all__ = ["Devices", "Orders", "Pools"]
 
 
 class Devices(Protocol):
@@ -19,13 +19,13 @@ class Devices(Protocol):
         """Every device that ever joined, by name, in the state last kept."""
 
 
-class Desks(Protocol):
+class Orders(Protocol):
     """What people ordered of boards, apart from what boards say of themselves."""
 
-    def put(self, device_id: str, desk: Desk) -> None:
+    def put(self, device_id: str, orders: DeviceOrders) -> None:
         """Keep what is ordered of a device, replacing what was kept for it. The device may be one never seen."""
 
-    def all(self) -> dict[str, Desk]:
+    def all(self) -> dict[str, DeviceOrders]:
         """What was kept, by device id."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tvm_farm.tracker.domain.exchange import HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.domain.imports import HistoryFilter, HistoryLine, ImportPart, ImportReport
 
 __all__ = ["History", "Imports"]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tvm_farm.tracker.store.base.fleet import Desks, Devices, Pools
+from tvm_farm.tracker.store.base.fleet import Devices, Orders, Pools
 from tvm_farm.tracker.store.base.imports import History, Imports
 from tvm_farm.tracker.store.base.jobs import JobLookup, Jobs
 from tvm_farm.tracker.store.base.log_reader import LogReader
@@ -47,7 +47,7 @@ class Store(Protocol):
     def devices(self) -> Devices: ...
 
     @property
-    def desks(self) -> Desks: ...
+    def orders(self) -> Orders: ...
 
     @property
     def pools(self) -> Pools: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from itertools import islice
 
-from tvm_farm.tracker.domain.exchange import Compaction
+from tvm_farm.tracker.domain.imports import Compaction
 from tvm_farm.tracker.store.log_survey import LogSurvey
 from tvm_farm.tracker.store.memory.jobs import MemoryJobs
 from tvm_farm.tracker.store.memory.record_log import RecordLog, beyond

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tvm_farm.tracker.domain import Desk, Device, Pool
+from tvm_farm.tracker.domain import Device, DeviceOrders, Pool
 from tvm_farm.tracker.store.encoding import decode, encode
 
-__all__ = ["MemoryDesks", "MemoryDevices", "MemoryPools"]
+__all__ = ["MemoryDevices", "MemoryOrders", "MemoryPools"]
 
 
 class MemoryDevices:
@@ -19,15 +19,15 @@ class MemoryDevices:
         return sorted((decode(Device, text) for text in self._texts.values()), key=lambda device: device.name)
 
 
-class MemoryDesks:
+class MemoryOrders:
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
 
-    def put(self, device_id: str, desk: Desk) -> None:
-        self._texts[device_id] = encode(desk)
+    def put(self, device_id: str, orders: DeviceOrders) -> None:
+        self._texts[device_id] = encode(orders)
 
-    def all(self) -> dict[str, Desk]:
-        return {device_id: decode(Desk, text) for device_id, text in self._texts.items()}
+    def all(self) -> dict[str, DeviceOrders]:
+        return {device_id: decode(DeviceOrders, text) for device_id, text in self._texts.items()}
 
 
 class MemoryPools:

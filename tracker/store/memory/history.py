@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
-from tvm_farm.tracker.domain.exchange import HistoryFilter, HistoryLine
+from tvm_farm.tracker.domain.imports import HistoryFilter, HistoryLine
 
 __all__ = ["MemoryHistory"]
 

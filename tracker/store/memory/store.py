@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tvm_farm.tracker.store.base import QUESTION_S
-from tvm_farm.tracker.store.memory.fleet import MemoryDesks, MemoryDevices, MemoryPools
+from tvm_farm.tracker.store.memory.fleet import MemoryDevices, MemoryOrders, MemoryPools
 from tvm_farm.tracker.store.memory.history import MemoryHistory
 from tvm_farm.tracker.store.memory.imports import MemoryImports
 from tvm_farm.tracker.store.memory.jobs import MemoryJobs
@@ -22,7 +22,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._log = RecordLog()
         self.devices = MemoryDevices()
-        self.desks = MemoryDesks()
+        self.orders = MemoryOrders()
         self.pools = MemoryPools()
         self.workloads = MemoryWorkloads()
         self.jobs = MemoryJobs(self.workloads)

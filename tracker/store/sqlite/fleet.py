@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from tvm_farm.tracker.domain import Desk, Device, Pool
+from tvm_farm.tracker.domain import Device, DeviceOrders, Pool
 from tvm_farm.tracker.store.encoding import decode, encode
 from tvm_farm.tracker.store.sqlite.store_file import StoreFile
 
-__all__ = ["SqliteDesks", "SqliteDevices", "SqlitePools"]
+__all__ = ["SqliteDevices", "SqliteOrders", "SqlitePools"]
 
 
 class SqliteDevices:
@@ -38,20 +38,20 @@ class SqliteDevices:
         return [decode(Device, row[0]) for row in rows]
 
 
-class SqliteDesks:
+class SqliteOrders:
     def __init__(self, file: StoreFile) -> None:
         self._file = file
 
-    def put(self, device_id: str, desk: Desk) -> None:
+    def put(self, device_id: str, orders: DeviceOrders) -> None:
         with self._file.writing():
             self._file.db.execute(
-                "INSERT INTO desks VALUES (?, ?) ON CONFLICT (device_id) DO UPDATE SET value = excluded.value",
-                [device_id, encode(desk)],
+                "INSERT INTO orders VALUES (?, ?) ON CONFLICT (device_id) DO UPDATE SET value = excluded.value",
+                [device_id, encode(orders)],
             )
 
-    def all(self) -> dict[str, Desk]:
-        rows = self._file.db.execute("SELECT device_id, value FROM desks")
-        return {device_id: decode(Desk, value) for device_id, value in rows}
+    def all(self) -> dict[str, DeviceOrders]:
+        rows = self._file.db.execute("SELECT device_id, value FROM orders")
+        return {device_id: decode(DeviceOrders, value) for device_id, value in rows}
 
 
 class SqlitePools:

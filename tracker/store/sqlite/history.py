@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm_farm.tracker.domain.exchange import HistoryFilter, HistoryLine
+from tvm_farm.tracker.domain.imports import HistoryFilter, HistoryLine
 from tvm_farm.tracker.store.sqlite.numbered import digest, pack, unpack
 from tvm_farm.tracker.store.sqlite.row_batches import flat, parts, places
 from tvm_farm.tracker.store.sqlite.store_file import StoreFile

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from tvm_farm.tracker.domain import Job, Record
 from tvm_farm.tracker.domain.errors import InvalidRequest
-from tvm_farm.tracker.domain.exchange import ImportPart, ImportReport
 from tvm_farm.tracker.domain.imported import imported, of_another_id, same_job, task_of_job, under_job
+from tvm_farm.tracker.domain.imports import ImportPart, ImportReport
 from tvm_farm.tracker.store.sqlite.history import SqliteHistory
 from tvm_farm.tracker.store.sqlite.jobs import SqliteJobs
 from tvm_farm.tracker.store.sqlite.records import SqliteRecords

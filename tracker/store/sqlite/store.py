@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tvm_farm.tracker.store.base import QUESTION_S
-from tvm_farm.tracker.store.sqlite.fleet import SqliteDesks, SqliteDevices, SqlitePools
+from tvm_farm.tracker.store.sqlite.fleet import SqliteDevices, SqliteOrders, SqlitePools
 from tvm_farm.tracker.store.sqlite.history import SqliteHistory
 from tvm_farm.tracker.store.sqlite.imports import SqliteImports
 from tvm_farm.tracker.store.sqlite.jobs import SqliteJobs
@@ -33,7 +33,7 @@ class SqliteStore:
     def __init__(self, path: Path, *, read_only: bool = False, lasting: bool = True) -> None:
         file = self._file = StoreFile(path, read_only=read_only, lasting=lasting)
         self.devices = SqliteDevices(file)
-        self.desks = SqliteDesks(file)
+        self.orders = SqliteOrders(file)
         self.pools = SqlitePools(file)
         self.workloads = SqliteWorkloads(file)
         self.jobs = SqliteJobs(file, self.workloads)

@@ -10,7 +10,7 @@ import tvm
 
 from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.client.measure_stream import MeasureStream, StreamRefused
-from tvm_farm.tracker.client.patience import patiently
+from tvm_farm.tracker.client.retry import until_answered
 from tvm_farm.tracker.domain import (
     Capacity,
     Job,
@@ -66,7 +66,7 @@ def class_peaks(
     if wanted:
         if open_stream is None:
             raise PeaksUnknown("No device of this class takes work now, so its peaks were not measured.")
-        patiently(lambda: client.log.add((), [kernel.workload for kernel in wanted]))
+        until_answered(lambda: client.log.add((), [kernel.workload for kernel in wanted]))
         _measure(wanted, _built(wanted, job.target, builders), job.target, open_stream, versions)
         known = _known(client, job, [kernel.workload.key for kernel in kernels])
     fastest = [known[kernel.workload.key] for kernel in kernels]
@@ -76,7 +76,7 @@ def class_peaks(
 
 def _known(client: Farm, job: Job, workloads: Sequence[str]) -> dict[str, Measurement]:
     """By the workload's key the fastest that the log has: a busy board never shows a peak that is too high."""
-    found = patiently(lambda: client.log.best(workloads, device_class=job.device_class, target=job.target))
+    found = until_answered(lambda: client.log.best(workloads, device_class=job.device_class, target=job.target))
     return {record.workload: record.measurement for record in found}
 
 

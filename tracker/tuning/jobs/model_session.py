@@ -105,9 +105,9 @@ class ModelSession(Session):
         folder = self._folder / "model"
         folder.mkdir(exist_ok=True)
         path = folder / "model"
-        self._patiently(lambda: self._client.artifacts.get(spec.model, path))
+        self._ask(lambda: self._client.artifacts.get(spec.model, path))
         for file in spec.data:
-            self._patiently(partial(self._client.artifacts.get, file.content, _inside(folder, file.name)))
+            self._ask(partial(self._client.artifacts.get, file.content, _inside(folder, file.name)))
         return path
 
     def _bucket(self, model: ImportedModel) -> _Bucket:
@@ -159,7 +159,7 @@ class ModelSession(Session):
         spec = self._job.spec
         if spec.inputs is not None:
             path = self._folder / "inputs.npz"
-            self._patiently(partial(self._client.artifacts.get, spec.inputs, path))
+            self._ask(partial(self._client.artifacts.get, spec.inputs, path))
             return reference_of(model, given_inputs(path, model.inputs, "the file of --inputs"), "the inputs given")
         inputs = random_inputs(model.inputs, spec.seed, model.bounds)
         return reference_of(model, inputs, f"random inputs, seed {spec.seed}")
@@ -324,13 +324,13 @@ class ModelSession(Session):
             path = self._folder / LIBRARY
             path.write_bytes(contender.library)
             save_params({**contender.lowered.params, **large}, self._folder / contender.params)
-            params = self._patiently(partial(self._client.artifacts.put, self._folder / contender.params))
+            params = self._ask(partial(self._client.artifacts.put, self._folder / contender.params))
             values = {name: (tuple(map(int, t.shape)), str(t.dtype)) for name, t in contender.lowered.params.items()}
             repeat = max(3, min(20, int(MODEL_TIMING_S / max(expected_s, 1e-6))))
             plan = TimingPlan(number=1, repeat=repeat, min_repeat_ms=10)
             library = artifact_of(path)
             if not library.inline:
-                self._patiently(partial(self._client.artifacts.put, path))
+                self._ask(partial(self._client.artifacts.put, path))
             requests.append(model_request(library, params, values, reference.inputs, plan, expected_s))
         return verify(
             requests[0],

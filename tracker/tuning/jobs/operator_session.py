@@ -56,7 +56,7 @@ class OperatorSession(Session):
         folder = self._folder / "operator"
         folder.mkdir(exist_ok=True)
         path = folder / PurePosixPath(named.path).name
-        self._patiently(lambda: self._client.artifacts.get(spec.model, path))
+        self._ask(lambda: self._client.artifacts.get(spec.model, path))
         self._operator = load_operator(path, named.name, {p.name: p.value for p in spec.parameters})
         for kernel in self._operator.kernels:
             check_answer_size([kernel.arguments[at] for at in kernel.outputs], kernel.name)
@@ -71,7 +71,7 @@ class OperatorSession(Session):
             sources.append((operator.inputs(spec.seed), operator.inputs_label))
         if spec.inputs is not None:
             path = self._folder / "inputs.npz"
-            self._patiently(partial(self._client.artifacts.get, spec.inputs, path))
+            self._ask(partial(self._client.artifacts.get, spec.inputs, path))
             sources.append((read_arrays(path, _FILE), _FILE))
         # What a person gives with the job goes before what stands in the file.
         for given, label in sources:

@@ -22,7 +22,7 @@ import tvm_ffi
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.client.measure_stream import MeasureStream
-from tvm_farm.tracker.client.patience import patiently
+from tvm_farm.tracker.client.retry import until_answered
 from tvm_farm.tracker.domain import (
     Artifact,
     CheckReport,
@@ -109,7 +109,7 @@ class Session:
             return JobResult(check=self._with_peaks(self._checked()))
         extracted = self._extracted()
         if job.spec.kind is JobKind.ESTIMATE:
-            return estimate(extracted, job, lambda ask: self._patiently(lambda: ask(self._client)))
+            return estimate(extracted, job, lambda ask: self._ask(lambda: ask(self._client)))
         self._judge()
         tasks = self._tasks(extracted)
         # Until here a person waits and a second of one core is at stake, which a busy host would stretch to a
@@ -154,7 +154,7 @@ class Session:
         ids = [f"{self._job.id}/{number}" for number in range(len(extracted))]
         spec = self._job.spec
         own = own_templates(
-            spec.templates, self._folder, lambda *file: self._patiently(partial(self._client.artifacts.get, *file))
+            spec.templates, self._folder, lambda *file: self._ask(partial(self._client.artifacts.get, *file))
         )
         trials = trials_a_task(spec, len(extracted))
         chooser = Chooser(spec.engine, Setting(self._target, spec.seed, tuple(own)), trials)
@@ -193,7 +193,7 @@ class Session:
             inputs=inputs.digest,
             new_engine=partial(choice.new, self._job.spec.seed * 1009 + number),
             engine_name=choice.engine,
-            known_elsewhere=partial(self._patiently, partial(known_to, self._client, self._job, task.workload.key)),
+            known_elsewhere=partial(self._ask, partial(known_to, self._client, self._job, task.workload.key)),
         )
 
     def _given(self, name: str) -> Mapping[int, np.ndarray]:
@@ -206,15 +206,15 @@ class Session:
             return None
         path = self._folder / f"inputs-{number}.bin"
         save_params(params, path)
-        return self._patiently(lambda: self._client.artifacts.put(path))
+        return self._ask(lambda: self._client.artifacts.put(path))
 
     def _take_up(self, states: Sequence[TaskState]) -> None:
         """Go on where the job's records end."""
         job_id = self._job.id
-        records = self._patiently(lambda: list(self._client.log.records(RecordFilter(job_id=job_id))))
-        past = self._patiently(lambda: list(self._client.work.searches(job_id)))
+        records = self._ask(lambda: list(self._client.log.records(RecordFilter(job_id=job_id))))
+        past = self._ask(lambda: list(self._client.work.searches(job_id)))
         theirs = past[0].job_id if past else job_id
-        whose = self._job if theirs == job_id else self._patiently(lambda: self._client.jobs.get(theirs))
+        whose = self._job if theirs == job_id else self._ask(lambda: self._client.jobs.get(theirs))
         self._script = take_up(states, job_id, records, past, [task.workload for task in whose.tasks])
 
     # -- tuning
@@ -254,7 +254,7 @@ class Session:
         """What the log has of ``candidates``; the tracker keeps ``step`` with the job."""
         request = RecallRequest(self._job.id, "", plan, tuple(candidates), HOPELESS, step)
         try:
-            return self._patiently(lambda: self._client.work.recall(request))
+            return self._ask(lambda: self._client.work.recall(request))
         except BadInput as error:
             # It was cancelled, or another worker ended it.
             raise SessionOver(error.message) from error
@@ -262,7 +262,7 @@ class Session:
     def _best_records(self, tasks: Sequence[TaskState]) -> dict[str, list[Record]]:
         keys = sorted({task.workload for task in tasks})
         found: dict[str, list[Record]] = {}
-        for record in self._patiently(
+        for record in self._ask(
             lambda: self._client.log.best(
                 keys, device_class=self._job.device_class, target=self._job.target, per_workload=16
             )
@@ -287,7 +287,7 @@ class Session:
         for kernel in kernels:
             # An untuned kernel has no record that a search would learn from.
             if kernel.wrong and kernel.winner.trial_id:
-                self._patiently(partial(self._client.log.refute, kernel.winner.trial_id, kernel.difference))
+                self._ask(partial(self._client.log.refute, kernel.winner.trial_id, kernel.difference))
 
     def _unproven(self) -> list[str]:
         """What must be said of integers that index something, where nobody knows how far."""
@@ -306,11 +306,11 @@ class Session:
         return replace(result, taught_by=tuple(sorted(frozenset().union(*taught))), taught_tasks=len(taught))
 
     def _stored(self, files: Sequence[Path]) -> list[PackageFile]:
-        return [PackageFile(path.name, self._patiently(partial(self._client.artifacts.put, path))) for path in files]
+        return [PackageFile(path.name, self._ask(partial(self._client.artifacts.put, path))) for path in files]
 
     def _devices(self, mode: RunnerMode | None = None) -> list[Device]:
         """Of this job's class, connected or not; None: in whichever mode."""
-        devices = self._patiently(lambda: self._client.devices.list(self._job.spec.pool))
+        devices = self._ask(lambda: self._client.devices.list(self._job.spec.pool))
         mine = [device for device in devices if device.device_class == self._job.device_class]
         return [device for device in mine if mode in (None, device.runner.mode)]
 
@@ -337,9 +337,9 @@ class Session:
         )
         return self._client.measuring.open(sink, opening)
 
-    def _patiently(self, call: Callable[[], T]) -> T:
+    def _ask(self, call: Callable[[], T]) -> T:
         """It may be restarting or its disk full, and the job outlives both."""
-        return patiently(call)
+        return until_answered(call)
 
     def _report(self, phase: str, tuned_for_s: float | None = None) -> None:
         if tuned_for_s is not None:

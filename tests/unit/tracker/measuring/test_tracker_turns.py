@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.desk_farm import Client, DeskFarm
+from tests.support.orders_farm import Client, OrdersFarm
 from tests.support.records import make_job
 from tvm_farm.tracker.domain import Outcome
 from tvm_farm.tracker.domain.errors import InvalidRequest
 
 
 @pytest.fixture
-async def farm(tmp_path: Path) -> AsyncIterator[DeskFarm]:
-    farm = DeskFarm(tmp_path)
+async def farm(tmp_path: Path) -> AsyncIterator[OrdersFarm]:
+    farm = OrdersFarm(tmp_path)
     await farm.restart()
     yield farm
     await farm.store.stop()
 
 
-async def open_job(farm: DeskFarm, job_id: str, user: str, priority: int = 0) -> Client:
+async def open_job(farm: OrdersFarm, job_id: str, user: str, priority: int = 0) -> Client:
     made = make_job(job_id)
     made = replace(made, spec=replace(made.spec, user=user, priority=priority))
     await farm.store.run(farm.store.store.jobs.add, made, "")
@@ -31,7 +31,7 @@ async def open_job(farm: DeskFarm, job_id: str, user: str, priority: int = 0) ->
     return await farm.open(job_id=job_id, user="liar", priority=4)
 
 
-async def trials_run(farm: DeskFarm, clients: dict[str, Client], turns: int) -> Counter[str]:
+async def trials_run(farm: OrdersFarm, clients: dict[str, Client], turns: int) -> Counter[str]:
     """Trials of a second each, always more of each client waiting, on one board: how many each got."""
     for name, client in clients.items():
         await farm.submit(client, *(f"{name}.{n}" for n in range(turns)))
@@ -42,7 +42,7 @@ async def trials_run(farm: DeskFarm, clients: dict[str, Client], turns: int) -> 
     return Counter(trial.partition(".")[0] for trial in farm.sent["board"][:turns])
 
 
-async def test_boards_are_shared_by_user_then_by_job(farm: DeskFarm) -> None:
+async def test_boards_are_shared_by_user_then_by_job(farm: OrdersFarm) -> None:
     clients = {f"a{n}": await open_job(farm, f"a{n}", "ada") for n in range(3)}
     clients["b"] = await open_job(farm, "b", "bob")
     got = await trials_run(farm, clients, 120)
@@ -50,13 +50,13 @@ async def test_boards_are_shared_by_user_then_by_job(farm: DeskFarm) -> None:
     assert [got[f"a{n}"] for n in range(3)] == [pytest.approx(20, abs=3)] * 3
 
 
-async def test_a_priority_is_its_jobs(farm: DeskFarm) -> None:
+async def test_a_priority_is_its_jobs(farm: OrdersFarm) -> None:
     clients = {"low": await open_job(farm, "low", "ada"), "high": await open_job(farm, "high", "bob", 2)}
     got = await trials_run(farm, clients, 100)
     assert got["high"] == pytest.approx(80, abs=4)
 
 
-async def test_a_stream_without_a_job_says_its_own(farm: DeskFarm) -> None:
+async def test_a_stream_without_a_job_says_its_own(farm: OrdersFarm) -> None:
     clients = {"low": await farm.open("ada"), "high": await farm.open("bob", priority=1)}
     got = await trials_run(farm, clients, 90)
     assert got["high"] == pytest.approx(60, abs=4)
@@ -64,7 +64,7 @@ async def test_a_stream_without_a_job_says_its_own(farm: DeskFarm) -> None:
         await farm.open("ada", priority=-5)
 
 
-async def test_two_streams_of_a_job_have_one_share(farm: DeskFarm) -> None:
+async def test_two_streams_of_a_job_have_one_share(farm: OrdersFarm) -> None:
     first, other = await open_job(farm, "a", "ada"), await open_job(farm, "b", "ada")
     second = await farm.open(job_id="a")
     got = await trials_run(farm, {"first": first, "second": second, "b": other}, 60)
@@ -72,7 +72,7 @@ async def test_two_streams_of_a_job_have_one_share(farm: DeskFarm) -> None:
     assert got["first"] + got["second"] == pytest.approx(30, abs=3)
 
 
-async def test_trials_of_a_jobs_streams_go_in_their_order(farm: DeskFarm) -> None:
+async def test_trials_of_a_jobs_streams_go_in_their_order(farm: OrdersFarm) -> None:
     first, other = await open_job(farm, "a", "ada"), await farm.open("bob")
     second = await farm.open(job_id="a")
     for client, trial in ((second, "a0"), (first, "a1"), (second, "a2"), (other, "b0")):
@@ -83,7 +83,7 @@ async def test_trials_of_a_jobs_streams_go_in_their_order(farm: DeskFarm) -> Non
     assert [trial for trial in farm.sent["board"] if trial.startswith("a")] == ["a0", "a1", "a2"]
 
 
-async def test_a_job_that_closes_one_of_its_streams_still_pays(farm: DeskFarm) -> None:
+async def test_a_job_that_closes_one_of_its_streams_still_pays(farm: OrdersFarm) -> None:
     first, other = await open_job(farm, "a", "ada"), await farm.open("bob")
     second = await farm.open(job_id="a")
     await farm.submit(first, "a0", "a1")
@@ -95,7 +95,7 @@ async def test_a_job_that_closes_one_of_its_streams_still_pays(farm: DeskFarm) -
     assert farm.sent["board"] == ["a0", "b0", "b1"]
 
 
-async def test_who_left_is_forgotten(farm: DeskFarm) -> None:
+async def test_who_left_is_forgotten(farm: OrdersFarm) -> None:
     board = farm.join("board")
     for n in range(3):
         client = await farm.open("ada")
@@ -107,7 +107,7 @@ async def test_who_left_is_forgotten(farm: DeskFarm) -> None:
     assert len(share._jobs) == 1
 
 
-async def test_a_cancelled_job_leaves_its_boards_to_others_at_once(farm: DeskFarm) -> None:
+async def test_a_cancelled_job_leaves_its_boards_to_others_at_once(farm: OrdersFarm) -> None:
     board = farm.join("board", slots=2)
     jobs, other = await open_job(farm, "a", "ada"), await farm.open("bob")
     await farm.submit(jobs, "a0", "a1", "a2")

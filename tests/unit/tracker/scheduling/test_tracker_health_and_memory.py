@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.desk_farm import Client, DeskFarm
 from tests.support.measure_client import request
+from tests.support.orders_farm import Client, OrdersFarm
 from tvm_farm.protos.device import Telemetry
 from tvm_farm.protos.farm.v1 import measurement_pb2
 from tvm_farm.protos.measurement import Measurement, Timeline
@@ -104,8 +104,8 @@ def test_what_a_request_takes(arguments: list[tuple[list[int], str]], expected: 
 
 
 @pytest.fixture
-async def farm(tmp_path: Path) -> AsyncIterator[DeskFarm]:
-    farm = DeskFarm(tmp_path)
+async def farm(tmp_path: Path) -> AsyncIterator[OrdersFarm]:
+    farm = OrdersFarm(tmp_path)
     await farm.restart()
     yield farm
     await farm.store.stop()
@@ -115,16 +115,16 @@ def free(memory: float, **more: object) -> Telemetry:
     return Telemetry(memory_available_bytes=int(memory * GB), **more)  # type: ignore[arg-type]
 
 
-async def submit(farm: DeskFarm, client: Client, trial_id: str, gigabytes: float) -> None:
+async def submit(farm: OrdersFarm, client: Client, trial_id: str, gigabytes: float) -> None:
     tensor = measurement_pb2.Argument(shape=[int(gigabytes * GB)], dtype="int8", fill_seed=1)
     await farm.measuring.submit(client.stream, seal(request(trial_id, args=[tensor])), None)
 
 
-def feel(farm: DeskFarm, board: Board, telemetry: Telemetry) -> None:
+def feel(farm: OrdersFarm, board: Board, telemetry: Telemetry) -> None:
     farm.fleet.heard(board, telemetry)
 
 
-async def test_a_large_trial_waits_for_the_board_that_has_room_for_it(farm: DeskFarm) -> None:
+async def test_a_large_trial_waits_for_the_board_that_has_room_for_it(farm: OrdersFarm) -> None:
     small, large = farm.join("small", telemetry=free(1)), farm.join("large", telemetry=free(8))
     client = await farm.open()
     await submit(farm, client, "first", 2)
@@ -139,7 +139,7 @@ async def test_a_large_trial_waits_for_the_board_that_has_room_for_it(farm: Desk
     assert (small.held, large.held) == (set(), {"second"})
 
 
-async def test_memory_that_becomes_free_is_used(farm: DeskFarm) -> None:
+async def test_memory_that_becomes_free_is_used(farm: OrdersFarm) -> None:
     board = farm.join("board", telemetry=free(1))
     client = await farm.open()
     await submit(farm, client, "t", 2)
@@ -152,7 +152,7 @@ async def test_memory_that_becomes_free_is_used(farm: DeskFarm) -> None:
     assert board.held == {"t"}
 
 
-async def test_a_kernel_gives_back_what_a_reading_in_its_middle_lacks(farm: DeskFarm) -> None:
+async def test_a_kernel_gives_back_what_a_reading_in_its_middle_lacks(farm: OrdersFarm) -> None:
     board = farm.join("board", slots=1, telemetry=free(4))
     client = await farm.open()
     await submit(farm, client, "a", 3)
@@ -163,7 +163,7 @@ async def test_a_kernel_gives_back_what_a_reading_in_its_middle_lacks(farm: Desk
     assert board.held == {"b"}
 
 
-async def test_what_never_fits_is_refused_with_the_numbers(farm: DeskFarm) -> None:
+async def test_what_never_fits_is_refused_with_the_numbers(farm: OrdersFarm) -> None:
     client = await farm.open()
     await submit(farm, client, "t", 6)
     farm.measuring.tick()
@@ -176,7 +176,7 @@ async def test_what_never_fits_is_refused_with_the_numbers(farm: DeskFarm) -> No
     assert "1.0 GB of 2.0 GB, and a trial gets 80% of that" in answer.detail
 
 
-async def test_what_has_no_room_for_long_is_refused(farm: DeskFarm) -> None:
+async def test_what_has_no_room_for_long_is_refused(farm: OrdersFarm) -> None:
     farm.join("board", telemetry=free(1), memory_bytes=16 * GB)
     client = await farm.open()
     await submit(farm, client, "t", 6)
@@ -188,13 +188,13 @@ async def test_what_has_no_room_for_long_is_refused(farm: DeskFarm) -> None:
     assert await idle_after(farm, client)
 
 
-async def idle_after(farm: DeskFarm, client: Client) -> bool:
+async def idle_after(farm: OrdersFarm, client: Client) -> bool:
     """Whether the stream goes on with what fits."""
     await submit(farm, client, "next", 0.1)
     return farm.sent["board"] == ["next"]
 
 
-async def test_a_board_that_ails_is_passed_over_while_another_has_a_free_slot(farm: DeskFarm) -> None:
+async def test_a_board_that_ails_is_passed_over_while_another_has_a_free_slot(farm: OrdersFarm) -> None:
     hot, well = farm.join("hot", slots=2, telemetry=free(8, temperature_c=91.0)), farm.join("well", slots=2)
     client = await farm.open()
     await farm.submit(client, "a", "b", "c")
@@ -209,7 +209,7 @@ async def test_a_board_that_ails_is_passed_over_while_another_has_a_free_slot(fa
     assert (well.held, hot.held) == (set(), {"c", "d"})
 
 
-async def test_a_board_on_which_all_fails_is_passed_over_until_something_runs(farm: DeskFarm) -> None:
+async def test_a_board_on_which_all_fails_is_passed_over_until_something_runs(farm: OrdersFarm) -> None:
     sick = farm.join("sick", slots=1)
     client = await farm.open()
     timeline = Timeline(started_s=1.0, finished_s=2.0)

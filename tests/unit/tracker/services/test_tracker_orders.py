@@ -8,67 +8,71 @@ from typing import Any
 
 import pytest
 
-from tests.support.desk_farm import DeskFarm
+from tests.support.orders_farm import OrdersFarm
 from tests.support.records import make_job
-from tvm_farm.tracker.domain import Capacity, Desk, DeviceState, Drain, JobState, Lease
-from tvm_farm.tracker.domain.desk import MAX_LEASE_S, drained, labelled, leased, released, resumed
+from tvm_farm.tracker.domain import Capacity, DeviceOrders, DeviceState, Drain, JobState, Lease
+from tvm_farm.tracker.domain.device_orders import MAX_LEASE_S, drained, labelled, leased, released, resumed
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible, TrackerError
 from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.jobs import Jobs
 from tvm_farm.tracker.services.runtimes import Runtimes
 
 NOW = 1000.0
-ADAS = Desk(lease=Lease("ada", 900.0, 1600.0))
-OVER = Desk(lease=Lease("ada", 400.0, NOW))
+ADAS = DeviceOrders(lease=Lease("ada", 900.0, 1600.0))
+OVER = DeviceOrders(lease=Lease("ada", 400.0, NOW))
 
 
 @pytest.mark.parametrize(
-    ("desk", "user", "for_s", "after"),
+    ("orders", "user", "for_s", "after"),
     [
-        (Desk(), "ada", 60.0, Lease("ada", NOW, 1060.0)),
+        (DeviceOrders(), "ada", 60.0, Lease("ada", NOW, 1060.0)),
         (OVER, "bob", 60.0, Lease("bob", NOW, 1060.0)),
         (OVER, "ada", 60.0, Lease("ada", NOW, 1060.0)),
         (ADAS, "ada", 900.0, Lease("ada", 900.0, 1900.0)),
         (ADAS, "ada", 60.0, Lease("ada", 900.0, 1600.0)),
-        (Desk(), "ada", MAX_LEASE_S, Lease("ada", NOW, NOW + MAX_LEASE_S)),
+        (DeviceOrders(), "ada", MAX_LEASE_S, Lease("ada", NOW, NOW + MAX_LEASE_S)),
     ],
     ids=["free", "another's is over", "one's own is over", "renewed", "never shorter", "the longest"],
 )
-def test_leases(desk: Desk, user: str, for_s: float, after: Lease) -> None:
-    assert leased(desk, "pi", user, for_s, NOW).lease == after
+def test_leases(orders: DeviceOrders, user: str, for_s: float, after: Lease) -> None:
+    assert leased(orders, "pi", user, for_s, NOW).lease == after
 
 
 @pytest.mark.parametrize(
-    ("desk", "user", "for_s", "error", "sentence"),
+    ("orders", "user", "for_s", "error", "sentence"),
     [
         (ADAS, "bob", 60.0, NotPossible, r"^device pi is leased to ada until 1970-01-01 00:26:40 UTC$"),
-        (Desk(), "", 60.0, InvalidRequest, "needs a user"),
-        (Desk(), "ada", 0.0, InvalidRequest, "at most 7 days, not 0 s"),
-        (Desk(), "ada", float("nan"), InvalidRequest, "at most 7 days, not nan s"),
-        (Desk(), "ada", MAX_LEASE_S + 1, InvalidRequest, "at most 7 days"),
+        (DeviceOrders(), "", 60.0, InvalidRequest, "needs a user"),
+        (DeviceOrders(), "ada", 0.0, InvalidRequest, "at most 7 days, not 0 s"),
+        (DeviceOrders(), "ada", float("nan"), InvalidRequest, "at most 7 days, not nan s"),
+        (DeviceOrders(), "ada", MAX_LEASE_S + 1, InvalidRequest, "at most 7 days"),
     ],
 )
-def test_leases_that_cannot_be(desk: Desk, user: str, for_s: float, error: type[TrackerError], sentence: str) -> None:
+def test_leases_that_cannot_be(
+    orders: DeviceOrders, user: str, for_s: float, error: type[TrackerError], sentence: str
+) -> None:
     with pytest.raises(error, match=sentence):
-        leased(desk, "pi", user, for_s, NOW)
+        leased(orders, "pi", user, for_s, NOW)
 
 
 def test_release() -> None:
-    assert released(ADAS, "pi", "ada", NOW) == Desk()
+    assert released(ADAS, "pi", "ada", NOW) == DeviceOrders()
     with pytest.raises(NotPossible, match="leased to ada until"):
         released(ADAS, "pi", "bob", NOW)
-    for desk in (Desk(), OVER):
+    for orders in (DeviceOrders(), OVER):
         with pytest.raises(NotPossible, match="not leased"):
-            released(desk, "pi", "ada", NOW)
+            released(orders, "pi", "ada", NOW)
 
 
 def test_an_order_leaves_the_others_alone() -> None:
-    desk = Desk(ADAS.lease, Drain("bob", 1.0, "fan"), {"room": "cold"})
-    assert resumed(desk, "pi") == Desk(ADAS.lease, None, {"room": "cold"})
-    assert released(desk, "pi", "ada", NOW) == Desk(None, desk.drain, {"room": "cold"})
-    assert labelled(desk, "pi", {}, ["room"], {}) == Desk(ADAS.lease, desk.drain)
-    assert drained(desk, "eve", "new fan", NOW) == Desk(ADAS.lease, Drain("eve", 1.0, "new fan"), {"room": "cold"})
-    assert desk.at(2000.0) == Desk(None, desk.drain, {"room": "cold"})
+    orders = DeviceOrders(ADAS.lease, Drain("bob", 1.0, "fan"), {"room": "cold"})
+    assert resumed(orders, "pi") == DeviceOrders(ADAS.lease, None, {"room": "cold"})
+    assert released(orders, "pi", "ada", NOW) == DeviceOrders(None, orders.drain, {"room": "cold"})
+    assert labelled(orders, "pi", {}, ["room"], {}) == DeviceOrders(ADAS.lease, orders.drain)
+    assert drained(orders, "eve", "new fan", NOW) == DeviceOrders(
+        ADAS.lease, Drain("eve", 1.0, "new fan"), {"room": "cold"}
+    )
+    assert orders.at(2000.0) == DeviceOrders(None, orders.drain, {"room": "cold"})
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_an_order_leaves_the_others_alone() -> None:
     ],
 )
 def test_labels(put: dict[str, str], remove: list[str], after: dict[str, str]) -> None:
-    assert labelled(Desk(labels={"rack": "2"}), "pi", put, remove, {"own": "1"}).labels == after
+    assert labelled(DeviceOrders(labels={"rack": "2"}), "pi", put, remove, {"own": "1"}).labels == after
 
 
 @pytest.mark.parametrize(
@@ -94,35 +98,35 @@ def test_labels(put: dict[str, str], remove: list[str], after: dict[str, str]) -
 )
 def test_labels_that_cannot_be_removed(put: dict[str, str], remove: list[str], sentence: str) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
-        labelled(Desk(labels={"rack": "2"}), "pi", put, remove, {"own": "1"})
+        labelled(DeviceOrders(labels={"rack": "2"}), "pi", put, remove, {"own": "1"})
 
 
 @pytest.fixture
-async def farm(tmp_path: Path) -> AsyncIterator[DeskFarm]:
-    farm = DeskFarm(tmp_path)
+async def farm(tmp_path: Path) -> AsyncIterator[OrdersFarm]:
+    farm = OrdersFarm(tmp_path)
     await farm.restart()
     yield farm
     await farm.store.stop()
 
 
-async def test_a_drained_board_finishes_what_it_holds_and_gets_no_more(farm: DeskFarm) -> None:
+async def test_a_drained_board_finishes_what_it_holds_and_gets_no_more(farm: OrdersFarm) -> None:
     board, client = farm.join("a", slots=2), await farm.open()
     await farm.submit(client, "t0", "t1", "t2")
-    device = await farm.desk.drain("a", "ada", "  new fan ")
+    device = await farm.order_book.drain("a", "ada", "  new fan ")
     assert (device.state, device.held, device.drain) == (DeviceState.DRAINING, 2, Drain("ada", farm.now, "new fan"))
     assert client.capacity == Capacity(0, 0)
     for trial in ("t0", "t1"):
         farm.answer(board, trial)
     assert client.answers.keys() == {"t0", "t1"}
     assert (farm.sent["a"], farm.cancelled["a"]) == (["t0", "t1"], [])
-    assert (await farm.desk.resume("a")).state is DeviceState.MEASURING
+    assert (await farm.order_book.resume("a")).state is DeviceState.MEASURING
     assert farm.sent["a"] == ["t0", "t1", "t2"]
     assert client.capacity == Capacity(1, 2)
 
 
-async def test_a_drain_outlives_the_agent_and_the_tracker(farm: DeskFarm) -> None:
+async def test_a_drain_outlives_the_agent_and_the_tracker(farm: OrdersFarm) -> None:
     board = farm.join("a")
-    await farm.desk.drain("a", "ada", "")
+    await farm.order_book.drain("a", "ada", "")
     farm.fleet.leave(board, "its agent ended")
     assert not farm.join("a").takes_work
     await farm.restart()
@@ -130,23 +134,23 @@ async def test_a_drain_outlives_the_agent_and_the_tracker(farm: DeskFarm) -> Non
     board, client = farm.join("a"), await farm.open()
     await farm.submit(client, "t")
     assert (board.state, farm.sent["a"]) == (DeviceState.DRAINING, [])
-    await farm.desk.resume("a")
+    await farm.order_book.resume("a")
     assert farm.sent["a"] == ["t"]
     await farm.restart()
     assert farm.join("a").takes_work
     with pytest.raises(NotPossible, match="nobody drained a"):
-        await farm.desk.resume("a")
+        await farm.order_book.resume("a")
 
 
-async def test_a_board_that_is_not_there_can_be_drained(farm: DeskFarm) -> None:
+async def test_a_board_that_is_not_there_can_be_drained(farm: OrdersFarm) -> None:
     farm.fleet.leave(farm.join("a"), "cut")
-    device = await farm.desk.drain("a", "ada", "in the drawer")
+    device = await farm.order_book.drain("a", "ada", "in the drawer")
     assert (device.state, device.drain and device.drain.reason) == (DeviceState.LOST, "in the drawer")
     assert not farm.join("a").takes_work
 
 
 @pytest.mark.parametrize("order", ["drain", "lease", "label"])
-async def test_what_waits_for_a_board_that_goes_is_for_those_that_gave_it_back(farm: DeskFarm, order: str) -> None:
+async def test_what_waits_for_a_board_that_goes_is_for_those_that_gave_it_back(farm: OrdersFarm, order: str) -> None:
     await farm.fleet.put_pool("lab", {"rack": "1"})
     here, there = farm.join("a", labels={"rack": "1"}), farm.join("b", labels={"rack": "1"})
     client = await farm.open("bob", pool="lab")
@@ -155,20 +159,20 @@ async def test_what_waits_for_a_board_that_goes_is_for_those_that_gave_it_back(f
     farm.measuring.give_back(there, ("t",), "no room")
     assert farm.sent["b"] == ["t"]
     if order == "drain":
-        await farm.desk.drain("a", "ada", "")
+        await farm.order_book.drain("a", "ada", "")
     elif order == "lease":
-        await farm.desk.lease("a", "ada", 60.0)
+        await farm.order_book.lease("a", "ada", 60.0)
     else:
-        await farm.desk.label("a", {"rack": "2"}, [])
+        await farm.order_book.label("a", {"rack": "2"}, [])
     assert farm.sent["b"] == ["t", "t"]
     assert here.held == {"busy"}
 
 
-async def test_a_leased_board_works_for_its_holder_alone(farm: DeskFarm) -> None:
+async def test_a_leased_board_works_for_its_holder_alone(farm: OrdersFarm) -> None:
     board = farm.join("a", slots=2)
     adas, bobs, nobodys = await farm.open("ada"), await farm.open("bob"), await farm.open()
     await farm.submit(bobs, "b0", "b1", "b2")
-    device = await farm.desk.lease("a", "ada", 60.0)
+    device = await farm.order_book.lease("a", "ada", 60.0)
     # What it holds it finishes.
     assert (device.held, farm.cancelled["a"]) == (2, [])
     assert [c.capacity for c in (adas, bobs, nobodys)] == [Capacity(1, 2), Capacity(0, 0), Capacity(0, 0)]
@@ -185,20 +189,20 @@ async def test_a_leased_board_works_for_its_holder_alone(farm: DeskFarm) -> None
     farm.join("b")
     assert farm.sent["b"] == ["n0"]
     assert (later.capacity, bobs.capacity) == (Capacity(2, 3), Capacity(1, 1))
-    await farm.desk.release("a", "ada")
+    await farm.order_book.release("a", "ada")
     assert farm.sent["a"][-1] == "b2"
     assert {c.capacity for c in (adas, bobs, nobodys, later)} == {Capacity(2, 3)}
 
 
-async def test_a_lease_ends_by_itself(farm: DeskFarm) -> None:
+async def test_a_lease_ends_by_itself(farm: OrdersFarm) -> None:
     farm.join("a")
     bobs = await farm.open("bob")
-    await farm.desk.lease("a", "ada", 60.0)
+    await farm.order_book.lease("a", "ada", 60.0)
     await farm.submit(bobs, "t")
     farm.now += 59.0
     farm.fleet.tick()
     assert (farm.sent["a"], farm.fleet.device("a").lease is None) == ([], False)
-    await farm.desk.lease("a", "ada", 60.0)
+    await farm.order_book.lease("a", "ada", 60.0)
     farm.now += 59.0
     farm.fleet.tick()
     assert farm.sent["a"] == []
@@ -208,11 +212,11 @@ async def test_a_lease_ends_by_itself(farm: DeskFarm) -> None:
     assert farm.fleet.lease_holders() == set()
 
 
-async def test_a_lease_outlives_the_tracker_and_not_its_time(farm: DeskFarm) -> None:
+async def test_a_lease_outlives_the_tracker_and_not_its_time(farm: OrdersFarm) -> None:
     farm.join("a")
     farm.join("b")
-    await farm.desk.lease("a", "ada", 60.0)
-    await farm.desk.lease("b", "ada", 90.0)
+    await farm.order_book.lease("a", "ada", 60.0)
+    await farm.order_book.lease("b", "ada", 90.0)
     farm.now += 70.0
     await farm.restart()
     assert [device.lease for device in farm.fleet.devices()] == [None, Lease("ada", 1_000_000.0, 1_000_090.0)]
@@ -224,14 +228,14 @@ async def test_a_lease_outlives_the_tracker_and_not_its_time(farm: DeskFarm) -> 
     assert farm.sent["a"] == ["t"]
 
 
-async def test_labels_move_a_board_between_pools_while_streams_are_open(farm: DeskFarm) -> None:
+async def test_labels_move_a_board_between_pools_while_streams_are_open(farm: OrdersFarm) -> None:
     board = farm.join("a", labels={"rack": "1"})
     await farm.fleet.put_pool("lab", {"room": "cold"})
     client = await farm.open(pool="lab")
     await farm.submit(client, "t0", "t1")
     assert (client.capacity, farm.sent["a"]) == (Capacity(0, 0), [])
-    device = await farm.desk.label("a", {"room": "cold", "rack": "2"}, [])
-    assert (device.labels["rack"], device.desk_labels) == ("2", {"room": "cold", "rack": "2"})
+    device = await farm.order_book.label("a", {"room": "cold", "rack": "2"}, [])
+    assert (device.labels["rack"], device.hand_labels) == ("2", {"room": "cold", "rack": "2"})
     assert device.pools == ("lab", "x86_64")
     assert (client.capacity, farm.sent["a"]) == (Capacity(1, 1), ["t0"])
     await farm.fleet.put_pool("lab", {"rack": "1"})
@@ -239,27 +243,27 @@ async def test_labels_move_a_board_between_pools_while_streams_are_open(farm: De
     farm.answer(board, "t0")
     assert farm.sent["a"] == ["t0"]
     # Its agent's own value shows again.
-    device = await farm.desk.label("a", {}, ["rack"])
+    device = await farm.order_book.label("a", {}, ["rack"])
     assert (device.labels["rack"], device.pools) == ("1", ("lab", "x86_64"))
     assert farm.sent["a"] == ["t0", "t1"]
     farm.fleet.leave(board, "cut")
     await farm.restart()
     assert (farm.fleet.device("a").labels["room"], farm.fleet.device("a").labels["rack"]) == ("cold", "1")
-    assert "room" not in (await farm.desk.label("a", {}, ["room"])).labels
+    assert "room" not in (await farm.order_book.label("a", {}, ["room"])).labels
     assert farm.join("a", labels={"rack": "3"}).device.labels["rack"] == "3"
 
 
-async def test_a_jobs_devices_are_those_that_work_for_it(farm: DeskFarm) -> None:
+async def test_a_jobs_devices_are_those_that_work_for_it(farm: OrdersFarm) -> None:
     farm.join("a")
     device_class = farm.join("b").device.device_class
     artifacts = ArtifactStore(farm.state)
     jobs = Jobs(farm.fleet, farm.store, artifacts, Runtimes(artifacts, farm.state / "runtimes.jsonl"), lambda: farm.now)
     adas = make_job(state=JobState.RUNNING, device_class=device_class)
-    await farm.desk.lease("a", "bob", 60.0)
+    await farm.order_book.lease("a", "bob", 60.0)
     assert jobs.seen(adas).devices == 1
-    await farm.desk.lease("b", "ada", 60.0)
+    await farm.order_book.lease("b", "ada", 60.0)
     assert jobs.seen(adas).devices == 1
-    await farm.desk.release("a", "bob")
+    await farm.order_book.release("a", "bob")
     assert jobs.seen(adas).devices == 2
 
 
@@ -273,18 +277,18 @@ async def test_a_jobs_devices_are_those_that_work_for_it(farm: DeskFarm) -> None
         ({}, ["rack"], "comes from the agent of a"),
     ],
 )
-async def test_labels_that_cannot_be(farm: DeskFarm, put: dict[str, str], remove: list[str], sentence: str) -> None:
+async def test_labels_that_cannot_be(farm: OrdersFarm, put: dict[str, str], remove: list[str], sentence: str) -> None:
     farm.join("a", labels={"rack": "1"})
     before = farm.fleet.device("a")
     with pytest.raises(InvalidRequest, match=sentence):
-        await farm.desk.label("a", put, remove)
+        await farm.order_book.label("a", put, remove)
     assert farm.fleet.device("a") == before
 
 
 @pytest.mark.parametrize(
     ("order", "arguments"), [("lease", ("ada", 60.0)), ("release", ("ada",)), ("drain", ("ada", "")), ("resume", ())]
 )
-async def test_unknown_devices(farm: DeskFarm, order: str, arguments: tuple[Any, ...]) -> None:
+async def test_unknown_devices(farm: OrdersFarm, order: str, arguments: tuple[Any, ...]) -> None:
     farm.join("a")
     with pytest.raises(NotFound, match="no device 'attic'"):
-        await getattr(farm.desk, order)("attic", *arguments)
+        await getattr(farm.order_book, order)("attic", *arguments)

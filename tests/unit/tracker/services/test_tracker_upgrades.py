@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.support.agent_wheels import METADATA, SMALL, small
-from tests.support.desk_farm import DeskFarm
+from tests.support.orders_farm import OrdersFarm
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.version import __version__
-from tvm_farm.tracker.domain import AgentCode, Desk, DeviceState, Upgrade
-from tvm_farm.tracker.domain.desk import upgrade_ended
+from tvm_farm.tracker.domain import AgentCode, DeviceOrders, DeviceState, Upgrade
+from tvm_farm.tracker.domain.device_orders import upgrade_ended
 from tvm_farm.tracker.domain.errors import (
     InvalidRequest,
     NotFound,
@@ -30,10 +30,10 @@ from tvm_farm.tracker.services.upgrades import Upgrades
 CODE = AgentCode()
 
 
-class UpgradeFarm(DeskFarm):
+class UpgradeFarm(OrdersFarm):
     async def restart(self) -> None:
         await super().restart()
-        self.service = Upgrades(self.fleet, self.desk, self.artifacts, lambda: self.now)
+        self.service = Upgrades(self.fleet, self.order_book, self.artifacts, lambda: self.now)
 
     async def connect(self, name: str, code: AgentCode | None = CODE) -> Board:
         board = self.join(name, code=code)
@@ -236,7 +236,7 @@ async def test_a_full_disk_turns_no_board_away(farm: UpgradeFarm, monkeypatch: p
     async def full(*_: object) -> None:
         raise StoreFull("the disk is full")
 
-    monkeypatch.setattr(farm.fleet, "put_desk", full)
+    monkeypatch.setattr(farm.fleet, "put_orders", full)
     board = await farm.connect("pi", AgentCode(upgrade.digest))
     assert board.connected
     monkeypatch.undo()
@@ -245,9 +245,9 @@ async def test_a_full_disk_turns_no_board_away(farm: UpgradeFarm, monkeypatch: p
 
 
 def test_an_end_is_of_one_order() -> None:
-    desk = Desk(labels={"rack": "3"}, upgrade=Upgrade("u2", "0.2.0"))
-    assert upgrade_ended(desk, "u1", "it crashed") == desk
-    assert upgrade_ended(desk, "u2") == Desk(labels={"rack": "3"})
-    assert upgrade_ended(desk, "u2", "it crashed").upgrade == Upgrade("u2", "0.2.0", failure="it crashed")
-    assert upgrade_ended(Desk(), "u2") == Desk()
-    assert str(desk) == "upgrade to 0.2.0 by someone, rack=3"
+    orders = DeviceOrders(labels={"rack": "3"}, upgrade=Upgrade("u2", "0.2.0"))
+    assert upgrade_ended(orders, "u1", "it crashed") == orders
+    assert upgrade_ended(orders, "u2") == DeviceOrders(labels={"rack": "3"})
+    assert upgrade_ended(orders, "u2", "it crashed").upgrade == Upgrade("u2", "0.2.0", failure="it crashed")
+    assert upgrade_ended(DeviceOrders(), "u2") == DeviceOrders()
+    assert str(orders) == "upgrade to 0.2.0 by someone, rack=3"

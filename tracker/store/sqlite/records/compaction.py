@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tvm_farm.tracker.domain.exchange import Compaction
+from tvm_farm.tracker.domain.imports import Compaction
 from tvm_farm.tracker.domain.record import BASELINE
 from tvm_farm.tracker.store.log_survey import LogSurvey
 from tvm_farm.tracker.store.sqlite.row_batches import parts, places

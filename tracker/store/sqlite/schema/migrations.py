@@ -17,7 +17,7 @@ __all__ = ["VERSION", "keep_shapes", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 11
+VERSION = 12
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -99,6 +99,11 @@ def m011_host_faults(db: Database) -> None:
         "UPDATE records SET outcome = ?, detail = substr(detail, ?) WHERE outcome LIKE 'build %' AND detail LIKE ?",
         [Outcome.HOST_FAULT.value, len(told) + 1, f"{told}%"],
     )
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m012_orders(db: Database) -> None:
+    db.execute("ALTER TABLE desks RENAME TO orders")
 
 
 def keep_shapes(db: Database, key: str, module: str) -> None:

@@ -1,5 +1,4 @@
-"""What people order of a device from their desks: leases, drains, labels, upgrades. Pure transitions, which the
-tracker keeps."""
+"""What people order of a device: leases, drains, labels, upgrades. Pure transitions; the tracker keeps their values."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 
 __all__ = [
     "MAX_LEASE_S",
-    "Desk",
+    "DeviceOrders",
     "Drain",
     "Lease",
     "drained",
@@ -50,7 +49,7 @@ class Drain:
 
 
 @dataclass(frozen=True)
-class Desk:
+class DeviceOrders:
     """All that is ordered of one device. ``labels`` stand over those that its agent gives.
 
     ``upgrade``: until its agent runs with it; with a ``failure`` it is over, and stays to be read.
@@ -61,7 +60,7 @@ class Desk:
     labels: dict[str, str] = field(default_factory=dict)
     upgrade: Upgrade | None = None
 
-    def at(self, now: float) -> Desk:
+    def at(self, now: float) -> DeviceOrders:
         """What of it holds at ``now``: a lease ends by itself."""
         return replace(self, lease=None) if self.lease and self.lease.until_unix_s <= now else self
 
@@ -75,7 +74,7 @@ class Desk:
         return ", ".join([*orders, *(f"{key}={value}" for key, value in self.labels.items())]) or "nothing"
 
 
-def leased(desk: Desk, device: str, user: str, for_s: float, now: float) -> Desk:
+def leased(orders: DeviceOrders, device: str, user: str, for_s: float, now: float) -> DeviceOrders:
     """``user`` has ``device`` (its name, for the errors) for ``for_s`` seconds from ``now``.
 
     The holder's own lease is renewed and never made shorter. Raises InvalidRequest for a lease that nobody could have,
@@ -87,20 +86,20 @@ def leased(desk: Desk, device: str, user: str, for_s: float, now: float) -> Desk
         raise InvalidRequest(
             f"a lease lasts at most {MAX_LEASE_S / 86400:.0f} days, not {for_s:g} s: renew it, or drain {device}"
         )
-    held = desk.at(now).lease
+    held = orders.at(now).lease
     if held is None:
-        return replace(desk, lease=Lease(user, now, now + for_s))
+        return replace(orders, lease=Lease(user, now, now + for_s))
     _only_holder(held, device, user)
-    return replace(desk, lease=replace(held, until_unix_s=max(held.until_unix_s, now + for_s)))
+    return replace(orders, lease=replace(held, until_unix_s=max(held.until_unix_s, now + for_s)))
 
 
-def released(desk: Desk, device: str, user: str, now: float) -> Desk:
+def released(orders: DeviceOrders, device: str, user: str, now: float) -> DeviceOrders:
     """Raises NotPossible where ``device`` is not leased, or to somebody else."""
-    held = desk.at(now).lease
+    held = orders.at(now).lease
     if held is None:
         raise NotPossible(f"device {device} is not leased: there is nothing to release")
     _only_holder(held, device, user)
-    return replace(desk, lease=None)
+    return replace(orders, lease=None)
 
 
 def _only_holder(held: Lease, device: str, user: str) -> None:
@@ -108,20 +107,22 @@ def _only_holder(held: Lease, device: str, user: str) -> None:
         raise NotPossible(f"device {device} is {held}")
 
 
-def drained(desk: Desk, user: str, reason: str, now: float) -> Desk:
+def drained(orders: DeviceOrders, user: str, reason: str, now: float) -> DeviceOrders:
     """Drained already, it keeps since when and gets the new reason."""
-    since = desk.drain.since_unix_s if desk.drain else now
-    return replace(desk, drain=Drain(user, since, reason))
+    since = orders.drain.since_unix_s if orders.drain else now
+    return replace(orders, drain=Drain(user, since, reason))
 
 
-def resumed(desk: Desk, device: str) -> Desk:
+def resumed(orders: DeviceOrders, device: str) -> DeviceOrders:
     """Raises NotPossible where nobody drained ``device``."""
-    if desk.drain is None:
+    if orders.drain is None:
         raise NotPossible(f"nobody drained {device}: there is nothing to resume")
-    return replace(desk, drain=None)
+    return replace(orders, drain=None)
 
 
-def labelled(desk: Desk, device: str, put: Mapping[str, str], remove: Collection[str], own: Mapping[str, str]) -> Desk:
+def labelled(
+    orders: DeviceOrders, device: str, put: Mapping[str, str], remove: Collection[str], own: Mapping[str, str]
+) -> DeviceOrders:
     """Labels put and removed at once; one that is removed has its agent's value again, where that has one.
 
     ``own``: the labels of the agent. Raises InvalidRequest for a label that is both or cannot be removed.
@@ -129,19 +130,19 @@ def labelled(desk: Desk, device: str, put: Mapping[str, str], remove: Collection
     if both := sorted(set(put) & set(remove)):
         raise InvalidRequest(f"the label '{both[0]}' is to be set and removed: say one of them")
     for key in remove:
-        if key in desk.labels:
+        if key in orders.labels:
             continue
         if key in own:
             raise InvalidRequest(
                 f"the label '{key}' comes from the agent of {device}: start the agent without it, or set another value"
             )
         raise InvalidRequest(f"device {device} has no label '{key}'")
-    kept = {key: value for key, value in desk.labels.items() if key not in remove}
-    return replace(desk, labels={**kept, **put})
+    kept = {key: value for key, value in orders.labels.items() if key not in remove}
+    return replace(orders, labels={**kept, **put})
 
 
-def upgrade_ended(desk: Desk, upgrade_id: str, failure: str = "") -> Desk:
+def upgrade_ended(orders: DeviceOrders, upgrade_id: str, failure: str = "") -> DeviceOrders:
     """It runs, or for ``failure`` it does not. Nothing changes where another one is ordered by now, or none."""
-    if desk.upgrade is None or desk.upgrade.id != upgrade_id:
-        return desk
-    return replace(desk, upgrade=replace(desk.upgrade, failure=failure) if failure else None)
+    if orders.upgrade is None or orders.upgrade.id != upgrade_id:
+        return orders
+    return replace(orders, upgrade=replace(orders.upgrade, failure=failure) if failure else None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-__all__ = ["changed"]
+__all__ = ["fast_replace"]
 
 V = TypeVar("V")
 
 
-def changed(value: V, **fields: Any) -> V:
+def fast_replace(value: V, **fields: Any) -> V:
     """``dataclasses.replace`` for the path of every trial, in a fifth of its time.
 
     For a plain dataclass, frozen or not, and names of its fields: neither is checked, no ``__post_init__`` runs.

@@ -9,13 +9,13 @@ from typing import TypeVar
 
 from tvm_farm.tracker.client.errors import ConnectionLost, TrackerFull
 
-__all__ = ["patiently"]
+__all__ = ["until_answered"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def patiently(call: Callable[[], T]) -> T:
+def until_answered(call: Callable[[], T]) -> T:
     """``call`` until the tracker answers; each failed try is a warning in the log. Raises its other errors."""
     delay = 0.2
     while True:

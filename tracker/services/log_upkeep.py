@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
-from tvm_farm.tracker.domain.exchange import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.domain.imports import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tvm_farm.tracker.services.store_thread import StoreThread
 
-__all__ = ["Exchange"]
+__all__ = ["LogUpkeep"]
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -22,7 +22,7 @@ _PAGE = 500
 PART_LIMIT = 1_000
 
 
-class Exchange:
+class LogUpkeep:
     def __init__(self, store: StoreThread) -> None:
         self._thread = store
         self._store = store.store

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import grpc.aio
 
-__all__ = ["OneByOne", "Outbox", "exchange"]
+__all__ = ["OneByOne", "Outbox", "two_way"]
 
 #: A client that reads no more does not keep its call open longer than this.
 _FLUSH_S = 5.0
@@ -83,7 +83,7 @@ class OneByOne(Outbox[Out]):
         return self._encode(self._queue.popleft()) if self._queue else None
 
 
-async def exchange(
+async def two_way(
     context: Any,
     outbox: Outbox[Any],
     handle: Callable[[In], Awaitable[None]],

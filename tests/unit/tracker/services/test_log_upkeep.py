@@ -13,8 +13,8 @@ from tests.support.records import make_job, make_record
 from tests.support.waiting import one_turn
 from tvm_farm.tracker.domain import JobState, RecordFilter
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
-from tvm_farm.tracker.domain.exchange import ImportPart
-from tvm_farm.tracker.services.exchange import PART_LIMIT, Exchange
+from tvm_farm.tracker.domain.imports import ImportPart
+from tvm_farm.tracker.services.log_upkeep import PART_LIMIT, LogUpkeep
 from tvm_farm.tracker.services.store_thread import StoreThread
 from tvm_farm.tracker.store import open_store
 
@@ -38,11 +38,11 @@ async def kept(thread: StoreThread) -> list[Any]:
 
 
 async def test_an_import_in_many_calls_is_one_import(thread: StoreThread) -> None:
-    exchange = Exchange(thread)
-    first = await exchange.take(stream(FIRST, ImportPart(records=(make_record("a"),))))
+    upkeep = LogUpkeep(thread)
+    first = await upkeep.take(stream(FIRST, ImportPart(records=(make_record("a"),))))
     assert first.imported_unix_s > 1e9
     goes_on = replace(FIRST, imported_unix_s=first.imported_unix_s)
-    second = await exchange.take(stream(goes_on, *(ImportPart(records=(make_record(t),)) for t in "abc")))
+    second = await upkeep.take(stream(goes_on, *(ImportPart(records=(make_record(t),)) for t in "abc")))
     assert (second.records, second.known_records) == (2, 1)
     origins = {(record.imported_from, record.imported_unix_s) for record in await kept(thread)}
     assert origins == {("lab-b.db", first.imported_unix_s)}
@@ -59,38 +59,38 @@ async def test_an_import_in_many_calls_is_one_import(thread: StoreThread) -> Non
 )
 async def test_what_makes_no_sense_is_refused(thread: StoreThread, parts: tuple[ImportPart, ...], words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        await Exchange(thread).take(stream(*parts))
+        await LogUpkeep(thread).take(stream(*parts))
     assert await kept(thread) == []
     assert await thread.run(thread.store.jobs.newest) == []
 
 
 async def test_one_compaction_at_a_time_and_whoever_leaves_ends_it(thread: StoreThread) -> None:
-    exchange = Exchange(thread)
+    upkeep = LogUpkeep(thread)
     records = [make_record(f"t{n}", (0.1 + n,)) for n in range(50)]
     await thread.run(thread.store.records.add, records)
-    first = exchange.compact(1, dry_run=False)
+    first = upkeep.compact(1, dry_run=False)
     plan = await anext(first)
     assert (plan.records, plan.to_remove, plan.removed) == (50, 48, 0)
     with pytest.raises(NotPossible, match="being compacted already"):
-        await anext(exchange.compact(1, dry_run=True))
+        await anext(upkeep.compact(1, dry_run=True))
     await first.aclose()
     assert len(await kept(thread)) == 50
-    assert [step.to_remove async for step in exchange.compact(1, dry_run=True)] == [48]
+    assert [step.to_remove async for step in upkeep.compact(1, dry_run=True)] == [48]
     assert len(await kept(thread)) == 50
-    steps = [step async for step in exchange.compact(1, dry_run=False)]
+    steps = [step async for step in upkeep.compact(1, dry_run=False)]
     assert (steps[-1].done, steps[-1].removed) == (True, 48)
     assert {record.trial_id for record in await kept(thread)} == {"t0", "t49"}
     with pytest.raises(InvalidRequest, match="at least the best one"):
-        await anext(exchange.compact(0, dry_run=True))
+        await anext(upkeep.compact(0, dry_run=True))
 
 
 async def test_measurements_are_stored_while_a_log_is_compacted(thread: StoreThread) -> None:
-    exchange = Exchange(thread)
+    upkeep = LogUpkeep(thread)
     records = [make_record(f"t{n}", (0.1 + n,), trace=f"[{n}]") for n in range(3000)]
     await thread.run(thread.store.records.add, records)
     new: list[str] = []
     number = 0
-    async for _ in exchange.compact(5, dry_run=False):
+    async for _ in upkeep.compact(5, dry_run=False):
         thread.put(make_record(f"new{number}", (9.0,)), lambda record: new.append(record.trial_id))
         number += 1
     await thread.run(thread.store.records.count)

@@ -14,14 +14,14 @@ from tvm_farm.tracker.measuring.board import Board, Cancel, Order
 from tvm_farm.tracker.measuring.request import TrialRequest
 from tvm_farm.tracker.measuring.stream import Answer, Stream
 from tvm_farm.tracker.services.artifacts import ArtifactStore
-from tvm_farm.tracker.services.desk import FrontDesk
+from tvm_farm.tracker.services.device_orders import OrderBook
 from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.measuring import Measuring
 from tvm_farm.tracker.services.store_thread import StoreThread
 from tvm_farm.tracker.store import open_store
 from tvm_farm.tracker.wire.requests import seal
 
-__all__ = ["Client", "DeskFarm"]
+__all__ = ["Client", "OrdersFarm"]
 
 
 class Client:
@@ -40,7 +40,7 @@ class Client:
             self.answers[answer.trial_id] = answer
 
 
-class DeskFarm:
+class OrdersFarm:
     """``sent``: trials by board, ``cancelled`` and ``upgrades`` likewise. ``restart`` makes a tracker anew on the same
     store."""
 
@@ -58,7 +58,7 @@ class DeskFarm:
             return self.now
 
         self.fleet = Fleet(self.store, clock=clock)
-        self.desk = FrontDesk(self.fleet, clock)
+        self.order_book = OrderBook(self.fleet, clock)
         self.measuring = Measuring(self.fleet, self.store, self.artifacts, "1", lambda job_id: None, clock, clock)
         await self.fleet.load(self.measuring)
 

@@ -9,18 +9,18 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from tvm_farm.protos.labels import parse_labels
-from tvm_farm.tracker.domain import Desk, Device, Upgrade
-from tvm_farm.tracker.domain.desk import drained, labelled, leased, released, resumed, upgrade_ended
+from tvm_farm.tracker.domain import Device, DeviceOrders, Upgrade
 from tvm_farm.tracker.domain.device_class import AUTOMATIC_LABELS
+from tvm_farm.tracker.domain.device_orders import drained, labelled, leased, released, resumed, upgrade_ended
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.services.fleet import Fleet
 
-__all__ = ["FrontDesk"]
+__all__ = ["OrderBook"]
 
 log = logging.getLogger(__name__)
 
 
-class FrontDesk:
+class OrderBook:
     """Used in the event loop alone. Each order is on the disk before it holds, and before it is answered.
 
     ``device`` is an id or a name. Every method returns the device after it and raises NotFound for an unknown one. What
@@ -33,23 +33,23 @@ class FrontDesk:
         self._one_at_a_time = asyncio.Lock()
 
     async def lease(self, device: str, user: str, for_s: float) -> Device:
-        """From now on the device takes work of ``user`` alone. See ``domain.desk.leased`` for renewal and refusals."""
+        """From now on the device takes work of ``user`` alone. Renewal and refusals: see ``leased``."""
         now = self._clock()
-        return await self._order(device, lambda desk, d: leased(desk, d.name, user, for_s, now))
+        return await self._order(device, lambda orders, d: leased(orders, d.name, user, for_s, now))
 
     async def release(self, device: str, user: str) -> Device:
         """Raises NotPossible where ``user`` has no lease of it."""
         now = self._clock()
-        return await self._order(device, lambda desk, d: released(desk, d.name, user, now))
+        return await self._order(device, lambda orders, d: released(orders, d.name, user, now))
 
     async def drain(self, device: str, user: str, reason: str) -> Device:
         """From now on the device takes no new work, through restarts of its agent and of the tracker."""
         now = self._clock()
-        return await self._order(device, lambda desk, d: drained(desk, user, reason.strip(), now))
+        return await self._order(device, lambda orders, d: drained(orders, user, reason.strip(), now))
 
     async def resume(self, device: str) -> Device:
         """Raises NotPossible where nobody drained it."""
-        return await self._order(device, lambda desk, d: resumed(desk, d.name))
+        return await self._order(device, lambda orders, d: resumed(orders, d.name))
 
     async def label(self, device: str, put: Mapping[str, str], remove: Collection[str]) -> Device:
         """Set and remove labels over those of the agent; pools follow at once.
@@ -63,22 +63,22 @@ class FrontDesk:
         if taken := sorted({*put, *remove} & set(AUTOMATIC_LABELS)):
             raise InvalidRequest(f"the label '{taken[0]}' is set by the tracker: choose another name")
         return await self._order(
-            device, lambda desk, d: labelled(desk, d.name, put, remove, self._fleet.agent_labels(d.id))
+            device, lambda orders, d: labelled(orders, d.name, put, remove, self._fleet.agent_labels(d.id))
         )
 
     async def upgrade(self, device: str, upgrade: Upgrade | None) -> Device:
         """``upgrade`` in place of any before it; None: none is ordered. See ``services.upgrades`` for what may be."""
-        return await self._order(device, lambda desk, d: replace(desk, upgrade=upgrade))
+        return await self._order(device, lambda orders, d: replace(orders, upgrade=upgrade))
 
     async def upgrade_ended(self, device: str, upgrade_id: str, failure: str = "") -> Device:
         """The upgrade of that id runs, or for ``failure`` it does not."""
-        return await self._order(device, lambda desk, d: upgrade_ended(desk, upgrade_id, failure))
+        return await self._order(device, lambda orders, d: upgrade_ended(orders, upgrade_id, failure))
 
-    async def _order(self, device: str, change: Callable[[Desk, Device], Desk]) -> Device:
-        # Two orders at once would both start from the same desk.
+    async def _order(self, device: str, change: Callable[[DeviceOrders, Device], DeviceOrders]) -> Device:
+        # Two orders at once would both start from the same orders.
         async with self._one_at_a_time:
             found = self._fleet.device(device)
-            desk = change(self._fleet.desk(found.id), found)
-            await self._fleet.put_desk(found.id, desk)
-        log.info("ordered of %s now: %s", found.name, desk)
+            orders = change(self._fleet.orders_of(found.id), found)
+            await self._fleet.put_orders(found.id, orders)
+        log.info("ordered of %s now: %s", found.name, orders)
         return self._fleet.device(found.id)

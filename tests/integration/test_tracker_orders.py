@@ -177,7 +177,7 @@ def test_labels_and_selectors_move_boards_under_open_streams(
     stream.trial("t0")
     assert stream.capacity.devices == 0
     device = label(tracker, room="cold", rack="2")
-    assert (device.labels["rack"], dict(device.desk_labels)) == ("2", {"room": "cold", "rack": "2"})
+    assert (device.labels["rack"], dict(device.hand_labels)) == ("2", {"room": "cold", "rack": "2"})
     assert list(device.pools) == ["lab", "x86_64"]
     stream.wait_for("t0")
     put_pool(devices_pb2.PutPoolRequest(name="lab", selector={"rack": "1"}))
