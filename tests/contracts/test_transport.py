@@ -146,7 +146,8 @@ async def test_a_runner_that_hangs_is_killed(transport: Transport) -> None:
 
 
 def running(program: str) -> list[psutil.Process]:
-    return [each for each in psutil.process_iter(["cmdline"]) if program in (each.info["cmdline"] or [])]
+    """Of this process's own: other tests run the same program beside it."""
+    return [each for each in psutil.Process().children(recursive=True) if program in each.cmdline()]
 
 
 async def test_a_program_that_is_not_there(transport: Transport) -> None:

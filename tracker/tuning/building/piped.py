@@ -12,6 +12,9 @@ from tvm_farm.tracker.tuning.errors import SessionOver
 
 __all__ = ["BuilderParent", "PipedBuilders"]
 
+#: Seconds in which the reader hears that the parent has ended. A builder that cannot be killed holds the pipe longer.
+_END_S = 5.0
+
 
 class BuilderParent(Protocol):
     """The process that forks the builders, as multiprocessing's processes are used."""
@@ -53,6 +56,10 @@ class PipedBuilders:
         if self._parent.is_alive():
             self._parent.terminate()
         self._parent.join()
+        if self._reader is not None and self._reader is not threading.current_thread():
+            self._reader.join(_END_S)
+        if self._reader is None or not self._reader.is_alive():
+            self._pipe.close()
 
     def _send(self, order: BuildRequest | None) -> None:
         try:
