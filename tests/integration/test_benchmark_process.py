@@ -9,26 +9,38 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.process import BenchmarkFailed, run_apart
+ROOT = Path(__file__).parents[2]
+#: A process of its own: it ends all that it has, and is the parent of all orphans among its descendants.
+RUNS_IT = """
+import sys
+from benchmarks.process import BenchmarkFailed, adopt_orphans, run_apart
+
+adopt_orphans()
+try:
+    run_apart("log", quick=True, limit_s=float(sys.argv[1]), command=[sys.executable, "-c", sys.argv[2]])
+except BenchmarkFailed as failure:
+    raise SystemExit(f"failed: {failure}")
+"""
 
 
-def python(source: str) -> list[str]:
-    return [sys.executable, "-c", source]
+def failure_of(source: str, limit_s: float = 60) -> str:
+    command = [sys.executable, "-c", RUNS_IT, str(limit_s), source]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=90, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    return done.stderr
 
 
-def test_a_benchmark_that_raises_is_a_failure() -> None:
-    with pytest.raises(BenchmarkFailed, match="log ended with exit code 3"):
-        run_apart("log", quick=True, limit_s=60, command=python("raise SystemExit(3)"))
-
-
-def test_a_benchmark_without_an_answer_is_a_failure() -> None:
-    with pytest.raises(BenchmarkFailed, match="without an answer"):
-        run_apart("log", quick=True, limit_s=60, command=python("pass"))
-
-
-def test_a_benchmark_that_never_ends_is_a_failure() -> None:
-    with pytest.raises(BenchmarkFailed, match=r"still running after 0\.5 s"):
-        run_apart("log", quick=True, limit_s=0.5, command=python("import time; time.sleep(600)"))
+@pytest.mark.parametrize(
+    ("source", "limit_s", "said"),
+    [
+        ("raise SystemExit(3)", 60, "log ended with exit code 3"),
+        ("pass", 60, "without an answer"),
+        ("import time; time.sleep(600)", 0.5, "still running after 0.5 s"),
+    ],
+    ids=["raises", "without an answer", "never ends"],
+)
+def test_how_it_fails(source: str, limit_s: float, said: str) -> None:
+    assert said in failure_of(source, limit_s)
 
 
 def test_what_a_benchmark_started_does_not_outlive_it(tmp_path: Path) -> None:
@@ -39,14 +51,5 @@ def test_what_a_benchmark_started_does_not_outlive_it(tmp_path: Path) -> None:
         f"open({str(told)!r}, 'w').write(str(child.pid))\n"
         "raise SystemExit(1)\n"
     )
-    # A process of its own: from here on it is the parent of all orphans among its descendants.
-    runs_it = (
-        "from benchmarks.process import BenchmarkFailed, adopt_orphans, run_apart\n"
-        "adopt_orphans()\n"
-        "try:\n"
-        f"    run_apart('log', quick=True, limit_s=60, command={python(leaves_a_child)!r})\n"
-        "except BenchmarkFailed:\n"
-        "    raise SystemExit(7)\n"
-    )
-    assert subprocess.run(python(runs_it), check=False, timeout=90, cwd=Path(__file__).parents[2]).returncode == 7
+    assert "failed: log ended with exit code 1" in failure_of(leaves_a_child)
     assert not psutil.pid_exists(int(told.read_text()))

@@ -17,14 +17,13 @@ import pytest
 from tvm_farm.tracker.services import local_workers
 from tvm_farm.tracker.services.local_workers import LocalWorkers
 
-#: A worker with a builder of its own.
-SCRIPT = """
+#: A worker with a builder of its own, which would outlive it: for a test that knows when it is there.
+WITH_BUILDER = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print("worker", sys.argv[1], "has", child.pid, flush=True)
 time.sleep(600)
 """
-#: One that a test kills: what it had would outlive it.
 ALONE = "import time; time.sleep(600)"
 CHATTY = "import sys, time\nwhile True:\n    print('x' * 1000, flush=True)\n    time.sleep(0.001)\n"
 
@@ -43,7 +42,7 @@ class Farm:
         self.state = state
         self.workers: LocalWorkers | None = None
 
-    async def tracker(self, count: int = 1, address: str = "h:1", script: str = SCRIPT) -> LocalWorkers:
+    async def tracker(self, count: int = 1, address: str = "h:1", script: str = ALONE) -> LocalWorkers:
         self.workers = LocalWorkers(self.state, count, address, lambda w: [sys.executable, "-c", script, w])
         await self.workers.start()
         await until(lambda: len(self.pids()) == count)
@@ -85,7 +84,7 @@ async def farm(tmp_path: Path) -> AsyncIterator[Farm]:
 
 
 async def test_stopping_ends_workers_and_their_builders(farm: Farm) -> None:
-    workers = await farm.tracker(count=2)
+    workers = await farm.tracker(count=2, script=WITH_BUILDER)
     await until(lambda: "has" in farm.log("local-1") and "has" in farm.log("local-2"))
     builders = [int(farm.log(w).split()[-1]) for w in ("local-1", "local-2")]
     pids = [*farm.pids().values(), *builders]
@@ -100,7 +99,7 @@ async def test_a_dead_worker_is_replaced_and_told(
     farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(local_workers, "_BACKOFF_S", (0.05, 0.1))
-    await farm.tracker(script=ALONE)
+    await farm.tracker()
     first = farm.pids()["local-1"]
     os.kill(first, signal.SIGKILL)
     await until(lambda: farm.pids().get("local-1") not in (None, first))
@@ -131,7 +130,7 @@ async def test_one_too_many_is_ended(farm: Farm) -> None:
     await farm.tracker(count=2)
     before = farm.pids()
     await farm.crash()
-    workers = LocalWorkers(farm.state, 1, "h:1", lambda w: [sys.executable, "-c", SCRIPT, w])
+    workers = LocalWorkers(farm.state, 1, "h:1", lambda w: [sys.executable, "-c", ALONE, w])
     farm.workers = workers
     await workers.start()
     assert lives(before["local-1"])
@@ -142,7 +141,7 @@ async def test_a_process_that_took_the_pid_is_left_alone(farm: Farm) -> None:
     stranger = psutil.Process()
     entry = {"worker_id": "local-1", "pid": stranger.pid, "create_time": stranger.create_time() - 99, "address": "h:1"}
     farm.state.joinpath("workers.json").write_text(json.dumps([entry]))
-    farm.workers = LocalWorkers(farm.state, 1, "h:1", lambda w: [sys.executable, "-c", SCRIPT, w])
+    farm.workers = LocalWorkers(farm.state, 1, "h:1", lambda w: [sys.executable, "-c", ALONE, w])
     await farm.workers.start()
     await until(lambda: farm.pids().get("local-1") not in (None, stranger.pid))
 
@@ -177,7 +176,7 @@ async def test_watching_goes_on_after_what_nobody_expected(
 ) -> None:
     monkeypatch.setattr(local_workers, "_POLL_S", 0.02)
     monkeypatch.setattr(local_workers, "_BACKOFF_S", (0.05, 0.1))
-    await farm.tracker(script=ALONE)
+    await farm.tracker()
     first = farm.pids()["local-1"]
 
     def unexpected(*_: object) -> bool:

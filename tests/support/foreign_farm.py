@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +17,12 @@ from tvm_farm.protos.farm.v1 import jobs_pb2
 
 __all__ = ["ForeignFarm"]
 
-_BOARD = "foreign-board"
+#: How its agents find it: one by its name, one joins whatever it hears, one asks on and on for what nobody is.
+_AGENTS = {"foreign-board": "--farm={farm}", "foreign-stray": "", "foreign-searcher": "--farm=nobodys"}
 
 
 class ForeignFarm:
-    """A tracker that announces itself on every interface, a board that found it, and one that searches on and on.
+    """A tracker that announces itself on every interface, and agents that listen for one.
 
     ``pluginmanager.register(ForeignFarm(folder))``: there until pytest ends, which fails where the farm had a visitor.
     """
@@ -30,12 +33,12 @@ class ForeignFarm:
         self._ended = ""
         self._agents: list[subprocess.Popen[bytes]] = []
         folder.mkdir()
-        self._tracker = TrackerProcess(folder / "tracker", "--farm", "foreign", reached=())
+        self._farm = f"foreign-{os.getpid()}"  # others on this machine may run tests beside one of theirs
+        self._tracker = TrackerProcess(folder / "tracker", "--farm", self._farm, reached=())
         try:
-            self._agent(_BOARD)
-            self._agent("foreign-searcher", "--farm", "nobodys")
-            log = folder / f"{_BOARD}.log"
-            wait_until(lambda: "joined farm foreign" in log.read_text(), "board of the foreign farm", 30)
+            for name, option in _AGENTS.items():
+                self._agent(name, *filter(None, [option.format(farm=self._farm)]))
+            wait_until(lambda: f"joined farm {self._farm}" in self._said("foreign-board"), "foreign board", 30)
         except BaseException:
             self.pytest_unconfigure()
             raise
@@ -53,15 +56,18 @@ class ForeignFarm:
                 )
             )
 
+    def _said(self, name: str) -> str:
+        return (self._folder / f"{name}.log").read_text()
+
     def visitors(self) -> list[str]:
         """Devices and jobs that are not its own; the test that ended it."""
         if self._ended:
             return [f"{self._ended} ended its tracker, which said {self._tracker.output()[-500:]}"]
         jobs = self._tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs
-        others = [f"device {device.name}" for device in self._tracker.devices() if device.name != _BOARD]
-        joined = (self._folder / f"{_BOARD}.log").read_text().count("joined farm")
-        strayed = (self._folder / "foreign-searcher.log").read_text().count("joined farm")
-        return [*others, *(f"job {job.id}" for job in jobs), *(["its boards joined others"] * (joined + strayed > 1))]
+        others = [f"device {device.name}" for device in self._tracker.devices() if device.name not in _AGENTS]
+        joined = {farm for name in _AGENTS for farm in re.findall(r"joined farm ([^;\s]+)", self._said(name))}
+        strayed = [f"its agents, of farm {farm}," for farm in joined - {self._farm}]
+        return [*others, *(f"job {job.id}" for job in jobs), *strayed]
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         if not self._ended and self._tracker.process.poll() is not None:
