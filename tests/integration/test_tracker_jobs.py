@@ -189,6 +189,13 @@ def test_jobs_that_cannot_be(
     assert not refusing.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs
 
 
+def test_jobs_of_a_state_that_the_tracker_does_not_know_are_not_listed(refusing: TrackerProcess) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        refusing.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest(state=99))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "does not know the value 99: upgrade the tracker" in caught.value.details()
+
+
 def test_a_lost_board_is_named_when_none_fits(tracker: TrackerProcess, board: StandInAgent) -> None:
     board.cut()
     wait_until(lambda: tracker.devices()[0].state == device_pb2.DEVICE_STATE_LOST, "lost board")
