@@ -397,7 +397,7 @@ def test_of_two_records_of_a_trial_in_one_call_the_first_counts(store: Store) ->
     assert store.records.add([first, second]) == [first, first]
 
 
-def test_records_without_a_job_are_no_job_s(store: Store) -> None:
+def test_records_without_a_job_belong_to_none(store: Store) -> None:
     store.records.add([make_record("t1")])
     assert store.records.of_job("") == set()
     assert store.records.times("", 0, 10) == ([], 0)
