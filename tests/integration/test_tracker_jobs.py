@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -158,6 +159,7 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
         ({"max_trials": 0}, grpc.StatusCode.INVALID_ARGUMENT, "needs a limit"),
         ({"priority": 5}, grpc.StatusCode.INVALID_ARGUMENT, "no priority 5: it goes from -4 to 4"),
         ({"budget_s": -1.0}, grpc.StatusCode.INVALID_ARGUMENT, "must be positive"),
+        ({"budget_s": math.nan}, grpc.StatusCode.INVALID_ARGUMENT, "JobSpec.budget_s is no number"),
         (
             {"templates": [job_pb2.TemplateFile(name="mine.py")]},
             grpc.StatusCode.INVALID_ARGUMENT,
