@@ -392,6 +392,17 @@ def test_a_trial_is_kept_and_counted_once(store: Store) -> None:
     assert store.records.get("t2") is None
 
 
+def test_of_two_records_of_a_trial_in_one_call_the_first_counts(store: Store) -> None:
+    first, second = make_record("t1", (0.5,)), make_record("t1", (0.1,), job_id="net-9")
+    assert store.records.add([first, second]) == [first, first]
+
+
+def test_records_without_a_job_belong_to_none(store: Store) -> None:
+    store.records.add([make_record("t1")])
+    assert store.records.of_job("") == set()
+    assert store.records.times("", 0, 10) == ([], 0)
+
+
 def test_a_record_of_an_unknown_job_is_refused_and_leaves_nothing(store: Store) -> None:
     with pytest.raises(ValueError, match=r"trial t2 names job net-9"):
         store.records.add([make_record("t1", workload="new"), make_record("t2", job_id="net-9")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,16 @@ from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.device import RunnerMode
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.farm import Farm
-from tvm_farm.tracker.domain import Measurement, Outcome, OutputTensor, Record, RecordFilter, TimingPlan, Workload
+from tvm_farm.tracker.domain import (
+    Measurement,
+    Outcome,
+    OutputTensor,
+    Record,
+    RecordFilter,
+    Timeline,
+    TimingPlan,
+    Workload,
+)
 
 MATMUL = Workload("w-matmul", "matmul", "{}", 2e6)
 
@@ -113,6 +123,10 @@ Change = Callable[[Record], Record]
         (
             lambda r: replace(r, measurement=replace(r.measurement, device_id="")),
             "says 'ok' and names no device that it happened on",
+        ),
+        (
+            lambda r: replace(r, measurement=replace(r.measurement, timeline=Timeline(built_s=math.nan))),
+            "Timeline.built_s is no number",
         ),
         (lambda r: replace(r, workload="w-9"), "A record is of the workload 'w-9', which is not known here: send it"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -158,6 +159,7 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
         ({"max_trials": 0}, grpc.StatusCode.INVALID_ARGUMENT, "needs a limit"),
         ({"priority": 5}, grpc.StatusCode.INVALID_ARGUMENT, "no priority 5: it goes from -4 to 4"),
         ({"budget_s": -1.0}, grpc.StatusCode.INVALID_ARGUMENT, "must be positive"),
+        ({"budget_s": math.nan}, grpc.StatusCode.INVALID_ARGUMENT, "JobSpec.budget_s is no number"),
         (
             {"templates": [job_pb2.TemplateFile(name="mine.py")]},
             grpc.StatusCode.INVALID_ARGUMENT,
@@ -187,6 +189,13 @@ def test_jobs_that_cannot_be(
     assert caught.value.code() is code
     assert sentence in caught.value.details()
     assert not refusing.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs
+
+
+def test_jobs_of_a_state_that_the_tracker_does_not_know_are_not_listed(refusing: TrackerProcess) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        refusing.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest(state=99))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "does not know the value 99: upgrade the tracker" in caught.value.details()
 
 
 def test_a_lost_board_is_named_when_none_fits(tracker: TrackerProcess, board: StandInAgent) -> None:

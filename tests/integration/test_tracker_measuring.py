@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -390,6 +391,20 @@ def test_an_outcome_that_the_tracker_does_not_know_costs_its_trial_alone(agent: 
     stream.trial("next")
     assert stream.wait_for("next")[0].outcome == measurement_pb2.OUTCOME_OK
     assert board.received == ["new", "next"], "its stream goes on"
+
+
+def test_a_time_that_is_no_number_ends_its_own_stream_alone(tracker: TrackerProcess, agent: Make, client: Make) -> None:
+    agent("board")
+    wrong, right = client(), client()
+    told = context()
+    told.built_s = math.nan
+    wrong.trial("bad", told)
+    error = wrong.wait_for_error()
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "RecordContext.built_s is no number" in error.details()
+    right.trial("good", context())
+    assert right.wait_for("good")[0].outcome == measurement_pb2.OUTCOME_OK
+    assert [record.trial_id for record in records(tracker)] == ["good"]
 
 
 def test_a_failed_build_is_recorded_and_answered_without_a_device(tracker: TrackerProcess, client: Make) -> None:

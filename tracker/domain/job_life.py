@@ -99,7 +99,7 @@ def resumed(job: Job, trials: int, budget_s: float) -> Job:
     """
     if job.spec.kind is not JobKind.TUNE:
         raise InvalidRequest(f"job {job.id} does not tune: only a job of `farm tune` can go on")
-    if budget_s < 0:
+    if not budget_s >= 0:
         raise InvalidRequest(f"the budget must be positive, not {budget_s:g} s")
     if not job.state.final:
         raise NotPossible(f"job {job.id} is {job.state.value}: it can go on once it has ended, or cancel it first")

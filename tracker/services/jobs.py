@@ -130,7 +130,7 @@ class Jobs:
             raise InvalidRequest(f"there is no engine '{spec.engine}': this farm has {', '.join(ENGINES)}")
         if spec.model.digest not in self._artifacts:
             raise InvalidRequest(f"the model {spec.model_name} ({spec.model.digest or 'no digest'}) was not uploaded")
-        if spec.budget_s < 0:
+        if not spec.budget_s >= 0:
             raise InvalidRequest(f"the budget must be positive, not {spec.budget_s:g} s")
         check_priority(spec.priority)
         shape_sets(spec.shapes)

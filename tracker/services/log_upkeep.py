@@ -6,10 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 from tvm_farm.tracker.domain.imports import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
+from tvm_farm.tracker.measuring.trial import sound
 from tvm_farm.tracker.services.store_thread import StoreThread
 
 __all__ = ["LogUpkeep"]
@@ -41,7 +43,8 @@ class LogUpkeep:
                     raise InvalidRequest("an import begins with its source")
                 continue
             _check(part)
-            named = ImportPart(source, user, part.workloads, part.jobs, part.records, part.history)
+            records = tuple(replace(record, measurement=sound(record.measurement)) for record in part.records)
+            named = ImportPart(source, user, part.workloads, part.jobs, records, part.history)
             report = report.plus(await self._thread.run(self._store.imports.take, named, now))
         log.info("imported from %s by %s: %d records, %d lines", source, user, report.records, report.history)
         return report.plus(ImportReport(imported_unix_s=now))

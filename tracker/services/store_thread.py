@@ -68,6 +68,9 @@ class StoreThread:
         self._loop = loop
         self._inbox: queue.SimpleQueue[_Call[Any] | _Put | None] = queue.SimpleQueue()
         self._puts: list[_Put] = []
+        #: What the store refused, and when they are tried again: nobody else waits for them.
+        self._refused: list[_Put] = []
+        self._refused_again_at = 0.0
         self._insisting: list[_Call[Any]] = []
         self._retry_s = 0.0
         self._retry_at = 0.0
@@ -106,11 +109,11 @@ class StoreThread:
         while running:
             running = self._step(self._next(self._wait_s()))
         # The last chance does not wait for its turn.
-        self._retry_at = 0.0
+        self._retry_at = self._refused_again_at = 0.0
         self._write()
-        lost = len(self._puts) + len(self._insisting)
+        lost = len(self._puts) + len(self._refused) + len(self._insisting)
         if lost:
-            log.error("stopped with %d unwritten changes: the disk is full; their senders send them again", lost)
+            log.error("stopped with %d unwritten changes, see above; their senders send them again", lost)
         self._checkpoint()
         self.store.close()
 
@@ -118,6 +121,8 @@ class StoreThread:
         waits = []
         if self._puts or self._insisting:
             waits.append(self._retry_at)
+        if self._refused:
+            waits.append(self._refused_again_at)
         if self._dirty_since is not None:
             waits.append(self._dirty_since + _CHECKPOINT_S)
         return max(0.0, min(waits) - time.monotonic()) if waits else None
@@ -148,6 +153,8 @@ class StoreThread:
         return None not in items
 
     def _write(self) -> None:
+        if self._refused and time.monotonic() >= self._refused_again_at:
+            self._puts, self._refused = self._refused + self._puts, []
         if not (self._puts or self._insisting) or time.monotonic() < self._retry_at:
             return
         try:
@@ -155,10 +162,6 @@ class StoreThread:
             self._write_insisting()
         except StoreFull as e:
             self._delay(e)
-        except Exception:
-            # The thread outlives it. What could not be written stays unanswered and is tried again.
-            log.exception("the store refused a write of %d records", len(self._puts))
-            self._retry_at = time.monotonic() + _RETRY_S[1]
         else:
             if self._retry_s:
                 log.warning("the store can be written again")
@@ -187,13 +190,12 @@ class StoreThread:
             self._puts = []
         except StoreFull:
             raise
-        except Exception:
-            # One refused record does not hold up the others.
-            if len(puts) == 1:
-                raise
-            self._puts = [put for put in puts if not self._wrote_alone(put)]
-            if self._puts:
-                raise
+        except Exception:  # noqa: BLE001 - told of each that is refused alone
+            # One refused record does not hold up the others. What could not be written stays unanswered.
+            self._puts = []
+            if not self._refused:
+                self._refused_again_at = time.monotonic() + _RETRY_S[1]
+            self._refused += [put for put in puts if not self._wrote_alone(put)]
 
     def _wrote_alone(self, put: _Put) -> bool:
         try:

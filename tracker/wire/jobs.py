@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tvm_farm.protos.convert import to_message
@@ -10,9 +11,17 @@ from tvm_farm.tracker.domain import Job, JobSpec, JobState
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.services.jobs import Jobs
 from tvm_farm.tracker.services.records import Records
-from tvm_farm.tracker.wire.values import read
+from tvm_farm.tracker.wire.values import read, read_numbers
 
 __all__ = ["JobsServicer"]
+
+
+@dataclass(frozen=True)
+class _ListJobs:
+    #: None where any will do.
+    state: JobState | None
+    limit: int
+    group: str
 
 
 class JobsServicer(jobs_pb2_grpc.JobsServicer):
@@ -21,18 +30,19 @@ class JobsServicer(jobs_pb2_grpc.JobsServicer):
         self._records = records
 
     async def SubmitJob(self, request: jobs_pb2.SubmitJobRequest, context: Any) -> job_pb2.Job:
-        return _job(await self._jobs.submit(read(JobSpec, request.spec), request.request_id))
+        return _job(await self._jobs.submit(read_numbers(JobSpec, request.spec), request.request_id))
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> job_pb2.Job:
         return _job(await self._jobs.get(request.id))
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Any) -> jobs_pb2.ListJobsResponse:
-        if request.group:
-            if request.state or request.limit:
+        asked = read(_ListJobs, request)
+        if asked.group:
+            if asked.state or asked.limit:
                 raise InvalidRequest("a group's jobs are listed all together: leave out state and limit")
-            found = await self._jobs.group(request.group)
+            found = await self._jobs.group(asked.group)
         else:
-            found = await self._jobs.list(_state(request.state), request.limit)
+            found = await self._jobs.list(asked.state, asked.limit)
         return jobs_pb2.ListJobsResponse(jobs=map(_job, found))
 
     async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Any) -> job_pb2.Job:
@@ -52,9 +62,3 @@ class JobsServicer(jobs_pb2_grpc.JobsServicer):
 
 def _job(job: Job) -> job_pb2.Job:
     return to_message(job_pb2.Job, job)
-
-
-def _state(number: job_pb2.JobState) -> JobState | None:
-    """None where any will do."""
-    name = job_pb2.JobState.Name(number).removeprefix("JOB_STATE_")
-    return None if name == "UNSPECIFIED" else JobState[name]

@@ -13,7 +13,7 @@ from tvm_farm.tracker.domain.imports import HistoryFilter, ImportPart
 from tvm_farm.tracker.services.log_upkeep import LogUpkeep
 from tvm_farm.tracker.services.records import Records
 from tvm_farm.tracker.wire.sql_answer import sql_answer
-from tvm_farm.tracker.wire.values import read
+from tvm_farm.tracker.wire.values import read, read_numbers
 
 __all__ = ["LogServicer"]
 
@@ -55,8 +55,8 @@ class LogServicer(log_pb2_grpc.LogServicer):
             await context.write(to_message(record_pb2.HistoryLine, line))
 
     async def AddRecords(self, request: log_pb2.AddRecordsRequest, context: Any) -> log_pb2.AddRecordsResponse:
-        workloads = [read(Workload, workload) for workload in request.workloads]
-        records = [read(Record, record) for record in request.records]
+        workloads = [read_numbers(Workload, workload) for workload in request.workloads]
+        records = [read_numbers(Record, record) for record in request.records]
         await self._records.add(workloads, records, self._version)
         return log_pb2.AddRecordsResponse()
 
@@ -67,7 +67,7 @@ class LogServicer(log_pb2_grpc.LogServicer):
     async def ImportRecords(self, requests: AsyncIterator[log_pb2.ImportPart], context: Any) -> log_pb2.ImportReport:
         async def parts() -> AsyncIterator[ImportPart]:
             async for message in requests:
-                yield read(ImportPart, message)
+                yield read_numbers(ImportPart, message)
 
         return to_message(log_pb2.ImportReport, await self._upkeep.take(parts()))
 

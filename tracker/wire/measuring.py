@@ -15,7 +15,7 @@ from tvm_farm.tracker.services.recall import Recall
 from tvm_farm.tracker.wire.outboxes import ReplyOutbox
 from tvm_farm.tracker.wire.requests import seal
 from tvm_farm.tracker.wire.two_way import two_way
-from tvm_farm.tracker.wire.values import read
+from tvm_farm.tracker.wire.values import read, read_numbers
 
 __all__ = ["MeasuringServicer"]
 
@@ -54,9 +54,9 @@ class MeasuringServicer(measuring_pb2_grpc.MeasuringServicer):
         for trial_id in message.cancelled:
             self._measuring.cancel(stream, trial_id)
         for failed in message.failed_builds:
-            await self._measuring.fail_build(stream, read(FailedBuild, failed))
+            await self._measuring.fail_build(stream, read_numbers(FailedBuild, failed))
         trials = [
-            (seal(trial.request), read(RecordContext, trial.context) if trial.HasField("context") else None)
+            (seal(trial.request), read_numbers(RecordContext, trial.context) if trial.HasField("context") else None)
             for trial in message.trials
         ]
         recalled = await self._recall.of_stream(stream, trials)

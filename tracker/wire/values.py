@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from tvm_farm.protos.convert import UnknownValue, from_message
 from tvm_farm.tracker.domain.errors import InvalidRequest
 
-__all__ = ["read"]
+__all__ = ["read", "read_numbers"]
 
 V = TypeVar("V")
+
+#: What is kept as it is told, and says of a number that it is none.
+_AS_TOLD = {"Telemetry", "JobResult"}
 
 
 def read(value_type: type[V], message: Message) -> V:
@@ -22,3 +26,26 @@ def read(value_type: type[V], message: Message) -> V:
         raise InvalidRequest(f"{e}: upgrade the tracker") from e
     except ValueError as e:
         raise InvalidRequest(str(e)) from e
+
+
+def read_numbers(value_type: type[V], message: Message) -> V:
+    """As ``read``, of what the store is to keep.
+
+    Raises InvalidRequest besides for a NaN, but in timings and telemetry.
+    """
+    if name := _no_number(message):
+        raise InvalidRequest(f"{name} is no number")
+    return read(value_type, message)
+
+
+def _no_number(message: Message) -> str:
+    """The full name of a field that is NaN; "" where none is."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            if field.type == FieldDescriptor.TYPE_DOUBLE and not field.is_repeated and value != value:
+                return str(field.full_name)
+        elif field.message_type.name not in _AS_TOLD and not field.message_type.GetOptions().map_entry:
+            for part in value if field.is_repeated else (value,):
+                if name := _no_number(part):
+                    return name
+    return ""

@@ -23,7 +23,7 @@ from tvm_farm.tracker.domain.errors import InvalidRequest, TrackerError
 from tvm_farm.tracker.services.recall import Recall
 from tvm_farm.tracker.services.workers import SILENCE_S, Workers, WorkerSession
 from tvm_farm.tracker.wire.two_way import OneByOne, Outbox, two_way
-from tvm_farm.tracker.wire.values import read
+from tvm_farm.tracker.wire.values import read, read_numbers
 
 __all__ = ["WorkServicer"]
 
@@ -57,7 +57,7 @@ class WorkServicer(work_pb2_grpc.WorkServicer):
     async def _work(self, session: WorkerSession, message: work_pb2.WorkerMessage) -> None:
         kind = message.WhichOneof("message")
         if kind == "progress":
-            await self._workers.progress(session, read(JobProgress, message.progress))
+            await self._workers.progress(session, read_numbers(JobProgress, message.progress))
         elif kind == "alive":
             session.warm = message.alive.warm
         elif kind == "finished":

@@ -35,7 +35,8 @@ class RecordLog:
                 self._records[number] = record
                 self._of_trial[record.trial_id] = number
                 self._numbers.append(number)
-                self._of_job.setdefault(record.job_id, []).append(number)
+                if record.job_id:
+                    self._of_job.setdefault(record.job_id, []).append(number)
                 self._of_workload.setdefault(record.workload, []).append(number)
             self._last += len(own)
 
@@ -52,7 +53,7 @@ class RecordLog:
                 del self._records[number]
                 del self._of_trial[record.trial_id]
             self._numbers = list(self._records)
-            _leave_out(numbers, self._of_job, {record.job_id for record in gone})
+            _leave_out(numbers, self._of_job, {record.job_id for record in gone if record.job_id})
             _leave_out(numbers, self._of_workload, {record.workload for record in gone})
 
     def number(self, trial_id: str) -> int | None:

@@ -33,13 +33,13 @@ class MemoryRecords:
     def add(self, records: Sequence[Record]) -> list[Record]:
         new: dict[str, Record] = {}
         for record in records:
-            if self._log.number(record.trial_id) is not None:
+            if record.trial_id in new or self._log.number(record.trial_id) is not None:
                 continue
             if record.job_id and record.job_id not in self._jobs:
                 raise ValueError(
                     f"the record of trial {record.trial_id} names job {record.job_id}, which is not stored"
                 )
-            new.setdefault(record.trial_id, record)
+            new[record.trial_id] = record
         counts = RecordCounts()
         self._log.append(new.values())
         for record in new.values():

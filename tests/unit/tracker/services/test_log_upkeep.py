@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.records import make_job, make_record
 from tests.support.waiting import one_turn
-from tvm_farm.tracker.domain import JobState, RecordFilter
+from tvm_farm.tracker.domain import JobState, Outcome, RecordFilter
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 from tvm_farm.tracker.domain.imports import ImportPart
 from tvm_farm.tracker.services.log_upkeep import PART_LIMIT, LogUpkeep
@@ -46,6 +46,12 @@ async def test_an_import_in_many_calls_is_one_import(thread: StoreThread) -> Non
     assert (second.records, second.known_records) == (2, 1)
     origins = {(record.imported_from, record.imported_unix_s) for record in await kept(thread)}
     assert origins == {("lab-b.db", first.imported_unix_s)}
+
+
+async def test_what_says_ok_without_usable_timings_was_not_timed(thread: StoreThread) -> None:
+    await LogUpkeep(thread).take(stream(FIRST, ImportPart(records=(make_record("t", (-1.0,)),))))
+    [record] = await kept(thread)
+    assert (record.measurement.outcome, record.measurement.run_secs) == (Outcome.RUN_ERROR, ())
 
 
 @pytest.mark.parametrize(

@@ -112,14 +112,28 @@ async def test_a_full_disk_delays_and_loses_nothing(thread: StoreThread, caplog:
 
 
 async def test_one_refused_record_does_not_hold_up_the_others(
-    thread: StoreThread, caplog: pytest.LogCaptureFixture
+    thread: StoreThread, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The next look at it comes after this test.
+    monkeypatch.setattr(store_thread, "_RETRY_S", (0.2, 3600.0))
     # No such job: the foreign key refuses it.
     thread.put(make_record("bad", job_id="nobody"), lambda record: pytest.fail("it was not stored"))
     with caplog.at_level(logging.ERROR):
         kept = await put(thread, *(make_record(f"t{n}") for n in range(20)))
-    assert len(kept) == 20
-    assert await count(thread) == 20
+        # Nor those that come later.
+        kept += await put(thread, make_record("later"))
+    assert len(kept) == 21
+    assert await count(thread) == 21
+    assert [line.getMessage() for line in caplog.records] == ["the record of trial bad was refused by the store"]
+
+
+async def test_a_refused_record_is_tried_again(thread: StoreThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_thread, "_RETRY_S", (0.02, 0.02))
+    waiting = asyncio.ensure_future(put(thread, make_record("t", job_id="net-1")))
+    await put(thread, make_record("other"))
+    assert not waiting.done()
+    await thread.run(thread.store.jobs.add, make_job(), "")
+    assert [record.trial_id for record in await waiting] == ["t"]
 
 
 async def test_what_waits_for_room_is_tried_once_more_at_the_end(tmp_path: Path) -> None:
