@@ -31,6 +31,8 @@ _WAIT = 'read _ && exec "$@"'
 _SCRIPT = r"""
 set -eu
 cd "$1"; arch=$2; suite=$3; include=$4; exclude=$5; entry=$6
+# The packages' scripts run in their own root folder, where this host's TMPDIR is not.
+export TMPDIR=/tmp
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 if [ -n "$entry" ]; then
   mount -t binfmt_misc none /mnt

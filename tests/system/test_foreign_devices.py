@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -77,22 +78,22 @@ def winners_agree_with_untuned(farm: WholeFarm, pool: str, job: Job, model: byte
             best[record.workload] = min(best.get(record.workload, mine), mine)
     lowered = lower(load_onnx(model, {}, "small").module, target)
     tasks = {task.workload.key: task.module for task in tasks_of(lowered, target)}
-    client = MeasureClient(farm.tracker.address, pool=pool)
-    for workload, (_, trace) in best.items():
-        untuned = tasks[workload]
-        buffers = ArgInfo.from_entry_func(untuned, remove_preproc=False)
-        arguments = [
-            measurement_pb2.Argument(shape=list(map(int, buffer.shape)), dtype=str(buffer.dtype), fill_seed=seed)
-            for seed, buffer in enumerate(buffers)
-        ]
-        answers = []
-        for name, module in (("untuned", untuned), ("winner", apply_trace(untuned, trace).mod)):
-            library, _ = build_kernel(str(tvm.ir.save_json(module)), job.target)
-            trial = f"{workload} {name}"
-            client.trial(trial, library=library, args=arguments, outputs=[len(arguments) - 1])
-            [measured] = client.wait_for(trial)
-            assert measured.outcome == measurement_pb2.OUTCOME_OK, measured.detail
-            answers.append(np.frombuffer(measured.outputs[0].data, arguments[-1].dtype))
-        assert np.std(answers[0]) > 0
-        np.testing.assert_allclose(answers[1], answers[0], rtol=1e-4, atol=1e-5)
+    with closing(MeasureClient(farm.tracker.address, pool=pool)) as client:
+        for workload, (_, trace) in best.items():
+            untuned = tasks[workload]
+            buffers = ArgInfo.from_entry_func(untuned, remove_preproc=False)
+            arguments = [
+                measurement_pb2.Argument(shape=list(map(int, buffer.shape)), dtype=str(buffer.dtype), fill_seed=seed)
+                for seed, buffer in enumerate(buffers)
+            ]
+            answers = []
+            for name, module in (("untuned", untuned), ("winner", apply_trace(untuned, trace).mod)):
+                library, _ = build_kernel(str(tvm.ir.save_json(module)), job.target)
+                trial = f"{workload} {name}"
+                client.trial(trial, library=library, args=arguments, outputs=[len(arguments) - 1])
+                [measured] = client.wait_for(trial)
+                assert measured.outcome == measurement_pb2.OUTCOME_OK, measured.detail
+                answers.append(np.frombuffer(measured.outputs[0].data, arguments[-1].dtype))
+            assert np.std(answers[0]) > 0
+            np.testing.assert_allclose(answers[1], answers[0], rtol=1e-4, atol=1e-5)
     return len(best)
