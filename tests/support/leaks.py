@@ -146,6 +146,8 @@ class LeakCheck:
         try:
             return (yield)
         finally:
+            if isinstance(item, pytest.Function):
+                item.funcargs.clear()  # what its fixtures gave is nobody's any more
             if not _shares(item):
                 self._fail_for("this test", item.stash[_BEFORE], deep=False)
             if nextitem is None or nextitem.path != item.path:

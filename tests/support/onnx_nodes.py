@@ -124,9 +124,13 @@ def _noise(case: NodeCase, expected: np.ndarray) -> float:
 
 def saved(model: onnx.ModelProto) -> Path:
     """``model`` in a file that the next call overwrites."""
-    path = Path(tempfile.gettempdir(), f"node-{os.getpid()}.onnx")
+    path = _file(os.getpid())
     onnx.save(model, path)
     return path
+
+
+def _file(pid: int) -> Path:
+    return Path(tempfile.gettempdir(), f"node-{pid}.onnx")
 
 
 def _case(case: Any, node: onnx.NodeProto) -> NodeCase:
@@ -197,3 +201,4 @@ class _forked:
     def __exit__(self, *_: object) -> None:
         self._stream.close()
         os.waitpid(self._child, 0)
+        _file(self._child).unlink(missing_ok=True)
