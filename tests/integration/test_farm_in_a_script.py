@@ -18,7 +18,7 @@ from tests.support.tracker_process import TrackerProcess
 from tests.support.waiting import wait_until
 from tvm_farm import Farm, FarmError
 from tvm_farm.tracker.client.errors import BadInput, TrackerUnreachable
-from tvm_farm.tracker.domain import JobState
+from tvm_farm.tracker.domain import JobState, RecordFilter
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,3 +91,12 @@ def test_a_tracker_that_is_not_there_is_one_error(tracker: TrackerProcess) -> No
     with pytest.raises(FarmError, match="No tracker answers") as raised:
         Farm(tracker.address)
     assert isinstance(raised.value, TrackerUnreachable)
+
+
+def test_a_farm_that_was_closed_says_so(tracker: TrackerProcess) -> None:
+    with Farm(tracker.address) as farm:
+        assert farm.jobs.list() == ()
+    farm.close()
+    for ask in (farm.jobs.list, farm.status, lambda: list(farm.log.records(RecordFilter()))):
+        with pytest.raises(FarmError, match="was closed: make another Farm"):
+            ask()

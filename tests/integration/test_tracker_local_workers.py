@@ -126,6 +126,15 @@ async def test_one_that_cannot_find_the_tracker_is_replaced(farm: Farm) -> None:
     assert not lives(before)
 
 
+async def test_one_that_this_tracker_would_start_otherwise_is_replaced(farm: Farm) -> None:
+    await farm.tracker(script=f"{SCRIPT}  # of an earlier version")
+    before = farm.pids()["local-1"]
+    await farm.crash()
+    await farm.tracker()
+    await until(lambda: farm.pids().get("local-1") not in (None, before))
+    assert not lives(before)
+
+
 async def test_one_too_many_is_ended(farm: Farm) -> None:
     await farm.tracker(count=2)
     before = farm.pids()

@@ -60,10 +60,12 @@ class Link:
         #: The tracker's own, once ``status`` was asked.
         self.release_of_tracker = ""
         self._ahead_s = 0.0
+        self._closed = False
         self._streams: WeakSet[Generator[object, None, None]] = WeakSet()
 
     def close(self) -> None:
         """Ends what streams are still open, then the connection. May be called again."""
+        self._closed = True
         for iterator in list(self._streams):
             with suppress(ValueError):  # another thread waits for its next message: the end of the channel wakes it
                 iterator.close()
@@ -117,7 +119,9 @@ class Link:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """gRPC's errors come out of it as those of tracker/client/errors.py."""
+        """gRPC's errors come out of it as those of tracker/client/errors.py. Raises FarmError after ``close``."""
+        if self._closed:
+            raise FarmError(f"The connection to the tracker at {self.address} was closed: make another Farm.")
         try:
             yield
         except grpc.RpcError as error:
@@ -136,7 +140,9 @@ class Link:
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
             return TrackerFull(_sentence(details) or f"The tracker at {self.address} has no room left.")
         if code is grpc.StatusCode.UNIMPLEMENTED:
-            return FarmError(f"The tracker at {self.address} does not know this request: it is older. Update it.")
+            return FarmError(
+                f"The tracker at {self.address} does not know this request: it is of another version. Update the older."
+            )
         return FarmError(_sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
 
 

@@ -53,13 +53,13 @@ class LocalWorkers:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Adopt living workers of a tracker that died here, end those that cannot find this one, start the rest."""
+        """Adopt living workers of a tracker that died here, end those that cannot serve this one, start the rest."""
         self._logs.mkdir(exist_ok=True)
         for known in self._remembered():
             process = _alive(known)
             if process is None:
                 continue
-            if known.address == self._address and known.worker_id in self._ids:
+            if self._serves(known, process):
                 log.info("worker %s (pid %d) is adopted", known.worker_id, known.pid)
                 self._running[known.worker_id] = known
             else:
@@ -67,6 +67,15 @@ class LocalWorkers:
                 await asyncio.to_thread(_end, [process])
         self._remember()
         self._tasks = [asyncio.ensure_future(self._supervise(worker_id)) for worker_id in self._ids]
+
+    def _serves(self, known: _Known, process: psutil.Process) -> bool:
+        """Whether it finds this tracker and is what this one would start: another version may not understand it."""
+        if known.address != self._address or known.worker_id not in self._ids:
+            return False
+        try:
+            return process.cmdline() == list(self._command(known.worker_id))
+        except psutil.Error:
+            return False
 
     async def stop(self) -> None:
         """End every worker, with its builders."""
