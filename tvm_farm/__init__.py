@@ -34,4 +34,9 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"tvm_farm.tracker.{_MODULES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"tvm_farm.tracker.{_MODULES[name]}"), name)
+    except ModuleNotFoundError as error:
+        from tvm_farm.tracker.client.errors import missing_part
+
+        raise ImportError(f"{name}: {missing_part(error)}") from error

@@ -18,6 +18,7 @@ from tests.support.tracker_process import TrackerProcess
 from tests.support.waiting import wait_until
 from tvm_farm import Farm, FarmError
 from tvm_farm.tracker.client.errors import BadInput, TrackerUnreachable
+from tvm_farm.tracker.client.user import user_name
 from tvm_farm.tracker.domain import JobState, RecordFilter
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,7 @@ def test_the_readmes_example(tracker: TrackerProcess, tmp_path: Path) -> None:
         [job_id] = wait_until(lambda: worker.starts, "the job at its worker")
         spec = worker.started[job_id].spec
         assert (spec.model_name, spec.pool, spec.max_trials) == ("resnet50", "arm64", 2000)
+        assert spec.user == user_name()
         worker.progress(job_id, "tuning", 1.5)
         worker.finish(job_id, tracker.upload(b"the package"))
         out, err = script.communicate(timeout=60)

@@ -127,7 +127,7 @@ async def test_one_that_cannot_find_the_tracker_is_replaced(farm: Farm) -> None:
 
 
 async def test_one_that_this_tracker_would_start_otherwise_is_replaced(farm: Farm) -> None:
-    await farm.tracker(script=f"{SCRIPT}  # of an earlier version")
+    await farm.tracker(script=f"{ALONE}  # of an earlier version")
     before = farm.pids()["local-1"]
     await farm.crash()
     await farm.tracker()

@@ -92,3 +92,20 @@ def test_a_wheel_installs_one_package(tmp_path: Path) -> None:
     assert len(names) == len(set(names))
     parts = {f"tvm_farm/{name}" for name in ("agent/cli.py", "tracker/app.py", "protos/farm/v1/fleet_pb2_grpc.py")}
     assert parts <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "from tvm_farm.tracker.cli import tracker; tracker(['--help'])",
+            "Error: This needs platformdirs, which",
+        ),
+        ("from tvm_farm import FarmRunner", "ImportError: FarmRunner: This needs tvm_ffi, which"),
+    ],
+)
+def test_what_a_boards_installation_lacks_is_one_sentence(code: str, said: str) -> None:
+    lacks = "import sys; sys.modules.update(dict.fromkeys(('platformdirs', 'tvm_ffi')))"
+    done = run("-c", f"{lacks}; {code}")
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]

@@ -19,4 +19,11 @@ __all__ = ["farm", "tracker"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{name}_cmd"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{name}_cmd"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "tvm_farm":
+            raise
+        from tvm_farm.tracker.client.errors import missing_part
+
+        raise SystemExit(f"Error: {missing_part(error)}") from None

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["EXIT_CODES", "BadInput", "ConnectionLost", "FarmError", "Interrupted", "TrackerFull", "TrackerUnreachable"]
+__all__ = [
+    "EXIT_CODES",
+    "BadInput",
+    "ConnectionLost",
+    "FarmError",
+    "Interrupted",
+    "TrackerFull",
+    "TrackerUnreachable",
+    "missing_part",
+]
 
 EXIT_CODES = {
     0: "it worked",
@@ -13,6 +22,11 @@ EXIT_CODES = {
     3: "no tracker found, or the tracker does not answer",
     130: "interrupted; a job that was already submitted goes on",
 }
+
+
+def missing_part(error: ModuleNotFoundError) -> str:
+    """What to say where a board's installation is asked for what it does not have."""
+    return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[tracker]'."
 
 
 class FarmError(click.ClickException):

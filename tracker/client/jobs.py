@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from tvm_farm.protos.convert import from_message, to_message
 from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, jobs_pb2_grpc
 from tvm_farm.tracker.client.link import Link
+from tvm_farm.tracker.client.user import user_name
 from tvm_farm.tracker.domain import Job, JobGroup, JobSpec, JobState, JobTimeline
 
 __all__ = ["Jobs"]
@@ -25,7 +27,11 @@ class Jobs:
         self._stub = jobs_pb2_grpc.JobsStub(link.channel)
 
     def submit(self, spec: JobSpec, request_id: str) -> Job:
-        """The new job; the first one's when ``request_id`` was seen before, so a retry makes no second."""
+        """The new job; the first one's when ``request_id`` was seen before, so a retry makes no second.
+
+        A ``spec`` without a user is of whoever runs this process.
+        """
+        spec = replace(spec, user=spec.user or user_name())
         request = jobs_pb2.SubmitJobRequest(spec=to_message(job_pb2.JobSpec, spec), request_id=request_id)
         return from_message(Job, self._link.call(self._stub.SubmitJob, request))
 

@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from tvm_farm.tracker.cli.terminal.program import ProgramGroup
-from tvm_farm.tracker.client.errors import FarmError, Interrupted
+from tvm_farm.tracker.client.errors import FarmError, Interrupted, missing_part
 
 __all__ = ["LazyGroup", "ListingGroup"]
 
@@ -37,9 +37,7 @@ class LazyGroup(ProgramGroup):
             raise Interrupted("\nInterrupted.") from None
         except ModuleNotFoundError as error:
             # A board's installation has this command's name and not what it needs.
-            raise FarmError(
-                f"This needs {error.name}, which is not installed: pip install 'tvm-farm[tracker]'."
-            ) from error
+            raise FarmError(missing_part(error)) from error
 
 
 class ListingGroup(click.Group):
