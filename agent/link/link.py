@@ -176,6 +176,8 @@ class Link:
             if self._reading is not mine:  # close() wants it so
                 raise
             reason = str(cancelled)
+        finally:
+            outgoing.end()
         if self._reading is mine:
             aside, self._aside = self._aside, None
             self._reading = self._channel = None

@@ -52,6 +52,11 @@ class Outgoing:
         elif self._patient == 1:
             self._gathering = asyncio.get_running_loop().call_later(_GATHER_S, self._some.set)
 
+    def end(self) -> None:
+        """The stream is gone: drop what waits. Without an end gRPC's task that asks for messages waits for ever."""
+        self._items.clear()
+        self.put(None)
+
     async def messages(self) -> AsyncIterator[fleet_pb2.AgentMessage]:
         """The messages as they leave, until the end that was put."""
         while True:

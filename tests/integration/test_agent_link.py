@@ -49,8 +49,9 @@ async def tracker_process() -> AsyncIterator[tuple[str, asyncio.subprocess.Proce
         port = int(await asyncio.wait_for(process.stdout.readline(), 20))
         yield f"127.0.0.1:{port}", process
     finally:
-        process.kill()
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_frozen_tracker_is_found_out(tracker_process: tuple[str, asyncio.subprocess.Process]) -> None:
@@ -152,6 +153,24 @@ async def test_the_first_address_that_answers_is_taken(
         assert isinstance(heard[1], Heard)
     finally:
         await link.close()
+
+
+async def test_a_lost_stream_leaves_no_task(tracker_process: tuple[str, asyncio.subprocess.Process]) -> None:
+    address, process = tracker_process
+    before = asyncio.all_tasks()
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    link = Link(events.put_nowait, asyncio.create_task)
+    await link.open([address])
+    link.send(JOIN)
+    for _ in (LinkUp, Joined):
+        await asyncio.wait_for(events.get(), 20)
+    process.kill()
+    await process.wait()
+    assert isinstance(await asyncio.wait_for(events.get(), 20), LinkDown)
+    await link.close()
+    if left := asyncio.all_tasks() - before:
+        _, waiting = await asyncio.wait(left, timeout=5)
+        assert not waiting
 
 
 async def test_closing_says_nothing(tracker_process: tuple[str, asyncio.subprocess.Process]) -> None:
