@@ -41,6 +41,8 @@ ALLOWED = (
     Allowed(r"open file anon_inode:\[event(fd|poll)\]", "gRPC makes its pollers when first needed and keeps them"),
     Allowed(r"file \S+/tmp/\.ses", "onnxruntime's telemetry numbers its sessions there"),
     Allowed(r"file \S+/tmp/tvm-farm-kernels-\w+", "what tests.support.kernels compiled serves all tests of a run"),
+    Allowed(r"open file \S+/tvm\.s_tir\.meta_schedule\.\S+\.log", "MetaSchedule's loggers keep their files"),
+    Allowed(r"file \S+/tmp/tvm-farm-built-\w+", "TVM keeps a tune's builder, and what it built, to the end"),
 )
 
 
