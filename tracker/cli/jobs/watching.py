@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["follow", "watch_estimates"]
 
-_PATIENCE_S = 600.0
+_AWAY_S = 600.0
 _PAUSE_S = 0.5
 
 
-def follow(client: Farm, group: JobGroup, view: View, *, patience_s: float = _PATIENCE_S) -> JobGroup:
+def follow(client: Farm, group: JobGroup, view: View, *, away_s: float = _AWAY_S) -> JobGroup:
     """Show the jobs until the last of them ends; returns their last snapshots, in their order.
 
-    A tracker that goes away is waited for, ``patience_s`` seconds. Raises Interrupted on Ctrl-C or SIGTERM,
-    TrackerUnreachable when patience is over; the jobs themselves go on in both cases.
+    A tracker that goes away is waited for, ``away_s`` seconds. Raises Interrupted on Ctrl-C or SIGTERM,
+    TrackerUnreachable when that is over; the jobs themselves go on in both cases.
     """
     job_ids = [job.id for job in group.jobs]
     gone_since_s: float | None = None
@@ -53,9 +53,9 @@ def follow(client: Farm, group: JobGroup, view: View, *, patience_s: float = _PA
                 if gone_since_s is None:
                     gone_since_s = time.monotonic()
                     view.notice("The tracker does not answer: waiting for it. The job goes on when it is back.")
-                elif time.monotonic() - gone_since_s > patience_s:
+                elif time.monotonic() - gone_since_s > away_s:
                     raise TrackerUnreachable(
-                        f"{lost.message} Waited {duration(patience_s)}; the job goes on when it is back.\n"
+                        f"{lost.message} Waited {duration(away_s)}; the job goes on when it is back.\n"
                         f"{come_back(group.id)}"
                     )
                 time.sleep(_PAUSE_S)

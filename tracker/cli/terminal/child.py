@@ -62,12 +62,12 @@ class Child:
             f"`{self.command} start` ended with {how}. It wrote last:\n" + "\n".join(f"  {line}" for line in lines)
         )
 
-    def stop(self, patience_s: float = 10.0) -> None:
+    def stop(self, within_s: float = 10.0) -> None:
         """Ask it to end, wait, then kill what is left of its session. Safe to call again."""
         if self._process.poll() is None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(patience_s)
+                self._process.wait(within_s)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

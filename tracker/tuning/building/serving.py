@@ -24,10 +24,10 @@ from tvm_farm.tracker.tuning.building.base import BuildRequest, Built
 from tvm_farm.tracker.tuning.building.builder import build_kernel, prepare_for
 from tvm_farm.tracker.tuning.building.limits import BuildLimits
 
-__all__ = ["CANDIDATES_A_BUILDER", "FORK", "PATIENCE", "die_with_parent", "serve_builders"]
+__all__ = ["CANDIDATES_A_BUILDER", "CPU_WAITS", "FORK", "die_with_parent", "serve_builders"]
 
 #: Where a builder gets no CPU time at all, its candidate is given up after this many times its CPU limit.
-PATIENCE = 20
+CPU_WAITS = 20
 #: A builder is replaced after this many candidates, so that what LLVM leaks does not add up.
 CANDIDATES_A_BUILDER = 400
 #: How builders are made.
@@ -53,7 +53,7 @@ class _Builder:
         self.request = request
         self.limit_s = limits.limit_s(request.task)
         self.began_s = time.time()
-        self.deadline = time.monotonic() + PATIENCE * limits.longest_s
+        self.deadline = time.monotonic() + CPU_WAITS * limits.longest_s
         self.pipe.send((request.module, request.target, self.limit_s))
 
     def end(self) -> int | None:
@@ -116,8 +116,8 @@ def serve_builders(pipe: Connection, workers: int, timeout_s: float) -> None:
                 if builder.request is None and queue:
                     builder.start(queue.popleft(), limits)
             busy = [b for b in builders if b.request is not None]
-            patience = max(0.0, min((b.deadline for b in busy), default=time.monotonic() + 60) - time.monotonic())
-            ready = wait([pipe, *(b.pipe for b in builders)], timeout=patience)
+            wait_s = max(0.0, min((b.deadline for b in busy), default=time.monotonic() + 60) - time.monotonic())
+            ready = wait([pipe, *(b.pipe for b in builders)], timeout=wait_s)
             if pipe in ready:
                 request = pipe.recv()
                 if request is None:
@@ -169,7 +169,7 @@ def _finish(builder: _Builder, answered: bool, pipe: Connection, limits: BuildLi
         builder.end()
         return _Builder([pipe])
     builder.end()
-    limit_s, waited_s = limits.longest_s, PATIENCE * limits.longest_s
+    limit_s, waited_s = limits.longest_s, CPU_WAITS * limits.longest_s
     waited = f"the builder's host had not {limit_s:g} s of CPU time to spare in {waited_s:g} s"
     pipe.send(_failed(request, Outcome.HOST_FAULT, waited, builder.began_s))
     return _Builder([pipe])

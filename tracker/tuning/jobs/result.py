@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tvm_farm.tracker.domain import JobResult, PackageFile, TaskResult
 from tvm_farm.tracker.tuning.judging.finals import Winner
@@ -131,11 +132,9 @@ def _sum_of_tasks(
     tasks: tuple[TaskResult, ...], files: list[PackageFile], kernels: Sequence[KernelVerdict], notes: list[str]
 ) -> JobResult:
     compared, equal, difference = _told(kernels)
-    return JobResult(
+    result = JobResult(
         files=tuple(files),
         tasks=tasks,
-        untuned_s=sum(task.weight * task.untuned_s for task in tasks),
-        tuned_s=sum(task.weight * task.tuned_s for task in tasks),
         max_abs_diff=difference,
         rtol=max((kernel.rtol for kernel in kernels), default=0.0),
         atol=max((kernel.atol for kernel in kernels), default=0.0),
@@ -144,6 +143,8 @@ def _sum_of_tasks(
         kernels_compared=compared,
         kernels_equal=equal,
     )
+    summed = result.summed_latency
+    return replace(result, untuned_s=summed.untuned_s, tuned_s=summed.tuned_s)
 
 
 def _note(kernel: KernelVerdict) -> str:
