@@ -89,6 +89,7 @@ def test_a_trial_that_fits_on_no_real_board_is_refused_with_its_numbers(
         [answer] = client.wait_for("t")
     finally:
         agent.stop()
+        agent.close()
     assert answer.outcome == measurement_pb2.OUTCOME_UNPLACEABLE
     assert "its tensors and files take 35184.4 GB; board has the most memory free" in answer.detail
 

@@ -93,9 +93,7 @@ def test_two_devices_of_one_board_execute_by_turns(tracker: TrackerProcess, tmp_
         assert agent.process.wait(20) == 0
         wait_until(lambda: not connected(tracker), "their leaving")
     finally:
-        if agent.process.poll() is None:
-            agent.process.kill()
-            agent.process.wait(20)
+        agent.close()
     assert "stopped: 24 trials measured" in agent.state.with_suffix(".log").read_text()
 
 
@@ -107,8 +105,7 @@ def test_one_kind_served_alone_is_the_same_device_as_beside_the_other(tracker: T
             wait_until(lambda names=names: connected(tracker) == names, f"{names}")  # type: ignore[misc]
             ids.append(devices(tracker)["rock-a53"].id)
         finally:
-            agent.process.kill()
-            agent.process.wait(20)
+            agent.close()
         wait_until(lambda: not connected(tracker), "their loss")
     assert ids[0] == ids[1]
 
@@ -116,6 +113,7 @@ def test_one_kind_served_alone_is_the_same_device_as_beside_the_other(tracker: T
 def test_a_kind_that_the_board_has_not_is_refused_by_name(tracker: TrackerProcess, tmp_path: Path) -> None:
     agent = Rock(tmp_path / "rock", tracker.address, "--runner", "synthetic", "--cluster", "a57")
     assert agent.process.wait(20) == 2
+    agent.close()
     assert "no cores of the kind 'a57': its cores are a72 and a53" in agent.state.with_suffix(".log").read_text()
 
 
@@ -126,7 +124,6 @@ def test_no_runner_outlives_the_agent(tracker: TrackerProcess, tmp_path: Path) -
         runners = agent.runners()
         assert len([runner for runner in runners if "tvm-farm-runner" in runner.name()]) == 2
     finally:
-        agent.process.kill()
-        agent.process.wait(20)
+        agent.close()
     gone, alive = psutil.wait_procs(runners, timeout=20)
     assert (len(gone), alive) == (len(runners), [])

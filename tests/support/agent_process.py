@@ -50,7 +50,7 @@ class AgentProcess:
             *self._inside,
             sys.executable,
             "-m",
-            "agent",
+            "tvm_farm.agent",
             *self._arguments,
             cwd=self._cwd,
             env=self._environ,

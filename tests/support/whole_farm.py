@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,13 +28,15 @@ ENVIRON = {**os.environ, "PYTHONPATH": str(_ROOT)}
 class AgentOfFarm:
     """An ``agent start`` process in a state folder of its own. ``module``: what is run as ``agent``."""
 
-    module = "agent"
+    module = "tvm_farm.agent"
 
     def __init__(self, state: Path, address: str, *options: str, **environ: str) -> None:
         self.state = state
         self.address = address
         self.options = options
-        self.environ = {**ENVIRON, **environ}
+        #: Of its own: one that is killed leaves there what it had.
+        self._temporary = tempfile.TemporaryDirectory(prefix="agent-", ignore_cleanup_errors=True)
+        self.environ = {**ENVIRON, "TMPDIR": self._temporary.name, **environ}
         self.start()
 
     def start(self) -> None:
@@ -59,6 +62,11 @@ class AgentOfFarm:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
+
+    def close(self) -> None:
+        """Killed, where it still runs."""
+        self.kill()
+        self._temporary.cleanup()
 
 
 class WholeFarm:
@@ -138,8 +146,6 @@ class WholeFarm:
 
     def close(self) -> None:
         for agent in self.agents:
-            if agent.process.poll() is None:
-                agent.process.kill()
-            agent.process.wait(timeout=20)
+            agent.close()
         if self.tracker.process.poll() is None:
             self.tracker.stop()
