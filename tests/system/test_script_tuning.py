@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -259,6 +260,8 @@ def test_either_half_works_with_tvms_other_half(farm: WholeFarm, builder: Any, r
     other.write_bytes(b"")
     with pytest.raises(BadInput, match=r"runs what FarmBuilder or LocalBuilder's default export built, not .*wasm"):
         runner.run([run_input(str(other))])
+    # LocalBuilder leaves its folder to whoever tunes.
+    shutil.rmtree(other.parent)
 
 
 def test_candidates_that_cannot_be_built_are_in_the_log_as_such(

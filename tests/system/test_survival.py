@@ -14,6 +14,7 @@ from tests.support.networks import small_network
 from tests.support.waiting import wait_until
 from tests.support.whole_farm import WholeFarm
 from tvm_farm.tracker.domain import JobState, Outcome
+from tvm_farm.tracker.tuning.process.fork_server import sweep
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 TRIALS = 80
@@ -25,6 +26,7 @@ def farm(tmp_path):
     (tmp_path / "small.onnx").write_bytes(small_network(seed=8, channels=16, size=28))
     yield farm
     farm.close()
+    sweep()  # as the next worker here would: what a killed one leaves behind
 
 
 def workers_of(farm: WholeFarm) -> list[psutil.Process]:
