@@ -432,6 +432,7 @@ def test_a_pool_of_several_classes_asks_which_one(farm: WholeFarm) -> None:
     finally:
         assert agent.stop() == 0
         farm.agents.remove(agent)
+        agent.close()
         farm.wait_for_devices(1)
 
 
