@@ -37,6 +37,8 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"tvm_farm.tracker.{_MODULES[name]}"), name)
     except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "tvm_farm":
+            raise
         from tvm_farm.tracker.client.errors import missing_part
 
         raise ImportError(f"{name}: {missing_part(error)}") from error

@@ -200,6 +200,8 @@ class StoreThread:
     def _wrote_alone(self, put: _Put) -> bool:
         try:
             self._write_group([put])
+        except StoreFull:
+            return False  # no fault of the record
         except Exception:
             log.exception("the record of trial %s was refused by the store", put.record.trial_id)
             return False
