@@ -21,6 +21,7 @@ from emulation.machines import (
     own_network,
 )
 from emulation.preparation import make_wheel, prepare
+from tvm_farm.protos.program.commands import Program
 from tvm_farm.tracker.cli.jobs.conclusion import conclude
 from tvm_farm.tracker.cli.models.subject import check_model
 from tvm_farm.tracker.cli.packages.package import check_destination
@@ -28,7 +29,6 @@ from tvm_farm.tracker.cli.server.demo import demonstrate, model_option, output_o
 from tvm_farm.tracker.cli.server.wheels import download
 from tvm_farm.tracker.cli.terminal.child import Child
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
-from tvm_farm.tracker.cli.terminal.program import Program
 from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
 from tvm_farm.tracker.client.errors import FarmError, Interrupted
 from tvm_farm.tracker.domain import JobGroup

@@ -11,15 +11,16 @@ import asyncio
 import contextlib
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo
-    from zeroconf.asyncio import AsyncZeroconf
 
 __all__ = ["DEFAULT_PORT", "PROTOCOL_VERSION", "SERVICE_TYPE", "FoundTracker", "announce", "browse", "browse_async"]
+
+Z = TypeVar("Z")
 
 SERVICE_TYPE = "_tvmfarm._tcp.local."
 #: Version of the messages between agent, worker, CLI and tracker. Raised when an old peer can no longer be served.
@@ -65,7 +66,7 @@ async def browse_async(
     Raises OSError where the network refuses multicast.
     """
     from zeroconf import DNSQuestionType
-    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo
+    from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
     found: dict[str, FoundTracker] = {}
     names: set[str] = set()
@@ -75,7 +76,7 @@ async def browse_async(
         (names.discard if state_change.name == "Removed" else names.add)(name)
         changed.set()
 
-    zeroconf = _listener(interface)
+    zeroconf = _opened(AsyncZeroconf, interface)
     try:
         # Answers to one alone (QU) go to one socket of port 5353, which on a host with several is often another's.
         browser = AsyncServiceBrowser(
@@ -102,21 +103,21 @@ async def browse_async(
     return sorted(found.values(), key=lambda tracker: (tracker.farm, tracker.addresses))
 
 
-def _listener(interface: str | None) -> AsyncZeroconf:
+def _opened(kind: Callable[..., Z], interface: str | None) -> Z:
+    """A Zeroconf or AsyncZeroconf. Raises OSError, with words for a person, where the network lets it do nothing."""
     from zeroconf import InterfaceChoice, IPVersion
-    from zeroconf.asyncio import AsyncZeroconf
 
-    if interface:
-        return AsyncZeroconf(interfaces=[interface])
     try:
-        return AsyncZeroconf(ip_version=IPVersion.V4Only)
+        return kind(interfaces=[interface]) if interface else kind(ip_version=IPVersion.V4Only)
     except RuntimeError as error:  # zeroconf's word for a host without any interface: a board that is booting
-        raise OSError(errno.ENETDOWN, "no network interface has an IPv4 address") from error
+        raise OSError(errno.ENETDOWN, "no network interface is up and has an IPv4 address") from error
     except OSError as error:
-        if error.errno != errno.ENOPROTOOPT:
+        if interface and error.errno in (errno.ENODEV, errno.EADDRNOTAVAIL):
+            raise OSError(error.errno, f"no network interface here is up and has the address {interface}") from error
+        if interface or error.errno != errno.ENOPROTOOPT:
             raise
         # No interface can be chosen for what is sent (IP_MULTICAST_IF under QEMU's user emulation): the routes choose.
-        return AsyncZeroconf(interfaces=InterfaceChoice.Default, ip_version=IPVersion.V4Only)
+        return kind(interfaces=InterfaceChoice.Default, ip_version=IPVersion.V4Only)
 
 
 def _from_info(info: ServiceInfo) -> FoundTracker | None:
@@ -140,9 +141,10 @@ def announce(
 ) -> Iterator[None]:
     """Announce a tracker while the context lasts. ``addresses`` are IPv4 texts it listens on.
 
-    Raises zeroconf.NonUniqueNameException when another tracker announces the same farm.
+    Raises zeroconf.NonUniqueNameException when another tracker announces the same farm, OSError where the network
+    refuses multicast.
     """
-    from zeroconf import IPVersion, ServiceInfo, Zeroconf
+    from zeroconf import ServiceInfo, Zeroconf
 
     info = ServiceInfo(
         SERVICE_TYPE,
@@ -151,7 +153,7 @@ def announce(
         parsed_addresses=addresses,
         properties={"proto": str(PROTOCOL_VERSION), "farm": farm, "version": tracker_version},
     )
-    zc = Zeroconf(interfaces=[interface]) if interface else Zeroconf(ip_version=IPVersion.V4Only)
+    zc = _opened(Zeroconf, interface)
     try:
         zc.register_service(info)
         try:

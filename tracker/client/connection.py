@@ -62,7 +62,7 @@ class Connection:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
             raise TrackerUnreachable(
-                f"Cannot listen for a tracker by mDNS here ({error}). Name it: {self.named}."
+                f"Cannot listen for a tracker by mDNS here: {error.strerror or error}. Name it: {self.named}."
             ) from None
         named = [tracker for tracker in found if self.farm in (None, tracker.farm)]
         if len(named) == 1:

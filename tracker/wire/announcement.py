@@ -108,7 +108,7 @@ async def announced(farm: str, port: int, version: str, hosts: list[str], interf
     except NonUniqueNameException as e:
         raise CannotStart(f"another tracker announces the farm '{farm}' here: choose another name with --farm") from e
     except OSError as e:
-        log.warning("mDNS is not possible here (%s): agents need --tracker HOST:%d", e, port)
+        log.warning("mDNS is not possible here (%s): agents need --tracker HOST:%d", e.strerror or e, port)
         yield
         return
     try:
