@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -49,7 +49,7 @@ def use(
     from tvm_farm.tracker.client.errors import BadInput
 
     given = {"tracker": tracker, "farm": farm, "mdns_interface": mdns_interface}
-    changes = {key: value for key, value in given.items() if value}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value}
     if [delete, nothing, bool(changes)].count(True) > 1 or (nothing and name):
         raise click.UsageError("--delete and --none stand alone: leave the other options out.")
     if name is None and (delete or changes):
