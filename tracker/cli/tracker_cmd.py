@@ -12,6 +12,7 @@ import click
 import platformdirs
 
 from tvm_farm.protos.discovery import DEFAULT_PORT
+from tvm_farm.protos.variables import name_by_options
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.cli.server.runtime import runtime
 from tvm_farm.tracker.cli.server.status import status
@@ -125,3 +126,5 @@ def worker(address: str, builders: int | None, worker_id: str | None) -> None:
 
 tracker.add_command(runtime)
 tracker.add_command(status)
+
+name_by_options(tracker, "TVMFARM_TRACKER")
