@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from website.commands import commands_page, settings_page
+from website.metrics import metrics_table
 from website.pages import write
 from website.wire import descriptors, wire_page
 
@@ -15,5 +16,10 @@ if __name__ == "__main__":
     write(
         ROOT,
         Path(sys.argv[1]),
-        {"commands": commands_page, "settings": settings_page, "wire": lambda: wire_page(descriptors(ROOT))},
+        {
+            "commands": commands_page,
+            "metrics": metrics_table,
+            "settings": settings_page,
+            "wire": lambda: wire_page(descriptors(ROOT)),
+        },
     )
