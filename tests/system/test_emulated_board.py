@@ -120,6 +120,7 @@ def test_it_joins_by_mdns_and_gets_its_runtime_from_the_tracker(bench: Bench) ->
         assert int.from_bytes(data[18:20], "little") == 183, "EM_AARCH64"
 
 
+@pytest.mark.slow  # a network is tuned on an emulated Raspberry Pi that boots, with every run
 def test_a_network_tuned_from_x86_answers_on_the_board_as_onnx_runtime_does(bench: Bench) -> None:
     farm, board = bench.farm, bench.board
     model = light_network("light_squeezenet", seed=4)
