@@ -201,7 +201,7 @@ def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path:
 
 
 def run_package(board: EmulatedBoard, folder: str, x: np.ndarray) -> np.ndarray:
-    """The answer of the package in the board's ``folder`` to ``x``, as README has it run, on the board.
+    """The answer of the package in the board's ``folder`` to ``x``, as docs/models.md has it run, on the board.
 
     With the library that the tracker sent. What ``run.py`` needs is no part of an agent, and comes to the board here.
     """
