@@ -437,7 +437,9 @@ def test_a_pool_of_several_classes_asks_which_one(farm: WholeFarm) -> None:
 
 
 def test_the_script_of_the_docs_runs_as_it_stands(farm: WholeFarm, tmp_path: Path) -> None:
-    [script] = re.findall(r"```python\n(from tvm import relax.*?)```", (ROOT / "docs" / "scripts.md").read_text(), re.DOTALL)
+    [script] = re.findall(
+        r"```python\n(from tvm import relax.*?)```", (ROOT / "docs" / "scripts.md").read_text(), re.DOTALL
+    )
     model = tmp_path / "model.onnx"
     model.write_bytes(dense_network(seed=6))
     for shown, real in (
