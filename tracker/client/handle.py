@@ -75,7 +75,7 @@ class JobHandle:
 
         Raises BadInput where there are several jobs: ``results`` has them by class.
         """
-        self._check_alone()
+        self.check_alone()
         return next(iter(self.results.values()), None)
 
     @property
@@ -113,7 +113,7 @@ class JobHandle:
         after ``timeout_s``, and TrackerUnreachable as ``progress`` does: the job goes on in both cases. Raises BadInput
         at once where there are several jobs: ``wait_all`` waits for them.
         """
-        self._check_alone()
+        self.check_alone()
         [result] = self.wait_all(timeout_s).values()
         return result
 
@@ -136,7 +136,7 @@ class JobHandle:
 
         Returns this handle. Raises BadInput where it has not ended, and for several jobs: they go on one by one.
         """
-        self._check_alone()
+        self.check_alone()
         try:
             more = 0 if trials is None else parse_whole(str(trials), 1, MAX_MORE_TRIALS)
             budget = budget.removeprefix("+") if isinstance(budget, str) else budget
@@ -149,7 +149,8 @@ class JobHandle:
     def _asked(self) -> JobGroup:
         return self.farm.jobs.group(self.id)
 
-    def _check_alone(self) -> None:
+    def check_alone(self) -> None:
+        """Raises BadInput where there are several jobs."""
         if not self._group.alone:
             classes = ", ".join(job.device_class for job in self._group.jobs)
             raise BadInput(
