@@ -77,9 +77,9 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
             ago(job.created_unix_s, now_s),
         )
         rows.append(row)
-    columns = ["job", "kind", "model*", "pool*", *(["class*"] if classes else []), "user*", "state"]
+    columns = ["job", "kind", "model*", "pool", *(["class"] if classes else []), "user*", "state"]
     columns += [">trials", ">took", "submitted"]
-    console().print(table(columns, rows))
+    console().print(table(columns, rows, spare=("user", "kind", "pool", "submitted", "took", "class")))
     if more:
         click.echo(f"There are more jobs than these {count(limit)}: --limit 0 lists all.", err=True)
 

@@ -74,7 +74,11 @@ def _steps(times: JobTimeline, width: int) -> object:
             bar(wall, width),
         )
         rows.append(row)
-    return table(["step", ">median", ">p95", ">total", ">of sum", ">of wall", "bar"], rows)
+    return table(
+        ["step", ">median", ">p95", ">total", ">of sum", ">of wall", "bar"],
+        rows,
+        spare=("bar", "p95", "total", "of sum"),
+    )
 
 
 def _busy(times: JobTimeline, width: int) -> object:
@@ -88,10 +92,8 @@ def _busy(times: JobTimeline, width: int) -> object:
         built = max((step.trials for step in times.steps if step.step is Step.BUILD), default=0)
         name = plural(times.builders, "builder")
         rows.append((name, count(built), _seconds(times.building_s), percent(share), bar(share, width)))
-    return table(["who*", ">trials", ">worked", ">of wall", "bar"], rows)
+    return table(["who*", ">trials", ">worked", ">of wall", "bar"], rows, spare=("bar", "trials"))
 
 
 def _seconds(seconds: float) -> str:
-    if seconds < 1:
-        return latency(seconds)
-    return f"{seconds:.1f} s" if seconds < 600 else duration(seconds)
+    return latency(seconds) if seconds < 100 else duration(seconds)

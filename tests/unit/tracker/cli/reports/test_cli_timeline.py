@@ -51,12 +51,12 @@ def test_counts_steps_and_who_was_busy() -> None:
     ]
     assert rows[5] == ["step", "median", "p95", "total", "of sum", "of wall", "bar"]
     assert rows[6] == ["search", "10.0 ms", "20.0 ms", "12.0 s", "2 %", "5 %", bar(0.05, 40)]
-    assert rows[15] == ["store", "100.0 ms", "200.0 ms", "120.0 s", "18 %", "50 %", "█" * 20]
+    assert rows[15] == ["store", "100 ms", "200 ms", "2m 00s", "18 %", "50 %", "█" * 20]
     assert "of 3m 20s" in rows[16][0]
     assert rows[18:] == [
-        ["rpi4-1", "200", "150.0 s", "75 %", "█" * 30],
+        ["rpi4-1", "200", "2m 30s", "75 %", "█" * 30],
         ["rpi4-2", "190", "50.0 s", "25 %", "█" * 10],
-        ["2 builders", "400", "360.0 s", "90 %", "█" * 36],
+        ["2 builders", "400", "6m 00s", "90 %", "█" * 36],
     ]
 
 
