@@ -42,6 +42,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
     """
     from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, percent
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
+    from tvm_farm.tracker.domain import DeviceState
 
     with connection.open() as client:
         found = client.devices.list(pool)
@@ -56,7 +57,9 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
     now_s = client.now_s()
     rows: list[tuple[str, ...]] = []
     for device in found:
-        degrees = device.telemetry.temperature_c if device.telemetry else None
+        # What a lost one felt, it need not feel now.
+        there = device.state is not DeviceState.LOST
+        degrees = device.telemetry.temperature_c if device.telemetry and there else None
         row = (
             device.name,
             _state(device),
@@ -64,7 +67,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
             device.fingerprint.board_model or device.fingerprint.arch,
             str(device.fingerprint.cores or UNKNOWN),
             ", ".join(device.pools),
-            percent(device.utilisation),
+            percent(device.utilisation) if there else UNKNOWN,
             UNKNOWN if degrees is None else f"{degrees:.0f} °C",
             count(device.measured),
             ago(device.last_heard_unix_s, now_s),

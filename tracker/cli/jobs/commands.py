@@ -79,7 +79,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
         rows.append(row)
     columns = ["job", "kind", "model*", "pool", *(["class"] if classes else []), "user*", "state"]
     columns += [">trials", ">took", "submitted"]
-    console().print(table(columns, rows, spare=("user", "kind", "pool", "submitted", "took", "class")))
+    console().print(table(columns, rows, spare=("user", "kind", "pool", "submitted", "class", "took", "model")))
     if more:
         click.echo(f"There are more jobs than these {count(limit)}: --limit 0 lists all.", err=True)
 
