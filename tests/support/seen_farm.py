@@ -132,7 +132,12 @@ def _jobs(now: float) -> list[Job]:
         judge="ONNX Runtime 1.31.1",
     )
     of_class = {"device_class": _CLASS, "target": _TARGET}
-    times = {"created_unix_s": now - 7300, "started_unix_s": now - 7200, "finished_unix_s": now - 6400}
+    times = {
+        "created_unix_s": now - 7300,
+        "started_unix_s": now - 7200,
+        "finished_unix_s": now - 6400,
+        "worked_s": 800.0,
+    }
     done = make_job(DONE, state=JobState.DONE, phase="done", result=result, **of_class, **times)
     halves = [
         make_job(f"{GROUP}.{n}", state=JobState.DONE, phase="done", group=GROUP, target=_TARGET, **times)
