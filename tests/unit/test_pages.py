@@ -36,6 +36,8 @@ def anchors_of(page: str) -> set[str]:
     generated = {
         "commands": commands_page(),
         "metrics": "",
+        "python": "",
+        "screens": "",
         "settings": settings_page(),
         "wire": wire_page(descriptors(ROOT)) if page.endswith("wire.md") else "",
     }
