@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import json
 import re
+import signal
 import struct
 import subprocess
 import time
@@ -170,7 +171,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(control: StandInFarm, m
         terminal.await_text("fused_conv2d_add_relu")
         terminal.press_ctrl_c()
         assert terminal.await_exit() == 130
-        terminal.await_text(f"farm jobs watch {job.id}")
+        terminal.await_text(f"farm jobs watch {job.id} -o squeezenet-tuned\n")
         terminal.await_text(f"farm jobs cancel {job.id}")
     assert farm("jobs", "show", job.id, "--tracker", control.address).returncode == 0
     with FarmTerminal(
@@ -181,6 +182,52 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(control: StandInFarm, m
         assert terminal.await_exit() == 0
         assert terminal.text.rstrip().splitlines()[-1] == CLOSING
     assert (model.parent / "later" / "model.so").read_bytes() == LIBRARY
+
+
+@pytest.mark.parametrize(
+    ("options", "named"), [(["-o", "my folder"], "-o 'my folder'"), (["-o", "x", "--force"], "-o x --force")]
+)
+def test_who_comes_back_is_told_where_the_package_goes(
+    control: StandInFarm, model: Path, options: list[str], named: str
+) -> None:
+    with FarmTerminal(*tune(control, model, *options), cwd=model.parent) as terminal:
+        job = control.await_job()
+        terminal.await_text("waiting for a worker|queued")
+        terminal.send(signal.SIGTERM)
+        assert terminal.await_exit() == 130
+        terminal.await_text(f"farm jobs watch {job.id} {named}\n")
+
+
+def test_another_file_of_the_same_name_does_not_replace_the_package(control: StandInFarm, model: Path) -> None:
+    """By any command that writes one; and nothing of the package that is replaced remains."""
+    folder = model.parent / "squeezenet-tuned"
+    other = model.parent / "other" / model.name
+    other.parent.mkdir()
+    other.write_bytes(b"another network")
+    assert farm(*tune(control, other, "--detach")).returncode == 0
+    job = done(control, running(control.await_job()))
+    control.put_job(job)
+    folder.mkdir()
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    told = {**json.loads(manifest()), "model_sha256": digest, "digests": {"model-1.so": "0"}}
+    before = {"manifest.json": json.dumps(told).encode(), "model-1.so": b"a smaller shape", "notes.txt": b"mine"}
+    for name, data in before.items():
+        (folder / name).write_bytes(data)
+    watch = ["jobs", "watch", job.id, "-o", folder.name, "--tracker", control.address]
+    commands = [tune(control, other), ["compile", *tune(control, other)[1:]], watch, ["jobs", "resume", *watch[2:]]]
+    for command in commands:
+        refused = farm(*command, cwd=model.parent)
+        assert refused.returncode == 2, refused.stderr
+        said = (
+            f"squeezenet-tuned holds the package of another file of the name squeezenet (its sha256 is {digest[:12]}…"
+        )
+        assert said in refused.stderr
+        assert refused.stderr.endswith("Name another folder with -o, or add --force.\n")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert len(control.submitted) == 1
+    forced = farm(*watch, "--force", cwd=model.parent)
+    assert forced.returncode == 0, forced.stderr
+    assert {path.name for path in folder.iterdir()} == {"model.so", "params.bin", "manifest.json", "notes.txt"}
 
 
 def test_a_tracker_that_restarts_is_waited_for(control: StandInFarm, model: Path) -> None:

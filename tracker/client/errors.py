@@ -26,9 +26,14 @@ EXIT_CODES = {
 }
 
 
+#: What brings a package; all others come with the tracker.
+_EXTRAS = {"rich": "client", "torch": "torch"}
+
+
 def missing_part(error: ModuleNotFoundError) -> str:
-    """What to say where a board's installation is asked for what it does not have."""
-    return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[tracker]'."
+    """What to say where an installation of a board or a desk is asked for what it does not have."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0], "tracker")
+    return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[{extra}]'."
 
 
 class FarmError(Exception):
