@@ -7,6 +7,7 @@ from pathlib import Path
 from tvm_farm.tracker.cli.terminal.formats import count, duration, plural
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 from tvm_farm.tracker.domain import Job, JobGroup, JobKind, JobState
+from tvm_farm.tracker.domain.errors import sentence
 
 __all__ = [
     "announcement",
@@ -79,4 +80,4 @@ def raise_unless_done(job: Job) -> None:
         again = f" Go on with it: farm jobs resume {job.id}" if job.spec.kind is JobKind.TUNE else ""
         raise FarmError(f"Job {job.id} was cancelled.{again}")
     kind = BadInput if job.input_error else FarmError
-    raise kind(job.error or f"Job {job.id} failed without saying why: the tracker's log may tell.")
+    raise kind(sentence(job.error) or f"Job {job.id} failed without saying why: the tracker's log may tell.")
