@@ -14,7 +14,7 @@ import platformdirs
 from tvm_farm.protos.discovery import DEFAULT_PORT
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.cli.server.runtime import runtime
-from tvm_farm.tracker.cli.server.status import status
+from tvm_farm.tracker.cli.server.status import tracker_status
 from tvm_farm.tracker.cli.terminal.parsing import ADDRESS
 from tvm_farm.tracker.cli.terminal.program import ProgramGroup
 
@@ -124,4 +124,4 @@ def worker(address: str, builders: int | None, worker_id: str | None) -> None:
 
 
 tracker.add_command(runtime)
-tracker.add_command(status)
+tracker.add_command(tracker_status)

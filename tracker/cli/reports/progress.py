@@ -131,7 +131,7 @@ class Progress:
                 parts.append(f"{pace:.1f}/s")
             left = self.left_s(at_s)
             if left is not None:
-                parts.append(f"{duration(left)} left")
+                parts.append(f"{duration(left)} left" if left else "the budget is used up, it ends")
         if job.state is JobState.RUNNING and not job.spec.kind.answers_only:
             if job.devices:
                 parts.append(f"{plural(job.devices, 'device')} {percent(job.utilisation)} busy")

@@ -172,12 +172,12 @@ def print_result(screen: Console, job: Job) -> None:
         screen.print(Text(f"ansor searched {names}: it finds more there than the template that matches.", "dim"))
     if kernels := kernels_verdict(result):
         told = f"Each tuned kernel ran beside its untuned one on one device with {_inputs(result)}: {kernels}, "
-        screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
+        screen.print(Text(f"{told}tolerance: rtol {result.rtol:.2g}, atol {result.atol:.2g}."))
     if whole.measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
         what = "kernel" if job.spec.operator else "model"
         told = f"{_told(result, verdict)}, max |diff| {difference(result.max_abs_diff)} "
-        told += f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})"
+        told += f"(tolerance: rtol {result.rtol:.2g}, atol {result.atol:.2g})"
         if result.nothing_compared and result.outputs_equal:
             told = f"{NOTHING_COMPARED}, though each is what it should be"
         screen.print(
