@@ -383,7 +383,7 @@ def test_another_protocol_version_is_refused_with_the_side_to_update(control: St
     control.protocol_version += 1
     refused = farm("status", "--tracker", control.address)
     assert refused.returncode == 1
-    assert "Update this command" in refused.stderr
+    assert "Update this program" in refused.stderr
 
 
 def test_listings_for_people_and_for_programs(control: StandInFarm) -> None:

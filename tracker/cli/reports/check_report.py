@@ -11,7 +11,7 @@ from rich.text import Text
 from tvm_farm.tracker.cli.terminal.formats import amount, count, latency, plural, short_target, size
 from tvm_farm.tracker.cli.terminal.output import console, facts, print_json, table
 from tvm_farm.tracker.documents.check import check_document, check_of
-from tvm_farm.tracker.domain import CheckReport, Job, Obstacle, OperatorUse, TaskOutlook, TensorOutline
+from tvm_farm.tracker.domain import CheckReport, Job, JobGroup, Obstacle, OperatorUse, TaskOutlook, TensorOutline
 from tvm_farm.tracker.domain.roofline import Bound, attainable_s, bound, model_attainable_s
 
 __all__ = ["check_line", "print_check", "print_checks"]
@@ -42,7 +42,7 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
 
     Raises what a failed one means; exits with 2 where something is in the way of one.
     """
-    from tvm_farm.tracker.cli.reports.wording import raise_unless_done
+    from tvm_farm.tracker.client.handle import check_done
 
     done = [job for job in jobs if check_of(job) is not None]
     if as_json:
@@ -52,8 +52,7 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
         for job in done:
             click.echo(check_line(job))
     for job in jobs:
-        if job.state.final:
-            raise_unless_done(job)
+        check_done(JobGroup((job,)))
     if any(report.obstacles for job in done if (report := check_of(job))):
         raise SystemExit(2)
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from tvm_farm.tracker.cli.terminal.formats import count, gflops, latency, plural, speedup
 from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 from tvm_farm.tracker.documents.estimate import Sums, estimate_document, sums
-from tvm_farm.tracker.domain import Job, TaskResult
+from tvm_farm.tracker.domain import Job, JobGroup, TaskResult
 
 __all__ = ["estimate_line", "print_estimate", "print_estimates"]
 
@@ -85,7 +85,7 @@ def _notes(told: Sums) -> list[str]:
 
 def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
     """Each of ``jobs`` that is done: tables and closing lines, or one JSON object. Raises what a failed one means."""
-    from tvm_farm.tracker.cli.reports.wording import raise_unless_done
+    from tvm_farm.tracker.client.handle import check_done
 
     done = [job for job in jobs if job.result is not None]
     if as_json:
@@ -100,5 +100,4 @@ def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
         for job in done:
             click.echo(estimate_line(job))
     for job in jobs:
-        if job.state.final:
-            raise_unless_done(job)
+        check_done(JobGroup((job,)))
