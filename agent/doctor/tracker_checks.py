@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from tvm_farm.agent.board.fingerprint import read_fingerprint
 from tvm_farm.agent.doctor.check import Check, Verdict
@@ -31,15 +32,17 @@ async def check_tracker(settings: Settings, offers: list[RuntimeOffer]) -> Async
         if found is None:
             return
         addresses = found.addresses
-    reached = []
-    for address in addresses:
-        check = await _port(address)
-        yield check
-        if check.verdict is Verdict.OK:
-            reached.append(address)
+    ports = {address: await _port(address) for address in addresses}
+    reached = [address for address, check in ports.items() if check.verdict is Verdict.OK]
+    for check in ports.values():
+        # One address is enough for a join: the others are tried as well, and then left.
+        yield replace(check, verdict=Verdict.HINT) if reached and check.verdict is Verdict.FAILED else check
+    answers: list[Check] = []
     for address in reached:
         check = await _answer(address)
-        yield check
+        if check not in answers:  # a tracker that has several addresses is one tracker
+            answers.append(check)
+            yield check
         if check.verdict is Verdict.OK and settings.takes_runtime and not offers:
             yield await _offer(address, offers)
 

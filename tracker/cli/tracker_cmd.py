@@ -15,7 +15,7 @@ from tvm_farm.protos.discovery import DEFAULT_PORT
 from tvm_farm.protos.variables import name_by_options
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.cli.server.runtime import runtime
-from tvm_farm.tracker.cli.server.status import status
+from tvm_farm.tracker.cli.server.status import tracker_status
 from tvm_farm.tracker.cli.terminal.parsing import ADDRESS
 from tvm_farm.tracker.cli.terminal.program import ProgramGroup
 
@@ -125,6 +125,6 @@ def worker(address: str, builders: int | None, worker_id: str | None) -> None:
 
 
 tracker.add_command(runtime)
-tracker.add_command(status)
+tracker.add_command(tracker_status)
 
 name_by_options(tracker, "TVMFARM_TRACKER")

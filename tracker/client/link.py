@@ -23,6 +23,7 @@ from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc
 from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, TrackerFull
 from tvm_farm.tracker.domain import FarmStatus
+from tvm_farm.tracker.domain.errors import sentence
 
 __all__ = ["Link", "Stop"]
 
@@ -184,21 +185,15 @@ class Link:
                 f"and may this machine reach that port? Name another one with {self._named}."
             )
         if code in _BAD_INPUT:
-            return BadInput(_sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+            return BadInput(sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
         # gRPC itself says the same of a message over the limit, which no waiting makes smaller.
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
-            return TrackerFull(_sentence(details) or f"The tracker at {self.address} has no room left.")
+            return TrackerFull(sentence(details) or f"The tracker at {self.address} has no room left.")
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return FarmError(
                 f"The tracker at {self.address} does not know this request: it is of another version. Update the older."
             )
-        return FarmError(_sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
-
-
-def _sentence(details: str) -> str:
-    """The tracker's words as a sentence of ours: its errors are clauses."""
-    whole = details[:1].upper() + details[1:]
-    return whole + "." if whole and whole[-1] not in ".!?" else whole
+        return FarmError(sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
 
 
 def _reason(code: grpc.StatusCode, details: str) -> str:

@@ -44,7 +44,8 @@ def started(job: Job, worker_id: str, now: float) -> Job:
         job,
         state=JobState.RUNNING,
         worker_id=worker_id,
-        phase="starting",
+        # It says itself what comes next, as soon as it can: at once where it has done so before.
+        phase="the worker loads TVM",
         started_unix_s=job.started_unix_s or now,
         working_since_unix_s=now,
     )

@@ -204,7 +204,7 @@ def _state(device: Device) -> str:
     from tvm_farm.tracker.cli.terminal.formats import percent
     from tvm_farm.tracker.domain import DeviceState
 
-    told = [device.state.value]
+    told = ["stopped" if device.stopped else device.state.value]
     if device.telemetry and device.state is not DeviceState.LOST:
         share = device.telemetry.runtime_share
         told += [] if share is None else [f"runtime {percent(share)}"]
