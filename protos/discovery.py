@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tvm_farm.protos.address import DEFAULT_PORT, joined
+from tvm_farm.protos.blocking import blocking
 from tvm_farm.protos.networks import mdns_interfaces, nearest_first
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class FoundTracker:
 def browse(
     timeout_s: float = 3.0, *, settle_s: float = SETTLE_S, farm: str | None = None, interface: str | None = None
 ) -> list[FoundTracker]:
-    """``browse_async`` for callers without an event loop."""
-    return asyncio.run(browse_async(timeout_s, settle_s=settle_s, farm=farm, interface=interface))
+    """``browse_async`` for callers that block; also those in a thread whose event loop runs, as in a notebook."""
+    return blocking(browse_async(timeout_s, settle_s=settle_s, farm=farm, interface=interface))
 
 
 async def browse_async(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tvm_farm.protos.address import is_interface, parse_address
+from tvm_farm.protos.blocking import blocking
 from tvm_farm.protos.reaching import WITHIN_S, first_reached
 from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 
@@ -24,7 +23,8 @@ __all__ = ["Connection", "ScriptConnection"]
 class Connection:
     """How the tracker is found. ``interface``: the network interface to listen for mDNS on, by its name or an address.
 
-    ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences.
+    ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences; ``asked``, ``listened``: what
+    was said of a tracker and an interface.
     """
 
     tracker: str | None = None
@@ -33,6 +33,8 @@ class Connection:
 
     named: ClassVar[str] = "--tracker HOST:PORT"
     chosen: ClassVar[str] = "--farm NAME"
+    asked: ClassVar[str] = "--tracker"
+    listened: ClassVar[str] = "--mdns-interface"
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str] = os.environ) -> Connection:
@@ -57,9 +59,9 @@ class Connection:
             try:
                 return [parse_address(self.tracker)], self.farm
             except ValueError as error:
-                raise BadInput(f"{re.split('[ =]', self.named)[0]}: {error}.") from None
+                raise BadInput(f"{self.asked}: {error}.") from None
         if self.interface and not is_interface(self.interface):
-            raise BadInput(f"--mdns-interface: {self.interface!r} is no IP address and no interface of this host.")
+            raise BadInput(f"{self.listened}: {self.interface!r} is no IP address and no interface of this host.")
         try:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
@@ -91,7 +93,7 @@ class Connection:
         left = list(addresses)
         failed: list[FarmError] = []
         # A host announces all of its networks: some are not ours, or have addresses of ours, where another farm may be.
-        while left and (reached := left[0] if len(addresses) == 1 else asyncio.run(first_reached(left))):
+        while left and (reached := left[0] if len(addresses) == 1 else blocking(first_reached(left))):
             left.remove(reached)
             try:
                 return self._linked(reached, farm)
@@ -107,7 +109,7 @@ class Connection:
     def _linked(self, address: str, farm: str | None) -> Link:
         from tvm_farm.tracker.client.link import Link
 
-        link = Link(address)
+        link = Link(address, self.named)
         try:
             status = link.status()
             if farm and status.farm != farm:
@@ -121,8 +123,10 @@ class Connection:
 class ScriptConnection(Connection):
     """As a person's own script names its tracker."""
 
-    named: ClassVar[str] = 'tracker="HOST:PORT"'
-    chosen: ClassVar[str] = 'tracker="NAME"'
+    named: ClassVar[str] = 'Farm("HOST:PORT")'
+    chosen: ClassVar[str] = 'Farm("NAME")'
+    asked: ClassVar[str] = "tracker"
+    listened: ClassVar[str] = "TVMFARM_MDNS_INTERFACE"
 
     @classmethod
     def to(cls, tracker: str | None) -> ScriptConnection:
