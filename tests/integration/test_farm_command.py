@@ -423,7 +423,7 @@ def test_an_empty_variable_is_none() -> None:
 @pytest.mark.parametrize("command", [farm_group, tracker], ids=["farm", "tracker"])
 def test_an_interface_that_is_no_address_is_refused(command: click.Group) -> None:
     refused = CliRunner().invoke(command, ["status", "--mdns-interface", "foo"])
-    assert (refused.exit_code, "'foo' is not an IPv4 address of this host" in refused.output) == (2, True)
+    assert (refused.exit_code, "'foo' is no IP address and no interface of this host" in refused.output) == (2, True)
 
 
 def test_another_protocol_version_is_refused_with_the_side_to_update(control: StandInFarm) -> None:

@@ -41,7 +41,7 @@ def tracker() -> None:
 
 
 @tracker.command()
-@click.option("--host", default="0.0.0.0", help="Address to listen on.")
+@click.option("--host", default="::", help="Address to listen on; :: is all of this host, IPv4 and IPv6.")
 @click.option("--port", default=DEFAULT_PORT, type=click.IntRange(0, 65535), help="Port for gRPC; 0 takes a free one.")
 @click.option(
     "--metrics-port", default=9196, type=click.IntRange(0, 65535), help="Port for Prometheus; 0 takes a free one."
@@ -52,7 +52,7 @@ def tracker() -> None:
 )
 @click.option("--workers", default=1, type=click.IntRange(0), help="Tuning workers on this host.")
 @click.option("--no-mdns", is_flag=True, help="Do not announce this tracker in the network.")
-@click.option("--mdns-interface", default=None, metavar="IP", help="Announce on the interface with this address alone.")
+@click.option("--mdns-interface", default=None, metavar="IP|NAME", help="Announce on this network interface alone.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level told."
 )

@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 import grpc
 
+from tvm_farm.protos.address import grpc_target
 from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
 from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
@@ -86,7 +87,7 @@ class Link:
         # A farm is a local network: a proxy from the environment cannot reach it.
         direct = [("grpc.enable_http_proxy", 0)]
         options = [*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct]
-        self.channel: grpc.Channel = grpc.insecure_channel(address, options=options)
+        self.channel: grpc.Channel = grpc.insecure_channel(grpc_target(address), options=options)
         #: The tracker's own, once ``status`` was asked.
         self.release_of_tracker = ""
         self._ahead_s = 0.0
