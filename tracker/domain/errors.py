@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CannotStart",
     "InvalidRequest",
+    "NoBoard",
     "NotFound",
     "NotPossible",
     "StateFolderInUse",
@@ -31,6 +32,10 @@ class NotFound(TrackerError):
 
 class NotPossible(TrackerError):
     """The request is fine; the farm's present state does not allow it."""
+
+
+class NoBoard(NotPossible):
+    """No board that is there now may work for whoever asks: the same request works once one is."""
 
 
 class VersionMismatch(NotPossible):

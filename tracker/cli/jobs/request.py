@@ -14,6 +14,7 @@ from tvm_farm.tracker.cli.models.subject import Subject, subject_of
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import priority_option
 from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SEED, SHAPE, TARGET
+from tvm_farm.tracker.cli.terminal.waiting import wait_option
 from tvm_farm.tracker.client.user import user_name
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Request:
     seed: int
     target: str
     priority: int
+    wait_s: float | None
     output: Path | None
     force: bool
     detach: bool
@@ -162,6 +164,7 @@ def request_options(with_fresh: bool = False) -> Callable[[Callable[..., None]],
             _target,
             *fresh,
             priority_option,
+            wait_option,
             _output,
             _force,
             _detach,

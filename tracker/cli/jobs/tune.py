@@ -10,7 +10,8 @@ import click
 
 from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish
 from tvm_farm.tracker.cli.jobs.request import Request, model_options, request_options
-from tvm_farm.tracker.cli.jobs.submission import check_inputs, submit
+from tvm_farm.tracker.cli.jobs.submission import check_inputs
+from tvm_farm.tracker.cli.jobs.waiting import submit_once_there_is_a_board
 from tvm_farm.tracker.cli.models.subject import check_templates
 from tvm_farm.tracker.cli.terminal.parsing import COUNT, DURATION
 from tvm_farm.tracker.client.errors import BadInput, Interrupted
@@ -126,7 +127,7 @@ def run(request: Request, model: Path, spec: JobSpec, notice: str = "", template
     check_inputs(request.inputs, spec.shapes)
     with request.connection.open() as client:
         try:
-            job = submit(client, model, spec, templates, request.inputs)
+            job = submit_once_there_is_a_board(client, model, spec, templates, request.inputs, wait_s=request.wait_s)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:
