@@ -19,6 +19,7 @@ __all__ = [
     "gib",
     "latency",
     "milliseconds",
+    "ordinal",
     "percent",
     "plural",
     "readings",
@@ -57,6 +58,12 @@ def speedup(before_s: float, after_s: float) -> str:
 def gflops(flops: float, seconds: float) -> str:
     """Billions of operations a second: "155.2"."""
     return f"{flops / seconds / 1e9:,.1f}" if flops > 0 and seconds > 0 else UNKNOWN
+
+
+def ordinal(number: int) -> str:
+    """ "1st", "2nd", "3rd", "11th"."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{'th' if number // 10 % 10 == 1 else endings.get(number % 10, 'th')}"
 
 
 def duration(seconds: float) -> str:
