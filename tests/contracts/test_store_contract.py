@@ -81,6 +81,22 @@ def test_a_device_is_kept_as_it_was_last_seen(opened: Open) -> None:
     assert opened().devices.all() == [replace(DEVICE, id="d0", name="a-board"), changed]
 
 
+def test_a_forgotten_device_is_gone_with_its_orders_and_its_records_stay(opened: Open) -> None:
+    store = opened()
+    device = Device("d1", "pi", Fingerprint(), RunnerInfo(RunnerMode.FULL))
+    store.devices.put(device)
+    store.devices.put(replace(device, id="d2", name="other"))
+    for device_id in ("d1", "d2"):
+        store.orders.put(device_id, DeviceOrders(labels={"rack": "3"}))
+    store.records.add([make_record("t1", device_id="d1", device_name="pi")])
+    assert (store.devices.forget("d1"), store.devices.forget("d1")) == (True, False)
+    store = opened()
+    assert [kept.name for kept in store.devices.all()] == ["other"]
+    assert list(store.orders.all()) == ["d2"]
+    [record] = everything(store)
+    assert (record.measurement.device_id, record.measurement.device_name) == ("d1", "pi")
+
+
 def test_orders_of_a_device_are_kept_apart_from_it(opened: Open) -> None:
     store = opened()
     upgrade = Upgrade("u1", "0.2.0", "d" * 64, 7, "ada", 4.0, failure="it crashed")

@@ -15,7 +15,7 @@ from tvm_farm.protos.discovery import DEFAULT_PORT
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.cli.server.runtime import runtime
 from tvm_farm.tracker.cli.server.status import status
-from tvm_farm.tracker.cli.terminal.parsing import ADDRESS
+from tvm_farm.tracker.cli.terminal.parsing import ADDRESS, DURATION_OR_NEVER
 from tvm_farm.tracker.cli.terminal.program import ProgramGroup
 
 __all__ = ["tracker"]
@@ -50,6 +50,14 @@ def tracker() -> None:
     "--state", default=_FOLDER, type=click.Path(file_okay=False, path_type=Path), help="Folder for all that is kept."
 )
 @click.option("--workers", default=1, type=click.IntRange(0), help="Tuning workers on this host.")
+@click.option(
+    "--forget-lost-after",
+    "forget_lost_after_s",
+    default="90d",
+    type=DURATION_OR_NEVER,
+    help="Take a device out of the farm that was not heard for so long, unless it is drained, labelled by hand or to "
+    "be upgraded; what it measured stays in the log. never: only people do, with `farm devices forget`.",
+)
 @click.option("--no-mdns", is_flag=True, help="Do not announce this tracker in the network.")
 @click.option("--mdns-interface", default=None, metavar="IP", help="Announce on the interface with this address alone.")
 @click.option(
@@ -62,6 +70,7 @@ def start(
     farm: str | None,
     state: Path,
     workers: int,
+    forget_lost_after_s: float,
     no_mdns: bool,
     mdns_interface: str | None,
     log_level: str,
@@ -97,6 +106,7 @@ def start(
         farm=farm or default_farm(),
         state=state,
         workers=workers,
+        forget_lost_after_s=forget_lost_after_s,
         mdns=not no_mdns,
         interface=mdns_interface,
     )

@@ -46,7 +46,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class Fleet:
-    """Every device that ever joined. Used in the event loop alone.
+    """Every device that joined and was not forgotten. Used in the event loop alone.
 
     ``clock`` gives unix seconds, which are shown; by ``monotonic``, which no one sets, boards are judged silent.
     """
@@ -270,7 +270,14 @@ class Fleet:
         # What was ordered of it is kept apart, and only there.
         own = replace(device, labels=self._agent_labels[device.id], lease=None, drain=None, hand_labels={})
         device = replace(own, upgrade=None)
-        task = asyncio.ensure_future(self._thread.insist(self._store.devices.put, device))
+        put = self._store.devices.put
+
+        def put_known() -> None:
+            # One that was forgotten while this waited for its turn is not kept again.
+            if device.id in self._known:
+                put(device)
+
+        task = asyncio.ensure_future(self._thread.insist(put_known))
         self._writes.add(task)
         task.add_done_callback(self._written)
 
@@ -315,6 +322,29 @@ class Fleet:
         """Store and carry out what is ordered of a known device, connected or not."""
         await self._thread.run(self._store.orders.put, device_id, orders)
         self._order(device_id, orders)
+
+    async def forget(self, device_id: str) -> None:
+        """Take a known device, and what is ordered of it, out of the farm. Should it join again, it is a new one.
+
+        Raises NotPossible where it is connected.
+        """
+        known, orders, labels = self._known[device_id], self._orders.get(device_id), self._agent_labels[device_id]
+        if device_id in self._boards:
+            raise NotPossible(f"device {known.name} is connected: stop its agent before it is forgotten")
+        # Before the store is asked: who joins meanwhile is a new device, and is written after this.
+        del self._known[device_id], self._agent_labels[device_id]
+        self._orders.pop(device_id, None)
+        self._ids.pop(known.name, None)
+        self._identities.forget(device_id)
+        try:
+            await self._thread.run(self._store.devices.forget, device_id)
+        except BaseException:
+            if device_id not in self._known and known.name not in self._ids:
+                self._known[device_id], self._agent_labels[device_id] = known, labels
+                self._ids[known.name] = device_id
+                if orders is not None:
+                    self._orders[device_id] = orders
+            raise
 
     def lease_holders(self) -> set[str]:
         """Users who have a lease of a device, connected or not."""

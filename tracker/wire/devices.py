@@ -50,6 +50,9 @@ class DevicesServicer(devices_pb2_grpc.DevicesServicer):
             return _device(await self._upgrades.cancel(request.device))
         return _device(await self._upgrades.order(request.device, request.user, request.digest))
 
+    async def ForgetDevice(self, request: devices_pb2.ForgetDeviceRequest, context: Any) -> device_pb2.Device:
+        return _device(await self._order_book.forget(request.device))
+
     async def ListPools(self, request: devices_pb2.ListPoolsRequest, context: Any) -> devices_pb2.ListPoolsResponse:
         return devices_pb2.ListPoolsResponse(pools=[to_message(device_pb2.Pool, p) for p in self._fleet.pools()])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tvm_farm.tracker.cli.boards.forget import forget
 from tvm_farm.tracker.cli.boards.upgrade import upgrade
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.groups import ListingGroup
@@ -23,10 +24,11 @@ __all__ = ["devices"]
 
 @click.group(cls=ListingGroup)
 def devices() -> None:
-    """List the farm's devices, show one of them, label it, or upgrade their agents."""
+    """List the farm's devices, show one of them, label it, upgrade their agents, or forget lost ones."""
 
 
 devices.add_command(upgrade)
+devices.add_command(forget)
 
 
 @devices.command("list")

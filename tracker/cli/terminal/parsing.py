@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "COUNT",
     "DIMS",
     "DURATION",
+    "DURATION_OR_NEVER",
     "FIXED",
     "LABEL",
     "LABEL_CHANGE",
@@ -150,6 +152,7 @@ ADDRESS = _Parsed("HOST:PORT", parse_address)
 COUNT = _Parsed("N", lambda text: parse_whole(text, 1, 2**32 - 1))
 SEED = _Parsed("N", lambda text: parse_whole(text, 0, 2**63 - 1))
 DURATION = _Parsed("DURATION", parse_duration)
+DURATION_OR_NEVER = _Parsed("DURATION|never", lambda text: math.inf if text == "never" else parse_duration(text))
 # More than there was: the sign says so to a reader, and may be left out.
 MORE_COUNT = _Parsed("+N", lambda text: parse_whole(text, 1, 2**31 - 1))
 MORE_DURATION = _Parsed("+DURATION", lambda text: parse_duration(text.removeprefix("+")))
