@@ -215,7 +215,7 @@ def _device(
         slots=settings.slots,
         short_slots=settings.short_slots,
         code=upgrades.code,
-        machine=read_machine(),
+        machine=read_machine(settings.via),
     )
     runtime = None
     if isinstance(runner, NativeRunner) and settings.takes_runtime:

@@ -26,7 +26,7 @@ from tvm_farm.tracker.domain import (
 from tvm_farm.tracker.domain.compatibility import check_protocol, check_release, check_tvm
 from tvm_farm.tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tvm_farm.tracker.domain.machine import is_plausible, is_same_machine
+from tvm_farm.tracker.domain.machine import is_plausible, is_same_machine, sharing_cpus
 from tvm_farm.tracker.domain.target import derive_target
 from tvm_farm.tracker.measuring.board import Board, BoardListener, Order
 from tvm_farm.tracker.services.identities import Claim, Identities, refusal
@@ -116,6 +116,10 @@ class Fleet:
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
         self._least_free = None
         log.info("%s joined: class %s, pools %s", device.name, device.device_class, ", ".join(device.pools))
+        if others := self._sharing().get(device.id):
+            log.warning(
+                "%s measures on the same CPUs as %s: they disturb each other", device.name, " and ".join(others)
+            )
         self._keep(board)
         return board
 
@@ -298,7 +302,9 @@ class Fleet:
         if pool:
             self.pool(pool)
         now = self._clock()
+        sharing = self._sharing()
         known = [self._boards[d.id].snapshot(now) if d.id in self._boards else d for d in self._known.values()]
+        known = [replace(d, shares_cpus_with=sharing[d.id]) if d.id in sharing else d for d in known]
         return sorted((d for d in known if not pool or pool in d.pools), key=lambda d: d.name)
 
     def device(self, id_or_name: str) -> Device:
@@ -309,6 +315,18 @@ class Fleet:
         if device_id not in self._known:
             raise NotFound(f"there is no device '{id_or_name}'")
         return self._known[device_id]
+
+    def _sharing(self) -> dict[str, tuple[str, ...]]:
+        return sharing_cpus(board.device for board in self._boards.values())
+
+    def warning(self, board: Board) -> str:
+        """What whoever minds a board should know, a sentence for its agent's log; "": nothing."""
+        if not (others := self._sharing().get(board.id)):
+            return ""
+        return (
+            f"another agent measures on this machine's CPUs, as {' and '.join(others)}: they disturb each other, and "
+            "no timing of either is right; stop one of them, or give each CPUs of its own with taskset"
+        )
 
     def agent_labels(self, device_id: str) -> dict[str, str]:
         """The labels of a known device without those that people set."""

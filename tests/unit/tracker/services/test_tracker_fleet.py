@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.fleet_farm import BOARD, FleetFarm
-from tvm_farm.protos.device import RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.device import Machine, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.tracker.domain import DeviceState
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, TrackerError, VersionMismatch
@@ -160,3 +160,17 @@ async def test_pools_that_cannot_be(farm: FleetFarm, name: str, selector: dict[s
 async def test_built_in_pools_stay(farm: FleetFarm) -> None:
     with pytest.raises(InvalidRequest, match="built in"):
         await farm.fleet.delete_pool("arm64")
+
+
+async def test_agents_on_the_same_cpus_are_told_of_each_other(farm: FleetFarm) -> None:
+    here = Machine("start-1", "boot-1", via="")
+    one = farm.join(device_id="d1", name="one", machine=here)
+    assert farm.fleet.warning(one) == ""
+    two = farm.join(device_id="d2", name="two", machine=replace(here, start_id="start-2"))
+    farm.join(device_id="d3", name="router", machine=replace(here, start_id="start-3", via="ssh:router"))
+    assert "this machine's CPUs, as one: they disturb each other" in farm.fleet.warning(two)
+    shared = {device.name: device.shares_cpus_with for device in farm.fleet.devices()}
+    assert shared == {"one": ("two",), "two": ("one",), "router": ()}
+    farm.fleet.leave(one, "cut")
+    assert farm.fleet.warning(two) == ""
+    assert all(device.shares_cpus_with == () for device in farm.fleet.devices())
