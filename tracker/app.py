@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tvm_farm.protos.names import nearest_name
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain.errors import CannotStart, TrackerError
 from tvm_farm.tracker.metrics import MetricsEndpoint, Snapshots
@@ -240,4 +241,4 @@ def _joined(host: str, port: int) -> str:
 
 def default_farm() -> str:
     """This host's name without its domain."""
-    return socket.gethostname().split(".")[0] or "farm"
+    return nearest_name(socket.gethostname().split(".")[0], "farm")

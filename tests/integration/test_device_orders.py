@@ -196,6 +196,22 @@ def test_labels_and_selectors_move_boards_under_open_streams(
     assert tracker.devices()[0].labels["room"] == "cold"
 
 
+def test_names_and_reasons_that_would_spoil_a_line_are_refused(tracker: TrackerProcess, agent: Make) -> None:
+    agent("board")
+    for call in (
+        lambda: lease(tracker, "ada\n"),
+        lambda: lease(tracker, "-ada"),
+        lambda: drain(tracker, "new\x1b[2Jfan"),
+        lambda: submit(tracker, user="ada\t"),
+        lambda: submit(tracker, model_name="a\nb"),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call()
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert " cannot be a" in refused.value.details()
+    assert not tracker.devices()[0].HasField("drain")
+
+
 def test_a_forgotten_board_leaves_its_records_and_nothing_else(
     tracker: TrackerProcess, agent: Make, client: Make
 ) -> None:

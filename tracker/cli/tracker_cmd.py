@@ -15,7 +15,7 @@ from tvm_farm.protos.discovery import DEFAULT_PORT
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.cli.server.runtime import runtime
 from tvm_farm.tracker.cli.server.status import status
-from tvm_farm.tracker.cli.terminal.parsing import ADDRESS, DURATION_OR_NEVER
+from tvm_farm.tracker.cli.terminal.parsing import ADDRESS, DURATION_OR_NEVER, FARM_NAME
 from tvm_farm.tracker.cli.terminal.program import ProgramGroup
 
 __all__ = ["tracker"]
@@ -45,7 +45,9 @@ def tracker() -> None:
 @click.option(
     "--metrics-port", default=9196, type=click.IntRange(0, 65535), help="Port for Prometheus; 0 takes a free one."
 )
-@click.option("--farm", default=None, metavar="NAME", help="Name of this farm.  [default: this host's name]")
+@click.option(
+    "--farm", default=None, type=FARM_NAME, metavar="NAME", help="Name of this farm.  [default: this host's name]"
+)
 @click.option(
     "--state", default=_FOLDER, type=click.Path(file_okay=False, path_type=Path), help="Folder for all that is kept."
 )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from tvm_farm.protos.names import nearest_name, parse_name
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain import (
     BUILT_IN_POOLS,
@@ -42,7 +43,6 @@ _MISSED = 3
 #: A connected board's telemetry and counters reach the store this often.
 _STORE_S = 30.0
 _LEAST_FREE_S = 1.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class Fleet:
@@ -165,8 +165,11 @@ class Fleet:
     def _describe(self, join: Join, now: float) -> Device:
         derived = derive_target(join.fingerprint, join.runner.threads)
         board_class = device_class(join.fingerprint, join.runner)
-        name = self._free_name(join.name or join.fingerprint.hostname or "device", join.device_id)
         earlier = self._known.get(join.device_id)
+        wanted = join.name or join.fingerprint.hostname
+        if earlier is None or earlier.name != wanted:  # a name of before this rule is kept
+            wanted = nearest_name(wanted, "device")
+        name = self._free_name(wanted, join.device_id)
         automatic = automatic_labels(name, join.fingerprint, join.runner, board_class)
         self._agent_labels[join.device_id] = {**join.labels, **automatic}
         device = Device(
@@ -410,8 +413,11 @@ class Fleet:
 
     async def put_pool(self, name: str, selector: dict[str, str]) -> Pool:
         """Make or change a pool. Raises InvalidRequest for a bad name, an empty selector or a built-in pool."""
-        if not _NAME.fullmatch(name):
-            raise InvalidRequest(f"'{name}' cannot name a pool: letters, digits, dots, dashes, at most 63 of them")
+        if name not in self._pools:  # one of before this rule may be changed
+            try:
+                parse_name(name, "a pool")
+            except ValueError as e:
+                raise InvalidRequest(str(e)) from e
         if not selector:
             raise InvalidRequest(f"pool '{name}' needs a selector, such as board=raspberry-pi-4")
         if name in self._pools and self._pools[name].built_in:

@@ -159,6 +159,17 @@ class Jobs:
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):
             raise InvalidRequest("a tuning job needs a limit: a number of trials, a time, or both")
 
+    async def _shown(self, job: Job) -> Job:
+        return (await self._all_shown([job]))[0]
+
+    async def _all_shown(self, jobs: Sequence[Job]) -> list[Job]:
+        """``jobs`` as ``seen``, those that wait with their places."""
+        shown = [self.seen(job) for job in jobs]
+        if all(job.state is not JobState.QUEUED for job in jobs):
+            return shown
+        places = {job_id: n for n, job_id in enumerate(await self._thread.run(self._store.jobs.queue, TURNS), 1)}
+        return [placed(job, places[job.id]) if job.id in places else job for job in shown]
+
     async def get(self, start: str) -> Job:
         """The job with this id, or the only one whose id starts with it. Raises NotFound."""
         if not start:
@@ -291,17 +302,6 @@ class Jobs:
         """Something about the job is other than before: its watchers look again."""
         for event in self._watchers.get(job_id, ()):
             event.set()
-
-    async def _shown(self, job: Job) -> Job:
-        return (await self._all_shown([job]))[0]
-
-    async def _all_shown(self, jobs: Sequence[Job]) -> list[Job]:
-        """``jobs`` as ``seen``, those that wait with their places."""
-        shown = [self.seen(job) for job in jobs]
-        if all(job.state is not JobState.QUEUED for job in jobs):
-            return shown
-        places = {job_id: n for n, job_id in enumerate(await self._thread.run(self._store.jobs.queue, TURNS), 1)}
-        return [placed(job, places[job.id]) if job.id in places else job for job in shown]
 
     def seen(self, job: Job) -> Job:
         """``job`` with the devices that work for it now; one that waits in vain says for what."""

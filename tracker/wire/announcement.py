@@ -13,6 +13,7 @@ import psutil
 from zeroconf import NonUniqueNameException
 
 from tvm_farm.protos.discovery import announce
+from tvm_farm.protos.names import parse_farm_name
 from tvm_farm.tracker.domain.errors import CannotStart
 
 __all__ = ["addresses", "announced", "check"]
@@ -20,8 +21,6 @@ __all__ = ["addresses", "announced", "check"]
 log = logging.getLogger(__name__)
 
 
-#: A name in mDNS is one DNS label.
-_NAME_BYTES = 63
 _EVERYWHERE = ("", "0.0.0.0", "::")
 
 
@@ -30,12 +29,10 @@ def check(host: str, farm: str, interface: str | None) -> None:
 
     Raises CannotStart, which names the option to change.
     """
-    unprintable = any(ord(letter) < 32 or ord(letter) == 127 for letter in farm)
-    if not farm or len(farm.encode()) > _NAME_BYTES or "." in farm or unprintable:
-        raise CannotStart(
-            f"{farm!r} cannot name a farm: mDNS takes 1 to {_NAME_BYTES} bytes without dots and control characters; "
-            "choose another name with --farm"
-        )
+    try:
+        parse_farm_name(farm)
+    except ValueError as e:
+        raise CannotStart(f"--farm: {e}") from e
     listening = _resolved(host)
     if interface is None:
         return

@@ -7,7 +7,7 @@ import click
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.groups import ListingGroup
 from tvm_farm.tracker.cli.terminal.options import json_option
-from tvm_farm.tracker.cli.terminal.parsing import LABEL
+from tvm_farm.tracker.cli.terminal.parsing import LABEL, POOL_NAME
 from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["pools"]
@@ -44,7 +44,7 @@ def list_pools(as_json: bool, connection: Connection) -> None:
 
 
 @pools.command("create")
-@click.argument("name")
+@click.argument("name", type=POOL_NAME)
 @click.option(
     "--selector",
     "labels",

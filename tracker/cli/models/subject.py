@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tvm_farm.protos.names import parse_given_name
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.domain.engine import takes_templates
 from tvm_farm.tracker.domain.errors import InvalidRequest
@@ -73,7 +74,7 @@ def _model(model: Path, shapes: Sequence[Shape], parameters: Sequence[Parameter]
         raise BadInput(f"{model} is a Python file: name the operator in it, {model}:NAME.{there}")
     if parameters:
         raise BadInput("--with sets parameters of an operator, FILE.py:NAME; a model's inputs are fixed with --shape.")
-    return Subject(model, model.stem)
+    return Subject(model, _named(model))
 
 
 def _own(found: dict[str, Definition]) -> str:
@@ -93,6 +94,14 @@ def check_model(model: Path, shapes: Sequence[Shape]) -> None:
     except OSError as error:
         raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
     _once("--shape", [shape.name for shape in shapes])
+
+
+def _named(model: Path) -> str:
+    """What people call the model. Raises BadInput."""
+    try:
+        return parse_given_name(model.stem, "a model's name")
+    except ValueError as error:
+        raise BadInput(f"{error}: rename {str(model)!r}.") from None
 
 
 def _once(option: str, names: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import click
 
 from tvm_farm.protos.address import parse_address
 from tvm_farm.protos.labels import parse_label
+from tvm_farm.protos.names import parse_farm_name, parse_name
 from tvm_farm.tracker.domain.job import Dims, Parameter, Shape
 from tvm_farm.tracker.domain.workload_shapes import parse_dims
 
@@ -20,12 +21,14 @@ __all__ = [
     "DIMS",
     "DURATION",
     "DURATION_OR_NEVER",
+    "FARM_NAME",
     "FIXED",
     "LABEL",
     "LABEL_CHANGE",
     "MORE_COUNT",
     "MORE_DURATION",
     "PARAMETER",
+    "POOL_NAME",
     "SEED",
     "SHAPE",
     "TARGET",
@@ -161,5 +164,7 @@ DIMS = _Parsed("DIMS", parse_dims)
 FIXED = _Parsed("INPUT=VALUE", parse_fixed)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)
 TARGET = _Parsed("JSON", parse_target)
+FARM_NAME = _Parsed("NAME", parse_farm_name)
+POOL_NAME = _Parsed("NAME", lambda text: parse_name(text, "a pool"))
 LABEL = _Parsed("KEY=VALUE", parse_label)
 LABEL_CHANGE = _Parsed("KEY=VALUE|KEY-", parse_label_change)
