@@ -12,6 +12,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,14 @@ class FoundTracker:
 def browse(
     timeout_s: float = 3.0, *, settle_s: float = SETTLE_S, farm: str | None = None, interface: str | None = None
 ) -> list[FoundTracker]:
-    """``browse_async`` for callers without an event loop."""
-    return asyncio.run(browse_async(timeout_s, settle_s=settle_s, farm=farm, interface=interface))
+    """``browse_async`` for callers that block; also those in a thread whose event loop runs, as in a notebook."""
+    heard = browse_async(timeout_s, settle_s=settle_s, farm=farm, interface=interface)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(heard)
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(asyncio.run, heard).result()
 
 
 async def browse_async(

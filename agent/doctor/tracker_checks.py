@@ -110,6 +110,6 @@ async def _offer(address: str, offers: list[RuntimeOffer]) -> Check:
     offers.append(offer)
     if offer.runtime is None:
         return Check("runtime", Verdict.HINT, offer.reason, remedy)
-    size = f"{offer.runtime.size / (1 << 20):.1f} MB"
+    size = f"{offer.runtime.size / (1 << 20):.1f} MiB"
     said = f"the tracker has TVM {offer.runtime.tvm_version} for {offer.runtime.arch} with {offer.runtime.libc}, {size}"
     return Check("runtime", Verdict.OK, said)

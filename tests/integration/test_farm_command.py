@@ -55,7 +55,7 @@ PARAMS = (
     + struct.pack("<QQiiiBBH2qQ24s", 0xDD5E40F096B4A13F, 0, 1, 0, 2, 2, 32, 1, 2, 3, 24, b"")
     + struct.pack("<QQiiiBBHQ8s", 0xDD5E40F096B4A13F, 0, 1, 0, 0, 0, 64, 1, 8, b"")
 )
-CLOSING = "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)"
+CLOSING = "squeezenet: 241 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)"
 
 JOB = "squeezenet-ab2cde"
 SPEC = JobSpec(JobKind.TUNE, "squeezenet", Artifact("ab" * 32, 1), "arm64", max_trials=64)
@@ -414,7 +414,7 @@ def test_another_protocol_version_is_refused_with_the_side_to_update(control: St
     control.protocol_version += 1
     refused = farm("status", "--tracker", control.address)
     assert refused.returncode == 1
-    assert "Update this command" in refused.stderr
+    assert "Update this program" in refused.stderr
 
 
 def test_listings_for_people_and_for_programs(control: StandInFarm) -> None:

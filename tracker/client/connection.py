@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -22,7 +21,8 @@ __all__ = ["Connection", "ScriptConnection"]
 class Connection:
     """How the tracker is found. ``interface`` is an IP address of this host to listen for mDNS on.
 
-    ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences.
+    ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences; ``asked``, ``listened``: what
+    was said of a tracker and an interface.
     """
 
     tracker: str | None = None
@@ -31,6 +31,8 @@ class Connection:
 
     named: ClassVar[str] = "--tracker HOST:PORT"
     chosen: ClassVar[str] = "--farm NAME"
+    asked: ClassVar[str] = "--tracker"
+    listened: ClassVar[str] = "--mdns-interface"
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str] = os.environ) -> Connection:
@@ -55,9 +57,9 @@ class Connection:
             try:
                 return [parse_address(self.tracker)], self.farm
             except ValueError as error:
-                raise BadInput(f"{re.split('[ =]', self.named)[0]}: {error}.") from None
+                raise BadInput(f"{self.asked}: {error}.") from None
         if self.interface and not is_ipv4(self.interface):
-            raise BadInput(f"--mdns-interface: {self.interface!r} is not an IPv4 address of this host.")
+            raise BadInput(f"{self.listened}: {self.interface!r} is not an IPv4 address of this host.")
         try:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
@@ -97,7 +99,7 @@ class Connection:
     def _linked(self, address: str, farm: str | None) -> Link:
         from tvm_farm.tracker.client.link import Link
 
-        link = Link(address)
+        link = Link(address, self.named)
         try:
             status = link.status()
             if farm and status.farm != farm:
@@ -111,8 +113,10 @@ class Connection:
 class ScriptConnection(Connection):
     """As a person's own script names its tracker."""
 
-    named: ClassVar[str] = 'tracker="HOST:PORT"'
-    chosen: ClassVar[str] = 'tracker="NAME"'
+    named: ClassVar[str] = 'Farm("HOST:PORT")'
+    chosen: ClassVar[str] = 'Farm("NAME")'
+    asked: ClassVar[str] = "tracker"
+    listened: ClassVar[str] = "TVMFARM_MDNS_INTERFACE"
 
     @classmethod
     def to(cls, tracker: str | None) -> ScriptConnection:

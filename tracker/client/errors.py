@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import click
-
 __all__ = [
     "EXIT_CODES",
     "BadInput",
     "ConnectionLost",
     "FarmError",
     "Interrupted",
+    "JobCancelled",
+    "JobFailed",
+    "JobRefused",
     "NoBoard",
     "TrackerFull",
     "TrackerUnreachable",
+    "WaitTimeout",
     "missing_part",
 ]
 
@@ -31,10 +33,14 @@ def missing_part(error: ModuleNotFoundError) -> str:
     return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[tracker]'."
 
 
-class FarmError(click.ClickException):
+class FarmError(Exception):
     """The job or the farm failed. The message is one sentence for a person, and what to do."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class BadInput(FarmError):
@@ -47,6 +53,22 @@ class NoBoard(FarmError):
     """No board of the pool may take the work now. The same request works once one may."""
 
     exit_code = 4
+
+
+class JobFailed(FarmError):
+    """A job that was waited for ended without a result."""
+
+
+class JobCancelled(JobFailed):
+    """It was cancelled."""
+
+
+class JobRefused(JobFailed, BadInput):
+    """What it was asked for cannot be tuned: the person can mend it."""
+
+
+class WaitTimeout(FarmError, TimeoutError):
+    """The time that was given for waiting is over. The job goes on."""
 
 
 class TrackerFull(FarmError):
@@ -67,7 +89,3 @@ class Interrupted(FarmError):
     """Ctrl-C. The message says what goes on without us."""
 
     exit_code = 130
-
-    def show(self, file: object = None) -> None:
-        """Without click's "Error:": being interrupted is none."""
-        click.echo(self.message, err=True)

@@ -8,6 +8,7 @@ command with it.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc
 from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, NoBoard, TrackerFull
 from tvm_farm.tracker.domain import FarmStatus
 
-__all__ = ["Link"]
+__all__ = ["Link", "Stop"]
 
 T = TypeVar("T")
 
@@ -44,14 +45,42 @@ _LOST = {
 }
 
 
+class Stop:
+    """Ends a stream from any thread: who waits for its next message gets ConnectionLost."""
+
+    def __init__(self) -> None:
+        self._said = threading.Event()
+        self._call: Any = None
+
+    def __call__(self) -> None:
+        self._said.set()
+        if self._call is not None:
+            self._call.cancel()
+
+    @property
+    def said(self) -> bool:
+        return self._said.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Returns at once when it is said."""
+        self._said.wait(seconds)
+
+    def over(self, call: Any) -> None:
+        """``call`` is what is to end."""
+        self._call = call
+        if self.said:
+            call.cancel()
+
+
 class Link:
     """A channel to ``host:port`` that notices a dead tracker and finds a restarted one within seconds.
 
-    Nothing is sent before the first call.
+    Nothing is sent before the first call. ``named``: how a tracker is named here, for sentences.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, named: str = "--tracker HOST:PORT") -> None:
         self.address = address
+        self._named = named
         backoff = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000)]
         # A farm is a local network: a proxy from the environment cannot reach it.
         direct = [("grpc.enable_http_proxy", 0)]
@@ -76,10 +105,10 @@ class Link:
         stub = farm_pb2_grpc.FarmStub(self.channel)
         status = from_message(FarmStatus, self.call(stub.GetStatus, farm_pb2.GetStatusRequest(), _CONNECT_TIMEOUT_S))
         if status.protocol_version != PROTOCOL_VERSION:
-            older = "this command" if status.protocol_version > PROTOCOL_VERSION else "the tracker"
+            older = "this program" if status.protocol_version > PROTOCOL_VERSION else "the tracker"
             raise FarmError(
                 f"The tracker at {self.address} (version {status.version}) speaks protocol {status.protocol_version}, "
-                f"this command speaks {PROTOCOL_VERSION}. Update {older}."
+                f"this program speaks {PROTOCOL_VERSION}. Update {older}."
             )
         self.release_of_tracker = status.version
         if status.now_unix_s:  # 0: of a tracker that is older than that
@@ -97,18 +126,38 @@ class Link:
         with self.errors():
             return method(request, timeout=timeout_s)
 
-    def stream(self, method: Callable[..., Any], request: Any, read: Callable[[Any], T]) -> Iterator[T]:
-        """The answers to ``request``, each as ``read`` has it. Nothing is asked before the first is wanted."""
-        return self.held(self._answers(method, request, read))
+    def stream(
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        read: Callable[[Any], T],
+        *,
+        timeout_s: float | None = None,
+        stop: Stop | None = None,
+    ) -> Iterator[T]:
+        """The answers to ``request``, each as ``read`` has it. Nothing is asked before the first is wanted.
+
+        Raises ConnectionLost after ``timeout_s`` too, and at ``stop``.
+        """
+        return self.held(self._answers(method, request, read, timeout_s, stop))
 
     def held(self, iterator: Generator[T, None, None]) -> Iterator[T]:
         """``iterator``, which ends with this link."""
         self._streams.add(iterator)
         return iterator
 
-    def _answers(self, method: Callable[..., Any], request: Any, read: Callable[[Any], T]) -> Generator[T, None, None]:
+    def _answers(
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        read: Callable[[Any], T],
+        timeout_s: float | None,
+        stop: Stop | None,
+    ) -> Generator[T, None, None]:
         with self.errors():
-            call = method(request)
+            call = method(request, timeout=timeout_s)
+            if stop is not None:
+                stop.over(call)
             try:
                 for message in call:
                     yield read(message)
@@ -132,7 +181,7 @@ class Link:
         if code in _LOST or "RST_STREAM" in details or "Stream removed" in details:
             return ConnectionLost(
                 f"No tracker answers at {self.address} ({_reason(code, details)}). Is `tracker start` running there, "
-                "and may this machine reach that port? Name another one with --tracker HOST:PORT."
+                f"and may this machine reach that port? Name another one with {self._named}."
             )
         if code in _BAD_INPUT:
             return BadInput(_sentence(details) or f"The tracker refused it ({code.name}) without saying why.")

@@ -21,8 +21,8 @@ from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted, NoB
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.cli.packages.arrays import Array, Difference
-    from tvm_farm.tracker.cli.packages.package import Package
     from tvm_farm.tracker.client.farm import Farm
+    from tvm_farm.tracker.client.packages.package import Package
     from tvm_farm.tracker.domain import Argument, Artifact, Measurement, MeasureRequest, Program, TimingPlan
 
 __all__ = ["bench"]
@@ -96,8 +96,8 @@ def bench(
     Example:
       farm bench resnet50-tuned --pool arm64 --repeat 20
     """
-    from tvm_farm.tracker.cli.packages.package import read_package
     from tvm_farm.tracker.client.artifacts import file_digest
+    from tvm_farm.tracker.client.packages.package import read_package
     from tvm_farm.tracker.domain import TimingPlan
 
     found = read_package(package, file_digest)

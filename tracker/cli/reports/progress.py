@@ -12,7 +12,6 @@ from typing import Protocol
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from tvm_farm.tracker.cli.terminal.formats import (
@@ -26,6 +25,7 @@ from tvm_farm.tracker.cli.terminal.formats import (
     short_target,
 )
 from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.cli.terminal.tables import Grid
 from tvm_farm.tracker.domain import Job, JobKind, JobState, Task
 from tvm_farm.tracker.domain.job_life import WAITING
 
@@ -187,7 +187,7 @@ class LiveView:
         return rendering(self._progress, time.monotonic(), self._screen.height)
 
 
-def task_table(tasks: Sequence[Task]) -> Table:
+def task_table(tasks: Sequence[Task], *, brief: bool = False) -> Grid:
     """``tasks`` as they are, one a row."""
     return table(
         ["task*", ">weight", ">trials", ">failed", ">best", ">GFLOP/s", ">untuned"],
@@ -203,6 +203,8 @@ def task_table(tasks: Sequence[Task]) -> Table:
             ]
             for task in tasks
         ],
+        spare=("weight", "failed", "GFLOP/s", "untuned"),
+        brief=brief,
     )
 
 
@@ -219,13 +221,14 @@ def rendering(progress: Progress, at_s: float, height: int) -> RenderableType:
         head.append(f"  {short_target(job.target)}", style="dim")
     lines: list[RenderableType] = [
         head,
-        Text(" · ".join(progress.figures(at_s)), no_wrap=True, overflow="ellipsis"),
+        Text(" · ".join(progress.figures(at_s))),
         Text(progress.estimate_line(), style="bold green", no_wrap=True, overflow="ellipsis"),
     ]
     if job.tasks:
-        room = max(1, height - len(lines) - 4)
+        # Its heading, what it does not show, a blank line, "more", and a line that breaks.
+        room = max(1, height - len(lines) - 7)
         ordered = by_time_share(job.tasks)
-        lines += [Text(), task_table(ordered[:room])]
+        lines += [Text(), task_table(ordered[:room], brief=True)]
         if len(ordered) > room:
             lines.append(Text(f"+{len(ordered) - room} more", style="dim"))
     return Group(*lines)

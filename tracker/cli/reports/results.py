@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tvm_farm.tracker.cli.reports.check_report import check_line, print_check
 from tvm_farm.tracker.cli.reports.estimates import estimate_line, print_estimate
-from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, milliseconds, plural, speedup
+from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, plural, speedup
 from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.cli.terminal.tables import Grid
 from tvm_farm.tracker.documents.spaces import by_rules
 from tvm_farm.tracker.documents.verdict import NOTHING_COMPARED, difference, kernels_verdict, verified
 from tvm_farm.tracker.domain import Job, JobKind, JobResult, Task, TaskResult
@@ -34,7 +34,7 @@ def closing_line(model_name: str, result: JobResult) -> str:
     if not model.tuned_s:
         return f"{model_name}: latency not measured, outputs not compared"
     gain = speedup(model.untuned_s, model.tuned_s)
-    line = f"{model_name}: {milliseconds(model.untuned_s)} -> {milliseconds(model.tuned_s)} ({gain})"
+    line = f"{model_name}: {latency(model.untuned_s)} -> {latency(model.tuned_s)} ({gain})"
     return f"{line}, {verified(result)}"
 
 
@@ -48,7 +48,7 @@ def closing_line_of(job: Job, title: str = "") -> str:
     return closing_line(title or job.spec.model_name, job.result)
 
 
-def _buckets(result: JobResult) -> Table:
+def _buckets(result: JobResult) -> Grid:
     """Each shape that the package takes, smallest first, and its worst case: the smallest that is padded to it."""
     rows = [
         [
@@ -61,7 +61,11 @@ def _buckets(result: JobResult) -> Table:
         ]
         for bucket in result.buckets
     ]
-    return table(["shape*", ">untuned", ">tuned", ">speed-up", "answers", ">max |diff| of these"], rows)
+    return table(
+        ["shape~", ">untuned", ">tuned", ">speed-up", "answers~", ">max |diff| of these"],
+        rows,
+        spare=("untuned", "max |diff| of these", "answers"),
+    )
 
 
 def _inputs(result: JobResult) -> str:
@@ -137,6 +141,7 @@ def print_result(screen: Console, job: Job) -> None:
         ["task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials"],
         [*map(_task_cells, tasks), *([] if alone else [model])],
         ["dim" if task.kept_untuned else "" for task in tasks] + ["bold"],
+        spare=("weight", "GFLOP/s", "trials", "untuned"),
     )
     screen.print(grid)
     screen.print()

@@ -30,9 +30,9 @@ class LazyGroup(ProgramGroup):
         assert isinstance(command, click.Command)
         return command
 
-    def invoke(self, ctx: click.Context) -> object:
+    def run(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            return super().run(ctx)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted.") from None
         except ModuleNotFoundError as error:

@@ -9,8 +9,24 @@ from typing import Any, NoReturn
 import click
 
 from tvm_farm.protos.output import watched_output
+from tvm_farm.tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["Program", "ProgramGroup"]
+
+
+class _Told(click.ClickException):
+    """A FarmError as click shows and exits with it."""
+
+    def __init__(self, error: FarmError) -> None:
+        super().__init__(error.message)
+        self.exit_code = error.exit_code  # type: ignore[misc]
+        self._error = error
+
+    def show(self, file: object = None) -> None:
+        if isinstance(self._error, Interrupted):  # without "Error:": being interrupted is none
+            click.echo(self.message, err=True)
+        else:
+            super().show()
 
 
 class Program(click.Command):
@@ -19,6 +35,16 @@ class Program(click.Command):
     The interpreter is not taken down: gRPC's daemon threads would be stopped wherever they are, one of them in the lock
     of a call perhaps, and what then lets go of that call (an error's traceback has it) waits for that lock for ever.
     """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return self.run(ctx)
+        except FarmError as error:
+            raise _Told(error) from error
+
+    def run(self, ctx: click.Context) -> Any:
+        """What the command does. A FarmError that it raises is told as its message, and ends with its exit code."""
+        return super().invoke(ctx)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         try:

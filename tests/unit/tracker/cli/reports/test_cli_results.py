@@ -22,36 +22,35 @@ RESULT = JobResult((), TASKS, 0.2413, 0.0121, 3.1e-7, 1e-4, 1e-5, True, "rpi4-3"
 @pytest.mark.parametrize(
     ("result", "line"),
     [
-        (RESULT, "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)"),
+        (RESULT, "squeezenet: 241 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)"),
         (
             replace(RESULT, max_abs_diff=0.0, kept_untuned=True, tuned_s=0.2413),
-            "squeezenet: 241.3 ms -> 241.3 ms (1.0x), outputs equal (max |diff| 0)",
+            "squeezenet: 241 ms -> 241 ms (1.0x), outputs equal (max |diff| 0)",
         ),
         (
             replace(RESULT, outputs_equal=False, max_abs_diff=0.5),
-            "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs DIFFER (max |diff| 5e-01)",
+            "squeezenet: 241 ms -> 12.1 ms (19.9x), outputs DIFFER (max |diff| 5e-01)",
         ),
         (
             replace(RESULT, untuned_s=0.0, tuned_s=0.0, device_name=""),
-            "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, outputs not compared",
+            "squeezenet: 201 ms -> 11.3 ms (17.8x), estimated from its tasks, outputs not compared",
         ),
         (
             replace(RESULT, untuned_s=0.0, tuned_s=0.0, device_name="", kernels_compared=2, kernels_equal=2),
-            "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, 2 of 2 kernels equal "
-            "(max |diff| 3e-07)",
+            "squeezenet: 201 ms -> 11.3 ms (17.8x), estimated from its tasks, 2 of 2 kernels equal (max |diff| 3e-07)",
         ),
         (
             replace(RESULT, device_name="", max_abs_diff=26.8, kernels_compared=3, kernels_equal=2),
-            "squeezenet: 201.3 ms -> 11.3 ms (17.8x), estimated from its tasks, 2 of 3 kernels equal, 1 DIFFERS "
+            "squeezenet: 201 ms -> 11.3 ms (17.8x), estimated from its tasks, 2 of 3 kernels equal, 1 DIFFERS "
             "(max |diff| 3e+01)",
         ),
         (
             replace(RESULT, max_abs_diff=0.0, nothing_compared=True, judge="ONNX Runtime 1.31.1"),
-            "squeezenet: 241.3 ms -> 12.1 ms (19.9x), nothing compared: no value of the answers is finite",
+            "squeezenet: 241 ms -> 12.1 ms (19.9x), nothing compared: no value of the answers is finite",
         ),
         (
             replace(RESULT, outputs_equal=False, max_abs_diff=0.0, nothing_compared=True),
-            "squeezenet: 241.3 ms -> 12.1 ms (19.9x), outputs DIFFER (max |diff| 0)",
+            "squeezenet: 241 ms -> 12.1 ms (19.9x), outputs DIFFER (max |diff| 0)",
         ),
         (JobResult(), "squeezenet: latency not measured, outputs not compared"),
     ],
@@ -91,9 +90,9 @@ def test_who_taught_the_search_is_told() -> None:
 def test_the_table_has_each_task_and_then_the_model() -> None:
     rows = [re.split(r"\s{2,}", line.strip()) for line in table_of(RESULT).splitlines() if line.strip()]
     assert rows[0] == ["task", "weight", "untuned", "tuned", "speed-up", "GFLOP/s", "trials"]
-    assert rows[1] == ["fused_conv2d", "2", "100.0 ms", "5.00 ms", "20.0x", "200.0", "60"]
+    assert rows[1] == ["fused_conv2d", "2", "100 ms", "5.00 ms", "20.0x", "200", "60"]
     assert rows[2] == ["fused_softmax", "1", "1.30 ms", "1.30 ms", "kept", "—", "4"]
-    assert rows[3] == ["squeezenet", "241.3 ms", "12.1 ms", "19.9x", "165.3", "64"]
+    assert rows[3] == ["squeezenet", "241 ms", "12.1 ms", "19.9x", "165", "64"]
 
 
 def test_operations_a_second_are_not_told_of_several_shapes_at_once() -> None:

@@ -9,18 +9,26 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from tvm_farm.protos.measurement import Artifact
+from tvm_farm.tracker.client.asking.names import ARGUMENTS, Names
 from tvm_farm.tracker.client.errors import BadInput, FarmError
-from tvm_farm.tracker.domain import Artifact, PackageFile
+from tvm_farm.tracker.client.packages.owned import (
+    CLASSES,
+    MANIFEST,
+    Owner,
+    inside,
+    owned_files,
+    owner_of,
+    remove_files,
+)
+from tvm_farm.tracker.domain.job_result import PackageFile
 
-__all__ = ["CLASSES", "MANIFEST", "Package", "check_destination", "read_package", "write_package"]
+__all__ = ["Package", "check_destination", "read_package", "write_package"]
 
-MANIFEST = "manifest.json"
 INPUTS, ANSWERS = "inputs.npz", "answers.npz"
-#: Beside the folders of packages for several classes of device: which is whose.
-CLASSES = "classes.json"
 FORMAT = 1
 
 
@@ -28,21 +36,23 @@ def is_package(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def check_destination(folder: Path, force: bool, model: str = "") -> None:
+def check_destination(folder: Path, force: bool, owner: Owner | None = None, names: Names = ARGUMENTS) -> None:
     """Raises BadInput where a package must not or cannot be written, before anything is spent on making it.
 
-    ``model``: its name, where the package of another one is not to be replaced.
+    ``owner``: whose package it is, where that of another model is not to be replaced.
     """
     if folder.is_dir():
         mine = is_package(folder) or (folder / CLASSES).is_file()
         if any(folder.iterdir()) and not mine and not force:
-            raise BadInput(f"{folder} is not empty and holds no package. Name another folder with -o, or add --force.")
-        other = _model_in(folder)
-        if model and other and other != model and not force:
-            raise BadInput(f"{folder} holds the package of {other}. Name another folder with -o, or add --force.")
+            raise BadInput(f"{folder} is not empty and holds no package. {names.other_folder}, or {names.anyway}.")
+        other = owner_of(folder)
+        if owner and other and not other.same_as(owner) and not force:
+            raise BadInput(
+                f"{folder} holds the package of {_told(other, owner)}. {names.other_folder}, or {names.anyway}."
+            )
         beside = folder
     elif folder.exists() or folder.is_symlink():
-        raise BadInput(f"{folder} is a file; the package needs a folder. Name another one with -o.")
+        raise BadInput(f"{folder} is a file; the package needs a folder. {names.other_folder}.")
     else:
         beside = folder.absolute().parent
         while not beside.exists():
@@ -51,21 +61,18 @@ def check_destination(folder: Path, force: bool, model: str = "") -> None:
         with tempfile.TemporaryDirectory(prefix=".tvm-farm-", dir=beside):
             pass  # only an attempt knows of read-only disks, quotas and the rights of a container's root
     except OSError as error:
-        raise BadInput(f"Cannot write {folder} ({error.strerror}). Name another folder with -o.") from None
+        raise BadInput(f"Cannot write {folder} ({error.strerror}). {names.other_folder}.") from None
 
 
-def _model_in(folder: Path) -> str:
-    """The model whose package ``folder`` holds, "" where that is not to be known."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    model = manifest.get("model") if isinstance(manifest, dict) else None
-    return model if isinstance(model, str) else ""
+def _told(there: Owner, new: Owner) -> str:
+    if there.model != new.model:
+        return there.model
+    return f"another file of the name {there.model} (its sha256 is {there.digest[:12]}…, this one's {new.digest[:12]}…)"
 
 
 def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[[Artifact, Path], None]) -> None:
-    """Fetch ``files`` and put them into ``folder``, made if need be; other files there stay.
+    """Fetch ``files`` and put them into ``folder``, made if need be; of a package that is there nothing remains, other
+    files there stay.
 
     Everything is fetched into a temporary folder first: on any error ``folder`` is as it was.
     Raises FarmError.
@@ -89,8 +96,9 @@ def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[
             staging = None
         else:
             # Without a manifest it is no package: a crash between two renames leaves none that lies.
-            (folder / MANIFEST).unlink(missing_ok=True)
-            for name in sorted((file.name for file in files), key=lambda name: name == MANIFEST):
+            names = sorted((file.name for file in files), key=lambda name: name == MANIFEST)
+            remove_files(folder, [MANIFEST, *(owned_files(folder) - {*names})])
+            for name in names:
                 target = _inside(folder, name)
                 _inside(staging, name).replace(target)
     except OSError as error:
@@ -111,12 +119,11 @@ def _umask() -> int:
 
 def _inside(folder: Path, name: str) -> Path:
     """``name`` under ``folder``, its parents made. Raises FarmError for a name that would leave it."""
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts:
+    if not inside(name):
         raise FarmError(
             f"The tracker names a package file {name!r}, which is outside the package. Nothing was written."
         )
-    path = folder.joinpath(*parts)
+    path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -151,7 +158,7 @@ def _files_of(manifest: Mapping[str, Any]) -> list[str]:
 def _check_inside(folder: Path, name: object, digests: Mapping[str, str]) -> None:
     """Raises BadInput for a file that a package cannot have. Nothing is read before."""
     text = str(name)
-    if not text or "\0" in text or PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts:
+    if not inside(text):
         raise BadInput(f"{folder / MANIFEST} names the file {name!r}, which is outside the package. Nothing was read.")
     if text not in digests:
         raise BadInput(f"{folder / MANIFEST} names the file {name!r} and not its digest. Fetch the package anew.")

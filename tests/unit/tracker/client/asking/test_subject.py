@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.operators import BROKEN, OPERATORS
-from tvm_farm.tracker.cli.models.subject import Subject, check_templates, subject_of
-from tvm_farm.tracker.cli.terminal.parsing import parse_parameter
+from tvm_farm.tracker.client.asking.subject import Subject, check_templates, subject_of
+from tvm_farm.tracker.client.asking.values import parse_parameter
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.domain import Parameter, Shape
 
@@ -55,10 +55,10 @@ def test_what_is_sent(folder: Path, text: str, name: str, operator: str) -> None
             "op.py:matmul_bias",
             (Shape("N", (1,)),),
             (),
-            r"--shape fixes a model's inputs; set .* with --with ",
+            r"shapes= fixes a model's inputs; set .* with parameters=",
         ),
-        ("op.py:matmul_bias", (), (Parameter("N", "1"), Parameter("N", "2")), r"--with names N twice\."),
-        ("net.onnx", (), (Parameter("N", "1"),), r"--with sets parameters of an operator, FILE\.py:NAME"),
+        ("op.py:matmul_bias", (), (Parameter("N", "1"), Parameter("N", "2")), r"parameters= names N twice\."),
+        ("net.onnx", (), (Parameter("N", "1"),), r"parameters= sets parameters of an operator, FILE\.py:NAME"),
     ],
 )
 def test_what_is_refused(
@@ -74,11 +74,11 @@ def test_what_is_refused(
         (
             ["op.py"],
             "ansor",
-            r"--template is for auto and the autotvm tuners, and ansor has no use for it: add --tuner",
+            r"templates= is for auto and the autotvm tuners, and ansor has no use for it: choose autotvm with tuner=",
         ),
         (["none.py"], "autotvm", r"There is no file .*none\.py\."),
         (["broken.py"], "autotvm-ga", r"broken\.py:2: '\[' was never closed\."),
-        (["op.py", "op.py"], "autotvm", r"--template names op\.py twice\."),
+        (["op.py", "op.py"], "autotvm", r"templates= names op\.py twice\."),
     ],
 )
 def test_templates_that_are_refused(folder: Path, files: list[str], engine: str, said: str) -> None:

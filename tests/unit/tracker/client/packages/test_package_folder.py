@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tvm_farm.tracker.cli.packages.package import check_destination, read_package, write_package
 from tvm_farm.tracker.client.artifacts import file_digest
 from tvm_farm.tracker.client.errors import BadInput, FarmError
+from tvm_farm.tracker.client.packages.owned import Owner
+from tvm_farm.tracker.client.packages.package import check_destination, read_package, write_package
 from tvm_farm.tracker.domain import Artifact, PackageFile
 
 CONTENT = {"model.so": b"library", "params.bin": b"weights"}
@@ -105,12 +106,12 @@ def test_destinations(tmp_path: Path) -> None:
     check_destination(tmp_path, force=True)
     (tmp_path / "manifest.json").write_text("{}")
     check_destination(tmp_path, force=False)
-    check_destination(tmp_path, force=False, model="squeezenet")
+    check_destination(tmp_path, False, Owner("squeezenet"))
     (tmp_path / "manifest.json").write_text('{"model": "squeezenet"}')
-    check_destination(tmp_path, force=False, model="squeezenet")
-    with pytest.raises(BadInput, match=r"holds the package of squeezenet\. Name another folder with -o"):
-        check_destination(tmp_path, force=False, model="resnet50")
-    check_destination(tmp_path, force=True, model="resnet50")
+    check_destination(tmp_path, False, Owner("squeezenet"))
+    with pytest.raises(BadInput, match=r"holds the package of squeezenet\. Name another folder, or say force=True"):
+        check_destination(tmp_path, False, Owner("resnet50"))
+    check_destination(tmp_path, True, Owner("resnet50"))
     with pytest.raises(BadInput, match="is a file"):
         check_destination(tmp_path / "notes.txt", force=True)
     with pytest.raises(BadInput, match="Cannot write"):

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tvm_farm.tracker.cli.models.external_data import external_files
+from tvm_farm.tracker.client.asking.external_data import external_files
 from tvm_farm.tracker.client.errors import BadInput
 
 
