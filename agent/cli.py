@@ -5,8 +5,6 @@ from __future__ import annotations
 from tvm_farm.protos.program.interrupts import ended_by_interrupt
 
 with ended_by_interrupt():
-    import os
-
     import click
 
     from tvm_farm.protos.program.commands import ProgramGroup
@@ -23,7 +21,7 @@ __all__ = ["main"]
         "install-service": "tvm_farm.agent.commands.install_service:install_service",
         "new-identity": "tvm_farm.agent.commands.new_identity:new_identity",
     },
-    context_settings={"auto_envvar_prefix": "TVMFARM_AGENT"},
+    variables="TVMFARM_AGENT",
 )
 @click.version_option(__version__, prog_name="agent")
 def main() -> None:
@@ -32,5 +30,3 @@ def main() -> None:
     Every option can also be set in the environment: `agent start --farm lab` is
     TVMFARM_AGENT_START_FARM=lab.
     """
-    # gRPC's own notes on every lost connection say less than the agent's. Read when it is imported.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tvm_farm.agent.board.device import Device, open_device
 from tvm_farm.agent.board.machine import read_machine
@@ -36,6 +37,7 @@ from tvm_farm.agent.upgrade.upgrades import AgentUpgrades
 from tvm_farm.protos.device import RunnerInfo
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.join import Join
+from tvm_farm.protos.names import nearest_name
 from tvm_farm.protos.runtime import RuntimeRequest
 
 __all__ = ["start_agent"]
@@ -127,7 +129,7 @@ async def _run(
         for part in parts:
             own, folder = settings, state
             if part.name:
-                folder = stack.enter_context(open_state(state.root / "cores" / part.name))
+                folder = stack.enter_context(open_state(_folder_of(part, state.root / "cores")))
                 own = replace(settings, state_dir=folder.root, cache_bytes=settings.cache_bytes // len(parts))
             runner, info = await start_runner(own, device, part.cpus)
             stack.push_async_callback(runner.stop)
@@ -144,6 +146,16 @@ async def _run(
     if not ending.reason:
         log.info("stopped: %d trials measured", sum(sum(each.outcomes.values()) for each in devices))
     return ending
+
+
+def _folder_of(part: Part, cores: Path) -> Path:
+    """The folder of a board's part in ``cores``. One from before these cores had a name goes on under it."""
+    folder, former = cores / part.name, cores / part.former_name
+    if part.former_name and former.is_dir() and not folder.exists():
+        with contextlib.suppress(OSError):  # a disk that takes nothing: it goes on where it is
+            former.rename(folder)
+        return folder if folder.exists() else former
+    return folder
 
 
 async def _run_all(devices: Sequence[SessionDriver], supervision: Supervision) -> Exit:
@@ -195,7 +207,7 @@ def _device(
     fingerprint = part.fingerprint
     nameless = settings.via and fingerprint.hostname in ("", "localhost", "(none)")  # most phones
     name = settings.name or (settings.via.partition(":")[2] if nameless else fingerprint.hostname)
-    name = f"{name}-{part.name}" if part.name else name
+    name = nearest_name(f"{name}-{part.name}" if part.name else name, "device")
     log.info(
         "device %s (%s): %s, CPUs: %s, %s mode, threads: %d",
         name,
@@ -215,7 +227,7 @@ def _device(
         slots=settings.slots,
         short_slots=settings.short_slots,
         code=upgrades.code,
-        machine=read_machine(),
+        machine=read_machine(settings.via),
     )
     runtime = None
     if isinstance(runner, NativeRunner) and settings.takes_runtime:

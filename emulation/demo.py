@@ -21,16 +21,16 @@ from emulation.machines import (
     own_network,
 )
 from emulation.preparation import make_wheel, prepare
-from tvm_farm.protos.program.commands import Program
 from tvm_farm.tracker.cli.jobs.conclusion import conclude
-from tvm_farm.tracker.cli.models.subject import check_model
-from tvm_farm.tracker.cli.packages.package import check_destination
-from tvm_farm.tracker.cli.server.demo import demonstrate, model_option, output_option
+from tvm_farm.tracker.cli.server.demo import DEMO_OPTIONS, demonstrate, model_option, output_option
 from tvm_farm.tracker.cli.server.wheels import download
 from tvm_farm.tracker.cli.terminal.child import Child
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
+from tvm_farm.tracker.cli.terminal.program import Program
 from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
+from tvm_farm.tracker.client.asking.subject import check_file
 from tvm_farm.tracker.client.errors import FarmError, Interrupted
+from tvm_farm.tracker.client.packages.package import check_destination
 from tvm_farm.tracker.domain import JobGroup
 
 __all__ = ["main"]
@@ -61,9 +61,9 @@ def main(pool: str, model: Path | None, budget: float, output: Path) -> None:
       python -m emulation --budget 1m
       python -m emulation --pool rpi3
     """
-    check_destination(output, force=False)
+    check_destination(output, force=False, names=DEMO_OPTIONS)
     if model is not None:
-        check_model(model, ())
+        check_file(model)
     with raised_as_interrupt(*_STOPPING), tempfile.TemporaryDirectory(prefix="tvm-farm-emulation-") as folder:
         try:
             jobs = (_on_board if pool == "arm64" else _on_machine)(pool, Path(folder), model, budget, output)

@@ -14,6 +14,7 @@ import click
 
 from tvm_farm.protos.output import watched_output
 from tvm_farm.protos.suggestions import did_you_mean
+from tvm_farm.protos.variables import named_by_options
 
 __all__ = ["EXIT_INTERRUPTED", "Group", "Program", "ProgramGroup"]
 
@@ -61,27 +62,36 @@ class Group(click.Group):
 
 
 class ProgramGroup(Program, Group):
-    """The same of a group of commands. ``lazy`` names some as "module:attribute": they are imported when asked for.
-
-    -h asks for help in each of them.
+    """The same of a group of commands, which are imported when they are asked for: ``lazy`` has "module:attribute" by
+    name. -h asks for help in each of them. With ``variables`` each option has the variable VARIABLES_COMMAND_OPTION.
     """
 
-    def __init__(self, *args: Any, lazy: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lazy: Mapping[str, str], variables: str = "", **kwargs: Any) -> None:
         settings = {"help_option_names": ["-h", "--help"], **(kwargs.pop("context_settings", None) or {})}
+        if variables:
+            settings["auto_envvar_prefix"] = variables
         super().__init__(*args, context_settings=settings, **kwargs)
-        self._lazy = dict(lazy or {})
+        self._lazy = dict(lazy)
+        self._variables = variables
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # gRPC's own notes on every lost connection say less than ours. Read when it is imported.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+        return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order given."""
-        return [*self._lazy, *super().list_commands(ctx)]
+        return list(self._lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._lazy:
-            return super().get_command(ctx, cmd_name)
+            return None
         module, attribute = self._lazy[cmd_name].split(":")
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
-        return command
+        if not self._variables:
+            return command
+        return named_by_options(command, f"{self._variables}_{cmd_name.replace('-', '_').upper()}")
 
 
 @contextmanager

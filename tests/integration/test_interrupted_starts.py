@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -72,6 +73,13 @@ def test_modules_are_read(arguments: list[str], name: str, module: str, tmp_path
     assert ended.stdout == ""
 
 
+def heeds_no_interrupt(process: psutil.Process) -> bool:
+    """Whether it holds SIGINT back or ignores it, see proc(5)."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigBlk", "SigIgn"))]
+    return any(mask >> (signal.SIGINT - 1) & 1 for mask in masks)
+
+
 def test_a_worker_warms_up(tmp_path: Path) -> None:
     pytest.importorskip("tvm")
     log = tmp_path / "log"
@@ -84,15 +92,17 @@ def test_a_worker_warms_up(tmp_path: Path) -> None:
             stderr=output,
             start_new_session=True,
         )
-    started = psutil.Process(worker.pid)
+    started, family = psutil.Process(worker.pid), []
     try:
         # multiprocessing's own, and the server that reads TVM: Ctrl-C in a terminal reaches them all.
         family = wait_until(lambda: found if len(found := started.children(recursive=True)) > 1 else None, "its server")
+        assert [process.cmdline() for process in family if not heeds_no_interrupt(process)] == []
         os.killpg(worker.pid, signal.SIGINT)
         assert worker.wait(30) == 0
-        psutil.wait_procs(family, timeout=30)
     finally:
-        worker.kill()
+        for process in (*family, worker):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         worker.wait()
     lines = log.read_text().splitlines()
     assert [line for line in lines if "the tracker is away" not in line] == []

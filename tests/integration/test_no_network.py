@@ -47,8 +47,8 @@ def said(running: subprocess.Popen[str], until: str) -> str:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ((), "no network interface is up and has an IPv4 address"),
-        (("--mdns-interface", "10.9.9.9"), "no network interface here is up and has the address 10.9.9.9"),
+        ((), "no network interface has an address"),
+        (("--mdns-interface", "10.9.9.9"), "no network interface that is up is or has 10.9.9.9"),
     ],
     ids=["any", "one"],
 )
@@ -62,7 +62,7 @@ def test_farm_ends_with_a_sentence(options: tuple[str, ...], why: str) -> None:
 def test_an_agent_waits_for_its_network(tmp_path: Path) -> None:
     with program("tvm_farm.agent", "start", "--runner", "synthetic", "--state", str(tmp_path)) as agent:
         told = said(agent, until="still listening")
-        assert "mDNS is not possible here (no network interface is up and has an IPv4 address)" in told
+        assert "mDNS is not possible here (no network interface has an address)" in told
         assert "Traceback" not in told
         assert agent.poll() is None
 
@@ -71,6 +71,5 @@ def test_a_tracker_serves_its_own_host_and_says_that_nobody_hears_of_it(tmp_path
     ports = ("--port", "0", "--metrics-port", "0")
     with program("tvm_farm.tracker", "start", "--workers", "0", "--state", str(tmp_path), *ports) as tracker:
         told = said(tracker, until="farm ")
-        assert "mDNS is not possible here (no network interface is up and has an IPv4 address): agents need" in told
-        assert " at 127.0.0.1:" in told
+        assert "no other host reaches this tracker at 127.0.0.1" in told
         assert "Traceback" not in told

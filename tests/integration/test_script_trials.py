@@ -175,5 +175,5 @@ def test_a_farm_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert (client.status().farm, client.address) == (name, process.address)
     finally:
         process.stop()
-    with pytest.raises(TrackerUnreachable, match=r'tracker="HOST:PORT"|No farm named'):
+    with pytest.raises(TrackerUnreachable, match=r'Farm\("HOST:PORT"\)|No farm named'):
         Farm("nobody")

@@ -12,21 +12,23 @@ import pytest
 
 import tvm_farm
 from tests.support.agent_wheels import built
+from tvm_farm.protos.version import __version__
 
 ROOT = Path(__file__).parents[2]
 
 ALONE = """
 import sys, tvm_farm
-assert set(tvm_farm.__all__) == {
-    "Farm", "FarmBuilder", "FarmDatabase", "FarmError", "FarmRunner", "JobKind", "JobSpec"
-}
+assert set(tvm_farm.__all__) == set(tvm_farm._MODULES)
 loaded = {name.partition(".")[0] for name in sys.modules} & {"tvm", "tvm_ffi", "numpy", "grpc", "xgboost"}
 assert not loaded, loaded
 """
 
 WITHOUT_TVM = """
 import sys
+import tvm_farm
 from tvm_farm import Farm, FarmError, JobKind, JobSpec
+for name in set(tvm_farm.__all__) - {"FarmBuilder", "FarmDatabase", "FarmRunner"}:
+    assert getattr(tvm_farm, name).__name__ == name
 from tvm_farm.tracker.client.errors import BadInput
 assert issubclass(BadInput, FarmError) and Farm.__name__ == "Farm"
 loaded = {name.partition(".")[0] for name in sys.modules} & {"tvm", "tvm_ffi", "numpy", "rich", "xgboost"}
@@ -90,8 +92,9 @@ def test_a_wheel_installs_one_package(tmp_path: Path) -> None:
         names = wheel.namelist()
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"tvm_farm"}
     assert len(names) == len(set(names))
-    parts = {f"tvm_farm/{name}" for name in ("agent/cli.py", "tracker/app.py", "protos/farm/v1/fleet_pb2_grpc.py")}
-    assert parts <= set(names)
+    told = ("agent/cli.py", "tracker/app.py", "protos/farm/v1/fleet_pb2_grpc.py", "py.typed")
+    assert {f"tvm_farm/{name}" for name in told} <= set(names)
+    assert f"tvm_farm-{__version__}.dist-info/licenses/LICENSE" in names
 
 
 @pytest.mark.parametrize(

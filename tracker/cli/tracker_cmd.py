@@ -15,10 +15,11 @@ __all__ = ["tracker"]
     lazy={
         "start": "tvm_farm.tracker.cli.server.start:start",
         "worker": "tvm_farm.tracker.cli.server.worker:worker",
-        "status": "tvm_farm.tracker.cli.server.status:status",
+        "status": "tvm_farm.tracker.cli.server.status:tracker_status",
         "runtime": "tvm_farm.tracker.cli.server.runtime:runtime",
     },
-    context_settings={"auto_envvar_prefix": "TVMFARM_TRACKER", "show_default": True},
+    variables="TVMFARM_TRACKER",
+    context_settings={"show_default": True},
 )
 @click.version_option(__version__, prog_name="tracker")
 def tracker() -> None:

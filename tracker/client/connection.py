@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from tvm_farm.protos.address import is_ipv4, parse_address
+from tvm_farm.protos.address import is_interface, parse_address
+from tvm_farm.protos.blocking import blocking
+from tvm_farm.protos.reaching import WITHIN_S, first_reached
 from tvm_farm.tracker.client.contexts import Context, Contexts
 from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 
@@ -21,9 +22,10 @@ __all__ = ["Connection", "ScriptConnection"]
 
 @dataclass(frozen=True)
 class Connection:
-    """How the tracker is found. ``interface`` is an IP address of this host to listen for mDNS on.
+    """How the tracker is found. ``interface``: the network interface to listen for mDNS on, by its name or an address.
 
-    ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences.
+    ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences; ``asked``, ``listened``: what
+    was said of a tracker and an interface.
     """
 
     tracker: str | None = None
@@ -32,6 +34,8 @@ class Connection:
 
     named: ClassVar[str] = "--tracker HOST:PORT"
     chosen: ClassVar[str] = "--farm NAME"
+    asked: ClassVar[str] = "--tracker"
+    listened: ClassVar[str] = "--mdns-interface"
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str] = os.environ) -> Connection:
@@ -71,9 +75,9 @@ class Connection:
             try:
                 return [parse_address(self.tracker)], self.farm
             except ValueError as error:
-                raise BadInput(f"{re.split('[ =]', self.named)[0]}: {error}.") from None
-        if self.interface and not is_ipv4(self.interface):
-            raise BadInput(f"--mdns-interface: {self.interface!r} is not an IPv4 address of this host.")
+                raise BadInput(f"{self.asked}: {error}.") from None
+        if self.interface and not is_interface(self.interface):
+            raise BadInput(f"{self.listened}: {self.interface!r} is no IP address and no interface of this host.")
         try:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
@@ -102,18 +106,26 @@ class Connection:
     def link(self) -> Link:
         """One to a tracker that has answered, speaks our protocol and is the farm that was asked for."""
         addresses, farm = self.found()
-        failed = []
-        for address in addresses:  # a host announces all of its networks: some are not ours, or have addresses of ours
+        left = list(addresses)
+        failed: list[FarmError] = []
+        # A host announces all of its networks: some are not ours, or have addresses of ours, where another farm may be.
+        while left and (reached := left[0] if len(addresses) == 1 else blocking(first_reached(left))):
+            left.remove(reached)
             try:
-                return self._linked(address, farm)
+                return self._linked(reached, farm)
             except FarmError as error:
                 failed.append(error)
+        if not failed:
+            raise TrackerUnreachable(
+                f"The farm {farm} was heard, and none of its addresses answers within {WITHIN_S:.0f} s: "
+                f"{', '.join(addresses)}. Is a firewall in between?"
+            )
         raise next((error for error in failed if not isinstance(error, TrackerUnreachable)), failed[0])
 
     def _linked(self, address: str, farm: str | None) -> Link:
         from tvm_farm.tracker.client.link import Link
 
-        link = Link(address)
+        link = Link(address, self.named)
         try:
             status = link.status()
             if farm and status.farm != farm:
@@ -127,8 +139,10 @@ class Connection:
 class ScriptConnection(Connection):
     """As a person's own script names its tracker."""
 
-    named: ClassVar[str] = 'tracker="HOST:PORT"'
-    chosen: ClassVar[str] = 'tracker="NAME"'
+    named: ClassVar[str] = 'Farm("HOST:PORT")'
+    chosen: ClassVar[str] = 'Farm("NAME")'
+    asked: ClassVar[str] = "tracker"
+    listened: ClassVar[str] = "TVMFARM_MDNS_INTERFACE"
 
     @classmethod
     def to(cls, tracker: str | None) -> ScriptConnection:

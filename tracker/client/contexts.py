@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tvm_farm.protos.address import is_ipv4, parse_address
-from tvm_farm.tracker.client.errors import BadInput, FarmError, missing_part
+from tvm_farm.protos.address import parse_address
+from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 __all__ = ["Context", "Contexts", "contexts_file"]
 
@@ -24,7 +24,7 @@ class Context:
     tracker: str = ""
     #: The farm's name in mDNS.
     farm: str = ""
-    #: The IPv4 address of this host to listen for mDNS on.
+    #: The network interface to listen for mDNS on, by its name or an address.
     mdns_interface: str = ""
     #: What a later version wrote, kept as it is.
     further: Mapping[str, Any] = field(default_factory=dict)
@@ -72,13 +72,10 @@ class Contexts:
             raise FarmError(f"{path} cannot be written: {error.strerror}.") from None
 
 
-def contexts_file() -> Path:
-    """``$XDG_CONFIG_HOME/tvm-farm/contexts.json``, or its like on this system. Raises FarmError."""
-    try:
-        import platformdirs
-    except ModuleNotFoundError as error:
-        raise FarmError(missing_part(error)) from None
-    return platformdirs.user_config_path("tvm-farm") / "contexts.json"
+def contexts_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """``$XDG_CONFIG_HOME/tvm-farm/contexts.json``, by the XDG base directory specification."""
+    base = environ.get("XDG_CONFIG_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".config") / "tvm-farm" / "contexts.json"
 
 
 def _parsed(document: Any) -> Contexts:
@@ -102,8 +99,6 @@ def _context(name: str, fields: Any) -> Context:
         tracker = parse_address(known["tracker"]) if known["tracker"] else ""
     except ValueError as error:
         raise ValueError(f"context {name}: {error}") from None
-    if known["mdns_interface"] and not is_ipv4(known["mdns_interface"]):
-        raise ValueError(f'"mdns_interface" of context {name} is no IPv4 address')
     further = {key: value for key, value in fields.items() if key not in known}
     return Context(tracker, known["farm"], known["mdns_interface"], further)
 

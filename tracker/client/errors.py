@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import click
-
 __all__ = [
     "EXIT_CODES",
     "BadInput",
     "ConnectionLost",
     "FarmError",
     "Interrupted",
+    "JobCancelled",
+    "JobFailed",
+    "JobRefused",
+    "NoBoard",
     "TrackerFull",
     "TrackerUnreachable",
+    "WaitTimeout",
     "missing_part",
 ]
 
@@ -20,25 +23,57 @@ EXIT_CODES = {
     1: "the job or the farm failed, or outputs of the tuned model or of a kernel differ",
     2: "bad input: an option, a file, a name that does not exist",
     3: "no tracker found, or the tracker does not answer",
+    4: "no board of the pool may take the work now: none is there, or all are lost, drained or leased to others",
     130: "interrupted; a job that was already submitted goes on",
 }
 
 
+#: What brings a package; all others come with the tracker.
+_EXTRAS = {"rich": "client", "torch": "torch"}
+
+
 def missing_part(error: ModuleNotFoundError) -> str:
-    """What to say where a board's installation is asked for what it does not have."""
-    return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[tracker]'."
+    """What to say where an installation of a board or a desk is asked for what it does not have."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0], "tracker")
+    return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[{extra}]'."
 
 
-class FarmError(click.ClickException):
+class FarmError(Exception):
     """The job or the farm failed. The message is one sentence for a person, and what to do."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class BadInput(FarmError):
     """What was asked for cannot be: the person can mend it."""
 
     exit_code = 2
+
+
+class NoBoard(FarmError):
+    """No board of the pool may take the work now. The same request works once one may."""
+
+    exit_code = 4
+
+
+class JobFailed(FarmError):
+    """A job that was waited for ended without a result."""
+
+
+class JobCancelled(JobFailed):
+    """It was cancelled."""
+
+
+class JobRefused(JobFailed, BadInput):
+    """What it was asked for cannot be tuned: the person can mend it."""
+
+
+class WaitTimeout(FarmError, TimeoutError):
+    """The time that was given for waiting is over. The job goes on."""
 
 
 class TrackerFull(FarmError):
@@ -59,7 +94,3 @@ class Interrupted(FarmError):
     """Ctrl-C. The message says what goes on without us."""
 
     exit_code = 130
-
-    def show(self, file: object = None) -> None:
-        """Without click's "Error:": being interrupted is none."""
-        click.echo(self.message, err=True)

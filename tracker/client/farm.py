@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 
 from tvm_farm.tracker.client.artifacts import Artifacts
+from tvm_farm.tracker.client.asking.request import JobRequest, job_request
+from tvm_farm.tracker.client.asking.values import Fixed, Parameters, Shapes
 from tvm_farm.tracker.client.connection import ScriptConnection
 from tvm_farm.tracker.client.devices import Devices
+from tvm_farm.tracker.client.handle import JobHandle
 from tvm_farm.tracker.client.jobs import Jobs
 from tvm_farm.tracker.client.link import Link
 from tvm_farm.tracker.client.log import Log
 from tvm_farm.tracker.client.measuring import Measuring
+from tvm_farm.tracker.client.submission import submit
 from tvm_farm.tracker.client.work import Work
-from tvm_farm.tracker.domain import FarmStatus
+from tvm_farm.tracker.domain import FarmStatus, JobKind
+from tvm_farm.tracker.domain.engine import DEFAULT_TUNER
 
 __all__ = ["Farm"]
 
@@ -24,6 +31,11 @@ class Farm:
     A Link is taken as it is. Raises BadInput, and TrackerUnreachable where none answers.
 
     Calls block. What fails raises an error of tracker/client/errors.py, a FarmError each.
+
+        with Farm("lab") as farm:
+            job = farm.tune("resnet50.onnx", pool="arm64", budget="30m")
+            print(job.wait().latency.tuned_s)
+            job.package.download("resnet50-rpi4")
     """
 
     def __init__(self, tracker: str | Link | None = None) -> None:
@@ -40,6 +52,110 @@ class Farm:
         self.measuring = Measuring(self._link)
         #: What a tuning worker says and asks.
         self.work = Work(self._link)
+
+    def tune(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        pool: str,
+        budget: float | str | None = None,
+        trials: int | None = None,
+        tuner: str = DEFAULT_TUNER,
+        device_class: str = "",
+        shapes: Shapes = (),
+        fix: Fixed = (),
+        parameters: Parameters = (),
+        inputs: str | os.PathLike[str] | None = None,
+        target: str | Mapping[str, object] = "",
+        seed: int = 0,
+        fresh: bool = False,
+        priority: int = 0,
+        templates: Iterable[str | os.PathLike[str]] = (),
+    ) -> JobHandle:
+        """Have ``model`` tuned on the devices of ``pool``, as `farm tune` does; returns as soon as that is asked for.
+
+        - ``model``: an ONNX or TFLite file, a ``.pt2``, or an operator ``FILE.py:NAME``.
+        - ``budget``: seconds of tuning, or "30m". ``trials``: candidates to measure. Whichever is used up first ends
+          it; with neither it is 10 minutes.
+        - ``tuner``: what proposes schedules.
+        - ``device_class``: of the pool this class alone; by default each that it has is tuned, by a job of its own.
+        - ``shapes``: {"x": (1, 3, 224, 224)} for inputs that the file leaves open, {"batch": 4} for dimensions that it
+          names; a list of shapes makes a package that takes each.
+        - ``fix``: {"sr": 16000} for inputs of an ONNX file that are to have one value.
+        - ``parameters``: {"M": 1024} for those of an operator's function.
+        - ``inputs``: an NPZ file with the arrays to compare answers on.
+        - ``target``: fields of TVM's target over the device's own, {"mcpu": "cortex-a76"}.
+        - ``seed``: of the search and of random inputs.
+        - ``fresh``: measure also what the log has.
+        - ``priority``: -4 to 4; each step doubles its part of the boards' time beside others.
+        - ``templates``: Python files with templates of one's own.
+
+        Raises BadInput for what cannot be tuned as far as that is known before, FarmError where the tracker fails.
+        """
+        return self.submit(
+            job_request(
+                JobKind.TUNE,
+                model,
+                pool=pool,
+                budget=budget,
+                trials=trials,
+                tuner=tuner,
+                device_class=device_class,
+                shapes=shapes,
+                fix=fix,
+                parameters=parameters,
+                inputs=inputs,
+                target=target,
+                seed=seed,
+                fresh=fresh,
+                priority=priority,
+                templates=templates,
+            )
+        )
+
+    def compile(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        pool: str,
+        device_class: str = "",
+        shapes: Shapes = (),
+        fix: Fixed = (),
+        parameters: Parameters = (),
+        inputs: str | os.PathLike[str] | None = None,
+        target: str | Mapping[str, object] = "",
+        seed: int = 0,
+        priority: int = 0,
+    ) -> JobHandle:
+        """Have ``model`` compiled with the best schedules that the log has, as `farm compile` does; no tuning.
+
+        The arguments mean what they mean for ``tune``.
+        """
+        return self.submit(
+            job_request(
+                JobKind.COMPILE,
+                model,
+                pool=pool,
+                device_class=device_class,
+                shapes=shapes,
+                fix=fix,
+                parameters=parameters,
+                inputs=inputs,
+                target=target,
+                seed=seed,
+                priority=priority,
+            )
+        )
+
+    def submit(self, request: JobRequest) -> JobHandle:
+        """Send a request of ``job_request``'s with its files. A lost connection is tried again once."""
+        return JobHandle(self, self.jobs.group_of(submit(self, request)))
+
+    def job(self, job_id: str) -> JobHandle:
+        """The handle of a job, or of a group of jobs; ``job_id`` may be an unambiguous start. Raises BadInput where
+        there is none.
+        """
+        return JobHandle(self, self.jobs.group(job_id))
 
     def __enter__(self) -> Farm:
         return self

@@ -8,7 +8,7 @@ from functools import partial
 
 from tvm_farm.protos.convert import from_message, to_message
 from tvm_farm.protos.farm.v1 import job_pb2, jobs_pb2, jobs_pb2_grpc
-from tvm_farm.tracker.client.link import Link
+from tvm_farm.tracker.client.link import Link, Stop
 from tvm_farm.tracker.client.user import user_name
 from tvm_farm.tracker.domain import Job, JobGroup, JobSpec, JobState, JobTimeline
 
@@ -75,6 +75,10 @@ class Jobs:
         request = jobs_pb2.ResumeJobRequest(id=job_id, trials=trials, budget_s=budget_s)
         return from_message(Job, self._link.call(self._stub.ResumeJob, request, _RESUME_TIMEOUT_S))
 
-    def watch(self, job_id: str) -> Iterator[Job]:
-        """A snapshot whenever the job, or one of the group, changed, to the end. Raises ConnectionLost on the way."""
-        return self._link.stream(self._stub.WatchJob, jobs_pb2.GetJobRequest(id=job_id), partial(from_message, Job))
+    def watch(self, job_id: str, *, timeout_s: float | None = None, stop: Stop | None = None) -> Iterator[Job]:
+        """A snapshot whenever the job, or one of the group, changed, to the end. Raises ConnectionLost on the way, and
+        after ``timeout_s`` and at ``stop``.
+        """
+        request = jobs_pb2.GetJobRequest(id=job_id)
+        read = partial(from_message, Job)
+        return self._link.stream(self._stub.WatchJob, request, read, timeout_s=timeout_s, stop=stop)

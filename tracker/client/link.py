@@ -8,6 +8,7 @@ a script's variable or the traceback of an error, waits for ever, and the progra
 from __future__ import annotations
 
 import atexit
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -16,14 +17,16 @@ from weakref import WeakSet
 
 import grpc
 
+from tvm_farm.protos.address import grpc_target
 from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
 from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc
-from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, TrackerFull
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, NoBoard, TrackerFull
 from tvm_farm.tracker.domain import FarmStatus
+from tvm_farm.tracker.domain.errors import sentence
 
-__all__ = ["Link"]
+__all__ = ["Link", "Stop"]
 
 T = TypeVar("T")
 
@@ -51,19 +54,47 @@ _LOST = {
 }
 
 
+class Stop:
+    """Ends a stream from any thread: who waits for its next message gets ConnectionLost."""
+
+    def __init__(self) -> None:
+        self._said = threading.Event()
+        self._call: Any = None
+
+    def __call__(self) -> None:
+        self._said.set()
+        if self._call is not None:
+            self._call.cancel()
+
+    @property
+    def said(self) -> bool:
+        return self._said.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Returns at once when it is said."""
+        self._said.wait(seconds)
+
+    def over(self, call: Any) -> None:
+        """``call`` is what is to end."""
+        self._call = call
+        if self.said:
+            call.cancel()
+
+
 class Link:
     """A channel to ``host:port`` that notices a dead tracker and finds a restarted one within seconds.
 
-    Nothing is sent before the first call.
+    Nothing is sent before the first call. ``named``: how a tracker is named here, for sentences.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, named: str = "--tracker HOST:PORT") -> None:
         self.address = address
+        self._named = named
         backoff = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2_000)]
         # A farm is a local network: a proxy from the environment cannot reach it.
         direct = [("grpc.enable_http_proxy", 0)]
         options = [*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct]
-        self.channel: grpc.Channel = grpc.insecure_channel(address, options=options)
+        self.channel: grpc.Channel = grpc.insecure_channel(grpc_target(address), options=options)
         #: The tracker's own, once ``status`` was asked.
         self.release_of_tracker = ""
         self._ahead_s = 0.0
@@ -89,10 +120,10 @@ class Link:
         stub = farm_pb2_grpc.FarmStub(self.channel)
         status = from_message(FarmStatus, self.call(stub.GetStatus, farm_pb2.GetStatusRequest(), _CONNECT_TIMEOUT_S))
         if status.protocol_version != PROTOCOL_VERSION:
-            older = "this command" if status.protocol_version > PROTOCOL_VERSION else "the tracker"
+            older = "this program" if status.protocol_version > PROTOCOL_VERSION else "the tracker"
             raise FarmError(
                 f"The tracker at {self.address} (version {status.version}) speaks protocol {status.protocol_version}, "
-                f"this command speaks {PROTOCOL_VERSION}. Update {older}."
+                f"this program speaks {PROTOCOL_VERSION}. Update {older}."
             )
         self.release_of_tracker = status.version
         if status.now_unix_s:  # 0: of a tracker that is older than that
@@ -110,18 +141,38 @@ class Link:
         with self.errors():
             return method(request, timeout=timeout_s)
 
-    def stream(self, method: Callable[..., Any], request: Any, read: Callable[[Any], T]) -> Iterator[T]:
-        """The answers to ``request``, each as ``read`` has it. Nothing is asked before the first is wanted."""
-        return self.held(self._answers(method, request, read))
+    def stream(
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        read: Callable[[Any], T],
+        *,
+        timeout_s: float | None = None,
+        stop: Stop | None = None,
+    ) -> Iterator[T]:
+        """The answers to ``request``, each as ``read`` has it. Nothing is asked before the first is wanted.
+
+        Raises ConnectionLost after ``timeout_s`` too, and at ``stop``.
+        """
+        return self.held(self._answers(method, request, read, timeout_s, stop))
 
     def held(self, stream: C) -> C:
         """``stream``, which ends with this link."""
         self._streams.add(stream)
         return stream
 
-    def _answers(self, method: Callable[..., Any], request: Any, read: Callable[[Any], T]) -> Generator[T, None, None]:
+    def _answers(
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        read: Callable[[Any], T],
+        timeout_s: float | None,
+        stop: Stop | None,
+    ) -> Generator[T, None, None]:
         with self.errors():
-            call = method(request)
+            call = method(request, timeout=timeout_s)
+            if stop is not None:
+                stop.over(call)
             try:
                 for message in call:
                     yield read(message)
@@ -145,18 +196,20 @@ class Link:
         if code in _LOST or "RST_STREAM" in details or "Stream removed" in details:
             return ConnectionLost(
                 f"No tracker answers at {self.address} ({_reason(code, details)}). Is `tracker start` running there, "
-                "and may this machine reach that port? Name another one with --tracker HOST:PORT."
+                f"and may this machine reach that port? Name another one with {self._named}."
             )
         if code in _BAD_INPUT:
-            return BadInput(_sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+            return BadInput(sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+        if code is grpc.StatusCode.ABORTED:  # of all errors of the tracker NoBoard alone has it
+            return NoBoard(sentence(details) or "No board of the pool may take the work now.")
         # gRPC itself says the same of a message over the limit, which no waiting makes smaller.
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
-            return TrackerFull(_sentence(details) or f"The tracker at {self.address} has no room left.")
+            return TrackerFull(sentence(details) or f"The tracker at {self.address} has no room left.")
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return FarmError(
                 f"The tracker at {self.address} does not know this request: it is of another version. Update the older."
             )
-        return FarmError(_sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
+        return FarmError(sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
 
 
 _open: WeakSet[Link] = WeakSet()
@@ -167,12 +220,6 @@ def _end_all_streams() -> None:
     """While gRPC's threads still run. A daemon thread of a script may wait on: it is never told that all ended."""
     for link in list(_open):
         link.end_streams()
-
-
-def _sentence(details: str) -> str:
-    """The tracker's words as a sentence of ours: its errors are clauses."""
-    whole = details[:1].upper() + details[1:]
-    return whole + "." if whole and whole[-1] not in ".!?" else whole
 
 
 def _reason(code: grpc.StatusCode, details: str) -> str:

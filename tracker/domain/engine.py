@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ABOUT", "ANSOR", "AUTO", "AUTOTVM", "ENGINES", "FAMILIES", "TUNERS", "Family", "takes_templates"]
+__all__ = [
+    "ABOUT",
+    "ANSOR",
+    "AUTO",
+    "AUTOTVM",
+    "DEFAULT_TUNER",
+    "ENGINES",
+    "FAMILIES",
+    "TUNERS",
+    "Family",
+    "takes_templates",
+]
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ ENGINES = (
     AUTO,
     *(name for each in FAMILIES for name in (each.name, *(f"{each.name}-{variant}" for variant in each.variants))),
 )
+DEFAULT_TUNER = ANSOR
 #: For who chooses one.
 ABOUT = ", ".join(f"{each.name} {each.about}" for each in FAMILIES)
 

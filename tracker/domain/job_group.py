@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tvm_farm.tracker.domain.job import Job, JobSpec, JobState
+from tvm_farm.tracker.domain.job_result import JobResult
 
 __all__ = ["JobGroup"]
 
@@ -41,6 +42,21 @@ class JobGroup:
     def spec(self) -> JobSpec:
         """What was asked: the same of each job but for its limits and its class."""
         return self.first.spec
+
+    @property
+    def state(self) -> JobState:
+        """Queued while all are, running until the last has ended; then done if all are, else failed if any has."""
+        states = {job.state for job in self.jobs}
+        if len(states) == 1:
+            return states.pop()
+        if not all(state.final for state in states):
+            return JobState.RUNNING
+        return JobState.FAILED if states & {JobState.FAILED, JobState.REFUSED} else JobState.CANCELLED
+
+    @property
+    def results(self) -> dict[str, JobResult]:
+        """Of those that are done, by device class."""
+        return {job.device_class: job.result for job in self.done if job.result is not None}
 
     @property
     def ended(self) -> tuple[Job, ...]:

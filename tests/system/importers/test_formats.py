@@ -19,7 +19,7 @@ import ai_edge_litert.schema_py_generated as schema
 
 from tests.support.networks import dense_network
 from tests.support.tflite_models import TfliteModel
-from tvm_farm.tracker.cli.models.external_data import external_files
+from tvm_farm.tracker.client.asking.external_data import external_files
 from tvm_farm.tracker.tuning.errors import InputError
 from tvm_farm.tracker.tuning.models.importers import load_model, survey_model
 

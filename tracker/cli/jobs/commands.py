@@ -15,7 +15,7 @@ from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["jobs"]
 
-_STATES = ("queued", "running", "done", "failed", "cancelled")
+_STATES = ("queued", "running", "done", "failed", "cancelled", "refused")
 
 
 @click.group(cls=ListingGroup)
@@ -37,12 +37,15 @@ def jobs() -> None:
 def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connection) -> None:
     """List jobs, newest first.
 
+    A queued one tells its place: workers take the first first. What was refused since it cannot be tuned is
+    listed by --state refused alone.
+
     \b
     Example:
       farm jobs --state running
     """
     from tvm_farm.tracker.cli.reports.group_progress import short_names
-    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, duration
+    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, duration, ordinal
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
     from tvm_farm.tracker.domain import JobState
 
@@ -63,7 +66,6 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     # Of the jobs of a group a class tells which is which; of others it would only take room.
     classes = short_names(sorted({job.device_class for job in found if job.group}))
     for job in found:
-        took = (job.finished_unix_s or now_s) - job.started_unix_s if job.started_unix_s else 0.0
         row = (
             job.id,
             job.spec.kind.value,
@@ -71,15 +73,15 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
             job.spec.pool,
             *([classes[job.device_class] if job.group else ""] if classes else []),
             job.spec.user,
-            job.state.value,
+            f"queued, {ordinal(job.place)}" if job.place else job.state.value,
             count(job.trials),
-            duration(took) if took else UNKNOWN,
+            duration(job.took_s(now_s)) if job.started_unix_s else UNKNOWN,
             ago(job.created_unix_s, now_s),
         )
         rows.append(row)
-    columns = ["job", "kind", "model*", "pool*", *(["class*"] if classes else []), "user*", "state"]
+    columns = ["job", "kind", "model*", "pool", *(["class"] if classes else []), "user*", "state"]
     columns += [">trials", ">took", "submitted"]
-    console().print(table(columns, rows))
+    console().print(table(columns, rows, spare=("user", "kind", "pool", "submitted", "class", "took", "model")))
     if more:
         click.echo(f"There are more jobs than these {count(limit)}: --limit 0 lists all.", err=True)
 
@@ -99,28 +101,23 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
     Example:
       farm jobs watch squeezenet-ab2c -o squeezenet-tuned
     """
-    from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish
+    from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish, folder_of
     from tvm_farm.tracker.cli.jobs.watching import watch_estimates
-    from tvm_farm.tracker.cli.packages.package import check_destination
     from tvm_farm.tracker.cli.reports.check_report import print_checks
     from tvm_farm.tracker.cli.reports.estimates import print_estimates
     from tvm_farm.tracker.domain import JobKind
 
-    if output is not None:
-        check_destination(output, force)
-    elif force:
-        raise BadInput("--force says how to write a package: it needs -o DIR.")
+    folder = folder_of(output, force)
     with connection.open() as client:
-        group = client.jobs.group(job_id)
-        if output is not None and group.alone:
-            check_destination(output, force, group.spec.model_name)
-        if group.spec.kind.answers_only:
-            if output is not None:
-                raise BadInput(f"Job {group.first.id} looked things up and made no package: leave out -o.")
-            answer = print_checks if group.spec.kind is JobKind.CHECK else print_estimates
-            answer(watch_estimates(client, group.first), as_json=as_json)
+        job = client.job(job_id)
+        kind = job.group.spec.kind
+        if kind.answers_only:
+            if folder is not None:
+                raise BadInput(f"Job {job.id} looked things up and made no package: leave out -o.")
+            answer = print_checks if kind is JobKind.CHECK else print_estimates
+            answer(watch_estimates(job), as_json=as_json)
             return
-        conclude(finish(client, group, output, as_json=as_json), as_json=as_json)
+        conclude(finish(job, folder, as_json=as_json), as_json=as_json)
 
 
 @jobs.command("cancel")

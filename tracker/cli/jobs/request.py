@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tvm_farm.tracker.cli.models.subject import Subject, subject_of
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
-from tvm_farm.tracker.cli.terminal.options import priority_option
+from tvm_farm.tracker.cli.terminal.options import OPTIONS, priority_option
 from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SEED, SHAPE, TARGET
-from tvm_farm.tracker.client.user import user_name
+from tvm_farm.tracker.cli.terminal.waiting import wait_option
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.domain import JobKind, JobSpec, Parameter, Shape
+    from tvm_farm.tracker.client.asking.request import JobRequest
+    from tvm_farm.tracker.domain import JobKind, Parameter, Shape
 
 __all__ = ["Request", "model_options", "request_options"]
 
@@ -104,34 +104,30 @@ class Request:
     seed: int
     target: str
     priority: int
+    wait_s: float | None
     output: Path | None
     force: bool
     detach: bool
     as_json: bool
     connection: Connection
 
-    def subject(self) -> Subject:
-        """Raises BadInput where it cannot be read."""
-        return subject_of(self.model, self.shapes, self.parameters, self.fixed)
+    def job(self, kind: JobKind, **more: Any) -> JobRequest:
+        """What is asked of the tracker. ``more``: what only one of the commands has. Raises BadInput."""
+        from tvm_farm.tracker.client.asking.request import job_request
 
-    def spec(self, kind: JobKind, subject: Subject, **more: Any) -> JobSpec:
-        """What is asked of the tracker, still without its files. ``more``: fields that only one of the commands has."""
-        from tvm_farm.tracker.domain import Artifact, JobSpec
-
-        return JobSpec(
-            kind=kind,
-            model_name=subject.name,
-            model=Artifact("", 0),
+        return job_request(
+            kind,
+            self.model,
             pool=self.pool,
-            shapes=self.shapes,
-            fixed=self.fixed,
-            operator=subject.operator,
-            parameters=self.parameters,
-            seed=self.seed,
-            user=user_name(),
-            priority=self.priority,
             device_class=self.device_class,
+            shapes=self.shapes,
+            fix=self.fixed,
+            parameters=self.parameters,
+            inputs=self.inputs,
             target=self.target,
+            seed=self.seed,
+            priority=self.priority,
+            names=OPTIONS,
             **more,
         )
 
@@ -162,6 +158,7 @@ def request_options(with_fresh: bool = False) -> Callable[[Callable[..., None]],
             _target,
             *fresh,
             priority_option,
+            wait_option,
             _output,
             _force,
             _detach,

@@ -46,25 +46,22 @@ def resume_job(
       farm jobs resume squeezenet-ab2c --trials +500
       farm jobs resume squeezenet-ab2c --budget +10m -o squeezenet-tuned
     """
-    from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish
-    from tvm_farm.tracker.cli.packages.package import check_destination
+    from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish, folder_of
     from tvm_farm.tracker.cli.reports.wording import come_back
+    from tvm_farm.tracker.cli.terminal.options import OPTIONS
     from tvm_farm.tracker.cli.terminal.output import print_json
-    from tvm_farm.tracker.domain import JobGroup
 
     if detach and (output is not None or force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
-    if output is not None:
-        check_destination(output, force)
-    elif force:
-        raise BadInput("--force says how to write a package: it needs -o DIR.")
+    folder = folder_of(output, force)
     with connection.open() as client:
-        if output is not None:
-            check_destination(output, force, client.jobs.get(job_id).spec.model_name)
-        job = client.jobs.resume(job_id, trials or 0, budget or 0.0)
+        job = client.job(job_id)
+        if folder is not None:
+            job.package.check(folder.path, force=folder.force, names=OPTIONS)
+        job.resume(trials=trials, budget=budget)
         if not detach:
-            conclude(finish(client, JobGroup((job,)), output, as_json=as_json), as_json=as_json)
+            conclude(finish(job, folder, as_json=as_json), as_json=as_json)
         elif as_json:
-            print_json(job)
+            print_json(job.group.first)
         else:
             click.echo(f"Job {job.id} goes on.\n{come_back(job.id)}")

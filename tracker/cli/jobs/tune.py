@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tvm_farm.tracker.cli.jobs.conclusion import conclude, finish
+from tvm_farm.tracker.cli.jobs.conclusion import Folder, conclude, finish
 from tvm_farm.tracker.cli.jobs.request import Request, model_options, request_options
-from tvm_farm.tracker.cli.jobs.submission import check_inputs, submit
-from tvm_farm.tracker.cli.models.subject import check_templates
+from tvm_farm.tracker.cli.jobs.waiting import submit_once_there_is_a_board
+from tvm_farm.tracker.cli.terminal.options import OPTIONS
 from tvm_farm.tracker.cli.terminal.parsing import COUNT, DURATION
 from tvm_farm.tracker.client.errors import BadInput, Interrupted
-from tvm_farm.tracker.domain.engine import ABOUT, ENGINES
+from tvm_farm.tracker.domain.engine import ABOUT, DEFAULT_TUNER, ENGINES
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.domain import JobSpec
+    from tvm_farm.tracker.client.asking.request import JobRequest
 
 __all__ = ["compile_model", "tune"]
-
-DEFAULT_BUDGET_S = 600.0
 
 
 @click.command()
@@ -29,7 +26,7 @@ DEFAULT_BUDGET_S = 600.0
 @click.option(
     "--tuner",
     type=click.Choice(ENGINES),
-    default="ansor",
+    default=DEFAULT_TUNER,
     show_default=True,
     help=f"What proposes schedules: {ABOUT}, auto for each operator the one that finds more in its share of the "
     "trials.",
@@ -83,14 +80,9 @@ def tune(
     """
     from tvm_farm.tracker.domain import JobKind
 
-    subject = request.subject()
-    check_templates(templates, tuner)
-    notice = ""
-    if trials is None and budget is None:
-        budget, notice = DEFAULT_BUDGET_S, "Tuning for 10 minutes (choose with --budget or --trials)."
-    limits = {"max_trials": trials or 0, "budget_s": budget or 0.0}
-    spec = request.spec(JobKind.TUNE, subject, engine=tuner, fresh=fresh, **limits)
-    run(request, subject.path, spec, notice, templates)
+    notice = "" if trials or budget else "Tuning for 10 minutes (choose with --budget or --trials)."
+    job = request.job(JobKind.TUNE, tuner=tuner, templates=templates, trials=trials, budget=budget, fresh=fresh)
+    run(request, job, notice)
 
 
 @click.command("compile")
@@ -107,36 +99,33 @@ def compile_model(request: Request) -> None:
     """
     from tvm_farm.tracker.domain import JobKind
 
-    subject = request.subject()
-    run(request, subject.path, request.spec(JobKind.COMPILE, subject))
+    run(request, request.job(JobKind.COMPILE))
 
 
-def run(request: Request, model: Path, spec: JobSpec, notice: str = "", templates: Sequence[Path] = ()) -> None:
+def run(request: Request, asked: JobRequest, notice: str = "") -> None:
     """Submit, say ``notice``, watch, fetch, print. Ends the command with the exit code of what came of it."""
-    from tvm_farm.tracker.cli.packages.package import check_destination
     from tvm_farm.tracker.cli.reports.wording import announcement, submitted
     from tvm_farm.tracker.cli.terminal.output import print_json
+    from tvm_farm.tracker.client.packages.package import check_destination
     from tvm_farm.tracker.documents.jobs import group_document
 
     if request.detach and (request.output is not None or request.force):
         raise BadInput("--detach returns before there is a package: give -o to `farm jobs watch ID -o DIR` later.")
-    folder = request.output or Path(f"{spec.model_name}-tuned")
+    folder = Folder(request.output or Path(f"{asked.spec.model_name}-tuned"), request.force)
     if not request.detach:
-        check_destination(folder, request.force, spec.model_name)
-    check_inputs(request.inputs, spec.shapes)
+        check_destination(folder.path, folder.force, asked.owner, OPTIONS)
     with request.connection.open() as client:
         try:
-            job = submit(client, model, spec, templates, request.inputs)
+            job = submit_once_there_is_a_board(client, asked, request.wait_s)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:
             click.echo(notice, err=True)
-        group = client.jobs.group_of(job)
-        if told := announcement(group):
+        if told := announcement(job.group):
             click.echo(told, err=True)
         if not request.detach:
-            conclude(finish(client, group, folder, as_json=request.as_json), as_json=request.as_json)
+            conclude(finish(job, folder, as_json=request.as_json), as_json=request.as_json)
         elif request.as_json:
-            print_json(group_document(group))
+            print_json(group_document(job.group))
         else:
-            click.echo(submitted(group))
+            click.echo(submitted(job.group))

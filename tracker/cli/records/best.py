@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
-from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.options import OPTIONS, json_option
 from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE, TARGET
 from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
-    from tvm_farm.tracker.cli.models.subject import Subject
+    from tvm_farm.tracker.client.asking.request import JobRequest
     from tvm_farm.tracker.domain import Parameter, Shape
 
 __all__ = ["best"]
@@ -80,12 +80,21 @@ def best(
             raise BadInput("Of a MODEL the one fastest of each of its operators is shown: leave out --workload and -n.")
         if not pool:
             raise BadInput("Of a MODEL it must be known for which devices: name a pool with --pool, see `farm pools`.")
-        from tvm_farm.tracker.cli.models.subject import subject_of
+        from tvm_farm.tracker.client.asking.request import job_request
+        from tvm_farm.tracker.domain import JobKind
 
-        subject = subject_of(model, shapes, parameters, fixed)
-        _of_model(
-            subject, pool, device_class, target, shapes, fixed, parameters, as_json=as_json, connection=connection
+        asked = job_request(
+            JobKind.ESTIMATE,
+            model,
+            pool=pool,
+            device_class=device_class,
+            shapes=shapes,
+            fix=fixed,
+            parameters=parameters,
+            target=target,
+            names=OPTIONS,
         )
+        _of_model(asked, as_json=as_json, connection=connection)
         return
     if shapes:
         raise BadInput("--shape fixes an input of a MODEL, and none is named; `farm records query` finds by shape.")
@@ -102,37 +111,10 @@ def best(
     print_records(found, client.now_s(), as_json=as_json)
 
 
-def _of_model(
-    subject: Subject,
-    pool: str,
-    device_class: str,
-    target: str,
-    shapes: tuple[Shape, ...],
-    fixed: tuple[Parameter, ...],
-    parameters: tuple[Parameter, ...],
-    *,
-    as_json: bool,
-    connection: Connection,
-) -> None:
-    from tvm_farm.tracker.cli.jobs.submission import submit
+def _of_model(asked: JobRequest, *, as_json: bool, connection: Connection) -> None:
     from tvm_farm.tracker.cli.jobs.watching import watch_estimates
     from tvm_farm.tracker.cli.reports.estimates import print_estimates
-    from tvm_farm.tracker.client.user import user_name
-    from tvm_farm.tracker.domain import Artifact, JobKind, JobSpec
 
-    spec = JobSpec(
-        kind=JobKind.ESTIMATE,
-        model_name=subject.name,
-        model=Artifact("", 0),
-        pool=pool,
-        shapes=shapes,
-        fixed=fixed,
-        operator=subject.operator,
-        parameters=parameters,
-        user=user_name(),
-        device_class=device_class,
-        target=target,
-    )
     with connection.open() as client:
-        jobs = watch_estimates(client, submit(client, subject.path, spec))
+        jobs = watch_estimates(client.submit(asked))
     print_estimates(jobs, as_json=as_json)

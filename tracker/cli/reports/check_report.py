@@ -11,7 +11,7 @@ from rich.text import Text
 from tvm_farm.tracker.cli.terminal.formats import amount, count, latency, plural, short_target, size
 from tvm_farm.tracker.cli.terminal.output import console, facts, print_json, table
 from tvm_farm.tracker.documents.check import check_document, check_of
-from tvm_farm.tracker.domain import CheckReport, Job, Obstacle, OperatorUse, TaskOutlook, TensorOutline
+from tvm_farm.tracker.domain import CheckReport, Job, JobGroup, Obstacle, OperatorUse, TaskOutlook, TensorOutline
 from tvm_farm.tracker.domain.roofline import Bound, attainable_s, bound, model_attainable_s
 
 __all__ = ["check_line", "print_check", "print_checks"]
@@ -42,7 +42,7 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
 
     Raises what a failed one means; exits with 2 where something is in the way of one.
     """
-    from tvm_farm.tracker.cli.reports.wording import raise_unless_done
+    from tvm_farm.tracker.client.handle import check_done
 
     done = [job for job in jobs if check_of(job) is not None]
     if as_json:
@@ -52,8 +52,7 @@ def print_checks(jobs: Sequence[Job], *, as_json: bool) -> None:
         for job in done:
             click.echo(check_line(job))
     for job in jobs:
-        if job.state.final:
-            raise_unless_done(job)
+        check_done(JobGroup((job,)))
     if any(report.obstacles for job in done if (report := check_of(job))):
         raise SystemExit(2)
 
@@ -141,8 +140,15 @@ def _print_operators(screen: Console, operators: Sequence[OperatorUse]) -> None:
     rows = [[use.name, count(use.nodes), *(_cell(getattr(use, fate)) for fate in fates)] for use in ordered]
     nodes = sum(use.nodes for use in operators)
     sums = [count(sum(getattr(use, fate) for use in operators)) for fate in fates]
-    columns = ["operator*", ">nodes", *(f">{_FATES[fate]}" for fate in fates)]
-    screen.print(table(columns, [*rows, ["all", count(nodes), *sums]], [*map(_style, ordered), "bold"]))
+    columns = ["operator~", ">nodes", *(f">{_FATES[fate]}" for fate in fates)]
+    screen.print(
+        table(
+            columns,
+            [*rows, ["all", count(nodes), *sums]],
+            [*map(_style, ordered), "bold"],
+            spare=[_FATES[fate] for fate in fates],
+        )
+    )
     screen.print(Text("; ".join(text for fate, text in _MEANT.items() if fate in fates) + ".", "dim"))
     screen.print()
 
@@ -158,16 +164,17 @@ def _cell(number: int) -> str:
 def _print_tasks(screen: Console, job: Job, report: CheckReport) -> None:
     peaks, tasks = report.peaks, report.tasks
     columns = ["task*", ">calls", ">FLOP", ">bytes"]
+    spare = ("FLOP", "bytes", "calls")
     if peaks is None:
         ordered = sorted(tasks, key=lambda task: -task.weight * task.flops)
-        screen.print(table(columns, [_figures_of(task) for task in ordered]))
+        screen.print(table(columns, [_figures_of(task) for task in ordered], spare=spare))
     else:
         ordered = sorted(tasks, key=lambda task: -task.weight * attainable_s(task, peaks))
         rows = [[*_figures_of(t), _bound(t, bound(t, peaks)), latency(attainable_s(t, peaks))] for t in ordered]
         whole = [f"{job.spec.model_name} (all calls)", "", amount(report.flops), "", ""]
         whole.append(latency(model_attainable_s(tasks, peaks)))
         styles = [*([""] * len(rows)), "bold"]
-        screen.print(table([*columns, "bound by", ">at least"], [*rows, whole], styles))
+        screen.print(table([*columns, "bound by", ">at least"], [*rows, whole], styles, spare=spare))
     screen.print()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from tvm_farm.tracker.cli.terminal.formats import count, duration, plural
-from tvm_farm.tracker.client.errors import BadInput, FarmError
-from tvm_farm.tracker.domain import Job, JobGroup, JobKind, JobState
+from tvm_farm.tracker.domain import JobGroup, JobKind, JobState
 
 __all__ = [
     "announcement",
@@ -15,8 +16,8 @@ __all__ = [
     "fetch_later",
     "fetched",
     "goes_on",
-    "raise_unless_done",
     "submitted",
+    "watch_command",
 ]
 
 
@@ -44,9 +45,13 @@ def submitted(group: JobGroup) -> str:
     return f"{jobs} {ids} submitted.\n{come_back(group.id)}\n{package}   farm jobs watch {group.id} -o DIR"
 
 
-def come_back(job_id: str) -> str:
-    """What a person does about a job that goes on without a watcher."""
-    return f"Watch it:   farm jobs watch {job_id}\nCancel it:  farm jobs cancel {job_id}"
+def come_back(job_id: str, options: Sequence[str] = ()) -> str:
+    """What a person does about a job that goes on without a watcher. ``options``: how its package was to be written."""
+    return f"Watch it:   {watch_command(job_id, options)}\nCancel it:  farm jobs cancel {job_id}"
+
+
+def watch_command(job_id: str, options: Sequence[str] = ()) -> str:
+    return shlex.join(["farm", "jobs", "watch", job_id, *options])
 
 
 def goes_on(group: JobGroup) -> str:
@@ -67,16 +72,5 @@ def fetched(group: JobGroup, folder: Path | None) -> str:
     return f"Package: {folder}" if group.alone else f"Packages: {folder}, a folder a class"
 
 
-def fetch_later(group: JobGroup) -> str:
-    return f"Fetch the {'package' if group.alone else 'packages'}: farm jobs watch {group.id} -o DIR"
-
-
-def raise_unless_done(job: Job) -> None:
-    """Raises what a failed or cancelled job means for the command; nothing for one that is done."""
-    if job.state is JobState.DONE:
-        return
-    if job.state is JobState.CANCELLED:
-        again = f" Go on with it: farm jobs resume {job.id}" if job.spec.kind is JobKind.TUNE else ""
-        raise FarmError(f"Job {job.id} was cancelled.{again}")
-    kind = BadInput if job.input_error else FarmError
-    raise kind(job.error or f"Job {job.id} failed without saying why: the tracker's log may tell.")
+def fetch_later(group: JobGroup, options: Sequence[str] = ("-o", "DIR")) -> str:
+    return f"Fetch the {'package' if group.alone else 'packages'}: {watch_command(group.id, options)}"

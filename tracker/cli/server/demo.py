@@ -12,11 +12,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from tvm_farm.tracker.cli.terminal.options import OPTIONS
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
 from tvm_farm.tracker.cli.terminal.signals import ignored, raised_as_interrupt
 from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted, TrackerUnreachable
@@ -35,12 +38,15 @@ if TYPE_CHECKING:
     #: Starts an agent that joins the tracker at an address, and may use a folder until the demo ends.
     StartAgent = Callable[[str, Path], Started]
 
-__all__ = ["demo", "demonstrate", "model_option", "output_option"]
+__all__ = ["DEMO_OPTIONS", "demo", "demonstrate", "model_option", "output_option"]
 
+#: A demo has no --force.
+DEMO_OPTIONS = replace(OPTIONS, anyway="empty it")
 #: No mDNS: this farm is nobody else's business.
 _PRIVATE = ("--host", "127.0.0.1", "--no-mdns")
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: As far as this system has them.
+_STOPPING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _START_TIMEOUT_S = 60.0
 
 model_option = click.option(
@@ -76,6 +82,7 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
     """
     from tvm_farm.tracker.cli.jobs.conclusion import conclude
 
+    import_module("platformdirs")  # of the tracker, which an installation for a desk lacks: told before all else
     conclude(demonstrate(model, budget, output, _agent_here))
 
 
@@ -87,12 +94,16 @@ def demonstrate(
     ``reached``: options of ``tracker start`` that say where it is reached. Raises what ``farm tune`` does, and
     Interrupted for a signal, after everything was stopped.
     """
-    from tvm_farm.tracker.cli.packages.package import check_destination
+    from tvm_farm.tracker.client.artifacts import file_digest
+    from tvm_farm.tracker.client.packages.owned import Owner
+    from tvm_farm.tracker.client.packages.package import check_destination
 
-    check_destination(output, force=False)
+    check_destination(output, force=False, names=DEMO_OPTIONS)
     with raised_as_interrupt(*_STOPPING), _state_folder() as state:
         try:
-            return _tuned(_model(model, state), state, budget_s, output, start_agent, reached)
+            file = _model(model, state)
+            check_destination(output, False, Owner(file.stem, file_digest(file)[0]), DEMO_OPTIONS)
+            return _tuned(file, state, budget_s, output, start_agent, reached)
         except (KeyboardInterrupt, Interrupted):
             raise Interrupted("\nInterrupted: stopped the farm and threw its state away.") from None
 
@@ -118,12 +129,14 @@ def _start(state: Path, running: ExitStack, start_agent: StartAgent, reached: Se
     from tvm_farm.tracker.client.farm import Farm
 
     click.echo(f"Starting a farm on this machine, its state in {state}")
+    click.echo("Starting the tracker …", err=True)
     folder = state / "tracker"
     options = [*reached, "--port", "0", "--metrics-port", "0", "--farm", "demo"]
     tracker = running.enter_context(
         Child("tracker", ["start", *options, "--state", str(folder)], state / "tracker.log")
     )
     address = _address(folder / "endpoint.json", tracker)
+    click.echo(f"The tracker serves at {address}; its worker loads TVM meanwhile. Starting the agent …", err=True)
     agent = start_agent(address, state)
     running.enter_context(agent)
     client = running.enter_context(Farm(address))
@@ -168,11 +181,8 @@ def _first_device(client: Farm, children: Sequence[Started]) -> Device:
 
 
 def _tune(client: Farm, device: Device, model: Path, budget_s: float, output: Path) -> JobGroup:
-    from tvm_farm.tracker.cli.jobs.conclusion import finish
-    from tvm_farm.tracker.cli.jobs.submission import submit
+    from tvm_farm.tracker.cli.jobs.conclusion import Folder, finish
     from tvm_farm.tracker.cli.terminal.formats import plural
-    from tvm_farm.tracker.client.user import user_name
-    from tvm_farm.tracker.domain import Artifact, JobKind, JobSpec
 
     built_in = [pool.name for pool in client.devices.pools() if pool.built_in and device.name in pool.devices]
     pool = (built_in or list(device.pools))[0]
@@ -190,15 +200,8 @@ def _tune(client: Farm, device: Device, model: Path, budget_s: float, output: Pa
         str(output),
     ]
     click.echo(f"$ {shlex.join(command)}")
-    spec = JobSpec(
-        kind=JobKind.TUNE,
-        model_name=model.stem,
-        model=Artifact("", 0),
-        pool=pool,
-        budget_s=budget_s,
-        user=user_name(),
-    )
-    return finish(client, client.jobs.group_of(submit(client, model, spec)), output, as_json=False)
+    click.echo("The first job of a farm begins some 15 s later than others: its worker loads TVM.", err=True)
+    return finish(client.tune(model, pool=pool, budget=budget_s), Folder(output), as_json=False)
 
 
 def _as_typed(seconds: float) -> str:
@@ -210,12 +213,13 @@ def _as_typed(seconds: float) -> str:
 
 def _model(chosen: Path | None, state: Path) -> Path:
     """The file to tune: ``chosen``, else SqueezeNet as the onnx package carries it, with random weights."""
-    from tvm_farm.tracker.cli.models.subject import check_model
+    from tvm_farm.tracker.client.asking.subject import check_file
 
     if chosen is not None:
-        check_model(chosen, ())
+        check_file(chosen)
         return chosen
     path = state / "squeezenet.onnx"
+    click.echo("Making SqueezeNet with random weights …", err=True)
     # A process of its own: the farm command itself loads neither numpy nor onnx.
     command = [sys.executable, "-m", "tvm_farm.tracker.tuning.models.light", "light_squeezenet", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

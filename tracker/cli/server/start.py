@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from tvm_farm.protos.discovery import DEFAULT_PORT
+from tvm_farm.tracker.cli.terminal.parsing import DURATION_OR_NEVER, FARM_NAME
 
 __all__ = ["default_state", "start"]
 
@@ -22,12 +23,14 @@ def default_state() -> Path:
 
 
 @click.command()
-@click.option("--host", default="0.0.0.0", help="Address to listen on.")
+@click.option("--host", default="::", help="Address to listen on; :: is all of this host, IPv4 and IPv6.")
 @click.option("--port", default=DEFAULT_PORT, type=click.IntRange(0, 65535), help="Port for gRPC; 0 takes a free one.")
 @click.option(
     "--metrics-port", default=9196, type=click.IntRange(0, 65535), help="Port for Prometheus; 0 takes a free one."
 )
-@click.option("--farm", default=None, metavar="NAME", help="Name of this farm.  [default: this host's name]")
+@click.option(
+    "--farm", default=None, type=FARM_NAME, metavar="NAME", help="Name of this farm.  [default: this host's name]"
+)
 @click.option(
     "--state",
     default=default_state,
@@ -36,8 +39,16 @@ def default_state() -> Path:
     help="Folder for all that is kept.",
 )
 @click.option("--workers", default=1, type=click.IntRange(0), help="Tuning workers on this host.")
+@click.option(
+    "--forget-lost-after",
+    "forget_lost_after_s",
+    default="90d",
+    type=DURATION_OR_NEVER,
+    help="Take a device out of the farm that was not heard for so long, unless it is drained, labelled by hand or to "
+    "be upgraded; what it measured stays in the log. never: only people do, with `farm devices forget`.",
+)
 @click.option("--no-mdns", is_flag=True, help="Do not announce this tracker in the network.")
-@click.option("--mdns-interface", default=None, metavar="IP", help="Announce on the interface with this address alone.")
+@click.option("--mdns-interface", default=None, metavar="IP|NAME", help="Announce on this network interface alone.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level told."
 )
@@ -48,6 +59,7 @@ def start(
     farm: str | None,
     state: Path,
     workers: int,
+    forget_lost_after_s: float,
     no_mdns: bool,
     mdns_interface: str | None,
     log_level: str,
@@ -83,6 +95,7 @@ def start(
         farm=farm or default_farm(),
         state=state,
         workers=workers,
+        forget_lost_after_s=forget_lost_after_s,
         mdns=not no_mdns,
         interface=mdns_interface,
     )

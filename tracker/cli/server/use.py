@@ -21,7 +21,7 @@ __all__ = ["use"]
 @click.argument("name", required=False)
 @click.option("--tracker", type=ADDRESS, metavar="HOST:PORT", help="Make context NAME, or change it: its tracker.")
 @click.option("--farm", metavar="FARM", help="The same: its farm's name in mDNS, where several answer.")
-@click.option("--mdns-interface", metavar="IP", help="The same: listen for mDNS on this address of ours alone.")
+@click.option("--mdns-interface", metavar="IP|NAME", help="The same: listen for mDNS on this network interface alone.")
 @click.option("--delete", is_flag=True, help="Forget context NAME.")
 @click.option("--none", "nothing", is_flag=True, help="Use no context: the tracker is heard by mDNS again.")
 @json_option

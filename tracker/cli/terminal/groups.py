@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from tvm_farm.protos.program.commands import Group, ProgramGroup
+from tvm_farm.protos.program.commands import Group
+from tvm_farm.tracker.cli.terminal.program import ProgramGroup
 from tvm_farm.tracker.client.errors import FarmError, missing_part
 
 __all__ = ["LazyGroup", "ListingGroup"]
@@ -13,9 +14,9 @@ __all__ = ["LazyGroup", "ListingGroup"]
 class LazyGroup(ProgramGroup):
     """A group that says what an installation lacks which has its commands' names alone, as a board's has."""
 
-    def invoke(self, ctx: click.Context) -> object:
+    def run(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            return super().run(ctx)
         except ModuleNotFoundError as error:
             raise FarmError(missing_part(error)) from error
 

@@ -16,7 +16,7 @@ __all__ = ["SqliteJobs"]
 
 _COLUMNS = (
     "id, spec, state, phase, error, input_error, created, started, finished, tuned_for_s, target, device_class, "
-    "worker_id, result, trials, group_id, recalled"
+    "worker_id, result, trials, group_id, recalled, worked_s, working_since"
 )
 #: Those whose turn it may be: a job whose group has an earlier one that has not ended waits for that.
 _CLAIMABLE = """SELECT id FROM jobs j WHERE state = 'queued' AND NOT EXISTS (
@@ -50,8 +50,8 @@ class SqliteJobs:
         spec = job.spec
         self._file.db.execute(
             """INSERT INTO jobs (id, request_id, state, kind, model_name, model_digest, pool, engine, user, spec, phase,
-            error, input_error, created, started, finished, tuned_for_s, target, device_class, worker_id, group_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            error, input_error, created, started, finished, tuned_for_s, target, device_class, worker_id, group_id,
+            worked_s, working_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 job.id,
                 request_id or None,
@@ -74,6 +74,8 @@ class SqliteJobs:
                 job.device_class,
                 job.worker_id,
                 job.group,
+                job.worked_s,
+                job.working_since_unix_s,
             ],
         )
 
@@ -109,9 +111,9 @@ class SqliteJobs:
         return [row[0] for row in rows]
 
     def newest(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
-        where, values = ("WHERE state = ?", [state.value]) if state else ("", [])
+        where, values = ("state = ?", state.value) if state else ("state <> ?", JobState.REFUSED.value)
         rows = self._file.db.execute(
-            f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY number DESC LIMIT ?", [*values, limit or -1]
+            f"SELECT {_COLUMNS} FROM jobs WHERE {where} ORDER BY number DESC LIMIT ?", [values, limit or -1]
         )
         return [_job(row, ()) for row in rows]
 
@@ -120,6 +122,11 @@ class SqliteJobs:
             f"SELECT {_COLUMNS} FROM jobs WHERE group_id = ? AND group_id <> '' ORDER BY number", [group]
         ).fetchall()
         return [_job(row, self._tasks(row[0])) for row in rows]
+
+    def queue(self, turns: Turns) -> list[str]:
+        order, values = _order(turns)
+        rows = self._file.db.execute(f"SELECT id FROM jobs WHERE state = 'queued' {order}", values)
+        return [row[0] for row in rows]
 
     def counts(self) -> dict[JobState, int]:
         return {
@@ -145,7 +152,8 @@ class SqliteJobs:
     def _update(self, job: Job) -> None:
         self._file.db.execute(
             """UPDATE jobs SET state = ?, phase = ?, error = ?, input_error = ?, started = ?, finished = ?,
-            tuned_for_s = ?, target = ?, device_class = ?, worker_id = ?, result = ? WHERE id = ?""",
+            tuned_for_s = ?, target = ?, device_class = ?, worker_id = ?, result = ?, worked_s = ?, working_since = ?
+            WHERE id = ?""",
             [
                 job.state.value,
                 job.phase,
@@ -158,17 +166,16 @@ class SqliteJobs:
                 job.device_class,
                 job.worker_id,
                 encode(job.result) if job.result else None,
+                job.worked_s,
+                job.working_since_unix_s,
                 job.id,
             ],
         )
 
     def claim(self, worker_id: str, now: float, turns: Turns) -> Job | None:
-        first = [kind.value for kind in turns.first]
-        before = f"kind IN ({', '.join('?' * len(first))})"
-        turn = "created - ? * coalesce(json_extract(spec, '$.priority'), 0)"
-        sql = f"{_CLAIMABLE} ORDER BY CASE WHEN {before} THEN 0 ELSE 1 END, CASE WHEN {before} THEN 0 ELSE {turn} END"
+        order, values = _order(turns)
         with self._file.writing():
-            row = self._file.db.execute(f"{sql}, number LIMIT 1", [*first, *first, turns.step_s]).fetchone()
+            row = self._file.db.execute(f"{_CLAIMABLE} {order} LIMIT 1", values).fetchone()
             return self.change(row[0], lambda job: started(job, worker_id, now)) if row else None
 
     def lose_worker(self, job_id: str, worker_id: str, now: float, *, counts: bool = True) -> Job | None:
@@ -209,6 +216,15 @@ class SqliteJobs:
         )
 
 
+def _order(turns: Turns) -> tuple[str, list[Any]]:
+    """The order of queued jobs as SQL, with its values."""
+    first = [kind.value for kind in turns.first]
+    before = f"kind IN ({', '.join('?' * len(first))})"
+    turn = "created - ? * coalesce(json_extract(spec, '$.priority'), 0)"
+    order = f"ORDER BY CASE WHEN {before} THEN 0 ELSE 1 END, CASE WHEN {before} THEN 0 ELSE {turn} END, number"
+    return order, [*first, *first, turns.step_s]
+
+
 def _job(row: Any, tasks: tuple[Task, ...]) -> Job:
     return Job(
         id=row[0],
@@ -229,4 +245,6 @@ def _job(row: Any, tasks: tuple[Task, ...]) -> Job:
         trials=row[14],
         group=row[15],
         recalled=row[16],
+        worked_s=row[17],
+        working_since_unix_s=row[18],
     )

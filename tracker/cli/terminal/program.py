@@ -1,0 +1,47 @@
+"""A command as a whole process, which tells its FarmErrors and ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tvm_farm.protos.program import commands
+from tvm_farm.tracker.client.errors import FarmError, Interrupted
+
+__all__ = ["Program", "ProgramGroup"]
+
+
+class _Told(click.ClickException):
+    """A FarmError as click shows and exits with it."""
+
+    def __init__(self, error: FarmError) -> None:
+        super().__init__(error.message)
+        self.exit_code = error.exit_code  # type: ignore[misc]
+        self._error = error
+
+    def show(self, file: object = None) -> None:
+        if isinstance(self._error, Interrupted):  # without "Error:": being interrupted is none
+            click.echo(self.message, err=True)
+        else:
+            super().show()
+
+
+class _Telling(click.Command):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return self.run(ctx)
+        except FarmError as error:
+            raise _Told(error) from error
+
+    def run(self, ctx: click.Context) -> Any:
+        """What the command does. A FarmError that it raises is told as its message, and ends with its exit code."""
+        return super().invoke(ctx)
+
+
+class Program(_Telling, commands.Program):
+    """See there."""
+
+
+class ProgramGroup(_Telling, commands.ProgramGroup):
+    """See there."""

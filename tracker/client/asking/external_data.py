@@ -1,0 +1,125 @@
+"""Whether a file can be a model, and which files beside an ONNX file hold weights of it.
+
+A desk has no ``onnx``: the few fields that name them are read off the protobuf's bytes (onnx/onnx.proto), and weights
+inside the file are stepped over.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from tvm_farm.tracker.client.errors import BadInput
+
+__all__ = ["external_files"]
+
+# Field numbers of ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto and StringStringEntryProto.
+_GRAPH, _NODE, _INITIALIZER, _ATTRIBUTE, _TENSOR, _SUBGRAPH, _EXTERNAL = 7, 1, 5, 5, 5, 6, 13
+_KEY, _VALUE = 1, 2
+_LENGTH_DELIMITED = 2
+#: Messages within messages are 100 at most for protobuf's parsers, and a graph is the third of each three.
+_DEEPEST = 33
+
+_TAKEN = "ONNX, TFLite, PyTorch's exported .pt2"
+
+
+def external_files(model: Path) -> tuple[str, ...]:
+    """Names, relative to the folder of ``model``, sorted; none of a model of another format.
+
+    Raises BadInput for what is no model, or one that is cut off; for a name that leaves the folder, or of a file that
+    is not there.
+    """
+    with model.open("rb") as file:
+        head = file.read(8)
+    if head[4:8] == b"TFL3":
+        return ()
+    if head.startswith(b"PK\x03\x04"):
+        if not zipfile.is_zipfile(model):
+            raise BadInput(
+                f"{model} is damaged: it begins as a zip archive, as a .pt2 file is, and does not end as one."
+            )
+        return ()
+    if not head:
+        raise BadInput(f"{model} is empty.")
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        view = memoryview(content)
+        try:
+            graphs = list(_fields(view, _GRAPH))
+            names = sorted({name for graph in graphs for name in _locations(graph)})
+            holds = any(len(graph) for graph in graphs)
+            fault = "" if holds else f"no model that the farm takes ({_TAKEN}): as ONNX it holds no operators"
+        except (ValueError, IndexError):
+            names, fault = [], f"damaged, or no model that the farm takes ({_TAKEN})"
+        finally:
+            # Slices of it must be gone before the file can be unmapped.
+            graphs = []
+            view.release()
+    if fault:
+        raise BadInput(f"{model} is {fault}.")
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\0" in name:
+            raise BadInput(f"{model} keeps weights in {name!r}, which is outside of its folder.")
+        # Path.is_file raises at names that are too long for a file.
+        if not os.path.isfile(model.parent / name):
+            raise BadInput(f"{model} keeps weights in {model.parent / name}, and there is no such file.")
+    return tuple(names)
+
+
+def _locations(graph: memoryview, depth: int = 0) -> Iterator[str]:
+    if depth > _DEEPEST:
+        raise ValueError("graphs within graphs, more than any parser takes")
+    for tensor in _fields(graph, _INITIALIZER):
+        yield from _location(tensor)
+    for node in _fields(graph, _NODE):
+        for attribute in _fields(node, _ATTRIBUTE):
+            for tensor in _fields(attribute, _TENSOR):
+                yield from _location(tensor)
+            for inner in _fields(attribute, _SUBGRAPH):
+                yield from _locations(inner, depth + 1)
+
+
+def _location(tensor: memoryview) -> Iterator[str]:
+    for entry in _fields(tensor, _EXTERNAL):
+        key, value = (next(_fields(entry, number), memoryview(b"")) for number in (_KEY, _VALUE))
+        if bytes(key) == b"location":
+            yield bytes(value).decode()
+
+
+def _fields(message: memoryview, wanted: int) -> Iterator[memoryview]:
+    """The length-delimited fields of ``message`` with that number. Raises ValueError, IndexError at foreign bytes."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        kind = tag & 7
+        if not tag >> 3:
+            raise ValueError("there is no field 0")
+        if kind == _LENGTH_DELIMITED:
+            size, at = _varint(message, at)
+            if at + size > len(message):
+                raise ValueError("a field ends behind its message")
+            if tag >> 3 == wanted:
+                yield message[at : at + size]
+            at += size
+        elif kind == 0:
+            _, at = _varint(message, at)
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"there is no wire type {kind} in such a file")
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")

@@ -1,0 +1,1 @@
+"""Packages of tuned models and operators on disk."""
