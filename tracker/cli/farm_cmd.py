@@ -32,6 +32,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
         "status": "tvm_farm.tracker.cli.server.status:status",
         "use": "tvm_farm.tracker.cli.server.use:use",
         "demo": "tvm_farm.tracker.cli.server.demo:demo",
+        "completion": "tvm_farm.protos.program.completion:farm",
     },
     context_settings={"max_content_width": 100},
     epilog=_EPILOG,

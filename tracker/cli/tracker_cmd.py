@@ -17,6 +17,7 @@ __all__ = ["tracker"]
         "worker": "tvm_farm.tracker.cli.server.worker:worker",
         "status": "tvm_farm.tracker.cli.server.status:tracker_status",
         "runtime": "tvm_farm.tracker.cli.server.runtime:runtime",
+        "completion": "tvm_farm.protos.program.completion:tracker",
     },
     variables="TVMFARM_TRACKER",
     context_settings={"show_default": True},
