@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from tvm_farm.protos.version import __version__
@@ -47,4 +49,6 @@ def farm(ctx: click.Context, connection: Connection) -> None:
     Example: tune a network on every 64-bit ARM board of the farm for half an hour
       farm tune resnet50.onnx --pool arm64 --budget 30m
     """
+    # What it warns of, an interface that sends nothing, is for a log: a person hears whether a tracker was found.
+    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
     ctx.obj = connection

@@ -20,7 +20,6 @@ import queue
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -35,6 +34,7 @@ from typing import NoReturn
 
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.program.interrupts import let_through
+from tvm_farm.protos.program.log import log_to_stderr
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.client.connection import Connection as FarmConnection
 from tvm_farm.tracker.client.errors import BadInput, FarmError
@@ -295,8 +295,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser.add_argument(
         "--builders", type=int, default=len(os.sched_getaffinity(0)), help="builder processes a job (default: CPUs)"
     )
+    parser.add_argument("--log-format", choices=["text", "json"])
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr("info", options.log_format, worker=options.worker_id)
     connection = FarmConnection(options.tracker, options.farm, options.mdns_interface)
     worker: Worker | None = None
 
