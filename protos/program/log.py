@@ -44,8 +44,10 @@ def log_to_stderr(level: str, log_format: str | None = None, **fields: str) -> N
     ``log_format``: "text" or "json", for all that this process starts too; None: as the process was started itself.
     ``fields``: some of FIELDS that all of its events have.
     """
-    if log_format is not None:
+    if log_format == "json":
         os.environ[_VARIABLE] = log_format
+    elif log_format is not None:
+        os.environ.pop(_VARIABLE, None)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(os.environ.get(_VARIABLE, ""), fields))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tvm_farm.protos.names import nearest_name, parse_name
+from tvm_farm.protos.suggestions import did_you_mean, no_such
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain import (
     BUILT_IN_POOLS,
@@ -327,7 +328,7 @@ class Fleet:
         if device_id in self._boards:
             return self._boards[device_id].snapshot(self._clock())
         if device_id not in self._known:
-            raise NotFound(f"there is no device '{id_or_name}'")
+            raise NotFound(no_such("device", id_or_name, (each.name for each in self._known.values())))
         return self._known[device_id]
 
     def _sharing(self) -> dict[str, tuple[str, ...]]:
@@ -416,8 +417,8 @@ class Fleet:
         """Raises NotFound, which lists the pools that exist."""
         pool = self._pools.get(name)
         if pool is None:
-            existing = ", ".join(sorted(self._pools))
-            raise NotFound(f"there is no pool '{name}': this farm has {existing}")
+            existing, meant = ", ".join(sorted(self._pools)), did_you_mean(name, self._pools)
+            raise NotFound(f"there is no pool '{name}': this farm has {existing}{meant and '.' + meant}")
         members = [d for d in self._known.values() if name in d.pools]
         connected = sum(d.id in self._boards for d in members)
         return replace(pool, devices=tuple(sorted(d.name for d in members)), connected=connected)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from tvm_farm.protos.runtime import RuntimeRequest
+from tvm_farm.protos.suggestions import no_such
 from tvm_farm.tracker.domain import Device, Job, JobKind, JobSpec, JobState
 from tvm_farm.tracker.domain.device_class import with_runtime
 from tvm_farm.tracker.domain.engine import ENGINES, takes_templates
@@ -33,6 +34,9 @@ from tvm_farm.tracker.services.store_thread import StoreThread
 __all__ = ["Jobs"]
 
 log = logging.getLogger(__name__)
+
+#: Of so many jobs, the newest, one is meant by an id that is none.
+_LIKELY = 100
 
 #: A watcher gets at most one snapshot in this time, and the last one always.
 _WATCH_S = 0.25
@@ -179,7 +183,8 @@ class Jobs:
             raise NotFound(f"'{start}' is the start of several jobs: {', '.join(ids)}")
         job = await self._thread.run(self._store.jobs.get, ids[0]) if ids else None
         if job is None:
-            raise NotFound(f"there is no job '{start}'")
+            newest = await self._thread.run(self._store.jobs.newest, None, _LIKELY)
+            raise NotFound(no_such("job", start, (each.id for each in newest)))
         return await self._shown(job)
 
     async def group(self, start: str) -> list[Job]:
