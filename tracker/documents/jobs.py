@@ -25,7 +25,9 @@ def task_document(task: Task) -> dict[str, Any]:
 
 def classes_document(group: JobGroup) -> dict[str, Any]:
     """What lies beside the packages of several classes: whose each is, and what came of it."""
-    return {"model": group.spec.model_name, "group": group.id, "classes": [*map(_entry, group.done)]}
+    spec = group.spec
+    named = {"model": spec.model_name, "model_sha256": spec.model.digest}
+    return {**named, "group": group.id, "classes": [*map(_entry, group.done)]}
 
 
 def _entry(job: Job) -> dict[str, Any]:
