@@ -23,7 +23,7 @@ PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench bench-quick lint wheel stubs stubs-check constraints clean
+.PHONY: help demo test test-slow bench bench-quick lint docs pictures wheel stubs stubs-check constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,12 @@ lint: $(VENV)/.dev stubs-check ## ruff, mypy, import-linter, stubs against proto
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+docs: $(VENV)/.docs ## the pages as a site in build/site; a link that leads nowhere is an error
+	@$(VENV)/bin/python -m website build/pages && $(VENV)/bin/zensical build --clean --strict
+
+pictures: $(VENV)/.docs ## the drawings in docs/ as pictures, for the site; needs npm and chromium
+	@$(VENV)/bin/python -m website.pictures
+
 wheel: $(VENV)/.build ## dist/*.whl: what boards and servers install
 	@$(PIP) wheel -q --no-deps --no-build-isolation -w dist . && ls dist/*.whl
 
@@ -68,15 +74,18 @@ stubs-check: $(VENV)/.dev
 	@diff -r -x '*.proto' -x __init__.py -x __pycache__ protos/farm/v1 build/stubs/tvm_farm/protos/farm/v1 \
 	  || { echo "make: the stubs do not match the .proto files: run 'make stubs'" >&2; exit 1; }
 
+# All but torch, which brings gigabytes along and is left to who installs it.
+EXTRAS = tracker bench dev docs
+
 constraints: $(VENV)/.dev ## the pinned versions anew, from pyproject.toml
 	@$(PIP) install -q uv
-	@printf 'hatchling\neditables\n' | $(VENV)/bin/uv pip compile --universal --python-version 3.10 --all-extras --upgrade -q \
+	@printf 'hatchling\neditables\n' | $(VENV)/bin/uv pip compile --universal --python-version 3.10 $(EXTRAS:%=--extra %) --upgrade -q \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-package pip pyproject.toml - -o build/constraints.txt
 	@{ sed '/^[^#]/,$$d' constraints.txt; cat build/constraints.txt; } > build/constraints.new && mv build/constraints.new constraints.txt
 
 clean: ## all that make has made
 	rm -rf $(VENV) build dist $(OUTPUT) agent/runner/native/bin .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
-	find agent tracker protos benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
+	find agent tracker protos benchmarks tests website -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	@$(find_python); echo "Making $(VENV) with $$("$$python" -V)."; "$$python" -m venv "$(VENV)"
@@ -99,3 +108,7 @@ $(VENV)/.bench: $(VENV)/.build
 $(VENV)/.dev: $(VENV)/.build
 	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[tracker,bench,dev]'
 	@touch $@ $(VENV)/.tracker $(VENV)/.bench
+
+$(VENV)/.docs: $(VENV)/.dev
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[docs]'
+	@touch $@ $(VENV)/.tracker $(VENV)/.bench $(VENV)/.dev

@@ -12,6 +12,7 @@ from tvm_farm.agent.commands.install_service import install_service
 from tvm_farm.agent.commands.new_identity import new_identity
 from tvm_farm.agent.commands.start import start
 from tvm_farm.protos.output import watched_output
+from tvm_farm.protos.variables import name_by_options
 from tvm_farm.protos.version import __version__
 
 __all__ = ["main"]
@@ -39,3 +40,4 @@ def main() -> None:
 
 for command in (doctor, install_service, new_identity, start):
     main.add_command(command)
+name_by_options(main, "TVMFARM_AGENT")

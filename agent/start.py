@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from tvm_farm.agent.board.device import Device, open_device
 from tvm_farm.agent.board.machine import read_machine
@@ -127,7 +128,7 @@ async def _run(
         for part in parts:
             own, folder = settings, state
             if part.name:
-                folder = stack.enter_context(open_state(state.root / "cores" / part.name))
+                folder = stack.enter_context(open_state(_folder_of(part, state.root / "cores")))
                 own = replace(settings, state_dir=folder.root, cache_bytes=settings.cache_bytes // len(parts))
             runner, info = await start_runner(own, device, part.cpus)
             stack.push_async_callback(runner.stop)
@@ -144,6 +145,16 @@ async def _run(
     if not ending.reason:
         log.info("stopped: %d trials measured", sum(sum(each.outcomes.values()) for each in devices))
     return ending
+
+
+def _folder_of(part: Part, cores: Path) -> Path:
+    """The folder of a board's part in ``cores``. One from before these cores had a name goes on under it."""
+    folder, former = cores / part.name, cores / part.former_name
+    if part.former_name and former.is_dir() and not folder.exists():
+        with contextlib.suppress(OSError):  # a disk that takes nothing: it goes on where it is
+            former.rename(folder)
+        return folder if folder.exists() else former
+    return folder
 
 
 async def _run_all(devices: Sequence[SessionDriver], supervision: Supervision) -> Exit:

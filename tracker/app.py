@@ -11,11 +11,12 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tvm_farm.protos.address import joined
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain.errors import CannotStart
 from tvm_farm.tracker.metrics import MetricsEndpoint, Snapshots
@@ -34,7 +35,7 @@ from tvm_farm.tracker.services.store_thread import StoreThread
 from tvm_farm.tracker.services.upgrades import Upgrades
 from tvm_farm.tracker.services.workers import Workers
 from tvm_farm.tracker.store import StateFolder, open_store, sqlite_url
-from tvm_farm.tracker.wire.announcement import addresses, announced, check
+from tvm_farm.tracker.wire.announcement import addresses, announced, check, is_everywhere, local_host
 from tvm_farm.tracker.wire.artifacts import ArtifactsServicer
 from tvm_farm.tracker.wire.devices import DevicesServicer
 from tvm_farm.tracker.wire.farm import FarmServicer
@@ -174,18 +175,28 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         stack.push_async_callback(metrics.stop)
         ticking = asyncio.ensure_future(_tick(fleet, measuring))
         stack.callback(ticking.cancel)
-        hosts = addresses(settings.host, settings.interface)
-        if settings.mdns:
-            await stack.enter_async_context(announced(settings.farm, port, release, hosts, settings.interface))
-        local = _local_address(settings.host, port)
-        endpoint = Endpoint(
-            farm=settings.farm,
-            address=local,
-            addresses=tuple(_joined(host, port) for host in hosts),
-            metrics=f"http://{_local_address(settings.host, metrics.port)}/metrics",
-            pid=os.getpid(),
-        )
         endpoint_file = folder.path / "endpoint.json"
+
+        def look() -> list[str]:
+            return addresses(settings.host, settings.interface)
+
+        def endpoint_at(hosts: Sequence[str]) -> Endpoint:
+            return Endpoint(
+                farm=settings.farm,
+                address=local,
+                addresses=tuple(joined(host, port) for host in hosts),
+                metrics=f"http://{_local_address(settings.host, metrics.port)}/metrics",
+                pid=os.getpid(),
+            )
+
+        def moved(hosts: Sequence[str]) -> None:
+            with suppress(OSError):  # a full disk: the first addresses stay there
+                endpoint_at(hosts).write(endpoint_file)
+
+        local = _local_address(settings.host, port)
+        if settings.mdns:
+            await stack.enter_async_context(announced(settings.farm, port, release, look, settings.interface, moved))
+        endpoint = endpoint_at(look())
         try:
             endpoint.write(endpoint_file)
         except OSError as e:
@@ -209,13 +220,7 @@ async def _tick(fleet: Fleet, measuring: Measuring) -> None:
 
 
 def _local_address(host: str, port: int) -> str:
-    if host in ("", "0.0.0.0", "::"):
-        return f"127.0.0.1:{port}"
-    return _joined(host, port)
-
-
-def _joined(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return joined(local_host() if is_everywhere(host) else host, port)
 
 
 def default_farm() -> str:

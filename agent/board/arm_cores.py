@@ -5,7 +5,7 @@ Sources: Linux arch/arm64/include/asm/cputype.h and util-linux sys-utils/lscpu-a
 
 from __future__ import annotations
 
-__all__ = ["core_name"]
+__all__ = ["core_name", "nameless"]
 
 _IMPLEMENTERS = {
     0x41: "ARM",
@@ -88,11 +88,29 @@ _CORES = {
     (0x51, 0x804): "Kryo-4XX-Gold",
     (0x51, 0x805): "Kryo-4XX-Silver",
     (0x51, 0xC00): "Falkor",
+    (0x51, 0xC01): "Saphira",
     (0x51, 0x001): "Oryon",
+    (0x56, 0x131): "Feroceon-88FR131",
+    (0x56, 0x581): "PJ4",
+    (0x56, 0x584): "PJ4B-MP",
+    (0x61, 0x020): "Icestorm-A14",
+    (0x61, 0x021): "Firestorm-A14",
     (0x61, 0x022): "Icestorm-M1",
     (0x61, 0x023): "Firestorm-M1",
+    (0x61, 0x024): "Icestorm-M1-Pro",
+    (0x61, 0x025): "Firestorm-M1-Pro",
+    (0x61, 0x028): "Icestorm-M1-Max",
+    (0x61, 0x029): "Firestorm-M1-Max",
+    (0x61, 0x030): "Blizzard-A15",
+    (0x61, 0x031): "Avalanche-A15",
     (0x61, 0x032): "Blizzard-M2",
     (0x61, 0x033): "Avalanche-M2",
+    (0x61, 0x034): "Blizzard-M2-Pro",
+    (0x61, 0x035): "Avalanche-M2-Pro",
+    (0x61, 0x038): "Blizzard-M2-Max",
+    (0x61, 0x039): "Avalanche-M2-Max",
+    (0x61, 0x048): "Sawtooth-M3-Max",
+    (0x61, 0x049): "Everest-M3-Max",
     (0x6D, 0xD49): "Azure-Cobalt-100",
     (0x70, 0x663): "FTC663",
     (0xC0, 0xAC3): "Ampere-1",
@@ -103,10 +121,19 @@ _CORES = {
 def core_name(implementer: str, part: str) -> str:
     """A core's name by its MIDR fields as /proc/cpuinfo writes them ("0x41", "0xd08").
 
-    Cores of other makes than the table knows are called by what is known: "ARM part 0xfff".
+    A name may stand for several parts ("Kryo"). Cores of other makes than the table knows: see ``nameless``.
     """
     try:
         maker, number = int(implementer, 16), int(part, 16)
     except ValueError:
         return ""
-    return _CORES.get((maker, number)) or f"{_IMPLEMENTERS.get(maker, implementer)} part {part}"
+    return _CORES.get((maker, number)) or nameless(implementer, part)
+
+
+def nameless(implementer: str, part: str) -> str:
+    """What a core is called that the table does not know: "ARM part 0xfff". Fields as for ``core_name``."""
+    try:
+        maker = int(implementer, 16)
+    except ValueError:
+        return ""
+    return f"{_IMPLEMENTERS.get(maker, implementer)} part {part}"

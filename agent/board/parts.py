@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from tvm_farm.agent.board.arm_cores import nameless
 from tvm_farm.agent.errors import SettingsError
 from tvm_farm.protos.device import CpuCluster, Fingerprint
 
@@ -22,6 +23,8 @@ class Part:
     name: str = ""
     #: The CPUs to run on; empty: the whole board.
     cpus: tuple[int, ...] = ()
+    #: What an agent calls these cores whose table does not know them, "arm-part-0xd99".
+    former_name: str = ""
 
 
 def parts_of(fingerprint: Fingerprint, wanted: str = "") -> tuple[Part, ...]:
@@ -39,10 +42,11 @@ def parts_of(fingerprint: Fingerprint, wanted: str = "") -> tuple[Part, ...]:
     parts = {name: _part(fingerprint, name, clusters) for name, clusters in _named(alike).items()}
     if not wanted:
         return tuple(parts.values())
-    if wanted not in parts:
+    former = {part.former_name: part for part in parts.values()}
+    if wanted not in {**parts, **former}:
         has = f"its cores are {' and '.join(parts)}" if parts else "its cores do not tell their kind"
         raise SettingsError(f"this board has no cores of the kind {wanted!r}: {has}")
-    return (parts[wanted],)
+    return (parts.get(wanted) or former[wanted],)
 
 
 def _named(alike: list[list[CpuCluster]]) -> Mapping[str, list[CpuCluster]]:
@@ -50,12 +54,16 @@ def _named(alike: list[list[CpuCluster]]) -> Mapping[str, list[CpuCluster]]:
     named: dict[str, list[CpuCluster]] = {}
     for clusters in alike:
         first = clusters[0]
-        text = (first.name or f"{first.implementer} {first.part}").lower().removeprefix("cortex-")
-        name = re.sub(r"[^a-z0-9]+", "-", text).strip("-") or "cpu"
+        name = _short(first.name or f"{first.implementer} {first.part}")
         named[name if name not in named else f"{name}-{len(named) + 1}"] = clusters
     return named
 
 
 def _part(fingerprint: Fingerprint, name: str, clusters: list[CpuCluster]) -> Part:
     cpus = tuple(sorted(cpu for cluster in clusters for cpu in cluster.cpus))
-    return Part(replace(fingerprint, clusters=tuple(clusters)), name, cpus)
+    former = _short(nameless(clusters[0].implementer, clusters[0].part))
+    return Part(replace(fingerprint, clusters=tuple(clusters)), name, cpus, former)
+
+
+def _short(core: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", core.lower().removeprefix("cortex-")).strip("-") or "cpu"

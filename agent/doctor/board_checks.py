@@ -24,7 +24,7 @@ def check_board(device: Device) -> Iterator[Check]:
 def _board(fingerprint: Fingerprint) -> Check:
     clusters = ", ".join(f"{len(c.cpus)} x {c.name or 'unnamed CPU'}" for c in fingerprint.clusters)
     model = fingerprint.board_model or "model unknown"
-    memory = f"{fingerprint.memory_bytes / (1 << 30):.1f} GB"
+    memory = f"{fingerprint.memory_bytes / (1 << 30):.1f} GiB"
     return Check("board", Verdict.OK, f"{model}, {fingerprint.arch}, {clusters}, {memory}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from tvm_farm.agent.board.fingerprint import read_fingerprint
 from tvm_farm.agent.doctor.check import Check, Verdict
@@ -12,6 +13,7 @@ from tvm_farm.agent.errors import LinkLostError, SeveralTrackersError
 from tvm_farm.agent.link.discovery import choose
 from tvm_farm.agent.link.questions import ask_runtime, ask_status
 from tvm_farm.agent.settings import Settings
+from tvm_farm.protos.address import split_address
 from tvm_farm.protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from tvm_farm.protos.runtime import RuntimeOffer, RuntimeRequest
 
@@ -31,15 +33,17 @@ async def check_tracker(settings: Settings, offers: list[RuntimeOffer]) -> Async
         if found is None:
             return
         addresses = found.addresses
-    reached = []
-    for address in addresses:
-        check = await _port(address)
-        yield check
-        if check.verdict is Verdict.OK:
-            reached.append(address)
+    ports = await asyncio.gather(*map(_port, addresses))
+    reached = [address for address, check in zip(addresses, ports, strict=True) if check.verdict is Verdict.OK]
+    for check in ports:
+        # A host announces all of its networks, and one that is reached is enough.
+        yield check if check.verdict is Verdict.OK or not reached else Check(check.name, Verdict.HINT, check.said)
+    answers: list[Check] = []
     for address in reached:
         check = await _answer(address)
-        yield check
+        if check not in answers:  # a tracker that has several addresses is one tracker
+            answers.append(check)
+            yield check
         if check.verdict is Verdict.OK and settings.takes_runtime and not offers:
             yield await _offer(address, offers)
 
@@ -65,9 +69,8 @@ async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
 
 
 async def _port(address: str) -> Check:
-    host, _, port = address.rpartition(":")
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), int(port)), _CONNECT_S)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(*split_address(address)), _CONNECT_S)
     except asyncio.TimeoutError:
         remedy = "the host does not answer: is it on, is a firewall in between?"
         return Check("tracker port", Verdict.FAILED, f"no answer from {address} in {_CONNECT_S:.0f} s", remedy)
@@ -110,6 +113,6 @@ async def _offer(address: str, offers: list[RuntimeOffer]) -> Check:
     offers.append(offer)
     if offer.runtime is None:
         return Check("runtime", Verdict.HINT, offer.reason, remedy)
-    size = f"{offer.runtime.size / (1 << 20):.1f} MB"
+    size = f"{offer.runtime.size / (1 << 20):.1f} MiB"
     said = f"the tracker has TVM {offer.runtime.tvm_version} for {offer.runtime.arch} with {offer.runtime.libc}, {size}"
     return Check("runtime", Verdict.OK, said)

@@ -82,7 +82,10 @@ def find_runner(arch: str | None = None) -> Path:
         return found
     built = sorted(path.parent.name for path in native.glob("bin/*/tvm-farm-runner"))
     if built:
-        raise RunnerError(f"no runner for {arch}: this installation carries one for {', '.join(built)}")
+        raise RunnerError(
+            f"no runner for {arch}: this installation carries one for {', '.join(built)}, and boards of another "
+            "architecture cannot be lent"
+        )
     raise RunnerError(f"no runner is built: run python {native / 'build.py'}, or install the project again")
 
 

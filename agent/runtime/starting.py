@@ -40,6 +40,10 @@ async def start_runner(settings: Settings, device: Device, cpus: Sequence[int] =
     if settings.runner == "synthetic":
         synthetic = SyntheticRunner(settings.synthetic)
         return synthetic, await synthetic.start()
+    try:
+        find_runner(device.arch)
+    except RunnerError as error:  # no mode and no library would help
+        raise RunnerUnusableError(str(error)) from error
     # What this Python's packages hold is for this machine alone.
     without = settings.mode == "micro" or (settings.via and settings.runtime_dir is None)
     libraries = None if without else find_runtime(settings.runtime_dir)

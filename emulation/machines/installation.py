@@ -1,4 +1,4 @@
-"""The agent on a machine, by the line in the README, as a service of its systemd."""
+"""The agent on a machine, by the line in docs/boards.md, as a service of its systemd."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emulation.preparation import make_wheel
 
 __all__ = ["INSTALL", "InstalledMachine", "installed"]
 
-#: What a person types on the board, in a folder with the wheel: README's line.
+#: What a person types on the board, in a folder with the wheel: the line of docs/boards.md.
 INSTALL = (
     "sudo sh -c 'apt-get install -y python3-venv && python3 -m venv /opt/tvm-farm && "
     "/opt/tvm-farm/bin/pip install ./tvm_farm-*.whl && /opt/tvm-farm/bin/agent install-service'"

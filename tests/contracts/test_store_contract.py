@@ -230,10 +230,12 @@ def test_a_result_comes_back_as_it_was(opened: Open) -> None:
         outputs_equal=True,
         device_name="pi-1",
     )
+    store.jobs.claim("w1", 5.0, TURNS)
     store.jobs.change("net-1", lambda job: finished(job, result, 9.0))
     job = opened().jobs.get("net-1")
     assert job is not None
     assert (job.state, job.result, job.finished_unix_s) == (JobState.DONE, result, 9.0)
+    assert (job.worked_s, job.working_since_unix_s) == (4.0, 0.0)
 
 
 def test_a_change_that_raises_changes_nothing(store: Store) -> None:

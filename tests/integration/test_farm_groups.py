@@ -61,9 +61,9 @@ def done(control: StandInFarm, job: Job, **changes: object) -> Job:
 
 
 CLOSING = [
-    f"squeezenet on {PI4}: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)",
-    f"squeezenet on {PI5}: 241.3 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)",
-    f"squeezenet on {OLD}: 200.0 ms -> 10.0 ms (20.0x), estimated from its tasks, outputs not compared",
+    f"squeezenet on {PI4}: 241 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)",
+    f"squeezenet on {PI5}: 241 ms -> 12.1 ms (19.9x), outputs equal (max |diff| 3e-07)",
+    f"squeezenet on {OLD}: 200 ms -> 10.0 ms (20.0x), estimated from its tasks, outputs not compared",
 ]
 
 
@@ -82,8 +82,8 @@ def test_a_group_is_watched_to_its_end_and_each_package_has_its_folder(control: 
             control.put_job(done(control, job))
         assert terminal.await_exit() == 0
         assert terminal.text.rstrip().splitlines()[-3:] == CLOSING
-        terminal.await_text(r"raspberry-pi-5 +0 +llvm \S+ +241\.3 ms +12\.1 ms +19\.9x +40 +equal")
-        terminal.await_text(r"beaglebone-1xcortex-a8 +0 +llvm \S+ +200\.0 ms +10\.0 ms +20\.0x +40 +estimated")
+        terminal.await_text(r"raspberry-pi-5 +0 +llvm \S+ +241 ms +12\.1 ms +19\.9x +40 +equal")
+        terminal.await_text(r"beaglebone-1xcortex-a8 +0 +llvm \S+ +200 ms +10\.0 ms +20\.0x +40 +estimated")
     folder = model.parent / "squeezenet-tuned"
     assert sorted(path.name for path in folder.iterdir()) == sorted([PI4, PI5, OLD, "classes.json"])
     for job in (first, second, third):

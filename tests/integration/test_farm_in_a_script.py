@@ -1,4 +1,4 @@
-"""A person's own script and its Farm: README's example against a real tracker, and what a name may be."""
+"""A person's own script and its Farm: The example of docs/scripts.md against a real tracker, and what a name may be."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def tracker(tmp_path: Path) -> Iterator[TrackerProcess]:
     process.stop()
 
 
-def readme_example() -> str:
-    """README's script that uses a Farm, as it stands there."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def shown_example() -> str:
+    """The script of docs/scripts.md that uses a Farm, as it stands there."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scripts.md").read_text(), re.DOTALL)
     [example] = [block for block in blocks if "import Farm," in block]
     return str(example)
 
 
-def test_the_readmes_example(tracker: TrackerProcess, tmp_path: Path) -> None:
+def test_the_example_of_the_docs(tracker: TrackerProcess, tmp_path: Path) -> None:
     board = StandInAgent(tracker.address, "board", fingerprint=BOARDS["raspberry pi 3"][0])
     worker = StandInWorker(tracker.address)
     (tmp_path / "resnet50.onnx").write_bytes(b"a model")
     # The one thing that is not as it stands there: this tracker's address for "farm.local", whose port is taken here.
-    example = readme_example()
+    example = shown_example()
     assert example.count('"farm.local"') == 1
     script = subprocess.Popen(
         [sys.executable, "-c", example.replace('"farm.local"', repr(tracker.address))],

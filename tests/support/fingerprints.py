@@ -36,6 +36,7 @@ _RK3399 = Fingerprint(
 )
 _GOLDMONT = {"cx16", "movbe", "popcnt", "sse4_1", "sse4_2", "ssse3"}
 _ARM64 = {"mtriple": "aarch64-linux-gnu"}
+_ARMV7 = {"mtriple": "armv7l-linux-gnueabihf", "mfloat-abi": "hard"}
 _X86 = {"mtriple": "x86_64-linux-gnu"}
 _RISCV = {
     "mtriple": "riscv64-linux-gnu",
@@ -95,6 +96,22 @@ BOARDS: dict[str, tuple[Fingerprint, dict[str, Any]]] = {
             "mattr": ["+neon", "+dotprod", "+fullfp16", "+i8mm", "+bf16", "+sve", "+sve2"],
         },
     ),
+    "apple m1 pro, its fast cores": (
+        board("aarch64", "0x61", "0x025", AARCH64_FEATURES | {"asimddp", "asimdhp"}),
+        {**_ARM64, "mcpu": "apple-a14", "mattr": ["+neon", "+dotprod", "+fullfp16"]},
+    ),
+    "apple m2 max, its slow cores": (
+        board("aarch64", "0x61", "0x038", AARCH64_FEATURES | {"asimddp", "asimdhp", "i8mm", "bf16"}),
+        {**_ARM64, "mcpu": "apple-a15", "mattr": ["+neon", "+dotprod", "+fullfp16", "+i8mm", "+bf16"]},
+    ),
+    "apple m3 max, its fast cores": (
+        board("aarch64", "0x61", "0x049", AARCH64_FEATURES),
+        {**_ARM64, "mcpu": "apple-a16", "mattr": ["+neon"]},
+    ),
+    "snapdragon 820, its fast cores": (
+        board("aarch64", "0x51", "0x205", AARCH64_FEATURES),
+        {**_ARM64, "mcpu": "kryo", "mattr": ["+neon"]},
+    ),
     "apple m1 in a 32-bit program": (
         board("armv7l", "0x61", "0x022", {"neon"}),
         {"mtriple": "armv7l-linux-gnueabihf", "mcpu": "generic", "mattr": ["+neon"], "mfloat-abi": "hard"},
@@ -110,6 +127,22 @@ BOARDS: dict[str, tuple[Fingerprint, dict[str, Any]]] = {
     "32-bit arm": (
         board("armv7l", "0x41", "0xc09", {"neon", "vfpv3"}),
         {"mtriple": "armv7l-linux-gnueabihf", "mcpu": "cortex-a9", "mattr": ["+neon"], "mfloat-abi": "hard"},
+    ),
+    "sama5d3": (
+        board("armv7l", "0x41", "0xc05", {"vfp", "vfpv3", "vfpv3d16", "vfpv4"}),
+        {**_ARMV7, "mcpu": "cortex-a5", "mattr": ["-neon", "-d32"]},
+    ),
+    "armada 370": (
+        board("armv7l", "0x56", "0x581", {"vfp", "vfpv3", "vfpv3d16"}),
+        {**_ARMV7, "mcpu": "generic", "mattr": ["-neon", "-d32"]},
+    ),
+    "tegra 2, a kernel that lists neither": (
+        board("armv7l", "0x41", "0xc09", {"vfp", "vfpv3"}),
+        {**_ARMV7, "mcpu": "cortex-a9", "mattr": ["-neon", "-d32"]},
+    ),
+    "32 double registers without NEON": (
+        board("armv7l", "0x41", "0xc09", {"vfp", "vfpv3", "vfpd32"}),
+        {**_ARMV7, "mcpu": "cortex-a9", "mattr": ["-neon"]},
     ),
     "riscv": (board("riscv64", "", "", set()), _RISCV),
     "epyc": (board("x86_64", "AuthenticAMD", "25/17/1", ZEN4_FEATURES), {**_X86, "mcpu": "znver4"}),

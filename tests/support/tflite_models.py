@@ -91,7 +91,7 @@ class TfliteModel:
     def _tensor(self, name: str, shape: Sequence[int], dtype: str, quantized: Quantized | None) -> int:
         described = None
         if quantized is not None:
-            scales = np.atleast_1d(np.float32(quantized.scale))
+            scales = np.atleast_1d(np.asarray(quantized.scale, np.float32))
             described = schema.QuantizationParametersT(
                 scale=scales, zeroPoint=np.full(scales.shape, quantized.zero), quantizedDimension=quantized.axis
             )

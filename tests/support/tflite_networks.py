@@ -41,7 +41,8 @@ def _ranges(file: bytes, seed: int) -> dict[int, tuple[float, float]]:
     )
     run.allocate_tensors()
     (image,) = run.get_input_details()
-    random, found = np.random.default_rng(seed + 1), {}
+    random = np.random.default_rng(seed + 1)
+    found: dict[int, tuple[float, float]] = {}
     for _ in range(8):
         run.set_tensor(image["index"], random.random(image["shape"], dtype=np.float32))
         run.invoke()
@@ -68,7 +69,7 @@ class _Network:
         x = self._convolution(x, width, 3, stride=2)
         for number in range(blocks):
             x = self._block(x, width if number < 2 else 2 * width, 2 if number == 2 else 1)
-        axes = self.model.constant(np.int32([1, 2]))
+        axes = self.model.constant(np.array([1, 2], np.int32))
         mean = self._add("MEAN", [x, axes], schema.ReducerOptionsT(keepDims=False), version=2)
         self.channels[mean] = self.channels[x]
         weights, bias = self._weights(mean, (10, self.channels[x]), 0)
@@ -124,7 +125,7 @@ class _Network:
         scales = np.abs(weights).max(axis=others) / np.float32(127)
         spread = scales.reshape([-1 if at == axis else 1 for at in range(len(shape))])
         stored = np.rint(weights / spread).astype(np.int8)
-        sums = scales * np.float32(given.scale)
+        sums = scales * np.asarray(given.scale, np.float32)
         return (
             self.model.constant(stored, Quantized(list(scales), 0, axis)),
             self.model.constant(np.rint(bias / sums).astype(np.int32), Quantized(list(sums))),

@@ -23,6 +23,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from emulation import CONSTRAINTS, EmulatedBoard, missing_here, prepare
 from tests.support.cable import MISSING as NO_CABLE
 from tests.support.cable import Cable
+from tests.support.latencies import LATENCY
 from tests.support.networks import small_network
 from tests.support.packages import input_name
 from tests.support.quantized_networks import made, steps
@@ -120,6 +121,7 @@ def test_it_joins_by_mdns_and_gets_its_runtime_from_the_tracker(bench: Bench) ->
         assert int.from_bytes(data[18:20], "little") == 183, "EM_AARCH64"
 
 
+@pytest.mark.slow  # a network is tuned on an emulated Raspberry Pi that boots, with every run
 def test_a_network_tuned_from_x86_answers_on_the_board_as_onnx_runtime_does(bench: Bench) -> None:
     farm, board = bench.farm, bench.board
     model = light_network("light_squeezenet", seed=4)
@@ -193,14 +195,14 @@ def test_the_demo_on_an_emulated_board_ends_with_the_same_closing_line(tmp_path:
     assert shown.returncode == 0, shown.stdout + shown.stderr
     *_, remark, closing = shown.stdout.splitlines()
     assert "its times tell nothing" in remark
-    line = r"tiny: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), equal to ONNX Runtime \(max \|diff\| (0|\de-\d\d)\)"
+    line = rf"tiny: {LATENCY} -> {LATENCY} \([\d.]+x\), equal to ONNX Runtime \(max \|diff\| (0|\de-\d\d)\)"
     assert re.fullmatch(line, closing), shown.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "tiny.onnx", "tmp"]
     assert list((tmp_path / "tmp").glob("tvm-farm-*")) == []
 
 
 def run_package(board: EmulatedBoard, folder: str, x: np.ndarray) -> np.ndarray:
-    """The answer of the package in the board's ``folder`` to ``x``, as README has it run, on the board.
+    """The answer of the package in the board's ``folder`` to ``x``, as docs/models.md has it run, on the board.
 
     With the library that the tracker sent. What ``run.py`` needs is no part of an agent, and comes to the board here.
     """

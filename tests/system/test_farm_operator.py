@@ -15,6 +15,7 @@ import tvm
 import tvm_ffi
 from tvm.s_tir import Schedule
 
+from tests.support.latencies import LATENCY, seconds
 from tests.support.operators import OPERATORS, line_of
 from tests.support.put_on_record import put_on_record
 from tests.support.template_example import example
@@ -37,7 +38,7 @@ def lab(tmp_path_factory):
 
 def closing_line(done: subprocess.CompletedProcess[str]) -> re.Match[str]:
     line = done.stdout.strip().splitlines()[-1]
-    match = re.fullmatch(r"(\w+): ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+)x\), outputs equal \(max \|diff\| \S+\)", line)
+    match = re.fullmatch(rf"(\w+): ({LATENCY}) -> ({LATENCY}) \(([\d.]+)x\), outputs equal \(max \|diff\| \S+\)", line)
     assert match, f"the last line is {line!r}"
     return match
 
@@ -92,7 +93,7 @@ def test_a_matmul_with_bias_answers_as_numpy(lab):
     assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
     match = closing_line(done)
     assert match[1] == "matmul_bias"
-    assert float(match[3]) <= float(match[2])
+    assert seconds(match[3]) <= seconds(match[2])
 
     manifest = manifest_of(lab.folder / "tuned")
     assert (manifest["model"], manifest["operator"]) == ("matmul_bias", "op.py:matmul_bias")
@@ -267,7 +268,7 @@ def test_each_class_of_device_gets_a_package_of_its_own(tmp_path):
         )
         assert done.returncode == 0, done.stdout + done.stderr + farm.worker_log()
         for line in done.stdout.strip().splitlines()[-2:]:
-            assert re.fullmatch(r"matmul_bias on \S+: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), outputs equal \(.*\)", line)
+            assert re.fullmatch(rf"matmul_bias on \S+: {LATENCY} -> {LATENCY} \([\d.]+x\), outputs equal \(.*\)", line)
         random = np.random.default_rng(6)
         a, b, bias = (random.random(shape, dtype=np.float32) for shape in ((96, 32), (32, 96), (96,)))
         listed = json.loads((tmp_path / "out" / "classes.json").read_text())

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
+from tests.support.latencies import LATENCY, seconds
 from tests.support.networks import small_network
 from tests.support.packages import answer_of
 from tests.support.waiting import wait_until
@@ -38,7 +39,7 @@ def run_onnx(model: bytes, x: np.ndarray) -> np.ndarray:
 def closing_line(done: subprocess.CompletedProcess[str]) -> re.Match[str]:
     line = done.stdout.strip().splitlines()[-1]
     match = re.fullmatch(
-        r"(\w+): ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+)x\), equal to ONNX Runtime \(max \|diff\| \S+\)", line
+        rf"(\w+): ({LATENCY}) -> ({LATENCY}) \(([\d.]+)x\), equal to ONNX Runtime \(max \|diff\| \S+\)", line
     )
     assert match, f"the last line is {line!r}"
     return match
@@ -52,7 +53,7 @@ def test_a_light_network_with_random_weights_is_never_slower_and_answers_as_onnx
     match = closing_line(done)
     assert match[1] == "squeezenet"
     # A machine that has other work may find nothing faster; the slower one is never shipped.
-    assert float(match[3]) <= float(match[2])
+    assert seconds(match[3]) <= seconds(match[2])
 
     x = np.random.default_rng(2).random((1, 3, 224, 224), dtype=np.float32)
     expected = run_onnx(model, x)

@@ -12,13 +12,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.farm_command import farm
+from tests.support.latencies import LATENCY
 from tests.support.tracker_process import TrackerProcess
 from tests.support.waiting import wait_until
 from tvm_farm.tracker.cli.terminal.child import Child
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-CLOSING = re.compile(r"tiny: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), equal to ONNX Runtime \(max \|diff\| (0|\de-\d\d)\)")
+CLOSING = re.compile(rf"tiny: {LATENCY} -> {LATENCY} \([\d.]+x\), equal to ONNX Runtime \(max \|diff\| (0|\de-\d\d)\)")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 #: Of the TFLite files those of unlike kinds: dense, float16, sparse, several outputs, audio.
 _TFLITE = ("face-detection-back", "face-detection-full-range-sparse", "face-landmark", "iris-landmark", "basic-pitch")
 #: Those that always run; the others are of the same kinds, larger, and run with `make test-slow`.
-_QUICK = ("ppocr-cls", "magika", "silero-vad", "tflite-face-detection-back")
+_QUICK = ("magika", "silero-vad", "tflite-face-detection-back")
 _NAMED = [
     *((name, ONNX_MODELS[name], "ONNX Runtime ") for name in ONNX_MODELS),
     *((f"tflite-{name}", TFLITE_MODELS[name], "LiteRT ") for name in _TFLITE),

@@ -436,8 +436,10 @@ def test_a_pool_of_several_classes_asks_which_one(farm: WholeFarm) -> None:
         farm.wait_for_devices(1)
 
 
-def test_the_readmes_script_runs_as_it_stands(farm: WholeFarm, tmp_path: Path) -> None:
-    [script] = re.findall(r"```python\n(from tvm import relax.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_script_of_the_docs_runs_as_it_stands(farm: WholeFarm, tmp_path: Path) -> None:
+    [script] = re.findall(
+        r"```python\n(from tvm import relax.*?)```", (ROOT / "docs" / "scripts.md").read_text(), re.DOTALL
+    )
     model = tmp_path / "model.onnx"
     model.write_bytes(dense_network(seed=6))
     for shown, real in (

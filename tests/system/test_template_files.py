@@ -19,7 +19,7 @@ from tvm_farm.tracker.tuning.engines.autotvm.engine import TUNERS, AutoTvmEngine
 from tvm_farm.tracker.tuning.engines.autotvm.programs import Programs  # noqa: E402
 from tvm_farm.tracker.tuning.engines.autotvm.template import registered  # noqa: E402
 from tvm_farm.tracker.tuning.engines.base import Learned, Setting  # noqa: E402
-from tvm_farm.tracker.tuning.engines.choice import Chooser, trials_a_task  # noqa: E402
+from tvm_farm.tracker.tuning.engines.choice import Choice, Chooser, trials_a_task  # noqa: E402
 from tvm_farm.tracker.tuning.engines.own_templates import own_templates  # noqa: E402
 from tvm_farm.tracker.tuning.engines.space import trace_json  # noqa: E402
 from tvm_farm.tracker.tuning.errors import InputError  # noqa: E402
@@ -233,6 +233,23 @@ def test_the_farms_template_stays_where_a_persons_own_asks_for_less():
     mine = load_templates(source, "mine.py")
     assert Programs(MATMUL, CPU, "matmul", [*registered(), *mine]).template.name == "matmul"
     assert Programs(SOFTMAX, CPU, "softmax", [*registered(), *mine]).template.name == "any"
+
+
+def test_auto_chooses_by_the_budget_and_a_job_stays_with_its_choice():
+    summed = module(te_workload.conv3d_ndhwc(1, 4, 8, 8, 16, 16, 1, 1, 0))
+
+    def chosen(trials: float, before: str = "") -> Choice:
+        return Chooser("auto", Setting(CPU, 1), trials).choose(summed, "conv3d", before)
+
+    few, many = chosen(8), chosen(130)
+    assert (few.engine, json.loads(few.space)["template"]) == ("autotvm", "reduction")
+    why = "the template reduction finds less from 128 trials on"
+    assert (many.engine, json.loads(many.space)) == (
+        "ansor",
+        {"engine": "ansor", "note": why, "passed_over": "reduction"},
+    )
+    assert chosen(136, few.space).engine == "autotvm"
+    assert chosen(8, many.space).engine == "ansor"
 
 
 def test_every_engine_of_a_job_is_there():

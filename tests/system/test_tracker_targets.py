@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -44,3 +45,18 @@ def test_llvm_knows_every_attribute(name: str) -> None:
 def test_llvm_knows_every_cpu_of_the_table(triple: str, names: set[str]) -> None:
     known = tvm.target.codegen.llvm_get_cpu_archlist(tvm.target.Target({"kind": "llvm", "mtriple": triple}))
     assert names <= set(map(str, known))
+
+
+@pytest.mark.parametrize(("name", "most"), [("sama5d3", 15), ("armada 370", 15), ("32-bit arm", 31)])
+def test_a_kernel_uses_the_double_registers_that_the_board_has(name: str, most: int) -> None:
+    target = tvm.target.Target(json.loads(derive_target(BOARDS[name][0], threads=1).target))
+    k = tvm.te.reduce_axis((0, 8))
+    a, b = tvm.te.placeholder((4, 8), "float64"), tvm.te.placeholder((8, 8), "float64")
+    c = tvm.te.compute((4, 8), lambda i, j: tvm.te.sum(a[i, k] * b[k, j], axis=k), name="C")
+    schedule = tvm.s_tir.Schedule(tvm.te.create_prim_func([a, b, c]))
+    i, j, k = schedule.get_loops(schedule.get_sblock("C"))
+    schedule.reorder(k, i, j)
+    for loop in (i, j, k):
+        schedule.unroll(loop)
+    assembly = tvm.compile(schedule.mod, target=target).mod.inspect_source("s")
+    assert max(int(number) for number in re.findall(r"[ {]d(\d+)\b", assembly)) == most

@@ -48,6 +48,7 @@ def generic():
 """
 
 
+@pytest.mark.slow  # the choice alone: test_template_files.py
 def test_auto_chooses_by_the_budget_and_stays_with_it(tmp_path):
     farm = WholeFarm(tmp_path, "board")
     try:

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("tvm")
 
+from tests.support.latencies import LATENCY
 from tests.support.networks import small_network
 from tests.support.packages import answer_of
 from tests.support.whole_farm import WholeFarm
@@ -52,10 +53,10 @@ def test_each_class_gets_its_package_and_the_second_begins_with_what_the_first_f
         assert f"2. {second.device_class} (1 device): 32 of 65 trials" in said
         closing = done.stdout.strip().splitlines()[-2:]
         assert re.fullmatch(
-            rf"small on {re.escape(first.device_class)}: [\d.]+ ms -> [\d.]+ ms \([\d.]+x\), estimated .*", closing[0]
+            rf"small on {re.escape(first.device_class)}: {LATENCY} -> {LATENCY} \([\d.]+x\), estimated .*", closing[0]
         )
         assert re.fullmatch(
-            rf"small on {re.escape(second.device_class)}: [\d.]+ ms -> [\d.]+ ms "
+            rf"small on {re.escape(second.device_class)}: {LATENCY} -> {LATENCY} "
             r"\([\d.]+x\), equal to ONNX Runtime \(.*\)",
             closing[1],
         )

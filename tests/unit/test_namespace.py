@@ -12,6 +12,7 @@ import pytest
 
 import tvm_farm
 from tests.support.agent_wheels import built
+from tvm_farm.protos.version import __version__
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,8 +92,9 @@ def test_a_wheel_installs_one_package(tmp_path: Path) -> None:
         names = wheel.namelist()
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"tvm_farm"}
     assert len(names) == len(set(names))
-    parts = {f"tvm_farm/{name}" for name in ("agent/cli.py", "tracker/app.py", "protos/farm/v1/fleet_pb2_grpc.py")}
-    assert parts <= set(names)
+    told = ("agent/cli.py", "tracker/app.py", "protos/farm/v1/fleet_pb2_grpc.py", "py.typed")
+    assert {f"tvm_farm/{name}" for name in told} <= set(names)
+    assert f"tvm_farm-{__version__}.dist-info/licenses/LICENSE" in names
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The page of the rooms: every room is on it, and what its recipes name is where they say."""
+"""The pages of the design: every room is told, and what the recipes name is where they say."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "tracker" / "README.md").read_text()
-ROWS = dict(re.findall(r"^\| (an? [^|]+) \| ([^|]+) \|", PAGE, re.MULTILINE))
+DESIGN = ROOT / "docs" / "design"
+RECIPES = (DESIGN / "recipes.md").read_text()
+ROWS = dict(re.findall(r"^\| (an? [^|]+) \| ([^|]+) \|", RECIPES, re.MULTILINE))
 #: `path` (`Name`, `Name`)
 FILE = re.compile(r"`((?:protos|agent|tracker)/[\w/.]+\.\w+)`(?: \(((?:`\w+`(?:, )?)+)\))?")
 
 
-def test_every_room_is_told() -> None:
-    told = set(re.findall(r"^\| `([\w.]+)/?` \|", PAGE, re.MULTILINE))
-    folders = {path.parent.name for path in (ROOT / "tracker").glob("*/__init__.py")}
-    assert told == folders | {"app.py"}
+@pytest.mark.parametrize(("part", "modules"), [("tracker", {"app.py"}), ("agent", {"cli.py", "start.py"})])
+def test_every_room_is_told(part: str, modules: set[str]) -> None:
+    _, rest = (DESIGN / "architecture.md").read_text().split(f"\n## The {part}'s rooms\n")
+    rows = re.findall(r"^\| (`[^|]+`) \|", rest.partition("\n## ")[0], re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`([\w.]+)/?`", row)}
+    folders = {path.parent.name for path in (ROOT / part).glob("*/__init__.py")}
+    assert told == folders | modules
 
 
 @pytest.mark.parametrize("change", ROWS)

@@ -12,9 +12,10 @@ import click
 import platformdirs
 
 from tvm_farm.protos.discovery import DEFAULT_PORT
+from tvm_farm.protos.variables import name_by_options
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.cli.server.runtime import runtime
-from tvm_farm.tracker.cli.server.status import status
+from tvm_farm.tracker.cli.server.status import tracker_status
 from tvm_farm.tracker.cli.terminal.parsing import ADDRESS
 from tvm_farm.tracker.cli.terminal.program import ProgramGroup
 
@@ -40,7 +41,7 @@ def tracker() -> None:
 
 
 @tracker.command()
-@click.option("--host", default="0.0.0.0", help="Address to listen on.")
+@click.option("--host", default="::", help="Address to listen on; :: is all of this host, IPv4 and IPv6.")
 @click.option("--port", default=DEFAULT_PORT, type=click.IntRange(0, 65535), help="Port for gRPC; 0 takes a free one.")
 @click.option(
     "--metrics-port", default=9196, type=click.IntRange(0, 65535), help="Port for Prometheus; 0 takes a free one."
@@ -51,7 +52,7 @@ def tracker() -> None:
 )
 @click.option("--workers", default=1, type=click.IntRange(0), help="Tuning workers on this host.")
 @click.option("--no-mdns", is_flag=True, help="Do not announce this tracker in the network.")
-@click.option("--mdns-interface", default=None, metavar="IP", help="Announce on the interface with this address alone.")
+@click.option("--mdns-interface", default=None, metavar="IP|NAME", help="Announce on this network interface alone.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level told."
 )
@@ -124,4 +125,6 @@ def worker(address: str, builders: int | None, worker_id: str | None) -> None:
 
 
 tracker.add_command(runtime)
-tracker.add_command(status)
+tracker.add_command(tracker_status)
+
+name_by_options(tracker, "TVMFARM_TRACKER")

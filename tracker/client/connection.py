@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from tvm_farm.protos.address import is_ipv4, parse_address
+from tvm_farm.protos.address import is_interface, parse_address
+from tvm_farm.protos.blocking import blocking
+from tvm_farm.protos.reaching import WITHIN_S, first_reached
 from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ __all__ = ["Connection", "ScriptConnection"]
 
 @dataclass(frozen=True)
 class Connection:
-    """How the tracker is found. ``interface`` is an IP address of this host to listen for mDNS on.
+    """How the tracker is found. ``interface``: the network interface to listen for mDNS on, by its name or an address.
 
     ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences; ``asked``, ``listened``: what
     was said of a tracker and an interface.
@@ -58,8 +60,8 @@ class Connection:
                 return [parse_address(self.tracker)], self.farm
             except ValueError as error:
                 raise BadInput(f"{self.asked}: {error}.") from None
-        if self.interface and not is_ipv4(self.interface):
-            raise BadInput(f"{self.listened}: {self.interface!r} is not an IPv4 address of this host.")
+        if self.interface and not is_interface(self.interface):
+            raise BadInput(f"{self.listened}: {self.interface!r} is no IP address and no interface of this host.")
         try:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
@@ -88,12 +90,20 @@ class Connection:
     def link(self) -> Link:
         """One to a tracker that has answered, speaks our protocol and is the farm that was asked for."""
         addresses, farm = self.found()
-        failed = []
-        for address in addresses:  # a host announces all of its networks: some are not ours, or have addresses of ours
+        left = list(addresses)
+        failed: list[FarmError] = []
+        # A host announces all of its networks: some are not ours, or have addresses of ours, where another farm may be.
+        while left and (reached := left[0] if len(addresses) == 1 else blocking(first_reached(left))):
+            left.remove(reached)
             try:
-                return self._linked(address, farm)
+                return self._linked(reached, farm)
             except FarmError as error:
                 failed.append(error)
+        if not failed:
+            raise TrackerUnreachable(
+                f"The farm {farm} was heard, and none of its addresses answers within {WITHIN_S:.0f} s: "
+                f"{', '.join(addresses)}. Is a firewall in between?"
+            )
         raise next((error for error in failed if not isinstance(error, TrackerUnreachable)), failed[0])
 
     def _linked(self, address: str, farm: str | None) -> Link:

@@ -17,12 +17,14 @@ from weakref import WeakSet
 
 import grpc
 
+from tvm_farm.protos.address import grpc_target
 from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
 from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc
 from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, TrackerFull
 from tvm_farm.tracker.domain import FarmStatus
+from tvm_farm.tracker.domain.errors import sentence
 
 __all__ = ["Link", "Stop"]
 
@@ -85,7 +87,7 @@ class Link:
         # A farm is a local network: a proxy from the environment cannot reach it.
         direct = [("grpc.enable_http_proxy", 0)]
         options = [*MESSAGE_OPTIONS, *ping_options(20.0), *backoff, *direct]
-        self.channel: grpc.Channel = grpc.insecure_channel(address, options=options)
+        self.channel: grpc.Channel = grpc.insecure_channel(grpc_target(address), options=options)
         #: The tracker's own, once ``status`` was asked.
         self.release_of_tracker = ""
         self._ahead_s = 0.0
@@ -184,21 +186,15 @@ class Link:
                 f"and may this machine reach that port? Name another one with {self._named}."
             )
         if code in _BAD_INPUT:
-            return BadInput(_sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+            return BadInput(sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
         # gRPC itself says the same of a message over the limit, which no waiting makes smaller.
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
-            return TrackerFull(_sentence(details) or f"The tracker at {self.address} has no room left.")
+            return TrackerFull(sentence(details) or f"The tracker at {self.address} has no room left.")
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return FarmError(
                 f"The tracker at {self.address} does not know this request: it is of another version. Update the older."
             )
-        return FarmError(_sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
-
-
-def _sentence(details: str) -> str:
-    """The tracker's words as a sentence of ours: its errors are clauses."""
-    whole = details[:1].upper() + details[1:]
-    return whole + "." if whole and whole[-1] not in ".!?" else whole
+        return FarmError(sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
 
 
 def _reason(code: grpc.StatusCode, details: str) -> str:

@@ -32,7 +32,9 @@ class Clone:
 
 @dataclass(frozen=True)
 class Device:
-    """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
+    """One board with its present state. ``stopped``: it is lost, and its agent said before that it would go.
+
+    ``utilisation`` is the share of the last minute spent executing, 0..1.
 
     ``lease`` and ``drain``: what people ordered of it; ``hand_labels``: those of ``labels`` that they set. ``ailing``:
     why others of its class come before it, or it is in quarantine; "" where it is well. ``machine``:
@@ -53,6 +55,7 @@ class Device:
     state: DeviceState = DeviceState.LOST
     joined_unix_s: float = 0.0
     last_heard_unix_s: float = 0.0
+    stopped: bool = False
     telemetry: Telemetry | None = None
     held: int = 0
     measured: int = 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from tvm_farm.protos.upgrade import Upgrade
+from tvm_farm.tracker.domain.durations import duration
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 
 __all__ = [
@@ -83,8 +85,9 @@ def leased(orders: DeviceOrders, device: str, user: str, for_s: float, now: floa
     if not user:
         raise InvalidRequest(f"a lease of {device} needs a user: whose is it to be")
     if not 0 < for_s <= MAX_LEASE_S:
+        asked = duration(for_s) if MAX_LEASE_S < for_s < math.inf else f"{for_s:g} s"
         raise InvalidRequest(
-            f"a lease lasts at most {MAX_LEASE_S / 86400:.0f} days, not {for_s:g} s: renew it, or drain {device}"
+            f"a lease lasts at most {MAX_LEASE_S / 86400:.0f} days, not {asked}: renew it, or drain {device}"
         )
     held = orders.at(now).lease
     if held is None:

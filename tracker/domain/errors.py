@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "CannotStart",
     "InvalidRequest",
@@ -14,7 +16,16 @@ __all__ = [
     "StoreUnknown",
     "TrackerError",
     "VersionMismatch",
+    "sentence",
 ]
+
+_WORD = re.compile(r"[a-z]+[,:;]?(?=\s|$)")
+
+
+def sentence(clause: str) -> str:
+    """A tracker's error as a sentence. A name at its begin stays as it is: it has a dot, a dash or a digit."""
+    whole = clause[:1].upper() + clause[1:] if _WORD.match(clause) else clause
+    return whole + "." if whole and whole[-1] not in ".!?" else whole
 
 
 class TrackerError(Exception):

@@ -223,7 +223,8 @@ class Job:
 
     ``tuned_for_s`` counts against ``spec.budget_s`` over every worker it had. ``group``: equal for the jobs of one
     request, "" where there is but one. They run one after another, in the order in which they were kept. ``recalled``:
-    how many of its ``trials`` were answered from the log.
+    how many of its ``trials`` were answered from the log. ``worked_s``: how long workers have had it, without the one
+    that has it since ``working_since_unix_s``, 0 where none has.
     """
 
     id: str
@@ -246,3 +247,9 @@ class Job:
     input_error: bool = False
     group: str = ""
     recalled: int = 0
+    worked_s: float = 0.0
+    working_since_unix_s: float = 0.0
+
+    def took_s(self, now: float) -> float:
+        """Seconds in which a worker had it, up to ``now``. Waiting for one, and rest between two runs, is no work."""
+        return self.worked_s + (max(0.0, now - self.working_since_unix_s) if self.working_since_unix_s else 0.0)

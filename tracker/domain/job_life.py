@@ -44,9 +44,16 @@ def started(job: Job, worker_id: str, now: float) -> Job:
         job,
         state=JobState.RUNNING,
         worker_id=worker_id,
-        phase="starting",
+        # It says itself what comes next, as soon as it can: at once where it has done so before.
+        phase="the worker loads TVM",
         started_unix_s=job.started_unix_s or now,
+        working_since_unix_s=now,
     )
+
+
+def _left(job: Job, now: float) -> Job:
+    """``job`` without its worker."""
+    return replace(job, worker_id="", worked_s=job.took_s(now), working_since_unix_s=0.0)
 
 
 def requeued(job: Job, losses: Losses, now: float) -> Job:
@@ -56,14 +63,14 @@ def requeued(job: Job, losses: Losses, now: float) -> Job:
     if losses.count >= MAX_WORKER_LOSSES:
         error = f"its worker died {losses.count} times in a row without a new record; the tracker's log says how"
         return failed(job, error, input_error=False, now=now)
-    return replace(job, state=JobState.QUEUED, worker_id="", phase=WAITING)
+    return replace(_left(job, now), state=JobState.QUEUED, phase=WAITING)
 
 
 def finished(job: Job, result: JobResult, now: float) -> Job:
     """Ends an unfinished job with its result; a job that has ended stays as it is."""
     if job.state.final:
         return job
-    return replace(job, state=JobState.DONE, result=result, phase="done", worker_id="", finished_unix_s=now)
+    return replace(_left(job, now), state=JobState.DONE, result=result, phase="done", finished_unix_s=now)
 
 
 def failed(job: Job, error: str, *, input_error: bool, now: float) -> Job:
@@ -71,12 +78,11 @@ def failed(job: Job, error: str, *, input_error: bool, now: float) -> Job:
     if job.state.final:
         return job
     return replace(
-        job,
+        _left(job, now),
         state=JobState.FAILED,
         error=error,
         input_error=input_error,
         phase="failed",
-        worker_id="",
         finished_unix_s=now,
     )
 
@@ -87,7 +93,7 @@ def cancelled(job: Job, now: float) -> Job:
         return job
     if job.state.final:
         raise NotPossible(f"job {job.id} is {job.state.value} already: there is nothing to cancel")
-    return replace(job, state=JobState.CANCELLED, phase="cancelled", worker_id="", finished_unix_s=now)
+    return replace(_left(job, now), state=JobState.CANCELLED, phase="cancelled", finished_unix_s=now)
 
 
 def resumed(job: Job, trials: int, budget_s: float) -> Job:

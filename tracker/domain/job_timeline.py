@@ -78,9 +78,10 @@ class OutcomeCount:
 class JobTimeline:
     """A job's trials and where their time went; of a running job, so far.
 
-    ``wall_s``: from the first search or proposal, of baselines too, to the last stored record. ``tuning_s``: the same
-    of candidates alone. ``builders``: the most that were seen at work at once; ``building_s``:
-    what they worked in all. ``outcomes``, ``cut_short`` and ``recalled``, those from the log, count candidates.
+    ``wall_s``: how long any trial was on its way, baselines too, from its search or proposal until it was stored; what
+    a job rested before it was resumed is left out. ``tuning_s``: the same of candidates alone. ``builders``: the most
+    that were seen at work at once; ``building_s``: what they worked in all. ``outcomes``, ``cut_short`` and
+    ``recalled``, those from the log, count candidates.
     """
 
     wall_s: float = 0.0
@@ -145,8 +146,8 @@ class TimelineSums:
         self._building_s = 0.0
         self._devices: dict[str, list[float]] = {}
         self._outcomes: Counter[Outcome] = Counter()
-        self._window: tuple[float, float] = (0.0, 0.0)
-        self._tuning: tuple[float, float] = (0.0, 0.0)
+        self._trials = (array("d"), array("d"))
+        self._tuned = (array("d"), array("d"))
         self._baselines = 0
         self._cut_short = 0
         self._recalled = 0
@@ -173,9 +174,11 @@ class TimelineSums:
             sums[0] += 1
             sums[1] += max(0.0, t.finished_s - t.started_s)
         begin = t.searched_s or t.proposed_s or t.queued_s
-        self._window = _wider(self._window, begin, t.stored_s)
+        if 0 < begin <= t.stored_s:
+            for begins, ends in (self._trials, self._tuned)[: 1 + trial.tuned]:
+                begins.append(begin)
+                ends.append(t.stored_s)
         if trial.tuned:
-            self._tuning = _wider(self._tuning, begin, t.stored_s)
             self._outcomes[trial.outcome] += 1
             self._cut_short += trial.cut_short
             self._recalled += trial.recalled
@@ -186,8 +189,8 @@ class TimelineSums:
         """Of all that was added so far."""
         begins, ends = (sorted(times) for times in self._building)
         return JobTimeline(
-            wall_s=self._window[1] - self._window[0],
-            tuning_s=self._tuning[1] - self._tuning[0],
+            wall_s=_covered(*self._trials),
+            tuning_s=_covered(*self._tuned),
             trials=self._outcomes.total(),
             baselines=self._baselines,
             cut_short=self._cut_short,
@@ -206,12 +209,6 @@ class TimelineSums:
         wall_s = total_s if step is Step.SEARCH else _covered(self._begins[step], self._ends[step])
         p95_s = lengths[min(len(lengths) - 1, int(0.95 * len(lengths)))]
         return StepTime(step, len(lengths), total_s, statistics.median(lengths), p95_s, wall_s)
-
-
-def _wider(window: tuple[float, float], begin: float, end: float) -> tuple[float, float]:
-    if not 0 < begin <= end:
-        return window
-    return (min(window[0] or begin, begin), max(window[1], end))
 
 
 def _covered(begins: Iterable[float], ends: Iterable[float]) -> float:

@@ -98,11 +98,15 @@ _ARM_PARTS = {
     ("0x41", "0xd87"): "cortex-a725", ("0x41", "0xd8e"): "neoverse-n3", ("0x42", "0x516"): "thunderx2t99",
     ("0x43", "0x0a1"): "thunderxt88", ("0x43", "0x0af"): "thunderx2t99", ("0x46", "0x001"): "a64fx",
     ("0x48", "0xd01"): "tsv110", ("0x4e", "0x004"): "carmel", ("0x51", "0x001"): "oryon-1",
+    ("0x51", "0x201"): "kryo", ("0x51", "0x205"): "kryo", ("0x51", "0x211"): "kryo",
     ("0x51", "0x800"): "cortex-a73", ("0x51", "0x801"): "cortex-a53", ("0x51", "0x802"): "cortex-a75",
     ("0x51", "0x803"): "cortex-a55", ("0x51", "0x804"): "cortex-a76", ("0x51", "0x805"): "cortex-a55",
-    ("0x51", "0xc00"): "falkor", ("0x61", "0x022"): "apple-a14", ("0x61", "0x023"): "apple-a14",
-    ("0x61", "0x032"): "apple-a15", ("0x61", "0x033"): "apple-a15", ("0x6d", "0xd49"): "neoverse-n2",
+    ("0x51", "0xc00"): "falkor", ("0x51", "0xc01"): "saphira", ("0x6d", "0xd49"): "neoverse-n2",
     ("0xc0", "0xac3"): "ampere1", ("0xc0", "0xac4"): "ampere1a",
+    # Of an M1 and its kin, which LLVM also calls apple-m1: only the name of the A14 is in its list of CPUs.
+    **{("0x61", f"0x02{digit}"): "apple-a14" for digit in "01234589"},
+    **{("0x61", f"0x03{digit}"): "apple-a15" for digit in "01234589"},
+    ("0x61", "0x048"): "apple-a16", ("0x61", "0x049"): "apple-a16",
 }  # fmt: skip
 
 #: Of these the 32-bit ones.
@@ -235,9 +239,15 @@ def _armv7l(fingerprint: Fingerprint) -> tuple[dict[str, object], str]:
     else:
         mcpu, origin = "", "32-bit ARM, part not in the table"
     options: dict[str, object] = {"mtriple": "armv7l-linux-gnueabihf", "mcpu": mcpu or "generic"}
-    # A 64-bit part in 32-bit state lists asimd; a 32-bit one lists neon.
-    vector = {"neon", "asimd"} & set(fingerprint.cpu_features)
-    options["mattr"] = ["+neon"] if vector else ["-neon"]
+    # A 64-bit part in 32-bit state lists asimd; a 32-bit one lists neon. Both have 32 double registers.
+    features = set(fingerprint.cpu_features)
+    if features & {"neon", "asimd"}:
+        options["mattr"] = ["+neon"]
+    elif "vfpd32" in features:
+        options["mattr"] = ["-neon"]
+    else:
+        options["mattr"] = ["-neon", "-d32"]
+        origin += ", with 16 double registers"
     options["mfloat-abi"] = "hard"
     return options, origin
 

@@ -229,7 +229,9 @@ class Jobs:
         """
         jobs = await self._named(start) or [await self.get(start)]
         if len(jobs) > 1:
-            raise InvalidRequest(f"{start} is a group: name the one that goes on, {' or '.join(j.id for j in jobs)}")
+            raise InvalidRequest(
+                f"job {start} is a group of several: name the one that goes on, {' or '.join(j.id for j in jobs)}"
+            )
         job_id, spec = jobs[0].id, jobs[0].spec
         if any(file.digest not in self._artifacts for file in spec.files):
             raise NotPossible(

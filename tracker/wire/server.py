@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from tvm_farm.protos.address import joined
 from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
 from tvm_farm.protos.farm.v1 import (
     artifacts_pb2_grpc,
@@ -71,7 +72,7 @@ async def serve(host: str, port: int, services: Services) -> tuple[grpc.aio.Serv
     """A started server and its port, which the system chooses for 0. Raises CannotStart when the port is taken."""
     server = grpc.aio.server(interceptors=[StatusInterceptor()], options=_OPTIONS)
     services.add_to(server)
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = joined(host, port)
     try:
         bound = server.add_insecure_port(address)
     except RuntimeError as e:

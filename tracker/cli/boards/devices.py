@@ -42,6 +42,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
     """
     from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, percent
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
+    from tvm_farm.tracker.domain import DeviceState
 
     with connection.open() as client:
         found = client.devices.list(pool)
@@ -56,7 +57,9 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
     now_s = client.now_s()
     rows: list[tuple[str, ...]] = []
     for device in found:
-        degrees = device.telemetry.temperature_c if device.telemetry else None
+        # What a lost one felt, it need not feel now.
+        there = device.state is not DeviceState.LOST
+        degrees = device.telemetry.temperature_c if device.telemetry and there else None
         row = (
             device.name,
             _state(device),
@@ -64,20 +67,21 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
             device.fingerprint.board_model or device.fingerprint.arch,
             str(device.fingerprint.cores or UNKNOWN),
             ", ".join(device.pools),
-            percent(device.utilisation),
+            percent(device.utilisation) if there else UNKNOWN,
             UNKNOWN if degrees is None else f"{degrees:.0f} °C",
             count(device.measured),
             ago(device.last_heard_unix_s, now_s),
             _agent(device),
         )
         rows.append(row)
-    columns = ["device*", "state", "order*", "board*", ">cores", "pools*", ">busy", ">temp", ">measured", "heard"]
+    columns = ["device", "state~", "order~", "board*", ">cores", "pools~", ">busy", ">temp", ">measured", "heard"]
     columns.append("agent")  # its end tells how far an upgrade is
     if all(_agent(device) == release for device in found):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     if not any(_orders(device, now_s) for device in found):
         columns, rows = [*columns[:2], *columns[3:]], [(*row[:2], *row[3:]) for row in rows]
-    console().print(table(columns, rows))
+    spare = ("cores", "measured", "temp", "board", "agent", "heard", "busy", "pools")
+    console().print(table(columns, rows, spare=spare))
 
 
 @devices.command("show")
@@ -93,7 +97,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
     Example:
       farm devices show rpi4-3
     """
-    from tvm_farm.tracker.cli.terminal.formats import ago, clock, count, gib, percent, plural
+    from tvm_farm.tracker.cli.terminal.formats import ago, clock, count, percent, plural, size
     from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
     from tvm_farm.tracker.domain.machine import machine_name
 
@@ -133,7 +137,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                 ("host", machine_name(board.hostname, device.machine)),
                 *((f"cpus {_span(cluster.cpus)}", _cluster(cluster)) for cluster in board.clusters),
                 ("features", " ".join(board.cpu_features)),
-                ("memory", gib(board.memory_bytes)),
+                ("memory", size(board.memory_bytes)),
                 ("system", ", ".join(filter(None, (board.os, board.kernel, board.libc)))),
                 ("agent", f"{board.agent_version} on Python {board.python_version}{_from_farm(device)}"),
                 ("upgrade", _upgrade(device)),
@@ -200,7 +204,7 @@ def _state(device: Device) -> str:
     from tvm_farm.tracker.cli.terminal.formats import percent
     from tvm_farm.tracker.domain import DeviceState
 
-    told = [device.state.value]
+    told = ["stopped" if device.stopped else device.state.value]
     if device.telemetry and device.state is not DeviceState.LOST:
         share = device.telemetry.runtime_share
         told += [] if share is None else [f"runtime {percent(share)}"]

@@ -40,7 +40,7 @@ def list_pools(as_json: bool, connection: Connection) -> None:
         selector = " ".join(f"{key}={value}" for key, value in sorted(pool.selector.items()))
         devices = ", ".join(pool.devices)
         rows.append((pool.name, f"{pool.connected} of {len(pool.devices)}", devices, selector))
-    console().print(table(["pool", ">connected", "devices*", "selector*"], rows))
+    console().print(table(["pool", ">connected", "devices~", "selector~"], rows))
 
 
 @pools.command("create")

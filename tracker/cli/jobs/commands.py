@@ -64,7 +64,6 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     # Of the jobs of a group a class tells which is which; of others it would only take room.
     classes = short_names(sorted({job.device_class for job in found if job.group}))
     for job in found:
-        took = (job.finished_unix_s or now_s) - job.started_unix_s if job.started_unix_s else 0.0
         row = (
             job.id,
             job.spec.kind.value,
@@ -74,13 +73,13 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
             job.spec.user,
             job.state.value,
             count(job.trials),
-            duration(took) if took else UNKNOWN,
+            duration(job.took_s(now_s)) if job.started_unix_s else UNKNOWN,
             ago(job.created_unix_s, now_s),
         )
         rows.append(row)
-    columns = ["job", "kind", "model*", "pool*", *(["class*"] if classes else []), "user*", "state"]
+    columns = ["job", "kind", "model*", "pool", *(["class"] if classes else []), "user*", "state"]
     columns += [">trials", ">took", "submitted"]
-    console().print(table(columns, rows))
+    console().print(table(columns, rows, spare=("user", "kind", "pool", "submitted", "class", "took", "model")))
     if more:
         click.echo(f"There are more jobs than these {count(limit)}: --limit 0 lists all.", err=True)
 

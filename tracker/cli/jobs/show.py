@@ -43,7 +43,7 @@ def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection)
             print_json(group_document(group))
         else:
             screen = console()
-            screen.print(facts(_facts(group.first) if group.alone else _facts_of_several(group)))
+            screen.print(facts(_facts(group.first, client.now_s()) if group.alone else _facts_of_several(group)))
             _print_state(screen, client, group)
 
 
@@ -58,7 +58,7 @@ def _show_timeline(client: Farm, group: JobGroup, as_json: bool) -> None:
     if as_json:
         print_json(times)
     else:
-        print_timeline(console(), group.id, times)
+        print_timeline(console(), group.first, times)
 
 
 def _print_state(screen: Console, client: Farm, group: JobGroup) -> None:
@@ -107,7 +107,7 @@ def _asked(spec: JobSpec) -> str:
     return f"{spec.kind.value} {spec.model_name}{where} by {spec.user or 'someone'}"
 
 
-def _facts(job: Job) -> list[tuple[str, str]]:
+def _facts(job: Job, now_s: float) -> list[tuple[str, str]]:
     from tvm_farm.tracker.cli.terminal.formats import clock, count, duration
 
     spec = job.spec
@@ -130,6 +130,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("submitted", clock(job.created_unix_s)),
         ("started", clock(job.started_unix_s)),
         ("finished", clock(job.finished_unix_s)),
+        ("took", duration(job.took_s(now_s)) if job.started_unix_s else ""),
         (
             "tuned for",
             f"{duration(job.tuned_for_s)}, {count(job.trials)} trials" if job.tuned_for_s or job.trials else "",

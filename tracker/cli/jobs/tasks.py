@@ -78,7 +78,13 @@ def _print_all(screen: Console, job: Job) -> None:
         points = _points(space)
         knobs = count(len(space["knobs"])) if "knobs" in space else ""
         rows.append((task.id, task.name, count(task.weight), template, knobs, points, count(task.trials)))
-    screen.print(table(["task", "name*", ">calls", "template", ">knobs", ">points", ">trials"], rows))
+    screen.print(
+        table(
+            ["task", "name*", ">calls", "template", ">knobs", ">points", ">trials"],
+            rows,
+            spare=("points", "knobs", "calls"),
+        )
+    )
 
 
 def _points(space: dict[str, Any]) -> str:
@@ -106,4 +112,4 @@ def _print_one(screen: Console, task: Task) -> None:
     screen.print(facts([*rows, ("template", space["template"]), ("space", size), *limits]))
     screen.print()
     knobs = [(knob["name"], knob["kind"], count(knob["size"]), "  ".join(knob["options"])) for knob in space["knobs"]]
-    screen.print(table(["knob", "kind", ">options", "values*"], knobs))
+    screen.print(table(["knob", "kind", ">options", "values~"], knobs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
-from tvm_farm.tracker.cli.terminal.formats import count, plural
+from tvm_farm.tracker.cli.terminal.formats import count, plural, size
 from tvm_farm.tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["compact"]
@@ -44,7 +44,7 @@ def compact(keep: int, yes: bool, connection: Connection) -> None:
             return
         click.echo(
             f"{count(plan.to_remove)} of {plural(plan.records, 'record')} go, all but the best {keep} of each task; "
-            f"about {_mb(plan.bytes_to_free)} of {_mb(plan.file_bytes)} become free."
+            f"about {size(plan.bytes_to_free)} of {size(plan.file_bytes)} become free."
         )
         if not plan.shrinks:
             click.echo(
@@ -59,8 +59,4 @@ def compact(keep: int, yes: bool, connection: Connection) -> None:
                     done(now.removed)
         except KeyboardInterrupt:
             raise Interrupted(f"Interrupted: {plural(now.removed, 'record')} removed; the rest is as it was.") from None
-    click.echo(f"Removed {plural(now.removed, 'record')}; the file has {_mb(now.file_bytes)} now.")
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    click.echo(f"Removed {plural(now.removed, 'record')}; the file has {size(now.file_bytes)} now.")

@@ -56,6 +56,6 @@ def history(log_format: str, task: str, failed: bool, limit: int, as_json: bool,
         ]
     if rows:
         columns = ["log", "task*", ">cost", "target*", "class", "measured", "from*"]
-        console().print(table(columns, rows))
+        console().print(table(columns, rows, spare=("from", "class", "target", "measured")))
     else:
         click.echo("No imported line matches.", err=True)

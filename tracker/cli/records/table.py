@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import click
-from rich.text import Text
 
 from tvm_farm.tracker.cli.terminal.formats import ago, latency
 from tvm_farm.tracker.cli.terminal.output import console, print_json_array, table
@@ -26,10 +25,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
-_ROW = ("workload", "name*", ">latency", "outcome", "device*", "engine", "job*", "measured")
-#: Columns that a terminal of fewer letters does without: the others say more of a measurement.
-_IF_WIDE = ("workload", "job*")
-_WIDE = 120
+_ROW = ("workload", "name*", ">latency", "outcome", "device", "engine", "job", "measured")
+#: Columns that a narrow screen does without: the others say more of a measurement.
+_SPARE = ("workload", "job", "engine", "measured", "device")
 
 
 def outcome_of(measurement: Measurement) -> str:
@@ -52,9 +50,7 @@ def print_records(found: Iterable[Record], now_s: float, *, as_json: bool = Fals
     if not rows:
         click.echo("No record matches.", err=True)
         return
-    screen = console()
-    shown = [n for n, column in enumerate(_ROW) if screen.width >= _WIDE or column not in _IF_WIDE]
-    screen.print(table([_ROW[n] for n in shown], [[row[n] for n in shown] for row in rows]))
+    console().print(table(_ROW, rows, spare=_SPARE))
 
 
 def _row(record: Record, now_s: float) -> Sequence[str]:
@@ -122,29 +118,11 @@ def print_answer(answer: SqlAnswer, *, as_json: bool) -> None:
         return
     numbers = [all(isinstance(row[n], (int, float, type(None))) for row in answer.rows) for n in _places(answer)]
     columns = [f">{name}" if numbers[n] else f"{name}*" for n, name in enumerate(answer.columns)]
-    screen = console()
-    rows = [[_cell(value) for value in row] for row in answer.rows]
-    if screen.width < _least_width(answer.columns, rows, numbers):
-        # Side by side they would be cut to nothing.
-        for number, row in enumerate(rows, 1):
-            screen.print(Text(f"row {number}", "dim"))
-            for name, cell in zip(answer.columns, row, strict=True):
-                screen.print(Text(f"  {name}:", "bold").append(f" {cell}" if cell else "", "not bold"), soft_wrap=True)
-        return
-    screen.print(table(columns, rows))
+    console().print(table(columns, [[_cell(value) for value in row] for row in answer.rows]))
 
 
 def _places(answer: SqlAnswer) -> range:
     return range(len(answer.columns))
-
-
-def _least_width(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[bool]) -> int:
-    """Of a table whose texts have given way to twelve letters."""
-    width = 0
-    for n, name in enumerate(columns):
-        widest = max(len(name), *(len(row[n]) for row in rows))
-        width += 2 + (widest if numbers[n] else min(widest, 12))
-    return width - 2
 
 
 def _cell(value: Any) -> str:

@@ -140,8 +140,15 @@ def _print_operators(screen: Console, operators: Sequence[OperatorUse]) -> None:
     rows = [[use.name, count(use.nodes), *(_cell(getattr(use, fate)) for fate in fates)] for use in ordered]
     nodes = sum(use.nodes for use in operators)
     sums = [count(sum(getattr(use, fate) for use in operators)) for fate in fates]
-    columns = ["operator*", ">nodes", *(f">{_FATES[fate]}" for fate in fates)]
-    screen.print(table(columns, [*rows, ["all", count(nodes), *sums]], [*map(_style, ordered), "bold"]))
+    columns = ["operator~", ">nodes", *(f">{_FATES[fate]}" for fate in fates)]
+    screen.print(
+        table(
+            columns,
+            [*rows, ["all", count(nodes), *sums]],
+            [*map(_style, ordered), "bold"],
+            spare=[_FATES[fate] for fate in fates],
+        )
+    )
     screen.print(Text("; ".join(text for fate, text in _MEANT.items() if fate in fates) + ".", "dim"))
     screen.print()
 
@@ -157,16 +164,17 @@ def _cell(number: int) -> str:
 def _print_tasks(screen: Console, job: Job, report: CheckReport) -> None:
     peaks, tasks = report.peaks, report.tasks
     columns = ["task*", ">calls", ">FLOP", ">bytes"]
+    spare = ("FLOP", "bytes", "calls")
     if peaks is None:
         ordered = sorted(tasks, key=lambda task: -task.weight * task.flops)
-        screen.print(table(columns, [_figures_of(task) for task in ordered]))
+        screen.print(table(columns, [_figures_of(task) for task in ordered], spare=spare))
     else:
         ordered = sorted(tasks, key=lambda task: -task.weight * attainable_s(task, peaks))
         rows = [[*_figures_of(t), _bound(t, bound(t, peaks)), latency(attainable_s(t, peaks))] for t in ordered]
         whole = [f"{job.spec.model_name} (all calls)", "", amount(report.flops), "", ""]
         whole.append(latency(model_attainable_s(tasks, peaks)))
         styles = [*([""] * len(rows)), "bold"]
-        screen.print(table([*columns, "bound by", ">at least"], [*rows, whole], styles))
+        screen.print(table([*columns, "bound by", ">at least"], [*rows, whole], styles, spare=spare))
     screen.print()
 
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from tvm_farm.tracker.cli.terminal.formats import count, gflops, latency, milliseconds, plural, speedup
+from tvm_farm.tracker.cli.terminal.formats import count, gflops, latency, plural, speedup
 from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 from tvm_farm.tracker.documents.estimate import Sums, estimate_document, sums
 from tvm_farm.tracker.domain import Job, JobGroup, TaskResult
@@ -20,6 +20,11 @@ _MEANT = (
     "untuned: each task by itself, in the layout that suits tuning. What TVM makes of the whole model untuned takes "
     "other time: `farm compile` measures it beside the tuned one."
 )
+_BEST = (
+    "best known: the fastest timing in the log, and a fast one is partly luck. `farm compile` measures the fastest "
+    "schedules of each task again beside the untuned one, but for tasks that make next to nothing of the model, and "
+    "packs what is faster then: its figures may be higher."
+)
 
 
 def estimate_line(job: Job) -> str:
@@ -30,10 +35,10 @@ def estimate_line(job: Job) -> str:
     if not told.known:
         return f"{name}: nothing is known of its {plural(len(tasks), 'task')} yet; `farm tune` finds out"
     if not told.compared:
-        best = milliseconds(told.known_s)
+        best = latency(told.known_s)
         return f"{name}: {best} known for {told.known} of {len(tasks)} tasks, no untuned latency to compare with"
     gain = speedup(told.untuned_s, told.best_s)
-    figures = f"{milliseconds(told.untuned_s)} -> {milliseconds(told.best_s)} ({gain})"
+    figures = f"{latency(told.untuned_s)} -> {latency(told.best_s)} ({gain})"
     return f"{name}: {figures}, from the log of {told.compared} of {plural(len(tasks), 'task')}"
 
 
@@ -46,7 +51,8 @@ def print_estimate(screen: Console, job: Job) -> None:
     rows = [[*map(str, _cells(task))] for task in ordered]
     whole = [sum_of, "", latency(told.untuned_s), latency(told.best_s), speedup(told.untuned_s, told.best_s), ""]
     columns = ["task*", ">weight", ">untuned", ">best known", ">gain", ">GFLOP/s"]
-    screen.print(table(columns, [*rows, whole], ["" if t.tuned_s > 0 else "dim" for t in ordered] + ["bold"]))
+    styles = ["" if task.tuned_s > 0 else "dim" for task in ordered] + ["bold"]
+    screen.print(table(columns, [*rows, whole], styles, spare=("GFLOP/s", "weight", "untuned")))
     screen.print()
     notes = _notes(told)
     for note in notes:
@@ -90,6 +96,7 @@ def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
             screen.print(Text(job.device_class, "bold"))
             print_estimate(screen, job)
         screen.print(Text(_MEANT, "dim"))
+        screen.print(Text(_BEST, "dim"))
         for job in done:
             click.echo(estimate_line(job))
     for job in jobs:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from tvm_farm.tracker.cli.reports.progress import (
@@ -21,6 +20,7 @@ from tvm_farm.tracker.cli.reports.progress import (
 )
 from tvm_farm.tracker.cli.terminal.formats import count, latency, speedup
 from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.cli.terminal.tables import Grid
 from tvm_farm.tracker.domain import Job, JobGroup, JobState
 
 __all__ = ["group_rendering", "group_table", "short_names", "view_for"]
@@ -52,13 +52,15 @@ def short_names(classes: Sequence[str]) -> dict[str, str]:
     return dict(zip(classes, whole if all(whole) and len(set(whole)) == len(classes) else classes, strict=True))
 
 
-def group_table(jobs: Sequence[Job]) -> Table:
+def group_table(jobs: Sequence[Job], *, brief: bool = False) -> Grid:
     """One row a class: what its job does, its trials, and the model's latency as far as it is known."""
     names = short_names([job.device_class for job in jobs])
     return table(
-        ["class*", "job", "state*", ">trials", ">latency", ">speed-up"],
+        ["class", "job", "state~", ">trials", ">latency", ">speed-up"],
         [(names[job.device_class], job.id, _doing(job), _trials(job), *_latency(job)) for job in jobs],
         ["bold" if job.state is JobState.RUNNING else "" for job in jobs],
+        spare=("job", "speed-up", "trials"),
+        brief=brief,
     )
 
 
@@ -103,13 +105,13 @@ def group_rendering(jobs: Sequence[Job], working: Progress | None, at_s: float, 
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(f"{spec.kind.value} {spec.model_name}", style="bold")
     head.append(f"  jobs {jobs[0].group}  pool {spec.pool}  {len(jobs)} classes of device")
-    lines: list[RenderableType] = [head, group_table(jobs)]
+    lines: list[RenderableType] = [head, group_table(jobs, brief=True)]
     if working is not None and working.job is not None:
-        lines.append(Text(" · ".join(working.figures(at_s)), no_wrap=True, overflow="ellipsis"))
+        lines.append(Text(" · ".join(working.figures(at_s))))
         ordered = by_time_share(working.job.tasks)
-        room = max(1, height - len(jobs) - 8)
+        room = max(1, height - len(jobs) - 12)
         if ordered:
-            lines += [Text(), task_table(ordered[:room])]
+            lines += [Text(), task_table(ordered[:room], brief=True)]
         if len(ordered) > room:
             lines.append(Text(f"+{len(ordered) - room} more", style="dim"))
     return Group(*lines)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tvm_farm.tracker.cli.reports.group_progress import short_names
 from tvm_farm.tracker.cli.reports.results import print_result
 from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, latency, short_target, speedup
 from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.cli.terminal.tables import Grid
 from tvm_farm.tracker.domain import DeviceState, Job, JobGroup
 
 if TYPE_CHECKING:
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["across", "devices_by_class", "print_results"]
 
 
-def across(jobs: Sequence[Job], devices: Mapping[str, int]) -> Table:
+def across(jobs: Sequence[Job], devices: Mapping[str, int]) -> Grid:
     """The table across classes, a row a job. ``devices``: how many each class has now."""
     names = short_names([job.device_class for job in jobs])
     return table(
-        ["class*", ">devices", "target*", ">untuned", ">tuned", ">gain", ">trials", "outputs"],
+        ["class", ">devices", "target*", ">untuned", ">tuned", ">gain", ">trials", "outputs"],
         [_row(names[job.device_class], job, devices.get(job.device_class, 0)) for job in jobs],
+        spare=("target", "trials", "devices", "untuned"),
     )
 
 

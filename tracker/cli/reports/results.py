@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tvm_farm.tracker.cli.reports.check_report import check_line, print_check
 from tvm_farm.tracker.cli.reports.estimates import estimate_line, print_estimate
-from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, milliseconds, plural, speedup
+from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, plural, speedup
 from tvm_farm.tracker.cli.terminal.output import table
+from tvm_farm.tracker.cli.terminal.tables import Grid
 from tvm_farm.tracker.documents.spaces import by_rules
 from tvm_farm.tracker.documents.verdict import NOTHING_COMPARED, difference, kernels_verdict, verified
 from tvm_farm.tracker.domain import Job, JobKind, JobResult, Task, TaskResult
@@ -34,7 +34,7 @@ def closing_line(model_name: str, result: JobResult) -> str:
     if not model.tuned_s:
         return f"{model_name}: latency not measured, outputs not compared"
     gain = speedup(model.untuned_s, model.tuned_s)
-    line = f"{model_name}: {milliseconds(model.untuned_s)} -> {milliseconds(model.tuned_s)} ({gain})"
+    line = f"{model_name}: {latency(model.untuned_s)} -> {latency(model.tuned_s)} ({gain})"
     return f"{line}, {verified(result)}"
 
 
@@ -48,7 +48,7 @@ def closing_line_of(job: Job, title: str = "") -> str:
     return closing_line(title or job.spec.model_name, job.result)
 
 
-def _buckets(result: JobResult) -> Table:
+def _buckets(result: JobResult) -> Grid:
     """Each shape that the package takes, smallest first, and its worst case: the smallest that is padded to it."""
     rows = [
         [
@@ -61,7 +61,11 @@ def _buckets(result: JobResult) -> Table:
         ]
         for bucket in result.buckets
     ]
-    return table(["shape*", ">untuned", ">tuned", ">speed-up", "answers", ">max |diff| of these"], rows)
+    return table(
+        ["shape~", ">untuned", ">tuned", ">speed-up", "answers~", ">max |diff| of these"],
+        rows,
+        spare=("untuned", "max |diff| of these", "answers"),
+    )
 
 
 def _inputs(result: JobResult) -> str:
@@ -88,6 +92,16 @@ def _calls(result: JobResult) -> str:
 
 def _names(tasks: Sequence[Task]) -> str:
     return ", ".join(task.name for task in tasks[:_NAMED]) + (", ..." if len(tasks) > _NAMED else "")
+
+
+def _kept(job: Job, result: JobResult) -> str:
+    """Why an untuned kernel is in the package, and where the log alone has a faster one."""
+    told = "kept: no schedule proved faster beside the untuned one, so that one is in the package."
+    kept = {task.name for task in result.tasks if task.kept_untuned and not task.wrong_result}
+    faster = [task for task in job.tasks if task.name in kept and 0 < task.best_s < task.untuned_s]
+    if result.kept_untuned or not faster:
+        return told
+    return f"{told} The log has faster timings of {_names(faster)}, which did not hold when they were measured again."
 
 
 def _task_cells(task: TaskResult) -> list[str]:
@@ -137,6 +151,7 @@ def print_result(screen: Console, job: Job) -> None:
         ["task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials"],
         [*map(_task_cells, tasks), *([] if alone else [model])],
         ["dim" if task.kept_untuned else "" for task in tasks] + ["bold"],
+        spare=("weight", "GFLOP/s", "trials", "untuned"),
     )
     screen.print(grid)
     screen.print()
@@ -147,7 +162,7 @@ def print_result(screen: Console, job: Job) -> None:
             screen.print(Text(f"{told}to the smallest, beside {result.judge}'s to it as it is.", "dim"))
         screen.print()
     if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
-        screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
+        screen.print(Text(_kept(job, result), "dim"))
     strangers, passed_over = by_rules(job)
     if strangers:
         them = "it" if len(strangers) == 1 else "them"
@@ -157,12 +172,12 @@ def print_result(screen: Console, job: Job) -> None:
         screen.print(Text(f"ansor searched {names}: it finds more there than the template that matches.", "dim"))
     if kernels := kernels_verdict(result):
         told = f"Each tuned kernel ran beside its untuned one on one device with {_inputs(result)}: {kernels}, "
-        screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
+        screen.print(Text(f"{told}tolerance: rtol {result.rtol:.2g}, atol {result.atol:.2g}."))
     if whole.measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
         what = "kernel" if job.spec.operator else "model"
         told = f"{_told(result, verdict)}, max |diff| {difference(result.max_abs_diff)} "
-        told += f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})"
+        told += f"(tolerance: rtol {result.rtol:.2g}, atol {result.atol:.2g})"
         if result.nothing_compared and result.outputs_equal:
             told = f"{NOTHING_COMPARED}, though each is what it should be"
         screen.print(
@@ -170,11 +185,14 @@ def print_result(screen: Console, job: Job) -> None:
         )
     if calls := _calls(result):
         screen.print(Text(calls, "dim"))
+    if job.recalled:
+        told = f"The log answered {count(job.recalled)} of {plural(job.trials, 'trial')}; boards measured the others."
+        screen.print(Text(told, "dim"))
     if result.taught_tasks:
         told = f"{result.taught_tasks} of {plural(len(result.tasks), 'task')} began with what was fast on "
         before = ("this class before" if name == job.device_class else name for name in result.taught_by)
         screen.print(Text(told + ", ".join(before) + ".", "dim"))
-    elif job.group and job.spec.kind is JobKind.TUNE and job.id != f"{job.group}.1":
+    elif job.group and job.spec.kind is JobKind.TUNE and job.id != f"{job.group}.1" and not job.recalled:
         # Those of another vector width, say, whose convolutions work on other blocks of channels.
         screen.print(Text("No task began with records of another class: none has measured these operators.", "dim"))
     if result.note:

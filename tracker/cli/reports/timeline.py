@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from tvm_farm.tracker.cli.terminal.formats import count, duration, latency, percent, plural
+from tvm_farm.tracker.cli.terminal.formats import count, duration, figure, latency, percent, plural
 from tvm_farm.tracker.cli.terminal.output import facts, table
-from tvm_farm.tracker.domain import JobTimeline, Step
+from tvm_farm.tracker.domain import Job, JobTimeline, Step
 
 __all__ = ["bar", "print_timeline"]
 
@@ -33,9 +33,9 @@ def bar(share: float, width: int) -> str:
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def print_timeline(screen: Console, job_id: str, times: JobTimeline) -> None:
+def print_timeline(screen: Console, job: Job, times: JobTimeline) -> None:
     """Counts, then a table of steps, then how busy devices and builders were."""
-    screen.print(facts(_counts(job_id, times)))
+    screen.print(facts(_counts(job, times)))
     if not times.steps:
         return
     width = max(_BAR[0], min(_BAR[1], screen.width - _TABLE_WIDTH))
@@ -46,11 +46,20 @@ def print_timeline(screen: Console, job_id: str, times: JobTimeline) -> None:
     screen.print(_busy(times, width))
 
 
-def _counts(job_id: str, times: JobTimeline) -> list[tuple[str, str]]:
-    rate = f": {times.trials / times.tuning_s:.2f} trials/s" if times.tuning_s > 0 else ""
+def _counts(job: Job, times: JobTimeline) -> list[tuple[str, str]]:
+    gone = job.trials - times.trials  # a log that is compacted keeps the best alone
+    # Those from the log took no time.
+    measured = times.trials - times.recalled
+    rate = f": {figure(measured / times.tuning_s)} trials/s" if times.tuning_s > 0 and gone <= 0 else ""
     outcomes = [f"{o.outcome.value} {count(o.trials)}" for o in times.outcomes]
     return [
-        ("job", job_id),
+        ("job", job.id),
+        (
+            "compacted",
+            f"{count(gone)} of its {plural(job.trials, 'trial')} are no more in the log: what follows is of the others"
+            if gone > 0
+            else "",
+        ),
         ("tuning", f"{plural(times.trials, 'trial')} in {duration(times.tuning_s)}{rate}"),
         ("baselines", count(times.baselines) if times.baselines else ""),
         ("outcomes", ", ".join(outcomes)),
@@ -74,7 +83,11 @@ def _steps(times: JobTimeline, width: int) -> object:
             bar(wall, width),
         )
         rows.append(row)
-    return table(["step", ">median", ">p95", ">total", ">of sum", ">of wall", "bar"], rows)
+    return table(
+        ["step", ">median", ">p95", ">total", ">of sum", ">of wall", "bar"],
+        rows,
+        spare=("bar", "p95", "total", "of sum"),
+    )
 
 
 def _busy(times: JobTimeline, width: int) -> object:
@@ -88,10 +101,8 @@ def _busy(times: JobTimeline, width: int) -> object:
         built = max((step.trials for step in times.steps if step.step is Step.BUILD), default=0)
         name = plural(times.builders, "builder")
         rows.append((name, count(built), _seconds(times.building_s), percent(share), bar(share, width)))
-    return table(["who*", ">trials", ">worked", ">of wall", "bar"], rows)
+    return table(["who*", ">trials", ">worked", ">of wall", "bar"], rows, spare=("bar", "trials"))
 
 
 def _seconds(seconds: float) -> str:
-    if seconds < 1:
-        return latency(seconds)
-    return f"{seconds:.1f} s" if seconds < 600 else duration(seconds)
+    return latency(seconds) if seconds < 100 else duration(seconds)

@@ -129,12 +129,14 @@ def _start(state: Path, running: ExitStack, start_agent: StartAgent, reached: Se
     from tvm_farm.tracker.client.farm import Farm
 
     click.echo(f"Starting a farm on this machine, its state in {state}")
+    click.echo("Starting the tracker …", err=True)
     folder = state / "tracker"
     options = [*reached, "--port", "0", "--metrics-port", "0", "--farm", "demo"]
     tracker = running.enter_context(
         Child("tracker", ["start", *options, "--state", str(folder)], state / "tracker.log")
     )
     address = _address(folder / "endpoint.json", tracker)
+    click.echo(f"The tracker serves at {address}; its worker loads TVM meanwhile. Starting the agent …", err=True)
     agent = start_agent(address, state)
     running.enter_context(agent)
     client = running.enter_context(Farm(address))
@@ -198,6 +200,7 @@ def _tune(client: Farm, device: Device, model: Path, budget_s: float, output: Pa
         str(output),
     ]
     click.echo(f"$ {shlex.join(command)}")
+    click.echo("The first job of a farm begins some 15 s later than others: its worker loads TVM.", err=True)
     return finish(client.tune(model, pool=pool, budget=budget_s), Folder(output), as_json=False)
 
 
@@ -216,6 +219,7 @@ def _model(chosen: Path | None, state: Path) -> Path:
         check_file(chosen)
         return chosen
     path = state / "squeezenet.onnx"
+    click.echo("Making SqueezeNet with random weights …", err=True)
     # A process of its own: the farm command itself loads neither numpy nor onnx.
     command = [sys.executable, "-m", "tvm_farm.tracker.tuning.models.light", "light_squeezenet", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -56,6 +56,7 @@ def add(arch: str, wheels: tuple[Path, ...], connection: Connection) -> None:
       tracker runtime add aarch64 --wheel apache_tvm-….whl --wheel …ffi-….whl
     """
     from tvm_farm.tracker.cli.server.wheels import PINNED, download, unpack
+    from tvm_farm.tracker.cli.terminal.formats import size
     from tvm_farm.tracker.cli.terminal.signals import raised_as_interrupt
     from tvm_farm.tracker.domain import Runtime, RuntimeLibrary
 
@@ -68,7 +69,7 @@ def add(arch: str, wheels: tuple[Path, ...], connection: Connection) -> None:
         libraries = []
         for file in unpacked.files:
             libraries.append(RuntimeLibrary(file.name, client.artifacts.put(file)))
-            click.echo(f"{file.name:<24} {_mb(libraries[-1].artifact.size)} sent", err=True)
+            click.echo(f"{file.name:<24} {size(libraries[-1].artifact.size)} sent", err=True)
         tvm, tvm_ffi = PINNED.values()
         added = client.devices.put_runtime(Runtime(arch, unpacked.libc, tvm, tvm_ffi, tuple(libraries)))
         waiting = [device.name for device in client.devices.list() if _waits(device, arch)]
@@ -87,7 +88,7 @@ def list_runtimes(as_json: bool, connection: Connection) -> None:
     Example:
       tracker runtime list
     """
-    from tvm_farm.tracker.cli.terminal.formats import clock
+    from tvm_farm.tracker.cli.terminal.formats import clock, size
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 
     with connection.open() as client:
@@ -102,8 +103,10 @@ def list_runtimes(as_json: bool, connection: Connection) -> None:
     for each in found:
         source = f"added {clock(each.added_unix_s)}" if each.added_unix_s else "the tracker's own packages"
         versions = (each.tvm_version, each.tvm_ffi_version)
-        rows.append((each.arch, *versions, f"{each.libc} or later", _mb(each.size), source))
-    console().print(table(["boards", "TVM", "tvm_ffi", "with", ">size", "from*"], rows))
+        rows.append((each.arch, *versions, f"{each.libc} or later", size(each.size), source))
+    console().print(
+        table(["boards", "TVM", "tvm_ffi", "with", ">size", "from~"], rows, spare=("with", "size", "tvm_ffi"))
+    )
 
 
 def _waits(device: Device, arch: str) -> bool:
@@ -111,7 +114,3 @@ def _waits(device: Device, arch: str) -> bool:
 
     there = device.state is not DeviceState.LOST and device.fingerprint.arch == arch
     return there and bool(device.runner.full_mode_missing)
-
-
-def _mb(size: int) -> str:
-    return f"{size / (1 << 20):.1f} MB"

@@ -35,8 +35,8 @@ def connection_options() -> Callable[[F], F]:
         )
         @click.option(
             "--mdns-interface",
-            metavar="IP",
-            help="Listen for mDNS on this address of ours alone [env: TVMFARM_MDNS_INTERFACE].",
+            metavar="IP|NAME",
+            help="Listen for mDNS on this network interface alone [env: TVMFARM_MDNS_INTERFACE].",
         )
         @functools.wraps(command)
         def wrapper(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 
 from tvm_farm.protos.device import FIGURES, Telemetry
+from tvm_farm.tracker.domain.durations import UNKNOWN, duration
 
 __all__ = [
     "UNKNOWN",
@@ -15,10 +17,9 @@ __all__ = [
     "clock",
     "count",
     "duration",
+    "figure",
     "gflops",
-    "gib",
     "latency",
-    "milliseconds",
     "percent",
     "plural",
     "readings",
@@ -27,93 +28,89 @@ __all__ = [
     "speedup",
 ]
 
-UNKNOWN = "—"
+_BYTES = ("KiB", "MiB", "GiB", "TiB")
 
 
 def latency(seconds: float) -> str:
-    """ "812.3 µs", "8.12 ms", "241.3 ms", "3.65 s"; unknown for 0."""
-    if seconds <= 0:
+    """What a kernel or a model takes: "3.00 ns", "812 µs", "8.12 ms", "3.65 s", "16m 40s".
+
+    Unknown for 0 and for what is no time.
+    """
+    if 999.5 <= seconds < math.inf:
+        return duration(seconds)
+    return _scaled(seconds, (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)), 1000.0)
+
+
+def figure(number: float) -> str:
+    """Three digits that say something: "0.00123", "12.0", "999", "4,321"."""
+    if number == 0:
+        return "0"
+    rounded = float(f"{number:.3g}")
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded))))
+    return f"{number:,.{min(decimals, 12)}f}"
+
+
+def _scaled(number: float, units: Sequence[tuple[str, float]], step: float) -> str:
+    """``number`` as a figure in the first of ``units`` in which it is below ``step``, else in the last; unknown for 0,
+    what is below it, infinite or no number.
+    """
+    if not 0 < number < math.inf:
         return UNKNOWN
-    for unit, scale in (("µs", 1e6), ("ms", 1e3)):
-        value = seconds * scale
-        if value < 999.95:
-            return f"{value:.2f} {unit}" if value < 9.995 else f"{value:.1f} {unit}"
-    return f"{seconds:.2f} s"
-
-
-def milliseconds(seconds: float) -> str:
-    """The closing line's unit is always ms, so that two of them compare at a glance: "241.3 ms"."""
-    value = seconds * 1e3
-    if value >= 1:
-        return f"{value:.1f} ms"
-    decimals = max(3, 2 - math.floor(math.log10(value))) if value > 0 else 3  # three digits that say something
-    return f"{value:.{decimals}f} ms"
+    for unit, size in units:
+        if number / size < step - 0.5:
+            return f"{figure(number / size)} {unit}".rstrip()
+    unit, size = units[-1]
+    return f"{figure(number / size)} {unit}"
 
 
 def speedup(before_s: float, after_s: float) -> str:
-    return f"{before_s / after_s:.1f}x" if before_s > 0 and after_s > 0 else UNKNOWN
+    """ "1.9x", "57.8x"; "0.04x" where it is slower by far."""
+    if not (0 < before_s < math.inf and 0 < after_s < math.inf):
+        return UNKNOWN
+    factor = before_s / after_s
+    return f"{factor:,.1f}x" if factor >= 0.95 else f"{factor:.2g}x"
 
 
 def gflops(flops: float, seconds: float) -> str:
-    """Billions of operations a second: "155.2"."""
-    return f"{flops / seconds / 1e9:,.1f}" if flops > 0 and seconds > 0 else UNKNOWN
-
-
-def duration(seconds: float) -> str:
-    """ "45s", "2m 05s", "1h 02m", "3d 04h"."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02}s"
-    if whole < 86400:
-        return f"{whole // 3600}h {whole % 3600 // 60:02}m"
-    return f"{whole // 86400}d {whole % 86400 // 3600:02}h"
+    """Billions of operations a second: "155", "0.00123"."""
+    known = 0 < flops < math.inf and 0 < seconds < math.inf
+    return figure(flops / seconds / 1e9) if known else UNKNOWN
 
 
 def ago(unix_s: float, now_s: float) -> str:
     """ "now", "12s ago", "3h 20m ago"; unknown for 0."""
-    if unix_s <= 0:
+    if not 0 < unix_s < math.inf:
         return UNKNOWN
     return "now" if now_s - unix_s < 1 else f"{duration(now_s - unix_s)} ago"
 
 
 def clock(unix_s: float) -> str:
-    """Local date and time: "2026-01-31 14:05:09"."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s)) if unix_s > 0 else UNKNOWN
+    """Local date and time: "2026-01-31 14:05:09"; unknown for 0 and for what no calendar has."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(unix_s)) if unix_s > 0 else UNKNOWN
+    except (OverflowError, ValueError, OSError):
+        return UNKNOWN
 
 
 def amount(number: float) -> str:
-    """A count by its size: "812", "40.9 k", "1.82 M", "3.65 G"; unknown for 0."""
-    if number <= 0:
-        return UNKNOWN
-    for unit, scale in (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
-        value = number / scale
-        if value < 999.5:
-            return f"{value:.3g} {unit}".rstrip() if value < 99.95 else f"{value:.0f} {unit}".rstrip()
-    return f"{number / 1e12:,.2f} T"
+    """A count by its size: "812", "41.0 k", "1.82 M", "3.65 G"; unknown for 0."""
+    if 0 < number < 999.5:
+        return f"{number:.3g}"
+    return _scaled(number, (("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15)), 1000.0)
 
 
 def size(count_bytes: int) -> str:
     """ "812 B", "80.9 KiB", "9.41 MiB", "2.30 GiB"; unknown for 0."""
-    if count_bytes <= 0:
-        return UNKNOWN
-    if count_bytes < 1000:
+    if 0 < count_bytes < 1000:
         return f"{count_bytes} B"
-    for unit, scale in (("KiB", 1 << 10), ("MiB", 1 << 20)):
-        value = count_bytes / scale
-        if value < 999.5:
-            return f"{value:.2f} {unit}" if value < 9.995 else f"{value:.1f} {unit}"
-    return f"{count_bytes / (1 << 30):.2f} GiB"
+    return _scaled(count_bytes, tuple((unit, 1024.0**n) for n, unit in enumerate(_BYTES, 1)), 1000.0)
 
 
 def percent(share: float) -> str:
-    """``share`` in 0..1: "87 %"."""
-    return f"{share * 100:.0f} %"
-
-
-def gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size else UNKNOWN
+    """``share`` in 0..1: "87 %"; "<1 %" is more than nothing."""
+    if not math.isfinite(share):
+        return UNKNOWN
+    return "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
 
 
 def readings(told: Telemetry) -> list[str]:

@@ -9,42 +9,22 @@ from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 import click
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
+from tvm_farm.tracker.cli.terminal.tables import Facts, Grid
 from tvm_farm.tracker.documents.value import jsonable
 
 __all__ = ["console", "facts", "print_json", "print_json_array", "table"]
 
-_PIPE_WIDTH = 200  # a file has no width: wide enough that no cell is cut
-_NARROWEST = 12
-
-
-class _WholeTables(Console):
-    """A table wider than the screen goes out whole and the terminal breaks its lines: "29" cut to "2" would lie."""
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        if any(isinstance(each, Table) for each in objects):
-            options.setdefault("crop", False)
-        super().print(*objects, **options)
-
-
-class _Columns(Table):
-    """Each of its columns has its least width at least: rich leaves out one that it finds no room for."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        between = self.padding[1] * (len(self.columns) - 1)
-        least = sum(column.min_width or 0 for column in self.columns) + between
-        return super().__rich_console__(console, options.update(max_width=max(options.max_width, least)))
+#: A pipe has no width: no line breaks there and no cell is cut.
+_PIPE_WIDTH = 1 << 30
 
 
 def console(file: IO[str] | None = None) -> Console:
     """A console on ``file`` (standard output by default). Colour and width follow the terminal, if it is one."""
     stream = file or sys.stdout
     fixed = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return _WholeTables(file=stream, width=fixed, highlight=False, soft_wrap=False)
+    return Console(file=stream, width=fixed, highlight=False, soft_wrap=False)
 
 
 def print_json(value: Any) -> None:
@@ -60,35 +40,24 @@ def print_json_array(values: Iterable[Any]) -> None:
     click.echo("[]" if empty else "\n]")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> Table:
-    """``rows`` under ``columns``. ">trials" is right-aligned; "name*" gives way where the terminal is narrow.
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    styles: Sequence[str] = (),
+    *,
+    spare: Sequence[str] = (),
+    brief: bool = False,
+) -> Grid:
+    """``rows`` under ``columns``. ">trials" is right-aligned; "model*" is cut and "devices~" broken into lines where
+    the screen is narrow. The others, ids among them, stay whole.
 
-    ``styles`` has a style for each row, or is empty.
+    ``spare``: columns that leave a screen that is still too narrow, in this order; a line under the table names them.
+    Where the rest does not fit either, each row stands by itself, a line a column. ``styles`` has a style for each
+    row, or is empty. ``brief``: that line does not say how they are seen, as of a table that moves.
     """
-    grid = _Columns(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for position, column in enumerate(columns):
-        name = column.strip(">*")
-        widest = max(map(cell_len, [name, *(row[position] for row in rows)]))
-        grid.add_column(
-            name,
-            justify="right" if column.startswith(">") else "left",
-            # rich narrows only columns that may wrap: the cells themselves say that they do not.
-            no_wrap=not column.endswith("*"),
-            min_width=min(widest, _NARROWEST) if column.endswith("*") else widest,
-        )
-    for position, row in enumerate(rows):
-        grid.add_row(
-            *(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row), style=styles[position] if styles else None
-        )
-    return grid
+    return Grid(columns, rows, styles, spare, brief)
 
 
-def facts(rows: Iterable[tuple[str, str]]) -> Table:
+def facts(rows: Iterable[tuple[str, str]]) -> Facts:
     """Names beside values, one a line; a long value wraps. Rows with an empty value are left out."""
-    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in rows:
-        if value:
-            grid.add_row(name, Text(value))
-    return grid
+    return Facts([(name, value) for name, value in rows if value])

@@ -126,6 +126,8 @@ class MemoryJobs:
             device_class=after.device_class,
             worker_id=after.worker_id,
             result=_without_bytes(after.result),
+            worked_s=after.worked_s,
+            working_since_unix_s=after.working_since_unix_s,
         )
         return after
 

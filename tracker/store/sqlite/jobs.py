@@ -16,7 +16,7 @@ __all__ = ["SqliteJobs"]
 
 _COLUMNS = (
     "id, spec, state, phase, error, input_error, created, started, finished, tuned_for_s, target, device_class, "
-    "worker_id, result, trials, group_id, recalled"
+    "worker_id, result, trials, group_id, recalled, worked_s, working_since"
 )
 #: Those whose turn it may be: a job whose group has an earlier one that has not ended waits for that.
 _CLAIMABLE = """SELECT id FROM jobs j WHERE state = 'queued' AND NOT EXISTS (
@@ -50,8 +50,8 @@ class SqliteJobs:
         spec = job.spec
         self._file.db.execute(
             """INSERT INTO jobs (id, request_id, state, kind, model_name, model_digest, pool, engine, user, spec, phase,
-            error, input_error, created, started, finished, tuned_for_s, target, device_class, worker_id, group_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            error, input_error, created, started, finished, tuned_for_s, target, device_class, worker_id, group_id,
+            worked_s, working_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [
                 job.id,
                 request_id or None,
@@ -74,6 +74,8 @@ class SqliteJobs:
                 job.device_class,
                 job.worker_id,
                 job.group,
+                job.worked_s,
+                job.working_since_unix_s,
             ],
         )
 
@@ -145,7 +147,8 @@ class SqliteJobs:
     def _update(self, job: Job) -> None:
         self._file.db.execute(
             """UPDATE jobs SET state = ?, phase = ?, error = ?, input_error = ?, started = ?, finished = ?,
-            tuned_for_s = ?, target = ?, device_class = ?, worker_id = ?, result = ? WHERE id = ?""",
+            tuned_for_s = ?, target = ?, device_class = ?, worker_id = ?, result = ?, worked_s = ?, working_since = ?
+            WHERE id = ?""",
             [
                 job.state.value,
                 job.phase,
@@ -158,6 +161,8 @@ class SqliteJobs:
                 job.device_class,
                 job.worker_id,
                 encode(job.result) if job.result else None,
+                job.worked_s,
+                job.working_since_unix_s,
                 job.id,
             ],
         )
@@ -229,4 +234,6 @@ def _job(row: Any, tasks: tuple[Task, ...]) -> Job:
         trials=row[14],
         group=row[15],
         recalled=row[16],
+        worked_s=row[17],
+        working_since_unix_s=row[18],
     )

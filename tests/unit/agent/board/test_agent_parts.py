@@ -69,6 +69,19 @@ def test_one_kind_is_served_alone(tmp_path: Path) -> None:
         parts_of(rock, "a57")
     with pytest.raises(SettingsError, match="its cores do not tell their kind"):
         parts_of(Fingerprint("x86_64"), "a57")
+    strange = parts_of(board(((0,), A55, 1), ((1,), STRANGER, 2)))
+    assert parts_of(board(((0,), A55, 1), ((1,), STRANGER, 2)), "arm-part-0xfff") == strange[:1]
     pi = read_fingerprint(root=grow(tmp_path / "pi", RASPBERRY_PI_4), affinity=range(4))
     [only] = parts_of(pi, "a72")
     assert (only.cpus, only.fingerprint) == ((0, 1, 2, 3), pi)
+
+
+def test_cores_that_get_a_name_are_found_by_what_they_were_called_before() -> None:
+    m1_pro = board(
+        ((0, 1), ("0x61", "0x024", "Icestorm-M1-Pro"), 2), ((2, 3), ("0x61", "0x025", "Firestorm-M1-Pro"), 3)
+    )
+    assert [(part.name, part.former_name) for part in parts_of(m1_pro)] == [
+        ("firestorm-m1-pro", "apple-part-0x025"),
+        ("icestorm-m1-pro", "apple-part-0x024"),
+    ]
+    assert parts_of(m1_pro, "apple-part-0x024") == parts_of(m1_pro)[1:]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tvm_farm.agent.board.arm_cores import _CORES
 from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode
 from tvm_farm.protos.runtime import Runtime
 from tvm_farm.tracker.domain import BUILT_IN_POOLS, Device, matches
-from tvm_farm.tracker.domain.device_class import automatic_labels, device_class, with_runtime
+from tvm_farm.tracker.domain.device_class import (
+    _NAMES_OF_SEVERAL_PARTS,
+    automatic_labels,
+    device_class,
+    with_runtime,
+)
 
 PI = Fingerprint(
     arch="aarch64",
@@ -38,6 +45,46 @@ def test_it_reads_like_the_board() -> None:
 )
 def test_another_board_is_another_class(change: dict[str, Any]) -> None:
     assert device_class(replace(PI, **change), FULL) != device_class(PI, FULL)
+
+
+def _cores(*clusters: CpuCluster) -> str:
+    return device_class(replace(PI, clusters=clusters), FULL)
+
+
+def test_unlike_parts_of_one_name_are_unlike_classes() -> None:
+    gold = CpuCluster((2, 3), "0x51", "0x205", "Kryo", 408_000, 2_150_400, "performance")
+    silver = CpuCluster((0, 1), "0x51", "0x201", "Kryo", 408_000, 1_593_600, "performance")
+    assert _cores(gold) != _cores(silver)
+    haswell, skylake = (
+        CpuCluster((0,), "GenuineIntel", part, "Intel Xeon CPU @ 2.20GHz") for part in ("6/63/0", "6/85/3")
+    )
+    assert _cores(haswell) != _cores(skylake)
+
+
+def test_a_clock_by_which_chips_of_one_kind_are_sorted_is_none_of_the_class() -> None:
+    big = CpuCluster((4, 5, 6, 7), "0x41", "0xd0b", "Cortex-A76", 408_000, 2_352_000, "performance")
+    slower = replace(big, cpus=(6, 7), max_khz=2_304_000)
+    assert _cores(replace(big, cpus=(4, 5)), slower) == _cores(big)
+    assert "-4xcortex-a76-performance-" in _cores(big)
+    assert _cores(replace(big, governor="ondemand")) != _cores(big)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "core"),
+    [
+        ("AMD EPYC", "25/17/1", "2xamd-epyc-25-17-1"),
+        ("QEMU Virtual CPU version 2.5+", "6/13/3", "2xqemu-virtual-cpu-version-2.5-6-13-3"),
+        ("Intel(R) N100", "6/190/0", "2xintel-r-n100"),
+        ("AMD Ryzen 7 5800X 8-Core Processor", "25/33/0", "2xamd-ryzen-7-5800x-8-core-processor"),
+    ],
+)
+def test_the_name_of_an_x86_cpu_is_enough_where_it_has_a_number(name: str, part: str, core: str) -> None:
+    assert f"-{core}-full-" in _cores(CpuCluster((0, 1), "AuthenticAMD", part, name))
+
+
+def test_each_name_that_several_parts_have_is_known_for_it() -> None:
+    shared = {name for name, count in Counter(_CORES.values()).items() if count > 1}
+    assert shared == _NAMES_OF_SEVERAL_PARTS
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,22 @@ def test_a_second_start_keeps_the_time_of_the_first() -> None:
     assert started(in_state(JobState.QUEUED), "w", 9.0).started_unix_s == 2.0
 
 
+def test_a_job_took_the_time_in_which_a_worker_had_it() -> None:
+    day_s = 86400.0
+    job = started(JOB, "w", 10.0)
+    assert (job.took_s(10.0), job.took_s(15.0), job.took_s(9.0)) == (0.0, 5.0, 0.0)
+    job = requeued(job, Losses(1, 10), 15.0)
+    assert job.took_s(100.0) == 5.0  # it waits for another worker
+    job = cancelled(started(job, "v", 100.0), 130.0)
+    assert job.took_s(day_s) == 35.0
+    job = resumed(job, 500, 0.0)
+    assert job.took_s(2 * day_s) == 35.0
+    job = started(job, "u", 3 * day_s)
+    assert finished(job, RESULT, 3 * day_s + 60.0).took_s(9 * day_s) == 95.0
+    assert failed(job, "no", input_error=False, now=3 * day_s + 1.0).took_s(9 * day_s) == 36.0
+    assert cancelled(JOB, 5.0).took_s(9.0) == 0.0  # no worker ever had it
+
+
 @pytest.mark.parametrize("state", [JobState.RUNNING, *FINAL])
 def test_only_a_queued_job_starts(state: JobState) -> None:
     with pytest.raises(NotPossible, match=f"net-1 is {state.value}"):

@@ -145,6 +145,12 @@ def test_counts_and_windows() -> None:
     assert result.outcomes == (OutcomeCount(Outcome.OK, 2), OutcomeCount(Outcome.CRASH, 1))
 
 
+def test_the_days_before_it_was_resumed_are_no_time_of_a_job() -> None:
+    sums = TimelineSums()
+    sums.add([trial(proposed_s=at, queued_s=at + 1, stored_s=at + 2.0) for at in (5.0, 6.0, 3 * 86400.0)])
+    assert (sums.result().wall_s, sums.result().tuning_s) == (5.0, 5.0)
+
+
 def test_devices_are_told_apart() -> None:
     sums = TimelineSums()
     for name, length in (("pi-2", 3.0), ("pi-1", 1.0), ("pi-2", 2.0), ("", 0.0)):

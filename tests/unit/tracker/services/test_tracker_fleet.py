@@ -56,6 +56,23 @@ async def test_a_lost_board_is_told_once(farm: FleetFarm) -> None:
     assert farm.listener.events == [("joined", "pi"), ("left", "pi")]
 
 
+async def test_a_board_whose_agent_said_goodbye_is_stopped_and_not_only_lost(farm: FleetFarm) -> None:
+    def told() -> list[tuple[DeviceState, bool]]:
+        return [(device.state, device.stopped) for device in farm.fleet.devices()]
+
+    board = farm.join()
+    farm.fleet.drain(board)
+    assert told() == [(DeviceState.DRAINING, False)]
+    farm.fleet.leave(board, "its stream ended")
+    assert told() == [(DeviceState.LOST, True)]
+    await farm.restart()
+    assert told() == [(DeviceState.LOST, True)]
+    board = farm.join()
+    assert told() == [(DeviceState.IDLE, False)]
+    farm.fleet.leave(board, "cut")
+    assert told() == [(DeviceState.LOST, False)]
+
+
 async def test_the_store_remembers_devices(farm: FleetFarm) -> None:
     board = farm.join(telemetry=Telemetry(1.0, 61.0))
     board.measured = 7

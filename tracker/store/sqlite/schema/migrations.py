@@ -17,7 +17,7 @@ __all__ = ["VERSION", "keep_shapes", "migrations"]
 migrations = Migrations("tvm-farm")
 
 #: Kept in PRAGMA user_version. One more with each migration below.
-VERSION = 12
+VERSION = 13
 
 
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
@@ -104,6 +104,14 @@ def m011_host_faults(db: Database) -> None:
 @migrations()  # type: ignore[untyped-decorator,unused-ignore]
 def m012_orders(db: Database) -> None:
     db.execute("ALTER TABLE desks RENAME TO orders")
+
+
+@migrations()  # type: ignore[untyped-decorator,unused-ignore]
+def m013_worked_s(db: Database) -> None:
+    for name in ("worked_s", "working_since"):
+        db.execute(f"ALTER TABLE jobs ADD COLUMN {name} REAL NOT NULL DEFAULT 0")
+    # What one rested before it was resumed is not known any more.
+    db.execute("UPDATE jobs SET worked_s = finished - started WHERE started > 0 AND finished > started")
 
 
 def keep_shapes(db: Database, key: str, module: str) -> None:

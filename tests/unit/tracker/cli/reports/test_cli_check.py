@@ -72,13 +72,13 @@ def test_what_is_refused_comes_first_and_all_that_is_in_the_way_is_told() -> Non
 def test_with_peaks_each_task_is_bound_by_something() -> None:
     lines = rendered(job(replace(GOOD, peaks=PEAKS)))
     assert row(lines, "pool") == ["2", "—", "3.81", "MiB", "memory", "1.00", "ms"]
-    assert row(lines, "conv") == ["1", "200", "M", "390.6", "KiB", "compute*", "10.0", "ms"]
+    assert row(lines, "conv") == ["1", "200", "M", "391", "KiB", "compute*", "10.0", "ms"]
     assert lines.index(next(x for x in lines if x.startswith("conv "))) < lines.index(
         next(x for x in lines if x.startswith("pool "))
     )
     assert next(line for line in lines if line.startswith("squeezenet (all calls)")).split()[-2:] == ["12.0", "ms"]
     text = " ".join(" ".join(lines).split())
-    assert "20 GFLOP/s of float32, 4 GB/s of memory, measured on rpi-7 before" in text
+    assert "20.0 GFLOP/s of float32, 4.00 GB/s of memory, measured on rpi-7 before" in text
     assert "*: the peak is of float32" in text
 
 

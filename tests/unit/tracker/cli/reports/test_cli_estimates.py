@@ -27,16 +27,16 @@ def job(*tasks: TaskResult, **changes: object) -> Job:
 @pytest.mark.parametrize(
     ("estimated", "line"),
     [
-        (job(CONV, SOFTMAX), "squeezenet: 201.3 ms -> 11.3 ms (17.8x), from the log of 2 of 2 tasks"),
-        (job(CONV, UNKNOWN), "squeezenet: 200.0 ms -> 10.0 ms (20.0x), from the log of 1 of 2 tasks"),
+        (job(CONV, SOFTMAX), "squeezenet: 201 ms -> 11.3 ms (17.8x), from the log of 2 of 2 tasks"),
+        (job(CONV, UNKNOWN), "squeezenet: 200 ms -> 10.0 ms (20.0x), from the log of 1 of 2 tasks"),
         (job(UNKNOWN), "squeezenet: nothing is known of its 1 task yet; `farm tune` finds out"),
         (
             job(WITHOUT_BASELINE, UNKNOWN),
-            "squeezenet: 4.0 ms known for 1 of 2 tasks, no untuned latency to compare with",
+            "squeezenet: 4.00 ms known for 1 of 2 tasks, no untuned latency to compare with",
         ),
         (
             job(CONV, group="squeezenet-ab2c"),
-            "squeezenet on rpi4: 200.0 ms -> 10.0 ms (20.0x), from the log of 1 of 1 task",
+            "squeezenet on rpi4: 200 ms -> 10.0 ms (20.0x), from the log of 1 of 1 task",
         ),
     ],
 )
@@ -53,7 +53,7 @@ def rendered(estimated: Job) -> list[str]:
 def test_the_table_has_most_time_first_and_what_is_unknown_last() -> None:
     lines = rendered(job(UNKNOWN, WITHOUT_BASELINE, CONV, SOFTMAX))
     assert [line.split()[0] for line in lines[1:6]] == ["fused_conv2d", "pool", "softmax", "dense", "squeezenet"]
-    assert lines[1].split()[1:] == ["2", "100.0", "ms", "5.00", "ms", "20.0x", "200.0"]
+    assert lines[1].split()[1:] == ["2", "100", "ms", "5.00", "ms", "20.0x", "200"]
     assert lines[3].split()[-2:] == ["kept", "—"]
     assert lines[4].split()[1:] == ["3", "—", "—", "—", "—"]
     assert "(sum of 2 of 4 tasks)" in lines[5]

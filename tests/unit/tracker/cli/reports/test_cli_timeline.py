@@ -8,6 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
+from tests.support.records import make_job
 from tvm_farm.protos.measurement import Outcome
 from tvm_farm.tracker.cli.reports.timeline import bar, print_timeline
 from tvm_farm.tracker.domain import DeviceTime, JobTimeline, OutcomeCount, Step, StepTime
@@ -34,9 +35,9 @@ def test_bar(share: float, text: str) -> None:
     assert bar(share, 8) == text
 
 
-def printed(times: JobTimeline, width: int) -> list[str]:
+def printed(times: JobTimeline, width: int, trials: int = 400) -> list[str]:
     out = io.StringIO()
-    print_timeline(Console(file=out, width=width), "squeezenet-ab2c", times)
+    print_timeline(Console(file=out, width=width), make_job("squeezenet-ab2c", trials=trials), times)
     return out.getvalue().splitlines()
 
 
@@ -51,12 +52,12 @@ def test_counts_steps_and_who_was_busy() -> None:
     ]
     assert rows[5] == ["step", "median", "p95", "total", "of sum", "of wall", "bar"]
     assert rows[6] == ["search", "10.0 ms", "20.0 ms", "12.0 s", "2 %", "5 %", bar(0.05, 40)]
-    assert rows[15] == ["store", "100.0 ms", "200.0 ms", "120.0 s", "18 %", "50 %", "█" * 20]
+    assert rows[15] == ["store", "100 ms", "200 ms", "2m 00s", "18 %", "50 %", "█" * 20]
     assert "of 3m 20s" in rows[16][0]
     assert rows[18:] == [
-        ["rpi4-1", "200", "150.0 s", "75 %", "█" * 30],
+        ["rpi4-1", "200", "2m 30s", "75 %", "█" * 30],
         ["rpi4-2", "190", "50.0 s", "25 %", "█" * 10],
-        ["2 builders", "400", "360.0 s", "90 %", "█" * 36],
+        ["2 builders", "400", "6m 00s", "90 %", "█" * 36],
     ]
 
 
@@ -68,8 +69,16 @@ def test_it_fits_the_terminal(width: int) -> None:
     assert not [line for line in lines if "…" in line]
 
 
+def test_of_a_compacted_job_it_says_what_it_counts() -> None:
+    told = printed(TIMES, 120, trials=1204)
+    assert told[1:3] == [
+        "compacted  804 of its 1,204 trials are no more in the log: what follows is of the others",
+        "tuning     400 trials in 2m 40s",
+    ]
+
+
 def test_a_job_without_trials_has_no_steps() -> None:
-    assert [line.split() for line in printed(JobTimeline(), 80)] == [
+    assert [line.split() for line in printed(JobTimeline(), 80, trials=0)] == [
         ["job", "squeezenet-ab2c"],
         ["tuning", "0", "trials", "in", "0s"],
     ]
