@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FarmError,
         JobCancelled,
         JobFailed,
+        NoBoard,
         TrackerUnreachable,
         WaitTimeout,
     )
@@ -45,6 +46,7 @@ __all__ = [
     "JobResult",
     "JobSpec",
     "JobState",
+    "NoBoard",
     "TrackerUnreachable",
     "WaitTimeout",
 ]
@@ -67,6 +69,7 @@ _MODULES = {
     "JobResult": "domain",
     "JobSpec": "domain",
     "JobState": "domain",
+    "NoBoard": "client.errors",
     "TrackerUnreachable": "client.errors",
     "WaitTimeout": "client.errors",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 from tvm_farm.agent.board.fingerprint import read_fingerprint
 from tvm_farm.agent.doctor.check import Check, Verdict

@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.farm_command import FarmTerminal, farm
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_farm import StandInFarm
 from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.tracker.cli import farm as farm_group
@@ -96,7 +97,7 @@ def control() -> Iterator[StandInFarm]:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "squeezenet.onnx"
-    path.write_bytes(b"onnx" * 700_000)
+    path.write_bytes(onnx_like(2_800_000))
     return path
 
 
@@ -254,6 +255,36 @@ def test_a_connection_lost_while_submitting_is_tried_again(control: StandInFarm,
     assert len(control.submitted) == 1
     control.failures = {"PutArtifact": lost * 2}
     assert farm(*tune(control, model, "--detach")).returncode == 3
+
+
+@pytest.mark.parametrize("content", [b"hello\n", b"", b"PK\x03\x04 cut off"], ids=["text", "nothing", "cut archive"])
+def test_what_is_no_model_makes_no_job(control: StandInFarm, model: Path, content: bytes) -> None:
+    model.write_bytes(content)
+    for command in (tune(control, model), ["check", str(model), "--tracker", control.address]):
+        refused = farm(*command)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+        assert str(model) in refused.stderr
+    assert (control.submitted, control.artifacts) == ([], {})
+
+
+def test_a_board_that_is_not_there_yet_is_waited_for(control: StandInFarm, model: Path) -> None:
+    none = (grpc.StatusCode.ABORTED, "no device of the pool 'arm64' can take work: pi is lost")
+    control.failures = {"SubmitJob": [none] * 3}
+    refused = farm(*tune(control, model, "--detach"))
+    assert (refused.returncode, refused.stderr) == (
+        4, "Error: No device of the pool 'arm64' can take work: pi is lost. Wait for one with --wait.\n",
+    )  # fmt: skip
+    control.devices = []
+    over = farm(*tune(control, model, "--detach", "--wait", "1s"))
+    assert (over.returncode, "Waited 1s." in over.stderr) == (4, True)
+    assert control.submitted == []
+    control.devices = [
+        Device("d", "pi", Fingerprint(), RunnerInfo(RunnerMode.FULL), pools=("arm64",), state=DeviceState.IDLE)
+    ]
+    waited = farm(*tune(control, model, "--detach", "--wait"))
+    assert waited.returncode == 0, waited.stderr
+    assert "Waiting for a board. No device of the pool 'arm64' can take work: pi is lost." in waited.stderr
+    assert len(control.submitted) == 1
 
 
 def test_a_full_tracker_is_an_error_of_its_own(control: StandInFarm, model: Path) -> None:
@@ -554,7 +585,7 @@ def test_bench_sends_the_package_and_prints_its_timings(control: StandInFarm, tm
 
     control.capacity.devices = 0
     nowhere = farm("bench", str(tmp_path), "--pool", "arm64", **env)
-    assert nowhere.returncode == 1
+    assert nowhere.returncode == 4
     assert "no connected device of class rpi4 that runs whole models" in nowhere.stderr
 
     (tmp_path / "params.bin").write_bytes(b"other weights")

@@ -16,7 +16,7 @@ from tvm_farm.protos.variables import name_by_options
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.cli.server.runtime import runtime
 from tvm_farm.tracker.cli.server.status import tracker_status
-from tvm_farm.tracker.cli.terminal.parsing import ADDRESS
+from tvm_farm.tracker.cli.terminal.parsing import ADDRESS, DURATION_OR_NEVER, FARM_NAME
 from tvm_farm.tracker.cli.terminal.program import ProgramGroup
 
 __all__ = ["tracker"]
@@ -46,11 +46,21 @@ def tracker() -> None:
 @click.option(
     "--metrics-port", default=9196, type=click.IntRange(0, 65535), help="Port for Prometheus; 0 takes a free one."
 )
-@click.option("--farm", default=None, metavar="NAME", help="Name of this farm.  [default: this host's name]")
+@click.option(
+    "--farm", default=None, type=FARM_NAME, metavar="NAME", help="Name of this farm.  [default: this host's name]"
+)
 @click.option(
     "--state", default=_FOLDER, type=click.Path(file_okay=False, path_type=Path), help="Folder for all that is kept."
 )
 @click.option("--workers", default=1, type=click.IntRange(0), help="Tuning workers on this host.")
+@click.option(
+    "--forget-lost-after",
+    "forget_lost_after_s",
+    default="90d",
+    type=DURATION_OR_NEVER,
+    help="Take a device out of the farm that was not heard for so long, unless it is drained, labelled by hand or to "
+    "be upgraded; what it measured stays in the log. never: only people do, with `farm devices forget`.",
+)
 @click.option("--no-mdns", is_flag=True, help="Do not announce this tracker in the network.")
 @click.option("--mdns-interface", default=None, metavar="IP|NAME", help="Announce on this network interface alone.")
 @click.option(
@@ -63,6 +73,7 @@ def start(
     farm: str | None,
     state: Path,
     workers: int,
+    forget_lost_after_s: float,
     no_mdns: bool,
     mdns_interface: str | None,
     log_level: str,
@@ -98,6 +109,7 @@ def start(
         farm=farm or default_farm(),
         state=state,
         workers=workers,
+        forget_lost_after_s=forget_lost_after_s,
         mdns=not no_mdns,
         interface=mdns_interface,
     )

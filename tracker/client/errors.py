@@ -11,6 +11,7 @@ __all__ = [
     "JobCancelled",
     "JobFailed",
     "JobRefused",
+    "NoBoard",
     "TrackerFull",
     "TrackerUnreachable",
     "WaitTimeout",
@@ -22,6 +23,7 @@ EXIT_CODES = {
     1: "the job or the farm failed, or outputs of the tuned model or of a kernel differ",
     2: "bad input: an option, a file, a name that does not exist",
     3: "no tracker found, or the tracker does not answer",
+    4: "no board of the pool may take the work now: none is there, or all are lost, drained or leased to others",
     130: "interrupted; a job that was already submitted goes on",
 }
 
@@ -50,6 +52,12 @@ class BadInput(FarmError):
     """What was asked for cannot be: the person can mend it."""
 
     exit_code = 2
+
+
+class NoBoard(FarmError):
+    """No board of the pool may take the work now. The same request works once one may."""
+
+    exit_code = 4
 
 
 class JobFailed(FarmError):

@@ -22,7 +22,7 @@ from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
 from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc
-from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, TrackerFull
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, NoBoard, TrackerFull
 from tvm_farm.tracker.domain import FarmStatus
 from tvm_farm.tracker.domain.errors import sentence
 
@@ -187,6 +187,8 @@ class Link:
             )
         if code in _BAD_INPUT:
             return BadInput(sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+        if code is grpc.StatusCode.ABORTED:  # of all errors of the tracker NoBoard alone has it
+            return NoBoard(sentence(details) or "No board of the pool may take the work now.")
         # gRPC itself says the same of a message over the limit, which no waiting makes smaller.
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
             return TrackerFull(sentence(details) or f"The tracker at {self.address} has no room left.")

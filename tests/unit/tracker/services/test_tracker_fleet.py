@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.support.fleet_farm import BOARD, FleetFarm
-from tvm_farm.protos.device import RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.device import Machine, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
-from tvm_farm.tracker.domain import DeviceState
+from tvm_farm.tracker.domain import DeviceState, Pool
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, TrackerError, VersionMismatch
 
 
@@ -177,3 +177,35 @@ async def test_pools_that_cannot_be(farm: FleetFarm, name: str, selector: dict[s
 async def test_built_in_pools_stay(farm: FleetFarm) -> None:
     with pytest.raises(InvalidRequest, match="built in"):
         await farm.fleet.delete_pool("arm64")
+
+
+async def test_agents_on_the_same_cpus_are_told_of_each_other(farm: FleetFarm) -> None:
+    here = Machine("start-1", "boot-1", via="")
+    one = farm.join(device_id="d1", name="one", machine=here)
+    assert farm.fleet.warning(one) == ""
+    two = farm.join(device_id="d2", name="two", machine=replace(here, start_id="start-2"))
+    farm.join(device_id="d3", name="router", machine=replace(here, start_id="start-3", via="ssh:router"))
+    assert "this machine's CPUs, as one: they disturb each other" in farm.fleet.warning(two)
+    shared = {device.name: device.shares_cpus_with for device in farm.fleet.devices()}
+    assert shared == {"one": ("two",), "two": ("one",), "router": ()}
+    farm.fleet.leave(one, "cut")
+    assert farm.fleet.warning(two) == ""
+    assert all(device.shares_cpus_with == () for device in farm.fleet.devices())
+
+
+async def test_a_board_of_an_odd_name_gets_the_nearest_and_one_that_had_it_keeps_it(farm: FleetFarm) -> None:
+    assert farm.join(device_id="d1", name="my pi\x1b").device.name == "my-pi"
+    old = farm.join(device_id="d2", name="pi")
+    await farm.restart()  # by then both are stored
+    await farm.thread.run(farm.thread.store.devices.put, replace(old.device, name="root@pi 2"))
+    await farm.restart()
+    assert [device.name for device in farm.fleet.devices()] == ["my-pi", "root@pi 2"]
+    assert farm.join(device_id="d2", name="root@pi 2").device.name == "root@pi 2"
+
+
+async def test_a_pool_of_an_odd_name_may_still_be_changed(farm: FleetFarm) -> None:
+    with pytest.raises(InvalidRequest, match="'my pool' cannot name a pool"):
+        await farm.fleet.put_pool("my pool", {"rack": "3"})
+    await farm.thread.run(farm.thread.store.pools.put, Pool("my pool", {"rack": "3"}))
+    await farm.restart()
+    assert (await farm.fleet.put_pool("my pool", {"rack": "4"})).selector == {"rack": "4"}
