@@ -6,22 +6,20 @@ import copy
 
 import click
 
-__all__ = ["name_by_options"]
+__all__ = ["named_by_options"]
 
 
-def name_by_options(program: click.Group, prefix: str) -> None:
-    """Gives each option of all commands of ``program`` the variable PREFIX_COMMAND_OPTION.
+def named_by_options(command: click.Command, prefix: str) -> click.Command:
+    """A copy of ``command`` whose options have the variables PREFIX_OPTION, and those of its commands the like.
 
     click by itself names a variable by the parameter, ``state_dir`` of ``--state``; that one still counts, after it.
-    The program gets copies of its commands: another program may have the same ones, under another prefix.
     """
-    for name, command in program.commands.items():
-        inner = f"{prefix}_{_words(name)}"
-        program.commands[name] = command = copy.copy(command)
-        command.params = [_named(parameter, inner) for parameter in command.params]
-        if isinstance(command, click.Group):
-            command.commands = dict(command.commands)
-            name_by_options(command, inner)
+    command = copy.copy(command)
+    command.params = [_named(parameter, prefix) for parameter in command.params]
+    if isinstance(command, click.Group):
+        inner = command.commands.items()
+        command.commands = {name: named_by_options(each, f"{prefix}_{_words(name)}") for name, each in inner}
+    return command
 
 
 def _named(parameter: click.Parameter, prefix: str) -> click.Parameter:

@@ -10,8 +10,8 @@ A checkout has the folders agent, tracker and protos beside this one, and links 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing's own name costs a program that starts as much time as all else here
 if TYPE_CHECKING:
     from tvm_farm.tracker.client.async_farm import AsyncFarm, AsyncJobHandle
     from tvm_farm.tracker.client.errors import (
@@ -75,7 +75,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -58,7 +58,7 @@ async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
     except SeveralTrackersError as error:
         return Check("mDNS", Verdict.FAILED, str(error), "run `agent doctor --farm NAME`"), None
     except OSError as error:
-        return Check("mDNS", Verdict.FAILED, f"the network refuses multicast: {error}", remedy), None
+        return Check("mDNS", Verdict.FAILED, f"mDNS is not possible here: {error.strerror or error}", remedy), None
     if found is None:
         wanted = f"no tracker of farm {settings.farm}" if settings.farm else "no tracker"
         others = f"; heard: {', '.join(tracker.farm for tracker in heard)}" if heard else ""

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tvm_farm.agent.cli import main as agent
-from tvm_farm.protos.variables import name_by_options
+from tvm_farm.protos.variables import named_by_options
 from tvm_farm.tracker.cli.tracker_cmd import tracker
 
 
@@ -26,7 +26,7 @@ def add_board(state_dir: str, is_quick: bool, labels: tuple[str, ...]) -> None:
     click.echo(f"{state_dir} {is_quick} {labels}")
 
 
-name_by_options(lab, "LAB")
+lab = named_by_options(lab, "LAB")  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,12 @@ def options(command: click.Command, prefix: str) -> Iterator[tuple[click.Option,
         if isinstance(parameter, click.Option) and parameter.expose_value:
             flag = max(parameter.opts, key=len).lstrip("-").replace("-", "_").upper()
             yield parameter, f"{prefix}_{flag}"
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from options(inner, f"{prefix}_{name.replace('-', '_').upper()}")
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from options(inner, f"{prefix}_{name.replace('-', '_').upper()}")
 
 
 @pytest.mark.parametrize(("program", "prefix"), [(agent, "TVMFARM_AGENT"), (tracker, "TVMFARM_TRACKER")])
