@@ -145,3 +145,13 @@ def test_a_wrong_kernel_is_called_one() -> None:
     told = " ".join(text.split())
     assert "0 of 1 kernels equal, 1 DIFFERS (max |diff| 3e+01), tolerance: rtol 0.0001, atol 0.01." in told
     assert "kept: no schedule" not in told
+
+
+@pytest.mark.parametrize(("tasks", "rows"), [(TASKS[:1], 1), (TASKS, 3)], ids=["one kernel", "two kernels"])
+def test_an_operator_of_one_kernel_has_its_row_alone(tasks: tuple[TaskResult, ...], rows: int) -> None:
+    spec = JobSpec(JobKind.TUNE, "mm", Artifact("d", 1), "arm64", operator="op.py:mm")
+    screen = Console(file=io.StringIO(), width=100)
+    print_result(screen, Job("mm-1", spec, JobState.DONE, result=replace(RESULT, tasks=tasks)))
+    told = screen.file.getvalue()  # type: ignore[attr-defined]
+    table = told.split("\n\n")[0].splitlines()
+    assert len(table) == 1 + rows, told
