@@ -67,7 +67,7 @@ class JobHandle:
 
     @property
     def state(self) -> JobState:
-        """As ``refresh`` has it: queued, running, done, failed or cancelled. Of several jobs see ``JobGroup.state``."""
+        """As ``refresh`` has it: queued, running, done, failed, cancelled or refused. See ``JobGroup.state``."""
         return self.refresh().state
 
     @property
