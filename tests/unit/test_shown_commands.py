@@ -54,10 +54,10 @@ def check(words: list[str]) -> None:
     command: click.Command = PROGRAMS[words[0]]
     context, rest = click.Context(command, info_name=words[0]), words[1:]
     while True:
-        if isinstance(command, click.Group) and type(command).__name__ == "ListingGroup" and not rest:
-            rest = ["list"]
         if {"--help", "-h", "--version"} & set(rest):
             return
+        if type(command).__name__ == "ListingGroup" and (not rest or rest[0].startswith("-")):
+            rest = ["list", *rest]
         options, rest, _ = command.make_parser(context).parse_args(list(rest))
         for parameter in command.params:
             value = options.get(parameter.name)
