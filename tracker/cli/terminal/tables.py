@@ -17,7 +17,6 @@ __all__ = ["Facts", "Grid"]
 #: What may be cut or broken keeps so many letters.
 _NARROWEST = 20
 _BETWEEN = 2
-_LEAST_VALUE = 8
 #: A terminal would obey them: they come in names and errors from elsewhere.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
