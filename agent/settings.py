@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tvm_farm.agent.errors import SettingsError
 from tvm_farm.agent.runner import SyntheticModel, parse_via
-from tvm_farm.protos.address import is_ipv4
+from tvm_farm.protos.address import is_interface
+from tvm_farm.protos.names import parse_name
 
 __all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir"]
 
@@ -52,16 +53,23 @@ class Settings:
     cache_bytes: int = 512 << 20
     #: The port of Prometheus metrics, 0: any; None: no metrics.
     metrics_port: int | None = None
-    #: The IPv4 address of the interface to listen on for mDNS; None: all.
+    #: The interface to listen on for mDNS, by its name or by an address of it; None: all.
     mdns_interface: str | None = None
     #: The installed agent runs, and none that the farm sends.
     no_upgrade: bool = False
 
     def __post_init__(self) -> None:
+        if self.name:
+            try:
+                parse_name(self.name, "a device")
+            except ValueError as error:
+                raise SettingsError(f"--name: {error}") from error
         if self.tracker and (self.farm or self.mdns_interface):
             raise SettingsError("--tracker names the tracker already: leave out --farm and --mdns-interface")
-        if self.mdns_interface and not is_ipv4(self.mdns_interface):
-            raise SettingsError(f"{self.mdns_interface!r} is not an IPv4 address of this board: see `ip -4 address`")
+        if self.mdns_interface and not is_interface(self.mdns_interface):
+            raise SettingsError(
+                f"{self.mdns_interface!r} is no IP address and no network interface of this board: see `ip address`"
+            )
         if self.runner != "synthetic" and self.synthetic is not None:
             raise SettingsError("--synthetic-* options need --runner synthetic")
         if self.runner == "synthetic" and (self.runtime_dir or self.threads or self.mode != "auto"):

@@ -10,11 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tvm_farm.protos.address import DEFAULT_PORT, joined
+from tvm_farm.protos.blocking import blocking
+from tvm_farm.protos.networks import mdns_interfaces, nearest_first
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo
@@ -25,7 +29,6 @@ __all__ = ["DEFAULT_PORT", "PROTOCOL_VERSION", "SERVICE_TYPE", "FoundTracker", "
 SERVICE_TYPE = "_tvmfarm._tcp.local."
 #: Version of the messages between agent, worker, CLI and tracker. Raised when an old peer can no longer be served.
 PROTOCOL_VERSION = 2
-DEFAULT_PORT = 9195
 
 #: RFC 6762, section 6: an answer that was multicast within the last second waits for its end, and 0.12 s by chance.
 SETTLE_S = 1.2
@@ -35,7 +38,7 @@ _ASKED_S = 0.12
 
 @dataclass(frozen=True)
 class FoundTracker:
-    """One announced tracker. ``addresses`` are ``host:port`` as gRPC takes them, in the order it announced them."""
+    """One announced tracker. ``addresses`` are ``host:port``, those of a network of ours first."""
 
     farm: str
     addresses: tuple[str, ...]
@@ -52,13 +55,7 @@ def browse(
     timeout_s: float = 3.0, *, settle_s: float = SETTLE_S, farm: str | None = None, interface: str | None = None
 ) -> list[FoundTracker]:
     """``browse_async`` for callers that block; also those in a thread whose event loop runs, as in a notebook."""
-    heard = browse_async(timeout_s, settle_s=settle_s, farm=farm, interface=interface)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(heard)
-    with ThreadPoolExecutor(1) as other:
-        return other.submit(asyncio.run, heard).result()
+    return blocking(browse_async(timeout_s, settle_s=settle_s, farm=farm, interface=interface))
 
 
 async def browse_async(
@@ -68,8 +65,8 @@ async def browse_async(
 
     Returns ``settle_s`` after the network was asked, when all who got the question have answered; after one was heard,
     where that is later: what kept it may have kept others. With ``farm`` returns at once when that one is heard,
-    however many others are heard before it. ``interface`` is an IP address of this host to listen on alone.
-    Raises OSError where the network refuses multicast.
+    however many others are heard before it. ``interface`` is an address of this host, or the name of an interface, to
+    listen on alone. Raises OSError where the network refuses multicast.
     """
     from zeroconf import DNSQuestionType
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo
@@ -113,14 +110,10 @@ def _listener(interface: str | None) -> AsyncZeroconf:
     from zeroconf import InterfaceChoice, IPVersion
     from zeroconf.asyncio import AsyncZeroconf
 
-    if interface:
-        return AsyncZeroconf(interfaces=[interface])
     try:
-        return AsyncZeroconf(ip_version=IPVersion.V4Only)
-    except RuntimeError as error:  # zeroconf's word for a host without any interface: a board that is booting
-        raise OSError(errno.ENETDOWN, "no network interface has an IPv4 address") from error
+        return AsyncZeroconf(interfaces=mdns_interfaces(interface))
     except OSError as error:
-        if error.errno != errno.ENOPROTOOPT:
+        if interface or error.errno != errno.ENOPROTOOPT:
             raise
         # No interface can be chosen for what is sent (IP_MULTICAST_IF under QEMU's user emulation): the routes choose.
         return AsyncZeroconf(interfaces=InterfaceChoice.Default, ip_version=IPVersion.V4Only)
@@ -130,35 +123,49 @@ def _from_info(info: ServiceInfo) -> FoundTracker | None:
     from zeroconf import IPVersion
 
     properties = {key.decode(): (value or b"").decode(errors="replace") for key, value in info.properties.items()}
-    addresses = info.parsed_addresses(IPVersion.V4Only)
-    if not addresses or info.port is None or not properties.get("proto", "").isdigit():
+    hosts = list(dict.fromkeys(map(_named_scope, info.parsed_scoped_addresses(IPVersion.All))))
+    # An address of a link that came by another way than this link leads nowhere.
+    hosts = [host for host in hosts if "%" in host or not host.startswith("fe80:")]
+    if not hosts or info.port is None or not properties.get("proto", "").isdigit():
         return None
     return FoundTracker(
         farm=properties.get("farm", ""),
-        addresses=tuple(f"{address}:{info.port}" for address in addresses),
+        addresses=tuple(joined(host, info.port) for host in nearest_first(hosts)),
         protocol_version=int(properties["proto"]),
         tracker_version=properties.get("version", ""),
     )
+
+
+def _named_scope(host: str) -> str:
+    """ "fe80::1%2" as "fe80::1%eth0"."""
+    address, mark, index = host.partition("%")
+    if not mark or not index.isdigit():
+        return host
+    with contextlib.suppress(OSError):  # an interface that is gone by now
+        return f"{address}%{socket.if_indextoname(int(index))}"
+    return address
 
 
 @contextlib.contextmanager
 def announce(
     farm: str, port: int, tracker_version: str, addresses: list[str], *, interface: str | None = None
 ) -> Iterator[None]:
-    """Announce a tracker while the context lasts. ``addresses`` are IPv4 texts it listens on.
+    """Announce a tracker while the context lasts. ``addresses`` are texts of IPv4 and IPv6 that it listens on, of which
+    each host of a link sees those of the link as its own neighbours. ``interface`` as for ``browse_async``.
 
-    Raises zeroconf.NonUniqueNameException when another tracker announces the same farm.
+    Raises zeroconf.NonUniqueNameException when another tracker announces the same farm, OSError where the network
+    refuses multicast.
     """
-    from zeroconf import IPVersion, ServiceInfo, Zeroconf
+    from zeroconf import ServiceInfo, Zeroconf
 
     info = ServiceInfo(
         SERVICE_TYPE,
         f"{farm}.{SERVICE_TYPE}",
         port=port,
-        parsed_addresses=addresses,
+        parsed_addresses=list(dict.fromkeys(address.partition("%")[0] for address in addresses)),
         properties={"proto": str(PROTOCOL_VERSION), "farm": farm, "version": tracker_version},
     )
-    zc = Zeroconf(interfaces=[interface]) if interface else Zeroconf(ip_version=IPVersion.V4Only)
+    zc = Zeroconf(interfaces=mdns_interfaces(interface))
     try:
         zc.register_service(info)
         try:

@@ -77,5 +77,7 @@ libc = click.option(
     "its architecture, which is brought there. Debian's libc6-arm64-cross has it in /usr/aarch64-linux-gnu/lib.",
 )
 interface = click.option(
-    "--mdns-interface", metavar="IP", help="Listen for mDNS only on the network interface with this address."
+    "--mdns-interface",
+    metavar="IP|NAME",
+    help="Listen for mDNS only on the network interface with this address or name.",
 )

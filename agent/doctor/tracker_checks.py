@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
 from tvm_farm.agent.board.fingerprint import read_fingerprint
 from tvm_farm.agent.doctor.check import Check, Verdict
@@ -13,6 +12,7 @@ from tvm_farm.agent.errors import LinkLostError, SeveralTrackersError
 from tvm_farm.agent.link.discovery import choose
 from tvm_farm.agent.link.questions import ask_runtime, ask_status
 from tvm_farm.agent.settings import Settings
+from tvm_farm.protos.address import split_address
 from tvm_farm.protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from tvm_farm.protos.runtime import RuntimeOffer, RuntimeRequest
 
@@ -32,11 +32,11 @@ async def check_tracker(settings: Settings, offers: list[RuntimeOffer]) -> Async
         if found is None:
             return
         addresses = found.addresses
-    ports = {address: await _port(address) for address in addresses}
-    reached = [address for address, check in ports.items() if check.verdict is Verdict.OK]
-    for check in ports.values():
-        # One address is enough for a join: the others are tried as well, and then left.
-        yield replace(check, verdict=Verdict.HINT) if reached and check.verdict is Verdict.FAILED else check
+    ports = await asyncio.gather(*map(_port, addresses))
+    reached = [address for address, check in zip(addresses, ports, strict=True) if check.verdict is Verdict.OK]
+    for check in ports:
+        # A host announces all of its networks, and one that is reached is enough.
+        yield check if check.verdict is Verdict.OK or not reached else Check(check.name, Verdict.HINT, check.said)
     answers: list[Check] = []
     for address in reached:
         check = await _answer(address)
@@ -58,7 +58,7 @@ async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
     except SeveralTrackersError as error:
         return Check("mDNS", Verdict.FAILED, str(error), "run `agent doctor --farm NAME`"), None
     except OSError as error:
-        return Check("mDNS", Verdict.FAILED, f"the network refuses multicast: {error}", remedy), None
+        return Check("mDNS", Verdict.FAILED, f"mDNS is not possible here: {error.strerror or error}", remedy), None
     if found is None:
         wanted = f"no tracker of farm {settings.farm}" if settings.farm else "no tracker"
         others = f"; heard: {', '.join(tracker.farm for tracker in heard)}" if heard else ""
@@ -68,9 +68,8 @@ async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
 
 
 async def _port(address: str) -> Check:
-    host, _, port = address.rpartition(":")
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), int(port)), _CONNECT_S)
+        _, writer = await asyncio.wait_for(asyncio.open_connection(*split_address(address)), _CONNECT_S)
     except asyncio.TimeoutError:
         remedy = "the host does not answer: is it on, is a firewall in between?"
         return Check("tracker port", Verdict.FAILED, f"no answer from {address} in {_CONNECT_S:.0f} s", remedy)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import grpc
 import grpc.aio
 
+from tvm_farm.protos.address import grpc_target
 from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
 
 __all__ = ["PING_EVERY_S", "is_lost", "open_channel", "why"]
@@ -30,11 +29,10 @@ _LOST = {
 }
 
 
-def open_channel(addresses: Sequence[str], ping_every_s: float | None = PING_EVERY_S) -> grpc.aio.Channel:
-    """A channel to one tracker known by one or more host:port. ``ping_every_s`` None: without pings."""
-    target = addresses[0] if len(addresses) == 1 else "ipv4:" + ",".join(addresses)
+def open_channel(address: str, ping_every_s: float | None = PING_EVERY_S) -> grpc.aio.Channel:
+    """A channel to the tracker at ``address`` (host:port). ``ping_every_s`` None: without pings."""
     pings = [("grpc.http2.bdp_probe", 0)] if ping_every_s is None else ping_options(ping_every_s)
-    return grpc.aio.insecure_channel(target, options=[*_CHANNEL_OPTIONS, *pings])
+    return grpc.aio.insecure_channel(grpc_target(address), options=[*_CHANNEL_OPTIONS, *pings])
 
 
 def is_lost(error: grpc.aio.AioRpcError | grpc.aio.UsageError) -> bool:

@@ -22,6 +22,7 @@ from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.farm.v1 import fleet_pb2, fleet_pb2_grpc, measurement_pb2
 from tvm_farm.protos.join import Join
 from tvm_farm.protos.measurement import Measurement, MeasureRequest
+from tvm_farm.protos.reaching import first_reached
 from tvm_farm.protos.runtime import RuntimeOffer, RuntimeRequest
 from tvm_farm.protos.upgrade import Upgrade
 
@@ -63,14 +64,15 @@ class Link:
         self._reading: asyncio.Task[None] | None = None
 
     async def open(self, addresses: Sequence[str], prepare: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Start a stream to the first of ``addresses`` (host:port) that answers.
+        """Start a stream to the tracker at the first of its ``addresses`` (host:port) that takes a connection.
 
         ``prepare`` runs before and may ask and fetch; a LinkLostError of it ends this opening. LinkUp is delivered when
         the stream may be written to: the first message says whether anybody is there.
         """
         await self.close()
-        self._channel = open_channel(addresses, self._ping_every_s)
-        self._aside = open_channel(addresses, None)
+        address = (await first_reached(addresses) if len(addresses) > 1 else None) or addresses[0]
+        self._channel = open_channel(address, self._ping_every_s)
+        self._aside = open_channel(address, None)
         self._outgoing = Outgoing()
         self._reading = self._spawn(self._read(self._channel, self._outgoing, prepare))
 

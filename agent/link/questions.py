@@ -20,7 +20,7 @@ _ANSWER_WITHIN_S = 15.0
 
 async def ask_runtime(address: str, request: RuntimeRequest) -> RuntimeOffer | None:
     """As Link.ask_runtime, of the tracker at ``address`` (host:port), to which there is no link."""
-    async with open_channel([address]) as channel:
+    async with open_channel(address) as channel:
         return await ask_runtime_by(channel, request)
 
 
@@ -51,7 +51,7 @@ async def ask_status(address: str, timeout_s: float = 5.0) -> TrackerStatus:
     """Ask the tracker at ``address`` (host:port) who it is. Raises ConnectionError with the cause."""
     from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc  # what only `agent doctor` needs
 
-    async with open_channel([address]) as channel:
+    async with open_channel(address) as channel:
         try:
             answer = await farm_pb2_grpc.FarmStub(channel).GetStatus(farm_pb2.GetStatusRequest(), timeout=timeout_s)
         except grpc.aio.AioRpcError as error:

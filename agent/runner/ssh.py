@@ -30,7 +30,7 @@ _SHARED = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
 
 # A name that begins with a hyphen would be an option of the program that it is given to.
 _DESTINATION = re.compile(
-    r"(?P<user>[^\s@:/-][^\s@:/]*@)?(?P<host>[^\s@:\[\]/-][^\s@:\[\]/]*|\[[\w:.%]+\])(:(?P<port>\d{1,5}))?"
+    r"(?P<user>[^\s@:/-][^\s@:/]*@)?(?P<host>[^\s@:\[\]/-][^\s@:\[\]/]*|\[[\w:.%-]+\])(:(?P<port>\d{1,5}))?"
 )
 
 

@@ -14,6 +14,7 @@ from tvm_farm.agent.errors import SettingsError
 from tvm_farm.agent.session.state import Phase
 from tvm_farm.protos.device import FIGURES
 from tvm_farm.protos.measurement import Outcome
+from tvm_farm.protos.networks import everywhere
 
 __all__ = ["DeviceCollector", "serve_metrics"]
 
@@ -63,7 +64,7 @@ def serve_metrics(devices: Sequence[SessionDriver], port: int) -> Iterator[int]:
     registry = CollectorRegistry()
     registry.register(DeviceCollector(devices))
     try:
-        server, thread = start_http_server(port, registry=registry)
+        server, thread = start_http_server(port, everywhere(), registry)
     except OSError as error:
         raise SettingsError(
             f"metrics cannot be served on port {port} ({error.strerror}): give another --metrics-port"

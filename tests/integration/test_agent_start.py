@@ -243,7 +243,7 @@ async def test_metrics(tracker: StandInTracker, tmp_path: Path) -> None:
 async def test_the_environment_sets_options(tracker: StandInTracker, tmp_path: Path) -> None:
     environ = {
         "TVMFARM_AGENT_START_TRACKER": tracker.address,
-        "TVMFARM_AGENT_START_STATE_DIR": str(tmp_path),
+        "TVMFARM_AGENT_START_STATE": str(tmp_path),
         "TVMFARM_AGENT_START_NAME": "from-env",
         "TVMFARM_AGENT_START_RUNNER": "synthetic",
     }
@@ -300,7 +300,7 @@ async def test_a_board_whose_network_comes_up_later(tmp_path: Path) -> None:
     options = ("start", "--state", str(tmp_path), "--runner", "synthetic", "--farm", farm)
     async with ServiceManager(tmp_path / "notify") as manager, AgentProcess(*options, **manager.environ) as process:
         await manager.hears("READY=1")
-        await process.says(r"mDNS is not possible here \(no network interface has an IPv4 address\); still listening")
+        await process.says(r"mDNS is not possible here \(no network interface has an address\); still listening")
         switch(True)
         async with StandInTracker() as tracker, announced(farm, tracker.port):
             await tracker.joined()

@@ -152,9 +152,12 @@ def test_options_that_contradict_are_refused(tmp_path: Path) -> None:
     ("options", "sentence"),
     [
         (["--host", "nobody.invalid"], "--host nobody.invalid cannot be resolved"),
-        (["--mdns-interface", "foo"], "--mdns-interface foo is not an IPv4 address of this host, which has"),
-        (["--mdns-interface", "203.0.113.9"], "--mdns-interface 203.0.113.9 is not an IPv4 address of this host"),
-        (["--mdns-interface", "::1"], "--mdns-interface ::1 is not an IPv4 address of this host"),
+        (
+            ["--mdns-interface", "foo"],
+            "--mdns-interface foo is no network interface of this host and no address of one",
+        ),
+        (["--mdns-interface", "203.0.113.9"], "--mdns-interface 203.0.113.9 is no network interface of this host"),
+        (["--mdns-interface", "2001:db8::9"], "--mdns-interface 2001:db8::9 is no network interface of this host"),
         (["--host", "127.0.0.2", "--mdns-interface", "127.0.0.1"], "does not listen"),
         (["--farm", "x" * 64], "cannot name a farm"),
         (["--farm", "lab.one"], "cannot name a farm"),
@@ -168,17 +171,28 @@ def test_what_cannot_be_announced_is_refused_before_anything_is_done(
     assert not (tmp_path / "state").exists()
 
 
+def test_a_port_that_is_taken_is_told_by_one_line_alone(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = start(tmp_path / "state", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"Error: cannot listen on 127.0.0.1:{port}: the port is taken or the address is not of this host; choose "
+        "another with --port and --host."
+    ]
+
+
 @pytest.mark.skipif(not has_ipv6(), reason="this host has no IPv6")
-@pytest.mark.parametrize("mdns", [True, False])
-def test_it_serves_on_an_ipv6_address(tmp_path: Path, mdns: bool) -> None:
-    reached = ["--host", "::1", *([] if mdns else ["--no-mdns"])]
-    tracker = TrackerProcess(tmp_path / "state", reached=reached)
+@pytest.mark.own_network
+def test_it_serves_on_an_ipv6_address(tmp_path: Path) -> None:
+    farm = f"attic-{uuid.uuid4().hex[:8]}"
+    tracker = TrackerProcess(tmp_path / "state", reached=["--host", "::1", "--farm", farm])
     try:
         assert tracker.address.startswith("[::1]:")
         assert tracker.endpoint["addresses"] == [tracker.address]
         assert tracker.calls.farm.GetStatus(farm_pb2.GetStatusRequest()).devices_connected == 0
         assert "tvmfarm_devices" in scrape(tracker)
-        assert ("agents need --tracker [::1]" in tracker.output()) is mdns
+        assert [found.addresses for found in browse(10.0, farm=farm)] == [(tracker.address,)]
     finally:
         assert tracker.stop() == 0
 

@@ -1,4 +1,4 @@
-"""Which tracker a program talks to: a named address, else the one heard by mDNS."""
+"""Which tracker a program talks to: a named address, else that of the current context, else the one heard by mDNS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from tvm_farm.protos.address import is_ipv4, parse_address
+from tvm_farm.protos.address import is_interface, parse_address
+from tvm_farm.protos.blocking import blocking
+from tvm_farm.protos.reaching import WITHIN_S, first_reached
+from tvm_farm.tracker.client.contexts import Context, Contexts
 from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ __all__ = ["Connection", "ScriptConnection"]
 
 @dataclass(frozen=True)
 class Connection:
-    """How the tracker is found. ``interface`` is an IP address of this host to listen for mDNS on.
+    """How the tracker is found. ``interface``: the network interface to listen for mDNS on, by its name or an address.
 
     ``named``, ``chosen``: how a person names a tracker and a farm here, for sentences; ``asked``, ``listened``: what
     was said of a tracker and an interface.
@@ -46,6 +49,19 @@ class Connection:
             self.interface or outer.interface or None,
         )
 
+    def or_current(self) -> Connection:
+        """These settings where they name a tracker or a farm, else over those of the current context. Raises BadInput
+        for a file of contexts that cannot be read.
+        """
+        if self.tracker or self.farm:
+            return self
+        contexts = Contexts.load()
+        return self.over(self._of(contexts.named[contexts.current])) if contexts.current is not None else self
+
+    @classmethod
+    def _of(cls, context: Context) -> Connection:
+        return cls(context.tracker, context.farm, context.mdns_interface)
+
     def found(self) -> tuple[Sequence[str], str | None]:
         """Where the tracker may be, each ``host:port``, and the farm's name where one is known.
 
@@ -53,18 +69,20 @@ class Connection:
         """
         from tvm_farm.protos.discovery import browse
 
+        if not (self.tracker or self.farm) and (current := self.or_current()) != self:
+            return current.found()
         if self.tracker:
             try:
                 return [parse_address(self.tracker)], self.farm
             except ValueError as error:
                 raise BadInput(f"{self.asked}: {error}.") from None
-        if self.interface and not is_ipv4(self.interface):
-            raise BadInput(f"{self.listened}: {self.interface!r} is not an IPv4 address of this host.")
+        if self.interface and not is_interface(self.interface):
+            raise BadInput(f"{self.listened}: {self.interface!r} is no IP address and no interface of this host.")
         try:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
             raise TrackerUnreachable(
-                f"Cannot listen for a tracker by mDNS here ({error}). Name it: {self.named}."
+                f"Cannot listen for a tracker by mDNS here: {error.strerror or error}. Name it: {self.named}."
             ) from None
         named = [tracker for tracker in found if self.farm in (None, tracker.farm)]
         if len(named) == 1:
@@ -88,12 +106,20 @@ class Connection:
     def link(self) -> Link:
         """One to a tracker that has answered, speaks our protocol and is the farm that was asked for."""
         addresses, farm = self.found()
-        failed = []
-        for address in addresses:  # a host announces all of its networks: some are not ours, or have addresses of ours
+        left = list(addresses)
+        failed: list[FarmError] = []
+        # A host announces all of its networks: some are not ours, or have addresses of ours, where another farm may be.
+        while left and (reached := left[0] if len(addresses) == 1 else blocking(first_reached(left))):
+            left.remove(reached)
             try:
-                return self._linked(address, farm)
+                return self._linked(reached, farm)
             except FarmError as error:
                 failed.append(error)
+        if not failed:
+            raise TrackerUnreachable(
+                f"The farm {farm} was heard, and none of its addresses answers within {WITHIN_S:.0f} s: "
+                f"{', '.join(addresses)}. Is a firewall in between?"
+            )
         raise next((error for error in failed if not isinstance(error, TrackerUnreachable)), failed[0])
 
     def _linked(self, address: str, farm: str | None) -> Link:
@@ -120,13 +146,16 @@ class ScriptConnection(Connection):
 
     @classmethod
     def to(cls, tracker: str | None) -> ScriptConnection:
-        """``HOST:PORT``, a host by its name with a dot or its address, or the name of a farm that is heard by mDNS.
+        """``HOST:PORT``, a host by its name with a dot or its address, or a name: of a context of `farm use`, else of a
+        farm that is heard by mDNS.
 
-        None and "" mean what the environment says, else the one farm that is heard.
+        None and "" mean what the environment says, else the current context, else the one farm that is heard.
         """
         outer = cls.of_environment()
         if not tracker:
             return cls().over(outer)  # type: ignore[return-value]
         if tracker == "localhost" or any(mark in tracker for mark in ".:["):
             return cls(tracker)
+        if (context := Contexts.load().named.get(tracker)) is not None:
+            return cls._of(context).over(cls(interface=outer.interface))  # type: ignore[return-value]
         return cls(farm=tracker, interface=outer.interface)

@@ -7,6 +7,7 @@ import re
 __all__ = [
     "CannotStart",
     "InvalidRequest",
+    "NoBoard",
     "NotFound",
     "NotPossible",
     "StateFolderInUse",
@@ -42,6 +43,10 @@ class NotFound(TrackerError):
 
 class NotPossible(TrackerError):
     """The request is fine; the farm's present state does not allow it."""
+
+
+class NoBoard(NotPossible):
+    """No board that is there now may work for whoever asks: the same request works once one is."""
 
 
 class VersionMismatch(NotPossible):

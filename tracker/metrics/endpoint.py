@@ -6,6 +6,8 @@ import asyncio
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from tvm_farm.protos.address import joined
+from tvm_farm.protos.networks import everywhere
 from tvm_farm.tracker.domain.errors import CannotStart
 from tvm_farm.tracker.metrics.collector import FarmCollector
 from tvm_farm.tracker.metrics.snapshot import Snapshot, Snapshots
@@ -25,10 +27,10 @@ class MetricsEndpoint:
         registry = CollectorRegistry()
         registry.register(FarmCollector(take))
         try:
-            self._server, self._thread = start_http_server(port, host, registry)
+            self._server, self._thread = start_http_server(port, everywhere() if host in ("", "::") else host, registry)
         except OSError as e:
             raise CannotStart(
-                f"cannot serve metrics on {host}:{port}: {e.strerror}; choose another port with --metrics-port"
+                f"cannot serve metrics on {joined(host, port)}: {e.strerror}; choose another port with --metrics-port"
             ) from e
         self.port: int = self._server.server_port
 

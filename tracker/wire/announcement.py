@@ -1,28 +1,37 @@
-"""Telling the local network where the tracker is."""
+"""Telling the local network where the tracker is, while its networks come and go."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 
-import psutil
 from zeroconf import NonUniqueNameException
 
+from tvm_farm.protos.address import joined
 from tvm_farm.protos.discovery import announce
+from tvm_farm.protos.names import parse_farm_name
+from tvm_farm.protos.networks import own_addresses
 from tvm_farm.tracker.domain.errors import CannotStart
 
-__all__ = ["addresses", "announced", "check"]
+__all__ = ["addresses", "announced", "check", "is_everywhere", "local_host"]
 
 log = logging.getLogger(__name__)
 
 
-#: A name in mDNS is one DNS label.
-_NAME_BYTES = 63
-_EVERYWHERE = ("", "0.0.0.0", "::")
+#: What stands for all addresses of this host: of IPv4 alone, or of both kinds.
+_EVERYWHERE = {"": (4, 6), "0.0.0.0": (4,), "::": (4, 6)}
+#: How often this host's addresses are looked at: one comes minutes after a boot, another goes with a cable.
+_LOOK_EVERY_S = 5.0
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether a tracker with ``--host HOST`` listens on every address of this host."""
+    return host in _EVERYWHERE
 
 
 def check(host: str, farm: str, interface: str | None) -> None:
@@ -30,21 +39,20 @@ def check(host: str, farm: str, interface: str | None) -> None:
 
     Raises CannotStart, which names the option to change.
     """
-    unprintable = any(ord(letter) < 32 or ord(letter) == 127 for letter in farm)
-    if not farm or len(farm.encode()) > _NAME_BYTES or "." in farm or unprintable:
-        raise CannotStart(
-            f"{farm!r} cannot name a farm: mDNS takes 1 to {_NAME_BYTES} bytes without dots and control characters; "
-            "choose another name with --farm"
-        )
+    try:
+        parse_farm_name(farm)
+    except ValueError as e:
+        raise CannotStart(f"--farm: {e}") from e
     listening = _resolved(host)
     if interface is None:
         return
-    ours = _own_addresses()
-    if interface not in ours:
+    ours = _hosts_of(interface)
+    if not ours:
+        there = ", ".join(f"{own.host} of {own.interface}" for own in own_addresses())
         raise CannotStart(
-            f"--mdns-interface {interface} is not an IPv4 address of this host, which has {', '.join(ours)}"
+            f"--mdns-interface {interface} is no network interface of this host and no address of one: it has {there}"
         )
-    if host not in _EVERYWHERE and interface not in listening:
+    if not is_everywhere(host) and not set(ours) & set(listening):
         raise CannotStart(
             f"--mdns-interface {interface} would announce an address where a tracker with --host {host} does not "
             "listen: give both the same address, or leave one of them out"
@@ -52,66 +60,139 @@ def check(host: str, farm: str, interface: str | None) -> None:
 
 
 def addresses(host: str, interface: str | None) -> list[str]:
-    """Addresses under which a tracker that listens on ``host`` is reached, those of the network first.
+    """Addresses under which a tracker that listens on ``host`` is reached now, those of the network first.
 
-    IPv4, unless ``host`` has IPv6 alone. Raises CannotStart for a host that is not known.
+    An IPv6 address of a link has its interface: "fe80::1%eth0". Raises CannotStart for a host that is not known.
     """
+    if not is_everywhere(host):
+        return _resolved(host)[:1]
     if interface:
-        return [interface]
-    return _own_addresses() if host in _EVERYWHERE else _resolved(host)[:1]
+        found = _hosts_of(interface)
+    else:
+        found = [own.host for own in own_addresses()]
+    kinds = _EVERYWHERE[host]
+    return [each for each in found if _version(each) in kinds] or [local_host()]
+
+
+def local_host() -> str:
+    """The address by which this host reaches itself: 127.0.0.1, or ::1 where there is no IPv4."""
+    loopback = [own.host for own in own_addresses() if own.loopback]
+    return "::1" if "::1" in loopback and "127.0.0.1" not in loopback else "127.0.0.1"
+
+
+def _hosts_of(interface: str) -> list[str]:
+    """This host's addresses that an ``--mdns-interface`` means."""
+    return [own.host for own in own_addresses() if interface in (own.interface, own.host, str(own.address.ip))]
 
 
 def _resolved(host: str) -> list[str]:
-    if host in _EVERYWHERE:
+    if is_everywhere(host):
         return [host]
     try:
         found = [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError) as e:
         reason = getattr(e, "strerror", None) or "it is no host name"
         raise CannotStart(f"--host {host} cannot be resolved ({reason}): give an address of this host") from e
-    return sorted(found, key=_is_ipv6)
+    return sorted(found, key=_version)
 
 
-def _is_ipv6(address: str) -> bool:
-    return ":" in address
+def _version(host: str) -> int:
+    return 6 if ":" in host else 4
 
 
-def _own_addresses() -> list[str]:
-    found = {
-        address.address
-        for name, interface_addresses in psutil.net_if_addrs().items()
-        if (stats := psutil.net_if_stats().get(name)) is not None and stats.isup
-        for address in interface_addresses
-        if address.family is socket.AF_INET
-    }
-    return sorted(found, key=lambda a: (ipaddress.ip_address(a).is_loopback, a)) or ["127.0.0.1"]
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
 @asynccontextmanager
-async def announced(farm: str, port: int, version: str, hosts: list[str], interface: str | None) -> AsyncIterator[None]:
-    """Announce the tracker by mDNS while the context lasts.
+async def announced(
+    farm: str,
+    port: int,
+    version: str,
+    look: Callable[[], Sequence[str]],
+    interface: str | None,
+    moved: Callable[[Sequence[str]], None] = lambda hosts: None,
+) -> AsyncIterator[None]:
+    """Announce the tracker by mDNS while the context lasts, at the addresses that ``look`` gives now and then.
 
-    A network without multicast is logged and no error: agents then name the tracker's address. Raises CannotStart when
-    another tracker announces the same farm.
+    ``moved`` is told of others than at first. A network without multicast is logged and no error: agents then name the
+    tracker's address. Raises CannotStart when another tracker announces the same farm.
     """
-    # A network of its own keeps loopback out of what others are told.
-    others = [h for h in hosts if not _is_ipv6(h) and not ipaddress.ip_address(h).is_loopback] or hosts
-    if any(map(_is_ipv6, others)):
-        log.warning(
-            "farms are announced by IPv4 alone, this one is not: agents need --tracker [%s]:%d", others[0], port
-        )
-        yield
-        return
-    context = announce(farm, port, version, others, interface=interface)
+    announcement = _Announcement(farm, port, version, interface)
+    hosts = list(look())
     try:
-        await asyncio.to_thread(context.__enter__)
+        await announcement.put(hosts)
     except NonUniqueNameException as e:
         raise CannotStart(f"another tracker announces the farm '{farm}' here: choose another name with --farm") from e
-    except OSError as e:
-        log.warning("mDNS is not possible here (%s): agents need --tracker HOST:%d", e, port)
-        yield
-        return
+    ended = asyncio.Event()
+    following = asyncio.create_task(_follow(announcement, hosts, look, moved, ended))
     try:
         yield
     finally:
-        await asyncio.to_thread(context.__exit__, None, None, None)
+        ended.set()
+        await following
+        await announcement.end()
+
+
+async def _follow(
+    announcement: _Announcement,
+    hosts: list[str],
+    look: Callable[[], Sequence[str]],
+    moved: Callable[[Sequence[str]], None],
+    ended: asyncio.Event,
+) -> None:
+    while not ended.is_set():
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(ended.wait(), _LOOK_EVERY_S)
+            return
+        try:
+            now = list(await asyncio.to_thread(look))
+            if now != hosts:
+                hosts = now
+                moved(now)
+                await announcement.put(now)
+        except NonUniqueNameException:
+            log.error("another tracker announces the farm '%s' here: this one is announced no more", announcement.farm)
+        except Exception:
+            # Without it no later address would be told.
+            log.exception("a look at this host's addresses failed")
+
+
+class _Announcement:
+    """One of a tracker, at the addresses that it has at the time."""
+
+    def __init__(self, farm: str, port: int, version: str, interface: str | None) -> None:
+        self.farm = farm
+        self._port = port
+        self._version = version
+        self._interface = interface
+        self._context: AbstractContextManager[None] | None = None
+
+    async def put(self, hosts: Sequence[str]) -> None:
+        """Announce ``hosts`` in place of those before. Raises zeroconf.NonUniqueNameException."""
+        await self.end()
+        # A network of its own keeps loopback out of what others are told.
+        others = [host for host in hosts if not _is_loopback(host)]
+        interface = self._interface
+        if not others and interface is None and local_host() == "127.0.0.1":
+            interface = "127.0.0.1"
+            log.warning(
+                "no other host reaches this tracker at %s: it is announced on this host alone", ", ".join(hosts)
+            )
+        context = announce(self.farm, self._port, self._version, others or list(hosts), interface=interface)
+        try:
+            await asyncio.to_thread(context.__enter__)
+        except OSError as e:
+            where = joined((others or list(hosts))[0], self._port)
+            log.warning("mDNS is not possible here (%s): agents need --tracker %s", e.strerror or e, where)
+            return
+        self._context = context
+        log.info(
+            "announced as farm %s at %s", self.farm, ", ".join(joined(host, self._port) for host in others or hosts)
+        )
+
+    async def end(self) -> None:
+        context, self._context = self._context, None
+        if context is not None:
+            with contextlib.suppress(OSError):  # its network is gone
+                await asyncio.to_thread(context.__exit__, None, None, None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from dataclasses import dataclass
 
 import grpc
 
+from tvm_farm.protos.address import joined
 from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
 from tvm_farm.protos.farm.v1 import (
     artifacts_pb2_grpc,
@@ -71,13 +74,27 @@ async def serve(host: str, port: int, services: Services) -> tuple[grpc.aio.Serv
     """A started server and its port, which the system chooses for 0. Raises CannotStart when the port is taken."""
     server = grpc.aio.server(interceptors=[StatusInterceptor()], options=_OPTIONS)
     services.add_to(server)
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = joined(host, port)
     try:
+        _try_to_listen(host, port)
         bound = server.add_insecure_port(address)
-    except RuntimeError as e:
+    except (OSError, RuntimeError) as e:
         raise CannotStart(
             f"cannot listen on {address}: the port is taken or the address is not of this host; choose another with "
             "--port and --host"
         ) from e
     await server.start()
     return server, bound
+
+
+def _try_to_listen(host: str, port: int) -> None:
+    """Raises OSError for an address that gRPC cannot have either: it would print a line of its own about that."""
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    try:
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as e:
+        if e.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise

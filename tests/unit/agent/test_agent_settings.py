@@ -22,7 +22,7 @@ from tvm_farm.agent.settings import Settings, default_state_dir
     [
         ({"tracker": "farm:1", "farm": "lab"}, "leave out --farm"),
         ({"tracker": "farm:1", "mdns_interface": "10.0.0.1"}, "leave out --farm and --mdns-interface"),
-        ({"mdns_interface": "eth0"}, "not an IPv4 address"),
+        ({"mdns_interface": "nowhere0"}, "no IP address and no network interface"),
         ({"synthetic": SyntheticModel()}, "need --runner synthetic"),
         ({"runner": "synthetic", "mode": "full"}, "leave out --runtime, --mode and --threads"),
         ({"runner": "synthetic", "threads": 2}, "leave out --runtime, --mode and --threads"),

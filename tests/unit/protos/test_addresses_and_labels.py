@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tvm_farm.agent.cli import main as agent
-from tvm_farm.protos.address import is_ipv4, parse_address
+from tvm_farm.protos.address import grpc_target, is_interface, parse_address, split_address
 from tvm_farm.protos.labels import parse_label, parse_labels
 from tvm_farm.tracker.cli import farm
 
@@ -18,6 +18,7 @@ from tvm_farm.tracker.cli import farm
         ("10.0.0.7", "10.0.0.7:9195"),
         (" farm ", "farm:9195"),
         ("[fe80::1%eth0]:80", "[fe80::1%eth0]:80"),
+        ("[fe80::1%br-lan]", "[fe80::1%br-lan]:9195"),
         ("[::1]", "[::1]:9195"),
         ("lab:65535", "lab:65535"),
     ],
@@ -31,16 +32,44 @@ def test_another_default_port() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "http://farm", "farm:", "farm:x", "farm:0", "farm:65536", "fe80::1", "a b", ":9195", "[::1%]"]
+    "text",
+    [
+        "",
+        "http://farm",
+        "farm:",
+        "farm:x",
+        "farm:0",
+        "farm:65536",
+        "fe80::1",
+        "a b",
+        ":9195",
+        "[::1%]",
+        "[1:2]",
+        "[lab]",
+    ],
 )
 def test_not_an_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not an address.*HOST:PORT"):
         parse_address(text)
 
 
-def test_ipv4() -> None:
-    assert is_ipv4("10.0.0.1")
-    assert not any(is_ipv4(text) for text in ("eth0", "::1", "10.0.0", "10.0.0.1/24", ""))
+def test_an_interface_is_named_or_has_an_address() -> None:
+    assert all(is_interface(text) for text in ("10.0.0.1", "::1", "fe80::1%eth0", "lo"))
+    assert not any(is_interface(text) for text in ("nowhere0", "10.0.0", "10.0.0.1/24", ""))
+
+
+@pytest.mark.parametrize(
+    ("address", "parts", "target"),
+    [
+        ("lab:9195", ("lab", 9195), "lab:9195"),
+        ("10.0.0.7:1", ("10.0.0.7", 1), "10.0.0.7:1"),
+        ("[::1]:9195", ("::1", 9195), "ipv6:[::1]:9195"),
+        ("[fe80::1%br-lan]:80", ("fe80::1%br-lan", 80), "ipv6:[fe80::1%25br-lan]:80"),
+    ],
+)
+def test_what_python_and_grpc_make_of_an_address(address: str, parts: tuple[str, int], target: str) -> None:
+    assert split_address(address) == parts
+    assert grpc_target(address) == target
 
 
 def test_labels() -> None:

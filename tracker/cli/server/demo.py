@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,7 +45,8 @@ DEMO_OPTIONS = replace(OPTIONS, anyway="empty it")
 #: No mDNS: this farm is nobody else's business.
 _PRIVATE = ("--host", "127.0.0.1", "--no-mdns")
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: As far as this system has them.
+_STOPPING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _START_TIMEOUT_S = 60.0
 
 model_option = click.option(
@@ -80,6 +82,7 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
     """
     from tvm_farm.tracker.cli.jobs.conclusion import conclude
 
+    import_module("platformdirs")  # of the tracker, which an installation for a desk lacks: told before all else
     conclude(demonstrate(model, budget, output, _agent_here))
 
 

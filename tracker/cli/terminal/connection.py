@@ -25,7 +25,7 @@ def connection_options() -> Callable[[F], F]:
         @click.option(
             "--tracker",
             metavar="HOST:PORT",
-            help="The tracker's address [env: TVMFARM_TRACKER]. Default: heard by mDNS.",
+            help="The tracker's address [env: TVMFARM_TRACKER]. Default: that of `farm use`, else heard by mDNS.",
         )
         @click.option(
             "--farm",
@@ -35,8 +35,8 @@ def connection_options() -> Callable[[F], F]:
         )
         @click.option(
             "--mdns-interface",
-            metavar="IP",
-            help="Listen for mDNS on this address of ours alone [env: TVMFARM_MDNS_INTERFACE].",
+            metavar="IP|NAME",
+            help="Listen for mDNS on this network interface alone [env: TVMFARM_MDNS_INTERFACE].",
         )
         @functools.wraps(command)
         def wrapper(
