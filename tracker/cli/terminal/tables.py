@@ -53,7 +53,7 @@ class Grid:
         cells = [[_clean(cell) for cell in row] for row in rows]
         self._columns = [
             _Column(
-                name=_clean(name.removeprefix(">").rstrip("*~")),
+                name=_clean(re.sub(r"^>|[*~]$", "", name)),
                 cells=tuple(row[at] for row in cells),
                 right=name.startswith(">"),
                 cut=name.endswith("*"),
