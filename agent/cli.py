@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from tvm_farm.protos.program.interrupts import ended_by_interrupt
 
-import click
+with ended_by_interrupt():
+    import click
 
-from tvm_farm.agent.commands.doctor import doctor
-from tvm_farm.agent.commands.install_service import install_service
-from tvm_farm.agent.commands.new_identity import new_identity
-from tvm_farm.agent.commands.start import start
-from tvm_farm.protos.output import watched_output
-from tvm_farm.protos.version import __version__
+    from tvm_farm.protos.program.commands import ProgramGroup
+    from tvm_farm.protos.version import __version__
 
 __all__ = ["main"]
 
 
-class _Program(click.Group):
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with watched_output():
-            return super().__call__(*args, **kwargs)
-
-
 @click.group(
-    cls=_Program, context_settings={"auto_envvar_prefix": "TVMFARM_AGENT", "help_option_names": ["-h", "--help"]}
+    cls=ProgramGroup,
+    lazy={
+        "start": "tvm_farm.agent.commands.start:start",
+        "doctor": "tvm_farm.agent.commands.doctor:doctor",
+        "install-service": "tvm_farm.agent.commands.install_service:install_service",
+        "new-identity": "tvm_farm.agent.commands.new_identity:new_identity",
+    },
+    variables="TVMFARM_AGENT",
 )
 @click.version_option(__version__, prog_name="agent")
 def main() -> None:
@@ -33,9 +30,3 @@ def main() -> None:
     Every option can also be set in the environment: `agent start --farm lab` is
     TVMFARM_AGENT_START_FARM=lab.
     """
-    # gRPC's own notes on every lost connection say less than the agent's. Read when it is imported.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-
-
-for command in (doctor, install_service, new_identity, start):
-    main.add_command(command)

@@ -11,6 +11,7 @@ from pathlib import Path
 from tvm_farm.agent.errors import SettingsError
 from tvm_farm.agent.runner import SyntheticModel, parse_via
 from tvm_farm.protos.address import is_interface
+from tvm_farm.protos.names import parse_name
 
 __all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir"]
 
@@ -58,6 +59,11 @@ class Settings:
     no_upgrade: bool = False
 
     def __post_init__(self) -> None:
+        if self.name:
+            try:
+                parse_name(self.name, "a device")
+            except ValueError as error:
+                raise SettingsError(f"--name: {error}") from error
         if self.tracker and (self.farm or self.mdns_interface):
             raise SettingsError("--tracker names the tracker already: leave out --farm and --mdns-interface")
         if self.mdns_interface and not is_interface(self.mdns_interface):

@@ -37,6 +37,7 @@ from tvm_farm.agent.upgrade.upgrades import AgentUpgrades
 from tvm_farm.protos.device import RunnerInfo
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.join import Join
+from tvm_farm.protos.names import nearest_name
 from tvm_farm.protos.runtime import RuntimeRequest
 
 __all__ = ["start_agent"]
@@ -206,7 +207,7 @@ def _device(
     fingerprint = part.fingerprint
     nameless = settings.via and fingerprint.hostname in ("", "localhost", "(none)")  # most phones
     name = settings.name or (settings.via.partition(":")[2] if nameless else fingerprint.hostname)
-    name = f"{name}-{part.name}" if part.name else name
+    name = nearest_name(f"{name}-{part.name}" if part.name else name, "device")
     log.info(
         "device %s (%s): %s, CPUs: %s, %s mode, threads: %d",
         name,
@@ -226,7 +227,7 @@ def _device(
         slots=settings.slots,
         short_slots=settings.short_slots,
         code=upgrades.code,
-        machine=read_machine(),
+        machine=read_machine(settings.via),
     )
     runtime = None
     if isinstance(runner, NativeRunner) and settings.takes_runtime:

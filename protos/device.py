@@ -50,13 +50,15 @@ class Machine:
     """What tells the machine that an agent runs on from one with the same files; a field that it lacks is empty.
 
     ``start_id`` is made by each start of the agent, ``boot_id`` by each boot. ``serial`` is the CPU's or the board's,
-    ``macs`` are of its network adapters as they were made, sorted.
+    ``macs`` are of its network adapters as they were made, sorted. ``via``: how the agent reaches the device that runs
+    kernels, "" where it is this machine itself, None where an agent does not tell.
     """
 
     start_id: str = ""
     boot_id: str = ""
     serial: str = ""
     macs: tuple[str, ...] = ()
+    via: str | None = None
 
 
 class RunnerMode(str, Enum):

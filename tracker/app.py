@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import math
 import os
 import resource
 import signal
@@ -17,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tvm_farm.protos.address import joined
+from tvm_farm.protos.names import nearest_name
 from tvm_farm.protos.version import __version__
-from tvm_farm.tracker.domain.errors import CannotStart
+from tvm_farm.tracker.domain.errors import CannotStart, TrackerError
 from tvm_farm.tracker.metrics import MetricsEndpoint, Snapshots
 from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.device_orders import OrderBook
@@ -52,6 +54,8 @@ log = logging.getLogger(__name__)
 
 #: Calls in progress get this long when the tracker stops.
 _STOP_S = 0.3
+#: How often the tracker looks for devices that were lost long ago.
+_FORGET_EVERY_S = 3600.0
 #: Container objects that are made before the collector looks at the young ones, and rounds until it looks at older
 #: ones. What a trial is made of ends by its reference counts; with Python's 700 the search for cycles among the trials
 #: and boards that live took a fifth of the CPU under a thousand boards.
@@ -63,7 +67,9 @@ _SWITCH_S = 0.0005
 
 @dataclass(frozen=True)
 class Settings:
-    """What ``tracker start`` was told. ``interface``: IP address for mDNS alone; ``workers`` processes on this host."""
+    """What ``tracker start`` was told. ``interface``: IP address for mDNS alone; ``workers`` processes on this host;
+    ``forget_lost_after_s``: lost devices stay so long, infinite for ever.
+    """
 
     host: str
     port: int
@@ -71,6 +77,7 @@ class Settings:
     farm: str
     state: Path
     workers: int
+    forget_lost_after_s: float = math.inf
     mdns: bool = True
     interface: str | None = None
 
@@ -175,6 +182,8 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
         stack.push_async_callback(metrics.stop)
         ticking = asyncio.ensure_future(_tick(fleet, measuring))
         stack.callback(ticking.cancel)
+        forgetting = asyncio.ensure_future(_forget_lost(order_book, settings.forget_lost_after_s))
+        stack.callback(forgetting.cancel)
         endpoint_file = folder.path / "endpoint.json"
 
         def look() -> list[str]:
@@ -219,10 +228,22 @@ async def _tick(fleet: Fleet, measuring: Measuring) -> None:
             log.exception("a look at the boards failed")
 
 
+async def _forget_lost(order_book: OrderBook, after_s: float) -> None:
+    """Once an hour. Not at once: boards are to join first, and a clock that was wrong at boot to be set."""
+    while math.isfinite(after_s):
+        await asyncio.sleep(_FORGET_EVERY_S)
+        try:
+            await order_book.forget_lost(after_s)
+        except TrackerError as error:
+            log.warning("lost devices could not be forgotten: %s", error)
+        except Exception:
+            log.exception("lost devices could not be forgotten")
+
+
 def _local_address(host: str, port: int) -> str:
     return joined(local_host() if is_everywhere(host) else host, port)
 
 
 def default_farm() -> str:
     """This host's name without its domain."""
-    return socket.gethostname().split(".")[0] or "farm"
+    return nearest_name(socket.gethostname().split(".")[0], "farm")

@@ -10,8 +10,8 @@ A checkout has the folders agent, tracker and protos beside this one, and links 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing's own name costs a program that starts as much time as all else here
 if TYPE_CHECKING:
     from tvm_farm.tracker.client.async_farm import AsyncFarm, AsyncJobHandle
     from tvm_farm.tracker.client.errors import (
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FarmError,
         JobCancelled,
         JobFailed,
+        NoBoard,
         TrackerUnreachable,
         WaitTimeout,
     )
@@ -45,6 +46,7 @@ __all__ = [
     "JobResult",
     "JobSpec",
     "JobState",
+    "NoBoard",
     "TrackerUnreachable",
     "WaitTimeout",
 ]
@@ -67,12 +69,13 @@ _MODULES = {
     "JobResult": "domain",
     "JobSpec": "domain",
     "JobState": "domain",
+    "NoBoard": "client.errors",
     "TrackerUnreachable": "client.errors",
     "WaitTimeout": "client.errors",
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

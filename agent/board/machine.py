@@ -13,15 +13,21 @@ __all__ = ["read_machine"]
 _START_ID = secrets.token_hex(8)
 #: The kind of an address that the adapter was made with: Linux's include/uapi/linux/netdevice.h.
 _NET_ADDR_PERM = "0"
+#: The tracker takes no longer word of a machine.
+_LONGEST = 80
 
 
-def read_machine(*, root: Path = Path("/")) -> Machine:
-    """The marks of this start of the agent, this boot, this hardware. A file that cannot be read gives none."""
+def read_machine(via: str = "", *, root: Path = Path("/")) -> Machine:
+    """The marks of this start of the agent, this boot, this hardware. A file that cannot be read gives none.
+
+    ``via``: how the device that runs kernels is reached from here; "": it is this machine.
+    """
     return Machine(
         start_id=_START_ID,
         boot_id=_text(root / "proc/sys/kernel/random/boot_id"),
         serial=_serial(root),
         macs=_macs(root / "sys/class/net"),
+        via=via[:_LONGEST],
     )
 
 

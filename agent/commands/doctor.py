@@ -8,13 +8,20 @@ from typing import Any
 import click
 
 from tvm_farm.agent.commands import options
-from tvm_farm.agent.commands.ending import EXIT_CODES, end_with
+from tvm_farm.agent.commands.ending import end_with
 from tvm_farm.agent.settings import Settings, default_state_dir
 
 __all__ = ["doctor"]
 
+_EXIT_CODES = """\b
+Exit codes:
+  0  no check failed
+  1  a check failed
+  2  an option cannot be used as given
+"""
 
-@click.command(epilog=EXIT_CODES)
+
+@click.command(epilog=_EXIT_CODES)
 @options.tracker
 @options.farm
 @options.via
@@ -29,7 +36,7 @@ __all__ = ["doctor"]
 def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool, **rest: Any) -> None:
     """Check what a join needs, and name what is missing.
 
-    Give it those of these options that `agent start` gets. Exits with 0 when no check failed, else with 1.
+    Give it those of these options that `agent start` gets.
 
     \b
     Examples:

@@ -12,10 +12,10 @@ from tvm_farm.agent.service.journal import is_journal, to_journal
 
 __all__ = ["EXIT_CODES", "end_with"]
 
-#: The end of a command's help.
+#: The end of the help of `agent start`.
 EXIT_CODES = """\b
 Exit codes:
-  0    stopped as asked (SIGTERM or Ctrl-C), or every check passed
+  0    stopped as asked (SIGTERM or Ctrl-C)
   1    something failed; the last line says what
   2    an option cannot be used as given
   3    the tracker refuses this agent

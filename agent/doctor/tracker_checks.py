@@ -37,9 +37,12 @@ async def check_tracker(settings: Settings, offers: list[RuntimeOffer]) -> Async
     for check in ports:
         # A host announces all of its networks, and one that is reached is enough.
         yield check if check.verdict is Verdict.OK or not reached else Check(check.name, Verdict.HINT, check.said)
+    answers: list[Check] = []
     for address in reached:
         check = await _answer(address)
-        yield check
+        if check not in answers:  # a tracker that has several addresses is one tracker
+            answers.append(check)
+            yield check
         if check.verdict is Verdict.OK and settings.takes_runtime and not offers:
             yield await _offer(address, offers)
 
@@ -55,7 +58,7 @@ async def _mdns(settings: Settings) -> tuple[Check, FoundTracker | None]:
     except SeveralTrackersError as error:
         return Check("mDNS", Verdict.FAILED, str(error), "run `agent doctor --farm NAME`"), None
     except OSError as error:
-        return Check("mDNS", Verdict.FAILED, f"the network refuses multicast: {error}", remedy), None
+        return Check("mDNS", Verdict.FAILED, f"mDNS is not possible here: {error.strerror or error}", remedy), None
     if found is None:
         wanted = f"no tracker of farm {settings.farm}" if settings.farm else "no tracker"
         others = f"; heard: {', '.join(tracker.farm for tracker in heard)}" if heard else ""

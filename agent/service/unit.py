@@ -20,6 +20,7 @@ __all__ = ["USER", "Service", "install", "service_state"]
 
 USER = "tvm-farm"
 _UNITS = Path("/etc/systemd/system")
+_BOOTED = Path("/run/systemd/system")
 _STATE = Path("/var/lib/tvm-farm")
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
@@ -134,13 +135,20 @@ def service_state(via: str) -> Path:
     return _STATE / (f"agent-{device}" if device else "agent")
 
 
-def install(service: Service, units: Path = _UNITS) -> list[str]:
-    """Install the service and start it; a line for each thing done. Raises AgentError, which says what to do."""
+def install(service: Service, units: Path = _UNITS, booted: Path = _BOOTED) -> list[str]:
+    """Install the service and start it; a line for each thing done.
+
+    Raises AgentError, which says what to do; where systemd does not run, before anything is done.
+    """
     if os.geteuid() != 0:
         raise AgentError("a service is installed by root: run this with sudo; --print only shows the unit")
     for program in ("systemctl", "useradd"):
         if shutil.which(program) is None:
             raise AgentError(f"there is no {program} here: --print shows the unit, for whatever starts services here")
+    if not booted.is_dir():  # sd_booted(3)
+        raise AgentError(
+            "systemd does not run here, as in a container: --print shows the unit, for whatever starts services here"
+        )
     done = []
     _verify(service)
     try:

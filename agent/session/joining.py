@@ -62,6 +62,7 @@ def joined(state: Session, message: Joined, now: float, effects: list[Effect]) -
     heartbeat_s = message.heartbeat_s if message.heartbeat_s > 0 else state.heartbeat_s
     pools = ", ".join(message.pools) or "none"
     effects.append(Say("INFO", f"joined farm {message.farm}; pools: {pools}; target: {message.target or 'none'}"))
+    effects += [Say("WARNING", message.warning)] if message.warning else []
     effects.append(Settle())
     effects += [Send(measurement) for measurement in state.outbox]
     if state.leaving is not None:

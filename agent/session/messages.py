@@ -65,6 +65,8 @@ class Joined:
     device_class: str = ""
     target: str = ""
     pools: tuple[str, ...] = field(default=())
+    #: What whoever minds the board should know, one sentence; "": nothing.
+    warning: str = ""
 
 
 @dataclass(frozen=True)

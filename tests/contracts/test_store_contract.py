@@ -36,7 +36,7 @@ from tvm_farm.tracker.domain import (
 from tvm_farm.tracker.domain.device_class import ClassMove
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.domain.imports import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
-from tvm_farm.tracker.domain.job_life import cancelled, finished
+from tvm_farm.tracker.domain.job_life import cancelled, failed, finished
 from tvm_farm.tracker.scheduling.job_queue import TURNS, Turns
 from tvm_farm.tracker.store import Store
 
@@ -80,6 +80,22 @@ def test_a_device_is_kept_as_it_was_last_seen(opened: Open) -> None:
     store.devices.put(changed)
     store.devices.put(replace(DEVICE, id="d0", name="a-board"))
     assert opened().devices.all() == [replace(DEVICE, id="d0", name="a-board"), changed]
+
+
+def test_a_forgotten_device_is_gone_with_its_orders_and_its_records_stay(opened: Open) -> None:
+    store = opened()
+    device = Device("d1", "pi", Fingerprint(), RunnerInfo(RunnerMode.FULL))
+    store.devices.put(device)
+    store.devices.put(replace(device, id="d2", name="other"))
+    for device_id in ("d1", "d2"):
+        store.orders.put(device_id, DeviceOrders(labels={"rack": "3"}))
+    store.records.add([make_record("t1", device_id="d1", device_name="pi")])
+    assert (store.devices.forget("d1"), store.devices.forget("d1")) == (True, False)
+    store = opened()
+    assert [kept.name for kept in store.devices.all()] == ["other"]
+    assert list(store.orders.all()) == ["d2"]
+    [record] = everything(store)
+    assert (record.measurement.device_id, record.measurement.device_name) == ("d1", "pi")
 
 
 def test_orders_of_a_device_are_kept_apart_from_it(opened: Open) -> None:
@@ -204,6 +220,43 @@ def test_lists(store: Store) -> None:
     assert [job.id for job in store.jobs.newest(JobState.RUNNING)] == ["net-0"]
     assert [job.id for job in store.jobs.newest(JobState.QUEUED, 1)] == ["net-3"]
     assert store.jobs.counts() == {JobState.QUEUED: 3, JobState.RUNNING: 1}
+
+
+def test_refused_jobs_are_listed_by_their_state_alone(store: Store) -> None:
+    store.jobs.add(make_job("net-1"), "")
+    store.jobs.add(make_job("net-2"), "r2")
+    store.jobs.change("net-2", lambda job: failed(job, "no model", input_error=True, now=2.0))
+    assert [job.id for job in store.jobs.newest()] == ["net-1"]
+    assert [job.id for job in store.jobs.newest(JobState.REFUSED)] == ["net-2"]
+    assert store.jobs.counts() == {JobState.QUEUED: 1, JobState.REFUSED: 1}
+    found = store.jobs.of_request("r2")
+    assert found is not None
+    assert (found.id, found.error) == ("net-2", "no model")
+
+
+def test_the_queue_is_in_the_order_in_which_jobs_are_claimed(store: Store) -> None:
+    def spec(**changes: Any) -> Any:
+        return replace(make_job().spec, **changes)
+
+    first, *others = group("net-4", created_unix_s=30.0)
+    for job in (
+        make_job("net-1", created_unix_s=10.0),
+        make_job("net-2", created_unix_s=20.0),
+        replace(make_job("urgent", created_unix_s=500.0), spec=spec(priority=1)),
+        replace(make_job("later", created_unix_s=5.0), spec=spec(priority=-1)),
+    ):
+        store.jobs.add(job, "")
+    store.jobs.add(first, "", others)
+    store.jobs.add(replace(make_job("asked", created_unix_s=900.0), spec=spec(kind=JobKind.CHECK)), "")
+    assert store.jobs.claim("w0", 1.0, TURNS) is not None  # "asked" runs and waits no more
+    queue = store.jobs.queue(TURNS)
+    assert queue == ["urgent", "net-1", "net-2", "net-4.1", "net-4.2", "net-4.3", "later"]
+    claimed = []
+    while job := store.jobs.claim("w1", 1.0, TURNS):
+        claimed.append(job.id)
+        store.jobs.change(job.id, lambda job: finished(job, JobResult(), 2.0))
+    assert claimed == queue
+    assert store.jobs.queue(TURNS) == []
 
 
 def test_the_oldest_job_is_claimed_once(store: Store) -> None:

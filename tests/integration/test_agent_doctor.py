@@ -15,6 +15,10 @@ import pytest
 
 from tests.support.agent_process import AgentProcess
 from tests.support.stand_in_tracker import StandInTracker
+from tvm_farm.agent.doctor import tracker_checks
+from tvm_farm.agent.doctor.check import Check, Verdict
+from tvm_farm.agent.settings import Settings
+from tvm_farm.protos.discovery import PROTOCOL_VERSION, FoundTracker
 
 
 @pytest.fixture
@@ -123,3 +127,26 @@ async def test_beside_an_agent_that_runs(tracker: StandInTracker, tmp_path: Path
         code, found = await checks(*common)
     assert code == 0
     assert "in use by an agent that runs now" in found["state folder"]["said"]
+
+
+async def test_a_tracker_with_several_addresses_is_told_once(
+    tracker: StandInTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mDNS gives them of a host with several networks, one of which does not reach this board."""
+    with socket.socket() as taken:  # bound and not listening: nobody else gets the port
+        taken.bind(("127.0.0.1", 0))
+        closed = f"127.0.0.1:{taken.getsockname()[1]}"
+        addresses = (closed, tracker.address, tracker.address.replace("127.0.0.1", "localhost"))
+
+        async def heard(settings: Settings) -> tuple[Check, FoundTracker]:
+            return Check("mDNS", Verdict.OK, "heard"), FoundTracker("stand-in", addresses, PROTOCOL_VERSION, "0.1.0")
+
+        monkeypatch.setattr(tracker_checks, "_mdns", heard)
+        found = [check async for check in tracker_checks.check_tracker(Settings(state_dir=tmp_path, mode="micro"), [])]
+    assert [(check.name, check.verdict) for check in found] == [
+        ("mDNS", Verdict.OK),
+        ("tracker port", Verdict.HINT),
+        ("tracker port", Verdict.OK),
+        ("tracker port", Verdict.OK),
+        ("tracker", Verdict.OK),
+    ]

@@ -243,7 +243,7 @@ async def test_metrics(tracker: StandInTracker, tmp_path: Path) -> None:
 async def test_the_environment_sets_options(tracker: StandInTracker, tmp_path: Path) -> None:
     environ = {
         "TVMFARM_AGENT_START_TRACKER": tracker.address,
-        "TVMFARM_AGENT_START_STATE_DIR": str(tmp_path),
+        "TVMFARM_AGENT_START_STATE": str(tmp_path),
         "TVMFARM_AGENT_START_NAME": "from-env",
         "TVMFARM_AGENT_START_RUNNER": "synthetic",
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.support.farm_command import farm
 from tests.support.measure_client import MeasureClient, context, request
 from tests.support.stand_in_agent import StandInAgent, fast
 from tests.support.stand_in_worker import submit
@@ -191,6 +194,53 @@ def test_labels_and_selectors_move_boards_under_open_streams(
     tracker.kill()
     tracker.start()
     assert tracker.devices()[0].labels["room"] == "cold"
+
+
+def test_names_and_reasons_that_would_spoil_a_line_are_refused(tracker: TrackerProcess, agent: Make) -> None:
+    agent("board")
+    for call in (
+        lambda: lease(tracker, "ada\n"),
+        lambda: lease(tracker, "-ada"),
+        lambda: drain(tracker, "new\x1b[2Jfan"),
+        lambda: submit(tracker, user="ada\t"),
+        lambda: submit(tracker, model_name="a\nb"),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call()
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert " cannot be a" in refused.value.details()
+    assert not tracker.devices()[0].HasField("drain")
+
+
+def test_a_forgotten_board_leaves_its_records_and_nothing_else(
+    tracker: TrackerProcess, agent: Make, client: Make
+) -> None:
+    board, other = agent("board", slots=1), agent("other", slots=1)
+    stream = client()
+    for number in range(8):
+        stream.trial(f"t{number}", context())
+    stream.wait_for(*(f"t{number}" for number in range(8)))
+    measured = len(board.received)
+    assert measured
+    label(tracker, room="cold")
+    connected = farm("devices", "forget", "board", "--tracker", tracker.address)
+    assert connected.returncode == 2, connected.stderr
+    assert "Device board is connected: stop its agent before it is forgotten." in connected.stderr
+    board.cut()
+    wait_until(lambda: tracker.devices()[0].state == device_pb2.DEVICE_STATE_LOST, "lost board")
+    some = farm("devices", "forget", "*o*", "--tracker", tracker.address)
+    assert (some.returncode, "Not forgotten: other." in some.stderr) == (1, True), some.stderr
+    assert some.stdout.startswith("board is forgotten, and its labels room=cold with it. What it measured stays")
+    other.cut()
+    tracker.kill()
+    tracker.start()
+    assert [device.name for device in tracker.devices()] == ["other"]
+    with urllib.request.urlopen(tracker.endpoint["metrics"]) as answer:
+        assert b'device="board"' not in answer.read()
+    query = ["records", "query", "--json", "--tracker", tracker.address, "--device"]
+    assert len(json.loads(farm(*query, "board").stdout)) == measured
+    nobody = farm(*query, "nobody")
+    assert (nobody.returncode, "There is no device nobody." in nobody.stderr) == (2, True)
 
 
 def test_a_cancelled_jobs_kernel_is_stopped_for_the_next_one(

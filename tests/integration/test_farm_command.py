@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import json
 import re
+import signal
 import struct
 import subprocess
 import time
@@ -19,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.farm_command import FarmTerminal, farm
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_farm import StandInFarm
 from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.tracker.cli import farm as farm_group
@@ -95,7 +97,7 @@ def control() -> Iterator[StandInFarm]:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "squeezenet.onnx"
-    path.write_bytes(b"onnx" * 700_000)
+    path.write_bytes(onnx_like(2_800_000))
     return path
 
 
@@ -170,7 +172,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(control: StandInFarm, m
         terminal.await_text("fused_conv2d_add_relu")
         terminal.press_ctrl_c()
         assert terminal.await_exit() == 130
-        terminal.await_text(f"farm jobs watch {job.id}")
+        terminal.await_text(f"farm jobs watch {job.id} -o squeezenet-tuned\n")
         terminal.await_text(f"farm jobs cancel {job.id}")
     assert farm("jobs", "show", job.id, "--tracker", control.address).returncode == 0
     with FarmTerminal(
@@ -181,6 +183,52 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_come_back(control: StandInFarm, m
         assert terminal.await_exit() == 0
         assert terminal.text.rstrip().splitlines()[-1] == CLOSING
     assert (model.parent / "later" / "model.so").read_bytes() == LIBRARY
+
+
+@pytest.mark.parametrize(
+    ("options", "named"), [(["-o", "my folder"], "-o 'my folder'"), (["-o", "x", "--force"], "-o x --force")]
+)
+def test_who_comes_back_is_told_where_the_package_goes(
+    control: StandInFarm, model: Path, options: list[str], named: str
+) -> None:
+    with FarmTerminal(*tune(control, model, *options), cwd=model.parent) as terminal:
+        job = control.await_job()
+        terminal.await_text("waiting for a worker|queued")
+        terminal.send(signal.SIGTERM)
+        assert terminal.await_exit() == 130
+        terminal.await_text(f"farm jobs watch {job.id} {named}\n")
+
+
+def test_another_file_of_the_same_name_does_not_replace_the_package(control: StandInFarm, model: Path) -> None:
+    """By any command that writes one; and nothing of the package that is replaced remains."""
+    folder = model.parent / "squeezenet-tuned"
+    other = model.parent / "other" / model.name
+    other.parent.mkdir()
+    other.write_bytes(b"another network")
+    assert farm(*tune(control, other, "--detach")).returncode == 0
+    job = done(control, running(control.await_job()))
+    control.put_job(job)
+    folder.mkdir()
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    told = {**json.loads(manifest()), "model_sha256": digest, "digests": {"model-1.so": "0"}}
+    before = {"manifest.json": json.dumps(told).encode(), "model-1.so": b"a smaller shape", "notes.txt": b"mine"}
+    for name, data in before.items():
+        (folder / name).write_bytes(data)
+    watch = ["jobs", "watch", job.id, "-o", folder.name, "--tracker", control.address]
+    commands = [tune(control, other), ["compile", *tune(control, other)[1:]], watch, ["jobs", "resume", *watch[2:]]]
+    for command in commands:
+        refused = farm(*command, cwd=model.parent)
+        assert refused.returncode == 2, refused.stderr
+        said = (
+            f"squeezenet-tuned holds the package of another file of the name squeezenet (its sha256 is {digest[:12]}…"
+        )
+        assert said in refused.stderr
+        assert refused.stderr.endswith("Name another folder with -o, or add --force.\n")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert len(control.submitted) == 1
+    forced = farm(*watch, "--force", cwd=model.parent)
+    assert forced.returncode == 0, forced.stderr
+    assert {path.name for path in folder.iterdir()} == {"model.so", "params.bin", "manifest.json", "notes.txt"}
 
 
 def test_a_tracker_that_restarts_is_waited_for(control: StandInFarm, model: Path) -> None:
@@ -207,6 +255,36 @@ def test_a_connection_lost_while_submitting_is_tried_again(control: StandInFarm,
     assert len(control.submitted) == 1
     control.failures = {"PutArtifact": lost * 2}
     assert farm(*tune(control, model, "--detach")).returncode == 3
+
+
+@pytest.mark.parametrize("content", [b"hello\n", b"", b"PK\x03\x04 cut off"], ids=["text", "nothing", "cut archive"])
+def test_what_is_no_model_makes_no_job(control: StandInFarm, model: Path, content: bytes) -> None:
+    model.write_bytes(content)
+    for command in (tune(control, model), ["check", str(model), "--tracker", control.address]):
+        refused = farm(*command)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+        assert str(model) in refused.stderr
+    assert (control.submitted, control.artifacts) == ([], {})
+
+
+def test_a_board_that_is_not_there_yet_is_waited_for(control: StandInFarm, model: Path) -> None:
+    none = (grpc.StatusCode.ABORTED, "no device of the pool 'arm64' can take work: pi is lost")
+    control.failures = {"SubmitJob": [none] * 3}
+    refused = farm(*tune(control, model, "--detach"))
+    assert (refused.returncode, refused.stderr) == (
+        4, "Error: No device of the pool 'arm64' can take work: pi is lost. Wait for one with --wait.\n",
+    )  # fmt: skip
+    control.devices = []
+    over = farm(*tune(control, model, "--detach", "--wait", "1s"))
+    assert (over.returncode, "Waited 1s." in over.stderr) == (4, True)
+    assert control.submitted == []
+    control.devices = [
+        Device("d", "pi", Fingerprint(), RunnerInfo(RunnerMode.FULL), pools=("arm64",), state=DeviceState.IDLE)
+    ]
+    waited = farm(*tune(control, model, "--detach", "--wait"))
+    assert waited.returncode == 0, waited.stderr
+    assert "Waiting for a board. No device of the pool 'arm64' can take work: pi is lost." in waited.stderr
+    assert len(control.submitted) == 1
 
 
 def test_a_full_tracker_is_an_error_of_its_own(control: StandInFarm, model: Path) -> None:
@@ -473,8 +551,7 @@ def test_records_are_queried_with_every_filter_and_streamed_as_one_array(control
 def test_records_of_what_does_not_exist_are_bad_input(control: StandInFarm, option: str, value: str, said: str) -> None:
     control.put_job(running(Job(JOB, SPEC)))
     refused = farm("records", "query", option, value, TVMFARM_TRACKER=control.address)
-    assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
-    assert control.filters == []
+    assert (refused.returncode, said in refused.stderr, refused.stdout) == (2, True, ""), refused.stderr
 
 
 def test_bench_sends_the_package_and_prints_its_timings(control: StandInFarm, tmp_path: Path) -> None:
@@ -507,7 +584,7 @@ def test_bench_sends_the_package_and_prints_its_timings(control: StandInFarm, tm
 
     control.capacity.devices = 0
     nowhere = farm("bench", str(tmp_path), "--pool", "arm64", **env)
-    assert nowhere.returncode == 1
+    assert nowhere.returncode == 4
     assert "no connected device of class rpi4 that runs whole models" in nowhere.stderr
 
     (tmp_path / "params.bin").write_bytes(b"other weights")

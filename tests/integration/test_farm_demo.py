@@ -21,6 +21,7 @@ def test_nothing_outlives_an_interrupted_demo(tmp_path: Path, ending: str | sign
         "demo", "--model", str(model), "-o", str(tmp_path / "package"), cwd=tmp_path, columns=200
     ) as terminal:
         state = Path(terminal.await_text(r"its state in (\S+)")[1])
+        terminal.await_text(r"Starting the tracker …\nThe tracker serves at 127.0.0.1:\d+; .*Starting the agent …")
         terminal.await_text(r"\$ farm tune net\.onnx --pool \S+ --budget 2m -o", timeout_s=60)
         started = psutil.Process(terminal.process.pid).children(recursive=True)
         names = " ".join(" ".join(process.cmdline()) for process in started)

@@ -78,7 +78,8 @@ def test_another_trackers_log_is_merged_once(tracker: TrackerProcess, tmp_path: 
         # Nothing would end it here.
         "net-2": ("cancelled", 3),
     }
-    assert jobs["net-1"]["result"]["files"] == [], "the package lies with the other tracker"
+    whole = json.loads(farm("jobs", "show", "net-1", "--json", "--tracker", tracker.address).stdout)
+    assert whole["result"]["files"] == [], "the package lies with the other tracker"
     best = json.loads(done(tracker, "best", "--json"))
     assert [(record["workload"], record["trial_id"]) for record in best] == [("w0", "t0"), ("w1", "t1")]
     tracker.kill()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_farm import StandInFarm
 from tvm_farm.tracker.domain import Job, JobResult, JobState, Pool, Task, TaskResult
 
@@ -30,7 +31,7 @@ def control() -> Iterator[StandInFarm]:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "squeezenet.onnx"
-    path.write_bytes(b"onnx")
+    path.write_bytes(onnx_like(100))
     return path
 
 

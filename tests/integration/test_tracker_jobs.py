@@ -152,7 +152,7 @@ def test_an_id_may_be_shortened(tracker: TrackerProcess, board: StandInAgent) ->
         ),
         ({"pool": ""}, grpc.StatusCode.NOT_FOUND, "no pool ''"),
         ({"pool": "attic"}, grpc.StatusCode.NOT_FOUND, "this farm has arm64, armv7, riscv64, synthetic, x86_64"),
-        ({"pool": "arm64"}, grpc.StatusCode.FAILED_PRECONDITION, "board is in x86_64"),
+        ({"pool": "arm64"}, grpc.StatusCode.ABORTED, "board is in x86_64"),
         ({"engine": "tea-leaves"}, grpc.StatusCode.INVALID_ARGUMENT, "no engine 'tea-leaves': this farm has auto"),
         ({"kind": 0}, grpc.StatusCode.INVALID_ARGUMENT, "JobSpec.kind is not set"),
         ({"kind": 99}, grpc.StatusCode.INVALID_ARGUMENT, "upgrade the tracker"),
@@ -242,13 +242,34 @@ def test_jobs_go_to_workers_in_their_order(tracker: TrackerProcess, worker: Make
     assert {*first.starts, *second.starts} == set(ids[:2])
     first.fail(first.starts[0], "Conv of opset 3 is not supported", input_error=True)
     wait_until(lambda: ids[2] in first.starts, "start of the third")
-    failed = job(tracker, first.starts[0])
-    assert (failed.state, failed.error, failed.input_error) == (
-        job_pb2.JOB_STATE_FAILED,
+    refused = job(tracker, first.starts[0])
+    assert (refused.state, refused.error, refused.input_error) == (
+        job_pb2.JOB_STATE_REFUSED,
         "Conv of opset 3 is not supported",
         True,
     )
+    listed = tracker.calls.jobs.ListJobs
+    assert refused.id not in [each.id for each in listed(jobs_pb2.ListJobsRequest()).jobs]
+    [found] = listed(jobs_pb2.ListJobsRequest(state=job_pb2.JOB_STATE_REFUSED)).jobs
+    assert found.id == refused.id
     assert "Traceback: here" in tracker.output()
+
+
+def test_jobs_that_wait_tell_their_places(tracker: TrackerProcess, worker: Make) -> None:
+    ids = [submit(tracker).id for _ in range(3)]
+    urgent = submit(tracker, priority=2)
+    assert urgent.place == 1
+    first = worker("w1")
+    first.wait_for_start(urgent.id)
+    places = {each.id: each.place for each in tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest()).jobs}
+    assert places == {urgent.id: 0, ids[0]: 1, ids[1]: 2, ids[2]: 3}
+    last = job(tracker, ids[2])
+    assert last.phase == "waiting for a worker, 2 jobs before it"
+    watched = tracker.calls.jobs.WatchJob(jobs_pb2.GetJobRequest(id=ids[2]))
+    assert next(watched).place == 3
+    tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=ids[0]))
+    assert next(watched).place == 2
+    watched.cancel()
 
 
 def test_urgent_jobs_go_to_workers_first(tracker: TrackerProcess, worker: Make) -> None:

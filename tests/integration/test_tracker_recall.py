@@ -308,7 +308,9 @@ def test_a_group_goes_on_job_by_job(farm: Farm) -> None:
     first = submit(farm.tracker)
     assert first.group
     farm.tracker.calls.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=first.group))
-    with pytest.raises(grpc.RpcError, match=f"{first.group} is a group: name the one that goes on, {first.group}.1 or"):
+    with pytest.raises(
+        grpc.RpcError, match=f"job {first.group} is a group of several: name the one that goes on, {first.group}.1 or"
+    ):
         resume(farm, first.group, trials=5)
     assert resume(farm, f"{first.group}.2", trials=5).state == job_pb2.JOB_STATE_QUEUED
     farm.worker.wait_for_start(f"{first.group}.2")

@@ -171,6 +171,17 @@ def test_what_cannot_be_announced_is_refused_before_anything_is_done(
     assert not (tmp_path / "state").exists()
 
 
+def test_a_port_that_is_taken_is_told_by_one_line_alone(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = start(tmp_path / "state", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"Error: cannot listen on 127.0.0.1:{port}: the port is taken or the address is not of this host; choose "
+        "another with --port and --host."
+    ]
+
+
 @pytest.mark.skipif(not has_ipv6(), reason="this host has no IPv6")
 @pytest.mark.own_network
 def test_it_serves_on_an_ipv6_address(tmp_path: Path) -> None:

@@ -15,8 +15,16 @@ __all__ = ["MARK", "PYTESTS_ROOT", "OwnHome"]
 #: Bears the id of the pytest process in the environment of all that tests start.
 MARK = "FARM_TESTS_OF"
 
-#: What the product reads besides TVMFARM_*: of systemd, of a package's runtime, of where state is kept.
-_READ = {"JOURNAL_STREAM", "NOTIFY_SOCKET", "TVM_RUNTIME", "WATCHDOG_PID", "WATCHDOG_USEC", "XDG_STATE_HOME"}
+#: What the product reads besides TVMFARM_*: of systemd, of a package's runtime, of where state and settings are kept.
+_READ = {
+    "JOURNAL_STREAM",
+    "NOTIFY_SOCKET",
+    "TVM_RUNTIME",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+}
 #: What other programs look for in a home, by the variable that says it is elsewhere: what they would have to make or
 #: fetch again, and where this machine's packages come from.
 _TOOLS = {"XDG_CACHE_HOME": ".cache", "RUSTUP_HOME": ".rustup", "PIP_CONFIG_FILE": ".config/pip/pip.conf"}

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from tests.support.own_home import PYTESTS_ROOT
 
-__all__ = ["apart", "is_apart", "missing", "run_test_apart"]
+__all__ = ["apart", "is_apart", "missing", "run_test_apart", "without_network"]
 
 _ROOT = Path(__file__).parents[2]
-_ENTER = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
+_UNSHARED = ["unshare", "--user", "--map-root-user", "--net"]
+_ENTER = [*_UNSHARED, "sh", "-c"]
 _NETWORK = "ip link set lo multicast on && ip link set lo up && ip route add 224.0.0.0/4 dev lo"
 _INSIDE = "FARM_TESTS_NETWORK"
 
@@ -33,6 +34,11 @@ def missing() -> str:
 def apart(command: Sequence[str]) -> list[str]:
     """What runs ``command`` in a new network."""
     return [*_ENTER, f'{_NETWORK} && exec "$0" "$@"', *command]
+
+
+def without_network(command: Sequence[str]) -> list[str]:
+    """What runs ``command`` where no interface is up, loopback neither."""
+    return [*_UNSHARED, *command]
 
 
 def is_apart() -> bool:

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.support.operators import OPERATORS, line_of
 from tests.support.put_on_record import put_on_record
 from tests.support.template_example import example
 from tests.support.whole_farm import WholeFarm
+from tvm_farm import Farm
 from tvm_farm.tracker.domain import JobState, Outcome
 from tvm_farm.tracker.tuning.engines.space import apply_trace, trace_json
 from tvm_farm.tracker.tuning.models.operator import load_operator
@@ -53,6 +55,33 @@ def call(folder: Path, kernel: dict, *inputs: np.ndarray) -> np.ndarray:
     tvm_ffi.load_module(str(folder / kernel["library"]))[kernel["entry"]](*tensors)
     [output] = [t.numpy() for t, a in zip(tensors, kernel["arguments"], strict=True) if a["output"]]
     return output
+
+
+def run_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The package's own program in a clean process: neither this folder nor PYTHONPATH is seen."""
+    command = [sys.executable, "-I", str(folder / "run.py"), *arguments]
+    return subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, timeout=100, check=False)
+
+
+#: Arrays of numpy's that begin where no kernel may be called with, and what is found among the modules.
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from run import Kernel
+data = np.zeros(32 * 32 + 1, np.float32)
+x = data[1:].reshape(32, 32)
+x[:] = np.arange(32 * 32).reshape(32, 32)
+[out] = Kernel("double")(x)
+assert np.array_equal(out, 2 * x)
+double = Kernel("double")
+for wrong in (Kernel, lambda: Kernel("none"), lambda: double(x.T[:5]), lambda: double(y=x), double):
+    try:
+        wrong()
+    except ValueError as error:
+        print(error)
+assert "tvm" not in sys.modules and "tvm_farm" not in sys.modules
+"""
 
 
 def manifest_of(folder: Path) -> dict:
@@ -105,12 +134,22 @@ def test_a_matmul_with_bias_answers_as_numpy(lab):
 
 
 def test_a_tvmscript_function(lab):
-    done = lab.farm("tune", "op.py:scaled", "--pool", "x86_64", "--trials", "4")
-    assert done.returncode == 0, done.stdout + done.stderr + lab.worker_log()
-    closing_line(done)
-    [kernel] = manifest_of(lab.folder / "scaled-tuned")["kernels"]
+    """Tuned by a script, and run by the package's own program."""
+    with Farm(lab.tracker.address) as farm:
+        job = farm.tune(lab.folder / "op.py:scaled", pool="x86_64", trials=4)
+        snapshots = [snapshot.trials for snapshot in job.progress()]
+        result = job.wait()
+        folder = job.package.download(lab.folder / "scaled-tuned")
+    assert snapshots[-1] == 4
+    assert snapshots == sorted(snapshots)
+    assert result.outputs_equal
+    assert 0 < result.latency.tuned_s <= result.latency.untuned_s
     x = np.random.default_rng(4).random((64, 64), dtype=np.float32)
-    np.testing.assert_allclose(call(lab.folder / "scaled-tuned", kernel, x), 3 * x, rtol=1e-6)
+    np.savez(lab.folder / "in.npz", a=x)
+    done = run_alone(folder, "in.npz", "out.npz")
+    assert (done.returncode, done.stderr) == (0, "")
+    with np.load(lab.folder / "out.npz") as answers:
+        np.testing.assert_allclose(answers["scaled.out"], 3 * x, rtol=1e-6)
 
 
 def test_each_function_of_a_module_is_a_task(lab):
@@ -124,6 +163,29 @@ def test_each_function_of_a_module_is_a_task(lab):
     np.testing.assert_allclose(call(lab.folder / "both", kernels["double"], x), 2 * x, rtol=1e-6)
     np.testing.assert_allclose(call(lab.folder / "both", kernels["columns"], y), y.sum(axis=0), rtol=1e-4)
     assert {record.workload_name for record in lab.records(job_id=lab.jobs()[0].id)} == {"double", "columns"}
+
+    # By its own program, without TVM's Python.
+    np.savez(lab.folder / "in.npz", **{"double.a": x, "columns.a": y})
+    done = run_alone(lab.folder / "both", "in.npz", "out.npz")
+    assert (done.returncode, done.stderr) == (0, "")
+    with np.load(lab.folder / "out.npz") as answers:
+        np.testing.assert_allclose(answers["double.out"], 2 * x, rtol=1e-6)
+        np.testing.assert_allclose(answers["columns.out"], y.sum(axis=0), rtol=1e-4)
+    checked = run_alone(lab.folder / "both", "--check")
+    assert checked.stdout == "Both: all files are as they were packaged, the kernels load\n"
+    np.savez(lab.folder / "in.npz", **{"double.a": x})
+    done = run_alone(lab.folder / "both", "in.npz", "out.npz")
+    assert done.stderr == "run.py: columns has no value for a\n"
+    command = [sys.executable, "-I", "-c", ALONE, str(lab.folder / "both")]
+    alone = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert alone.stdout.splitlines() == [
+        "there is no kernel '': the package has columns, double",
+        "there is no kernel 'none': the package has columns, double",
+        "a has the shape [5, 32]; the kernel takes [32, 32]",
+        "double takes a",
+        "double has no value for a",
+    ]
 
 
 def test_a_file_at_fault_is_one_sentence_with_its_line_and_exit_code_2(lab):

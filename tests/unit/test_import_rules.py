@@ -31,7 +31,7 @@ def test_no_import_breaks_a_rule() -> None:
 
 
 def test_a_wrong_import_is_named(tmp_path: Path) -> None:
-    for name in ("agent", "tracker", "protos", "tvm_farm", "emulation"):
+    for name in ("agent", "tracker", "protos", "tvm_farm", "emulation", "website"):
         shutil.copytree(
             ROOT / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("bin", "__pycache__")
         )

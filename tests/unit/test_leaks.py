@@ -77,12 +77,12 @@ SURROUNDINGS = """
 import os, tempfile
 from pathlib import Path
 from tvm_farm.agent.settings import default_state_dir
-from tvm_farm.tracker.cli.tracker_cmd import _FOLDER
+from tvm_farm.tracker.cli.server.start import default_state
 
 def test_them():
     assert not [name for name in os.environ if name.startswith("TVMFARM_") or name == "NOTIFY_SOCKET"]
     mine = Path(tempfile.gettempdir()).parent
-    for path in (Path.home(), default_state_dir(), _FOLDER):
+    for path in (Path.home(), default_state_dir(), default_state()):
         assert path.is_relative_to(mine)
 """
 

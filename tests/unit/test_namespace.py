@@ -101,7 +101,7 @@ def test_a_wheel_installs_one_package(tmp_path: Path) -> None:
     ("code", "said"),
     [
         (
-            "from tvm_farm.tracker.cli import tracker; tracker(['--help'])",
+            "from tvm_farm.tracker.cli import tracker; tracker(['start'])",
             "Error: This needs platformdirs, which",
         ),
         ("from tvm_farm import FarmRunner", "ImportError: FarmRunner: This needs tvm_ffi, which"),
@@ -112,3 +112,11 @@ def test_what_a_boards_installation_lacks_is_one_sentence(code: str, said: str) 
     done = run("-c", f"{lacks}; {code}")
     assert done.returncode == 1
     assert said in done.stderr.splitlines()[-1]
+
+
+def test_help_needs_no_more_than_a_boards_installation_has() -> None:
+    lacks = "import sys; sys.modules.update(dict.fromkeys(('platformdirs', 'psutil', 'rich', 'uvloop', 'orjson')))"
+    for start in ("tracker(['--help'])", "tracker(['start', '-h'])", "tracker(['worker', '-h'])", "farm(['-h'])"):
+        done = run("-c", f"{lacks}; from tvm_farm.tracker.cli import farm, tracker; {start}")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("Usage: ")

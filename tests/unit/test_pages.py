@@ -35,6 +35,9 @@ def anchors_of(page: str) -> set[str]:
         return anchors((ROOT / page).read_text(encoding="utf-8"))
     generated = {
         "commands": commands_page(),
+        "metrics": "",
+        "python": "",
+        "screens": "",
         "settings": settings_page(),
         "wire": wire_page(descriptors(ROOT)) if page.endswith("wire.md") else "",
     }

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tvm_farm.protos.program.interrupts import ended_by_interrupt
+
 if TYPE_CHECKING:
     from tvm_farm.tracker.cli.farm_cmd import farm
     from tvm_farm.tracker.cli.tracker_cmd import tracker
@@ -19,11 +21,5 @@ __all__ = ["farm", "tracker"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with ended_by_interrupt():
         return getattr(import_module(f"{__name__}.{name}_cmd"), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "tvm_farm":
-            raise
-        from tvm_farm.tracker.client.errors import missing_part
-
-        raise SystemExit(f"Error: {missing_part(error)}") from None

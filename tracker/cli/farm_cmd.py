@@ -30,9 +30,10 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
         "pools": "tvm_farm.tracker.cli.boards.pools:pools",
         "records": "tvm_farm.tracker.cli.records.commands:records",
         "status": "tvm_farm.tracker.cli.server.status:status",
+        "use": "tvm_farm.tracker.cli.server.use:use",
         "demo": "tvm_farm.tracker.cli.server.demo:demo",
     },
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"max_content_width": 100},
     epilog=_EPILOG,
 )
 @click.version_option(__version__, prog_name="farm")

@@ -1,4 +1,4 @@
-"""Which tracker a program talks to: a named address, else the one heard by mDNS."""
+"""Which tracker a program talks to: a named address, else that of the current context, else the one heard by mDNS."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tvm_farm.protos.address import is_interface, parse_address
 from tvm_farm.protos.blocking import blocking
 from tvm_farm.protos.reaching import WITHIN_S, first_reached
+from tvm_farm.tracker.client.contexts import Context, Contexts
 from tvm_farm.tracker.client.errors import BadInput, FarmError, TrackerUnreachable
 
 if TYPE_CHECKING:
@@ -48,6 +49,19 @@ class Connection:
             self.interface or outer.interface or None,
         )
 
+    def or_current(self) -> Connection:
+        """These settings where they name a tracker or a farm, else over those of the current context. Raises BadInput
+        for a file of contexts that cannot be read.
+        """
+        if self.tracker or self.farm:
+            return self
+        contexts = Contexts.load()
+        return self.over(self._of(contexts.named[contexts.current])) if contexts.current is not None else self
+
+    @classmethod
+    def _of(cls, context: Context) -> Connection:
+        return cls(context.tracker, context.farm, context.mdns_interface)
+
     def found(self) -> tuple[Sequence[str], str | None]:
         """Where the tracker may be, each ``host:port``, and the farm's name where one is known.
 
@@ -55,6 +69,8 @@ class Connection:
         """
         from tvm_farm.protos.discovery import browse
 
+        if not (self.tracker or self.farm) and (current := self.or_current()) != self:
+            return current.found()
         if self.tracker:
             try:
                 return [parse_address(self.tracker)], self.farm
@@ -66,7 +82,7 @@ class Connection:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
             raise TrackerUnreachable(
-                f"Cannot listen for a tracker by mDNS here ({error}). Name it: {self.named}."
+                f"Cannot listen for a tracker by mDNS here: {error.strerror or error}. Name it: {self.named}."
             ) from None
         named = [tracker for tracker in found if self.farm in (None, tracker.farm)]
         if len(named) == 1:
@@ -130,13 +146,16 @@ class ScriptConnection(Connection):
 
     @classmethod
     def to(cls, tracker: str | None) -> ScriptConnection:
-        """``HOST:PORT``, a host by its name with a dot or its address, or the name of a farm that is heard by mDNS.
+        """``HOST:PORT``, a host by its name with a dot or its address, or a name: of a context of `farm use`, else of a
+        farm that is heard by mDNS.
 
-        None and "" mean what the environment says, else the one farm that is heard.
+        None and "" mean what the environment says, else the current context, else the one farm that is heard.
         """
         outer = cls.of_environment()
         if not tracker:
             return cls().over(outer)  # type: ignore[return-value]
         if tracker == "localhost" or any(mark in tracker for mark in ".:["):
             return cls(tracker)
+        if (context := Contexts.load().named.get(tracker)) is not None:
+            return cls._of(context).over(cls(interface=outer.interface))  # type: ignore[return-value]
         return cls(farm=tracker, interface=outer.interface)

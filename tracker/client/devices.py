@@ -53,6 +53,15 @@ class Devices:
         request = devices_pb2.UpgradeDeviceRequest(device=device, user=user, digest=digest)
         return from_message(Device, self._link.call(self._stub.UpgradeDevice, request))
 
+    def forget(self, device: str) -> Device:
+        """Take a lost device, and what is ordered of it, out of the farm; what it was. Its records stay in the log.
+
+        BadInput where it is connected.
+        """
+        return from_message(
+            Device, self._link.call(self._stub.ForgetDevice, devices_pb2.ForgetDeviceRequest(device=device))
+        )
+
     # -- pools
 
     def pools(self) -> tuple[Pool, ...]:

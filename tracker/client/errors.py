@@ -11,6 +11,7 @@ __all__ = [
     "JobCancelled",
     "JobFailed",
     "JobRefused",
+    "NoBoard",
     "TrackerFull",
     "TrackerUnreachable",
     "WaitTimeout",
@@ -22,13 +23,19 @@ EXIT_CODES = {
     1: "the job or the farm failed, or outputs of the tuned model or of a kernel differ",
     2: "bad input: an option, a file, a name that does not exist",
     3: "no tracker found, or the tracker does not answer",
+    4: "no board of the pool may take the work now: none is there, or all are lost, drained or leased to others",
     130: "interrupted; a job that was already submitted goes on",
 }
 
 
+#: What brings a package; all others come with the tracker.
+_EXTRAS = {"rich": "client", "torch": "torch"}
+
+
 def missing_part(error: ModuleNotFoundError) -> str:
-    """What to say where a board's installation is asked for what it does not have."""
-    return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[tracker]'."
+    """What to say where an installation of a board or a desk is asked for what it does not have."""
+    extra = _EXTRAS.get((error.name or "").partition(".")[0], "tracker")
+    return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[{extra}]'."
 
 
 class FarmError(Exception):
@@ -45,6 +52,12 @@ class BadInput(FarmError):
     """What was asked for cannot be: the person can mend it."""
 
     exit_code = 2
+
+
+class NoBoard(FarmError):
+    """No board of the pool may take the work now. The same request works once one may."""
+
+    exit_code = 4
 
 
 class JobFailed(FarmError):

@@ -17,6 +17,7 @@ from tvm_farm.tracker.client.link import Stop
 from tvm_farm.tracker.client.packages.download import download
 from tvm_farm.tracker.client.packages.owned import Owner
 from tvm_farm.tracker.client.packages.package import check_destination
+from tvm_farm.tracker.domain.errors import sentence
 from tvm_farm.tracker.domain.job import Job, JobKind, JobState
 from tvm_farm.tracker.domain.job_group import JobGroup
 from tvm_farm.tracker.domain.job_result import JobResult
@@ -208,4 +209,4 @@ def _failure(job: Job) -> JobFailed:
     if job.state is JobState.DONE:
         return JobFailed(f"Job {job.id} is done but names no result: the tracker's log may tell why.")
     kind = JobRefused if job.input_error else JobFailed
-    return kind(job.error or f"Job {job.id} failed without saying why: the tracker's log may tell.")
+    return kind(sentence(job.error) or f"Job {job.id} failed without saying why: the tracker's log may tell.")

@@ -1,18 +1,18 @@
 """The connection that the parts of a Farm share: its calls, its errors as sentences, its open streams.
 
-Streams end with their link, whoever still holds them. A command that ends early raises out of a loop over a stream,
-and the error's traceback holds the iterator until the interpreter goes down. By then gRPC's daemon threads stand
-still, one of them perhaps inside the call's lock: an iterator that cancels its call there waits for ever, and the
-command with it.
+Streams end with their link, whoever still holds them, and a link that is still open ends before the interpreter goes
+down. By then gRPC's daemon threads stand still, one of them perhaps inside a call's lock: what cancels its call there,
+a script's variable or the traceback of an error, waits for ever, and the program with it.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakSet
 
 import grpc
@@ -22,12 +22,20 @@ from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
 from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc
-from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, TrackerFull
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, NoBoard, TrackerFull
 from tvm_farm.tracker.domain import FarmStatus
+from tvm_farm.tracker.domain.errors import sentence
 
 __all__ = ["Link", "Stop"]
 
 T = TypeVar("T")
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
 
 _CONNECT_TIMEOUT_S = 5.0
 _CALL_TIMEOUT_S = 30.0
@@ -91,15 +99,21 @@ class Link:
         self.release_of_tracker = ""
         self._ahead_s = 0.0
         self._closed = False
-        self._streams: WeakSet[Generator[object, None, None]] = WeakSet()
+        self._streams: WeakSet[Closable] = WeakSet()
+        _open.add(self)
 
     def close(self) -> None:
         """Ends what streams are still open, then the connection. May be called again."""
         self._closed = True
-        for iterator in list(self._streams):
-            with suppress(ValueError):  # another thread waits for its next message: the end of the channel wakes it
-                iterator.close()
+        self.end_streams()  # those that other threads wait at are woken by the end of the channel
         self.channel.close()
+        _open.discard(self)
+
+    def end_streams(self) -> None:
+        """Ends what streams are still open, but for those that other threads wait at."""
+        for stream in list(self._streams):
+            with suppress(ValueError):
+                stream.close()
 
     def status(self) -> FarmStatus:
         """Raises TrackerUnreachable, or FarmError when tracker and command cannot understand each other."""
@@ -142,10 +156,10 @@ class Link:
         """
         return self.held(self._answers(method, request, read, timeout_s, stop))
 
-    def held(self, iterator: Generator[T, None, None]) -> Iterator[T]:
-        """``iterator``, which ends with this link."""
-        self._streams.add(iterator)
-        return iterator
+    def held(self, stream: C) -> C:
+        """``stream``, which ends with this link."""
+        self._streams.add(stream)
+        return stream
 
     def _answers(
         self,
@@ -185,21 +199,27 @@ class Link:
                 f"and may this machine reach that port? Name another one with {self._named}."
             )
         if code in _BAD_INPUT:
-            return BadInput(_sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+            return BadInput(sentence(details) or f"The tracker refused it ({code.name}) without saying why.")
+        if code is grpc.StatusCode.ABORTED:  # of all errors of the tracker NoBoard alone has it
+            return NoBoard(sentence(details) or "No board of the pool may take the work now.")
         # gRPC itself says the same of a message over the limit, which no waiting makes smaller.
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" not in details:
-            return TrackerFull(_sentence(details) or f"The tracker at {self.address} has no room left.")
+            return TrackerFull(sentence(details) or f"The tracker at {self.address} has no room left.")
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return FarmError(
                 f"The tracker at {self.address} does not know this request: it is of another version. Update the older."
             )
-        return FarmError(_sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
+        return FarmError(sentence(details) or f"The tracker at {self.address} failed ({code.name}): its log says why.")
 
 
-def _sentence(details: str) -> str:
-    """The tracker's words as a sentence of ours: its errors are clauses."""
-    whole = details[:1].upper() + details[1:]
-    return whole + "." if whole and whole[-1] not in ".!?" else whole
+_open: WeakSet[Link] = WeakSet()
+
+
+@atexit.register
+def _end_all_streams() -> None:
+    """While gRPC's threads still run. A daemon thread of a script may wait on: it is never told that all ended."""
+    for link in list(_open):
+        link.end_streams()
 
 
 def _reason(code: grpc.StatusCode, details: str) -> str:

@@ -22,8 +22,8 @@ class Measuring:
     def open(
         self, on_event: Callable[[Measurement | Capacity | StreamRefused], None], opening: OpenMeasure
     ) -> MeasureStream:
-        """A stream that outlives restarts of the tracker, to be closed before the Farm is."""
-        return MeasureStream(self._stub, on_event, opening)
+        """A stream that outlives restarts of the tracker. It ends with the Farm where nobody closes it before."""
+        return self._link.held(MeasureStream(self._stub, on_event, opening))
 
     def measure(
         self,

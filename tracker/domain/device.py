@@ -32,11 +32,14 @@ class Clone:
 
 @dataclass(frozen=True)
 class Device:
-    """One board with its present state. ``utilisation`` is the share of the last minute spent executing, 0..1.
+    """One board with its present state. ``stopped``: it is lost, and its agent said before that it would go.
+
+    ``utilisation`` is the share of the last minute spent executing, 0..1.
 
     ``lease`` and ``drain``: what people ordered of it; ``hand_labels``: those of ``labels`` that they set. ``ailing``:
     why others of its class come before it, or it is in quarantine; "" where it is well. ``machine``:
     the one that was last connected as it; ``clone``: one that goes by its id too, and is refused for that.
+    ``shares_cpus_with``: names of connected devices whose agents measure on its CPUs, too; told, not kept.
     ``code``: which of the agent's it runs, None where that is too old to be upgraded by the farm; ``upgrade``: ordered,
     on its way, or failed.
     """
@@ -53,6 +56,7 @@ class Device:
     state: DeviceState = DeviceState.LOST
     joined_unix_s: float = 0.0
     last_heard_unix_s: float = 0.0
+    stopped: bool = False
     telemetry: Telemetry | None = None
     held: int = 0
     measured: int = 0
@@ -65,6 +69,7 @@ class Device:
     upgrade: Upgrade | None = None
     machine: Machine | None = None
     clone: Clone | None = None
+    shares_cpus_with: tuple[str, ...] = ()
 
     @property
     def takes_trials(self) -> bool:

@@ -66,6 +66,12 @@ class DeviceOrders:
         """What of it holds at ``now``: a lease ends by itself."""
         return replace(self, lease=None) if self.lease and self.lease.until_unix_s <= now else self
 
+    @property
+    def any(self) -> bool:
+        """Whether somebody wants something of the device; an upgrade that failed is over."""
+        upgrade = self.upgrade is not None and not self.upgrade.failure
+        return bool(self.lease or self.drain or self.labels or upgrade)
+
     def __str__(self) -> str:
         orders = [str(self.lease)] if self.lease else []
         if self.drain:

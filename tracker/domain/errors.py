@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "CannotStart",
     "InvalidRequest",
+    "NoBoard",
     "NotFound",
     "NotPossible",
     "StateFolderInUse",
@@ -14,7 +17,16 @@ __all__ = [
     "StoreUnknown",
     "TrackerError",
     "VersionMismatch",
+    "sentence",
 ]
+
+_WORD = re.compile(r"[a-z]+[,:;]?(?=\s|$)")
+
+
+def sentence(clause: str) -> str:
+    """A tracker's error as a sentence. A name at its begin stays as it is: it has a dot, a dash or a digit."""
+    whole = clause[:1].upper() + clause[1:] if _WORD.match(clause) else clause
+    return whole + "." if whole and whole[-1] not in ".!?" else whole
 
 
 class TrackerError(Exception):
@@ -31,6 +43,10 @@ class NotFound(TrackerError):
 
 class NotPossible(TrackerError):
     """The request is fine; the farm's present state does not allow it."""
+
+
+class NoBoard(NotPossible):
+    """No board that is there now may work for whoever asks: the same request works once one is."""
 
 
 class VersionMismatch(NotPossible):

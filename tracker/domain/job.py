@@ -62,15 +62,18 @@ class JobKind(str, Enum):
 
 
 class JobState(str, Enum):
+    """REFUSED: what was submitted cannot be tuned, which its worker found before there was a task."""
+
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    REFUSED = "refused"
 
     @property
     def final(self) -> bool:
-        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+        return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,8 @@ class Job:
     ``tuned_for_s`` counts against ``spec.budget_s`` over every worker it had. ``group``: equal for the jobs of one
     request, "" where there is but one. They run one after another, in the order in which they were kept. ``recalled``:
     how many of its ``trials`` were answered from the log. ``worked_s``: how long workers have had it, without the one
-    that has it since ``working_since_unix_s``, 0 where none has.
+    that has it since ``working_since_unix_s``, 0 where none has. ``place``: of a queued one, 1 for the next that a
+    worker takes; the tracker tells it with its answers and does not keep it.
     """
 
     id: str
@@ -247,6 +251,7 @@ class Job:
     input_error: bool = False
     group: str = ""
     recalled: int = 0
+    place: int = 0
     worked_s: float = 0.0
     working_since_unix_s: float = 0.0
 

@@ -51,7 +51,7 @@ class JobGroup:
             return states.pop()
         if not all(state.final for state in states):
             return JobState.RUNNING
-        return JobState.FAILED if JobState.FAILED in states else JobState.CANCELLED
+        return JobState.FAILED if states & {JobState.FAILED, JobState.REFUSED} else JobState.CANCELLED
 
     @property
     def results(self) -> dict[str, JobResult]:

@@ -15,6 +15,7 @@ __all__ = [
     "cancelled",
     "failed",
     "finished",
+    "placed",
     "requeued",
     "resumed",
     "started",
@@ -44,10 +45,21 @@ def started(job: Job, worker_id: str, now: float) -> Job:
         job,
         state=JobState.RUNNING,
         worker_id=worker_id,
-        phase="starting",
+        # It says itself what comes next, as soon as it can: at once where it has done so before.
+        phase="the worker loads TVM",
         started_unix_s=job.started_unix_s or now,
         working_since_unix_s=now,
     )
+
+
+def placed(job: Job, place: int) -> Job:
+    """The queued ``job`` as people see it: with its place among those that wait, 1 for the next, and who is before it.
+
+    Only the words of WAITING change: a phase that names another reason stands.
+    """
+    before = place - 1
+    told = f"{WAITING}, {before} job{'s' if before > 1 else ''} before it" if before else WAITING
+    return replace(job, place=place, phase=job.phase.replace(WAITING, told, 1))
 
 
 def _left(job: Job, now: float) -> Job:
@@ -73,15 +85,19 @@ def finished(job: Job, result: JobResult, now: float) -> Job:
 
 
 def failed(job: Job, error: str, *, input_error: bool, now: float) -> Job:
-    """Ends an unfinished job with its error; a job that has ended stays as it is."""
+    """Ends an unfinished job with its error; a job that has ended stays as it is.
+
+    One whose input is at fault, and that has no task yet, is refused: it was never one that could be tuned.
+    """
     if job.state.final:
         return job
+    state = JobState.REFUSED if input_error and not job.tasks else JobState.FAILED
     return replace(
         _left(job, now),
-        state=JobState.FAILED,
+        state=state,
         error=error,
         input_error=input_error,
-        phase="failed",
+        phase=state.value,
         finished_unix_s=now,
     )
 

@@ -179,6 +179,7 @@ class Board:
             self.device,
             state=self.state,
             last_heard_unix_s=self.heard_at,
+            stopped=self.draining and not self.connected,
             telemetry=self.telemetry,
             held=len(self.held),
             measured=self.measured,

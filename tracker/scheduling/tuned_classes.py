@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tvm_farm.tracker.domain import Device, DeviceState, JobSpec, RunnerMode
-from tvm_farm.tracker.domain.errors import NotPossible
+from tvm_farm.tracker.domain.errors import NoBoard, NotPossible
 
 __all__ = ["class_is_gone", "tuned_classes"]
 
@@ -18,12 +18,16 @@ def tuned_classes(spec: JobSpec, devices: Sequence[Device]) -> list[Device]:
     """A device of each class to tune, in the order in which they are tuned.
 
     The class with most devices that take work comes first: it measures fastest, and the others begin with what it
-    found; of equals one in full mode. Raises NotPossible, which says for each device of the farm why it does not fit.
+    found; of equals one in full mode. Raises NoBoard, which says for each device of the farm why it does not fit, and
+    NotPossible for a class that no device of the pool is of, lost ones included.
     """
-    pool = [d for d in devices if spec.pool in d.pools and not _obstacle(spec, d)]
-    fit = [d for d in pool if spec.device_class in ("", d.device_class)]
+    pool = [d for d in devices if spec.pool in d.pools]
+    taking = [d for d in pool if not _obstacle(spec, d)]
+    fit = [d for d in taking if spec.device_class in ("", d.device_class)]
     if not fit:
-        raise NotPossible(_not_that_class(spec, pool) if pool else _why_none(spec, devices))
+        if spec.device_class and pool and all(d.device_class != spec.device_class for d in pool):
+            raise NotPossible(_not_that_class(spec, pool))
+        raise NoBoard(_why_none(spec, [d for d in devices if spec.device_class in ("", d.device_class)]))
     count = Counter(device.device_class for device in fit)
     a_device = {device.device_class: device for device in reversed(fit)}
     return sorted(
@@ -64,13 +68,14 @@ def _obstacle(spec: JobSpec, device: Device) -> str:
 
 def _not_that_class(spec: JobSpec, pool: Sequence[Device]) -> str:
     there = ", ".join(sorted({device.device_class for device in pool}))
-    return f"no device of the pool '{spec.pool}' that can take work is of class {spec.device_class}: it has {there}"
+    return f"no device of the pool '{spec.pool}' is of class {spec.device_class}: it has {there}"
 
 
 def _why_none(spec: JobSpec, devices: Sequence[Device]) -> str:
     pool = spec.pool
+    of_class = f" of class {spec.device_class}" if spec.device_class else ""
     if not devices:
-        return f"the pool '{pool}' has no device: none has joined this farm; start one with 'agent start'"
+        return f"the pool '{pool}' has no device{of_class}: none has joined this farm; start one with 'agent start'"
     reasons = []
     for device in devices[:8]:
         if pool not in device.pools:
@@ -79,4 +84,4 @@ def _why_none(spec: JobSpec, devices: Sequence[Device]) -> str:
         else:
             reasons.append(f"{device.name} is {_obstacle(spec, device)}")
     more = f", and {len(devices) - 8} more" if len(devices) > 8 else ""
-    return f"no device of the pool '{pool}' can take work: {'; '.join(reasons)}{more}"
+    return f"no device{of_class} of the pool '{pool}' can take work: {'; '.join(reasons)}{more}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from tvm_farm.protos.labels import parse_labels
-from tvm_farm.tracker.domain import Device, DeviceOrders, Upgrade
+from tvm_farm.tracker.domain import Device, DeviceOrders, DeviceState, Upgrade
 from tvm_farm.tracker.domain.device_class import AUTOMATIC_LABELS
 from tvm_farm.tracker.domain.device_orders import drained, labelled, leased, released, resumed, upgrade_ended
 from tvm_farm.tracker.domain.errors import InvalidRequest
@@ -74,6 +74,32 @@ class OrderBook:
         """The upgrade of that id runs, or for ``failure`` it does not."""
         return await self._order(device, lambda orders, d: upgrade_ended(orders, upgrade_id, failure))
 
+    async def forget(self, device: str) -> Device:
+        """A lost device is no device of the farm any more, nor is anything ordered of it. Returns what it was.
+
+        Raises NotPossible where it is connected.
+        """
+        async with self._one_at_a_time:
+            found = self._fleet.device(device)
+            await self._fleet.forget(found.id)
+        log.info("%s is forgotten, last heard %s", found.name, _date(found.last_heard_unix_s))
+        return found
+
+    async def forget_lost(self, after_s: float) -> list[Device]:
+        """Forget the devices that were last heard more than ``after_s`` ago, and of which nothing is ordered.
+
+        A drain, a label by hand or an upgrade is what somebody wants of a board when it is back: these stay.
+        """
+        before = self._clock() - after_s
+        old = [
+            device
+            for device in self._fleet.devices()
+            if device.state is DeviceState.LOST
+            and device.last_heard_unix_s < before
+            and not self._fleet.orders_of(device.id).any
+        ]
+        return [await self.forget(device.id) for device in old]
+
     async def _order(self, device: str, change: Callable[[DeviceOrders, Device], DeviceOrders]) -> Device:
         # Two orders at once would both start from the same orders.
         async with self._one_at_a_time:
@@ -82,3 +108,7 @@ class OrderBook:
             await self._fleet.put_orders(found.id, orders)
         log.info("ordered of %s now: %s", found.name, orders)
         return self._fleet.device(found.id)
+
+
+def _date(unix_s: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(unix_s))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from tvm_farm.protos.names import nearest_name, parse_name
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain import (
     BUILT_IN_POOLS,
@@ -32,7 +33,7 @@ from tvm_farm.tracker.domain.device_class import (
     is_renamed,
 )
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
-from tvm_farm.tracker.domain.machine import is_plausible, is_same_machine
+from tvm_farm.tracker.domain.machine import is_plausible, is_same_machine, sharing_cpus
 from tvm_farm.tracker.domain.target import derive_target
 from tvm_farm.tracker.measuring.board import Board, BoardListener, Order
 from tvm_farm.tracker.services.identities import Claim, Identities, refusal
@@ -49,11 +50,10 @@ _MISSED = 3
 #: A connected board's telemetry and counters reach the store this often.
 _STORE_S = 30.0
 _LEAST_FREE_S = 1.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class Fleet:
-    """Every device that ever joined. Used in the event loop alone.
+    """Every device that joined and was not forgotten. Used in the event loop alone.
 
     ``clock`` gives unix seconds, which are shown; by ``monotonic``, which no one sets, boards are judged silent.
     """
@@ -125,6 +125,10 @@ class Fleet:
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
         self._least_free = None
         log.info("%s joined: class %s, pools %s", device.name, device.device_class, ", ".join(device.pools))
+        if others := self._sharing().get(device.id):
+            log.warning(
+                "%s measures on the same CPUs as %s: they disturb each other", device.name, " and ".join(others)
+            )
         self._keep(board)
         return board
 
@@ -170,8 +174,11 @@ class Fleet:
     def _describe(self, join: Join, now: float) -> Device:
         derived = derive_target(join.fingerprint, join.runner.threads)
         board_class = device_class(join.fingerprint, join.runner)
-        name = self._free_name(join.name or join.fingerprint.hostname or "device", join.device_id)
         earlier = self._known.get(join.device_id)
+        wanted = join.name or join.fingerprint.hostname
+        if earlier is None or earlier.name != wanted:  # a name of before this rule is kept
+            wanted = nearest_name(wanted, "device")
+        name = self._free_name(wanted, join.device_id)
         automatic = automatic_labels(name, join.fingerprint, join.runner, board_class)
         self._agent_labels[join.device_id] = {**join.labels, **automatic}
         device = Device(
@@ -297,7 +304,14 @@ class Fleet:
         # What was ordered of it is kept apart, and only there.
         own = replace(device, labels=self._agent_labels[device.id], lease=None, drain=None, hand_labels={})
         device = replace(own, upgrade=None)
-        task = asyncio.ensure_future(self._thread.insist(self._store.devices.put, device))
+        put = self._store.devices.put
+
+        def put_known() -> None:
+            # One that was forgotten while this waited for its turn is not kept again.
+            if device.id in self._known:
+                put(device)
+
+        task = asyncio.ensure_future(self._thread.insist(put_known))
         self._writes.add(task)
         task.add_done_callback(self._written)
 
@@ -318,7 +332,9 @@ class Fleet:
         if pool:
             self.pool(pool)
         now = self._clock()
+        sharing = self._sharing()
         known = [self._boards[d.id].snapshot(now) if d.id in self._boards else d for d in self._known.values()]
+        known = [replace(d, shares_cpus_with=sharing[d.id]) if d.id in sharing else d for d in known]
         return sorted((d for d in known if not pool or pool in d.pools), key=lambda d: d.name)
 
     def device(self, id_or_name: str) -> Device:
@@ -329,6 +345,18 @@ class Fleet:
         if device_id not in self._known:
             raise NotFound(f"there is no device '{id_or_name}'")
         return self._known[device_id]
+
+    def _sharing(self) -> dict[str, tuple[str, ...]]:
+        return sharing_cpus(board.device for board in self._boards.values())
+
+    def warning(self, board: Board) -> str:
+        """What whoever minds a board should know, a sentence for its agent's log; "": nothing."""
+        if not (others := self._sharing().get(board.id)):
+            return ""
+        return (
+            f"another agent measures on this machine's CPUs, as {' and '.join(others)}: they disturb each other, and "
+            "no timing of either is right; stop one of them, or give each CPUs of its own with taskset"
+        )
 
     def agent_labels(self, device_id: str) -> dict[str, str]:
         """The labels of a known device without those that people set."""
@@ -342,6 +370,29 @@ class Fleet:
         """Store and carry out what is ordered of a known device, connected or not."""
         await self._thread.run(self._store.orders.put, device_id, orders)
         self._order(device_id, orders)
+
+    async def forget(self, device_id: str) -> None:
+        """Take a known device, and what is ordered of it, out of the farm. Should it join again, it is a new one.
+
+        Raises NotPossible where it is connected.
+        """
+        known, orders, labels = self._known[device_id], self._orders.get(device_id), self._agent_labels[device_id]
+        if device_id in self._boards:
+            raise NotPossible(f"device {known.name} is connected: stop its agent before it is forgotten")
+        # Before the store is asked: who joins meanwhile is a new device, and is written after this.
+        del self._known[device_id], self._agent_labels[device_id]
+        self._orders.pop(device_id, None)
+        self._ids.pop(known.name, None)
+        self._identities.forget(device_id)
+        try:
+            await self._thread.run(self._store.devices.forget, device_id)
+        except BaseException:
+            if device_id not in self._known and known.name not in self._ids:
+                self._known[device_id], self._agent_labels[device_id] = known, labels
+                self._ids[known.name] = device_id
+                if orders is not None:
+                    self._orders[device_id] = orders
+            raise
 
     def lease_holders(self) -> set[str]:
         """Users who have a lease of a device, connected or not."""
@@ -389,8 +440,11 @@ class Fleet:
 
     async def put_pool(self, name: str, selector: dict[str, str]) -> Pool:
         """Make or change a pool. Raises InvalidRequest for a bad name, an empty selector or a built-in pool."""
-        if not _NAME.fullmatch(name):
-            raise InvalidRequest(f"'{name}' cannot name a pool: letters, digits, dots, dashes, at most 63 of them")
+        if name not in self._pools:  # one of before this rule may be changed
+            try:
+                parse_name(name, "a pool")
+            except ValueError as e:
+                raise InvalidRequest(str(e)) from e
         if not selector:
             raise InvalidRequest(f"pool '{name}' needs a selector, such as board=raspberry-pi-4")
         if name in self._pools and self._pools[name].built_in:

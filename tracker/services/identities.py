@@ -58,6 +58,11 @@ class Identities:
             self._replaced[join.device_id].append(board.device.machine.start_id)
         return Claim.HOLDS
 
+    def forget(self, device_id: str) -> None:
+        """The device is none any more."""
+        self._replaced.pop(device_id, None)
+        self._asked = {asked: first for asked, first in self._asked.items() if asked[0] != device_id}
+
     def _follows(self, join: Join, board: Board) -> bool:
         """Whether whoever joins may take the place of ``board`` at once: it is the same machine, for all they tell."""
         mine, theirs = join.machine, board.device.machine

@@ -19,10 +19,11 @@ from tvm_farm.tracker.domain.device_class import with_runtime
 from tvm_farm.tracker.domain.engine import ENGINES, takes_templates
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tvm_farm.tracker.domain.job import check_priority, shape_sets
-from tvm_farm.tracker.domain.job_life import WAITING, cancelled, resumed
+from tvm_farm.tracker.domain.job_life import WAITING, cancelled, placed, resumed
 from tvm_farm.tracker.domain.operator_file import parse_operator
 from tvm_farm.tracker.domain.target import ANY_CPU, overridden
 from tvm_farm.tracker.scheduling.budget_shares import shared
+from tvm_farm.tracker.scheduling.job_queue import TURNS
 from tvm_farm.tracker.scheduling.tuned_classes import class_is_gone, tuned_classes
 from tvm_farm.tracker.services.artifacts import ArtifactStore
 from tvm_farm.tracker.services.fleet import Fleet
@@ -67,10 +68,10 @@ class Jobs:
         """Keep a job for each device class that ``spec`` is for, and queue them; the first one is returned.
 
         The same non-empty ``request_id`` again gives the same job. Raises NotFound for an unknown pool, InvalidRequest
-        for a spec that no farm could do, NotPossible when no device that is there fits.
+        for a spec that no farm could do, NoBoard when no device that is there fits.
         """
         if earlier := await self._thread.run(self._store.jobs.of_request, request_id):
-            return self.seen(earlier)
+            return await self._shown(earlier)
         self._check(spec)
         spec = replace(spec, device_class=self._fleet.class_named(spec.device_class))
         if spec.kind is JobKind.CHECK and not spec.pool:
@@ -124,7 +125,7 @@ class Jobs:
             where = f" on pool {spec.pool}, class {job.device_class}" if spec.pool else ", for no pool"
             log.info("job %s queued: %s%s", job.id, spec.model_name, where)
         self.on_queued()
-        return self.seen(kept)
+        return await self._shown(kept)
 
     def _check(self, spec: JobSpec) -> None:
         if spec.engine not in ENGINES:
@@ -159,6 +160,17 @@ class Jobs:
         if spec.kind is JobKind.TUNE and not (spec.max_trials or spec.budget_s):
             raise InvalidRequest("a tuning job needs a limit: a number of trials, a time, or both")
 
+    async def _shown(self, job: Job) -> Job:
+        return (await self._all_shown([job]))[0]
+
+    async def _all_shown(self, jobs: Sequence[Job]) -> list[Job]:
+        """``jobs`` as ``seen``, those that wait with their places."""
+        shown = [self.seen(job) for job in jobs]
+        if all(job.state is not JobState.QUEUED for job in jobs):
+            return shown
+        places = {job_id: n for n, job_id in enumerate(await self._thread.run(self._store.jobs.queue, TURNS), 1)}
+        return [placed(job, places[job.id]) if job.id in places else job for job in shown]
+
     async def get(self, start: str) -> Job:
         """The job with this id, or the only one whose id starts with it. Raises NotFound."""
         if not start:
@@ -169,12 +181,12 @@ class Jobs:
         job = await self._thread.run(self._store.jobs.get, ids[0]) if ids else None
         if job is None:
             raise NotFound(f"there is no job '{start}'")
-        return self.seen(job)
+        return await self._shown(job)
 
     async def group(self, start: str) -> list[Job]:
         """Jobs of the group with this id, or of the only one whose id starts with it; none where it is no group's."""
         jobs = await self._named(start)
-        return [self.seen(job) for job in jobs] if jobs and jobs[0].group and len(jobs) > 1 else []
+        return await self._all_shown(jobs) if jobs and jobs[0].group and len(jobs) > 1 else []
 
     async def _named(self, start: str) -> list[Job]:
         """The job or the jobs of the group that ``start`` names; none where that is nothing or several things."""
@@ -188,8 +200,8 @@ class Jobs:
         return jobs if {job.id for job in jobs} >= set(ids) else []
 
     async def list(self, state: JobState | None, limit: int) -> list[Job]:
-        """Newest first, without tasks."""
-        return [self.seen(job) for job in await self._thread.run(self._store.jobs.newest, state, limit)]
+        """Newest first, without tasks; refused ones only where ``state`` asks for them."""
+        return await self._all_shown(await self._thread.run(self._store.jobs.newest, state, limit))
 
     async def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state."""
@@ -230,7 +242,9 @@ class Jobs:
         """
         jobs = await self._named(start) or [await self.get(start)]
         if len(jobs) > 1:
-            raise InvalidRequest(f"{start} is a group: name the one that goes on, {' or '.join(j.id for j in jobs)}")
+            raise InvalidRequest(
+                f"job {start} is a group of several: name the one that goes on, {' or '.join(j.id for j in jobs)}"
+            )
         job_id, spec = jobs[0].id, jobs[0].spec
         if any(file.digest not in self._artifacts for file in spec.files):
             raise NotPossible(
@@ -246,7 +260,7 @@ class Jobs:
         log.info("job %s goes on from its %d trials", job_id, job.trials)
         self.changed(job_id)
         self.on_queued()
-        return self.seen(job)
+        return await self._shown(job)
 
     async def watch(self, start: str) -> AsyncIterator[Job]:
         """A snapshot now and after changes, at most four a second; the last one is the job's end.
@@ -276,7 +290,7 @@ class Jobs:
                     continue
                 current = await self._thread.run(self._store.jobs.get, job_id)
                 assert current is not None
-                seen = self.seen(current)
+                seen = await self._shown(current)
                 # One that runs is told of anyway, so that its watchers see time go by.
                 if seen != told.get(job_id) or seen.state is JobState.RUNNING:
                     told[job_id] = seen

@@ -14,6 +14,7 @@ from zeroconf import NonUniqueNameException
 
 from tvm_farm.protos.address import joined
 from tvm_farm.protos.discovery import announce
+from tvm_farm.protos.names import parse_farm_name
 from tvm_farm.protos.networks import own_addresses
 from tvm_farm.tracker.domain.errors import CannotStart
 
@@ -22,8 +23,6 @@ __all__ = ["addresses", "announced", "check", "is_everywhere", "local_host"]
 log = logging.getLogger(__name__)
 
 
-#: A name in mDNS is one DNS label.
-_NAME_BYTES = 63
 #: What stands for all addresses of this host: of IPv4 alone, or of both kinds.
 _EVERYWHERE = {"": (4, 6), "0.0.0.0": (4,), "::": (4, 6)}
 #: How often this host's addresses are looked at: one comes minutes after a boot, another goes with a cable.
@@ -40,12 +39,10 @@ def check(host: str, farm: str, interface: str | None) -> None:
 
     Raises CannotStart, which names the option to change.
     """
-    unprintable = any(ord(letter) < 32 or ord(letter) == 127 for letter in farm)
-    if not farm or len(farm.encode()) > _NAME_BYTES or "." in farm or unprintable:
-        raise CannotStart(
-            f"{farm!r} cannot name a farm: mDNS takes 1 to {_NAME_BYTES} bytes without dots and control characters; "
-            "choose another name with --farm"
-        )
+    try:
+        parse_farm_name(farm)
+    except ValueError as e:
+        raise CannotStart(f"--farm: {e}") from e
     listening = _resolved(host)
     if interface is None:
         return

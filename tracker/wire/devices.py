@@ -12,7 +12,7 @@ from tvm_farm.tracker.services.fleet import Fleet
 from tvm_farm.tracker.services.jobs import Jobs
 from tvm_farm.tracker.services.runtimes import Runtimes
 from tvm_farm.tracker.services.upgrades import Upgrades
-from tvm_farm.tracker.wire.values import read
+from tvm_farm.tracker.wire.values import read, read_given_name, read_line
 
 __all__ = ["DevicesServicer"]
 
@@ -31,13 +31,14 @@ class DevicesServicer(devices_pb2_grpc.DevicesServicer):
         return devices_pb2.ListDevicesResponse(devices=map(_device, self._fleet.devices(request.pool)))
 
     async def LeaseDevice(self, request: devices_pb2.LeaseDeviceRequest, context: Any) -> device_pb2.Device:
-        return _device(await self._order_book.lease(request.device, request.user, request.for_s))
+        return _device(await self._order_book.lease(request.device, _user(request), request.for_s))
 
     async def ReleaseDevice(self, request: devices_pb2.ReleaseDeviceRequest, context: Any) -> device_pb2.Device:
         return _device(await self._order_book.release(request.device, request.user))
 
     async def DrainDevice(self, request: devices_pb2.DrainDeviceRequest, context: Any) -> device_pb2.Device:
-        return _device(await self._order_book.drain(request.device, request.user, request.reason))
+        reason = read_line(request.reason, "a reason")
+        return _device(await self._order_book.drain(request.device, _user(request), reason))
 
     async def ResumeDevice(self, request: devices_pb2.ResumeDeviceRequest, context: Any) -> device_pb2.Device:
         return _device(await self._order_book.resume(request.device))
@@ -48,7 +49,10 @@ class DevicesServicer(devices_pb2_grpc.DevicesServicer):
     async def UpgradeDevice(self, request: devices_pb2.UpgradeDeviceRequest, context: Any) -> device_pb2.Device:
         if not request.digest:
             return _device(await self._upgrades.cancel(request.device))
-        return _device(await self._upgrades.order(request.device, request.user, request.digest))
+        return _device(await self._upgrades.order(request.device, _user(request), request.digest))
+
+    async def ForgetDevice(self, request: devices_pb2.ForgetDeviceRequest, context: Any) -> device_pb2.Device:
+        return _device(await self._order_book.forget(request.device))
 
     async def ListPools(self, request: devices_pb2.ListPoolsRequest, context: Any) -> devices_pb2.ListPoolsResponse:
         return devices_pb2.ListPoolsResponse(pools=[to_message(device_pb2.Pool, p) for p in self._fleet.pools()])
@@ -68,6 +72,11 @@ class DevicesServicer(devices_pb2_grpc.DevicesServicer):
 
     async def PutRuntime(self, request: runtime_pb2.Runtime, context: Any) -> runtime_pb2.Runtime:
         return to_message(runtime_pb2.Runtime, await self._runtimes.put(read(Runtime, request)))
+
+
+def _user(request: Any) -> str:
+    """Who gives an order. Raises InvalidRequest for what is no user's name."""
+    return read_given_name(request.user, "a user's name")
 
 
 def _device(device: Device) -> device_pb2.Device:

@@ -98,6 +98,7 @@ class FleetServicer(fleet_pb2_grpc.FleetServicer):
             device_class=device.device_class,
             target=device.target,
             pools=device.pools,
+            warning=self._fleet.warning(board),
         )
 
     def _handle(self, board: Board, message: fleet_pb2.AgentMessage) -> None:

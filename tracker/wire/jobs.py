@@ -11,7 +11,7 @@ from tvm_farm.tracker.domain import Job, JobSpec, JobState
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.services.jobs import Jobs
 from tvm_farm.tracker.services.records import Records
-from tvm_farm.tracker.wire.values import read, read_numbers
+from tvm_farm.tracker.wire.values import read, read_given_name, read_numbers
 
 __all__ = ["JobsServicer"]
 
@@ -30,7 +30,10 @@ class JobsServicer(jobs_pb2_grpc.JobsServicer):
         self._records = records
 
     async def SubmitJob(self, request: jobs_pb2.SubmitJobRequest, context: Any) -> job_pb2.Job:
-        return _job(await self._jobs.submit(read_numbers(JobSpec, request.spec), request.request_id))
+        spec = read_numbers(JobSpec, request.spec)
+        read_given_name(spec.user, "a user's name")
+        read_given_name(spec.model_name, "a model's name")
+        return _job(await self._jobs.submit(spec, request.request_id))
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> job_pb2.Job:
         return _job(await self._jobs.get(request.id))

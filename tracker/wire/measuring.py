@@ -15,7 +15,7 @@ from tvm_farm.tracker.services.recall import Recall
 from tvm_farm.tracker.wire.outboxes import ReplyOutbox
 from tvm_farm.tracker.wire.requests import seal
 from tvm_farm.tracker.wire.two_way import two_way
-from tvm_farm.tracker.wire.values import read, read_numbers
+from tvm_farm.tracker.wire.values import read, read_given_name, read_numbers
 
 __all__ = ["MeasuringServicer"]
 
@@ -31,8 +31,11 @@ class MeasuringServicer(measuring_pb2_grpc.MeasuringServicer):
             return
         if not first.HasField("open"):
             raise InvalidRequest("the first message of Measure must be OpenMeasure")
+        opened = read(OpenMeasure, first.open)
+        if not opened.job_id:  # else its user is the job's
+            read_given_name(opened.user, "a user's name")
         outbox = ReplyOutbox()
-        stream = await self._measuring.open(read(OpenMeasure, first.open), outbox.send)
+        stream = await self._measuring.open(opened, outbox.send)
         try:
 
             async def handle(message: measuring_pb2.MeasureCall) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from dataclasses import dataclass
 
 import grpc
@@ -74,11 +76,25 @@ async def serve(host: str, port: int, services: Services) -> tuple[grpc.aio.Serv
     services.add_to(server)
     address = joined(host, port)
     try:
+        _try_to_listen(host, port)
         bound = server.add_insecure_port(address)
-    except RuntimeError as e:
+    except (OSError, RuntimeError) as e:
         raise CannotStart(
             f"cannot listen on {address}: the port is taken or the address is not of this host; choose another with "
             "--port and --host"
         ) from e
     await server.start()
     return server, bound
+
+
+def _try_to_listen(host: str, port: int) -> None:
+    """Raises OSError for an address that gRPC cannot have either: it would print a line of its own about that."""
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    try:
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as e:
+        if e.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise

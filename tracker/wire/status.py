@@ -18,6 +18,8 @@ STATUS: dict[type[errors.TrackerError], grpc.StatusCode] = {
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.NotPossible: grpc.StatusCode.FAILED_PRECONDITION,
+    # No other error has it: a client is to know what may be waited for.
+    errors.NoBoard: grpc.StatusCode.ABORTED,
     errors.VersionMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StoreFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.CannotStart: grpc.StatusCode.UNAVAILABLE,

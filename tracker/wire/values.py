@@ -8,9 +8,10 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from tvm_farm.protos.convert import UnknownValue, from_message
+from tvm_farm.protos.names import parse_given_name, parse_line
 from tvm_farm.tracker.domain.errors import InvalidRequest
 
-__all__ = ["read", "read_numbers"]
+__all__ = ["read", "read_given_name", "read_line", "read_numbers"]
 
 V = TypeVar("V")
 
@@ -24,6 +25,22 @@ def read(value_type: type[V], message: Message) -> V:
         return from_message(value_type, message)
     except UnknownValue as e:
         raise InvalidRequest(f"{e}: upgrade the tracker") from e
+    except ValueError as e:
+        raise InvalidRequest(str(e)) from e
+
+
+def read_given_name(text: str, of: str) -> str:
+    """As ``parse_given_name``. Raises InvalidRequest."""
+    try:
+        return parse_given_name(text, of)
+    except ValueError as e:
+        raise InvalidRequest(str(e)) from e
+
+
+def read_line(text: str, of: str) -> str:
+    """``text`` without the space around it, as ``parse_line``. Raises InvalidRequest."""
+    try:
+        return parse_line(text.strip(), of)
     except ValueError as e:
         raise InvalidRequest(str(e)) from e
 

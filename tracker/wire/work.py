@@ -23,7 +23,7 @@ from tvm_farm.tracker.domain.errors import InvalidRequest, TrackerError
 from tvm_farm.tracker.services.recall import Recall
 from tvm_farm.tracker.services.workers import SILENCE_S, Workers, WorkerSession
 from tvm_farm.tracker.wire.two_way import OneByOne, Outbox, two_way
-from tvm_farm.tracker.wire.values import read, read_numbers
+from tvm_farm.tracker.wire.values import read, read_given_name, read_numbers
 
 __all__ = ["WorkServicer"]
 
@@ -41,6 +41,7 @@ class WorkServicer(work_pb2_grpc.WorkServicer):
             raise InvalidRequest("the first message of Work must be WorkerHello")
         outbox: Outbox[WorkOrder] = OneByOne(_order)
         try:
+            read_given_name(first.hello.worker_id, "a worker's id")
             session = await self._workers.connect(read(WorkerHello, first.hello), outbox.send)
         except TrackerError as e:
             await context.write(work_pb2.WorkOrder(refused=str(e)))

@@ -76,16 +76,18 @@ class Fingerprint(_message.Message):
     def __init__(self, arch: _Optional[str] = ..., board_model: _Optional[str] = ..., hostname: _Optional[str] = ..., clusters: _Optional[_Iterable[_Union[CpuCluster, _Mapping]]] = ..., cpu_features: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., libc: _Optional[str] = ..., python_version: _Optional[str] = ..., agent_version: _Optional[str] = ...) -> None: ...
 
 class Machine(_message.Message):
-    __slots__ = ("start_id", "boot_id", "serial", "macs")
+    __slots__ = ("start_id", "boot_id", "serial", "macs", "via")
     START_ID_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
     MACS_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
     start_id: str
     boot_id: str
     serial: str
     macs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, start_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., serial: _Optional[str] = ..., macs: _Optional[_Iterable[str]] = ...) -> None: ...
+    via: str
+    def __init__(self, start_id: _Optional[str] = ..., boot_id: _Optional[str] = ..., serial: _Optional[str] = ..., macs: _Optional[_Iterable[str]] = ..., via: _Optional[str] = ...) -> None: ...
 
 class RunnerInfo(_message.Message):
     __slots__ = ("mode", "protocol_version", "tvm_version", "tvm_ffi_version", "threads", "target_kinds", "full_mode_missing")
@@ -192,7 +194,7 @@ class Clone(_message.Message):
     def __init__(self, machine: _Optional[_Union[Machine, _Mapping]] = ..., hostname: _Optional[str] = ..., seen_unix_s: _Optional[float] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "telemetry", "held", "measured", "utilisation", "lease", "drain", "hand_labels", "ailing", "code", "upgrade", "machine", "clone")
+    __slots__ = ("id", "name", "fingerprint", "runner", "labels", "pools", "device_class", "target", "target_origin", "state", "joined_unix_s", "last_heard_unix_s", "stopped", "telemetry", "held", "measured", "utilisation", "lease", "drain", "hand_labels", "ailing", "code", "upgrade", "machine", "clone", "shares_cpus_with")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +221,7 @@ class Device(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     JOINED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     LAST_HEARD_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     MEASURED_FIELD_NUMBER: _ClassVar[int]
@@ -231,6 +234,7 @@ class Device(_message.Message):
     UPGRADE_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
     CLONE_FIELD_NUMBER: _ClassVar[int]
+    SHARES_CPUS_WITH_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     fingerprint: Fingerprint
@@ -243,6 +247,7 @@ class Device(_message.Message):
     state: DeviceState
     joined_unix_s: float
     last_heard_unix_s: float
+    stopped: bool
     telemetry: Telemetry
     held: int
     measured: int
@@ -255,7 +260,8 @@ class Device(_message.Message):
     upgrade: Upgrade
     machine: Machine
     clone: Clone
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., hand_labels: _Optional[_Mapping[str, str]] = ..., ailing: _Optional[str] = ..., code: _Optional[_Union[AgentCode, _Mapping]] = ..., upgrade: _Optional[_Union[Upgrade, _Mapping]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., clone: _Optional[_Union[Clone, _Mapping]] = ...) -> None: ...
+    shares_cpus_with: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., fingerprint: _Optional[_Union[Fingerprint, _Mapping]] = ..., runner: _Optional[_Union[RunnerInfo, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., pools: _Optional[_Iterable[str]] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., target_origin: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., joined_unix_s: _Optional[float] = ..., last_heard_unix_s: _Optional[float] = ..., stopped: bool = ..., telemetry: _Optional[_Union[Telemetry, _Mapping]] = ..., held: _Optional[int] = ..., measured: _Optional[int] = ..., utilisation: _Optional[float] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., hand_labels: _Optional[_Mapping[str, str]] = ..., ailing: _Optional[str] = ..., code: _Optional[_Union[AgentCode, _Mapping]] = ..., upgrade: _Optional[_Union[Upgrade, _Mapping]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., clone: _Optional[_Union[Clone, _Mapping]] = ..., shares_cpus_with: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Pool(_message.Message):
     __slots__ = ("name", "selector", "built_in", "devices", "connected")

@@ -116,6 +116,12 @@ class UpgradeDeviceRequest(_message.Message):
     digest: str
     def __init__(self, device: _Optional[str] = ..., user: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
+class ForgetDeviceRequest(_message.Message):
+    __slots__ = ("device",)
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    def __init__(self, device: _Optional[str] = ...) -> None: ...
+
 class ListRuntimesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

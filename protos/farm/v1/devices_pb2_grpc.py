@@ -87,6 +87,11 @@ class DevicesStub(object):
                 request_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_devices__pb2.UpgradeDeviceRequest.SerializeToString,
                 response_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
                 _registered_method=True)
+        self.ForgetDevice = channel.unary_unary(
+                '/farm.v1.Devices/ForgetDevice',
+                request_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_devices__pb2.ForgetDeviceRequest.SerializeToString,
+                response_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+                _registered_method=True)
         self.ListRuntimes = channel.unary_unary(
                 '/farm.v1.Devices/ListRuntimes',
                 request_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_devices__pb2.ListRuntimesRequest.SerializeToString,
@@ -166,6 +171,13 @@ class DevicesServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForgetDevice(self, request, context):
+        """A lost one, with all that is ordered of it; what it measured stays in the log. Answers with what it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRuntimes(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -230,6 +242,11 @@ def add_DevicesServicer_to_server(servicer, server):
             'UpgradeDevice': grpc.unary_unary_rpc_method_handler(
                     servicer.UpgradeDevice,
                     request_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_devices__pb2.UpgradeDeviceRequest.FromString,
+                    response_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
+            ),
+            'ForgetDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetDevice,
+                    request_deserializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_devices__pb2.ForgetDeviceRequest.FromString,
                     response_serializer=tvm__farm_dot_protos_dot_farm_dot_v1_dot_device__pb2.Device.SerializeToString,
             ),
             'ListRuntimes': grpc.unary_unary_rpc_method_handler(
@@ -513,6 +530,33 @@ class Devices(object):
             target,
             '/farm.v1.Devices/UpgradeDevice',
             tvm__farm_dot_protos_dot_farm_dot_v1_dot_devices__pb2.UpgradeDeviceRequest.SerializeToString,
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farm.v1.Devices/ForgetDevice',
+            tvm__farm_dot_protos_dot_farm_dot_v1_dot_devices__pb2.ForgetDeviceRequest.SerializeToString,
             tvm__farm_dot_protos_dot_farm_dot_v1_dot_device__pb2.Device.FromString,
             options,
             channel_credentials,

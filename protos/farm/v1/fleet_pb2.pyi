@@ -107,20 +107,22 @@ class TrackerMessage(_message.Message):
     def __init__(self, joined: _Optional[_Union[Joined, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., acknowledged: _Optional[_Iterable[str]] = ..., cancelled: _Optional[_Iterable[str]] = ..., measure: _Optional[_Iterable[_Union[_measurement_pb2.MeasureRequest, _Mapping]]] = ..., heard: bool = ..., upgrade: _Optional[_Union[_device_pb2.Upgrade, _Mapping]] = ...) -> None: ...
 
 class Joined(_message.Message):
-    __slots__ = ("farm", "tracker_version", "heartbeat_s", "device_class", "target", "pools")
+    __slots__ = ("farm", "tracker_version", "heartbeat_s", "device_class", "target", "pools", "warning")
     FARM_FIELD_NUMBER: _ClassVar[int]
     TRACKER_VERSION_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_S_FIELD_NUMBER: _ClassVar[int]
     DEVICE_CLASS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
+    WARNING_FIELD_NUMBER: _ClassVar[int]
     farm: str
     tracker_version: str
     heartbeat_s: float
     device_class: str
     target: str
     pools: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, farm: _Optional[str] = ..., tracker_version: _Optional[str] = ..., heartbeat_s: _Optional[float] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., pools: _Optional[_Iterable[str]] = ...) -> None: ...
+    warning: str
+    def __init__(self, farm: _Optional[str] = ..., tracker_version: _Optional[str] = ..., heartbeat_s: _Optional[float] = ..., device_class: _Optional[str] = ..., target: _Optional[str] = ..., pools: _Optional[_Iterable[str]] = ..., warning: _Optional[str] = ...) -> None: ...
 
 class Refused(_message.Message):
     __slots__ = ("reason", "retry_after_s")

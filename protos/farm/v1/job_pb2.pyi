@@ -24,6 +24,7 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     JOB_STATE_DONE: _ClassVar[JobState]
     JOB_STATE_FAILED: _ClassVar[JobState]
     JOB_STATE_CANCELLED: _ClassVar[JobState]
+    JOB_STATE_REFUSED: _ClassVar[JobState]
 
 class TimelineStep(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -49,6 +50,7 @@ JOB_STATE_RUNNING: JobState
 JOB_STATE_DONE: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_CANCELLED: JobState
+JOB_STATE_REFUSED: JobState
 TIMELINE_STEP_UNSPECIFIED: TimelineStep
 TIMELINE_STEP_SEARCH: TimelineStep
 TIMELINE_STEP_AWAIT_BUILDER: TimelineStep
@@ -370,7 +372,7 @@ class CheckReport(_message.Message):
     def __init__(self, inputs: _Optional[_Iterable[_Union[TensorOutline, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[TensorOutline, _Mapping]]] = ..., operators: _Optional[_Iterable[_Union[OperatorUse, _Mapping]]] = ..., obstacles: _Optional[_Iterable[_Union[Obstacle, _Mapping]]] = ..., parameters: _Optional[int] = ..., parameter_bytes: _Optional[int] = ..., in_file: bool = ..., flops: _Optional[float] = ..., activation_bytes: _Optional[int] = ..., activation_at: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[TaskOutlook, _Mapping]]] = ..., peaks: _Optional[_Union[Peaks, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., judge: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error", "group", "recalled", "worked_s", "working_since_unix_s")
+    __slots__ = ("id", "spec", "state", "phase", "error", "created_unix_s", "started_unix_s", "finished_unix_s", "tuned_for_s", "tasks", "result", "target", "device_class", "trials", "worker_id", "devices", "utilisation", "input_error", "group", "recalled", "place", "worked_s", "working_since_unix_s")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -391,6 +393,7 @@ class Job(_message.Message):
     INPUT_ERROR_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     RECALLED_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
     WORKED_S_FIELD_NUMBER: _ClassVar[int]
     WORKING_SINCE_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -413,9 +416,10 @@ class Job(_message.Message):
     input_error: bool
     group: str
     recalled: int
+    place: int
     worked_s: float
     working_since_unix_s: float
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., phase: _Optional[str] = ..., error: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., started_unix_s: _Optional[float] = ..., finished_unix_s: _Optional[float] = ..., tuned_for_s: _Optional[float] = ..., tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., result: _Optional[_Union[JobResult, _Mapping]] = ..., target: _Optional[str] = ..., device_class: _Optional[str] = ..., trials: _Optional[int] = ..., worker_id: _Optional[str] = ..., devices: _Optional[int] = ..., utilisation: _Optional[float] = ..., input_error: bool = ..., group: _Optional[str] = ..., recalled: _Optional[int] = ..., worked_s: _Optional[float] = ..., working_since_unix_s: _Optional[float] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., phase: _Optional[str] = ..., error: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., started_unix_s: _Optional[float] = ..., finished_unix_s: _Optional[float] = ..., tuned_for_s: _Optional[float] = ..., tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., result: _Optional[_Union[JobResult, _Mapping]] = ..., target: _Optional[str] = ..., device_class: _Optional[str] = ..., trials: _Optional[int] = ..., worker_id: _Optional[str] = ..., devices: _Optional[int] = ..., utilisation: _Optional[float] = ..., input_error: bool = ..., group: _Optional[str] = ..., recalled: _Optional[int] = ..., place: _Optional[int] = ..., worked_s: _Optional[float] = ..., working_since_unix_s: _Optional[float] = ...) -> None: ...
 
 class SearchStep(_message.Message):
     __slots__ = ("number", "task", "count", "learned", "proposed", "taught")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tvm_farm.tracker.cli.boards.forget import forget
 from tvm_farm.tracker.cli.boards.upgrade import upgrade
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.groups import ListingGroup
@@ -23,10 +24,11 @@ __all__ = ["devices"]
 
 @click.group(cls=ListingGroup)
 def devices() -> None:
-    """List the farm's devices, show one of them, label it, or upgrade their agents."""
+    """List the farm's devices, show one of them, label it, upgrade their agents, or forget lost ones."""
 
 
 devices.add_command(upgrade)
+devices.add_command(forget)
 
 
 @devices.command("list")
@@ -122,6 +124,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
                 ),
                 ("health", _health(device)),
                 ("clone", _clone(device, now_s)),
+                ("disturbed", _disturbed(device)),
                 ("lease", _lease(device, now_s)),
                 ("drained", _drain(device, now_s)),
                 ("joined", clock(device.joined_unix_s)),
@@ -204,12 +207,13 @@ def _state(device: Device) -> str:
     from tvm_farm.tracker.cli.terminal.formats import percent
     from tvm_farm.tracker.domain import DeviceState
 
-    told = [device.state.value]
+    told = ["stopped" if device.stopped else device.state.value]
     if device.telemetry and device.state is not DeviceState.LOST:
         share = device.telemetry.runtime_share
         told += [] if share is None else [f"runtime {percent(share)}"]
         told += [device.telemetry.disk_fault] if device.telemetry.disk_fault else []
     told += ["has a clone"] if device.clone else []
+    told += ["shares CPUs"] if device.shares_cpus_with else []
     return ", ".join(told)
 
 
@@ -274,6 +278,15 @@ def _clone(device: Device, now_s: float) -> str:
     there = machine_name(device.clone.hostname, device.clone.machine)
     seen = ago(device.clone.seen_unix_s, now_s)
     return f"{there} says that it is this device, too, last {seen}, and is refused: run `agent new-identity` on it"
+
+
+def _disturbed(device: Device) -> str:
+    if not device.shares_cpus_with:
+        return ""
+    others = " and ".join(device.shares_cpus_with)
+    return (
+        f"{others} measures on the same CPUs with an agent of its own: no timing of either is right, stop one of them"
+    )
 
 
 def _lease(device: Device, now_s: float) -> str:

@@ -7,7 +7,7 @@ import click
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.groups import ListingGroup
 from tvm_farm.tracker.cli.terminal.options import json_option
-from tvm_farm.tracker.cli.terminal.parsing import LABEL
+from tvm_farm.tracker.cli.terminal.parsing import LABEL, POOL_NAME
 from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["pools"]
@@ -15,14 +15,19 @@ __all__ = ["pools"]
 
 @click.group(cls=ListingGroup)
 def pools() -> None:
-    """List pools, make one from labels, delete one."""
+    """List pools, make one from labels, delete one.
+
+    Every farm has a pool for each architecture, and the pool synthetic: devices of `agent start --runner synthetic`,
+    which run nothing and answer from a model of a board. They are for trying a farm out and for putting load on it, and
+    are in no pool that does not ask for runner=synthetic.
+    """
 
 
 @pools.command("list")
 @json_option
 @connection_options()
 def list_pools(as_json: bool, connection: Connection) -> None:
-    """List pools and their devices.
+    """List pools and their devices; synthetic are those that only model a board, see `farm pools -h`.
 
     \b
     Example:
@@ -44,7 +49,7 @@ def list_pools(as_json: bool, connection: Connection) -> None:
 
 
 @pools.command("create")
-@click.argument("name")
+@click.argument("name", type=POOL_NAME)
 @click.option(
     "--selector",
     "labels",

@@ -10,6 +10,7 @@ import click
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import OPTIONS, json_option
 from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE
+from tvm_farm.tracker.cli.terminal.waiting import wait_option
 from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ __all__ = ["check"]
     help="Arrays by the inputs' names, on which the import is compared. [default: random ones that suit the model]",
 )
 @click.option("--fresh", is_flag=True, help="Measure the peaks again; the better ones count.")
+@wait_option
 @json_option
 @connection_options()
 def check(
@@ -56,6 +58,7 @@ def check(
     parameters: tuple[Parameter, ...],
     inputs: Path | None,
     fresh: bool,
+    wait_s: float | None,
     as_json: bool,
     connection: Connection,
 ) -> None:
@@ -82,6 +85,7 @@ def check(
         raise BadInput("--fresh measures a pool's peaks again: name the pool with --pool as well.")
     if device_class and not pool:
         raise BadInput("--class chooses one of a pool's classes: name the pool with --pool as well.")
+    from tvm_farm.tracker.cli.jobs.waiting import submit_once_there_is_a_board
     from tvm_farm.tracker.cli.jobs.watching import watch_estimates
     from tvm_farm.tracker.cli.reports.check_report import print_checks
     from tvm_farm.tracker.client.asking.request import job_request
@@ -102,5 +106,5 @@ def check(
     if inputs is not None and asked.spec.operator:
         raise BadInput("--inputs is for a model, whose import is compared with the original: an operator has no other.")
     with connection.open() as client:
-        jobs = watch_estimates(client.submit(asked))
+        jobs = watch_estimates(submit_once_there_is_a_board(client, asked, wait_s))
     print_checks(jobs, as_json=as_json)

@@ -15,7 +15,7 @@ from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["jobs"]
 
-_STATES = ("queued", "running", "done", "failed", "cancelled")
+_STATES = ("queued", "running", "done", "failed", "cancelled", "refused")
 
 
 @click.group(cls=ListingGroup)
@@ -35,15 +35,19 @@ def jobs() -> None:
 @json_option
 @connection_options()
 def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connection) -> None:
-    """List jobs, newest first.
+    """List jobs, newest first. `farm jobs show ID --json` has the tasks and the whole result of one.
+
+    A queued one tells its place: workers take the first first. What was refused since it cannot be tuned is
+    listed by --state refused alone.
 
     \b
     Example:
       farm jobs --state running
     """
     from tvm_farm.tracker.cli.reports.group_progress import short_names
-    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, duration
+    from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, duration, ordinal
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
+    from tvm_farm.tracker.documents.jobs import listed_document
     from tvm_farm.tracker.domain import JobState
 
     with connection.open() as client:
@@ -51,7 +55,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     more = 0 < limit < len(found)
     found = found[:limit] if more else found
     if as_json:
-        print_json(found)
+        print_json([listed_document(job) for job in found])
         return
     if not found:
         click.echo(
@@ -70,7 +74,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
             job.spec.pool,
             *([classes[job.device_class] if job.group else ""] if classes else []),
             job.spec.user,
-            job.state.value,
+            f"queued, {ordinal(job.place)}" if job.place else job.state.value,
             count(job.trials),
             duration(job.took_s(now_s)) if job.started_unix_s else UNKNOWN,
             ago(job.created_unix_s, now_s),

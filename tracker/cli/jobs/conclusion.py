@@ -27,6 +27,11 @@ class Folder:
     path: Path
     force: bool = False
 
+    @property
+    def options(self) -> list[str]:
+        """As they are typed."""
+        return ["-o", str(self.path), *(["--force"] if self.force else [])]
+
 
 def folder_of(output: Path | None, force: bool) -> Folder | None:
     """What -o and --force say, checked as far as that goes without the job. Raises BadInput."""
@@ -59,11 +64,11 @@ def finish(job: JobHandle, folder: Folder | None, *, as_json: bool) -> JobGroup:
         job.package.check(folder.path, force=folder.force, names=OPTIONS)
     screen = console(sys.stderr if as_json else sys.stdout)
     devices = devices_by_class(job.farm, job.group)
-    group = follow(job, view_for(screen, job.group), folder.path if folder else None)
+    group = follow(job, view_for(screen, job.group), folder.options if folder else ())
     if not group.done:
         check_done(group)
     if folder is not None:
-        with _told(group, folder.path):
+        with _told(group, folder):
             job.package.download(folder.path, force=folder.force, names=OPTIONS)
     if as_json:
         print_json(group_document(group))
@@ -74,7 +79,7 @@ def finish(job: JobHandle, folder: Folder | None, *, as_json: bool) -> JobGroup:
 
 
 @contextmanager
-def _told(group: JobGroup, folder: Path) -> Iterator[None]:
+def _told(group: JobGroup, folder: Folder) -> Iterator[None]:
     """What ends a download says how to fetch the packages later."""
     from tvm_farm.tracker.cli.reports.wording import fetch_later
 
@@ -83,7 +88,7 @@ def _told(group: JobGroup, folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"\n{ended} fetched. {fetch_later(group, folder)}") from None
+        raise Interrupted(f"\n{ended} fetched. {fetch_later(group, folder.options)}") from None
     except FarmError as error:
         raise type(error)(f"{error.message} {stands} {fetch_later(group)}") from error
 

@@ -13,6 +13,7 @@ import click
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import OPTIONS, priority_option
 from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SEED, SHAPE, TARGET
+from tvm_farm.tracker.cli.terminal.waiting import wait_option
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.client.asking.request import JobRequest
@@ -103,6 +104,7 @@ class Request:
     seed: int
     target: str
     priority: int
+    wait_s: float | None
     output: Path | None
     force: bool
     detach: bool
@@ -156,6 +158,7 @@ def request_options(with_fresh: bool = False) -> Callable[[Callable[..., None]],
             _target,
             *fresh,
             priority_option,
+            wait_option,
             _output,
             _force,
             _detach,

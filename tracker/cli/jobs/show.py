@@ -117,7 +117,7 @@ def _facts(job: Job, now_s: float) -> list[tuple[str, str]]:
     return [
         ("job", job.id),
         ("group", f"{job.group}: one job a class of device, `farm jobs show {job.group}`" if job.group else ""),
-        ("state", f"{state}: {job.phase}" if job.phase and state == "running" else state),
+        ("state", f"{state}: {job.phase}" if job.phase and not job.state.final else state),
         ("error", job.error),
         ("asked", _asked(spec)),
         ("tuner", f"{spec.engine}, seed {spec.seed}, limit {' or '.join(limits)}" if limits else ""),

@@ -9,6 +9,7 @@ import click
 
 from tvm_farm.tracker.cli.jobs.conclusion import Folder, conclude, finish
 from tvm_farm.tracker.cli.jobs.request import Request, model_options, request_options
+from tvm_farm.tracker.cli.jobs.waiting import submit_once_there_is_a_board
 from tvm_farm.tracker.cli.terminal.options import OPTIONS
 from tvm_farm.tracker.cli.terminal.parsing import COUNT, DURATION
 from tvm_farm.tracker.client.errors import BadInput, Interrupted
@@ -115,7 +116,7 @@ def run(request: Request, asked: JobRequest, notice: str = "") -> None:
         check_destination(folder.path, folder.force, asked.owner, OPTIONS)
     with request.connection.open() as client:
         try:
-            job = client.submit(asked)
+            job = submit_once_there_is_a_board(client, asked, request.wait_s)
         except KeyboardInterrupt:
             raise Interrupted("\nInterrupted before the job was submitted; nothing runs.") from None
         if notice:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvm_farm.tracker.cli.reports.wording import come_back, goes_on
@@ -21,20 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["follow", "watch_estimates"]
 
 
-def follow(job: JobHandle, view: View, folder: Path | None = None) -> JobGroup:
+def follow(job: JobHandle, view: View, options: Sequence[str] = ()) -> JobGroup:
     """Show the jobs until the last of them ends; returns their last snapshots, in their order.
 
     Raises Interrupted on Ctrl-C or SIGTERM, TrackerUnreachable where the tracker stays away; the jobs themselves go on
-    in both cases, and the message says how to come back: for the package too, which was to go into ``folder``.
+    in both cases, and the message says how to come back: with ``options``, which say where the package was to go.
     """
     try:
         with raised_as_interrupt(signal.SIGTERM), view:
             for snapshot in job.progress(notice=view.notice):
                 view.show(snapshot)
     except TrackerUnreachable as error:
-        raise TrackerUnreachable(f"{error.message}\n{come_back(job.id, folder)}") from error
+        raise TrackerUnreachable(f"{error.message}\n{come_back(job.id, options)}") from error
     except KeyboardInterrupt:
-        raise Interrupted(f"\nNo longer watching; {goes_on(job.group)}.\n{come_back(job.id, folder)}") from None
+        raise Interrupted(f"\nNo longer watching; {goes_on(job.group)}.\n{come_back(job.id, options)}") from None
     return job.group
 
 

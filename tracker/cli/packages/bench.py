@@ -7,6 +7,7 @@ import statistics
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ import click
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option, priority_option
 from tvm_farm.tracker.cli.terminal.parsing import SEED
-from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted
+from tvm_farm.tracker.cli.terminal.waiting import once_there_is_a_board, wait_option
+from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted, NoBoard
 
 if TYPE_CHECKING:
     from tvm_farm.tracker.cli.packages.arrays import Array, Difference
@@ -65,6 +67,7 @@ _INLINE_BYTES = 16 << 20
     type=SEED,
     help="Of a random input, also where the package holds one with its answers. [default: that one, else 0]",
 )
+@wait_option
 @click.option("--any-class", is_flag=True, help="Also on device classes the package was not made for.")
 @priority_option
 @json_option
@@ -78,6 +81,7 @@ def bench(
     cooldown_ms: int,
     timeout_s: float,
     seed: int | None,
+    wait_s: float | None,
     any_class: bool,
     priority: int,
     as_json: bool,
@@ -99,10 +103,11 @@ def bench(
     found = read_package(package, file_digest)
     plan = TimingPlan(number=number, repeat=repeat, min_repeat_ms=min_repeat_ms, cooldown_ms=cooldown_ms)
     device_class = "" if any_class else str(found.manifest.get("device_class", ""))
+    where = pool, device_class, priority
     with connection.open() as client:
         try:
             timed = [
-                _Timed(name, packaged, _measure(client, request, pool, device_class, priority))
+                _Timed(name, packaged, once_there_is_a_board(partial(_measure, client, request, *where), wait_s))
                 for name, packaged, request in _requests(client, found, plan, timeout_s, seed)
             ]
             if not found.kernels and seed is None:
@@ -272,7 +277,7 @@ def _measure(client: Farm, request: MeasureRequest, pool: str, device_class: str
         if not reply.devices:
             of_class = f" of class {device_class}" if device_class else ""
             able = "runs whole models (`farm devices show NAME`: runner in full mode) and " if whole_models else ""
-            raise FarmError(
+            raise NoBoard(
                 f"Pool {pool} has no connected device{of_class} that {able}takes your work (`farm devices`: drained, "
                 "or another's under lease)." + (" Others may run it with --any-class." if device_class else "")
             )

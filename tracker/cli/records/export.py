@@ -64,7 +64,7 @@ def export(
     Example:
       farm records export resnet50-log --job resnet50-ab2c --operator conv2d
     """
-    from tvm_farm.tracker.cli.boards.devices import one_device
+    from tvm_farm.tracker.cli.records.device import logged_device
     from tvm_farm.tracker.domain import Outcome, RecordFilter
     from tvm_farm.tracker.logs.metaschedule import FolderWriter
 
@@ -74,7 +74,7 @@ def export(
             workload=workload,
             workload_name=workload_name,
             pool=pool,
-            device=one_device(client.devices.list(), device).id if device else "",
+            device=logged_device(client, device) if device else "",
             device_class=device_class,
             target=target,
             engine=engine,

@@ -46,7 +46,7 @@ def merge(other: Path, connection: Connection) -> None:
     from tvm_farm.tracker.cli.records.parts import source_of
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
-    from tvm_farm.tracker.domain.errors import TrackerError
+    from tvm_farm.tracker.domain.errors import TrackerError, sentence
     from tvm_farm.tracker.domain.imports import ImportReport
     from tvm_farm.tracker.store import open_other_log, sqlite_url
 
@@ -65,7 +65,7 @@ def merge(other: Path, connection: Connection) -> None:
             source = _Source(log, client, done)
             client.log.import_parts(source_of(other), user_name(), source.parts(), tell)
     except TrackerError as error:
-        raise BadInput(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+        raise BadInput(sentence(str(error))) from error
     except KeyboardInterrupt:
         raise Interrupted(
             f"Interrupted: {plural(total.records, 'record')} taken over so far; the same command goes on from there."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from tvm_farm.tracker.cli.boards.devices import one_device
+from tvm_farm.tracker.cli.records.device import logged_device
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.formats import count, plural
 from tvm_farm.tracker.cli.terminal.options import json_option
@@ -194,5 +194,5 @@ def _resolved(client: Farm, wanted: RecordFilter) -> RecordFilter:
         if task_id not in [task.id for task in job.tasks]:
             raise BadInput(f"There is no task {task_id}: job {job.id} has {plural(len(job.tasks), 'task')}.")
     if device:
-        device = one_device(client.devices.list(), device).id
+        device = logged_device(client, device)
     return replace(wanted, job_id=job_id, task_id=task_id, device=device)

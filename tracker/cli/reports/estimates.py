@@ -20,6 +20,11 @@ _MEANT = (
     "untuned: each task by itself, in the layout that suits tuning. What TVM makes of the whole model untuned takes "
     "other time: `farm compile` measures it beside the tuned one."
 )
+_BEST = (
+    "best known: the fastest timing in the log, and a fast one is partly luck. `farm compile` measures the fastest "
+    "schedules of each task again beside the untuned one, but for tasks that make next to nothing of the model, and "
+    "packs what is faster then: its figures may be higher."
+)
 
 
 def estimate_line(job: Job) -> str:
@@ -91,6 +96,7 @@ def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
             screen.print(Text(job.device_class, "bold"))
             print_estimate(screen, job)
         screen.print(Text(_MEANT, "dim"))
+        screen.print(Text(_BEST, "dim"))
         for job in done:
             click.echo(estimate_line(job))
     for job in jobs:

@@ -67,7 +67,7 @@ def group_table(jobs: Sequence[Job], *, brief: bool = False) -> Grid:
 def _doing(job: Job) -> str:
     if job.state in (JobState.RUNNING, JobState.QUEUED):
         return job.phase
-    return job.error if job.state is JobState.FAILED else job.state.value
+    return job.error if job.state in (JobState.FAILED, JobState.REFUSED) else job.state.value
 
 
 def _trials(job: Job) -> str:

@@ -73,11 +73,12 @@ class Progress:
 
     job: Job | None = None
     seen_at_s: float = 0.0
-    _trials: deque[tuple[float, int]] = field(default_factory=deque)
+    #: When, how many trials were answered, and how many of them by boards.
+    _trials: deque[tuple[float, int, int]] = field(default_factory=deque)
 
     def update(self, job: Job, at_s: float) -> None:
         self.job, self.seen_at_s = job, at_s
-        self._trials.append((at_s, job.trials))
+        self._trials.append((at_s, job.trials, job.trials - job.recalled))
         while len(self._trials) > 2 and self._trials[1][0] < at_s - _PACE_WINDOW_S:
             self._trials.popleft()
 
@@ -85,8 +86,11 @@ class Progress:
         """0 while unknown: a pace needs two snapshots, a second apart."""
         if not self._trials:
             return 0.0
-        (since_s, before), (_, now) = self._trials[0], self._trials[-1]
-        return (now - before) / (at_s - since_s) if at_s - since_s >= 1.0 and now > before else 0.0
+        (since_s, before, on_boards), (_, now, by_now) = self._trials[0], self._trials[-1]
+        if at_s - since_s < 1.0:
+            return 0.0
+        # The log answers at once, and then no more: what boards do tells how it goes on.
+        return max(0, by_now - on_boards or now - before) / (at_s - since_s)
 
     def left_s(self, at_s: float) -> float | None:
         """Seconds until the budget or the trials are used up, whichever comes first; None while unknown."""
@@ -118,15 +122,16 @@ class Progress:
             return []
         parts = [self.doing()]
         if job.spec.kind is JobKind.TUNE and job.tasks:
-            failed = sum(task.failed for task in job.tasks)
+            told = [f"{count(failed)} failed"] if (failed := sum(task.failed for task in job.tasks)) else []
+            told += [f"{count(job.recalled)} from the log"] if job.recalled else []
             pace = self.trials_per_s(at_s)
             of_all = f" of {count(job.spec.max_trials)}" if job.spec.max_trials else ""
-            parts.append(f"{count(job.trials)}{of_all} trials" + (f" ({count(failed)} failed)" if failed else ""))
+            parts.append(f"{count(job.trials)}{of_all} trials" + (f" ({', '.join(told)})" if told else ""))
             if pace:
                 parts.append(f"{pace:.1f}/s")
             left = self.left_s(at_s)
             if left is not None:
-                parts.append(f"{duration(left)} left")
+                parts.append(f"{duration(left)} left" if left else "the budget is used up, it ends")
         if job.state is JobState.RUNNING and not job.spec.kind.answers_only:
             if job.devices:
                 parts.append(f"{plural(job.devices, 'device')} {percent(job.utilisation)} busy")

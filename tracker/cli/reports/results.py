@@ -94,6 +94,16 @@ def _names(tasks: Sequence[Task]) -> str:
     return ", ".join(task.name for task in tasks[:_NAMED]) + (", ..." if len(tasks) > _NAMED else "")
 
 
+def _kept(job: Job, result: JobResult) -> str:
+    """Why an untuned kernel is in the package, and where the log alone has a faster one."""
+    told = "kept: no schedule proved faster beside the untuned one, so that one is in the package."
+    kept = {task.name for task in result.tasks if task.kept_untuned and not task.wrong_result}
+    faster = [task for task in job.tasks if task.name in kept and 0 < task.best_s < task.untuned_s]
+    if result.kept_untuned or not faster:
+        return told
+    return f"{told} The log has faster timings of {_names(faster)}, which did not hold when they were measured again."
+
+
 def _task_cells(task: TaskResult) -> list[str]:
     return [
         task.name,
@@ -152,7 +162,7 @@ def print_result(screen: Console, job: Job) -> None:
             screen.print(Text(f"{told}to the smallest, beside {result.judge}'s to it as it is.", "dim"))
         screen.print()
     if result.kept_untuned or any(task.kept_untuned and not task.wrong_result for task in tasks):
-        screen.print(Text("kept: nothing faster than the untuned one was found, so that one is in the package.", "dim"))
+        screen.print(Text(_kept(job, result), "dim"))
     strangers, passed_over = by_rules(job)
     if strangers:
         them = "it" if len(strangers) == 1 else "them"
@@ -162,12 +172,12 @@ def print_result(screen: Console, job: Job) -> None:
         screen.print(Text(f"ansor searched {names}: it finds more there than the template that matches.", "dim"))
     if kernels := kernels_verdict(result):
         told = f"Each tuned kernel ran beside its untuned one on one device with {_inputs(result)}: {kernels}, "
-        screen.print(Text(f"{told}tolerance: rtol {result.rtol:g}, atol {result.atol:g}."))
+        screen.print(Text(f"{told}tolerance: rtol {result.rtol:.2g}, atol {result.atol:.2g}."))
     if whole.measured:
         verdict = "equal" if result.outputs_equal else "DIFFERENT"
         what = "kernel" if job.spec.operator else "model"
         told = f"{_told(result, verdict)}, max |diff| {difference(result.max_abs_diff)} "
-        told += f"(tolerance: rtol {result.rtol:g}, atol {result.atol:g})"
+        told += f"(tolerance: rtol {result.rtol:.2g}, atol {result.atol:.2g})"
         if result.nothing_compared and result.outputs_equal:
             told = f"{NOTHING_COMPARED}, though each is what it should be"
         screen.print(
@@ -175,11 +185,14 @@ def print_result(screen: Console, job: Job) -> None:
         )
     if calls := _calls(result):
         screen.print(Text(calls, "dim"))
+    if job.recalled:
+        told = f"The log answered {count(job.recalled)} of {plural(job.trials, 'trial')}; boards measured the others."
+        screen.print(Text(told, "dim"))
     if result.taught_tasks:
         told = f"{result.taught_tasks} of {plural(len(result.tasks), 'task')} began with what was fast on "
         before = ("this class before" if name == job.device_class else name for name in result.taught_by)
         screen.print(Text(told + ", ".join(before) + ".", "dim"))
-    elif job.group and job.spec.kind is JobKind.TUNE and job.id != f"{job.group}.1":
+    elif job.group and job.spec.kind is JobKind.TUNE and job.id != f"{job.group}.1" and not job.recalled:
         # Those of another vector width, say, whose convolutions work on other blocks of channels.
         screen.print(Text("No task began with records of another class: none has measured these operators.", "dim"))
     if result.note:

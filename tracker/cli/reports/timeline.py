@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from tvm_farm.tracker.cli.terminal.formats import count, duration, latency, percent, plural
+from tvm_farm.tracker.cli.terminal.formats import count, duration, figure, latency, percent, plural
 from tvm_farm.tracker.cli.terminal.output import facts, table
 from tvm_farm.tracker.domain import Job, JobTimeline, Step
 
@@ -48,7 +48,9 @@ def print_timeline(screen: Console, job: Job, times: JobTimeline) -> None:
 
 def _counts(job: Job, times: JobTimeline) -> list[tuple[str, str]]:
     gone = job.trials - times.trials  # a log that is compacted keeps the best alone
-    rate = f": {times.trials / times.tuning_s:.2f} trials/s" if times.tuning_s > 0 and gone <= 0 else ""
+    # Those from the log took no time.
+    measured = times.trials - times.recalled
+    rate = f": {figure(measured / times.tuning_s)} trials/s" if times.tuning_s > 0 and gone <= 0 else ""
     outcomes = [f"{o.outcome.value} {count(o.trials)}" for o in times.outcomes]
     return [
         ("job", job.id),

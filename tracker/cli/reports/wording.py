@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from tvm_farm.tracker.cli.terminal.formats import count, duration, plural
@@ -44,13 +45,13 @@ def submitted(group: JobGroup) -> str:
     return f"{jobs} {ids} submitted.\n{come_back(group.id)}\n{package}   farm jobs watch {group.id} -o DIR"
 
 
-def come_back(job_id: str, folder: Path | None = None) -> str:
-    """What a person does about a job that goes on without a watcher. ``folder``: where its package was to go."""
-    return f"Watch it:   {watch_command(job_id, folder)}\nCancel it:  farm jobs cancel {job_id}"
+def come_back(job_id: str, options: Sequence[str] = ()) -> str:
+    """What a person does about a job that goes on without a watcher. ``options``: how its package was to be written."""
+    return f"Watch it:   {watch_command(job_id, options)}\nCancel it:  farm jobs cancel {job_id}"
 
 
-def watch_command(job_id: str, folder: Path | None = None) -> str:
-    return shlex.join(["farm", "jobs", "watch", job_id, *(["-o", str(folder)] if folder else [])])
+def watch_command(job_id: str, options: Sequence[str] = ()) -> str:
+    return shlex.join(["farm", "jobs", "watch", job_id, *options])
 
 
 def goes_on(group: JobGroup) -> str:
@@ -71,5 +72,5 @@ def fetched(group: JobGroup, folder: Path | None) -> str:
     return f"Package: {folder}" if group.alone else f"Packages: {folder}, a folder a class"
 
 
-def fetch_later(group: JobGroup, folder: Path = Path("DIR")) -> str:
-    return f"Fetch the {'package' if group.alone else 'packages'}: {watch_command(group.id, folder)}"
+def fetch_later(group: JobGroup, options: Sequence[str] = ("-o", "DIR")) -> str:
+    return f"Fetch the {'package' if group.alone else 'packages'}: {watch_command(group.id, options)}"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,7 +45,8 @@ DEMO_OPTIONS = replace(OPTIONS, anyway="empty it")
 #: No mDNS: this farm is nobody else's business.
 _PRIVATE = ("--host", "127.0.0.1", "--no-mdns")
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: As far as this system has them.
+_STOPPING = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _START_TIMEOUT_S = 60.0
 
 model_option = click.option(
@@ -80,6 +82,7 @@ def demo(model: Path | None, budget: float, output: Path) -> None:
     """
     from tvm_farm.tracker.cli.jobs.conclusion import conclude
 
+    import_module("platformdirs")  # of the tracker, which an installation for a desk lacks: told before all else
     conclude(demonstrate(model, budget, output, _agent_here))
 
 
@@ -126,12 +129,14 @@ def _start(state: Path, running: ExitStack, start_agent: StartAgent, reached: Se
     from tvm_farm.tracker.client.farm import Farm
 
     click.echo(f"Starting a farm on this machine, its state in {state}")
+    click.echo("Starting the tracker …", err=True)
     folder = state / "tracker"
     options = [*reached, "--port", "0", "--metrics-port", "0", "--farm", "demo"]
     tracker = running.enter_context(
         Child("tracker", ["start", *options, "--state", str(folder)], state / "tracker.log")
     )
     address = _address(folder / "endpoint.json", tracker)
+    click.echo(f"The tracker serves at {address}; its worker loads TVM meanwhile. Starting the agent …", err=True)
     agent = start_agent(address, state)
     running.enter_context(agent)
     client = running.enter_context(Farm(address))
@@ -195,6 +200,7 @@ def _tune(client: Farm, device: Device, model: Path, budget_s: float, output: Pa
         str(output),
     ]
     click.echo(f"$ {shlex.join(command)}")
+    click.echo("The first job of a farm begins some 15 s later than others: its worker loads TVM.", err=True)
     return finish(client.tune(model, pool=pool, budget=budget_s), Folder(output), as_json=False)
 
 
@@ -213,6 +219,7 @@ def _model(chosen: Path | None, state: Path) -> Path:
         check_file(chosen)
         return chosen
     path = state / "squeezenet.onnx"
+    click.echo("Making SqueezeNet with random weights …", err=True)
     # A process of its own: the farm command itself loads neither numpy nor onnx.
     command = [sys.executable, "-m", "tvm_farm.tracker.tuning.models.light", "light_squeezenet", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""``farm status``: is the farm there, and what is it doing."""
+"""``farm status`` and ``tracker status``: is the farm there, and what is it doing."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import click
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option
 
-__all__ = ["status"]
+__all__ = ["status", "tracker_status"]
+
+_HELP = """Show what the farm has and does.
+
+\b
+Example:
+  {program} status --tracker lab-server:9195
+"""
 
 
-@click.command()
-@json_option
-@connection_options()
-def status(as_json: bool, connection: Connection) -> None:
-    """Show what the farm has and does.
+def _command(program: str) -> click.Command:
+    return click.command("status", help=_HELP.format(program=program))(json_option(connection_options()(_show)))
 
-    \b
-    Example:
-      farm status --tracker lab-server:9195
-    """
+
+def _show(as_json: bool, connection: Connection) -> None:
     from tvm_farm.tracker.cli.terminal.formats import count
     from tvm_farm.tracker.cli.terminal.output import console, facts, print_json
 
@@ -39,3 +41,6 @@ def status(as_json: bool, connection: Connection) -> None:
             ]
         )
     )
+
+
+status, tracker_status = _command("farm"), _command("tracker")

@@ -27,11 +27,9 @@ class Child:
     def __init__(self, command: str, arguments: list[str], log: Path, argv: Sequence[str] = ()) -> None:
         self.command = command
         self.log = log
-        function = {"tracker": "tracker", "agent": "main"}[command]
-        start = f"import sys; sys.argv[0] = {command!r}; from tvm_farm.{command}.cli import {function}; {function}()"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*(argv or (sys.executable, "-c", start)), *arguments],
+                [*(argv or (sys.executable, "-m", f"tvm_farm.{command}")), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

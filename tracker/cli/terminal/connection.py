@@ -25,7 +25,7 @@ def connection_options() -> Callable[[F], F]:
         @click.option(
             "--tracker",
             metavar="HOST:PORT",
-            help="The tracker's address [env: TVMFARM_TRACKER]. Default: heard by mDNS.",
+            help="The tracker's address [env: TVMFARM_TRACKER]. Default: that of `farm use`, else heard by mDNS.",
         )
         @click.option(
             "--farm",

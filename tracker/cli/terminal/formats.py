@@ -20,6 +20,7 @@ __all__ = [
     "figure",
     "gflops",
     "latency",
+    "ordinal",
     "percent",
     "plural",
     "readings",
@@ -75,6 +76,12 @@ def gflops(flops: float, seconds: float) -> str:
     """Billions of operations a second: "155", "0.00123"."""
     known = 0 < flops < math.inf and 0 < seconds < math.inf
     return figure(flops / seconds / 1e9) if known else UNKNOWN
+
+
+def ordinal(number: int) -> str:
+    """ "1st", "2nd", "3rd", "11th"."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{'th' if number // 10 % 10 == 1 else endings.get(number % 10, 'th')}"
 
 
 def ago(unix_s: float, now_s: float) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
 
 from tvm_farm.protos.address import parse_address
 from tvm_farm.protos.labels import parse_label
+from tvm_farm.protos.names import parse_farm_name, parse_name
 from tvm_farm.tracker.client.asking.values import (
     MAX_MORE_TRIALS,
     MAX_SEED,
@@ -26,12 +28,15 @@ __all__ = [
     "COUNT",
     "DIMS",
     "DURATION",
+    "DURATION_OR_NEVER",
+    "FARM_NAME",
     "FIXED",
     "LABEL",
     "LABEL_CHANGE",
     "MORE_COUNT",
     "MORE_DURATION",
     "PARAMETER",
+    "POOL_NAME",
     "SEED",
     "SHAPE",
     "TARGET",
@@ -64,6 +69,7 @@ ADDRESS = _Parsed("HOST:PORT", parse_address)
 COUNT = _Parsed("N", lambda text: parse_whole(text, 1, MAX_TRIALS))
 SEED = _Parsed("N", lambda text: parse_whole(text, 0, MAX_SEED))
 DURATION = _Parsed("DURATION", parse_duration)
+DURATION_OR_NEVER = _Parsed("DURATION|never", lambda text: math.inf if text == "never" else parse_duration(text))
 # More than there was: the sign says so to a reader, and may be left out.
 MORE_COUNT = _Parsed("+N", lambda text: parse_whole(text, 1, MAX_MORE_TRIALS))
 MORE_DURATION = _Parsed("+DURATION", lambda text: parse_duration(text.removeprefix("+")))
@@ -72,5 +78,7 @@ DIMS = _Parsed("DIMS", parse_dims)
 FIXED = _Parsed("INPUT=VALUE", parse_fixed)
 SHAPE = _Parsed("INPUT=DIMS", parse_shape)
 TARGET = _Parsed("JSON", parse_target)
+FARM_NAME = _Parsed("NAME", parse_farm_name)
+POOL_NAME = _Parsed("NAME", lambda text: parse_name(text, "a pool"))
 LABEL = _Parsed("KEY=VALUE", parse_label)
 LABEL_CHANGE = _Parsed("KEY=VALUE|KEY-", parse_label_change)

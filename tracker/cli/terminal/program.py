@@ -1,14 +1,12 @@
-"""A command as a whole process, which ends with it."""
+"""A command as a whole process, which tells its FarmErrors and ends."""
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from tvm_farm.protos.output import watched_output
+from tvm_farm.protos.program import commands
 from tvm_farm.tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["Program", "ProgramGroup"]
@@ -29,13 +27,7 @@ class _Told(click.ClickException):
             super().show()
 
 
-class Program(click.Command):
-    """Called, it runs and the process ends with its exit code; ``main`` and CliRunner run it within a process.
-
-    The interpreter is not taken down: gRPC's daemon threads would be stopped wherever they are, one of them in the lock
-    of a call perhaps, and what then lets go of that call (an error's traceback has it) waits for that lock for ever.
-    """
-
+class _Telling(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return self.run(ctx)
@@ -46,18 +38,10 @@ class Program(click.Command):
         """What the command does. A FarmError that it raises is told as its message, and ends with its exit code."""
         return super().invoke(ctx)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        try:
-            with watched_output():
-                super().__call__(*args, **kwargs)
-            code = 0
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:  # closed by who started us
-                stream.flush()
-        os._exit(code)
+
+class Program(_Telling, commands.Program):
+    """See there."""
 
 
-class ProgramGroup(Program, click.Group):
-    """The same of a group of commands."""
+class ProgramGroup(_Telling, commands.ProgramGroup):
+    """See there."""

@@ -1,4 +1,4 @@
-"""Which files beside an ONNX file hold weights of it.
+"""Whether a file can be a model, and which files beside an ONNX file hold weights of it.
 
 A desk has no ``onnx``: the few fields that name them are read off the protobuf's bytes (onnx/onnx.proto), and weights
 inside the file are stepped over.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -22,25 +23,42 @@ _LENGTH_DELIMITED = 2
 #: Messages within messages are 100 at most for protobuf's parsers, and a graph is the third of each three.
 _DEEPEST = 33
 
+_TAKEN = "ONNX, TFLite, PyTorch's exported .pt2"
+
 
 def external_files(model: Path) -> tuple[str, ...]:
-    """Names, relative to the folder of ``model``, sorted; none for what is no ONNX file.
+    """Names, relative to the folder of ``model``, sorted; none of a model of another format.
 
-    Raises BadInput for a name that leaves the folder, or of a file that is not there.
+    Raises BadInput for what is no model, or one that is cut off; for a name that leaves the folder, or of a file that
+    is not there.
     """
-    if not model.stat().st_size:  # nothing can be mapped
+    with model.open("rb") as file:
+        head = file.read(8)
+    if head[4:8] == b"TFL3":
         return ()
+    if head.startswith(b"PK\x03\x04"):
+        if not zipfile.is_zipfile(model):
+            raise BadInput(
+                f"{model} is damaged: it begins as a zip archive, as a .pt2 file is, and does not end as one."
+            )
+        return ()
+    if not head:
+        raise BadInput(f"{model} is empty.")
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         view = memoryview(content)
         try:
             graphs = list(_fields(view, _GRAPH))
             names = sorted({name for graph in graphs for name in _locations(graph)})
-        except (ValueError, IndexError, UnicodeDecodeError):  # another format: its importer will tell
-            names = []
+            holds = any(len(graph) for graph in graphs)
+            fault = "" if holds else f"no model that the farm takes ({_TAKEN}): as ONNX it holds no operators"
+        except (ValueError, IndexError):
+            names, fault = [], f"damaged, or no model that the farm takes ({_TAKEN})"
         finally:
             # Slices of it must be gone before the file can be unmapped.
             graphs = []
             view.release()
+    if fault:
+        raise BadInput(f"{model} is {fault}.")
     for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\0" in name:
@@ -77,6 +95,8 @@ def _fields(message: memoryview, wanted: int) -> Iterator[memoryview]:
     while at < len(message):
         tag, at = _varint(message, at)
         kind = tag & 7
+        if not tag >> 3:
+            raise ValueError("there is no field 0")
         if kind == _LENGTH_DELIMITED:
             size, at = _varint(message, at)
             if at + size > len(message):

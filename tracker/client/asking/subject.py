@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tvm_farm.protos.names import parse_given_name
 from tvm_farm.tracker.client.asking.names import ARGUMENTS, Names
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.domain.engine import takes_templates
@@ -94,7 +95,7 @@ def _model(model: Path, shapes: Sequence[Shape], parameters: Sequence[Parameter]
             f"{names.parameters} sets parameters of an operator, FILE.py:NAME; a model's inputs are fixed with "
             f"{names.shapes}."
         )
-    return Subject(model, model.stem)
+    return Subject(model, _named(model))
 
 
 def _own(found: dict[str, Definition]) -> str:
@@ -113,6 +114,14 @@ def check_file(model: Path) -> None:
         raise BadInput(f"There is no file {model}.") from None
     except OSError as error:
         raise BadInput(f"Cannot read {model}: {error.strerror}.") from None
+
+
+def _named(model: Path) -> str:
+    """What people call the model. Raises BadInput."""
+    try:
+        return parse_given_name(model.stem, "a model's name")
+    except ValueError as error:
+        raise BadInput(f"{error}: rename {str(model)!r}.") from None
 
 
 def _once(option: str, given: Sequence[str]) -> None:

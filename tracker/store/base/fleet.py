@@ -15,8 +15,11 @@ class Devices(Protocol):
     def put(self, device: Device) -> None:
         """Keep the last known state of ``device``, replacing what was kept under its id."""
 
+    def forget(self, device_id: str) -> bool:
+        """Remove a device with what is ordered of it; whether it was kept. What it measured stays in the log."""
+
     def all(self) -> list[Device]:
-        """Every device that ever joined, by name, in the state last kept."""
+        """Every device that joined and was not forgotten, by name, in the state last kept."""
 
 
 class Orders(Protocol):

@@ -33,10 +33,16 @@ class Jobs(JobLookup, Protocol):
         """At most 10 ids that begin with ``start``; ``start`` itself alone where it is one."""
 
     def newest(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
-        """Jobs without their tasks, newest first; ``limit`` 0 means all."""
+        """Jobs without their tasks, newest first; ``limit`` 0 means all.
+
+        ``state`` None: in any but REFUSED, which is no job to come back to.
+        """
 
     def of_group(self, group: str) -> list[Job]:
         """Its jobs with their tasks, in the order in which they were kept; none for "" and for an unknown one."""
+
+    def queue(self, turns: Turns) -> list[str]:
+        """Ids of the queued jobs in the order in which ``claim`` gives them, each ending before the next begins."""
 
     def counts(self) -> dict[JobState, int]:
         """How many jobs are in each state; a state without any is left out."""

@@ -9,11 +9,16 @@ __all__ = ["MemoryDevices", "MemoryOrders", "MemoryPools"]
 
 
 class MemoryDevices:
-    def __init__(self) -> None:
+    def __init__(self, orders: MemoryOrders) -> None:
         self._texts: dict[str, str] = {}
+        self._orders = orders
 
     def put(self, device: Device) -> None:
         self._texts[device.id] = encode(device)
+
+    def forget(self, device_id: str) -> bool:
+        self._orders.drop(device_id)
+        return self._texts.pop(device_id, None) is not None
 
     def all(self) -> list[Device]:
         return sorted((decode(Device, text) for text in self._texts.values()), key=lambda device: device.name)
@@ -25,6 +30,10 @@ class MemoryOrders:
 
     def put(self, device_id: str, orders: DeviceOrders) -> None:
         self._texts[device_id] = encode(orders)
+
+    def drop(self, device_id: str) -> None:
+        """Nothing is ordered of the device any more."""
+        self._texts.pop(device_id, None)
 
     def all(self) -> dict[str, DeviceOrders]:
         return {device_id: decode(DeviceOrders, text) for device_id, text in self._texts.items()}

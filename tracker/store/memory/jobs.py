@@ -90,11 +90,16 @@ class MemoryJobs:
         return sorted(job_id for job_id in self._jobs if job_id.startswith(start))[:10]
 
     def newest(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
-        found = [kept.job for kept in reversed(self._jobs.values()) if state is None or kept.job.state is state]
+        wanted = {state} if state else set(JobState) - {JobState.REFUSED}
+        found = [kept.job for kept in reversed(self._jobs.values()) if kept.job.state in wanted]
         return found[:limit] if limit else found
 
     def of_group(self, group: str) -> list[Job]:
         return [self._whole(kept) for kept in self._jobs.values() if group and kept.job.group == group]
+
+    def queue(self, turns: Turns) -> list[str]:
+        queued = [kept.job for kept in self._jobs.values() if kept.job.state is JobState.QUEUED]
+        return [job.id for job in sorted(queued, key=turns.unix_s)]
 
     def counts(self) -> dict[JobState, int]:
         return dict(Counter(kept.job.state for kept in self._jobs.values()))

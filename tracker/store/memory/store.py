@@ -21,8 +21,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._log = RecordLog()
-        self.devices = MemoryDevices()
         self.orders = MemoryOrders()
+        self.devices = MemoryDevices(self.orders)
         self.pools = MemoryPools()
         self.workloads = MemoryWorkloads()
         self.jobs = MemoryJobs(self.workloads)

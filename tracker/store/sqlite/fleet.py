@@ -33,6 +33,11 @@ class SqliteDevices:
                 ],
             )
 
+    def forget(self, device_id: str) -> bool:
+        with self._file.writing():
+            self._file.db.execute("DELETE FROM orders WHERE device_id = ?", [device_id])
+            return bool(self._file.db.execute("DELETE FROM devices WHERE id = ?", [device_id]).rowcount)
+
     def all(self) -> list[Device]:
         rows = self._file.db.execute("SELECT value FROM devices ORDER BY name")
         return [decode(Device, row[0]) for row in rows]

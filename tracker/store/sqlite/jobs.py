@@ -111,9 +111,9 @@ class SqliteJobs:
         return [row[0] for row in rows]
 
     def newest(self, state: JobState | None = None, limit: int = 0) -> list[Job]:
-        where, values = ("WHERE state = ?", [state.value]) if state else ("", [])
+        where, values = ("state = ?", state.value) if state else ("state <> ?", JobState.REFUSED.value)
         rows = self._file.db.execute(
-            f"SELECT {_COLUMNS} FROM jobs {where} ORDER BY number DESC LIMIT ?", [*values, limit or -1]
+            f"SELECT {_COLUMNS} FROM jobs WHERE {where} ORDER BY number DESC LIMIT ?", [values, limit or -1]
         )
         return [_job(row, ()) for row in rows]
 
@@ -122,6 +122,11 @@ class SqliteJobs:
             f"SELECT {_COLUMNS} FROM jobs WHERE group_id = ? AND group_id <> '' ORDER BY number", [group]
         ).fetchall()
         return [_job(row, self._tasks(row[0])) for row in rows]
+
+    def queue(self, turns: Turns) -> list[str]:
+        order, values = _order(turns)
+        rows = self._file.db.execute(f"SELECT id FROM jobs WHERE state = 'queued' {order}", values)
+        return [row[0] for row in rows]
 
     def counts(self) -> dict[JobState, int]:
         return {
@@ -168,12 +173,9 @@ class SqliteJobs:
         )
 
     def claim(self, worker_id: str, now: float, turns: Turns) -> Job | None:
-        first = [kind.value for kind in turns.first]
-        before = f"kind IN ({', '.join('?' * len(first))})"
-        turn = "created - ? * coalesce(json_extract(spec, '$.priority'), 0)"
-        sql = f"{_CLAIMABLE} ORDER BY CASE WHEN {before} THEN 0 ELSE 1 END, CASE WHEN {before} THEN 0 ELSE {turn} END"
+        order, values = _order(turns)
         with self._file.writing():
-            row = self._file.db.execute(f"{sql}, number LIMIT 1", [*first, *first, turns.step_s]).fetchone()
+            row = self._file.db.execute(f"{_CLAIMABLE} {order} LIMIT 1", values).fetchone()
             return self.change(row[0], lambda job: started(job, worker_id, now)) if row else None
 
     def lose_worker(self, job_id: str, worker_id: str, now: float, *, counts: bool = True) -> Job | None:
@@ -212,6 +214,15 @@ class SqliteJobs:
             "INSERT INTO tasks (id, job_id, position, name, workload, weight, space) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [task_id, job_id, position, task.name, task.workload, task.weight, task.space],
         )
+
+
+def _order(turns: Turns) -> tuple[str, list[Any]]:
+    """The order of queued jobs as SQL, with its values."""
+    first = [kind.value for kind in turns.first]
+    before = f"kind IN ({', '.join('?' * len(first))})"
+    turn = "created - ? * coalesce(json_extract(spec, '$.priority'), 0)"
+    order = f"ORDER BY CASE WHEN {before} THEN 0 ELSE 1 END, CASE WHEN {before} THEN 0 ELSE {turn} END, number"
+    return order, [*first, *first, turns.step_s]
 
 
 def _job(row: Any, tasks: tuple[Task, ...]) -> Job:

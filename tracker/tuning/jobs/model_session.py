@@ -200,6 +200,7 @@ class ModelSession(Session):
             folder,
             [variant for variant, _ in shipped],
             name=job.spec.model_name,
+            source=job.spec.model.digest,
             target=job.target,
             device_class=job.device_class,
             versions=self._versions,

@@ -162,6 +162,7 @@ class OperatorSession(Session):
             self._folder,
             packaged,
             name=job.spec.model_name,
+            source=job.spec.model.digest,
             operator=job.spec.operator,
             parameters={p.name: p.value for p in job.spec.parameters},
             target=job.target,

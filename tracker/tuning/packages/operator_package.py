@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from tvm_farm.tracker.client.artifacts import file_digest
 from tvm_farm.tracker.tuning.models.operator import Kernel
-from tvm_farm.tracker.tuning.packages.package import FORMAT, INPUTS, MANIFEST, MAX_EXAMPLE_BYTES
+from tvm_farm.tracker.tuning.packages import shipped
+from tvm_farm.tracker.tuning.packages.package import FORMAT, INPUTS, MANIFEST, MAX_EXAMPLE_BYTES, RUN
 from tvm_farm.tracker.tuning.packages.shipped.run import save_arrays
 
 __all__ = ["PackagedKernel", "write_operator_package"]
@@ -39,17 +41,20 @@ def write_operator_package(
     kernels: Sequence[PackagedKernel],
     *,
     name: str,
+    source: str,
     operator: str,
     parameters: Mapping[str, str],
     target: str,
     device_class: str,
     versions: Mapping[str, str],
 ) -> list[Path]:
-    """Write the package into ``folder`` and return its files. ``operator``: the file and the name in it.
+    """Write the package into ``folder`` and return its files. ``operator``: the file and the name in it;
+    ``source``: the file's digest.
 
     The values that kernels were measured with go along, as ``KERNEL.ARGUMENT`` in an NPZ file, unless they are large.
     """
-    digests: dict[str, str] = {}
+    (folder / RUN).write_bytes(shipped.RUN.read_bytes())
+    digests = {RUN: file_digest(folder / RUN)[0]}
     entries = []
     for packaged in kernels:
         kernel = packaged.kernel
@@ -70,11 +75,12 @@ def write_operator_package(
         entries.append({"name": kernel.name, "entry": "main", **named, "arguments": arguments, "latency": latency})
     if example := _example(kernels):
         save_arrays(folder / INPUTS, example)
-        digests[INPUTS] = hashlib.sha256((folder / INPUTS).read_bytes()).hexdigest()
+        digests[INPUTS] = file_digest(folder / INPUTS)[0]
     manifest = {
         "format": FORMAT,
         "kind": "operator",
         "model": name,
+        "model_sha256": source,
         "operator": operator,
         "parameters": dict(parameters),
         "kernels": entries,

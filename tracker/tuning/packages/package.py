@@ -68,6 +68,7 @@ def write_package(
     variants: Sequence[Variant],
     *,
     name: str,
+    source: str = "",
     target: str,
     device_class: str,
     versions: Mapping[str, str],
@@ -76,9 +77,9 @@ def write_package(
 ) -> list[Path]:
     """Write the package into ``folder`` and return its files.
 
-    ``variants``: smallest first; the last one is the model where a reader knows of one alone, and its example goes
-    along. Equal parameters of several are kept once. ``padding``: see ``judging.padding``. ``fixed``: inputs that
-    the file takes and the package does not, with their value.
+    ``source``: the digest of the model's file. ``variants``: smallest first; the last one is the model where a reader
+    knows of one alone, and its example goes along. Equal parameters of several are kept once. ``padding``: see
+    ``judging.padding``. ``fixed``: inputs that the file takes and the package does not, with their value.
     """
     libraries = [*(f"model-{number}.so" for number in range(1, len(variants))), LIBRARY]
     for file, variant in zip(libraries, variants, strict=True):
@@ -95,6 +96,7 @@ def write_package(
     manifest = {
         "format": FORMAT,
         "model": name,
+        "model_sha256": source,
         **described[-1],
         "params": PARAMS,
         "target": target,

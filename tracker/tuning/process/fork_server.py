@@ -6,10 +6,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import psutil
+
+from tvm_farm.protos.program.interrupts import held_back
 
 __all__ = ["clear", "folder_prefix", "start_fork_server", "sweep"]
 
@@ -32,12 +34,16 @@ def start_fork_server(preload: Sequence[str]) -> Path:
     For the main thread, once and before others are started. The folder is its caller's to remove. It is in TMPDIR, or
     where a socket's path would be too long there, in /tmp or /var/tmp. Raises OSError that says so where it can be in
     none of them.
+
+    Ctrl-C reaches all of a terminal's processes: the server and all that is forked from it are this process's to end.
     """
     forkserver.set_forkserver_preload(list(preload))
     usual = tempfile.gettempdir()
     folder = tempfile.tempdir = _made(usual)
     try:
-        forkserver.ensure_running()
+        resource_tracker.ensure_running()  # the server would, and let through what is held back
+        with held_back():
+            forkserver.ensure_running()
     finally:
         tempfile.tempdir = usual
     return Path(folder)

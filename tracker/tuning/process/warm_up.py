@@ -41,6 +41,8 @@ def warm_up(pool: Builders) -> bool:
         try:
             done.append(_built_in_each(pool))
         except Exception:
+            if not Path(tempfile.gettempdir()).is_dir():
+                return  # the worker has ended meanwhile, and its folder with it
             log.exception("the warm-up failed: this worker's jobs will hardly do better")
 
     thread = threading.Thread(target=run, name="warm-up")

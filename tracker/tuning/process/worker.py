@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
+from tvm_farm.protos.program.interrupts import let_through
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.client.errors import FarmError
 from tvm_farm.tracker.client.farm import Farm
@@ -288,6 +289,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave(0))
+    let_through()
     sweep()
     try:
         start_fork_server(["tvm_farm.tracker.tuning.process.preload"])

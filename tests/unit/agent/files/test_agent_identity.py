@@ -112,6 +112,7 @@ ETH0 = {
 )
 def test_what_tells_a_machine(tmp_path: Path, files: dict[str, str], serial: str, macs: tuple[str, ...]) -> None:
     told = read_machine(root=grow(tmp_path, BOOT | files))
-    assert told == Machine(told.start_id, "6f2b1c7e-0000-4000-8000-000000000001", serial, macs)
+    assert told == Machine(told.start_id, "6f2b1c7e-0000-4000-8000-000000000001", serial, macs, "")
     assert len(told.start_id) == 16
     assert read_machine(root=tmp_path) == told
+    assert (told.via, read_machine("ssh:root@router", root=tmp_path).via) == ("", "ssh:root@router")

@@ -123,7 +123,7 @@ def test_it_is_verified_written_and_started(said: Path, tmp_path: Path) -> None:
     unit = service("--tracker", "farm:1")
     units = tmp_path / "units"
     units.mkdir()
-    told = "\n".join(install(unit, units))
+    told = "\n".join(install(unit, units, tmp_path))
     assert (units / unit.name).read_text() == unit.text
     ran = said.read_text().splitlines()
     assert ran[0].startswith("systemd-analyze verify ")
@@ -132,14 +132,14 @@ def test_it_is_verified_written_and_started(said: Path, tmp_path: Path) -> None:
     assert ran[2:] == [f"systemctl {each}" for each in ("daemon-reload", f"enable {unit.name}", f"restart {unit.name}")]
     assert "made the user tvm-farm" in told
     assert f"wrote {units / unit.name}" in told
-    assert "anew" in "\n".join(install(unit, units))
+    assert "anew" in "\n".join(install(unit, units, tmp_path))
 
 
 @pytest.mark.parametrize("program", ["systemd-analyze", "useradd", "systemctl"])
 def test_what_fails_is_told_in_its_words(said: Path, tmp_path: Path, program: str) -> None:
     (tmp_path / f"fail-{program}").touch()
     with pytest.raises(AgentError, match=rf"`{program} .*` failed: no"):
-        install(service(), tmp_path)
+        install(service(), tmp_path, tmp_path)
     assert (tmp_path / service().name).exists() == (program == "systemctl")
 
 
@@ -171,3 +171,11 @@ def test_options_that_start_would_refuse_are_refused_now(options: list[str], sai
     ended = CliRunner().invoke(main, ["install-service", "--print", *options])
     assert ended.exit_code == 2
     assert said in ended.output
+
+
+def test_nothing_is_done_where_systemd_does_not_run(said: Path, tmp_path: Path) -> None:
+    units = tmp_path / "units"
+    units.mkdir()
+    with pytest.raises(AgentError, match=r"^systemd does not run here, as in a container: --print shows the unit"):
+        install(service(), units, tmp_path / "run/systemd/system")
+    assert (said.read_text(), list(units.iterdir())) == ("", [])

@@ -597,3 +597,10 @@ def test_every_fetched_trial_is_released_exactly_once() -> None:
             fetched += [effect.request.trial_id for effect in effects if isinstance(effect, Fetch)]
             released += [effect.trial_id for effect in effects if isinstance(effect, Release)]
         assert sorted(released) == sorted(fetched) == ["a", "b"], ending
+
+
+def test_what_the_tracker_warns_of_is_said_with_each_join() -> None:
+    state, _ = begin(3, False)
+    state, _ = transition(state, LinkUp(), 100.0)
+    _, effects = transition(state, Heard(Joined(farm="lab", warning="another agent is here")), 100.0)
+    assert Say("WARNING", "another agent is here") in effects

@@ -8,7 +8,7 @@ import pytest
 
 from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.tracker.client.connection import ScriptConnection
-from tvm_farm.tracker.client.errors import BadInput
+from tvm_farm.tracker.client.errors import BadInput, NoBoard
 from tvm_farm.tracker.client.one_class import one_class
 from tvm_farm.tracker.domain import Device, DeviceState, Lease
 
@@ -49,7 +49,6 @@ def test_the_one_class_that_takes_work_of_the_user(devices: list[Device], wanted
 @pytest.mark.parametrize(
     ("devices", "wanted", "said"),
     [
-        ([], "", "Pool arm64 has no device: none that fits its selector has joined this farm."),
         (
             [PI5, PI4],
             "",
@@ -63,6 +62,11 @@ def test_what_is_not_one_class_is_refused_with_the_classes(devices: list[Device]
     with pytest.raises(BadInput) as refused:
         one_class(devices, "arm64", wanted, "ada")
     assert refused.value.message == said
+
+
+def test_a_pool_without_devices_is_no_fault_of_who_asks() -> None:
+    with pytest.raises(NoBoard, match=r"^Pool arm64 has no device: none that fits its selector has joined this farm"):
+        one_class([], "arm64", "", "ada")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,28 @@ def test_a_group_tells_who_ended_and_who_has_a_result() -> None:
     assert (JobGroup((again,)).done, JobGroup((again,)).without_result) == ((), ())
 
 
+Q, R, D, F, C = JobState.QUEUED, JobState.RUNNING, JobState.DONE, JobState.FAILED, JobState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        ((Q,), Q),
+        ((Q, Q), Q),
+        ((R, Q), R),
+        ((D, Q), R),
+        ((F, R), R),
+        ((D, D), D),
+        ((D, F), F),
+        ((C, F), F),
+        ((D, C), C),
+        ((C, C), C),
+    ],
+)
+def test_the_state_of_a_group(states: tuple[JobState, ...], state: JobState) -> None:
+    assert JobGroup(tuple(replace(FIRST, state=each) for each in states)).state is state
+
+
 def test_a_group_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one job"):
         JobGroup(())

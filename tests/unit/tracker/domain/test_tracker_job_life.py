@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 
 from tvm_farm.protos.measurement import Artifact
-from tvm_farm.tracker.domain import Job, JobKind, JobResult, JobSpec, JobState
+from tvm_farm.tracker.domain import Job, JobKind, JobResult, JobSpec, JobState, Task
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 from tvm_farm.tracker.domain.job_life import (
     MAX_WORKER_LOSSES,
+    WAITING,
     Losses,
     cancelled,
     failed,
     finished,
+    placed,
     requeued,
     resumed,
     started,
@@ -22,7 +24,8 @@ from tvm_farm.tracker.domain.job_life import (
 
 JOB = Job("net-1", JobSpec(JobKind.TUNE, "net", Artifact("00", 1), "x86_64"), created_unix_s=1.0, tuned_for_s=7.0)
 RESULT = JobResult(tuned_s=0.5)
-FINAL = [JobState.DONE, JobState.FAILED, JobState.CANCELLED]
+FINAL = [JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.REFUSED]
+TASK = Task("net-1/0", "conv", "w", 1)
 
 
 def in_state(state: JobState) -> Job:
@@ -65,11 +68,37 @@ def test_ends(state: JobState) -> None:
     job = in_state(state)
     done = finished(job, RESULT, 5.0)
     assert (done.state, done.result, done.finished_unix_s, done.worker_id) == (JobState.DONE, RESULT, 5.0, "")
-    broken = failed(job, "no such file", input_error=True, now=5.0)
-    assert (broken.state, broken.error, broken.input_error) == (JobState.FAILED, "no such file", True)
+    broken = failed(job, "no board", input_error=False, now=5.0)
+    assert (broken.state, broken.phase, broken.error, broken.input_error) == (
+        JobState.FAILED, "failed", "no board", False,
+    )  # fmt: skip
     assert broken.finished_unix_s == 5.0
     stopped = cancelled(job, 5.0)
     assert (stopped.state, stopped.finished_unix_s, stopped.worker_id) == (JobState.CANCELLED, 5.0, "")
+
+
+def test_what_cannot_be_tuned_is_refused_until_it_has_tasks() -> None:
+    refused = failed(in_state(JobState.RUNNING), "no such file", input_error=True, now=5.0)
+    assert (refused.state, refused.phase, refused.error, refused.input_error) == (
+        JobState.REFUSED, "refused", "no such file", True,
+    )  # fmt: skip
+    assert refused.state.final
+    later = failed(replace(in_state(JobState.RUNNING), tasks=(TASK,)), "too few inputs", input_error=True, now=5.0)
+    assert (later.state, later.input_error) == (JobState.FAILED, True)
+
+
+@pytest.mark.parametrize(
+    ("place", "phase"),
+    [
+        (1, "waiting for a worker; its turn comes after net-0"),
+        (2, "waiting for a worker, 1 job before it; its turn comes after net-0"),
+        (4, "waiting for a worker, 3 jobs before it; its turn comes after net-0"),
+    ],
+)
+def test_a_job_that_waits_tells_its_place(place: int, phase: str) -> None:
+    job = placed(replace(JOB, phase=f"{WAITING}; its turn comes after net-0"), place)
+    assert (job.place, job.phase) == (place, phase)
+    assert placed(replace(JOB, phase="no worker"), place).phase == "no worker"
 
 
 @pytest.mark.parametrize("state", FINAL)

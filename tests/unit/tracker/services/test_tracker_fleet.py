@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.fleet_farm import BOARD, FleetFarm
 from tests.support.records import make_job, make_record
-from tvm_farm.protos.device import CpuCluster, Fingerprint, RunnerInfo, RunnerMode, Telemetry
+from tvm_farm.protos.device import CpuCluster, Fingerprint, Machine, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
-from tvm_farm.tracker.domain import DeviceState
+from tvm_farm.tracker.domain import DeviceState, Pool
 from tvm_farm.tracker.domain.device_class import former_class
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, TrackerError, VersionMismatch
 
@@ -57,6 +57,23 @@ async def test_a_lost_board_is_told_once(farm: FleetFarm) -> None:
     farm.fleet.leave(board, "cut")
     farm.fleet.leave(board, "cut again")
     assert farm.listener.events == [("joined", "pi"), ("left", "pi")]
+
+
+async def test_a_board_whose_agent_said_goodbye_is_stopped_and_not_only_lost(farm: FleetFarm) -> None:
+    def told() -> list[tuple[DeviceState, bool]]:
+        return [(device.state, device.stopped) for device in farm.fleet.devices()]
+
+    board = farm.join()
+    farm.fleet.drain(board)
+    assert told() == [(DeviceState.DRAINING, False)]
+    farm.fleet.leave(board, "its stream ended")
+    assert told() == [(DeviceState.LOST, True)]
+    await farm.restart()
+    assert told() == [(DeviceState.LOST, True)]
+    board = farm.join()
+    assert told() == [(DeviceState.IDLE, False)]
+    farm.fleet.leave(board, "cut")
+    assert told() == [(DeviceState.LOST, False)]
 
 
 async def test_the_store_remembers_devices(farm: FleetFarm) -> None:
@@ -205,3 +222,35 @@ async def test_pools_that_cannot_be(farm: FleetFarm, name: str, selector: dict[s
 async def test_built_in_pools_stay(farm: FleetFarm) -> None:
     with pytest.raises(InvalidRequest, match="built in"):
         await farm.fleet.delete_pool("arm64")
+
+
+async def test_agents_on_the_same_cpus_are_told_of_each_other(farm: FleetFarm) -> None:
+    here = Machine("start-1", "boot-1", via="")
+    one = farm.join(device_id="d1", name="one", machine=here)
+    assert farm.fleet.warning(one) == ""
+    two = farm.join(device_id="d2", name="two", machine=replace(here, start_id="start-2"))
+    farm.join(device_id="d3", name="router", machine=replace(here, start_id="start-3", via="ssh:router"))
+    assert "this machine's CPUs, as one: they disturb each other" in farm.fleet.warning(two)
+    shared = {device.name: device.shares_cpus_with for device in farm.fleet.devices()}
+    assert shared == {"one": ("two",), "two": ("one",), "router": ()}
+    farm.fleet.leave(one, "cut")
+    assert farm.fleet.warning(two) == ""
+    assert all(device.shares_cpus_with == () for device in farm.fleet.devices())
+
+
+async def test_a_board_of_an_odd_name_gets_the_nearest_and_one_that_had_it_keeps_it(farm: FleetFarm) -> None:
+    assert farm.join(device_id="d1", name="my pi\x1b").device.name == "my-pi"
+    old = farm.join(device_id="d2", name="pi")
+    await farm.restart()  # by then both are stored
+    await farm.thread.run(farm.thread.store.devices.put, replace(old.device, name="root@pi 2"))
+    await farm.restart()
+    assert [device.name for device in farm.fleet.devices()] == ["my-pi", "root@pi 2"]
+    assert farm.join(device_id="d2", name="root@pi 2").device.name == "root@pi 2"
+
+
+async def test_a_pool_of_an_odd_name_may_still_be_changed(farm: FleetFarm) -> None:
+    with pytest.raises(InvalidRequest, match="'my pool' cannot name a pool"):
+        await farm.fleet.put_pool("my pool", {"rack": "3"})
+    await farm.thread.run(farm.thread.store.pools.put, Pool("my pool", {"rack": "3"}))
+    await farm.restart()
+    assert (await farm.fleet.put_pool("my pool", {"rack": "4"})).selector == {"rack": "4"}

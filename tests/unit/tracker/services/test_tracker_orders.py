@@ -292,3 +292,39 @@ async def test_unknown_devices(farm: OrdersFarm, order: str, arguments: tuple[An
     farm.join("a")
     with pytest.raises(NotFound, match="no device 'attic'"):
         await getattr(farm.order_book, order)("attic", *arguments)
+
+
+async def test_a_forgotten_device_is_gone_with_all_that_was_ordered_of_it(farm: OrdersFarm) -> None:
+    board = farm.join("pi")
+    farm.join("other")
+    await farm.order_book.label("pi", {"room": "cold"}, [])
+    await farm.order_book.drain("pi", "eve", "fan")
+    with pytest.raises(NotPossible, match=r"^device pi is connected: stop its agent before it is forgotten$"):
+        await farm.order_book.forget("pi")
+    farm.fleet.leave(board, "cut")
+    was = await farm.order_book.forget("pi")
+    assert (was.name, was.hand_labels, was.state) == ("pi", {"room": "cold"}, DeviceState.LOST)
+    with pytest.raises(NotFound, match="no device 'pi'"):
+        await farm.order_book.forget("pi")
+    await farm.restart()
+    assert [device.name for device in farm.fleet.devices()] == ["other"]
+    farm.join("pi")
+    again = farm.fleet.device("pi")
+    assert (again.hand_labels, again.drain, again.measured) == ({}, None, 0)
+
+
+async def test_devices_that_were_lost_long_ago_are_forgotten_where_nothing_is_ordered_of_them(farm: OrdersFarm) -> None:
+    boards = {name: farm.join(name) for name in ("there", "lost", "recent", "drained", "labelled", "leased")}
+    await farm.order_book.drain("drained", "eve", "fan")
+    await farm.order_book.label("labelled", {"room": "cold"}, [])
+    await farm.order_book.lease("leased", "ada", 60.0)
+    for name, board in boards.items():
+        if name not in ("there", "recent"):
+            farm.fleet.leave(board, "cut")
+    farm.now += 3600.0
+    farm.fleet.heard(boards["recent"])
+    farm.fleet.leave(boards["recent"], "cut")
+    farm.now += 10.0
+    farm.fleet.tick()  # ends the lease
+    assert sorted(d.name for d in await farm.order_book.forget_lost(3600.0)) == ["leased", "lost"]
+    assert sorted(d.name for d in farm.fleet.devices()) == ["drained", "labelled", "recent", "there"]

@@ -59,6 +59,19 @@ def test_pace_is_of_the_last_half_minute() -> None:
     assert progress.trials_per_s(100.0) == pytest.approx(4.0)
 
 
+def test_a_burst_of_the_log_is_no_pace() -> None:
+    progress = Progress()
+    for at_s, trials, recalled in ((0.0, 0, 0), (2.0, 400, 400)):
+        progress.update(replace(JOB, spec=replace(SPEC, max_trials=500), trials=trials, recalled=recalled), at_s)
+    assert progress.trials_per_s(2.0) == pytest.approx(200.0)
+    task_of = (task("a", 1, 0.1, 0.05),)
+    spec = replace(SPEC, budget_s=0.0, max_trials=500)
+    progress.update(replace(JOB, spec=spec, trials=420, recalled=400, tasks=task_of), 10.0)
+    assert progress.trials_per_s(10.0) == pytest.approx(2.0)
+    assert progress.left_s(10.0) == pytest.approx(40.0)
+    assert "420 of 500 trials (400 from the log)" in progress.figures(10.0)
+
+
 def test_pace_needs_a_second_of_watching() -> None:
     progress = Progress()
     progress.update(replace(JOB, trials=400), 10.0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from tvm_farm.tracker.cli.reports.results import closing_line, print_result
-from tvm_farm.tracker.domain import Artifact, BucketResult, Job, JobKind, JobResult, JobSpec, JobState, TaskResult
+from tvm_farm.tracker.domain import Artifact, BucketResult, Job, JobKind, JobResult, JobSpec, JobState, Task, TaskResult
 
 TASKS = (
     TaskResult("fused_conv2d", 2, 1e9, 60, 0.1, 0.005),
@@ -70,10 +71,10 @@ def test_closing_line(result: JobResult, line: str) -> None:
     assert closing_line("squeezenet", result) == line
 
 
-def table_of(result: JobResult, width: int = 100, job_id: str = "3f2a", group: str = "") -> str:
+def table_of(result: JobResult, width: int = 100, job_id: str = "3f2a", **changes: Any) -> str:
     spec = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64")
     out = io.StringIO()
-    print_result(Console(file=out, width=width), Job(job_id, spec, JobState.DONE, result=result, group=group))
+    print_result(Console(file=out, width=width), Job(job_id, spec, JobState.DONE, result=result, **changes))
     return out.getvalue()
 
 
@@ -85,6 +86,21 @@ def test_who_taught_the_search_is_told() -> None:
     # Of the classes of one tune only those after the first could have been taught.
     for job_id, group, nobody in (("net", "", False), ("net.1", "net", False), ("net.2", "net", True)):
         assert ("none has measured these operators" in table_of(RESULT, job_id=job_id, group=group)) is nobody
+
+
+def test_what_the_log_answered_is_no_lack_of_records() -> None:
+    told = " ".join(table_of(RESULT, job_id="net.2", group="net", trials=64, recalled=64).split())
+    assert "none has measured these operators" not in told
+    assert "The log answered 64 of 64 trials" in told
+
+
+def test_a_timing_of_the_log_that_did_not_hold_is_told() -> None:
+    slower, faster = (Task("3f2a/1", "fused_softmax", "w", 1, untuned_s=0.0013, best_s=s) for s in (0.0014, 0.0011))
+    kept = "kept: no schedule proved faster beside the untuned one, so that one is in the package."
+    assert "did not hold" not in table_of(RESULT, tasks=(slower,))
+    assert f"{kept} The log has faster timings of fused_softmax, which did not hold" in " ".join(
+        table_of(RESULT, tasks=(faster,)).split()
+    )
 
 
 def test_the_table_has_each_task_and_then_the_model() -> None:
@@ -111,7 +127,7 @@ def test_the_reader_learns_where_it_ran_and_how_equality_was_judged() -> None:
     text = " ".join(table_of(RESULT).split())
     assert "ran on rpi4-3 with the same random input: outputs equal, max |diff| 3e-07" in text
     assert "rtol 0.0001, atol 1e-05" in text
-    assert "kept: nothing faster" in text
+    assert "kept: no schedule proved faster" in text
 
 
 def test_without_a_whole_model_run_the_sum_is_called_one_and_the_note_is_shown() -> None:
@@ -128,4 +144,4 @@ def test_a_wrong_kernel_is_called_one() -> None:
     assert re.split(r"\s{2,}", text.splitlines()[1].strip())[4] == "wrong"
     told = " ".join(text.split())
     assert "0 of 1 kernels equal, 1 DIFFERS (max |diff| 3e+01), tolerance: rtol 0.0001, atol 0.01." in told
-    assert "kept: nothing faster" not in told
+    assert "kept: no schedule" not in told

@@ -1,5 +1,7 @@
 """Which files beside a model hold its weights, read without ``onnx``."""
 
+import zipfile
+
 import numpy as np
 import onnx
 import pytest
@@ -45,18 +47,43 @@ def test_nothing_outside_of_the_models_folder_is_read(tmp_path, location):
         external_files(tmp_path / "m.onnx")
 
 
-@pytest.mark.parametrize("content", [b"x", b"\x00" * 100, b"\xff" * 100, b"TFL3" * 40, b"PK\x03\x04" + bytes(50)])
-def test_what_is_no_onnx_file_has_none(tmp_path, content):
+def test_a_model_of_another_format_has_none(tmp_path):
+    (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(40))
+    assert external_files(tmp_path / "m.tflite") == ()
+    with zipfile.ZipFile(tmp_path / "m.pt2", "w") as archive:
+        archive.writestr("model", b"x")
+    assert external_files(tmp_path / "m.pt2") == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty"),
+        (b"hello\n", "is damaged, or no model that the farm takes"),
+        (b"\x00" * 100, "is damaged, or no model that the farm takes"),
+        (b"\xff" * 100, "is damaged, or no model that the farm takes"),
+        (b"PK\x03\x04" + bytes(50), "is damaged: it begins as a zip archive"),
+        (onnx.ModelProto(producer_name="me").SerializeToString(), "as ONNX it holds no operators"),
+    ],
+    ids=["nothing", "text", "zeros", "ones", "cut archive", "no graph"],
+)
+def test_what_is_no_model_is_told_before_it_is_sent(tmp_path, content, told):
     (tmp_path / "m").write_bytes(content)
-    assert external_files(tmp_path / "m") == ()
+    with pytest.raises(BadInput, match=told):
+        external_files(tmp_path / "m")
 
 
-def test_what_is_no_model_holds_no_weights(tmp_path):
-    (tmp_path / "empty").write_bytes(b"")
-    assert external_files(tmp_path / "empty") == ()
+def test_a_model_that_is_cut_off_is_told_before_it_is_sent(tmp_path):
+    save(tmp_path, "w.bin")
+    whole = (tmp_path / "m.onnx").read_bytes()
+    (tmp_path / "w.bin").write_bytes(bytes(256))
+    for end in range(1, len(whole) - 4):  # its last field is the version of the operators
+        (tmp_path / "m.onnx").write_bytes(whole[:end])
+        with pytest.raises(BadInput, match=r"damaged|holds no operators"):
+            external_files(tmp_path / "m.onnx")
 
 
-def test_graphs_within_graphs_without_end_are_left_to_the_importer(tmp_path):
+def test_graphs_within_graphs_without_end_are_refused(tmp_path):
     """A field is a tag, a length and its bytes."""
 
     def field(number: int, content: bytes) -> bytes:
@@ -69,7 +96,8 @@ def test_graphs_within_graphs_without_end_are_left_to_the_importer(tmp_path):
     for _ in range(2000):
         graph = field(1, field(5, field(6, graph)))
     (tmp_path / "deep").write_bytes(field(7, graph))
-    assert external_files(tmp_path / "deep") == ()
+    with pytest.raises(BadInput, match="damaged"):
+        external_files(tmp_path / "deep")
 
 
 def test_a_name_that_no_file_can_have_is_told(tmp_path):

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tvm_farm.tracker.client.asking.values import parse_duration, parse_shape, parse_whole
+from tvm_farm.tracker.client.asking.values import (
+    Shapes,
+    fixed_of,
+    parameters_of,
+    parse_duration,
+    parse_shape,
+    parse_whole,
+    seconds_of,
+    shapes_of,
+    target_of,
+)
 from tvm_farm.tracker.domain import Dims, Shape
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.domain.job import shape_sets
@@ -87,3 +99,47 @@ def test_alternatives_of_several_inputs_go_together():
         shape_sets([both[0], parse_shape("y={1,2,3}")])
     with pytest.raises(InvalidRequest, match="16 shapes at most, not 17"):
         shape_sets([parse_shape(f"x={{{','.join(map(str, range(17)))}}}")])
+
+
+@pytest.mark.parametrize(
+    ("given", "shapes"),
+    [
+        ({"x": (1, 3)}, ["x=1,3"]),
+        ({"x": [1, 3], "batch": 4}, ["x=1,3", "batch=4"]),
+        ({"x": [(1, 160), (1, 320)]}, ["x=1,{160,320}"]),
+        ({"past": (1, 0, 8)}, ["past=1,0,8"]),
+        ("x=1,3", ["x=1,3"]),
+        (["x=1,3", Shape("y", (2,))], ["x=1,3", "y=2"]),
+        ((), []),
+    ],
+)
+def test_shapes_of_a_script(given: Shapes, shapes: list[str]) -> None:
+    assert [str(shape) for shape in shapes_of(given)] == shapes
+
+
+@pytest.mark.parametrize(
+    "given", [{"x": "1,3"}, {"x": (1, -3)}, {"x": (1.5,)}, {"x": (True,)}, {"x": None}, {"x": [[1], 2]}]
+)
+def test_what_is_no_shape_in_a_script(given: Any) -> None:
+    with pytest.raises(ValueError, match="is no shape of x: give whole numbers"):
+        shapes_of(given)
+
+
+def test_parameters_and_fixed_inputs_of_a_script() -> None:
+    assert parameters_of({"M": 1024, "dtype": "float16", "shape": (1, 2)}) == parameters_of(
+        ["M=1024", "dtype=float16", "shape=(1, 2)"]
+    )
+    assert fixed_of({"sr": 16000, "flag": True, "sizes": (1, 2)}) == fixed_of(["sr=16000", "flag=true", "sizes=[1, 2]"])
+    assert target_of({"mcpu": "cortex-a76"}) == '{"mcpu": "cortex-a76"}'
+    for given in ({"sr": "16000"}, {"sr": object()}, {"sr": None}):
+        with pytest.raises(ValueError, match="fixes no input"):
+            fixed_of(given)
+    with pytest.raises(ValueError, match="sets no parameter"):
+        parameters_of({"two words": 1})
+
+
+def test_durations_of_a_script() -> None:
+    assert (seconds_of(90), seconds_of(0.5), seconds_of("1h30m")) == (90.0, 0.5, 5400.0)
+    for given in (0, -1, float("inf"), float("nan"), "90"):
+        with pytest.raises(ValueError, match="is no"):
+            seconds_of(given)

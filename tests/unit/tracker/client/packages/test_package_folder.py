@@ -13,7 +13,7 @@ import pytest
 
 from tvm_farm.tracker.client.artifacts import file_digest
 from tvm_farm.tracker.client.errors import BadInput, FarmError
-from tvm_farm.tracker.client.packages.owned import Owner
+from tvm_farm.tracker.client.packages.owned import Owner, owned_files, owner_of
 from tvm_farm.tracker.client.packages.package import check_destination, read_package, write_package
 from tvm_farm.tracker.domain import Artifact, PackageFile
 
@@ -70,6 +70,36 @@ def test_an_older_package_is_replaced_and_other_files_stay(tmp_path: Path) -> No
     assert contents(tmp_path) == {**FILES, "notes.txt": b"mine"}
 
 
+def test_nothing_of_an_older_package_remains(tmp_path: Path) -> None:
+    old = manifest(digests={"model.so": "0", "model-1.so": "0", "deep/inputs.npz": "0", "../mine.txt": "0"})
+    package = tmp_path / "package"
+    (package / "deep").mkdir(parents=True)
+    (tmp_path / "mine.txt").write_bytes(b"mine")
+    for name in ("model.so", "model-1.so", "deep/inputs.npz", "notes.txt"):
+        (package / name).write_bytes(b"old")
+    (package / "manifest.json").write_bytes(old)
+    write_package(NAMED, package, fetch)
+    assert contents(package) == {**FILES, "notes.txt": b"old"}
+    assert (tmp_path / "mine.txt").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"digests": 3}', '{"digests": {"": 0}}', '{"digests": {"/etc/x": 0}}'])
+def test_a_manifest_that_is_none_owns_itself_alone(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    assert owned_files(tmp_path) == {"manifest.json"}
+    assert owner_of(tmp_path) is None
+
+
+def test_the_classes_that_a_list_names_are_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "pi4").mkdir()
+    (tmp_path / "pi4" / "manifest.json").write_bytes(FILES["manifest.json"])
+    entries = [{"folder": name} for name in ("pi4", "pi5", "..", "/etc", "a/b", 5, "")]
+    (tmp_path / "classes.json").write_text(json.dumps({"model": "net", "classes": [*entries, "pi4"]}))
+    names = {"manifest.json", "model.so", "params.bin"}
+    assert owned_files(tmp_path) == {"classes.json", *(f"pi4/{name}" for name in names)}
+    assert owner_of(tmp_path) == Owner("net")
+
+
 @pytest.mark.parametrize(
     "before", [None, {"manifest.json": b"{}", "model.so": b"old"}], ids=["new", "over an older one"]
 )
@@ -112,6 +142,14 @@ def test_destinations(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"holds the package of squeezenet\. Name another folder, or say force=True"):
         check_destination(tmp_path, False, Owner("resnet50"))
     check_destination(tmp_path, True, Owner("resnet50"))
+    for name in ("manifest.json", "classes.json"):
+        (tmp_path / "manifest.json").unlink(missing_ok=True)
+        (tmp_path / name).write_text('{"model": "model", "model_sha256": "0123456789abcdef"}')
+        check_destination(tmp_path, False, Owner("model", "0123456789abcdef"))
+        said = r"package of another file of the name model \(its sha256 is 0123456789ab…, this one's fedcba987654…\)"
+        with pytest.raises(BadInput, match=said):
+            check_destination(tmp_path, False, Owner("model", "fedcba9876543210"))
+        check_destination(tmp_path, True, Owner("model", "fedcba9876543210"))
     with pytest.raises(BadInput, match="is a file"):
         check_destination(tmp_path / "notes.txt", force=True)
     with pytest.raises(BadInput, match="Cannot write"):

@@ -1,0 +1,1 @@
+"""What the three programs do alike: how they start, take commands, end."""

@@ -1,0 +1,3 @@
+from tvm_farm.tracker.cli import farm
+
+farm(prog_name="farm")
