@@ -153,7 +153,7 @@ def test_a_job_is_followed_to_its_package(control: StandInFarm, farm: Farm, mode
         (
             {"state": JobState.REFUSED, "error": "net: input x is open.", "input_error": True},
             JobRefused,
-            r"^Net: input x is open\.$",
+            r"^net: input x is open\.$",
         ),
         ({"state": JobState.CANCELLED}, JobCancelled, "was cancelled"),
         ({"state": JobState.DONE}, JobFailed, "names no result"),

@@ -78,6 +78,15 @@ def table_of(result: JobResult, width: int = 100, job_id: str = "3f2a", **change
     return out.getvalue()
 
 
+def test_an_operator_alone_is_a_row_alone() -> None:
+    spec = JobSpec(JobKind.TUNE, "mm", Artifact("d", 1), "arm64", operator="mm")
+    out = io.StringIO()
+    result = replace(RESULT, tasks=RESULT.tasks[:1])
+    print_result(Console(file=out, width=100), Job("mm-1", spec, JobState.DONE, result=result))
+    _, row, blank, *_ = out.getvalue().splitlines()
+    assert (row.split()[0], blank) == (result.tasks[0].name, "")
+
+
 def test_who_taught_the_search_is_told() -> None:
     told = table_of(replace(RESULT, taught_by=("pi4", "pi5"), taught_tasks=1))
     assert "1 of 2 tasks began with what was fast on pi4, pi5." in told
