@@ -124,7 +124,13 @@ class Fleet:
         board = Board(device, max(1, join.slots), send, now, self._monotonic(), join.short_slots)
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
         self._least_free = None
-        log.info("%s joined: class %s, pools %s", device.name, device.device_class, ", ".join(device.pools))
+        log.info(
+            "%s joined: class %s, pools %s",
+            device.name,
+            device.device_class,
+            ", ".join(device.pools),
+            extra={"device": device.name},
+        )
         if others := self._sharing().get(device.id):
             log.warning(
                 "%s measures on the same CPUs as %s: they disturb each other", device.name, " and ".join(others)
@@ -243,7 +249,12 @@ class Fleet:
                 self._listener.felt(board)
 
     def _takes_work_changed(self, board: Board) -> None:
-        log.info("%s: %s", board.device.name, board.disk_fault or "its disk takes files again")
+        log.info(
+            "%s: %s",
+            board.device.name,
+            board.disk_fault or "its disk takes files again",
+            extra={"device": board.device.name},
+        )
         if self._listener:
             if board.takes_work:
                 self._listener.joined(board)
@@ -266,7 +277,7 @@ class Fleet:
         """The board takes no new work from now on."""
         if not board.draining:
             board.draining = True
-            log.info("%s drains", board.device.name)
+            log.info("%s drains", board.device.name, extra={"device": board.device.name})
             if self._listener:
                 self._listener.stopped(board)
 
@@ -278,7 +289,7 @@ class Fleet:
         if self._boards.get(board.id) is board:
             del self._boards[board.id]
             self._least_free = None
-        log.info("%s lost: %s", board.device.name, reason)
+        log.info("%s lost: %s", board.device.name, reason, extra={"device": board.device.name})
         if self._listener:
             self._listener.left(board)
         self._known[board.id] = board.snapshot(self._clock())

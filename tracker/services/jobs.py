@@ -123,7 +123,7 @@ class Jobs:
         for job in jobs if kept.id == jobs[0].id else ():
             spec = job.spec
             where = f" on pool {spec.pool}, class {job.device_class}" if spec.pool else ", for no pool"
-            log.info("job %s queued: %s%s", job.id, spec.model_name, where)
+            log.info("job %s queued: %s%s", job.id, spec.model_name, where, extra={"job": job.id})
         self.on_queued()
         return await self._shown(kept)
 
@@ -230,7 +230,7 @@ class Jobs:
         job = await self._thread.run(self._store.jobs.change, job_id, partial(cancelled, now=self._clock()))
         if job is None:
             raise NotFound(f"there is no job '{job_id}'")
-        log.info("job %s cancelled", job_id)
+        log.info("job %s cancelled", job_id, extra={"job": job_id})
         self.on_cancelled(job_id)
         self.changed(job_id)
         return job
@@ -257,7 +257,7 @@ class Jobs:
         if job is None:
             raise NotFound(f"there is no job '{job_id}'")
         await self._thread.insist(self._store.checkpoint)
-        log.info("job %s goes on from its %d trials", job_id, job.trials)
+        log.info("job %s goes on from its %d trials", job_id, job.trials, extra={"job": job_id})
         self.changed(job_id)
         self.on_queued()
         return await self._shown(job)
