@@ -151,7 +151,7 @@ def print_result(screen: Console, job: Job) -> None:
     grid = table(
         ["task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials"],
         [*map(_task_cells, tasks), *([] if alone else [model])],
-        ["dim" if task.kept_untuned else "" for task in tasks] + ["bold"],
+        [*("dim" if task.kept_untuned else "" for task in tasks), *([] if alone else ["bold"])],
         spare=("weight", "GFLOP/s", "trials", "untuned"),
     )
     screen.print(grid)
