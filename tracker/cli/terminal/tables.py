@@ -61,7 +61,7 @@ class Grid:
             )
             for at, name in enumerate(columns)
         ]
-        self._styles = styles or [""] * len(rows)
+        self._styles = [*styles, *[""] * len(rows)][: len(rows)]
         self._spare = spare
         self._brief = brief
 
