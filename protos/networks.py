@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import ipaddress
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ def own_addresses() -> list[OwnAddress]:
             text = ip.ip if isinstance(ip.ip, str) else ip.ip[0].partition("%")[0]
             address = ipaddress.ip_interface(f"{text}/{ip.network_prefix}")
             if (adapter.name, address.ip) not in unfit:
-                marks = bool(flags & _IFF_LOOPBACK), bool(flags & _IFF_MULTICAST)
+                marks = bool(flags & _IFF_LOOPBACK) or address.is_loopback, bool(flags & _IFF_MULTICAST)
                 found.append(OwnAddress(adapter.name, address, *marks))
     return sorted(found, key=_rank)
 
@@ -126,7 +126,11 @@ def _unfit() -> set[tuple[str, object]]:
 
 
 def _flags(interface: str) -> int:
-    """The flags of an interface, by the kernel; 0 for one that is gone."""
+    """The flags of an interface, by the kernel; 0 for one that is gone. Other systems than Linux list what is up."""
+    if sys.platform != "linux":
+        return _IFF_UP | _IFF_MULTICAST
+    import fcntl  # Windows has none
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
             answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, struct.pack("16sH14x", os.fsencode(interface)[:15], 0))

@@ -172,7 +172,7 @@ async def _tracker(settings: Settings) -> AsyncIterator[Endpoint]:
             FarmServicer(settings.farm, release, fleet, jobs, workers),
             DevicesServicer(fleet, order_book, upgrades, runtimes, jobs),
             JobsServicer(jobs, records),
-            LogServicer(records, LogUpkeep(store), release),
+            LogServicer(records, LogUpkeep(store, fleet.class_named), release),
             ArtifactsServicer(artifacts),
             MeasuringServicer(measuring, recall),
             WorkServicer(workers, recall),

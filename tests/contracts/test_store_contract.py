@@ -33,6 +33,7 @@ from tvm_farm.tracker.domain import (
     Upgrade,
     Workload,
 )
+from tvm_farm.tracker.domain.device_class import ClassMove
 from tvm_farm.tracker.domain.errors import InvalidRequest
 from tvm_farm.tracker.domain.imports import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tvm_farm.tracker.domain.job_life import cancelled, failed, finished
@@ -613,6 +614,25 @@ def test_best(log: Store) -> None:
     assert best(["w2", "w0"], {"pi5"}, "", 1) == ["t11", "t06"]
     assert best([], None, "", 1) == []
     assert log.records.measured_workloads() == ["w0", "w1", "w2"]
+
+
+def test_records_go_on_in_a_class_of_another_name(store: Store) -> None:
+    for trial, device, name in (("a", "d1", "pi"), ("b", "d2", "pi"), ("c", "", "pi"), ("d", "d1", "x86")):
+        store.records.add([make_record(trial, device_id=device, device_class=name)])
+    assert store.records.classes() == ["pi", "x86"]
+    moves = [ClassMove("pi", "pi-gold", "d1"), ClassMove("pi", "pi-silver", "d2"), ClassMove("none", "x86")]
+    assert store.records.move(moves) == 2
+    assert store.records.classes() == ["pi", "pi-gold", "pi-silver", "x86"]
+    assert [record.trial_id for record in store.records.best(["w0"], {"pi-gold"}, "", 9)] == ["a"]
+    assert [record.trial_id for record in store.records.best(["w0"], {"pi"}, "", 9)] == ["c"]
+    # Into one that there is.
+    assert store.records.move([ClassMove("x86", "pi"), ClassMove("pi", "pi-gold", "nobody")]) == 1
+    assert {r.trial_id: r.measurement.device_class for r in everything(store)} == {
+        "a": "pi-gold",
+        "b": "pi-silver",
+        "c": "pi",
+        "d": "pi",
+    }
 
 
 def test_the_median_decides_what_is_best(store: Store) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.stand_in_worker import StandInWorker, task_plans
 from tests.support.tracker_process import TrackerProcess
@@ -32,7 +33,7 @@ class Lab:
         self.worker = StandInWorker(self.tracker.address)
         self.folder = folder
         for name in ("model", "second"):
-            (folder / f"{name}.onnx").write_bytes(name.encode())
+            (folder / f"{name}.onnx").write_bytes(onnx_like(len(name)))
 
     def run(self, script: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -78,7 +78,8 @@ def test_another_trackers_log_is_merged_once(tracker: TrackerProcess, tmp_path: 
         # Nothing would end it here.
         "net-2": ("cancelled", 3),
     }
-    assert jobs["net-1"]["result"]["files"] == [], "the package lies with the other tracker"
+    whole = json.loads(farm("jobs", "show", "net-1", "--json", "--tracker", tracker.address).stdout)
+    assert whole["result"]["files"] == [], "the package lies with the other tracker"
     best = json.loads(done(tracker, "best", "--json"))
     assert [(record["workload"], record["trial_id"]) for record in best] == [("w0", "t0"), ("w1", "t1")]
     tracker.kill()
@@ -252,7 +253,7 @@ def test_a_log_is_compacted_after_it_was_said_what_goes(tracker: TrackerProcess,
     # Nobody answers on a pipe.
     asked = farm("records", "compact", "--keep", "3", "--tracker", tracker.address)
     assert asked.returncode == 1
-    assert re.match(r"4,993 of 5,000 records go, all but the best 3 of each task; about [\d.]+ MB of", asked.stdout)
+    assert re.match(r"4,993 of 5,000 records go, all but the best 3 of each task; about [\d.]+ [KM]iB of", asked.stdout)
     assert "Remove them for good? [y/N]" in asked.stdout
     assert len(log_of(tracker)) == 5_000
     said = done(tracker, "compact", "--keep", "3", "--yes")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_farm import StandInFarm
 from tests.support.waiting import wait_until
 from tvm_farm import (
@@ -47,7 +48,7 @@ def farm(control: StandInFarm) -> Iterator[Farm]:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "net.onnx"
-    path.write_bytes(b"onnx")
+    path.write_bytes(onnx_like(100))
     return path
 
 
@@ -83,7 +84,7 @@ def test_what_is_asked_for_in_a_script_is_what_the_command_asks_for(
     assert [str(shape) for shape in spec.shapes] == ["x=1,3,8,8", "batch=4"]
     assert [(fixed.name, fixed.value) for fixed in spec.fixed] == [("sr", "16000"), ("sizes", "[1, 2]")]
     assert spec.target == '{"mcpu": "cortex-a76"}'
-    assert control.artifacts[spec.model.digest] == b"onnx"
+    assert control.artifacts[spec.model.digest] == onnx_like(100)
     assert spec.inputs is not None
     assert control.artifacts[spec.inputs.digest] == b"arrays"
 
@@ -146,9 +147,14 @@ def test_a_job_is_followed_to_its_package(control: StandInFarm, farm: Farm, mode
 @pytest.mark.parametrize(
     ("changes", "kind", "said"),
     [
-        ({"state": JobState.FAILED, "error": "the compiler is gone"}, JobFailed, "^the compiler is gone$"),
+        ({"state": JobState.FAILED, "error": "the compiler is gone"}, JobFailed, r"^The compiler is gone\.$"),
         ({"state": JobState.FAILED}, JobFailed, "failed without saying why"),
-        ({"state": JobState.FAILED, "error": "no model", "input_error": True}, JobRefused, "^no model$"),
+        ({"state": JobState.FAILED, "error": "no model", "input_error": True}, JobRefused, r"^No model\.$"),
+        (
+            {"state": JobState.REFUSED, "error": "net: input x is open.", "input_error": True},
+            JobRefused,
+            r"^net: input x is open\.$",
+        ),
         ({"state": JobState.CANCELLED}, JobCancelled, "was cancelled"),
         ({"state": JobState.DONE}, JobFailed, "names no result"),
     ],

@@ -234,8 +234,10 @@ class StandInFarm(
 
     def QueryRecords(self, request: Any, context: Any) -> Iterator[Any]:
         self.filters.append(from_message(RecordFilter, request))
+        ours = [name for device in self.devices for name in (device.id, device.name)]
         for record in self.records:
-            yield to_message(record_pb2.Record, record)
+            if not request.device or request.device in (*ours, record.measurement.device_name):
+                yield to_message(record_pb2.Record, record)
 
     def BestRecords(self, request: Any, context: Any) -> Any:
         return log_pb2.BestRecordsResponse(records=[to_message(record_pb2.Record, r) for r in self.records])

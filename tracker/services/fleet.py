@@ -26,12 +26,19 @@ from tvm_farm.tracker.domain import (
     matches,
 )
 from tvm_farm.tracker.domain.compatibility import check_protocol, check_release, check_tvm
-from tvm_farm.tracker.domain.device_class import AUTOMATIC_LABELS, automatic_labels, device_class
+from tvm_farm.tracker.domain.device_class import (
+    AUTOMATIC_LABELS,
+    automatic_labels,
+    device_class,
+    former_class,
+    is_renamed,
+)
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, NotPossible
 from tvm_farm.tracker.domain.machine import is_plausible, is_same_machine, sharing_cpus
 from tvm_farm.tracker.domain.target import derive_target
 from tvm_farm.tracker.measuring.board import Board, BoardListener, Order
 from tvm_farm.tracker.services.identities import Claim, Identities, refusal
+from tvm_farm.tracker.services.renamed_classes import follow_name, follow_names
 from tvm_farm.tracker.services.store_thread import StoreThread
 
 __all__ = ["HEARTBEAT_S", "Fleet"]
@@ -82,7 +89,8 @@ class Fleet:
         self._orders = await self._thread.run(self._store.orders.all)
         for pool in await self._thread.run(self._store.pools.all):
             self._pools[pool.name] = pool
-        for device in await self._thread.run(self._store.devices.all):
+        kept = await self._thread.run(self._store.devices.all)
+        for device in await self._thread.run(follow_names, self._store, kept):
             self._ids[device.name] = device.id
             self._agent_labels[device.id] = device.labels
             self._known[device.id] = self._ordered(
@@ -113,6 +121,7 @@ class Fleet:
         if join.device_id not in self._known:
             self._end_clones(join)
         device = self._describe(join, now)
+        self._follow_name(self._known.get(join.device_id), device)
         board = Board(device, max(1, join.slots), send, now, self._monotonic(), join.short_slots)
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
         self._least_free = None
@@ -197,6 +206,24 @@ class Fleet:
             clone=earlier.clone if earlier else None,
         )
         return self._ordered(device)
+
+    def _follow_name(self, before: Device | None, now: Device) -> None:
+        """Take a device's records along into its class of now, where its agent only calls its cores otherwise."""
+        if before is None or before.device_class == now.device_class:
+            return
+        if is_renamed(before.fingerprint, now.fingerprint):
+            kept = replace(now, device_class=before.device_class)
+            task = asyncio.ensure_future(self._thread.run(follow_name, self._store, kept, now.device_class))
+            self._writes.add(task)
+            task.add_done_callback(self._written)
+
+    def class_named(self, name: str) -> str:
+        """The class that ``name`` means, which may be what a farm called it before: in scripts and packages of then."""
+        known = list(self._known.values())
+        if not name or any(name == device.device_class for device in known):
+            return name
+        formerly = {d.device_class for d in known if name == former_class(d.fingerprint, d.runner)}
+        return formerly.pop() if len(formerly) == 1 else name
 
     def _free_name(self, wanted: str, device_id: str) -> str:
         earlier = self._known.get(device_id)

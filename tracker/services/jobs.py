@@ -77,6 +77,7 @@ class Jobs:
         if earlier := await self._thread.run(self._store.jobs.of_request, request_id):
             return await self._shown(earlier)
         self._check(spec)
+        spec = replace(spec, device_class=self._fleet.class_named(spec.device_class))
         if spec.kind is JobKind.CHECK and not spec.pool:
             return await self._queue([self._job_without_pool(spec)], request_id)
         self._fleet.pool(spec.pool)

@@ -122,6 +122,7 @@ class Measuring:
         priority that there is not.
         """
         self._fleet.pool(opened.pool)
+        opened = replace(opened, device_class=self._fleet.class_named(opened.device_class))
         check_priority(opened.priority)
         recorded: frozenset[str] = frozenset()
         if opened.job_id:

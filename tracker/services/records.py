@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from tvm_farm.tracker.domain import (
     JobTimeline,
@@ -50,6 +51,7 @@ class Records:
 
         Raises NotFound for an unknown pool, InvalidRequest for an order that contradicts the rest.
         """
+        query = replace(query, device_class=self._fleet.class_named(query.device_class))
         if query.order or query.reverse:
             async for record in self._ordered(query):
                 yield record
@@ -159,7 +161,7 @@ class Records:
             if device_class:
                 raise InvalidRequest("records of one class are asked for, and of every class but one: ask for either")
             return await self._of_others(workloads, classes, target, per_workload or 1, apart_from)
-        if device_class:
+        if device_class := self._fleet.class_named(device_class):
             classes = {device_class} if classes is None else classes & {device_class}
         keys = workloads or await self._thread.run(self._store.records.measured_workloads)
         best: list[Record] = []

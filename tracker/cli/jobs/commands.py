@@ -36,7 +36,7 @@ def jobs() -> None:
 @json_option
 @connection_options()
 def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connection) -> None:
-    """List jobs, newest first.
+    """List jobs, newest first. `farm jobs show ID --json` has the tasks and the whole result of one.
 
     A queued one tells its place: workers take the first first. What was refused since it cannot be tuned is
     listed by --state refused alone.
@@ -48,6 +48,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     from tvm_farm.tracker.cli.reports.group_progress import short_names
     from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, ago, count, duration, ordinal
     from tvm_farm.tracker.cli.terminal.output import console, print_json, table
+    from tvm_farm.tracker.documents.jobs import listed_document
     from tvm_farm.tracker.domain import JobState
 
     with connection.open() as client:
@@ -55,7 +56,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
     more = 0 < limit < len(found)
     found = found[:limit] if more else found
     if as_json:
-        print_json(found)
+        print_json([listed_document(job) for job in found])
         return
     if not found:
         click.echo(

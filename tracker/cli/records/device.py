@@ -20,9 +20,11 @@ def logged_device(client: Farm, name: str) -> str:
     """
     from tvm_farm.tracker.domain import RecordFilter
 
+    found = client.devices.list()
     try:
-        return one_device(client.devices.list(), name).id
+        return one_device(found, name).id
     except BadInput:
-        if next(iter(client.log.records(RecordFilter(device=name, limit=1))), None) is None:
+        several = any(device.name.startswith(name) or device.id.startswith(name) for device in found)
+        if several or next(iter(client.log.records(RecordFilter(device=name, limit=1))), None) is None:
             raise
         return name

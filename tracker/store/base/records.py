@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from tvm_farm.tracker.domain import Record, RecordFilter, TimingPlan, TrialTimes
+from tvm_farm.tracker.domain.device_class import ClassMove
 from tvm_farm.tracker.store.base.compaction import Compactor
 
 __all__ = ["NEWEST_ALIKE", "RecordPages", "Records"]
@@ -98,6 +99,12 @@ class Records(RecordPages, Protocol):
         class, target and plan. The trace "" stands for the untuned kernel. What was imported is left out: no board
         here measured it.
         """
+
+    def classes(self) -> list[str]:
+        """The device classes of all records, sorted."""
+
+    def move(self, moves: Sequence[ClassMove]) -> int:
+        """Put records into other classes, all of the moves or none; how many records."""
 
     def compactor(self, keep: int) -> Compactor:
         """Removes all records but the ``keep`` of least median run time of each workload, device class and target.

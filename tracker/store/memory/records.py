@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tvm_farm.tracker.domain import Outcome, Record, RecordFilter, TimingPlan, TrialTimes
+from tvm_farm.tracker.domain.device_class import ClassMove
 from tvm_farm.tracker.store.base import NEWEST_ALIKE
 from tvm_farm.tracker.store.counts import RecordCounts
 from tvm_farm.tracker.store.memory.compaction import MemoryCompactor
@@ -48,6 +49,20 @@ class MemoryRecords:
         return [
             record if new.get(record.trial_id) is record else self.get(record.trial_id) or record for record in records
         ]
+
+    def classes(self) -> list[str]:
+        return sorted({record.measurement.device_class for _, record in self._log.snapshot()})
+
+    def move(self, moves: Sequence[ClassMove]) -> int:
+        moved: dict[int, Record] = {}
+        for move in moves:
+            for number, record in self._log.snapshot():
+                record = moved.get(number, record)
+                m = record.measurement
+                if m.device_class == move.before and move.device_id in ("", m.device_id):
+                    moved[number] = replace(record, measurement=replace(m, device_class=move.after))
+        self._log.put(moved)
+        return len(moved)
 
     def refute(self, trial_id: str, detail: str) -> int | None:
         kernel = self.get(trial_id)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from tests.support.records import make_job
-from tvm_farm.tracker.documents.jobs import classes_document, group_document, task_document
+from tvm_farm.tracker.documents.jobs import classes_document, group_document, listed_document, task_document
 from tvm_farm.tracker.documents.value import jsonable
 from tvm_farm.tracker.domain import (
     Artifact,
     JobGroup,
+    JobKind,
     JobResult,
     JobState,
     PackageFile,
@@ -37,6 +38,16 @@ def test_one_job_is_told_as_it_is_and_several_by_their_group() -> None:
     assert group_document(JobGroup((alone,))) == jsonable(alone)
     told = json.loads(json.dumps(group_document(JobGroup((of_group(1), of_group(2))))))
     assert (told["group"], [job["id"] for job in told["jobs"]]) == ("net-ab2c", ["net-ab2c.1", "net-ab2c.2"])
+
+
+def test_a_job_of_many_is_told_without_its_parts() -> None:
+    job = make_job("net-ab2c", state=JobState.DONE, result=RESULT, tasks=(Task("net-ab2c/0", "conv", "w0", 1),))
+    told = json.loads(json.dumps(listed_document(job)))
+    assert told.keys() & {"tasks", "result"} == set()
+    assert told["spec"] == jsonable(job.spec)
+    assert (told["id"], told["untuned_s"], told["tuned_s"], told["measured"]) == ("net-ab2c", 0.2, 0.1, True)
+    for other in (replace(job, result=None), replace(job, spec=replace(job.spec, kind=JobKind.CHECK))):
+        assert "tuned_s" not in listed_document(other)
 
 
 def test_a_task_brings_its_space_as_an_object() -> None:

@@ -14,8 +14,12 @@ from tvm_farm.protos.runtime import Runtime
 from tvm_farm.tracker.domain import BUILT_IN_POOLS, Device, matches
 from tvm_farm.tracker.domain.device_class import (
     _NAMES_OF_SEVERAL_PARTS,
+    ClassMove,
     automatic_labels,
+    class_moves,
     device_class,
+    former_class,
+    is_renamed,
     with_runtime,
 )
 
@@ -140,3 +144,47 @@ def test_a_board_whose_runtime_came_is_in_the_class_that_it_joins_with() -> None
     assert soon.device_class == device_class(PI, FULL) != board.device_class
     assert soon.runner.mode is RunnerMode.FULL
     assert soon.id == board.id
+
+
+GOLD = CpuCluster((2, 3), "0x51", "0x205", "Kryo", 408_000, 2_150_400, "performance")
+SILVER = CpuCluster((0, 1), "0x51", "0x201", "Kryo", 408_000, 1_593_600, "performance")
+BIG = CpuCluster((4, 5), "0x41", "0xd0b", "Cortex-A76", 408_000, 2_352_000, "performance")
+
+
+def _before(device_id: str, *clusters: CpuCluster) -> tuple[Device, str]:
+    """A board as a farm of version 0.1 kept it, and its class now."""
+    board, runner = replace(PI, board_model="Board", clusters=clusters), replace(FULL, threads=2)
+    kept = Device(device_id, device_id, board, runner, device_class=former_class(board, runner))
+    return kept, device_class(board, runner)
+
+
+def test_records_of_a_class_with_another_name_go_with_it() -> None:
+    rock = _before("rock", BIG, replace(BIG, cpus=(6, 7), max_khz=2_304_000))
+    old, now = "board-2xcortex-a76-2xcortex-a76-performance-", "board-4xcortex-a76-performance-"
+    assert rock[0].device_class == f"{old}full-2t-tvm0.27.0.post1"
+    recorded = [f"{old}{tail}" for tail in ("full-2t-tvm0.26.0", "micro-2t", "on-demand")] + ["other-micro-2t"]
+    assert class_moves([rock, _before("pi", BIG)], recorded) == [
+        ClassMove(f"{old}full-2t-tvm0.26.0", f"{now}full-2t-tvm0.26.0"),
+        ClassMove(f"{old}micro-2t", f"{now}micro-2t"),
+    ]
+
+
+def test_boards_that_are_of_two_classes_now_take_their_own_records_along() -> None:
+    gold, silver = _before("gold", GOLD), _before("silver", SILVER)
+    old = gold[0].device_class
+    assert (old, silver[0].device_class) == (old, old)
+    assert class_moves([gold, silver], [old]) == [
+        ClassMove(old, gold[1], "gold"),
+        ClassMove(old, silver[1], "silver"),
+    ]
+
+
+def test_a_board_whose_cores_got_a_name_is_the_same_board() -> None:
+    unnamed = replace(GOLD, name="Qualcomm part 0x205")
+    assert is_renamed(replace(PI, clusters=(unnamed,)), replace(PI, clusters=(GOLD,)))
+    first = replace(PI, board_model=unnamed.name, clusters=(unnamed,))
+    assert is_renamed(first, replace(PI, board_model=GOLD.name, clusters=(GOLD,)))
+    assert not is_renamed(replace(PI, clusters=(GOLD,)), replace(PI, clusters=(GOLD,)))
+    assert not is_renamed(replace(PI, clusters=(unnamed,)), replace(PI, clusters=(replace(GOLD, cpus=(2,)),)))
+    assert not is_renamed(replace(PI, clusters=(unnamed,)), replace(PI, clusters=(replace(GOLD, governor="x"),)))
+    assert not is_renamed(replace(PI, clusters=(SILVER,)), replace(PI, clusters=(GOLD,)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support.fleet_farm import BOARD, FleetFarm
-from tvm_farm.protos.device import Machine, RunnerInfo, RunnerMode, Telemetry
+from tests.support.records import make_job, make_record
+from tvm_farm.protos.device import CpuCluster, Fingerprint, Machine, RunnerInfo, RunnerMode, Telemetry
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.tracker.domain import DeviceState, Pool
+from tvm_farm.tracker.domain.device_class import former_class
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotFound, TrackerError, VersionMismatch
 
 
@@ -83,6 +86,48 @@ async def test_the_store_remembers_devices(farm: FleetFarm) -> None:
     assert device.telemetry == Telemetry(1.0, 61.0)
     assert device.pools == ("arm64",)
     assert farm.join().measured == 7
+
+
+def _kryo(name: str) -> Fingerprint:
+    return replace(BOARD, board_model="Phone", clusters=(CpuCluster((2, 3), "0x51", "0x205", name),))
+
+
+async def test_the_log_of_a_release_that_named_classes_otherwise_goes_on(farm: FleetFarm) -> None:
+    runner = RunnerInfo(RunnerMode.FULL, threads=2)
+    board = farm.join(fingerprint=_kryo("Kryo"), runner=runner)
+    now, before = board.device.device_class, former_class(_kryo("Kryo"), runner)
+    assert (before, now) == ("phone-2xkryo-full-2t", "phone-2xkryo-0x205-full-2t")
+    farm.fleet.leave(board, "cut")
+    await asyncio.sleep(0)  # the fleet writes
+    store = farm.thread.store
+    old = replace(farm.fleet.device("d1"), device_class=before, labels={"device_class": before})
+    await farm.thread.run(store.devices.put, old)
+    await farm.thread.run(store.records.add, [make_record("t1", device_class=before, device_id="d1")])
+    await farm.thread.run(store.jobs.add, make_job(device_class=before), "")
+    fleet = await farm.restart()
+    assert await farm.thread.run(store.records.classes) == [now]
+    assert [job.device_class for job in await farm.thread.run(store.jobs.newest)] == [now]
+    [lost] = fleet.devices()
+    assert (lost.device_class, lost.labels["device_class"]) == (now, now)
+    assert fleet.class_named(before) == fleet.class_named(now) == now
+    assert fleet.class_named("of nobody") == "of nobody"
+
+
+async def test_a_board_whose_agent_learns_the_name_of_its_cores_keeps_its_log(farm: FleetFarm) -> None:
+    nameless = "Qualcomm part 0x205"
+    old = farm.join(fingerprint=_kryo(nameless)).device.device_class
+    store = farm.thread.store
+    for trial, device in (("t1", "d1"), ("t2", "another")):
+        record = make_record(trial, device_class=old, device_id=device)
+        await farm.thread.run(store.records.add, [record])
+    new = farm.join(fingerprint=_kryo("Kryo")).device.device_class
+    await asyncio.sleep(0)
+    assert new != old
+    assert await farm.thread.run(store.records.classes) == sorted([old, new])
+    # Another governor is another class, whose timings are others.
+    farm.join(fingerprint=replace(_kryo("Kryo"), clusters=(replace(_kryo("Kryo").clusters[0], governor="x"),)))
+    await asyncio.sleep(0)
+    assert await farm.thread.run(store.records.classes) == sorted([old, new])
 
 
 async def test_names_are_unique(farm: FleetFarm) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from tvm_farm.tracker.domain import Outcome, Record, RecordFilter, Timeline, TimingPlan, TrialTimes
+from tvm_farm.tracker.domain.device_class import ClassMove
 from tvm_farm.tracker.domain.record import BASELINE
 from tvm_farm.tracker.store.counts import RecordCounts
 from tvm_farm.tracker.store.encoding import encode_changed
@@ -36,6 +37,11 @@ _MEDIAN = COLUMNS.index("median_s")
 _WORKLOADS = """WITH RECURSIVE w (k) AS (SELECT min(workload) FROM records UNION ALL
     SELECT (SELECT min(workload) FROM records WHERE workload > k) FROM w WHERE k IS NOT NULL)
     SELECT word FROM w JOIN words ON number = k ORDER BY word"""
+
+
+_CLASSES = """WITH RECURSIVE c (k) AS (SELECT min(device_class) FROM records UNION ALL
+    SELECT (SELECT min(device_class) FROM records WHERE device_class > k) FROM c WHERE k IS NOT NULL)
+    SELECT word FROM c JOIN words ON number = k ORDER BY word"""
 
 
 class SqliteRecords:
@@ -94,6 +100,22 @@ class SqliteRecords:
             for (job, task), refuted in Counter((job, task) for _, job, task in alike).items():
                 self._file.db.conn.execute(_COUNT_REFUTED, [refuted, job, task, untuned, self._file.words.word(task)])
             return len(alike)
+
+    def classes(self) -> list[str]:
+        return [row[0] for row in self._file.db.conn.execute(_CLASSES)]
+
+    def move(self, moves: Sequence[ClassMove]) -> int:
+        with self._file.recording():
+            return sum(map(self._move, moves))
+
+    def _move(self, move: ClassMove) -> int:
+        before, device = self._file.words.number(move.before), self._file.words.number(move.device_id)
+        if before is None or (move.device_id and device is None):
+            return 0
+        of_device = "AND device = ?" if move.device_id else ""
+        values = [self._file.words.kept(move.after), before, *([device] if move.device_id else [])]
+        sql = f"UPDATE records SET device_class = ? WHERE device_class = ? {of_device}"
+        return int(self._file.db.conn.execute(sql, values).rowcount)
 
     def get(self, trial_id: str) -> Record | None:
         sql = f"SELECT {', '.join(COLUMNS)} FROM records WHERE trial_id = ?"
