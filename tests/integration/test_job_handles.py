@@ -150,6 +150,11 @@ def test_a_job_is_followed_to_its_package(control: StandInFarm, farm: Farm, mode
         ({"state": JobState.FAILED, "error": "the compiler is gone"}, JobFailed, r"^The compiler is gone\.$"),
         ({"state": JobState.FAILED}, JobFailed, "failed without saying why"),
         ({"state": JobState.FAILED, "error": "no model", "input_error": True}, JobRefused, r"^No model\.$"),
+        (
+            {"state": JobState.REFUSED, "error": "net: input x is open.", "input_error": True},
+            JobRefused,
+            r"^net: input x is open\.$",
+        ),
         ({"state": JobState.CANCELLED}, JobCancelled, "was cancelled"),
         ({"state": JobState.DONE}, JobFailed, "names no result"),
     ],
