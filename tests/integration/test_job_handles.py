@@ -294,6 +294,9 @@ async def test_the_same_awaited(control: StandInFarm, model: Path, tmp_path: Pat
             await farm.job("none")
     with pytest.raises(FarmError, match="not connected"):
         _ = farm.farm
+    for late in (job.cancel, job.progress().__anext__, lambda: job.package.download(tmp_path / "late")):
+        with pytest.raises(FarmError, match="was closed: make another"):
+            await late()
 
 
 async def test_waiting_that_is_cancelled_ends_at_once(control: StandInFarm, model: Path) -> None:
