@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
+from tests.support.onnx_like import onnx_like
 from tests.support.tracker_process import TrackerProcess
 from tests.support.waiting import wait_until
 from tvm_farm.protos.discovery import announce
@@ -52,7 +53,7 @@ def refused(tracker: TrackerProcess, *arguments: str, code: int = 2) -> str:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "net.onnx"
-    path.write_bytes(b"no model at all: no worker will ever look")
+    path.write_bytes(onnx_like(100))  # no worker will ever look
     return path
 
 
