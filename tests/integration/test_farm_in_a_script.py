@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fingerprints import BOARDS
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.stand_in_worker import StandInWorker
 from tests.support.tracker_process import TrackerProcess
@@ -41,7 +42,7 @@ def shown_example() -> str:
 def test_the_example_of_the_docs(tracker: TrackerProcess, tmp_path: Path) -> None:
     board = StandInAgent(tracker.address, "board", fingerprint=BOARDS["raspberry pi 3"][0])
     worker = StandInWorker(tracker.address)
-    (tmp_path / "resnet50.onnx").write_bytes(b"a model")
+    (tmp_path / "resnet50.onnx").write_bytes(onnx_like(50))
     # The one thing that is not as it stands there: this tracker's address for "farm.local", whose port is taken here.
     example = shown_example()
     assert example.count('"farm.local"') == 1

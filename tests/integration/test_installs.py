@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.farm_command import farm
 from tests.support.installs import OF_CLIENT, OF_TRACKER, without
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_farm import StandInFarm
 from tvm_farm.tracker.domain import JobResult, JobState, Pool
 
@@ -73,7 +74,7 @@ def test_everything_of_a_desk_can_be_imported(desk: str) -> None:
 
 
 def test_a_desk_tunes_watches_and_fetches(control: StandInFarm, desk: str, tmp_path: Path) -> None:
-    (tmp_path / "net.onnx").write_bytes(b"onnx")
+    (tmp_path / "net.onnx").write_bytes(onnx_like(50))
     here = {"cwd": tmp_path, "PYTHONPATH": desk, "TVMFARM_TRACKER": control.address}
     submitted = farm("tune", "net.onnx", "--pool", "arm64", "--detach", **here)  # type: ignore[arg-type]
     assert submitted.returncode == 0, submitted.stderr
