@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tvm_farm.protos.address import is_interface, parse_address
@@ -62,6 +62,17 @@ class Connection:
     def _of(cls, context: Context) -> Connection:
         return cls(context.tracker, context.farm, context.mdns_interface)
 
+    def checked(self) -> Connection:
+        """The same with its tracker as ``host:port``. Raises BadInput for what is no address and no interface."""
+        if self.tracker:
+            try:
+                return replace(self, tracker=parse_address(self.tracker))
+            except ValueError as error:
+                raise BadInput(f"{self.asked}: {error}.") from None
+        if self.interface and not is_interface(self.interface):
+            raise BadInput(f"{self.listened}: {self.interface!r} is no IP address and no interface of this host.")
+        return self
+
     def found(self) -> tuple[Sequence[str], str | None]:
         """Where the tracker may be, each ``host:port``, and the farm's name where one is known.
 
@@ -71,13 +82,8 @@ class Connection:
 
         if not (self.tracker or self.farm) and (current := self.or_current()) != self:
             return current.found()
-        if self.tracker:
-            try:
-                return [parse_address(self.tracker)], self.farm
-            except ValueError as error:
-                raise BadInput(f"{self.asked}: {error}.") from None
-        if self.interface and not is_interface(self.interface):
-            raise BadInput(f"{self.listened}: {self.interface!r} is no IP address and no interface of this host.")
+        if (chosen := self.checked()).tracker:
+            return [chosen.tracker], self.farm
         try:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:

@@ -8,7 +8,7 @@ from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.tracker.domain.errors import VersionMismatch
 from tvm_farm.tracker.domain.runtime import TVM_FFI_VERSION, TVM_VERSION
 
-__all__ = ["OLDEST_PROTOCOL", "check_protocol", "check_release", "check_tvm"]
+__all__ = ["OLDEST_PROTOCOL", "check_protocol", "check_release", "check_tvm", "is_this_tvm"]
 
 #: Peers with an older version of the messages are refused.
 OLDEST_PROTOCOL = 2
@@ -50,6 +50,11 @@ def check_tvm(version: str, side: str, host: str) -> None:
     if side == "agent":
         remedy += ", or upgrade that agent: it then takes the runtime from this tracker"
     raise VersionMismatch(f"the {side} on {host} has TVM {version} and this farm works with {TVM_VERSION}: {remedy}")
+
+
+def is_this_tvm(version: str) -> bool:
+    """Whether TVM ``version`` is the one that the farm works with, packaged as it may be; also where it is not told."""
+    return not _numbers(version) or _numbers(version) == _numbers(TVM_VERSION)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -13,16 +13,17 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from tvm_farm.tracker.domain import Measurement, Outcome, Record, TimingPlan, Workload
 from tvm_farm.tracker.logs.lines import BadLine, numbered_lines
-from tvm_farm.tracker.logs.module_graph import ModuleGraph
+from tvm_farm.tracker.logs.module_graph import ModuleGraph, OtherForm
+from tvm_farm.tracker.logs.targets import plain_target
 
-__all__ = ["ENGINE", "RECORDS", "WORKLOADS", "FolderWorkload", "FolderWriter", "plain_target", "read_records",
+__all__ = ["ENGINE", "RECORDS", "WORKLOADS", "FolderWorkload", "FolderWriter", "read_records",
     "read_workloads", "source_name"]  # fmt: skip
 
 WORKLOADS, RECORDS = "database_workload.json", "database_tuning_record.json"
@@ -30,8 +31,9 @@ WORKLOADS, RECORDS = "database_workload.json", "database_tuning_record.json"
 ENGINE = "metaschedule"
 #: MetaSchedule's time of what failed (SortTuningRecordByMeanRunSecs::kMaxMeanTime).
 _FAILED_S = 1e10
-#: How the farm spells targets leaves out what TVM fills in by itself.
-_DERIVED = ("tag", "keys")
+
+
+Spell = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True)
@@ -82,32 +84,29 @@ def _workload(fields: Any) -> FolderWorkload:
         text = data[8 : 8 + length].decode()
         graph = ModuleGraph(text)
         name = graph.name()
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, RecursionError) as error:
-        raise BadLine(f"its module is not of a TVM that the farm understands: {error!r}") from None
+    except OtherForm as error:
+        raise BadLine(str(error)) from None
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, RecursionError):
+        raise BadLine("its module is damaged, or of no TVM that the farm understands") from None
     return FolderWorkload(Workload(key, name, text, 0.0), graph.tvm_version)
 
 
 def read_records(
-    folder: Path, workloads: list[FolderWorkload | None], device_class: str, spelled: dict[str, str], user: str
+    folder: Path, workloads: list[FolderWorkload | None], device_class: str, spell: Spell, user: str
 ) -> Iterator[Record | tuple[int, BadLine] | None]:
     """A record for each line, None for one that failed, as MetaSchedule does not keep why. Raises OSError.
 
-    ``spelled``: by the sorted JSON of a target how the farm spells it; see ``plain_target``.
+    ``spell``: how the farm spells a target, as JSON.
     """
     for number, line in numbered_lines(folder / RECORDS):
         try:
-            yield _record(_json(line), workloads, device_class, spelled, user)
+            yield _record(_json(line), workloads, device_class, spell, user)
         except BadLine as error:
             yield number, error
 
 
-def plain_target(target: Any) -> str:
-    """The JSON of a target without what TVM fills in, its names in order: equal where the target is."""
-    return json.dumps({k: v for k, v in target.items() if k not in _DERIVED}, sort_keys=True)
-
-
 def _record(
-    fields: Any, workloads: list[FolderWorkload | None], device_class: str, spelled: dict[str, str], user: str
+    fields: Any, workloads: list[FolderWorkload | None], device_class: str, spell: Spell, user: str
 ) -> Record | None:
     try:
         index, (trace, run_secs, target, _) = fields
@@ -125,10 +124,9 @@ def _record(
     seconds = _seconds(run_secs)
     if not seconds:
         return None
-    plain = plain_target(target)
-    farms = spelled.get(plain) or json.dumps({k: v for k, v in target.items() if k not in _DERIVED})
+    farms = spell(target)
     text = json.dumps(trace, separators=(",", ":"))
-    trial_id = _trial_id(device_class, its.workload.key, plain, text, seconds)
+    trial_id = _trial_id(device_class, its.workload.key, plain_target(json.loads(farms)), text, seconds)
     return Record(
         trial_id=trial_id,
         job_id="",

@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["ModuleGraph"]
+__all__ = ["ModuleGraph", "OtherForm"]
 
 _MAX_NAME = 60
 
 
+class OtherForm(ValueError):
+    """A module as another version of TVM wrote it. The text is a clause that names the version where it is told."""
+
+
 class ModuleGraph:
-    """Raises ValueError for what is no such JSON: older versions of TVM wrote another one."""
+    """Raises OtherForm for what an older version of TVM wrote, ValueError for what is no such JSON at all."""
 
     def __init__(self, text: str) -> None:
         graph = json.loads(text)
         if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), list) or "root_index" not in graph:
-            raise ValueError("its module is written in another form than today's")
+            raise OtherForm(_other_form(graph))
         self._nodes: list[Any] = graph["nodes"]
         if not any(isinstance(node, dict) and node.get("type") == "ir.IRModule" for node in self._nodes):
             raise ValueError("it holds no IRModule")
@@ -56,3 +60,10 @@ class ModuleGraph:
     def _text(self, number: int) -> str:
         text = self._data(number)
         return text if isinstance(text, str) else ""
+
+
+def _other_form(graph: Any) -> str:
+    attributes = graph.get("attrs") if isinstance(graph, dict) else None
+    version = attributes.get("tvm_version") if isinstance(attributes, dict) else None
+    who = f"TVM {version}" if isinstance(version, str) and version.isprintable() and version else "an older TVM"
+    return f"its module is of {who}, which wrote modules in another form than the TVM of this farm reads"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from tvm_farm.protos.measurement import Measurement
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
 from tvm_farm.tracker.domain.imports import Compaction, HistoryFilter, HistoryLine, ImportPart, ImportReport
 from tvm_farm.tracker.measuring.trial import sound
@@ -25,7 +27,9 @@ PART_LIMIT = 1_000
 
 
 class LogUpkeep:
-    def __init__(self, store: StoreThread) -> None:
+    def __init__(self, store: StoreThread, class_named: Callable[[str], str] = str) -> None:
+        """``class_named``: what a device class is called here, which another farm may call otherwise."""
+        self._class_named = class_named
         self._thread = store
         self._store = store.store
         self._compacting = False
@@ -36,6 +40,7 @@ class LogUpkeep:
         Parts before one that is refused stay kept.
         """
         now, source, user, report = 0.0, "", "", ImportReport()
+        class_named = functools.cache(self._class_named)
         async for part in parts:
             if not source:
                 source, user, now = part.source, part.user, part.imported_unix_s or time.time()
@@ -43,7 +48,7 @@ class LogUpkeep:
                     raise InvalidRequest("an import begins with its source")
                 continue
             _check(part)
-            records = tuple(replace(record, measurement=sound(record.measurement)) for record in part.records)
+            records = tuple(replace(r, measurement=_ours(r.measurement, class_named)) for r in part.records)
             named = ImportPart(source, user, part.workloads, part.jobs, records, part.history)
             report = report.plus(await self._thread.run(self._store.imports.take, named, now))
         log.info("imported from %s by %s: %d records, %d lines", source, user, report.records, report.history)
@@ -93,6 +98,10 @@ class LogUpkeep:
         done = await self._thread.run(step)
         await asyncio.sleep(time.monotonic() - began)
         return done
+
+
+def _ours(measurement: Measurement, class_named: Callable[[str], str]) -> Measurement:
+    return replace(sound(measurement), device_class=class_named(measurement.device_class))
 
 
 def _check(part: ImportPart) -> None:

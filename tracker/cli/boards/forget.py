@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tvm_farm.tracker.cli.boards.upgrade import chosen
+from tvm_farm.tracker.cli.terminal.completing import device_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 
@@ -17,7 +18,7 @@ __all__ = ["forget"]
 
 
 @click.command()
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=device_names)
 @connection_options()
 def forget(names: tuple[str, ...], connection: Connection) -> None:
     """Take devices that are lost or stopped out of the farm; NAME may be a pattern, as 'pi-*'.

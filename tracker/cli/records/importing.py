@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import class_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.formats import count, plural
 from tvm_farm.tracker.client.errors import BadInput
@@ -34,6 +34,7 @@ _NAMED = 20
     "--class",
     "--device-class",
     "device_class",
+    shell_complete=class_names,
     default="",
     metavar="CLASS",
     help="The log was measured on this class of device, see `farm devices show`. Default: on a machine that the farm "
@@ -98,11 +99,13 @@ class _Broken:
 
 
 def _import_folder(client: Farm, folder: Path, device_class: str) -> None:
+    from tvm_farm.tracker.cli.records.import_report import what_for
     from tvm_farm.tracker.cli.records.parts import batches, source_of, workload_parts
     from tvm_farm.tracker.cli.terminal.counting import counting
     from tvm_farm.tracker.client.user import user_name
     from tvm_farm.tracker.domain.imports import ImportPart
     from tvm_farm.tracker.logs import metaschedule
+    from tvm_farm.tracker.logs.targets import farm_target
 
     for name in (metaschedule.WORKLOADS, metaschedule.RECORDS):
         if not (folder / name).is_file():
@@ -124,18 +127,22 @@ def _import_folder(client: Farm, folder: Path, device_class: str) -> None:
     broken_workloads.close()
     named = device_class or metaschedule.source_name(folder)
     devices = client.devices.list()
-    spelled = {metaschedule.plain_target(json.loads(d.target)): d.target for d in devices if d.target}
+    known_targets = sorted({device.target for device in devices if device.target})
+    own = sorted({d.target for d in devices if d.target and d.device_class == device_class})
     left_out: Counter[str] = Counter()
-    targets: Counter[str] = Counter()
+    targets: Counter[tuple[str, str]] = Counter()
+
+    def spell(target: Mapping[str, Any]) -> str:
+        return farm_target(target, known_targets, own)
 
     def good() -> Iterator[Record]:
-        for item in metaschedule.read_records(folder, workloads, named, spelled, user_name()):
+        for item in metaschedule.read_records(folder, workloads, named, spell, user_name()):
             if isinstance(item, tuple):
                 broken.tell(*item)
             elif item is None:
                 left_out["failed"] += 1
             else:
-                targets[item.target] += 1
+                targets[item.target, item.versions.get("tvm", "")] += 1
                 yield item
 
     def parts() -> Iterator[ImportPart]:
@@ -163,19 +170,8 @@ def _import_folder(client: Farm, folder: Path, device_class: str) -> None:
     click.echo(
         f"- Of its {plural(len(workloads), 'workload')} {known or 'none'} occur in models that this farm has had."
     )
-    if device_class:
-        own = {device.target for device in devices if device.device_class == device_class}
-        click.echo("- `farm compile` and `farm tune` take them for measurements of that class.")
-        if own and (others := sum(number for target, number in targets.items() if target not in own)):
-            example = next(target for target in targets if target not in own)
-            click.echo(
-                f"- {count(others)} are for another target than the class's own, such as {example}: "
-                "`farm compile --target` with what is different uses them."
-            )
-    else:
-        click.echo("- Searches of the same workloads begin with the fastest of them. `farm compile` leaves them alone:")
-        click.echo("  were they measured on a board of this farm, say so with --device-class.")
-    click.echo("- Whether a trace applies turns out when a job tries it; one that does not is passed over.")
+    for sentence in what_for(targets, own, device_class):
+        click.echo(f"- {sentence}")
 
 
 def _import_lines(client: Farm, path: Path, device_class: str) -> None:

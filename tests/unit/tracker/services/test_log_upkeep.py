@@ -54,6 +54,13 @@ async def test_what_says_ok_without_usable_timings_was_not_timed(thread: StoreTh
     assert (record.measurement.outcome, record.measurement.run_secs) == (Outcome.RUN_ERROR, ())
 
 
+async def test_a_class_that_another_farm_calls_otherwise_has_its_name_here(thread: StoreThread) -> None:
+    names = {"pi4": "pi4-of-now"}
+    records = tuple(make_record(n, device_class=n) for n in ("pi4", "x86"))
+    await LogUpkeep(thread, lambda name: names.get(name, name)).take(stream(FIRST, ImportPart(records=records)))
+    assert await thread.run(thread.store.records.classes) == ["pi4-of-now", "x86"]
+
+
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
