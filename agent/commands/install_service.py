@@ -32,7 +32,9 @@ def install_service(only_print: bool, options: tuple[str, ...]) -> None:
     """
     from tvm_farm.agent.service.unit import Service, install
 
-    chosen = start.make_context("agent start", list(options)).params
+    # With the names of --help that it has below the program: click makes the option once.
+    names = click.get_current_context().help_option_names
+    chosen = start.make_context("agent start", list(options), help_option_names=names).params
 
     def work() -> int:
         if chosen["state_dir"] is not None:

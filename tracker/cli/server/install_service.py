@@ -82,7 +82,9 @@ def install_service(only_print: bool, options: tuple[str, ...]) -> None:
     from tvm_farm.protos.program.service import ServiceError, install
     from tvm_farm.tracker.cli.server.start import start
 
-    context = start.make_context("tracker start", list(options))
+    # With the names of --help that it has below the program: click makes the option once.
+    names = click.get_current_context().help_option_names
+    context = start.make_context("tracker start", list(options), help_option_names=names)
     if context.get_parameter_source("state") is not click.core.ParameterSource.DEFAULT:
         raise BadInput(f"The service keeps its state in {_HOME}: leave out --state.")
     unit = unit_of(options, Path(sys.executable))
