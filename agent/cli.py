@@ -20,6 +20,7 @@ __all__ = ["main"]
         "doctor": "tvm_farm.agent.commands.doctor:doctor",
         "install-service": "tvm_farm.agent.commands.install_service:install_service",
         "new-identity": "tvm_farm.agent.commands.new_identity:new_identity",
+        "completion": "tvm_farm.protos.program.completion:agent",
     },
     variables="TVMFARM_AGENT",
 )

@@ -111,15 +111,20 @@ class Figure:
     #: What no board has lies outside.
     least: float
     most: float
-    #: For a person: a format, of the reading divided by ``unit``.
+    #: For a person: a format of the reading, or of its size in words where it counts bytes.
     words: str
-    unit: float = 1.0
+    in_bytes: bool = False
     #: Of a gauge, with its unit, and what the gauge tells; "" where there is none.
     metric: str = ""
     about: str = ""
 
     def told(self, reading: float) -> str:
-        return self.words.format(reading / self.unit)
+        return self.words.format(_size(reading) if self.in_bytes else reading)
+
+
+def _size(count_bytes: float) -> str:
+    gib = count_bytes / 2.0**30
+    return f"{gib:.1f} GiB" if gib >= 1 else f"{count_bytes / 2.0**20:.0f} MiB"
 
 
 #: By the field of Telemetry that holds it, in the order in which they are told.
@@ -132,6 +137,6 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
         "cpu_percent": Figure(0.0, 100.0, "CPU {:.0f} %"),
         "load_1m": Figure(0.0, math.inf, "load {:.2f}"),
         # What the store and JSON take as a number: 8 EiB.
-        "memory_available_bytes": Figure(0, (1 << 63) - 1, "{:.1f} GiB free", unit=2.0**30),
+        "memory_available_bytes": Figure(0, (1 << 63) - 1, "{} free", in_bytes=True),
     }
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ PROTOCOL_VERSION = 2
 SETTLE_S = 1.2
 #: Section 5.2: a first question waits as long as that, by chance.
 _ASKED_S = 0.12
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """zeroconf shows one for a cable that is out; its sentence says enough."""
+    record.exc_info = None
+    return True
+
+
+logging.getLogger("zeroconf").addFilter(_without_traceback)
 
 
 @dataclass(frozen=True)

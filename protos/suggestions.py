@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["did_you_mean"]
+__all__ = ["did_you_mean", "no_such"]
 
 _SHOWN = 3
 
@@ -17,3 +17,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     found = [by_letters[match] for match in get_close_matches(word.lower(), by_letters, _SHOWN)]
     quoted = [f"'{name}'" for name in found]
     return f" Did you mean {' or '.join(quoted)}?" if found else ""
+
+
+def no_such(kind: str, name: str, known: Iterable[str]) -> str:
+    """The clause that there is no ``kind`` of this name, and where a known name is like it a question more."""
+    meant = did_you_mean(name, known)
+    return f"there is no {kind} '{name}'{meant and '.' + meant}"

@@ -98,18 +98,22 @@ class Endpoint:
         os.replace(temporary, path)
 
 
-def worker_command(address: str, worker_id: str, builders: int | None = None) -> list[str]:
-    """The command line of a tuning worker. A process of its own: the tracker never loads TVM."""
-    command = [
-        sys.executable,
-        "-m",
-        "tvm_farm.tracker.tuning.process.worker",
-        "--tracker",
-        address,
-        "--worker-id",
-        worker_id,
-    ]
-    return command + (["--builders", str(builders)] if builders else [])
+def worker_command(
+    address: str, worker_id: str, builders: int | None = None, *, farm: str = "", interface: str = ""
+) -> list[str]:
+    """The command line of a tuning worker. A process of its own: the tracker never loads TVM.
+
+    Without ``address`` it hears its tracker by mDNS, that of ``farm`` where one is named.
+    """
+    options = {
+        "--tracker": address,
+        "--worker-id": worker_id,
+        "--builders": builders and str(builders),
+        "--farm": farm,
+        "--mdns-interface": interface,
+    }
+    given = [word for option, value in options.items() if value for word in (option, value)]
+    return [sys.executable, "-m", "tvm_farm.tracker.tuning.process.worker", *given]
 
 
 def _allow_many_files() -> None:

@@ -13,7 +13,7 @@ import importlib
 
 TYPE_CHECKING = False  # typing's own name costs a program that starts as much time as all else here
 if TYPE_CHECKING:
-    from tvm_farm.tracker.client.async_farm import AsyncFarm, AsyncJobHandle
+    from tvm_farm.tracker.client.async_farm import AsyncFarm, AsyncJobHandle, AsyncJobPackage
     from tvm_farm.tracker.client.errors import (
         BadInput,
         FarmError,
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from tvm_farm.tracker.client.farm import Farm
-    from tvm_farm.tracker.client.handle import JobHandle
+    from tvm_farm.tracker.client.handle import JobHandle, JobPackage
     from tvm_farm.tracker.domain import Job, JobGroup, JobKind, JobResult, JobSpec, JobState
     from tvm_farm.tracker.script import FarmBuilder, FarmDatabase, FarmRunner
 
 __all__ = [
     "AsyncFarm",
     "AsyncJobHandle",
+    "AsyncJobPackage",
     "BadInput",
     "Farm",
     "FarmBuilder",
@@ -43,6 +44,7 @@ __all__ = [
     "JobGroup",
     "JobHandle",
     "JobKind",
+    "JobPackage",
     "JobResult",
     "JobSpec",
     "JobState",
@@ -54,6 +56,7 @@ __all__ = [
 _MODULES = {
     "AsyncFarm": "client.async_farm",
     "AsyncJobHandle": "client.async_farm",
+    "AsyncJobPackage": "client.async_farm",
     "BadInput": "client.errors",
     "Farm": "client.farm",
     "FarmBuilder": "script",
@@ -66,6 +69,7 @@ _MODULES = {
     "JobGroup": "domain",
     "JobHandle": "client.handle",
     "JobKind": "domain",
+    "JobPackage": "client.handle",
     "JobResult": "domain",
     "JobSpec": "domain",
     "JobState": "domain",

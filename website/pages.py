@@ -22,6 +22,13 @@ BESIDE_THE_CODE = {
     "tracker/store/README.md": "design/store.md",
     "tracker/tuning/engines/autotvm/README.md": "templates.md",
 }
+#: Folders of files that pages show or link to, and where the site has them.
+_FILES = {
+    "docs/pictures": "pictures",
+    "docs/screens": "screens",
+    "benchmarks/plots": "benchmarks/plots",
+    "examples": "examples",
+}
 #: What stands in a page for a generated part; between the two, what a reader of the checkout has in its place.
 _GENERATED = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end of generated -->", re.S)
 
@@ -59,11 +66,10 @@ def site_text(root: Path, page: str, generated: Mapping[str, str]) -> str:
         if not path or ":" in target or path in drawn:
             return None
         file = os.path.normpath(PurePosixPath(page).parent / path)
-        if picture:
-            return f"![{words}]({_relative(file.removeprefix('docs/'), here)})"
-        if file not in where:
+        into = where.get(file) or _file_place(file)
+        if not into:
             return words
-        return f"[{words}]({_relative(where[file], here)}{'#' + anchor if anchor else ''})"
+        return f"{'!' if picture else ''}[{words}]({_relative(into, here)}{'#' + anchor if anchor else ''})"
 
     return _GENERATED.sub(lambda found: generated[found[1]], relinked(text, change))
 
@@ -78,8 +84,13 @@ def write(root: Path, folder: Path, generate: Mapping[str, Callable[[], str]]) -
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(site_text(root, page, generated), encoding="utf-8")
     shutil.copy(Path(__file__).with_name("site.css"), folder)
-    for pictures, into in (("docs/pictures", "pictures"), ("benchmarks/plots", "benchmarks/plots")):
-        shutil.copytree(root / pictures, folder / into)
+    for files, into in _FILES.items():
+        shutil.copytree(root / files, folder / into, ignore=shutil.ignore_patterns("__*__*"))
+
+
+def _file_place(file: str) -> str:
+    folder, name = os.path.split(file)
+    return f"{_FILES[folder]}/{name}" if folder in _FILES else ""
 
 
 def _relative(place: str, folder: PurePosixPath) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 
 import click
 
 from tvm_farm.agent.errors import AgentError
-from tvm_farm.agent.service.journal import is_journal, to_journal
+from tvm_farm.protos.program.log import is_journal, is_json, to_journal
 
 __all__ = ["EXIT_CODES", "end_with"]
 
@@ -31,6 +32,9 @@ def end_with(work: Callable[[], int]) -> None:
     try:
         code = work()
     except AgentError as error:
-        click.echo(to_journal("ERROR", str(error)) if is_journal() else f"agent: {error}", err=True)
+        if is_json():
+            logging.getLogger("agent").error("%s", error)
+        else:
+            click.echo(to_journal("ERROR", str(error)) if is_journal() else f"agent: {error}", err=True)
         code = error.exit_code
     sys.exit(code)

@@ -37,7 +37,7 @@ def install_service(only_print: bool, options: tuple[str, ...]) -> None:
     def work() -> int:
         if chosen["state_dir"] is not None:
             raise SettingsError("the service keeps its state in /var/lib/tvm-farm: leave out --state")
-        chosen.pop("log_level")
+        del chosen["log_level"], chosen["log_format"]
         service = Service.of(settings_of(**chosen), options, Path(sys.executable))
         if only_print:
             click.echo(service.text, nl=False)

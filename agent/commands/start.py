@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +13,9 @@ from tvm_farm.agent.commands import options
 from tvm_farm.agent.commands.ending import EXIT_CODES, end_with
 from tvm_farm.agent.errors import SettingsError
 from tvm_farm.agent.runner import SyntheticModel
-from tvm_farm.agent.service.journal import log_to_stderr
 from tvm_farm.agent.settings import Settings, default_state_dir
 from tvm_farm.protos.labels import parse_labels
+from tvm_farm.protos.program.log import format_option, log_to_stderr
 
 __all__ = ["settings_of", "start"]
 
@@ -125,7 +124,8 @@ def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     show_default=True,
     help="How much to write to standard error.",
 )
-def start(log_level: str, **chosen: Any) -> None:
+@format_option
+def start(log_level: str, log_format: str, **chosen: Any) -> None:
     """Join a farm and measure kernels for it until told to stop.
 
     Finds the tracker by mDNS, or takes its address. Loses and regains it without help. SIGTERM or
@@ -137,8 +137,7 @@ def start(log_level: str, **chosen: Any) -> None:
       agent start --tracker farm.local:9195 --label rack=3 --label cooling=fan
       agent start --via ssh:root@router.local --name router
     """
-    log_to_stderr(log_level.upper())
-    logging.getLogger("zeroconf").addFilter(_without_traceback)
+    log_to_stderr(log_level, log_format)
     from tvm_farm.agent.start import start_agent
     from tvm_farm.agent.upgrade.launch import launch
 
@@ -177,9 +176,3 @@ def _synthetic(options: dict[str, Any]) -> SyntheticModel | None:
         return SyntheticModel(**given) if given else None
     except ValueError as error:
         raise SettingsError(str(error)) from error
-
-
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """zeroconf shows one for a cable that is out; its sentence says enough."""
-    record.exc_info = None
-    return True

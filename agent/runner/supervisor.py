@@ -138,7 +138,12 @@ class NativeRunner:
             except RunnerDiedError as error:
                 died = error
                 await self._drop()
-                log.warning("the runner died over trial %s: %s", request.request.trial_id, error)
+                log.warning(
+                    "the runner died over trial %s: %s",
+                    request.request.trial_id,
+                    error,
+                    extra={"trial": request.request.trial_id},
+                )
         if self._cancelled or died is None:
             return RunReport(Outcome.CANCELLED, "stopped on request")
         return RunReport(Outcome.CRASH, f"the runner itself died of it twice: {died}", signal=died.signal_number)

@@ -1,28 +1,20 @@
-"""The agent as a service of systemd: its unit, and the installation of that."""
+"""The agent as a service of systemd."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
-import shlex
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tvm_farm.agent.errors import AgentError, SettingsError
 from tvm_farm.agent.settings import Settings
+from tvm_farm.protos.program.service import ServiceError, Unit, command_line, in_a_home
+from tvm_farm.protos.program.service import install as bring_in
 
 __all__ = ["USER", "Service", "install", "service_state"]
 
 USER = "tvm-farm"
-_UNITS = Path("/etc/systemd/system")
-_BOOTED = Path("/run/systemd/system")
 _STATE = Path("/var/lib/tvm-farm")
-_HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 _UNIT = """\
 [Unit]
@@ -77,15 +69,8 @@ WantedBy=multi-user.target
 """
 
 
-@dataclass(frozen=True)
-class Service:
-    """A unit, to be installed."""
-
-    #: The name of the unit's file.
-    name: str
-    text: str
-    #: The commands that take the unit out again, and what it leaves.
-    undo: tuple[str, str]
+class Service(Unit):
+    """The unit of an agent."""
 
     @classmethod
     def of(cls, settings: Settings, options: Sequence[str], python: Path) -> Service:
@@ -97,7 +82,7 @@ class Service:
         folders = {"--runtime": settings.runtime_dir, "--libc": settings.libc_dir}
         named = {f"{option} names a folder": path for option, path in folders.items()}
         for what, path in {f"{python} runs this agent": python, **named}.items():
-            if path is not None and any(home in path.parents for home in _HOMES):
+            if path is not None and in_a_home(path):
                 raise SettingsError(
                     f"{what} that is in somebody's home, which a service does not read: put it elsewhere, "
                     "for instance into a virtual environment in /opt/tvm-farm"
@@ -112,21 +97,14 @@ class Service:
         command = [str(python), "-m", "tvm_farm.agent", "start", "--state", str(state), *options]
         text = _UNIT.format(
             of=f", for {settings.via}" if settings.via else "",
-            command=" ".join(map(_quote, command)),
+            command=command_line(command),
             user=USER,
             # Debian's rules for devices on USB give telephones to this group.
             groups="SupplementaryGroups=plugdev\n" if settings.via.startswith("adb:") else "",
             state_name=_STATE.name,
             state=_STATE,
         )
-        return cls(
-            name,
-            text,
-            (
-                f"systemctl disable --now {shlex.quote(name)} && rm {shlex.quote(str(_UNITS / name))}",
-                f"userdel {USER} && rm -r {_STATE}",
-            ),
-        )
+        return cls(name, text, USER, _STATE)
 
 
 def service_state(via: str) -> Path:
@@ -135,62 +113,9 @@ def service_state(via: str) -> Path:
     return _STATE / (f"agent-{device}" if device else "agent")
 
 
-def install(service: Service, units: Path = _UNITS, booted: Path = _BOOTED) -> list[str]:
-    """Install the service and start it; a line for each thing done.
-
-    Raises AgentError, which says what to do; where systemd does not run, before anything is done.
-    """
-    if os.geteuid() != 0:
-        raise AgentError("a service is installed by root: run this with sudo; --print only shows the unit")
-    for program in ("systemctl", "useradd"):
-        if shutil.which(program) is None:
-            raise AgentError(f"there is no {program} here: --print shows the unit, for whatever starts services here")
-    if not booted.is_dir():  # sd_booted(3)
-        raise AgentError(
-            "systemd does not run here, as in a container: --print shows the unit, for whatever starts services here"
-        )
-    done = []
-    _verify(service)
+def install(service: Service, *places: Path) -> list[str]:
+    """As protos/program/service.py has it. Raises AgentError."""
     try:
-        pwd.getpwnam(USER)
-    except KeyError:
-        _run("useradd", "--system", "--user-group", "--home-dir", str(_STATE), "--shell", "/usr/sbin/nologin", USER)
-        done.append(f"made the user {USER}, who owns nothing but {_STATE}")
-    path = units / service.name
-    again = path.exists()
-    try:
-        path.write_text(service.text)
-    except OSError as error:
-        raise AgentError(f"{path} cannot be written: {error.strerror}") from error
-    done.append(f"wrote {path}{' anew' if again else ''}")
-    _run("systemctl", "daemon-reload")
-    _run("systemctl", "enable", service.name)
-    _run("systemctl", "restart", service.name)
-    done.append(f"started {service.name}, now and at every boot: journalctl -u {service.name.removesuffix('.service')}")
-    return done
-
-
-def _verify(service: Service) -> None:
-    """Have systemd judge the unit before it is written, where systemd can. Raises AgentError."""
-    if shutil.which("systemd-analyze") is None:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / service.name
-        path.write_text(service.text)
-        _run("systemd-analyze", "verify", str(path))
-
-
-def _run(*command: str) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    if ended.returncode:
-        said = (ended.stderr or ended.stdout).strip()
-        raise AgentError(f"`{shlex.join(command)}` failed: {said or f'exit status {ended.returncode}'}")
-
-
-def _quote(argument: str) -> str:
-    """An argument as systemd.service(5) reads it: quotes, specifiers and variables mean themselves."""
-    text = argument.replace("%", "%%").replace("$", "$$")
-    if re.fullmatch(r"[\w@%+=:,./$-]+", text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+        return bring_in(service, *places)
+    except ServiceError as error:
+        raise AgentError(str(error)) from error

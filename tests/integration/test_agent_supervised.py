@@ -20,9 +20,9 @@ from tests.support.pipes import PIPE_BYTES, held_by
 from tests.support.service_manager import ServiceManager
 from tests.support.stand_in_tracker import StandInTracker, make_request
 from tests.support.waiting import wait_until
-from tvm_farm.agent.service.journal import is_journal, to_journal
 from tvm_farm.agent.service.supervision import Supervision, status_of
 from tvm_farm.agent.session.state import Session, Wire
+from tvm_farm.protos.program.log import is_journal, to_journal
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ def test_another_file_of_the_same_name_does_not_replace_the_package(control: Sta
     folder = model.parent / "squeezenet-tuned"
     other = model.parent / "other" / model.name
     other.parent.mkdir()
-    other.write_bytes(b"another network")
+    other.write_bytes(onnx_like(50))
     assert farm(*tune(control, other, "--detach")).returncode == 0
     job = done(control, running(control.await_job()))
     control.put_job(job)

@@ -253,7 +253,7 @@ def test_a_log_is_compacted_after_it_was_said_what_goes(tracker: TrackerProcess,
     # Nobody answers on a pipe.
     asked = farm("records", "compact", "--keep", "3", "--tracker", tracker.address)
     assert asked.returncode == 1
-    assert re.match(r"4,993 of 5,000 records go, all but the best 3 of each task; about [\d.]+ MB of", asked.stdout)
+    assert re.match(r"4,993 of 5,000 records go, all but the best 3 of each task; about [\d.]+ [KM]iB of", asked.stdout)
     assert "Remove them for good? [y/N]" in asked.stdout
     assert len(log_of(tracker)) == 5_000
     said = done(tracker, "compact", "--keep", "3", "--yes")

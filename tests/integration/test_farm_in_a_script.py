@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 from tests.support.fingerprints import BOARDS
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_agent import StandInAgent
 from tests.support.stand_in_worker import StandInWorker
 from tests.support.tracker_process import TrackerProcess
@@ -31,20 +33,23 @@ def tracker(tmp_path: Path) -> Iterator[TrackerProcess]:
     process.stop()
 
 
-def shown_example() -> str:
-    """The script of docs/scripts.md that uses a Farm, as it stands there."""
+def shown_example(name: str) -> str:
+    """The script of docs/scripts.md that uses a Farm or an AsyncFarm, as it stands there."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scripts.md").read_text(), re.DOTALL)
-    [example] = [block for block in blocks if "import Farm," in block]
+    [example] = [block for block in blocks if f"import {name}\n" in block]
     return str(example)
 
 
-def test_the_example_of_the_docs(tracker: TrackerProcess, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["Farm", "AsyncFarm"])
+def test_the_example_of_the_docs(tracker: TrackerProcess, tmp_path: Path, name: str) -> None:
     board = StandInAgent(tracker.address, "board", fingerprint=BOARDS["raspberry pi 3"][0])
     worker = StandInWorker(tracker.address)
-    (tmp_path / "resnet50.onnx").write_bytes(b"a model")
+    (tmp_path / "resnet50.onnx").write_bytes(onnx_like(40))
     # The one thing that is not as it stands there: this tracker's address for "farm.local", whose port is taken here.
-    example = shown_example()
+    example = shown_example(name)
     assert example.count('"farm.local"') == 1
+    if name == "AsyncFarm":  # awaited at the top, as in a notebook
+        example = f"import asyncio\n\nasync def main():\n{indent(example, '    ')}\nasyncio.run(main())\n"
     script = subprocess.Popen(
         [sys.executable, "-c", example.replace('"farm.local"', repr(tracker.address))],
         cwd=tmp_path,
@@ -56,7 +61,7 @@ def test_the_example_of_the_docs(tracker: TrackerProcess, tmp_path: Path) -> Non
     try:
         [job_id] = wait_until(lambda: worker.starts, "the job at its worker")
         spec = worker.started[job_id].spec
-        assert (spec.model_name, spec.pool, spec.max_trials) == ("resnet50", "arm64", 2000)
+        assert (spec.model_name, spec.pool, spec.budget_s) == ("resnet50", "arm64", 1800.0)
         assert spec.user == user_name()
         worker.progress(job_id, "tuning", 1.5)
         worker.finish(job_id, tracker.upload(b"the package"))
@@ -66,8 +71,8 @@ def test_the_example_of_the_docs(tracker: TrackerProcess, tmp_path: Path) -> Non
         worker.cut()
         board.cut()
     assert (script.returncode, err) == (0, "")
-    assert re.fullmatch(r"(.*: 0 trials\n)+", out)
-    assert (tmp_path / "file0").read_bytes() == b"the package"
+    assert re.fullmatch(r"(.*: 0 trials\n)+0\.0 ms -> 0\.0 ms\n" if name == "Farm" else r"(0\n)+", out)
+    assert (tmp_path / "resnet50-rpi4" / "file0").read_bytes() == b"the package"
 
 
 def test_each_audience_has_its_part(tracker: TrackerProcess, monkeypatch: pytest.MonkeyPatch) -> None:

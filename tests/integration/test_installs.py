@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.farm_command import farm
 from tests.support.installs import OF_CLIENT, OF_TRACKER, without
+from tests.support.onnx_like import onnx_like
 from tests.support.stand_in_farm import StandInFarm
 from tvm_farm.tracker.domain import JobResult, JobState, Pool
 
@@ -73,7 +74,7 @@ def test_everything_of_a_desk_can_be_imported(desk: str) -> None:
 
 
 def test_a_desk_tunes_watches_and_fetches(control: StandInFarm, desk: str, tmp_path: Path) -> None:
-    (tmp_path / "net.onnx").write_bytes(b"onnx")
+    (tmp_path / "net.onnx").write_bytes(onnx_like(40))
     here = {"cwd": tmp_path, "PYTHONPATH": desk, "TVMFARM_TRACKER": control.address}
     submitted = farm("tune", "net.onnx", "--pool", "arm64", "--detach", **here)  # type: ignore[arg-type]
     assert submitted.returncode == 0, submitted.stderr
@@ -88,12 +89,14 @@ def test_a_desk_tunes_watches_and_fetches(control: StandInFarm, desk: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("program", "arguments"), [("tracker", ["--help"]), ("tracker", ["start"]), ("farm", ["demo"])], ids=str
+    ("program", "arguments"),
+    [("tracker", ["start"]), ("tracker", ["worker", "--tracker", "127.0.0.1:9"]), ("farm", ["demo"])],
+    ids=str,
 )
 def test_what_a_desk_lacks_is_named_with_its_extra(desk: str, program: str, arguments: list[str]) -> None:
     start = f"import sys; sys.argv[0] = {program!r}; from tvm_farm.tracker.cli import {program}; {program}()"
     done = run(desk, "-c", start, *arguments)
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stdout + done.stderr
     said = r"Error: This needs \w+, which is not installed: pip install 'tvm-farm\[tracker\]'\.\n"
     assert re.fullmatch(said, done.stderr), done.stderr
 
@@ -101,6 +104,8 @@ def test_what_a_desk_lacks_is_named_with_its_extra(desk: str, program: str, argu
 def test_a_board_has_the_agent_and_names_the_desks_extra(control: StandInFarm, board: str) -> None:
     agent = run(board, "-m", "tvm_farm.agent", "--help")
     assert (agent.returncode, agent.stderr) == (0, "")
+    tracker = run(board, "-c", "from tvm_farm.tracker.cli import tracker; tracker()", "--help")
+    assert (tracker.returncode, tracker.stderr) == (0, "")
     asked = farm("devices", PYTHONPATH=board, TVMFARM_TRACKER=control.address)
     assert asked.returncode == 1
     assert asked.stderr == "Error: This needs rich, which is not installed: pip install 'tvm-farm[client]'.\n"

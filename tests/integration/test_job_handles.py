@@ -147,9 +147,14 @@ def test_a_job_is_followed_to_its_package(control: StandInFarm, farm: Farm, mode
 @pytest.mark.parametrize(
     ("changes", "kind", "said"),
     [
-        ({"state": JobState.FAILED, "error": "the compiler is gone"}, JobFailed, "^the compiler is gone$"),
+        ({"state": JobState.FAILED, "error": "the compiler is gone"}, JobFailed, r"^The compiler is gone\.$"),
         ({"state": JobState.FAILED}, JobFailed, "failed without saying why"),
-        ({"state": JobState.FAILED, "error": "no model", "input_error": True}, JobRefused, "^no model$"),
+        ({"state": JobState.FAILED, "error": "no model", "input_error": True}, JobRefused, r"^No model\.$"),
+        (
+            {"state": JobState.REFUSED, "error": "net: input x is open.", "input_error": True},
+            JobRefused,
+            r"^net: input x is open\.$",
+        ),
         ({"state": JobState.CANCELLED}, JobCancelled, "was cancelled"),
         ({"state": JobState.DONE}, JobFailed, "names no result"),
     ],
@@ -289,6 +294,9 @@ async def test_the_same_awaited(control: StandInFarm, model: Path, tmp_path: Pat
             await farm.job("none")
     with pytest.raises(FarmError, match="not connected"):
         _ = farm.farm
+    for late in (job.cancel, job.progress().__anext__, lambda: job.package.download(tmp_path / "late")):
+        with pytest.raises(FarmError, match="was closed: make another"):
+            await late()
 
 
 async def test_waiting_that_is_cancelled_ends_at_once(control: StandInFarm, model: Path) -> None:

@@ -181,7 +181,7 @@ def test_an_interrupted_add_leaves_nothing(tracker: TrackerProcess, tmp_path: Pa
             os.killpg(adding.pid, signal.SIGKILL)
     assert adding.returncode not in (0, None)
     assert out == ""
-    assert "Aborted!" in err
+    assert "Interrupted." in err
     assert list(temporary.iterdir()) == []
     assert listed(tracker) == before
 
@@ -189,15 +189,15 @@ def test_an_interrupted_add_leaves_nothing(tracker: TrackerProcess, tmp_path: Pa
 def test_an_agent_one_minor_version_older_works(tracker: TrackerProcess) -> None:
     """It knows nothing of runtimes and asks for none; a release that is further away is told whom to upgrade."""
     agents = {}
-    for release in ("0.0.9", "0.2.0", "0.3.0"):
+    for release in ("0.1.9", "0.3.0", "0.4.0"):
         board = replace(fingerprint(release), agent_version=release)
         agents[release] = StandInAgent(tracker.address, release, fingerprint=board)
-    older = agents["0.0.9"]
+    older = agents["0.1.9"]
     assert older.joined is not None
-    assert agents["0.2.0"].joined is not None
-    assert agents["0.3.0"].joined is None
-    assert agents["0.3.0"].refused.endswith("upgrade the tracker")
-    client = MeasureClient(tracker.address, device_id="0.0.9")
+    assert agents["0.3.0"].joined is not None
+    assert agents["0.4.0"].joined is None
+    assert agents["0.4.0"].refused.endswith("upgrade the tracker")
+    client = MeasureClient(tracker.address, device_id="0.1.9")
     client.trial("t1")
     assert client.wait_for("t1")[0].outcome == measurement_pb2.OUTCOME_OK
     assert older.received == ["t1"]

@@ -19,6 +19,7 @@ from tests.support.waiting import wait_until
 from tvm_farm.protos.device import Telemetry
 from tvm_farm.protos.farm.v1 import jobs_pb2
 from tvm_farm.protos.measurement import Artifact, Timeline
+from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain import (
     Job,
     JobKind,
@@ -216,7 +217,7 @@ def _agent(address: str, number: int, name: str, kind: str, model: str, labels: 
         address,
         f"{number:032x}",
         name=name,
-        fingerprint=replace(BOARDS[kind][0], board_model=model, memory_bytes=8 << 30, agent_version="0.1.0"),
+        fingerprint=replace(BOARDS[kind][0], board_model=model, memory_bytes=8 << 30, agent_version=__version__),
         labels=labels,
         telemetry=Telemetry(time.time(), 41.5 + number, (1_500_000,), load_1m=0.25),
     )

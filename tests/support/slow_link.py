@@ -46,7 +46,8 @@ class SlowLink:
                 await asyncio.gather(self._pass(reader, forth, self._forth), self._pass(back, writer, self._rate))
             finally:
                 forth.close()
-        except OSError:  # either end has hung up
+        except (OSError, asyncio.CancelledError):
+            # Either end has hung up, or the link ends: Python 3.11 reports a handler that is cancelled as an error.
             pass
         finally:
             writer.close()

@@ -16,7 +16,7 @@ from tests.support.cable import Cable
 from tests.support.tracker_process import TrackerProcess
 from tests.support.waiting import wait_until
 from tvm_farm.protos.convert import from_message
-from tvm_farm.protos.farm.v1 import devices_pb2, jobs_pb2, record_pb2
+from tvm_farm.protos.farm.v1 import devices_pb2, job_pb2, jobs_pb2, record_pb2
 from tvm_farm.tracker.domain import Job, Record, RecordFilter
 
 __all__ = ["ENVIRON", "AgentOfFarm", "WholeFarm"]
@@ -125,8 +125,8 @@ class WholeFarm:
             cwd=self.folder,
         )
 
-    def jobs(self) -> list[Job]:
-        answer = self.tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest())
+    def jobs(self, state: job_pb2.JobState.ValueType = job_pb2.JOB_STATE_UNSPECIFIED) -> list[Job]:
+        answer = self.tracker.calls.jobs.ListJobs(jobs_pb2.ListJobsRequest(state=state))
         return [from_message(Job, job) for job in answer.jobs]
 
     def job(self, job_id: str) -> Job:

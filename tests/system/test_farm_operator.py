@@ -140,7 +140,7 @@ def test_a_tvmscript_function(lab):
         snapshots = [snapshot.trials for snapshot in job.progress()]
         result = job.wait()
         folder = job.package.download(lab.folder / "scaled-tuned")
-    assert snapshots[-1] == 4
+    assert 1 <= snapshots[-1] <= 4
     assert snapshots == sorted(snapshots)
     assert result.outputs_equal
     assert 0 < result.latency.tuned_s <= result.latency.untuned_s

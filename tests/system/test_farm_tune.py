@@ -136,6 +136,7 @@ def test_a_model_at_fault_is_one_sentence_and_exit_code_2(one_board, content, op
     assert done.returncode == 2, done.stdout + done.stderr
     assert sentence in done.stderr
     assert not (one_board.folder / "bad-tuned").exists()
+    assert "bad" not in [job.spec.model_name for job in one_board.jobs()]
 
 
 def test_a_target_of_ones_own(one_board):

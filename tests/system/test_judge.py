@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("tvm")
 
 from tests.support.whole_farm import WholeFarm
+from tvm_farm.protos.farm.v1 import job_pb2
 from tvm_farm.tracker.domain import JobState
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -77,8 +78,8 @@ def test_a_wrong_import_is_not_tuned_and_its_node_is_named(farm):
     assert "planted is not tuned: TVM's import of it answers differently than ONNX Runtime" in said
     assert "The first value that differs is that of a HardSwish node: inner/2[" in said
     assert "Traceback" not in done.stdout + done.stderr
-    job = farm.jobs()[0]
-    assert (job.state, job.input_error) == (JobState.FAILED, True)
+    [job] = farm.jobs(job_pb2.JOB_STATE_REFUSED)
+    assert (job.state, job.input_error) == (JobState.REFUSED, True)
     assert farm.records(job_id=job.id) == [], "no board was asked for"
     assert not (farm.folder / "planted-tuned").exists()
 

@@ -15,6 +15,14 @@ ROWS = dict(re.findall(r"^\| (an? [^|]+) \| ([^|]+) \|", RECIPES, re.MULTILINE))
 FILE = re.compile(r"`((?:protos|agent|tracker)/[\w/.]+\.\w+)`(?: \(((?:`\w+`(?:, )?)+)\))?")
 
 
+def test_every_folder_is_told() -> None:
+    _, rest = (DESIGN / "architecture.md").read_text().split("\n## Folders\n")
+    rows = re.findall(r"^\| (`[^|]+`) \|", rest.partition("\n## ")[0], re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`(\w[\w-]+)/`", row)}
+    made = {"build", "dist", "demo-package"}
+    assert told == {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._"} - made
+
+
 @pytest.mark.parametrize(("part", "modules"), [("tracker", {"app.py"}), ("agent", {"cli.py", "start.py"})])
 def test_every_room_is_told(part: str, modules: set[str]) -> None:
     _, rest = (DESIGN / "architecture.md").read_text().split(f"\n## The {part}'s rooms\n")

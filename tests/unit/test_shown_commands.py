@@ -54,10 +54,10 @@ def check(words: list[str]) -> None:
     command: click.Command = PROGRAMS[words[0]]
     context, rest = click.Context(command, info_name=words[0]), words[1:]
     while True:
-        if isinstance(command, click.Group) and type(command).__name__ == "ListingGroup" and not rest:
-            rest = ["list"]
         if {"--help", "-h", "--version"} & set(rest):
             return
+        if type(command).__name__ == "ListingGroup" and (not rest or rest[0].startswith("-")):
+            rest = ["list", *rest]
         options, rest, _ = command.make_parser(context).parse_args(list(rest))
         for parameter in command.params:
             value = options.get(parameter.name)
@@ -75,7 +75,8 @@ def check(words: list[str]) -> None:
         inner = command.get_command(context, rest[0])
         if inner is None:
             raise click.UsageError(f"there is no {' '.join(words[: len(words) - len(rest) + 1])}", context)
-        command, context, rest = inner, click.Context(inner, info_name=rest[0], parent=context), rest[1:]
+        context = click.Context(inner, info_name=rest[0], parent=context, **inner.context_settings)
+        command, rest = inner, rest[1:]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,8 @@ def known(command: click.Command, words: list[str]) -> bool:
         if None in found:
             return False
         command, words = found[-1], words[1:]  # type: ignore[assignment]
+    if type(command).__name__ == "ListingGroup":
+        command = command.get_command(context, "list") or command  # type: ignore[attr-defined]
     if command.context_settings.get("ignore_unknown_options"):
         return True
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
@@ -122,6 +125,8 @@ def known(command: click.Command, words: list[str]) -> bool:
     [
         ("farm tune m.onnx --pool arm64 --budget 30m", ""),
         ("farm devices", ""),
+        ("farm jobs --state refused", ""),
+        ("farm jobs --state odd", "odd"),
         ("farm tune m.onnx --pol arm64", "No such option"),
         ("farm tune m.onnx", "Missing"),
         ("farm tune m.onnx --pool arm64 --budget soon", "soon"),

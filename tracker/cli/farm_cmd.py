@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from tvm_farm.protos.version import __version__
@@ -32,6 +34,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, me
         "status": "tvm_farm.tracker.cli.server.status:status",
         "use": "tvm_farm.tracker.cli.server.use:use",
         "demo": "tvm_farm.tracker.cli.server.demo:demo",
+        "completion": "tvm_farm.protos.program.completion:farm",
     },
     context_settings={"max_content_width": 100},
     epilog=_EPILOG,
@@ -46,4 +49,6 @@ def farm(ctx: click.Context, connection: Connection) -> None:
     Example: tune a network on every 64-bit ARM board of the farm for half an hour
       farm tune resnet50.onnx --pool arm64 --budget 30m
     """
+    # What it warns of, an interface that sends nothing, is for a log: a person hears whether a tracker was found.
+    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
     ctx.obj = connection

@@ -15,8 +15,10 @@ __all__ = ["tracker"]
     lazy={
         "start": "tvm_farm.tracker.cli.server.start:start",
         "worker": "tvm_farm.tracker.cli.server.worker:worker",
+        "install-service": "tvm_farm.tracker.cli.server.install_service:install_service",
         "status": "tvm_farm.tracker.cli.server.status:tracker_status",
         "runtime": "tvm_farm.tracker.cli.server.runtime:runtime",
+        "completion": "tvm_farm.protos.program.completion:tracker",
     },
     variables="TVMFARM_TRACKER",
     context_settings={"show_default": True},

@@ -46,6 +46,9 @@ def _submitting(
 class AsyncFarm:
     """A connection to one tracker, which is found when the ``async with`` begins. ``tracker``: as ``Farm`` takes it.
 
+    ``tune`` and ``compile`` take what those of ``Farm`` take, and give an AsyncJobHandle. Who stops waiting for one of
+    them has no job: what was submitted all the same is cancelled.
+
         async with AsyncFarm("lab") as farm:
             job = await farm.tune("resnet50.onnx", pool="arm64", budget="30m")
             async for snapshot in job.progress():
@@ -59,6 +62,7 @@ class AsyncFarm:
     def __init__(self, tracker: str | None = None) -> None:
         self._tracker = tracker
         self._farm: Farm | None = None
+        self._closed = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="farm")
 
     async def __aenter__(self) -> AsyncFarm:
@@ -76,7 +80,7 @@ class AsyncFarm:
 
     async def close(self) -> None:
         """Ends the connection, once calls that are under way have returned. May be called again."""
-        farm, self._farm = self._farm, None
+        farm, self._farm, self._closed = self._farm, None, True
         if farm is not None:
             await asyncio.shield(asyncio.to_thread(self._threads.shutdown))
             farm.close()
@@ -103,6 +107,8 @@ class AsyncFarm:
 
     async def in_thread(self, call: Callable[[], T], *, undo: Callable[[T], object] | None = None) -> T:
         """What ``call`` returns or raises, in a thread. ``undo``: for a result that nobody waits for any more."""
+        if self._closed:
+            raise FarmError("This AsyncFarm was closed: make another one.")
         future = self._threads.submit(call)
         try:
             return await asyncio.wrap_future(future)

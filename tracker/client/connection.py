@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from tvm_farm.protos.address import is_interface, parse_address
@@ -31,6 +31,8 @@ class Connection:
     tracker: str | None = None
     farm: str | None = None
     interface: str | None = None
+    #: The context of `farm use` that these settings are of.
+    context: str | None = None
 
     named: ClassVar[str] = "--tracker HOST:PORT"
     chosen: ClassVar[str] = "--farm NAME"
@@ -56,11 +58,24 @@ class Connection:
         if self.tracker or self.farm:
             return self
         contexts = Contexts.load()
-        return self.over(self._of(contexts.named[contexts.current])) if contexts.current is not None else self
+        if contexts.current is None:
+            return self
+        return replace(self.over(self._of(contexts.named[contexts.current])), context=contexts.current)
 
     @classmethod
     def _of(cls, context: Context) -> Connection:
         return cls(context.tracker, context.farm, context.mdns_interface)
+
+    def checked(self) -> Connection:
+        """The same with its tracker as ``host:port``. Raises BadInput for what is no address and no interface."""
+        if self.tracker:
+            try:
+                return replace(self, tracker=parse_address(self.tracker))
+            except ValueError as error:
+                raise BadInput(f"{self.asked}: {error}.") from None
+        if self.interface and not is_interface(self.interface):
+            raise BadInput(f"{self.listened}: {self.interface!r} is no IP address and no interface of this host.")
+        return self
 
     def found(self) -> tuple[Sequence[str], str | None]:
         """Where the tracker may be, each ``host:port``, and the farm's name where one is known.
@@ -71,13 +86,8 @@ class Connection:
 
         if not (self.tracker or self.farm) and (current := self.or_current()) != self:
             return current.found()
-        if self.tracker:
-            try:
-                return [parse_address(self.tracker)], self.farm
-            except ValueError as error:
-                raise BadInput(f"{self.asked}: {error}.") from None
-        if self.interface and not is_interface(self.interface):
-            raise BadInput(f"{self.listened}: {self.interface!r} is no IP address and no interface of this host.")
+        if (chosen := self.checked()).tracker:
+            return [chosen.tracker], self.farm
         try:
             found = browse(farm=self.farm, interface=self.interface)
         except OSError as error:
@@ -105,6 +115,8 @@ class Connection:
 
     def link(self) -> Link:
         """One to a tracker that has answered, speaks our protocol and is the farm that was asked for."""
+        if (current := self.or_current()) != self:
+            return current.link()
         addresses, farm = self.found()
         left = list(addresses)
         failed: list[FarmError] = []
@@ -125,7 +137,8 @@ class Connection:
     def _linked(self, address: str, farm: str | None) -> Link:
         from tvm_farm.tracker.client.link import Link
 
-        link = Link(address, self.named)
+        of_context = f"; this one is of the context {self.context}, see `farm use`"
+        link = Link(address, self.named + (of_context if self.context else ""))
         try:
             status = link.status()
             if farm and status.farm != farm:

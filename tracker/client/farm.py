@@ -90,7 +90,8 @@ class Farm:
         - ``priority``: -4 to 4; each step doubles its part of the boards' time beside others.
         - ``templates``: Python files with templates of one's own.
 
-        Raises BadInput for what cannot be tuned as far as that is known before, FarmError where the tracker fails.
+        Raises BadInput for what cannot be tuned as far as that is known before, NoBoard where no board of the pool may
+        take the work now, FarmError where the tracker fails.
         """
         return self.submit(
             job_request(

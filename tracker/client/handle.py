@@ -67,7 +67,7 @@ class JobHandle:
 
     @property
     def state(self) -> JobState:
-        """As ``refresh`` has it: queued, running, done, failed or cancelled. Of several jobs see ``JobGroup.state``."""
+        """As ``refresh`` has it: queued, running, done, failed, cancelled or refused. See ``JobGroup.state``."""
         return self.refresh().state
 
     @property
@@ -209,4 +209,8 @@ def _failure(job: Job) -> JobFailed:
     if job.state is JobState.DONE:
         return JobFailed(f"Job {job.id} is done but names no result: the tracker's log may tell why.")
     kind = JobRefused if job.input_error else JobFailed
-    return kind(sentence(job.error) or f"Job {job.id} failed without saying why: the tracker's log may tell.")
+    # A model is called what its file is called, also where a sentence begins with it.
+    error = (
+        job.error if job.error.startswith(tuple(f"{job.spec.model_name}{end}" for end in " :")) else sentence(job.error)
+    )
+    return kind(error or f"Job {job.id} failed without saying why: the tracker's log may tell.")

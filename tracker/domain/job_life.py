@@ -133,7 +133,7 @@ def resumed(job: Job, trials: int, budget_s: float) -> Job:
         )
     elif (spec.max_trials and job.trials >= spec.max_trials) or (spec.budget_s and job.tuned_for_s >= spec.budget_s):
         raise NotPossible(
-            f"job {job.id} has used up its budget: say how much more, with --trials +500 or --budget +10m"
+            f"job {job.id} has used up its budget: say how much more, as `farm jobs resume {job.id} --trials +500` does"
         )
     return replace(
         job,

@@ -82,7 +82,9 @@ class OrderBook:
         async with self._one_at_a_time:
             found = self._fleet.device(device)
             await self._fleet.forget(found.id)
-        log.info("%s is forgotten, last heard %s", found.name, _date(found.last_heard_unix_s))
+        log.info(
+            "%s is forgotten, last heard %s", found.name, _date(found.last_heard_unix_s), extra={"device": found.name}
+        )
         return found
 
     async def forget_lost(self, after_s: float) -> list[Device]:
@@ -106,7 +108,7 @@ class OrderBook:
             found = self._fleet.device(device)
             orders = change(self._fleet.orders_of(found.id), found)
             await self._fleet.put_orders(found.id, orders)
-        log.info("ordered of %s now: %s", found.name, orders)
+        log.info("ordered of %s now: %s", found.name, orders, extra={"device": found.name})
         return self._fleet.device(found.id)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tvm_farm.protos.names import nearest_name, parse_name
+from tvm_farm.protos.suggestions import did_you_mean, no_such
 from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.domain import (
     BUILT_IN_POOLS,
@@ -124,7 +125,13 @@ class Fleet:
         board = Board(device, max(1, join.slots), send, now, self._monotonic(), join.short_slots)
         self._boards[device.id], self._known[device.id], self._ids[device.name] = board, device, device.id
         self._least_free = None
-        log.info("%s joined: class %s, pools %s", device.name, device.device_class, ", ".join(device.pools))
+        log.info(
+            "%s joined: class %s, pools %s",
+            device.name,
+            device.device_class,
+            ", ".join(device.pools),
+            extra={"device": device.name},
+        )
         if others := self._sharing().get(device.id):
             log.warning(
                 "%s measures on the same CPUs as %s: they disturb each other", device.name, " and ".join(others)
@@ -243,7 +250,12 @@ class Fleet:
                 self._listener.felt(board)
 
     def _takes_work_changed(self, board: Board) -> None:
-        log.info("%s: %s", board.device.name, board.disk_fault or "its disk takes files again")
+        log.info(
+            "%s: %s",
+            board.device.name,
+            board.disk_fault or "its disk takes files again",
+            extra={"device": board.device.name},
+        )
         if self._listener:
             if board.takes_work:
                 self._listener.joined(board)
@@ -266,7 +278,7 @@ class Fleet:
         """The board takes no new work from now on."""
         if not board.draining:
             board.draining = True
-            log.info("%s drains", board.device.name)
+            log.info("%s drains", board.device.name, extra={"device": board.device.name})
             if self._listener:
                 self._listener.stopped(board)
 
@@ -278,7 +290,7 @@ class Fleet:
         if self._boards.get(board.id) is board:
             del self._boards[board.id]
             self._least_free = None
-        log.info("%s lost: %s", board.device.name, reason)
+        log.info("%s lost: %s", board.device.name, reason, extra={"device": board.device.name})
         if self._listener:
             self._listener.left(board)
         self._known[board.id] = board.snapshot(self._clock())
@@ -343,7 +355,7 @@ class Fleet:
         if device_id in self._boards:
             return self._boards[device_id].snapshot(self._clock())
         if device_id not in self._known:
-            raise NotFound(f"there is no device '{id_or_name}'")
+            raise NotFound(no_such("device", id_or_name, (each.name for each in self._known.values())))
         return self._known[device_id]
 
     def _sharing(self) -> dict[str, tuple[str, ...]]:
@@ -432,8 +444,8 @@ class Fleet:
         """Raises NotFound, which lists the pools that exist."""
         pool = self._pools.get(name)
         if pool is None:
-            existing = ", ".join(sorted(self._pools))
-            raise NotFound(f"there is no pool '{name}': this farm has {existing}")
+            existing, meant = ", ".join(sorted(self._pools)), did_you_mean(name, self._pools)
+            raise NotFound(f"there is no pool '{name}': this farm has {existing}{meant and '.' + meant}")
         members = [d for d in self._known.values() if name in d.pools]
         connected = sum(d.id in self._boards for d in members)
         return replace(pool, devices=tuple(sorted(d.name for d in members)), connected=connected)

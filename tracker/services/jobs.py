@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from tvm_farm.protos.runtime import RuntimeRequest
+from tvm_farm.protos.suggestions import no_such
 from tvm_farm.tracker.domain import Device, Job, JobKind, JobSpec, JobState
 from tvm_farm.tracker.domain.device_class import with_runtime
 from tvm_farm.tracker.domain.engine import ENGINES, takes_templates
@@ -33,6 +34,9 @@ from tvm_farm.tracker.services.store_thread import StoreThread
 __all__ = ["Jobs"]
 
 log = logging.getLogger(__name__)
+
+#: Of so many jobs, the newest, one is meant by an id that is none.
+_LIKELY = 100
 
 #: A watcher gets at most one snapshot in this time, and the last one always.
 _WATCH_S = 0.25
@@ -123,7 +127,7 @@ class Jobs:
         for job in jobs if kept.id == jobs[0].id else ():
             spec = job.spec
             where = f" on pool {spec.pool}, class {job.device_class}" if spec.pool else ", for no pool"
-            log.info("job %s queued: %s%s", job.id, spec.model_name, where)
+            log.info("job %s queued: %s%s", job.id, spec.model_name, where, extra={"job": job.id})
         self.on_queued()
         return await self._shown(kept)
 
@@ -180,7 +184,8 @@ class Jobs:
             raise NotFound(f"'{start}' is the start of several jobs: {', '.join(ids)}")
         job = await self._thread.run(self._store.jobs.get, ids[0]) if ids else None
         if job is None:
-            raise NotFound(f"there is no job '{start}'")
+            newest = await self._thread.run(self._store.jobs.newest, None, _LIKELY)
+            raise NotFound(no_such("job", start, (each.id for each in newest)))
         return await self._shown(job)
 
     async def group(self, start: str) -> list[Job]:
@@ -230,7 +235,7 @@ class Jobs:
         job = await self._thread.run(self._store.jobs.change, job_id, partial(cancelled, now=self._clock()))
         if job is None:
             raise NotFound(f"there is no job '{job_id}'")
-        log.info("job %s cancelled", job_id)
+        log.info("job %s cancelled", job_id, extra={"job": job_id})
         self.on_cancelled(job_id)
         self.changed(job_id)
         return job
@@ -257,7 +262,7 @@ class Jobs:
         if job is None:
             raise NotFound(f"there is no job '{job_id}'")
         await self._thread.insist(self._store.checkpoint)
-        log.info("job %s goes on from its %d trials", job_id, job.trials)
+        log.info("job %s goes on from its %d trials", job_id, job.trials, extra={"job": job_id})
         self.changed(job_id)
         self.on_queued()
         return await self._shown(job)

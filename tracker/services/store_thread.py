@@ -203,7 +203,11 @@ class StoreThread:
         except StoreFull:
             return False  # no fault of the record
         except Exception:
-            log.exception("the record of trial %s was refused by the store", put.record.trial_id)
+            log.exception(
+                "the record of trial %s was refused by the store",
+                put.record.trial_id,
+                extra={"trial": put.record.trial_id},
+            )
             return False
         return True
 

@@ -115,7 +115,12 @@ class Upgrades:
             await self._order_book.upgrade_ended(board.id, upgrade.id, clause)
         except StoreFull as error:
             # The next join tells it again; for want of it no board is turned away.
-            log.warning("what came of the upgrade of %s could not be kept: %s", board.device.name, error)
+            log.warning(
+                "what came of the upgrade of %s could not be kept: %s",
+                board.device.name,
+                error,
+                extra={"device": board.device.name},
+            )
 
     async def _wheel(self, digest: str) -> tuple[AgentWheel, int]:
         if digest not in self._wheels:

@@ -124,7 +124,7 @@ class Workers:
             self._detach(before)
             before.send(None)
         self._sessions[hello.worker_id] = session
-        log.info("worker %s connected from %s", hello.worker_id, hello.host)
+        log.info("worker %s connected from %s", hello.worker_id, hello.host, extra=_of(hello.worker_id))
         try:
             if hello.running_job:
                 # The store's answer is acted upon also when this call is cancelled before it comes.
@@ -160,7 +160,7 @@ class Workers:
             return
         session.job_id = job_id
         self._from_before.discard(job_id)
-        log.info("worker %s goes on with job %s", session.worker_id, job_id)
+        log.info("worker %s goes on with job %s", session.worker_id, job_id, extra=_of(session.worker_id, job_id))
         self._jobs.changed(job_id)
 
     async def _release_forgotten(self, session: WorkerSession) -> None:
@@ -180,7 +180,7 @@ class Workers:
     def disconnected(self, session: WorkerSession) -> None:
         if self._sessions.get(session.worker_id) is session:
             del self._sessions[session.worker_id]
-            log.info("worker %s is gone", session.worker_id)
+            log.info("worker %s is gone", session.worker_id, extra=_of(session.worker_id))
         self._detach(session)
 
     def _detach(self, session: WorkerSession) -> None:
@@ -210,7 +210,9 @@ class Workers:
         job = await self._thread.insist(self._store.jobs.lose_worker, job_id, worker_id, self._clock(), counts=counts)
         if job is None or job.state is JobState.RUNNING:
             return
-        log.warning("job %s lost its worker %s and is %s", job_id, worker_id, job.state.value)
+        log.warning(
+            "job %s lost its worker %s and is %s", job_id, worker_id, job.state.value, extra=_of(worker_id, job_id)
+        )
         if job.state is not JobState.QUEUED or not self._wanted(job_id):
             # Else its worker came back meanwhile and goes on: what it measures is wanted.
             self._measuring.cancel_job(job_id)
@@ -232,7 +234,7 @@ class Workers:
                     self._orphan(job.id, free.worker_id)
                     continue
                 free.job_id = job.id
-                log.info("job %s starts on worker %s", job.id, free.worker_id)
+                log.info("job %s starts on worker %s", job.id, free.worker_id, extra=_of(free.worker_id, job.id))
                 free.send(StartJob(job))
                 self._jobs.changed(job.id)
 
@@ -269,7 +271,7 @@ class Workers:
             outcome = self._complete(job_id, outcome)
         if isinstance(outcome, JobFailure):
             failure = outcome
-            log.warning("job %s failed: %s%s", job_id, failure.error, failure.detail and f"\n{failure.detail}")
+            log.warning("job %s failed: %s", job_id, failure.error, extra={"job": job_id, "traceback": failure.detail})
 
             def end(job: Job) -> Job:
                 return failed(job, failure.error or "no reason given", input_error=failure.input_error, now=now)
@@ -318,3 +320,8 @@ class Workers:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _of(worker_id: str, job_id: str = "") -> dict[str, str]:
+    """What an event of the log is of."""
+    return {"worker": worker_id, "job": job_id}

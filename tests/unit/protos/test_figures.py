@@ -34,6 +34,7 @@ def test_a_gauge_tells_what_it_is(name: str) -> None:
             Telemetry(cpu_percent=0.0, load_1m=0.5, memory_available_bytes=3 << 30),
             ["CPU 0 %", "load 0.50", "3.0 GiB free"],
         ),
+        (Telemetry(memory_available_bytes=30 << 20), ["30 MiB free"]),
         (Telemetry(frequency_khz=(1_500_000, 600_000)), ["1.50 0.60 GHz"]),
         (Telemetry(temperature_c=80.0, throttling=("throttled", "hot")), ["80.0 °C", "throttled: throttled, hot"]),
     ],

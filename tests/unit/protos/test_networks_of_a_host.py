@@ -7,7 +7,7 @@ import ipaddress
 
 import pytest
 
-from tvm_farm.protos.networks import OwnAddress, mdns_interfaces, nearest_first
+from tvm_farm.protos.networks import OwnAddress, mdns_interfaces, nearest_first, own_addresses
 
 
 def own(interface: str, address: str, **marks: bool) -> OwnAddress:
@@ -70,3 +70,10 @@ def test_no_interface(chosen: str | None, its: tuple[OwnAddress, ...], number: i
 )
 def test_those_of_our_networks_come_first_and_our_own_last(hosts: list[str], tried: list[str]) -> None:
     assert nearest_first(hosts, ALL) == tried
+
+
+def test_another_system_than_linux_is_believed_what_it_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tvm_farm.protos.networks.sys.platform", "darwin")
+    found = own_addresses()
+    assert "127.0.0.1" in [each.host for each in found if each.loopback]
+    assert all(each.loopback == each.address.is_loopback and each.multicast for each in found)

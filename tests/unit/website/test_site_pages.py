@@ -14,7 +14,7 @@ def root(tmp_path: Path) -> Path:
     for name in (*BESIDE_THE_CODE, "docs/index.md", "docs/design/words.md", "firmware-notes/README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("# A page\n")
-    for folder in ("docs/pictures", "benchmarks/plots"):
+    for folder in ("docs/pictures", "docs/screens", "benchmarks/plots", "examples"):
         (tmp_path / folder).mkdir()
     (tmp_path / "benchmarks/plots/noise.png").write_bytes(b"a picture")
     return tmp_path
@@ -35,6 +35,7 @@ def text_of(root: Path, page: str, text: str) -> str:
         ("tracker/store/README.md", "[q](../../docs/index.md#ask)", "[q](../index.md#ask)"),
         ("CONTRIBUTING.md", "[r](README.md) [l](LICENSE)", "[r](index.md) l"),
         ("docs/index.md", "[x](https://tvm.apache.org) [y](#here)", "[x](https://tvm.apache.org) [y](#here)"),
+        ("docs/design/words.md", "[s](../screens/jobs-80.txt)", "[s](../screens/jobs-80.txt)"),
         ("benchmarks/README.md", "![n](plots/noise.png)", "![n](plots/noise.png)"),
         ("docs/index.md", "<!-- generated: settings -->\nhere none\n<!-- end of generated -->", "a table"),
     ],

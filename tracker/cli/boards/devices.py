@@ -9,6 +9,7 @@ import click
 
 from tvm_farm.tracker.cli.boards.forget import forget
 from tvm_farm.tracker.cli.boards.upgrade import upgrade
+from tvm_farm.tracker.cli.terminal.completing import device_names, pool_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.groups import ListingGroup
 from tvm_farm.tracker.cli.terminal.options import json_option
@@ -32,7 +33,7 @@ devices.add_command(forget)
 
 
 @devices.command("list")
-@click.option("--pool", default="", help="Only the devices of this pool.")
+@click.option("--pool", default="", shell_complete=pool_names, help="Only the devices of this pool.")
 @json_option
 @connection_options()
 def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
@@ -87,7 +88,7 @@ def list_devices(pool: str, as_json: bool, connection: Connection) -> None:
 
 
 @devices.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=device_names)
 @json_option
 @connection_options()
 def show_device(name: str, as_json: bool, connection: Connection) -> None:
@@ -157,7 +158,7 @@ def show_device(name: str, as_json: bool, connection: Connection) -> None:
 
 
 @devices.command("label")
-@click.argument("name")
+@click.argument("name", shell_complete=device_names)
 @click.argument("changes", nargs=-1, required=True, type=LABEL_CHANGE)
 @json_option
 @connection_options()

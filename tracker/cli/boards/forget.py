@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tvm_farm.tracker.cli.boards.upgrade import chosen
+from tvm_farm.tracker.cli.terminal.completing import device_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 
@@ -17,10 +18,10 @@ __all__ = ["forget"]
 
 
 @click.command()
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=device_names)
 @connection_options()
 def forget(names: tuple[str, ...], connection: Connection) -> None:
-    """Take lost devices out of the farm; NAME may be a pattern, as 'pi-*'.
+    """Take devices that are lost or stopped out of the farm; NAME may be a pattern, as 'pi-*'.
 
     With a device go its drain, its labels by hand and what else is ordered of it. What it measured stays in
     the log, with its name and its class. One that is connected is refused: stop its agent first. One that
@@ -42,12 +43,9 @@ def forget(names: tuple[str, ...], connection: Connection) -> None:
                 click.echo(_forgotten(client.devices.forget(device.id)))
             except BadInput as error:
                 refused[device.name] = error.message
-    for message in refused.values():
-        click.echo(message, err=True)
-    if len(refused) == len(found):
-        raise BadInput("No device was forgotten.")
     if refused:
-        raise FarmError(f"Not forgotten: {', '.join(refused)}.")
+        kind = BadInput if len(refused) == len(found) else FarmError
+        raise kind(" ".join(refused.values()))
 
 
 def _forgotten(device: Device) -> str:
@@ -59,5 +57,4 @@ def _forgotten(device: Device) -> str:
     )
     gone += ["the upgrade that was ordered"] if device.upgrade and not device.upgrade.failure else []
     also = f", and {', '.join(gone)} with it" if gone else ""
-    log = f"farm records --class {device.device_class}"
-    return f"{device.name} is forgotten{also}. What it measured stays in the log: {log}"
+    return f"{device.name} is forgotten{also}. What it measured stays: farm records query --device {device.name}"

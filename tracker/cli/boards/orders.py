@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tvm_farm.tracker.cli.boards.devices import one_device
+from tvm_farm.tracker.cli.terminal.completing import device_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
@@ -19,7 +20,7 @@ __all__ = ["drain", "lease", "resume"]
 
 
 @click.command()
-@click.argument("device")
+@click.argument("device", shell_complete=device_names)
 @click.option("--for", "for_s", type=DURATION, help="How long: 30m, 2h, 1h30m; at most 7 days.")
 @click.option("--release", is_flag=True, help="Give it back before its time.")
 @json_option
@@ -56,7 +57,7 @@ def lease(device: str, for_s: float | None, release: bool, as_json: bool, connec
 
 
 @click.command()
-@click.argument("device")
+@click.argument("device", shell_complete=device_names)
 @click.option("--reason", default="", metavar="TEXT", help="Shown in `farm devices`: why, or by when it is back.")
 @json_option
 @connection_options()
@@ -77,7 +78,7 @@ def drain(device: str, reason: str, as_json: bool, connection: Connection) -> No
 
 
 @click.command()
-@click.argument("device")
+@click.argument("device", shell_complete=device_names)
 @json_option
 @connection_options()
 def resume(device: str, as_json: bool, connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import pool_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.groups import ListingGroup
 from tvm_farm.tracker.cli.terminal.options import json_option
@@ -84,7 +85,7 @@ def create_pool(name: str, labels: tuple[tuple[str, str], ...], as_json: bool, c
 
 
 @pools.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=pool_names)
 @connection_options()
 def delete_pool(name: str, connection: Connection) -> None:
     """Delete pool NAME; its devices stay in the farm.

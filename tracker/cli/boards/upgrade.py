@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import device_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
 from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, Interrupted
@@ -25,7 +26,7 @@ _LOOK_EVERY_S = 0.5
 
 
 @click.command()
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=device_names)
 @click.option("--wheel", type=click.Path(path_type=Path), metavar="FILE", help="The wheel that they are to run.")
 @click.option("--cancel", is_flag=True, help="Take back what was ordered and is not done.")
 @click.option("--detach", is_flag=True, help="Order it and return; `farm devices` tells how far it is.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import class_names, pool_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import OPTIONS, json_option
 from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE
@@ -21,8 +22,20 @@ __all__ = ["check"]
 
 @click.command("check")
 @click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
-@click.option("--pool", default="", help="Hold its tasks against what the device classes of this pool can do.")
-@click.option("--class", "device_class", default="", metavar="CLASS", help="Of the pool this class alone.")
+@click.option(
+    "--pool",
+    default="",
+    shell_complete=pool_names,
+    help="Hold its tasks against what the device classes of this pool can do.",
+)
+@click.option(
+    "--class",
+    "device_class",
+    default="",
+    shell_complete=class_names,
+    metavar="CLASS",
+    help="Of the pool this class alone.",
+)
 @click.option(
     "--shape",
     "shapes",

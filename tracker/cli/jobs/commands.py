@@ -8,6 +8,7 @@ import click
 
 from tvm_farm.tracker.cli.jobs.resume import resume_job
 from tvm_farm.tracker.cli.jobs.show import show_job
+from tvm_farm.tracker.cli.terminal.completing import job_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.groups import ListingGroup
 from tvm_farm.tracker.cli.terminal.options import json_option
@@ -88,7 +89,7 @@ def list_jobs(state: str | None, limit: int, as_json: bool, connection: Connecti
 
 
 @jobs.command("watch")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_names)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Fetch the package into DIR at the end."
 )
@@ -122,7 +123,7 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
 
 
 @jobs.command("cancel")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_names)
 @connection_options()
 def cancel_job(job_id: str, connection: Connection) -> None:
     """Cancel a job, or a group of jobs; what it measured stays in the log.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import class_names, pool_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import OPTIONS, priority_option
 from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SEED, SHAPE, TARGET
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["Request", "model_options", "request_options"]
 
 _model = click.argument("model", type=click.Path(path_type=Path), metavar="MODEL")
-_pool = click.option("--pool", required=True, help="Which devices: a pool's name, see `farm pools`.")
+_pool = click.option(
+    "--pool", required=True, shell_complete=pool_names, help="Which devices: a pool's name, see `farm pools`."
+)
 _class = click.option(
     "--class",
     "device_class",
+    shell_complete=class_names,
     default="",
     metavar="CLASS",
     help="Of a pool with unlike devices this class alone, see `farm devices`. [default: each that is there]",

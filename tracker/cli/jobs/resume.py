@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import job_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option
 from tvm_farm.tracker.cli.terminal.parsing import MORE_COUNT, MORE_DURATION
@@ -15,7 +16,7 @@ __all__ = ["resume_job"]
 
 
 @click.command("resume")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_names)
 @click.option("--trials", type=MORE_COUNT, metavar="+N", help="So many more candidates than it has had.")
 @click.option("--budget", type=MORE_DURATION, metavar="+DURATION", help="So much more tuning than it has had: +10m.")
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import job_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option
 from tvm_farm.tracker.client.errors import BadInput
@@ -20,7 +21,7 @@ __all__ = ["show_job"]
 
 
 @click.command("show")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=job_names)
 @click.option("--timeline", is_flag=True, help="Where its time went: search, builds, boards, and who stood idle.")
 @json_option
 @connection_options()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import job_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option
 from tvm_farm.tracker.client.errors import BadInput
@@ -26,7 +27,7 @@ def tasks() -> None:
 
 
 @tasks.command("show")
-@click.argument("name", metavar="JOB[/N]")
+@click.argument("name", metavar="JOB[/N]", shell_complete=job_names)
 @json_option
 @connection_options()
 def show_tasks(name: str, as_json: bool, connection: Connection) -> None:

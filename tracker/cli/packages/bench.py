@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import pool_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option, priority_option
 from tvm_farm.tracker.cli.terminal.parsing import SEED
@@ -33,7 +34,9 @@ _INLINE_BYTES = 16 << 20
 
 @click.command()
 @click.argument("package", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--pool", required=True, help="Which devices: a pool's name, see `farm pools`.")
+@click.option(
+    "--pool", required=True, shell_complete=pool_names, help="Which devices: a pool's name, see `farm pools`."
+)
 @click.option("--repeat", type=click.IntRange(1), metavar="N", default=10, show_default=True, help="How many timings.")
 @click.option(
     "--number",

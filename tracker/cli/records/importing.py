@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import class_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.formats import count, plural
 from tvm_farm.tracker.client.errors import BadInput
@@ -33,6 +34,7 @@ _NAMED = 20
     "--class",
     "--device-class",
     "device_class",
+    shell_complete=class_names,
     default="",
     metavar="CLASS",
     help="The log was measured on this class of device, see `farm devices show`. Default: on a machine that the farm "

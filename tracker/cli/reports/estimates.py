@@ -13,9 +13,10 @@ from tvm_farm.tracker.cli.terminal.output import console, print_json, table
 from tvm_farm.tracker.documents.estimate import Sums, estimate_document, sums
 from tvm_farm.tracker.domain import Job, JobGroup, TaskResult
 
-__all__ = ["estimate_line", "print_estimate", "print_estimates"]
+__all__ = ["estimate_line", "print_estimate", "print_estimates", "print_meaning"]
 
 _NAMED = 4
+_KEPT = "kept: nothing in the log is faster than the untuned one."
 _MEANT = (
     "untuned: each task by itself, in the layout that suits tuning. What TVM makes of the whole model untuned takes "
     "other time: `farm compile` measures it beside the tuned one."
@@ -83,6 +84,15 @@ def _notes(told: Sums) -> list[str]:
     return notes
 
 
+def print_meaning(screen: Console, jobs: Sequence[Job]) -> None:
+    """What the figures of ``jobs`` are, and what they do not promise."""
+    told = [_MEANT, _BEST]
+    if any(task.kept_untuned for job in jobs if job.result for task in job.result.tasks):
+        told.append(_KEPT)
+    for sentence in told:
+        screen.print(Text(sentence, "dim"))
+
+
 def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
     """Each of ``jobs`` that is done: tables and closing lines, or one JSON object. Raises what a failed one means."""
     from tvm_farm.tracker.client.handle import check_done
@@ -95,8 +105,7 @@ def print_estimates(jobs: Sequence[Job], *, as_json: bool) -> None:
         for job in done:
             screen.print(Text(job.device_class, "bold"))
             print_estimate(screen, job)
-        screen.print(Text(_MEANT, "dim"))
-        screen.print(Text(_BEST, "dim"))
+        print_meaning(screen, done)
         for job in done:
             click.echo(estimate_line(job))
     for job in jobs:

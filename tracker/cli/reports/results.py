@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tvm_farm.tracker.cli.reports.check_report import check_line, print_check
-from tvm_farm.tracker.cli.reports.estimates import estimate_line, print_estimate
+from tvm_farm.tracker.cli.reports.estimates import estimate_line, print_estimate, print_meaning
 from tvm_farm.tracker.cli.terminal.formats import UNKNOWN, count, gflops, latency, plural, speedup
 from tvm_farm.tracker.cli.terminal.output import table
 from tvm_farm.tracker.cli.terminal.tables import Grid
@@ -129,6 +129,7 @@ def print_result(screen: Console, job: Job) -> None:
         return
     if job.spec.kind is JobKind.ESTIMATE:
         print_estimate(screen, job)
+        print_meaning(screen, [job])
         return
     if job.spec.kind is JobKind.CHECK:
         print_check(screen, [job])
@@ -150,7 +151,7 @@ def print_result(screen: Console, job: Job) -> None:
     grid = table(
         ["task*", ">weight", ">untuned", ">tuned", ">speed-up", ">GFLOP/s", ">trials"],
         [*map(_task_cells, tasks), *([] if alone else [model])],
-        ["dim" if task.kept_untuned else "" for task in tasks] + ([] if alone else ["bold"]),
+        [*("dim" if task.kept_untuned else "" for task in tasks), *([] if alone else ["bold"])],
         spare=("weight", "GFLOP/s", "trials", "untuned"),
     )
     screen.print(grid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from tvm_farm.protos.discovery import DEFAULT_PORT
+from tvm_farm.protos.program.log import format_option, log_to_stderr
 from tvm_farm.tracker.cli.terminal.parsing import DURATION_OR_NEVER, FARM_NAME
 
 __all__ = ["default_state", "start"]
@@ -52,6 +52,7 @@ def default_state() -> Path:
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level told."
 )
+@format_option
 def start(
     host: str,
     port: int,
@@ -63,6 +64,7 @@ def start(
     no_mdns: bool,
     mdns_interface: str | None,
     log_level: str,
+    log_format: str,
 ) -> None:
     """Serve a farm until stopped.
 
@@ -82,7 +84,7 @@ def start(
 
     if no_mdns and mdns_interface:
         raise click.UsageError("--mdns-interface says where to announce and --no-mdns not to: leave one of them out.")
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(log_level, log_format)
 
     def serving(endpoint: Endpoint) -> None:
         click.echo(f"farm {endpoint.farm} at {', '.join(endpoint.addresses)}; metrics at {endpoint.metrics}")

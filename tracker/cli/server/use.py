@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tvm_farm.tracker.cli.terminal.completing import context_names
 from tvm_farm.tracker.cli.terminal.options import json_option
 from tvm_farm.tracker.cli.terminal.parsing import ADDRESS
 
@@ -18,7 +19,7 @@ __all__ = ["use"]
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=context_names)
 @click.option("--tracker", type=ADDRESS, metavar="HOST:PORT", help="Make context NAME, or change it: its tracker.")
 @click.option("--farm", metavar="FARM", help="The same: its farm's name in mDNS, where several answer.")
 @click.option("--mdns-interface", metavar="IP|NAME", help="The same: listen for mDNS on this network interface alone.")

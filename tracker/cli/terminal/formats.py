@@ -39,7 +39,7 @@ def latency(seconds: float) -> str:
     """
     if 999.5 <= seconds < math.inf:
         return duration(seconds)
-    return _scaled(seconds, (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)), 1000.0)
+    return _scaled(seconds, (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)))
 
 
 def figure(number: float) -> str:
@@ -51,14 +51,14 @@ def figure(number: float) -> str:
     return f"{number:,.{min(decimals, 12)}f}"
 
 
-def _scaled(number: float, units: Sequence[tuple[str, float]], step: float) -> str:
-    """``number`` as a figure in the first of ``units`` in which it is below ``step``, else in the last; unknown for 0,
+def _scaled(number: float, units: Sequence[tuple[str, float]]) -> str:
+    """``number`` as a figure in the first of ``units`` in which it is below 1,000, else in the last; unknown for 0,
     what is below it, infinite or no number.
     """
     if not 0 < number < math.inf:
         return UNKNOWN
     for unit, size in units:
-        if number / size < step - 0.5:
+        if number / size < 999.5:
             return f"{figure(number / size)} {unit}".rstrip()
     unit, size = units[-1]
     return f"{figure(number / size)} {unit}"
@@ -103,14 +103,14 @@ def amount(number: float) -> str:
     """A count by its size: "812", "41.0 k", "1.82 M", "3.65 G"; unknown for 0."""
     if 0 < number < 999.5:
         return f"{number:.3g}"
-    return _scaled(number, (("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15)), 1000.0)
+    return _scaled(number, (("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15)))
 
 
 def size(count_bytes: int) -> str:
     """ "812 B", "80.9 KiB", "9.41 MiB", "2.30 GiB"; unknown for 0."""
     if 0 < count_bytes < 1000:
         return f"{count_bytes} B"
-    return _scaled(count_bytes, tuple((unit, 1024.0**n) for n, unit in enumerate(_BYTES, 1)), 1000.0)
+    return _scaled(count_bytes, tuple((unit, 1024.0**n) for n, unit in enumerate(_BYTES, 1)))
 
 
 def percent(share: float) -> str:

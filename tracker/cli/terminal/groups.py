@@ -25,6 +25,7 @@ class ListingGroup(Group):
     """A group that lists when no command is named: ``farm devices --json`` is ``farm devices list --json``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+        listing = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        if listing and not ctx.resilient_parsing:  # a shell that completes wants to know of every command
             args = ["list", *args]
         return super().parse_args(ctx, args)

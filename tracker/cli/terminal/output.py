@@ -18,12 +18,17 @@ __all__ = ["console", "facts", "print_json", "print_json_array", "table"]
 
 #: A pipe has no width: no line breaks there and no cell is cut.
 _PIPE_WIDTH = 1 << 30
+_LEAST_WIDTH = 12
 
 
 def console(file: IO[str] | None = None) -> Console:
     """A console on ``file`` (standard output by default). Colour and width follow the terminal, if it is one."""
     stream = file or sys.stdout
-    fixed = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    asked = os.environ.get("COLUMNS", "")
+    # Of none and of a few columns rich would make lines without a letter.
+    fixed = max(int(asked), _LEAST_WIDTH) if asked.isdecimal() and int(asked) else None
+    if fixed is None and not stream.isatty():
+        fixed = _PIPE_WIDTH
     return Console(file=stream, width=fixed, highlight=False, soft_wrap=False)
 
 

@@ -17,7 +17,6 @@ __all__ = ["Facts", "Grid"]
 #: What may be cut or broken keeps so many letters.
 _NARROWEST = 20
 _BETWEEN = 2
-_LEAST_VALUE = 8
 #: A terminal would obey them: they come in names and errors from elsewhere.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -54,7 +53,7 @@ class Grid:
         cells = [[_clean(cell) for cell in row] for row in rows]
         self._columns = [
             _Column(
-                name=_clean(name.removeprefix(">").rstrip("*~")),
+                name=_clean(re.sub(r"^>|[*~]$", "", name)),
                 cells=tuple(row[at] for row in cells),
                 right=name.startswith(">"),
                 cut=name.endswith("*"),
@@ -62,7 +61,7 @@ class Grid:
             )
             for at, name in enumerate(columns)
         ]
-        self._styles = styles or [""] * len(rows)
+        self._styles = [*styles, *[""] * len(rows)][: len(rows)]
         self._spare = spare
         self._brief = brief
 

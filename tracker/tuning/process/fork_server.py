@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import psutil
 
 from tvm_farm.protos.program.interrupts import held_back
 
-__all__ = ["clear", "folder_prefix", "start_fork_server", "sweep"]
+__all__ = ["clear", "end_fork_server", "folder_prefix", "start_fork_server", "sweep"]
 
 #: unix(7): what a Unix socket's path may have on Linux is 107 bytes; macOS takes the fewest, 103.
 _PATH_BYTES = 103
@@ -47,6 +48,15 @@ def start_fork_server(preload: Sequence[str]) -> Path:
     finally:
         tempfile.tempdir = usual
     return Path(folder)
+
+
+def end_fork_server() -> None:
+    """Kill the server and all that was forked from it: while it reads TVM it would outlive this process for seconds."""
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if any("multiprocessing.forkserver" in word for word in child.cmdline()):
+                for process in (*child.children(recursive=True), child):
+                    process.kill()
 
 
 def sweep() -> None:

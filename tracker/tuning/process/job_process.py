@@ -14,6 +14,7 @@ import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from tvm_farm.protos.program.log import log_to_stderr
 from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.client.link import Link
 from tvm_farm.tracker.domain import Job, JobFailure, JobFinished, WorkerAlive
@@ -63,7 +64,7 @@ def _run(address: str, job: Job, pool: ForkedBuilders, pipe: Connection, folder:
     def failed(error: str, detail: str, input_error: bool = False) -> None:
         pipe.send(JobFinished(job.id, JobFailure(error, input_error, detail)))
 
-    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s job {job.id}: %(message)s", force=True)
+    log_to_stderr("info", job=job.id)
     try:
         with Farm(Link(address)) as client:
             kind = OperatorSession if job.spec.operator else ModelSession

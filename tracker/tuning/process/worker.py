@@ -1,6 +1,6 @@
 """A tuning worker: waits for jobs and runs each in a process of its own.
 
-    python -m tvm_farm.tracker.tuning.process.worker --tracker HOST:PORT --worker-id ID [--builders N]
+    python -m tvm_farm.tracker.tuning.process.worker [--tracker HOST:PORT] --worker-id ID [--builders N]
 
 The worker itself never loads TVM. A fork server does, once, while no job is waiting; from it a
 process is forked that stands by, with builders of its own, until there is a job. The next one stands
@@ -20,12 +20,12 @@ import queue
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -34,8 +34,10 @@ from typing import NoReturn
 
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.program.interrupts import let_through
+from tvm_farm.protos.program.log import log_to_stderr
 from tvm_farm.protos.version import __version__
-from tvm_farm.tracker.client.errors import FarmError
+from tvm_farm.tracker.client.connection import Connection as FarmConnection
+from tvm_farm.tracker.client.errors import BadInput, FarmError
 from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.client.link import Link
 from tvm_farm.tracker.client.work import Order, Refused, Said
@@ -49,7 +51,7 @@ from tvm_farm.tracker.domain import (
     WorkerAlive,
     WorkerHello,
 )
-from tvm_farm.tracker.tuning.process.fork_server import clear, folder_prefix, start_fork_server, sweep
+from tvm_farm.tracker.tuning.process.fork_server import clear, end_fork_server, folder_prefix, start_fork_server, sweep
 
 __all__ = ["Worker", "main"]
 
@@ -146,8 +148,9 @@ def _stand_by(builders: int, pipe: Connection, folder: str) -> None:
 class Worker:
     """One worker's life on its tracker."""
 
-    def __init__(self, address: str, worker_id: str, builders: int) -> None:
-        self._address = address
+    def __init__(self, connection: FarmConnection, worker_id: str, builders: int) -> None:
+        self._connection = connection
+        self._address = connection.tracker or ""
         self._id = worker_id
         self._builders = builders
         self._calls: queue.SimpleQueue[Said | _RunningJob] = queue.SimpleQueue()
@@ -157,21 +160,36 @@ class Worker:
         self._next = self._fork()
 
     def run(self) -> int:
-        """Serve until the tracker refuses this worker; returns exit code 1."""
+        """Serve until the tracker refuses this worker, or a person has to choose one; returns exit code 1."""
         failures = 0
-        tracker = Farm(Link(self._address))
         while True:
             try:
-                for order in tracker.work.orders(self._messages()):
-                    failures = 0
-                    if isinstance(order, Refused):
-                        log.error("the tracker at %s refused this worker: %s", self._address, order.reason)
-                        return 1
-                    self._obey(order)
+                with Farm(Link(self._found())) as tracker:
+                    for order in tracker.work.orders(self._messages()):
+                        failures = 0
+                        if isinstance(order, Refused):
+                            log.error("the tracker at %s refused this worker: %s", self._address, order.reason)
+                            return 1
+                        self._obey(order)
             except FarmError as error:
+                if isinstance(error, BadInput) and not self._address:
+                    log.error("%s", error)  # several farms answer: waiting makes them no fewer
+                    return 1
                 log.warning("the tracker is away, trying again: %s", error)
             failures += 1
             time.sleep(min(_MAX_BACKOFF_S, 0.2 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0))
+
+    def _found(self) -> str:
+        """The tracker's address, where it was heard just now if nobody named it. Raises FarmError."""
+        if self._connection.tracker:
+            return self._address
+        with self._connection.open() as heard:
+            if heard.address != self._address:
+                log.info("found farm %s at %s by mDNS", farm := heard.status().farm, heard.address)
+                # Another one that appears later changes nothing.
+                self._connection = replace(self._connection, farm=farm)
+            self._address = heard.address
+        return self._address
 
     def stop(self) -> None:
         """End the job at hand; the tracker gives it to another worker."""
@@ -244,7 +262,7 @@ class Worker:
                 return
 
     def _give_back(self, job: _RunningJob) -> None:
-        log.error("the process of job %s ended by %s; giving the job back", job.id, job.died)
+        log.error("the process of job %s ended by %s; giving the job back", job.id, job.died, extra={"job": job.id})
         job.end()
         self._job = None
 
@@ -254,11 +272,11 @@ class Worker:
                 if self._job is not None:
                     log.warning("job %s was sent while %s runs; the newer one wins", job.id, self._job.id)
                     self._job.end()
-                log.info("job %s: %s on pool %s", job.id, job.spec.model_name, job.spec.pool)
+                log.info("job %s: %s on pool %s", job.id, job.spec.model_name, job.spec.pool, extra={"job": job.id})
                 self._job = _RunningJob(self._address, job, self._take(), self._calls)
                 self._calls.put(self._alive())
             case CancelJob(job_id) if self._job is not None and self._job.id == job_id:
-                log.info("job %s is cancelled", job_id)
+                log.info("job %s is cancelled", job_id, extra={"job": job_id})
                 ended, self._job = self._job, None
                 ended.end()
             case FinishedSeen(job_id) if self._job is not None and self._job.id == job_id:
@@ -270,18 +288,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser = argparse.ArgumentParser(
         prog="python -m tvm_farm.tracker.tuning.process.worker", description="A tuning worker of a tracker."
     )
-    parser.add_argument("--tracker", required=True, metavar="HOST:PORT")
+    parser.add_argument("--tracker", metavar="HOST:PORT", help="default: heard by mDNS")
+    parser.add_argument("--farm", metavar="NAME", help="which farm, where several are heard")
+    parser.add_argument("--mdns-interface", metavar="IP|NAME", help="the network interface to listen on")
     parser.add_argument("--worker-id", required=True)
     parser.add_argument(
         "--builders", type=int, default=len(os.sched_getaffinity(0)), help="builder processes a job (default: CPUs)"
     )
+    parser.add_argument("--log-format", choices=["text", "json"])
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr("info", options.log_format, worker=options.worker_id)
+    connection = FarmConnection(options.tracker, options.farm, options.mdns_interface)
     worker: Worker | None = None
 
     def leave(code: int) -> NoReturn:
         if worker is not None:
             worker.stop()
+        end_fork_server()
         clear()
         # gRPC's threads would hold an ordinary exit up until their calls time out, and a process that waits for a
         # job would until it got one.
@@ -296,7 +319,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         log.error("%s", error)
         leave(1)
-    worker = Worker(options.tracker, options.worker_id, options.builders)
+    worker = Worker(connection, options.worker_id, options.builders)
     try:
         code = worker.run()
     except Exception:

@@ -41,7 +41,7 @@ def test_examples(path: str, command: click.Command, monkeypatch: pytest.MonkeyP
     parsed: list[str] = []
     monkeypatch.setattr(click.Command, "invoke", lambda self, context: parsed.append(context.command_path))
     for example in examples(command):
-        program, *words = shlex.split(example.partition(" > ")[0])
+        program, *words = shlex.split(re.split(" >>? ", example)[0])
         result = CliRunner().invoke(PROGRAMS[program], words, prog_name=program)
         assert result.exit_code == 0, f"{example}: {result.output}"
         # A group lists when it is given no command, and the example of the listing may be that.

@@ -57,17 +57,19 @@ def test_an_announcement_says_the_numbers() -> None:
     ]
 
 
-@pytest.mark.parametrize(("height", "tasks"), [(24, 10), (14, 100), (60, 100)])
-def test_a_screen_holds_every_class_and_as_many_tasks_as_fit(height: int, tasks: int) -> None:
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize(("height", "tasks"), [(24, 10), (16, 100), (60, 100)])
+def test_a_screen_holds_every_class_and_as_many_tasks_as_fit(height: int, tasks: int, width: int) -> None:
     measured = tuple(Task(f"t{n}", f"fused_conv2d_{n}", "w", 1, 1e6, untuned_s=0.2, best_s=0.1) for n in range(tasks))
     job = replace(JOBS[1], state=JobState.RUNNING, phase="tuning", tasks=measured, trials=7)
     working = Progress()
     working.update(job, 0.0)
     out = io.StringIO()
-    Console(file=out, width=100, height=height).print(group_rendering([JOBS[0], job, JOBS[2]], working, 0.0, height))
+    Console(file=out, width=width, height=height).print(group_rendering([JOBS[0], job, JOBS[2]], working, 0.0, height))
     lines = out.getvalue().splitlines()
     assert len(lines) <= height
+    assert max(map(len, lines)) <= width
     for each in JOBS:
-        assert any(each.id in line for line in lines)
+        assert any(each.id in line for line in lines) or "Not shown: job" in out.getvalue()
     shown = sum("fused_conv2d_" in line for line in lines)
     assert shown == tasks or lines[-1].strip() == f"+{tasks - shown} more"

@@ -72,9 +72,10 @@ def test_closing_line(result: JobResult, line: str) -> None:
 
 
 def table_of(result: JobResult, width: int = 100, job_id: str = "3f2a", **changes: Any) -> str:
-    spec = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64")
+    of_model = JobSpec(JobKind.TUNE, "squeezenet", Artifact("d", 1), "arm64")
+    job = Job(job_id, changes.pop("spec", of_model), JobState.DONE, result=result, **changes)
     out = io.StringIO()
-    print_result(Console(file=out, width=width), Job(job_id, spec, JobState.DONE, result=result, **changes))
+    print_result(Console(file=out, width=width), job)
     return out.getvalue()
 
 
@@ -120,6 +121,12 @@ def test_the_table_has_each_task_and_then_the_model() -> None:
     assert rows[3] == ["squeezenet", "241 ms", "12.1 ms", "19.9x", "165", "64"]
 
 
+def test_an_operator_of_one_task_has_one_row() -> None:
+    spec = JobSpec(JobKind.TUNE, "matmul", Artifact("d", 1), "arm64", operator="op.py:matmul")
+    told = table_of(replace(RESULT, tasks=TASKS[:1]), spec=spec).splitlines()
+    assert [line.split()[0] for line in told[: told.index("")]] == ["task", "fused_conv2d"]
+
+
 def test_operations_a_second_are_not_told_of_several_shapes_at_once() -> None:
     """The tasks are those of all shapes, the latency is that of the largest."""
     of_two = replace(RESULT, buckets=(BucketResult("x=1,4", "these alone"), BucketResult("x=1,8", "these alone")))
@@ -154,3 +161,13 @@ def test_a_wrong_kernel_is_called_one() -> None:
     told = " ".join(text.split())
     assert "0 of 1 kernels equal, 1 DIFFERS (max |diff| 3e+01), tolerance: rtol 0.0001, atol 0.01." in told
     assert "kept: no schedule" not in told
+
+
+@pytest.mark.parametrize(("tasks", "rows"), [(TASKS[:1], 1), (TASKS, 3)], ids=["one kernel", "two kernels"])
+def test_an_operator_of_one_kernel_has_its_row_alone(tasks: tuple[TaskResult, ...], rows: int) -> None:
+    spec = JobSpec(JobKind.TUNE, "mm", Artifact("d", 1), "arm64", operator="op.py:mm")
+    screen = Console(file=io.StringIO(), width=100)
+    print_result(screen, Job("mm-1", spec, JobState.DONE, result=replace(RESULT, tasks=tasks)))
+    told = screen.file.getvalue()  # type: ignore[attr-defined]
+    table = told.split("\n\n")[0].splitlines()
+    assert len(table) == 1 + rows, told

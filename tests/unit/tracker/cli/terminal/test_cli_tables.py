@@ -86,6 +86,15 @@ def test_a_pipe_gets_each_row_on_one_line_however_long(
     assert printed(capsys, monkeypatch, None, facts([("name", long), ("note", "")])) == [f"name  {long}"]
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "", "none"])
+def test_a_width_that_is_none_drops_nothing(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    console().print(table(["job", "state"], [["net-1", "idle"]]))
+    assert capsys.readouterr().out.splitlines() == ["job    state", "net-1  idle"]
+
+
 def test_a_screen_is_not_led_by_what_it_shows(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
