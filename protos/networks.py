@@ -55,7 +55,7 @@ def own_addresses() -> list[OwnAddress]:
     found = []
     for adapter in ifaddr.get_adapters():
         flags = _flags(adapter.name)
-        if not flags & _IFF_UP:
+        if not flags & _IFF_UP or _is_port(adapter.name):
             continue
         for ip in adapter.ips:
             text = ip.ip if isinstance(ip.ip, str) else ip.ip[0].partition("%")[0]
@@ -123,6 +123,11 @@ def _unfit() -> set[tuple[str, object]]:
         return set()
     fields = [line.split() for line in lines]
     return {(f[5], ipaddress.IPv6Address(int(f[0], 16))) for f in fields if int(f[4], 16) & _UNFIT}
+
+
+def _is_port(interface: str) -> bool:
+    """Whether it is plugged into a bridge, as each container's is: the bridge has the addresses."""
+    return Path("/sys/class/net", interface, "brport").exists()
 
 
 def _flags(interface: str) -> int:

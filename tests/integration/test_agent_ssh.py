@@ -17,6 +17,7 @@ from tvm_farm.agent.runner import find_runtime
 from tvm_farm.agent.runner.probe_kernel import PROBE_ENTRY, find_probe_kernel
 from tvm_farm.protos.farm.v1 import device_pb2
 from tvm_farm.protos.measurement import Argument, MeasureRequest, Outcome, Program, ProgramKind, TimingPlan
+from tvm_farm.protos.networks import everywhere
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
@@ -62,6 +63,15 @@ async def answers_right(tracker: StandInTracker, trial: str) -> None:
     assert len(measured.run_secs) == 3
     timeline = measured.timeline
     assert 0 < timeline.received_s <= timeline.started_s <= timeline.finished_s
+
+
+@pytest.mark.skipif(everywhere() != "::", reason="this kernel has no IPv6")
+async def test_a_device_that_ipv6_reaches(tracker: StandInTracker, tmp_path: Path) -> None:
+    (tmp_path / "device").mkdir()
+    async with SshServer(tmp_path / "device", "::1") as device, agent(tracker, device, tmp_path, "--name", "far"):
+        assert "@[::1]:" in device.via
+        await tracker.joined()
+        await answers_right(tracker, "one")
 
 
 async def test_kernels_run_on_the_device(tracker: StandInTracker, device: SshServer, tmp_path: Path) -> None:

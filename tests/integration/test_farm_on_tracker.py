@@ -217,6 +217,9 @@ def test_of_all_addresses_that_are_announced_one_has_the_farm(tmp_path: Path) ->
         mine.stop()
         gone = farm("status", "--json", "--mdns-interface", "127.0.0.1")
         assert (gone.returncode, f"is the farm other, not {name}" in gone.stderr) == (2, True)
+        other.stop()
+        silent = farm("status", "--json", "--mdns-interface", "lo")
+        assert (silent.returncode, "none of its addresses answers" in silent.stderr) == (3, True)
 
 
 def order(tracker: TrackerProcess, *arguments: str) -> str:

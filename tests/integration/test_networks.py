@@ -115,6 +115,7 @@ async def test_of_ipv6_and_ipv4_one_that_leads_nowhere_costs_no_time(
         assert {"172.17.0.1:9195", "192.168.50.1:9195", "[2001:db8:9::1]:9195"} < {
             *json.loads(endpoint.read_text())["addresses"]
         }
+        assert "%veth1]" not in endpoint.read_text()
         await run_farm("devices", "--json")
         async with board(lan, tmp_path, "--runner", "synthetic") as agent:
             await agent.says("joined farm lab")

@@ -54,10 +54,15 @@ class Lan:
         self.ip(host, "link", "set", "eth0", "up")
 
     def docker(self, host: str) -> None:
-        """The network of Docker as every host with it has it."""
+        """The network of Docker as every host with it has it, and a container in it."""
         self.ip(host, "link", "add", "docker0", "type", "bridge")
         self.ip(host, "address", "add", "172.17.0.1/16", "dev", "docker0")
         self.ip(host, "link", "set", "docker0", "up")
+        self.ip(host, "link", "add", "veth1", "type", "veth", "peer", "name", "veth2")
+        self.ip(host, "link", "set", "veth1", "master", "docker0")
+        for each in ("veth1", "veth2"):
+            self.sysctl(host, f"net.ipv6.conf.{each}.accept_dad=0")
+            self.ip(host, "link", "set", each, "up")
 
     def at(self, host: str, *argv: str) -> list[str]:
         """What runs ``argv`` on ``host``, in the same process."""

@@ -14,6 +14,8 @@ from types import TracebackType
 
 import psutil
 
+from tvm_farm.protos.address import joined
+
 __all__ = ["MISSING", "SshServer"]
 
 _SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -23,7 +25,7 @@ MISSING = (
 )
 
 _SERVER = """\
-ListenAddress 127.0.0.1
+ListenAddress {host}
 Port {port}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/user_key.pub
@@ -49,13 +51,13 @@ class SshServer:
     ``home`` is its user's folder; ``path`` has a ``ssh`` that knows its keys before all else, so it belongs in PATH.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+        self.folder, self.host = folder, host
         self.home = folder / "home"
         self.home.mkdir()
         self.cpu = max(os.sched_getaffinity(0))
         self.port = _free_port()
-        self.via = f"ssh:{getpass.getuser()}@127.0.0.1:{self.port}"
+        self.via = f"ssh:{getpass.getuser()}@{joined(host, self.port)}"
         self._process: asyncio.subprocess.Process | None = None
         for name in ("host_key", "user_key"):
             subprocess.run(
@@ -66,7 +68,7 @@ class SshServer:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks itself in; a boot makes it
         self.know_host()
-        (folder / "sshd_config").write_text(_SERVER.format(port=self.port, folder=folder, home=self.home))
+        (folder / "sshd_config").write_text(_SERVER.format(host=host, port=self.port, folder=folder, home=self.home))
         (folder / "ssh_config").write_text(_CLIENT.format(folder=folder))
         programs = folder / "bin"
         programs.mkdir()
@@ -76,7 +78,7 @@ class SshServer:
         self.path = f"{programs}:{os.environ['PATH']}"
 
     def know_host(self, known: bool = True) -> None:
-        line = f"[127.0.0.1]:{self.port} {(self.folder / 'host_key.pub').read_text()}"
+        line = f"[{self.host}]:{self.port} {(self.folder / 'host_key.pub').read_text()}"
         (self.folder / "known_hosts").write_text(line if known else "")
 
     async def __aenter__(self) -> SshServer:
@@ -99,7 +101,7 @@ class SshServer:
                 start_new_session=True,
             )
         deadline = asyncio.get_running_loop().time() + 20
-        while not await _answers(self.port):
+        while not await _answers(self.host, self.port):
             log = (self.folder / "sshd.log").read_text()
             assert self._process.returncode is None, log
             assert asyncio.get_running_loop().time() < deadline, log
@@ -137,9 +139,9 @@ class SshServer:
         return found
 
 
-async def _answers(port: int) -> bool:
+async def _answers(host: str, port: int) -> bool:
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return False
     writer.close()
