@@ -10,13 +10,14 @@ import psutil
 import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
+from tests.support.onnx_like import onnx_like
 from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("ending", ["ctrl-c", signal.SIGTERM, signal.SIGHUP], ids=str)
 def test_nothing_outlives_an_interrupted_demo(tmp_path: Path, ending: str | signal.Signals) -> None:
     model = tmp_path / "net.onnx"
-    model.write_bytes(b"no model: the demo ends before a worker has looked at it")
+    model.write_bytes(onnx_like(40))  # the demo ends before a worker has looked at it
     with FarmTerminal(
         "demo", "--model", str(model), "-o", str(tmp_path / "package"), cwd=tmp_path, columns=200
     ) as terminal:
@@ -60,6 +61,7 @@ def test_an_interrupt_while_the_model_is_prepared_leaves_nothing(tmp_path: Path)
 def test_a_demo_that_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
     for arguments, said in (
         (["--model", "none.onnx"], "There is no file none.onnx"),
+        (["--model", __file__], "is damaged, or no model that the farm takes"),
         (["--budget", "soon"], "is not a duration"),
         (["-o", "/proc/package"], "Cannot write"),
     ):
