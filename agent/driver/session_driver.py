@@ -232,7 +232,7 @@ class SessionDriver:
             if self._upgrades is not None:
                 self._upgrades.joined()
         elif isinstance(effect, Say):
-            log.log(logging.getLevelName(effect.level), effect.text)
+            log.log(logging.getLevelName(effect.level), effect.text, extra={"device": self.name})
 
     async def _await_turn(self) -> None:
         assert self._turn is not None

@@ -77,8 +77,7 @@ def _run_agent(arguments: Sequence[str]) -> tuple[int, str, bool]:
     try:
         main = importlib.import_module("tvm_farm.agent.cli").main
         loaded = True
-        main(list(arguments), prog_name="agent")
-        return 0, "", loaded
+        return main.exit_code(list(arguments), prog_name="agent"), "", loaded
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None), "", loaded
     except BaseException as error:  # noqa: BLE001 - code that was never tried here may raise anything

@@ -29,15 +29,18 @@ class Program(click.Command):
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _leave(self.exit_code(*args, **kwargs))
+
+    def exit_code(self, *args: Any, **kwargs: Any) -> int:
+        """The command in a process that goes on."""
         try:
             with watched_output():
-                super().__call__(*args, **kwargs)
-            code = 0
+                self.main(*args, **kwargs)
         except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
+            return ended.code if isinstance(ended.code, int) else 1
         except KeyboardInterrupt:
-            code = EXIT_INTERRUPTED
-        _leave(code)
+            return EXIT_INTERRUPTED
+        return 0
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _interruptible():

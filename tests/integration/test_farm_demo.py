@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 @pytest.mark.parametrize("ending", ["ctrl-c", signal.SIGTERM, signal.SIGHUP], ids=str)
 def test_nothing_outlives_an_interrupted_demo(tmp_path: Path, ending: str | signal.Signals) -> None:
     model = tmp_path / "net.onnx"
-    model.write_bytes(onnx_like(40))  # the demo ends before a worker has looked at it
+    model.write_bytes(onnx_like(100))  # the demo ends before a worker has looked at it
     with FarmTerminal(
         "demo", "--model", str(model), "-o", str(tmp_path / "package"), cwd=tmp_path, columns=200
     ) as terminal:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.farm_command import FarmTerminal, farm
+from tests.support.onnx_like import onnx_like
 from tests.support.tracker_process import TrackerProcess
 from tests.support.waiting import wait_until
 from tvm_farm.protos.discovery import announce
@@ -52,7 +53,7 @@ def refused(tracker: TrackerProcess, *arguments: str, code: int = 2) -> str:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "net.onnx"
-    path.write_bytes(b"no model at all: no worker will ever look")
+    path.write_bytes(onnx_like(100))  # no worker will ever look
     return path
 
 
@@ -88,7 +89,7 @@ def test_a_pool_that_cannot_work_is_explained(tracker: TrackerProcess, model: Pa
     unknown = refused(tracker, "tune", str(model), "--pool", "attic", "--detach")
     assert "no pool 'attic'" in unknown
     assert "arm64" in unknown
-    empty = refused(tracker, "tune", str(model), "--pool", "arm64", "--detach")
+    empty = refused(tracker, "tune", str(model), "--pool", "arm64", "--detach", code=4)
     assert "no device of the pool 'arm64' can take work: bench-1 is in synthetic" in empty.lower()
     assert ask(tracker, "jobs") == []
 
@@ -253,7 +254,7 @@ def test_a_device_is_drained_shown_and_resumed(tracker: TrackerProcess, model: P
     assert said == "bench-1 takes no new work until `farm resume bench-1`.\n"
     assert "drained: new fan" in order(tracker, "devices")
     assert re.search(rf"drained +(now|\ds ago) by {getpass.getuser()}: new fan", order(tracker, "devices", "show", "b"))
-    refusal = refused(tracker, "tune", str(model), "--pool", "synthetic", "--detach")
+    refusal = refused(tracker, "tune", str(model), "--pool", "synthetic", "--detach", code=4)
     assert "bench-1 is draining (new fan)" in refusal
     assert "nor do your jobs run on it before `farm resume bench-1`" in order(tracker, "lease", "bench", "--for", "1m")
     assert order(tracker, "resume", "bench") == f"bench-1 takes work of {getpass.getuser()} alone again.\n"

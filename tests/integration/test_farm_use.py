@@ -36,6 +36,9 @@ def test_the_chosen_farm_is_talked_to(control: StandInFarm, tmp_path: Path, monk
     for named in ((), ("lab",)):
         with Farm(*named) as client:
             assert client.address == control.address
+    use(tmp_path, "nowhere")
+    assert "; this one is of the context nowhere, see `farm use`." in farm("jobs", XDG_CONFIG_HOME=str(tmp_path)).stderr
+    use(tmp_path, "lab")
     # Option and environment go before it.
     assert farm("jobs", "--tracker", "127.0.0.1:1", XDG_CONFIG_HOME=str(tmp_path)).returncode == 3
     assert farm("jobs", XDG_CONFIG_HOME=str(tmp_path), TVMFARM_TRACKER="127.0.0.1:1").returncode == 3

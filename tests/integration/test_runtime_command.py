@@ -181,7 +181,7 @@ def test_an_interrupted_add_leaves_nothing(tracker: TrackerProcess, tmp_path: Pa
             os.killpg(adding.pid, signal.SIGKILL)
     assert adding.returncode not in (0, None)
     assert out == ""
-    assert "Aborted!" in err
+    assert "Interrupted." in err
     assert list(temporary.iterdir()) == []
     assert listed(tracker) == before
 

@@ -14,6 +14,7 @@ from tests.support.stand_in_agent import StandInAgent
 from tests.support.tracker_process import TrackerProcess
 from tvm_farm.protos.convert import from_message
 from tvm_farm.protos.device import RunnerMode
+from tvm_farm.protos.version import __version__
 from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.farm import Farm
 from tvm_farm.tracker.domain import (
@@ -90,7 +91,7 @@ def test_a_measurement_enters_the_log_once_with_its_workload(client: Farm, measu
     assert (one.measurement.before, one.measurement.outputs) == (measured.before, ())
     # What the tracker knows better is its own word.
     assert one.runner_mode is RunnerMode.FULL
-    assert one.versions == {"tvm": "0.27", "farm": "0.1.0", "agent": "0.1.0"}
+    assert one.versions == {"tvm": "0.27", "farm": __version__, "agent": "0.1.0"}
     assert one.measurement.timeline.stored_s >= one.measurement.timeline.answered_s > 0
     best = client.log.best([MATMUL.key], device_class=measured.device_class)
     assert [r.trial_id for r in best] == ["t1"]

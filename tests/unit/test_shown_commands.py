@@ -75,7 +75,8 @@ def check(words: list[str]) -> None:
         inner = command.get_command(context, rest[0])
         if inner is None:
             raise click.UsageError(f"there is no {' '.join(words[: len(words) - len(rest) + 1])}", context)
-        command, context, rest = inner, click.Context(inner, info_name=rest[0], parent=context), rest[1:]
+        context = click.Context(inner, info_name=rest[0], parent=context, **inner.context_settings)
+        command, rest = inner, rest[1:]
 
 
 @pytest.mark.parametrize(

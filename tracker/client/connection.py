@@ -31,6 +31,8 @@ class Connection:
     tracker: str | None = None
     farm: str | None = None
     interface: str | None = None
+    #: The context of `farm use` that these settings are of.
+    context: str | None = None
 
     named: ClassVar[str] = "--tracker HOST:PORT"
     chosen: ClassVar[str] = "--farm NAME"
@@ -56,7 +58,9 @@ class Connection:
         if self.tracker or self.farm:
             return self
         contexts = Contexts.load()
-        return self.over(self._of(contexts.named[contexts.current])) if contexts.current is not None else self
+        if contexts.current is None:
+            return self
+        return replace(self.over(self._of(contexts.named[contexts.current])), context=contexts.current)
 
     @classmethod
     def _of(cls, context: Context) -> Connection:
@@ -111,6 +115,8 @@ class Connection:
 
     def link(self) -> Link:
         """One to a tracker that has answered, speaks our protocol and is the farm that was asked for."""
+        if (current := self.or_current()) != self:
+            return current.link()
         addresses, farm = self.found()
         left = list(addresses)
         failed: list[FarmError] = []
@@ -131,7 +137,8 @@ class Connection:
     def _linked(self, address: str, farm: str | None) -> Link:
         from tvm_farm.tracker.client.link import Link
 
-        link = Link(address, self.named)
+        of_context = f"; this one is of the context {self.context}, see `farm use`"
+        link = Link(address, self.named + (of_context if self.context else ""))
         try:
             status = link.status()
             if farm and status.farm != farm:

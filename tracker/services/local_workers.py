@@ -60,10 +60,15 @@ class LocalWorkers:
             if process is None:
                 continue
             if self._serves(known, process):
-                log.info("worker %s (pid %d) is adopted", known.worker_id, known.pid)
+                log.info("worker %s (pid %d) is adopted", known.worker_id, known.pid, extra={"worker": known.worker_id})
                 self._running[known.worker_id] = known
             else:
-                log.info("worker %s (pid %d) of an earlier tracker is ended", known.worker_id, known.pid)
+                log.info(
+                    "worker %s (pid %d) of an earlier tracker is ended",
+                    known.worker_id,
+                    known.pid,
+                    extra={"worker": known.worker_id},
+                )
                 await asyncio.to_thread(_end, [process])
         self._remember()
         self._tasks = [asyncio.ensure_future(self._supervise(worker_id)) for worker_id in self._ids]
@@ -106,7 +111,7 @@ class LocalWorkers:
                 try:
                     self._spawn(worker_id)
                 except OSError as e:
-                    log.error("worker %s cannot be started: %s", worker_id, e)
+                    log.error("worker %s cannot be started: %s", worker_id, e, extra={"worker": worker_id})
             while (known := self._running.get(worker_id)) and self._lives(known):
                 self._rotate(worker_id)
                 await asyncio.sleep(_POLL_S)
@@ -140,7 +145,7 @@ class LocalWorkers:
         create_time = psutil.Process(child.pid).create_time()
         self._running[worker_id] = _Known(worker_id, child.pid, create_time, self._address)
         self._remember()
-        log.info("worker %s started (pid %d)", worker_id, child.pid)
+        log.info("worker %s started (pid %d)", worker_id, child.pid, extra={"worker": worker_id})
 
     def _rotate(self, worker_id: str) -> None:
         path = self._logs / f"{worker_id}.log"

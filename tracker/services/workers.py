@@ -124,7 +124,7 @@ class Workers:
             self._detach(before)
             before.send(None)
         self._sessions[hello.worker_id] = session
-        log.info("worker %s connected from %s", hello.worker_id, hello.host)
+        log.info("worker %s connected from %s", hello.worker_id, hello.host, extra=_of(hello.worker_id))
         try:
             if hello.running_job:
                 # The store's answer is acted upon also when this call is cancelled before it comes.
@@ -180,7 +180,7 @@ class Workers:
     def disconnected(self, session: WorkerSession) -> None:
         if self._sessions.get(session.worker_id) is session:
             del self._sessions[session.worker_id]
-            log.info("worker %s is gone", session.worker_id)
+            log.info("worker %s is gone", session.worker_id, extra=_of(session.worker_id))
         self._detach(session)
 
     def _detach(self, session: WorkerSession) -> None:
@@ -322,6 +322,6 @@ class Workers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _of(worker_id: str, job_id: str) -> dict[str, str]:
+def _of(worker_id: str, job_id: str = "") -> dict[str, str]:
     """What an event of the log is of."""
     return {"worker": worker_id, "job": job_id}

@@ -262,7 +262,7 @@ class Worker:
                 return
 
     def _give_back(self, job: _RunningJob) -> None:
-        log.error("the process of job %s ended by %s; giving the job back", job.id, job.died)
+        log.error("the process of job %s ended by %s; giving the job back", job.id, job.died, extra={"job": job.id})
         job.end()
         self._job = None
 
@@ -272,11 +272,11 @@ class Worker:
                 if self._job is not None:
                     log.warning("job %s was sent while %s runs; the newer one wins", job.id, self._job.id)
                     self._job.end()
-                log.info("job %s: %s on pool %s", job.id, job.spec.model_name, job.spec.pool)
+                log.info("job %s: %s on pool %s", job.id, job.spec.model_name, job.spec.pool, extra={"job": job.id})
                 self._job = _RunningJob(self._address, job, self._take(), self._calls)
                 self._calls.put(self._alive())
             case CancelJob(job_id) if self._job is not None and self._job.id == job_id:
-                log.info("job %s is cancelled", job_id)
+                log.info("job %s is cancelled", job_id, extra={"job": job_id})
                 ended, self._job = self._job, None
                 ended.end()
             case FinishedSeen(job_id) if self._job is not None and self._job.id == job_id:

@@ -73,8 +73,8 @@ def test_a_folder_that_takes_no_file_is_one_sentence(path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        (Connection(), Connection("lab-server:9195", None, "10.0.0.2")),
-        (Connection(interface="10.0.0.9"), Connection("lab-server:9195", None, "10.0.0.9")),
+        (Connection(), Connection("lab-server:9195", None, "10.0.0.2", "lab")),
+        (Connection(interface="10.0.0.9"), Connection("lab-server:9195", None, "10.0.0.9", "lab")),
         (Connection("other:1"), Connection("other:1")),
         (Connection(farm="hall"), Connection(farm="hall")),
     ],
@@ -95,4 +95,4 @@ def test_a_script_may_name_a_context(path: Path) -> None:
     Contexts({"lab": LAB, "hall": HALL}, "hall").save()
     assert ScriptConnection.to("lab") == ScriptConnection("lab-server:9195", None, "10.0.0.2")
     assert ScriptConnection.to("cellar") == ScriptConnection(farm="cellar")
-    assert ScriptConnection.to(None).or_current() == ScriptConnection(farm="hall")
+    assert ScriptConnection.to(None).or_current() == ScriptConnection(farm="hall", context="hall")
