@@ -397,6 +397,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
         (None, ["tune", ".", "--pool", "p"], "is a folder"),
         ("empty.onnx", ["tune", "empty.onnx", "--pool", "p"], "is empty"),
         ("m.onnx", ["tune", "m.onnx"], "Missing option '--pool'"),
+        ("torn.onnx", ["tune", "torn.onnx", "--pool", "p"], "torn.onnx is damaged, or no model that the farm takes"),
         ("m.onnx", ["tune", "m.onnx", "--pool", "p", "--budget", "30"], "'30' is not a duration"),
         ("m.onnx", ["tune", "m.onnx", "--pool", "p", "--trials", "0"], "0 is not in 1.."),
         ("m.onnx", ["tune", "m.onnx", "--pool", "p", "--shape", "data"], "is not a shape"),
@@ -414,7 +415,7 @@ def test_bad_input_is_refused_before_anything_is_asked_of_the_farm(
     tmp_path: Path, prepare: str | None, arguments: list[str], said: str
 ) -> None:
     if prepare:
-        (tmp_path / prepare).write_bytes(b"" if prepare.startswith("empty") else b"onnx" * 4)
+        (tmp_path / prepare).write_bytes({"empty": b"", "torn": b"onnx" * 4}.get(prepare[:-5], onnx_like(16)))
     # The address leads nowhere: an answer other than 3 shows that nothing was asked.
     refused = farm(*arguments, cwd=tmp_path, TVMFARM_TRACKER="127.0.0.1:9")
     assert refused.returncode == 2, refused.stderr

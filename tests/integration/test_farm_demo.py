@@ -61,6 +61,7 @@ def test_an_interrupt_while_the_model_is_prepared_leaves_nothing(tmp_path: Path)
 def test_a_demo_that_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
     for arguments, said in (
         (["--model", "none.onnx"], "There is no file none.onnx"),
+        (["--model", __file__], "is damaged, or no model that the farm takes"),
         (["--budget", "soon"], "is not a duration"),
         (["-o", "/proc/package"], "Cannot write"),
     ):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvm_farm.protos.measurement import Artifact
-from tvm_farm.tracker.client.asking.external_data import external_files
 from tvm_farm.tracker.client.errors import BadInput, ConnectionLost
 from tvm_farm.tracker.domain.job import DataFile, Job, TemplateFile
 
@@ -25,8 +24,7 @@ def submit(farm: Farm, request: JobRequest) -> Job:
     """
     model, spec, request_id = request.model, request.spec, uuid.uuid4().hex
     templates = tuple(TemplateFile(path.name, _sent(farm, path)) for path in request.templates)
-    beside = () if spec.operator else external_files(model)
-    data = tuple(DataFile(name, _sent(farm, model.parent / name)) for name in beside)
+    data = tuple(DataFile(name, _sent(farm, model.parent / name)) for name in request.data)
     inputs = None if request.inputs is None else _sent(farm, request.inputs)
     spec = replace(spec, model=_sent(farm, model), templates=templates, data=data, inputs=inputs)
     try:

@@ -213,10 +213,12 @@ def _as_typed(seconds: float) -> str:
 
 def _model(chosen: Path | None, state: Path) -> Path:
     """The file to tune: ``chosen``, else SqueezeNet as the onnx package carries it, with random weights."""
+    from tvm_farm.tracker.client.asking.external_data import external_files
     from tvm_farm.tracker.client.asking.subject import check_file
 
     if chosen is not None:
         check_file(chosen)
+        external_files(chosen)  # what is no model is refused before a farm is started
         return chosen
     path = state / "squeezenet.onnx"
     click.echo("Making SqueezeNet with random weights …", err=True)

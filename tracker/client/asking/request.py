@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from tvm_farm.protos.measurement import Artifact
 from tvm_farm.tracker.client.artifacts import file_digest
+from tvm_farm.tracker.client.asking.external_data import external_files
 from tvm_farm.tracker.client.asking.names import ARGUMENTS, Names
 from tvm_farm.tracker.client.asking.subject import check_inputs, check_templates, subject_of
 from tvm_farm.tracker.client.asking.values import (
@@ -42,14 +43,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class JobRequest:
-    """``spec``: still without its files, which are here: ``model``, ``templates``, ``inputs``; and without ``data``,
-    the files that the model names.
+    """``spec``: still without its files, which are here. ``data``: those in which the model keeps its weights, by their
+    names in its folder.
     """
 
     spec: JobSpec
     model: Path
     templates: tuple[Path, ...] = ()
     inputs: Path | None = None
+    data: tuple[str, ...] = ()
 
     @property
     def owner(self) -> Owner:
@@ -96,6 +98,7 @@ def job_request(
     files = tuple(map(Path, templates))
     arrays = None if inputs is None else Path(inputs)
     subject = subject_of(Path(model), read_shapes, read_parameters, fixed, names)
+    data = () if subject.operator else _external_files(subject.path)
     check_templates(files, tuner, names)
     if arrays is not None:
         check_inputs(arrays, read_shapes, names)
@@ -118,7 +121,14 @@ def job_request(
         fresh=fresh,
         fixed=fixed,
     )
-    return JobRequest(spec, subject.path, files, arrays)
+    return JobRequest(spec, subject.path, files, arrays, data)
+
+
+def _external_files(model: Path) -> tuple[str, ...]:
+    try:
+        return external_files(model)
+    except (OSError, ValueError) as error:  # a pipe, or what else cannot be mapped
+        raise BadInput(f"Cannot read {model}: {error}.") from None
 
 
 def _read(name: str, read: Callable[[object], T] | Callable[..., T], given: object) -> T:

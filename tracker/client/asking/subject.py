@@ -107,6 +107,8 @@ def check_file(model: Path) -> None:
     try:
         if model.is_dir():
             raise BadInput(f"{model} is a folder; name the file in it.")
+        if model.exists() and not model.is_file():  # what was read of a pipe is gone
+            raise BadInput(f"{model} is no file that can be read twice: copy what it gives into one.")
         with model.open("rb") as file:
             if not file.read(1):
                 raise BadInput(f"{model} is empty.")

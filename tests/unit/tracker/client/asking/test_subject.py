@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,9 @@ def test_parameters() -> None:
     for text in ("M", "=3", "a b=3", "2=3"):
         with pytest.raises(ValueError, match=r"sets no parameter: write NAME=VALUE"):
             parse_parameter(text)
+
+
+def test_a_pipe_is_refused_before_it_is_read(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.onnx")
+    with pytest.raises(BadInput, match="no file that can be read twice"):
+        subject_of(folder / "pipe.onnx", (), ())
