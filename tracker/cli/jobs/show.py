@@ -109,10 +109,10 @@ def _asked(spec: JobSpec) -> str:
 
 
 def _facts(job: Job, now_s: float) -> list[tuple[str, str]]:
-    from tvm_farm.tracker.cli.terminal.formats import clock, count, duration
+    from tvm_farm.tracker.cli.terminal.formats import clock, count, duration, plural
 
     spec = job.spec
-    limits = [f"{count(spec.max_trials)} trials"] if spec.max_trials else []
+    limits = [plural(spec.max_trials, "trial")] if spec.max_trials else []
     limits += [duration(spec.budget_s)] if spec.budget_s else []
     state = job.state.value
     return [
@@ -134,7 +134,7 @@ def _facts(job: Job, now_s: float) -> list[tuple[str, str]]:
         ("took", duration(job.took_s(now_s)) if job.started_unix_s else ""),
         (
             "tuned for",
-            f"{duration(job.tuned_for_s)}, {count(job.trials)} trials" if job.tuned_for_s or job.trials else "",
+            f"{duration(job.tuned_for_s)}, {plural(job.trials, 'trial')}" if job.tuned_for_s or job.trials else "",
         ),
         (
             "from the log",

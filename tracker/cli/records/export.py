@@ -9,7 +9,7 @@ import click
 
 from tvm_farm.tracker.cli.terminal.completing import class_names, device_names, pool_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
-from tvm_farm.tracker.cli.terminal.formats import count, plural
+from tvm_farm.tracker.cli.terminal.formats import plural
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 
@@ -146,5 +146,5 @@ def _write(client: Farm, wanted: RecordFilter, writer: FolderWriter) -> int:
             shown = " or ".join(f"{option} '{each}'" for each in sorted(found))
             raise BadInput(f"The records are of several kinds, whose times must not be mixed: choose {shown}.")
     if unreadable:
-        click.echo(f"{count(unreadable)} workloads are not in TVM's form and left out.", err=True)
+        click.echo(f"{plural(unreadable, 'workload')} left out, not in TVM's form.", err=True)
     return written

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tvm_farm.tracker.cli.terminal.formats import ago, latency
+from tvm_farm.tracker.cli.terminal.formats import ago, latency, plural
 from tvm_farm.tracker.cli.terminal.output import console, print_json_array, table
 from tvm_farm.tracker.documents.answer import cell_value, row_documents
 from tvm_farm.tracker.domain import Measurement, Record, SqlAnswer
@@ -127,7 +127,7 @@ def _places(answer: SqlAnswer) -> range:
 
 def _cell(value: Any) -> str:
     if isinstance(value, bytes):
-        return f"({len(value)} bytes)"
+        return f"({plural(len(value), 'byte')})"
     if isinstance(value, float):
         return f"{value:.1f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
     return "" if value is None else " ".join(str(value).split())

@@ -37,7 +37,9 @@ def estimate_line(job: Job) -> str:
         return f"{name}: nothing is known of its {plural(len(tasks), 'task')} yet; `farm tune` finds out"
     if not told.compared:
         best = latency(told.known_s)
-        return f"{name}: {best} known for {told.known} of {len(tasks)} tasks, no untuned latency to compare with"
+        return (
+            f"{name}: {best} known for {told.known} of {plural(len(tasks), 'task')}, no untuned latency to compare with"
+        )
     gain = speedup(told.untuned_s, told.best_s)
     figures = f"{latency(told.untuned_s)} -> {latency(told.best_s)} ({gain})"
     return f"{name}: {figures}, from the log of {told.compared} of {plural(len(tasks), 'task')}"
@@ -48,7 +50,7 @@ def print_estimate(screen: Console, job: Job) -> None:
     tasks = job.result.tasks if job.result else ()
     told = sums(tasks)
     ordered = sorted(tasks, key=lambda task: (task.tuned_s > 0, task.weight * task.tuned_s), reverse=True)
-    sum_of = f"{job.spec.model_name} (sum of {told.compared} of {len(tasks)} tasks)"
+    sum_of = f"{job.spec.model_name} (sum of {told.compared} of {plural(len(tasks), 'task')})"
     rows = [[*map(str, _cells(task))] for task in ordered]
     whole = [sum_of, "", latency(told.untuned_s), latency(told.best_s), speedup(told.untuned_s, told.best_s), ""]
     columns = ["task*", ">weight", ">untuned", ">best known", ">gain", ">GFLOP/s"]

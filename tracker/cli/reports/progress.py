@@ -145,7 +145,9 @@ class Progress:
             return ""
         guess = estimate(self.job.tasks)
         if not guess.tuned_s:
-            return f"estimated model latency {UNKNOWN} ({guess.known} of {len(self.job.tasks)} tasks measured)"
+            return (
+                f"estimated model latency {UNKNOWN} ({guess.known} of {plural(len(self.job.tasks), 'task')} measured)"
+            )
         return f"estimated model latency {latency(guess.tuned_s)}"
 
 
