@@ -126,7 +126,7 @@ def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 )
 @format_option
 def start(log_level: str, log_format: str, **chosen: Any) -> None:
-    """Join a farm and measure kernels for it until told to stop.
+    """Join a farm, and measure kernels for it until stopped.
 
     Finds the tracker by mDNS, or takes its address. Loses and regains it without help. SIGTERM or
     Ctrl-C finishes the kernel at hand, gives the rest back and ends.

@@ -25,7 +25,7 @@ __all__ = ["devices"]
 
 @click.group(cls=ListingGroup)
 def devices() -> None:
-    """List the farm's devices, show one of them, label it, upgrade their agents, or forget lost ones."""
+    """List devices, show, label, upgrade or forget one."""
 
 
 devices.add_command(upgrade)
