@@ -238,9 +238,12 @@ class Fleet:
         """What whoever minds a board should know, a sentence for its agent's log; "": nothing."""
         if not (others := self._sharing().get(board.id)):
             return ""
+        who, either, one = ("another agent measures", "either", "one of them")
+        if len(others) > 1:
+            who, either, one = ("other agents measure", "any", "all but one")
         return (
-            f"another agent measures on this machine's CPUs, as {' and '.join(others)}: they disturb each other, and "
-            "no timing of either is right; stop one of them, or give each CPUs of its own with taskset"
+            f"{who} on this machine's CPUs, as {' and '.join(others)}: they disturb each other, and no timing of "
+            f"{either} is right; stop {one}, or give each CPUs of its own with taskset"
         )
 
     def agent_labels(self, device_id: str) -> dict[str, str]:

@@ -285,6 +285,8 @@ def _disturbed(device: Device) -> str:
     if not device.shares_cpus_with:
         return ""
     others = " and ".join(device.shares_cpus_with)
+    if len(device.shares_cpus_with) > 1:
+        return f"{others} measure on the same CPUs, each with an agent of its own: no timing is right, stop all but one"
     return (
         f"{others} measures on the same CPUs with an agent of its own: no timing of either is right, stop one of them"
     )
