@@ -23,9 +23,11 @@ _NODE, _INITIALIZER = 1, 5
 _FUNCTION_NODE = 7
 _ATTRIBUTE = 5
 _TENSORS, _SUBGRAPHS = (5, 10), (6, 11)
-_EXTERNAL = 13
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _KEY, _VALUE = 1, 2
 _LENGTH_DELIMITED = 2
+#: A value of TensorProto.data_location. What else names a file names one that was read before the model was saved.
+_EXTERNAL = 1
 #: Messages within messages are 100 at most for protobuf's parsers, and a graph is the third of each three.
 _DEEPEST = 33
 
@@ -96,14 +98,23 @@ def _of_nodes(body: memoryview, nodes: int, depth: int = 0) -> Iterator[str]:
 
 
 def _location(tensor: memoryview) -> Iterator[str]:
-    for entry in _fields(tensor, _EXTERNAL):
+    if dict(_entries(tensor)).get(_DATA_LOCATION) != _EXTERNAL:
+        return
+    for entry in _fields(tensor, _EXTERNAL_DATA):
         key, value = (next(_fields(entry, number), memoryview(b"")) for number in (_KEY, _VALUE))
         if bytes(key) == b"location":
             yield bytes(value).decode()
 
 
 def _fields(message: memoryview, *wanted: int) -> Iterator[memoryview]:
-    """The length-delimited fields of ``message`` with one of those numbers.
+    """The length-delimited fields of ``message`` with one of those numbers. Raises as ``_entries``."""
+    for number, value in _entries(message):
+        if number in wanted and isinstance(value, memoryview):
+            yield value
+
+
+def _entries(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """The fields of ``message`` by their numbers, those of fixed size left out.
 
     Raises ValueError, IndexError at foreign bytes.
     """
@@ -117,11 +128,11 @@ def _fields(message: memoryview, *wanted: int) -> Iterator[memoryview]:
             size, at = _varint(message, at)
             if at + size > len(message):
                 raise ValueError("a field ends behind its message")
-            if tag >> 3 in wanted:
-                yield message[at : at + size]
+            yield tag >> 3, message[at : at + size]
             at += size
         elif kind == 0:
-            _, at = _varint(message, at)
+            value, at = _varint(message, at)
+            yield tag >> 3, value
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         else:

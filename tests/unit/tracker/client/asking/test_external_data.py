@@ -72,6 +72,17 @@ def test_weights_of_functions_and_of_attributes_that_are_lists_are_named(tmp_pat
     onnx.load(tmp_path / "m.onnx")
 
 
+def test_a_name_of_weights_that_are_in_the_file_again_is_none(tmp_path):
+    weights = numpy_helper.from_array(np.zeros((8, 8), np.float32), "w")
+    onnx.external_data_helper.set_external_data(weights, "gone.bin")
+    weights.data_location = TensorProto.DEFAULT
+    value = helper.make_tensor_value_info("y", TensorProto.FLOAT, [8, 8])
+    graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [value], [weights])
+    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    onnx.checker.check_model(tmp_path / "m.onnx")
+    assert external_files(tmp_path / "m.onnx") == ()
+
+
 @pytest.mark.parametrize("location", ["../w.bin", "/etc/passwd", "a/../../w.bin"])
 def test_nothing_outside_of_the_models_folder_is_read(tmp_path, location):
     save(tmp_path, location)
