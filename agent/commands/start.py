@@ -101,8 +101,8 @@ def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     type=click.IntRange(min=1),
     default=512,
     show_default=True,
-    metavar="MB",
-    help="Room for artifacts on this board's disk.",
+    metavar="N",
+    help="Room for artifacts on this board's disk, in MiB.",
 )
 @click.option(
     "--metrics-port",
