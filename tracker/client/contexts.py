@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tvm_farm.protos.address import parse_address
+from tvm_farm.protos.folders import own_folder
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 __all__ = ["Context", "Contexts", "contexts_file"]
@@ -42,12 +43,12 @@ class Contexts:
         """Those of ``path``, by default the person's own; none where there is no file. Raises BadInput, which says what
         is wrong with the file.
         """
-        path = path or contexts_file()
         try:
+            path = path or contexts_file()
             return _parsed(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
             raise BadInput(
                 f"{path} cannot be read ({why}). Mend it, or remove it and make its contexts anew with `farm use`."
@@ -55,9 +56,9 @@ class Contexts:
 
     def save(self, path: Path | None = None) -> None:
         """Write them whole or not at all, for this user alone. Raises FarmError."""
-        path = path or contexts_file()
         document = {"current": self.current, "contexts": {name: _document(each) for name, each in self.named.items()}}
         try:
+            path = path or contexts_file()
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".contexts-", delete=False) as file:
                 try:
@@ -69,13 +70,15 @@ class Contexts:
                     os.unlink(file.name)
                     raise
         except OSError as error:
-            raise FarmError(f"{path} cannot be written: {error.strerror}.") from None
+            raise FarmError(f"{path or 'The file of contexts'} cannot be written: {error.strerror}.") from None
 
 
 def contexts_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """``$XDG_CONFIG_HOME/tvm-farm/contexts.json``, by the XDG base directory specification."""
-    base = environ.get("XDG_CONFIG_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".config") / "tvm-farm" / "contexts.json"
+    """``$XDG_CONFIG_HOME/tvm-farm/contexts.json``, by the XDG base directory specification.
+
+    Raises FileNotFoundError for a user without a home folder.
+    """
+    return own_folder("XDG_CONFIG_HOME", ".config", environ) / "tvm-farm" / "contexts.json"
 
 
 def _parsed(document: Any) -> Contexts:
