@@ -87,10 +87,11 @@ class Fleet:
         """Take up what the store holds; every device is lost until it joins again."""
         self._listener = listener
         self._orders = await self._thread.run(self._store.orders.all)
+        kept = await self._thread.run(self._store.devices.all)
+        devices = await self._thread.run(follow_names, self._store, kept)
         for pool in await self._thread.run(self._store.pools.all):
             self._pools[pool.name] = pool
-        kept = await self._thread.run(self._store.devices.all)
-        for device in await self._thread.run(follow_names, self._store, kept):
+        for device in devices:
             self._ids[device.name] = device.id
             self._agent_labels[device.id] = device.labels
             self._known[device.id] = self._ordered(
