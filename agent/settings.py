@@ -112,8 +112,14 @@ def default_state_dir(environ: Mapping[str, str] = os.environ, via: str = "") ->
     specification.
 
     A device behind this machine has an identity of its own, and so a folder: ``agent-`` and what names the device.
+    Raises SettingsError for a user without a home.
     """
     base = environ.get("XDG_STATE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    try:
+        root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    except RuntimeError:  # a container's user, whom nobody gave one
+        raise SettingsError(
+            "this user has no home folder for the agent's state; give a folder with --state DIR"
+        ) from None
     device = re.sub(r"[^\w.@]+", "-", via).strip("-")
     return root / "tvm-farm" / (f"agent-{device}" if via else "agent")

@@ -46,5 +46,8 @@ def doctor(state_dir: Path | None, tracker: str | None, via: str, as_json: bool,
     """
     from tvm_farm.agent.doctor.report import report
 
-    folder = state_dir or default_state_dir(via=via)
-    end_with(lambda: report(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json))
+    def work() -> int:
+        folder = state_dir or default_state_dir(via=via)
+        return report(Settings(state_dir=folder, tracker=tracker or "", via=via, **rest), as_json)
+
+    end_with(work)

@@ -58,6 +58,13 @@ def test_the_state_folder_follows_xdg(environ: dict[str, str], path: Path) -> No
     assert default_state_dir(environ) == path
 
 
+def test_a_user_without_a_home_is_told_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    with pytest.raises(SettingsError, match="--state DIR"):
+        default_state_dir({})
+
+
 @pytest.mark.parametrize(
     ("via", "name"),
     [
