@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -29,7 +30,8 @@ def watched_output() -> Iterator[None]:
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False)),
         stream.encoding,
-        stream.errors,
+        # Few letters are better than a traceback: of µs, — and ✓ an old locale has none.
+        stream.errors if codecs.lookup(stream.encoding).name == "utf-8" else "replace",
         line_buffering=True,
     )
     yield

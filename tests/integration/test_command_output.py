@@ -72,3 +72,26 @@ def test_a_reader_that_has_gone_is_silence(command, unbuffered, address, tmp_pat
     finally:
         os.close(write)
     assert (ended.returncode, ended.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_locale_without_the_letters_ends_no_command(encoding: str, address: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAMS["farm"], "jobs", "show", "small"],
+        env=environment(TVMFARM_TRACKER=address, PYTHONIOENCODING=encoding),
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert ("finished   —" if encoding == "utf-8" else "finished   ?") in ended.stdout.decode(encoding)
+
+
+def test_bytes_that_are_no_text_are_one_sentence(address: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAMS["farm"], "jobs", "show", b"small\xff"],
+        env=environment(TVMFARM_TRACKER=address),
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (2, "Error: 'small\\udcff' is no text in UTF-8: write it otherwise.\n")

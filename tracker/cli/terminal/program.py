@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tvm_farm.protos.program import commands
-from tvm_farm.tracker.client.errors import FarmError, Interrupted
+from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted
 
 __all__ = ["Program", "ProgramGroup"]
 
@@ -33,6 +33,11 @@ class _Telling(click.Command):
             return self.run(ctx)
         except FarmError as error:
             raise _Told(error) from error
+        except UnicodeEncodeError as error:
+            if error.reason != "surrogates not allowed":
+                raise
+            # What the system gave us for bytes of the command line that are no text: a tracker takes text alone.
+            raise _Told(BadInput(f"{error.object!r} is no text in UTF-8: write it otherwise.")) from error
 
     def run(self, ctx: click.Context) -> Any:
         """What the command does. A FarmError that it raises is told as its message, and ends with its exit code."""
