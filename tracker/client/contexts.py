@@ -39,15 +39,18 @@ class Contexts:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Contexts:
-        """Those of ``path``, by default the person's own; none where there is no file. Raises BadInput, which says what
-        is wrong with the file.
+        """Those of ``path``, by default the person's own; none where there is no file, and none for a user without a
+        home. Raises BadInput, which says what is wrong with the file.
         """
-        path = path or contexts_file()
+        try:
+            path = path or contexts_file()
+        except FarmError:
+            return cls()
         try:
             return _parsed(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
             raise BadInput(
                 f"{path} cannot be read ({why}). Mend it, or remove it and make its contexts anew with `farm use`."
@@ -59,7 +62,9 @@ class Contexts:
         document = {"current": self.current, "contexts": {name: _document(each) for name, each in self.named.items()}}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".contexts-", delete=False) as file:
+            with tempfile.NamedTemporaryFile(
+                "w", encoding="utf-8", dir=path.parent, prefix=".contexts-", delete=False
+            ) as file:
                 try:
                     file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
                     file.flush()
@@ -73,9 +78,15 @@ class Contexts:
 
 
 def contexts_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """``$XDG_CONFIG_HOME/tvm-farm/contexts.json``, by the XDG base directory specification."""
+    """``$XDG_CONFIG_HOME/tvm-farm/contexts.json``, by the XDG base directory specification. Raises FarmError for a user
+    without a home.
+    """
     base = environ.get("XDG_CONFIG_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".config") / "tvm-farm" / "contexts.json"
+    try:
+        folder = Path(base) if base.startswith("/") else Path.home() / ".config"
+    except RuntimeError:  # a container's user, whom nobody gave one
+        raise FarmError("This user has no home folder for contexts: set HOME, or XDG_CONFIG_HOME.") from None
+    return folder / "tvm-farm" / "contexts.json"
 
 
 def _parsed(document: Any) -> Contexts:

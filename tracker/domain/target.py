@@ -153,7 +153,7 @@ def overridden(derived: str, wanted: str) -> str:
         return derived
     try:
         fields = json.loads(wanted)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"the target {wanted} is not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise InvalidRequest(f'the target {wanted} is not a JSON object, as {{"mcpu": "cortex-a76"}} is')

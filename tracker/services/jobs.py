@@ -157,7 +157,7 @@ class Jobs:
         for each in spec.fixed:
             try:
                 json.loads(each.value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise InvalidRequest(f"input {each.name} is fixed to {each.value[:80]!r}, which is no JSON") from None
         if spec.parameters and not spec.operator:
             raise InvalidRequest(f"the model {spec.model_name} takes no parameters: they are an operator's")

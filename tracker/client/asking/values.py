@@ -99,7 +99,7 @@ def parse_fixed(text: str) -> Parameter:
     name, equals, value = text.rpartition("=")
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not equals or not name.strip() or not _numbers(found):
         raise ValueError(f"'{text}' fixes no input: write INPUT=NUMBER, INPUT=true or INPUT=[1,2,3]")
@@ -114,7 +114,7 @@ def parse_target(text: str) -> str:
     """A JSON object, unchanged; "" is none. Raises ValueError."""
     try:
         fields = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{text} is not JSON ({error}): write \'{{"mcpu": "cortex-a76"}}\'') from None
     if not isinstance(fields, dict):
         raise ValueError(f'{text} is not a JSON object: write \'{{"mcpu": "cortex-a76"}}\'')

@@ -79,6 +79,6 @@ def _read(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where there is none."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}

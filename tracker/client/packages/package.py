@@ -194,7 +194,7 @@ def read_package(folder: Path, digest_of: Callable[[Path], tuple[str, int]]) -> 
             _ = kernel["name"], kernel["entry"], kernel["library"], kernel["arguments"]
     except OSError as error:
         raise BadInput(f"Cannot read the package in {folder}: {error.filename}: {error.strerror}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise BadInput(
             f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}). Fetch the package anew."
         ) from error
