@@ -198,8 +198,8 @@ class AsyncJobHandle:
         group = self.group
         if not group.state.final:
             async with aclosing(self._followed(timeout_s)) as followed:
-                async for _, group in followed:
-                    pass
+                async for _, latest in followed:
+                    group = latest
         check_done(group)
         return group.results
 

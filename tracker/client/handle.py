@@ -137,8 +137,8 @@ class JobHandle:
         no result: ``results`` and ``package`` have those of the others.
         """
         group = self._group
-        for _, group in self.followed(timeout_s=timeout_s) if not group.state.final else ():
-            pass
+        for _, latest in self.followed(timeout_s=timeout_s) if not group.state.final else ():
+            group = latest
         check_done(group)
         return group.results
 

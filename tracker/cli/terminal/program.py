@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -38,6 +39,11 @@ class _Telling(click.Command):
                 raise
             # What the system gave us for bytes of the command line that are no text: a tracker takes text alone.
             raise _Told(BadInput(f"{error.object!r} is no text in UTF-8: write it otherwise.")) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            # A file that the command line names; who opens it may say more of it.
+            raise _Told(BadInput(f"{os.fsdecode(error.filename)}: {error.strerror}.")) from error
 
     def run(self, ctx: click.Context) -> Any:
         """What the command does. A FarmError that it raises is told as its message, and ends with its exit code."""
