@@ -15,6 +15,7 @@ from tvm_farm.tracker.domain.record import Workload
 __all__ = [
     "MAX_PRIORITY",
     "MAX_SHAPES",
+    "MAX_TRIALS",
     "DataFile",
     "Dims",
     "Job",
@@ -33,6 +34,8 @@ __all__ = [
 
 #: A package takes inputs of so many shapes.
 MAX_SHAPES = 16
+#: The wire has room for a limit of so many.
+MAX_TRIALS = 2**32 - 1
 #: Priorities go from minus this to this.
 MAX_PRIORITY = 4
 

@@ -183,3 +183,6 @@ def test_what_cannot_go_on() -> None:
         resumed(replace(ended, spec=replace(JOB.spec, kind=JobKind.COMPILE)), 500, 0.0)
     with pytest.raises(InvalidRequest, match="the budget must be positive"):
         resumed(ended, 0, -1.0)
+    with pytest.raises(InvalidRequest, match="a job has 4294967295 at most"):
+        resumed(replace(ended, trials=1), 2**32 - 1, 0.0)
+    assert resumed(replace(ended, trials=1), 2**32 - 2, 0.0).spec.max_trials == 2**32 - 1
