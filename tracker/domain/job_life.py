@@ -115,8 +115,8 @@ def resumed(job: Job, trials: int, budget_s: float) -> Job:
     """An ended job queued again, to go on from its records; what it had as result stays until it has another.
 
     ``trials`` and ``budget_s`` are more than it had so far, and one that is 0 is no limit any more; both 0: its own
-    limits go on. Raises InvalidRequest for a job that does not tune, a negative time or too many trials, NotPossible for one that has
-    not ended and where nothing of its limits is left.
+    limits go on. Raises InvalidRequest for a job that does not tune, a negative time or too many trials, NotPossible
+    for one that has not ended and where nothing of its limits is left.
     """
     if job.spec.kind is not JobKind.TUNE:
         raise InvalidRequest(f"job {job.id} does not tune: only a job of `farm tune` can go on")
