@@ -260,4 +260,7 @@ class Job:
 
     def took_s(self, now: float) -> float:
         """Seconds in which a worker had it, up to ``now``. Waiting for one, and rest between two runs, is no work."""
+        if not self.worked_s and not self.working_since_unix_s and self.started_unix_s:
+            # Told by a tracker of before 0.2, which counts no rest.
+            return max(0.0, (self.finished_unix_s or now) - self.started_unix_s)
         return self.worked_s + (max(0.0, now - self.working_since_unix_s) if self.working_since_unix_s else 0.0)

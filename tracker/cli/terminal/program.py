@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tvm_farm.protos.program import commands
-from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted
+from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted, unknown
 
 __all__ = ["Program", "ProgramGroup"]
 
@@ -39,6 +39,12 @@ class _Telling(click.Command):
                 raise
             # What the system gave us for bytes of the command line that are no text: a tracker takes text alone.
             raise _Told(BadInput(f"{error.object!r} is no text in UTF-8: write it otherwise.")) from error
+        except ValueError as error:
+            from tvm_farm.protos.convert import UnknownValue  # with all of protobuf, which -h is not to wait for
+
+            if not isinstance(error, UnknownValue):
+                raise
+            raise _Told(FarmError(f"The tracker is newer. {unknown(error)}")) from error
         except OSError as error:
             if error.filename is None:
                 raise
