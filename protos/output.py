@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -22,14 +23,15 @@ def watched_output() -> Iterator[None]:
     Where it cannot be written, whoever writes gets a ClickException that says why; of a pipe whose reader has gone
     BrokenPipeError, which click ends with 1 and without a word.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process
     stream = sys.stdout
-    if stream is None:  # closed by who started us
-        yield
-        return
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False)),
         stream.encoding,
-        stream.errors,
+        # Few letters are better than a traceback: of µs, — and ✓ an old locale has none.
+        stream.errors if codecs.lookup(stream.encoding).name == "utf-8" else "replace",
         line_buffering=True,
     )
     yield

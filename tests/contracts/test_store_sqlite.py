@@ -219,6 +219,23 @@ def test_an_older_store_learns_the_shapes_of_its_workloads(path: Path) -> None:
     store.close()
 
 
+def test_a_job_that_runs_while_the_store_is_carried_over_has_taken_its_time_so_far(path: Path) -> None:
+    store = SqliteStore(path)
+    for job_id, finished in (("runs", 0.0), ("done", 30.0)):
+        store.jobs.add(make_job(job_id, started_unix_s=10.0, finished_unix_s=finished), "")
+    # As version 12 left it.
+    store._file.db.execute("UPDATE jobs SET state = CASE id WHEN 'runs' THEN 'running' ELSE 'done' END")
+    for column in ("worked_s", "working_since"):
+        store._file.db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+    store._file.db.execute("DELETE FROM _sqlite_migrations WHERE name = 'm013_worked_s'")
+    store._file.db.execute("PRAGMA user_version = 12")
+    store._file.db.conn.commit()
+    store.close()
+    store = SqliteStore(path)
+    assert {job.id: job.took_s(50.0) for job in store.jobs.newest()} == {"runs": 40.0, "done": 20.0}
+    store.close()
+
+
 def _old_trace(first: int, last: int) -> str:
     tiles = '["SamplePerfectTile",["l1"],[4,64],["v1","v2","v3","v4"]]'
     return f'[[["GetSBlock",[],["main","main"],["b0"]],{tiles}],[[1,[{first},1,8,{last}]]]]'

@@ -21,11 +21,12 @@ from tvm_farm import (
     Job,
     JobCancelled,
     JobFailed,
+    JobRefused,
     JobState,
     TrackerUnreachable,
     WaitTimeout,
 )
-from tvm_farm.tracker.client.errors import JobRefused
+from tvm_farm.tracker.client.async_farm import AsyncJobHandle
 from tvm_farm.tracker.client.following import follow
 from tvm_farm.tracker.domain import JobKind, JobResult, JobSpec, Pool
 
@@ -185,6 +186,25 @@ def test_who_waits_no_longer_leaves_the_job_alone(control: StandInFarm, farm: Fa
     assert job.state is JobState.QUEUED
     job.cancel()
     assert job.state is JobState.CANCELLED
+
+
+async def test_who_waits_has_the_result_while_others_are_behind(
+    control: StandInFarm, farm: Farm, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread that watches by the same handle may put in an older snapshot at any moment."""
+    job = farm.tune(model, pool="arm64")
+    older = job.group
+
+    def followed(*args: object, **kwargs: object) -> Iterator[Job]:
+        yield from follow(*args, **kwargs)  # type: ignore[arg-type]
+        job._group = older
+
+    monkeypatch.setattr("tvm_farm.tracker.client.handle.follow", followed)
+    control.put_job(done(control, control.await_job()))
+    assert job.wait().tuned_s == 0.1
+    async with AsyncFarm(control.address) as later:
+        assert (await AsyncJobHandle(later, job).wait()).tuned_s == 0.1
+    assert job.state is JobState.DONE
 
 
 def test_a_tracker_that_restarts_is_waited_for(control: StandInFarm, farm: Farm, model: Path) -> None:

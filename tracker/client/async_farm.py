@@ -10,15 +10,16 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from tvm_farm.tracker.client.errors import FarmError
 from tvm_farm.tracker.client.farm import Farm
-from tvm_farm.tracker.client.handle import JobHandle
+from tvm_farm.tracker.client.handle import JobHandle, check_done
 from tvm_farm.tracker.client.link import Stop
 from tvm_farm.tracker.domain import FarmStatus, Job, JobGroup, JobResult
 
@@ -157,14 +158,21 @@ class AsyncJobHandle:
         self, *, timeout_s: float | None = None, notice: Callable[[str], None] = log.warning
     ) -> AsyncIterator[Job]:
         """As ``JobHandle.progress``; ``notice`` is called in another thread."""
+        async with aclosing(self._followed(timeout_s, notice)) as followed:
+            async for job, _ in followed:
+                yield job
+
+    async def _followed(
+        self, timeout_s: float | None, notice: Callable[[str], None] = log.warning
+    ) -> AsyncGenerator[tuple[Job, JobGroup], None]:
         loop, stop = asyncio.get_running_loop(), Stop()
-        heard: asyncio.Queue[Job | BaseException | None] = asyncio.Queue()
+        heard: asyncio.Queue[tuple[Job, JobGroup] | BaseException | None] = asyncio.Queue()
 
         def watch() -> None:
             end: BaseException | None = None
             try:
-                for job in self._handle.progress(timeout_s=timeout_s, notice=notice, stop=stop):
-                    loop.call_soon_threadsafe(heard.put_nowait, job)
+                for each in self._handle.followed(timeout_s=timeout_s, notice=notice, stop=stop):
+                    loop.call_soon_threadsafe(heard.put_nowait, each)
             except BaseException as error:  # noqa: BLE001 - raised where it is waited for
                 end = error
             if not loop.is_closed():
@@ -187,10 +195,13 @@ class AsyncJobHandle:
         return result
 
     async def wait_all(self, timeout_s: float | None = None) -> dict[str, JobResult]:
-        if not self.group.state.final:
-            async for _ in self.progress(timeout_s=timeout_s):
-                pass
-        return self._handle.wait_all()
+        group = self.group
+        if not group.state.final:
+            async with aclosing(self._followed(timeout_s)) as followed:
+                async for _, latest in followed:
+                    group = latest
+        check_done(group)
+        return group.results
 
     async def cancel(self) -> None:
         await self._farm.in_thread(self._handle.cancel)

@@ -40,8 +40,8 @@ class Contexts:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Contexts:
-        """Those of ``path``, by default the person's own; none where there is no file. Raises BadInput, which says what
-        is wrong with the file.
+        """Those of ``path``, by default the person's own; none where there is no file, and none for a user without a
+        home. Raises BadInput, which says what is wrong with the file.
         """
         try:
             path = path or contexts_file()
@@ -60,7 +60,9 @@ class Contexts:
         try:
             path = path or contexts_file()
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".contexts-", delete=False) as file:
+            with tempfile.NamedTemporaryFile(
+                "w", encoding="utf-8", dir=path.parent, prefix=".contexts-", delete=False
+            ) as file:
                 try:
                     file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
                     file.flush()

@@ -16,6 +16,7 @@ __all__ = [
     "TrackerUnreachable",
     "WaitTimeout",
     "missing_part",
+    "unknown",
 ]
 
 EXIT_CODES = {
@@ -36,6 +37,11 @@ def missing_part(error: ModuleNotFoundError) -> str:
     """What to say where an installation of a board or a desk is asked for what it does not have."""
     extra = _EXTRAS.get((error.name or "").partition(".")[0], "tracker")
     return f"This needs {error.name}, which is not installed: pip install 'tvm-farm[{extra}]'."
+
+
+def unknown(error: ValueError) -> str:
+    """What to say where a newer tracker tells what is not known here."""
+    return f"Update this program: {error}."
 
 
 class FarmError(Exception):

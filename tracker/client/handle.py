@@ -102,10 +102,24 @@ class JobHandle:
         the iteration from another thread. Raises TrackerUnreachable after these minutes, WaitTimeout after
         ``timeout_s``. The job goes on in both cases, and when the iteration is given up.
         """
-        for job in follow(self.farm.jobs, self._group, timeout_s=timeout_s, notice=notice, stop=stop):
-            jobs = [job if each.id == job.id else each for each in self._group.jobs]
-            self._group = replace(self._group, jobs=tuple(jobs))
+        for job, _ in self.followed(timeout_s=timeout_s, notice=notice, stop=stop):
             yield job
+
+    def followed(
+        self,
+        *,
+        timeout_s: float | None = None,
+        notice: Callable[[str], None] = log.warning,
+        stop: Stop | None = None,
+    ) -> Iterator[tuple[Job, JobGroup]]:
+        """As ``progress``, each with the jobs as this iteration knows them then: ``group`` may be of another thread's,
+        which is behind.
+        """
+        group = self._group
+        for job in follow(self.farm.jobs, group, timeout_s=timeout_s, notice=notice, stop=stop):
+            group = replace(group, jobs=tuple(job if each.id == job.id else each for each in group.jobs))
+            self._group = group
+            yield job, group
 
     def wait(self, timeout_s: float | None = None) -> JobResult:
         """The job's result, once it has ended.
@@ -122,10 +136,11 @@ class JobHandle:
         """The results by device class, once all jobs have ended. Raises what ``wait`` does, JobFailed where any job has
         no result: ``results`` and ``package`` have those of the others.
         """
-        for _ in self.progress(timeout_s=timeout_s) if not self._group.state.final else ():
-            pass
-        check_done(self._group)
-        return self._group.results
+        group = self._group
+        for _, latest in self.followed(timeout_s=timeout_s) if not group.state.final else ():
+            group = latest
+        check_done(group)
+        return group.results
 
     def cancel(self) -> None:
         """End the job; what it measured stays in the log. Raises BadInput where it has ended otherwise."""

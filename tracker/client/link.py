@@ -19,10 +19,10 @@ import grpc
 
 from tvm_farm.protos.address import grpc_target
 from tvm_farm.protos.channel import MESSAGE_OPTIONS, ping_options
-from tvm_farm.protos.convert import from_message
+from tvm_farm.protos.convert import UnknownValue, from_message
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.farm.v1 import farm_pb2, farm_pb2_grpc
-from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, NoBoard, TrackerFull
+from tvm_farm.tracker.client.errors import BadInput, ConnectionLost, FarmError, NoBoard, TrackerFull, unknown
 from tvm_farm.tracker.domain import FarmStatus
 from tvm_farm.tracker.domain.errors import sentence
 
@@ -190,6 +190,8 @@ class Link:
             yield
         except grpc.RpcError as error:
             raise self._translated(error) from error
+        except UnknownValue as error:
+            raise FarmError(f"The tracker at {self.address} is newer. {unknown(error)}") from error
 
     def _translated(self, error: Any) -> FarmError:
         code, details = error.code(), (error.details() or "").strip()

@@ -15,6 +15,7 @@ from tvm_farm.tracker.domain.record import Workload
 __all__ = [
     "MAX_PRIORITY",
     "MAX_SHAPES",
+    "MAX_TRIALS",
     "DataFile",
     "Dims",
     "Job",
@@ -33,6 +34,8 @@ __all__ = [
 
 #: A package takes inputs of so many shapes.
 MAX_SHAPES = 16
+#: The wire has room for a limit of so many.
+MAX_TRIALS = 2**32 - 1
 #: Priorities go from minus this to this.
 MAX_PRIORITY = 4
 
@@ -257,4 +260,7 @@ class Job:
 
     def took_s(self, now: float) -> float:
         """Seconds in which a worker had it, up to ``now``. Waiting for one, and rest between two runs, is no work."""
+        if not self.worked_s and not self.working_since_unix_s and self.started_unix_s:
+            # Told by a tracker of before 0.2, which counts no rest.
+            return max(0.0, (self.finished_unix_s or now) - self.started_unix_s)
         return self.worked_s + (max(0.0, now - self.working_since_unix_s) if self.working_since_unix_s else 0.0)

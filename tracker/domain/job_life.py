@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tvm_farm.tracker.domain.errors import InvalidRequest, NotPossible
-from tvm_farm.tracker.domain.job import Job, JobKind, JobState
+from tvm_farm.tracker.domain.job import MAX_TRIALS, Job, JobKind, JobState
 from tvm_farm.tracker.domain.job_result import JobResult
 
 __all__ = [
@@ -115,13 +115,17 @@ def resumed(job: Job, trials: int, budget_s: float) -> Job:
     """An ended job queued again, to go on from its records; what it had as result stays until it has another.
 
     ``trials`` and ``budget_s`` are more than it had so far, and one that is 0 is no limit any more; both 0: its own
-    limits go on. Raises InvalidRequest for a job that does not tune or a negative time, NotPossible for one that has
-    not ended and where nothing of its limits is left.
+    limits go on. Raises InvalidRequest for a job that does not tune, a negative time or too many trials, NotPossible
+    for one that has not ended and where nothing of its limits is left.
     """
     if job.spec.kind is not JobKind.TUNE:
         raise InvalidRequest(f"job {job.id} does not tune: only a job of `farm tune` can go on")
     if not budget_s >= 0:
         raise InvalidRequest(f"the budget must be positive, not {budget_s:g} s")
+    if job.trials + trials > MAX_TRIALS:
+        raise InvalidRequest(
+            f"{trials} more than the {job.trials} trials of job {job.id}: a job has {MAX_TRIALS} at most"
+        )
     if not job.state.final:
         raise NotPossible(f"job {job.id} is {job.state.value}: it can go on once it has ended, or cancel it first")
     spec = job.spec

@@ -58,7 +58,6 @@ class Fleet:
     async def load(self, listener: BoardListener) -> None:
         """Take up what the store holds; every device is lost until it joins again."""
         self._listener = listener
-        await self._pools.load()
         await self._known.load()
         self._end_leases()
 

@@ -37,10 +37,12 @@ class KnownDevices:
         self._writes: set[asyncio.Task[None]] = set()
 
     async def load(self) -> None:
-        """Take up what the store holds; every device is lost until it joins again."""
+        """Take up what the store holds, pools too; every device is lost until it joins again."""
         self._orders = await self._thread.run(self._store.orders.all)
         kept = await self._thread.run(self._store.devices.all)
-        for device in await self._thread.run(follow_names, self._store, kept):
+        devices = await self._thread.run(follow_names, self._store, kept)
+        await self._pools.load()  # not before: the selectors follow the names
+        for device in devices:
             self._agent_labels[device.id] = device.labels
             lost = replace(device, state=DeviceState.LOST, held=0, utilisation=0.0, ailing="")
             self.put(self.ordered(lost))

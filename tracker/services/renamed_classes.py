@@ -1,4 +1,4 @@
-"""Records and jobs that go on when a device class has another name: what was measured answers as before."""
+"""Records, jobs and pools that go on when a device class has another name: what was measured answers as before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _present(device: Device) -> Device:
 
 
 def follow_names(store: Store, devices: Sequence[Device]) -> list[Device]:
-    """``devices`` as the store has them, in the classes of now, with records and jobs of before.
+    """``devices`` as the store has them, in the classes of now, with records, jobs and pools of before.
 
     To be called once, when the store is taken up: a release may name classes otherwise.
     """
@@ -32,16 +32,28 @@ def follow_names(store: Store, devices: Sequence[Device]) -> list[Device]:
         return now
     pairs = [(device, after.device_class) for device, after in zip(devices, now, strict=True)]
     _move(store, class_moves(pairs, store.records.classes()))
+    names = _names(pairs)
+    for job in store.jobs.newest():
+        if (name := names.get(job.device_class, job.device_class)) != job.device_class:
+            store.jobs.change(job.id, lambda job, name=name: replace(job, device_class=name))  # type: ignore[misc]
+    for pool in store.pools.all():
+        wanted = pool.selector.get("device_class", "")
+        if (name := names.get(wanted, wanted)) != wanted:
+            store.pools.put(replace(pool, selector={**pool.selector, "device_class": name}))
+            log.info("pool %s selects the class %s now, which was %s", pool.name, name, wanted)
+    # Last: what was cut off before is done again at the next start.
     for before, after in zip(devices, now, strict=True):
         if before.device_class != after.device_class:
             store.devices.put(after)
-    names = {device.device_class: after for device, after in pairs}
-    of_several = {device.device_class for device, after in pairs if names[device.device_class] != after}
-    for job in store.jobs.newest():
-        name = names.get(job.device_class, job.device_class)
-        if name != job.device_class and job.device_class not in of_several:
-            store.jobs.change(job.id, lambda job, name=name: replace(job, device_class=name))  # type: ignore[misc]
     return now
+
+
+def _names(pairs: Sequence[tuple[Device, str]]) -> dict[str, str]:
+    """What each class of before is called now, where all its devices are of one class."""
+    found: dict[str, set[str]] = {}
+    for device, after in pairs:
+        found.setdefault(device.device_class, set()).add(after)
+    return {before: after.pop() for before, after in found.items() if len(after) == 1}
 
 
 def follow_name(store: Store, device: Device, now: str) -> None:

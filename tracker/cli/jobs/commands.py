@@ -12,6 +12,7 @@ from tvm_farm.tracker.cli.terminal.completing import job_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.groups import ListingGroup
 from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import WholeNumber
 from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["jobs"]
@@ -31,7 +32,7 @@ def jobs() -> None:
 @jobs.command("list")
 @click.option("--state", type=click.Choice(_STATES), help="Only jobs in this state.")
 @click.option(
-    "--limit", type=click.IntRange(0), metavar="N", default=20, show_default=True, help="At most so many; 0 for all."
+    "--limit", type=WholeNumber(0), metavar="N", default=20, show_default=True, help="At most so many; 0 for all."
 )
 @json_option
 @connection_options()

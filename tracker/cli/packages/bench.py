@@ -16,7 +16,7 @@ import click
 from tvm_farm.tracker.cli.terminal.completing import pool_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option, priority_option
-from tvm_farm.tracker.cli.terminal.parsing import SEED
+from tvm_farm.tracker.cli.terminal.parsing import SEED, WholeNumber
 from tvm_farm.tracker.cli.terminal.waiting import once_there_is_a_board, wait_option
 from tvm_farm.tracker.client.errors import BadInput, FarmError, Interrupted, NoBoard
 
@@ -37,10 +37,10 @@ _INLINE_BYTES = 16 << 20
 @click.option(
     "--pool", required=True, shell_complete=pool_names, help="Which devices: a pool's name, see `farm pools`."
 )
-@click.option("--repeat", type=click.IntRange(1), metavar="N", default=10, show_default=True, help="How many timings.")
+@click.option("--repeat", type=WholeNumber(1), metavar="N", default=10, show_default=True, help="How many timings.")
 @click.option(
     "--number",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     default=1,
     show_default=True,
@@ -48,14 +48,14 @@ _INLINE_BYTES = 16 << 20
 )
 @click.option(
     "--min-repeat-ms",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     metavar="MS",
     default=100,
     show_default=True,
     help="A timing lasts at least this long.",
 )
 @click.option(
-    "--cooldown-ms", type=click.IntRange(0), metavar="MS", default=0, show_default=True, help="Rest between timings."
+    "--cooldown-ms", type=WholeNumber(0), metavar="MS", default=0, show_default=True, help="Rest between timings."
 )
 @click.option(
     "--timeout",

@@ -10,7 +10,7 @@ import click
 from tvm_farm.tracker.cli.terminal.completing import class_names, pool_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import OPTIONS, json_option
-from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE, TARGET
+from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE, TARGET, WholeNumber
 from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ __all__ = ["best"]
 @click.option(
     "-n",
     "--per-workload",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     help="How many of each workload. [default: 1]",
 )

@@ -6,6 +6,7 @@ import click
 
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.formats import count, plural, size
+from tvm_farm.tracker.cli.terminal.parsing import WholeNumber
 from tvm_farm.tracker.client.errors import FarmError, Interrupted
 
 __all__ = ["compact"]
@@ -14,7 +15,7 @@ __all__ = ["compact"]
 @click.command("compact")
 @click.option(
     "--keep",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     default=100,
     show_default=True,

@@ -6,6 +6,7 @@ import click
 
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import json_option
+from tvm_farm.tracker.cli.terminal.parsing import WholeNumber
 
 __all__ = ["history"]
 
@@ -15,7 +16,7 @@ __all__ = ["history"]
 @click.option("--task", default="", metavar="TEXT", help="Part of the task's name and arguments.")
 @click.option("--failed", is_flag=True, help="Failed ones too.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(0), metavar="N", default=50, show_default=True, help="How many; 0: all."
+    "-n", "--limit", type=WholeNumber(0), metavar="N", default=50, show_default=True, help="How many; 0: all."
 )
 @json_option
 @connection_options()

@@ -13,7 +13,7 @@ from tvm_farm.tracker.cli.terminal.completing import class_names, device_names, 
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.formats import count, plural
 from tvm_farm.tracker.cli.terminal.options import json_option
-from tvm_farm.tracker.cli.terminal.parsing import DIMS, DURATION
+from tvm_farm.tracker.cli.terminal.parsing import DIMS, DURATION, WholeNumber
 from tvm_farm.tracker.client.errors import BadInput
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ _WITH_SQL = {"sql", "limit", "as_csv", "as_json", "tracker", "farm_name", "mdns_
 )
 @click.option(
     "--limit",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     metavar="N",
     help=f"At most so many; 0 for all. [default: {_LIMIT}; with --sql all, up to 100,000]",
 )

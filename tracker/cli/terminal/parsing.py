@@ -40,8 +40,11 @@ __all__ = [
     "SEED",
     "SHAPE",
     "TARGET",
+    "WholeNumber",
     "parse_label_change",
 ]
+
+_ROOM = 2**31 - 1
 
 
 def parse_label_change(text: str) -> tuple[str, str | None]:
@@ -63,6 +66,16 @@ class _Parsed(click.ParamType):  # type: ignore[type-arg]  # generic from click 
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class WholeNumber(click.IntRange):
+    """One of at least ``min`` for which the wire has room."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if number > _ROOM:
+            self.fail(f"{number} is too much: {_ROOM} is the most.", param, ctx)
+        return number
 
 
 ADDRESS = _Parsed("HOST:PORT", parse_address)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from tvm_farm.tracker.domain.job import Dims, Parameter, Shape
+from tvm_farm.tracker.domain.job import MAX_TRIALS, Dims, Parameter, Shape
 
 __all__ = [
     "MAX_MORE_TRIALS",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: What the wire has room for.
-MAX_TRIALS, MAX_MORE_TRIALS, MAX_SEED = 2**32 - 1, 2**31 - 1, 2**63 - 1
+MAX_MORE_TRIALS, MAX_SEED = 2**31 - 1, 2**63 - 1
 
 T = TypeVar("T")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,27 +41,31 @@ def check_destination(folder: Path, force: bool, owner: Owner | None = None, nam
 
     ``owner``: whose package it is, where that of another model is not to be replaced.
     """
-    if folder.is_dir():
-        mine = is_package(folder) or (folder / CLASSES).is_file()
-        if any(folder.iterdir()) and not mine and not force:
-            raise BadInput(f"{folder} is not empty and holds no package. {names.other_folder}, or {names.anyway}.")
-        other = owner_of(folder)
-        if owner and other and not other.same_as(owner) and not force:
-            raise BadInput(
-                f"{folder} holds the package of {_told(other, owner)}. {names.other_folder}, or {names.anyway}."
-            )
-        beside = folder
-    elif folder.exists() or folder.is_symlink():
-        raise BadInput(f"{folder} is a file; the package needs a folder. {names.other_folder}.")
-    else:
-        beside = folder.absolute().parent
+    try:
+        _check_content(folder, force, owner, names)
+        beside = folder.absolute()
         while not beside.exists():
             beside = beside.parent
-    try:
         with tempfile.TemporaryDirectory(prefix=".tvm-farm-", dir=beside):
             pass  # only an attempt knows of read-only disks, quotas and the rights of a container's root
     except OSError as error:
         raise BadInput(f"Cannot write {folder} ({error.strerror}). {names.other_folder}.") from None
+    except ValueError as error:  # a null byte
+        raise BadInput(f"{str(folder)!r} names no folder ({error}). {names.other_folder}.") from None
+
+
+def _check_content(folder: Path, force: bool, owner: Owner | None, names: Names) -> None:
+    """Raises BadInput for what is there and must not be replaced; OSError, ValueError."""
+    if not folder.is_dir():
+        if folder.exists() or folder.is_symlink():
+            raise BadInput(f"{folder} is a file; the package needs a folder. {names.other_folder}.")
+        return
+    mine = is_package(folder) or (folder / CLASSES).is_file()
+    if any(folder.iterdir()) and not mine and not force:
+        raise BadInput(f"{folder} is not empty and holds no package. {names.other_folder}, or {names.anyway}.")
+    other = owner_of(folder)
+    if owner and other and not other.same_as(owner) and not force:
+        raise BadInput(f"{folder} holds the package of {_told(other, owner)}. {names.other_folder}, or {names.anyway}.")
 
 
 def _told(there: Owner, new: Owner) -> str:
@@ -88,20 +91,21 @@ def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[
             folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         # Beside its destination, never in /tmp: a rename must not cross file systems.
         place = folder.absolute().parent if made else folder
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=place))
+        staging = Path(tempfile.mkdtemp(prefix=".tvm-farm-", dir=place))
+        whole = staging / "package"  # of mkdir's rights, as its own folder is for its maker alone
+        whole.mkdir()
         for file in files:
-            fetch(file.content, _inside(staging, file.name))
+            fetch(file.content, _inside(whole, file.name))
         if made:
-            staging.chmod(0o777 & ~_umask())
-            staging.rename(folder)
-            staging = None
+            whole.rename(folder)
         else:
             # Without a manifest it is no package: a crash between two renames leaves none that lies.
             names = sorted((file.name for file in files), key=lambda name: name == MANIFEST)
+            _check_room(folder, names)
             remove_files(folder, [MANIFEST, *(owned_files(folder) - {*names})])
             for name in names:
                 target = _inside(folder, name)
-                _inside(staging, name).replace(target)
+                _inside(whole, name).replace(target)
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -112,10 +116,15 @@ def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _check_room(folder: Path, names: Iterable[str]) -> None:
+    """Raises FarmError where a folder has a file's place, and OSError where a file has a folder's: nothing is changed
+    before.
+    """
+    for target in [_inside(folder, name) for name in names]:
+        if target.is_dir() and not target.is_symlink():
+            raise FarmError(
+                f"{target} is a folder, and the package has a file there. Remove it, or name another place."
+            )
 
 
 def _inside(folder: Path, name: str) -> Path:
@@ -195,7 +204,7 @@ def read_package(folder: Path, digest_of: Callable[[Path], tuple[str, int]]) -> 
             _ = kernel["name"], kernel["entry"], kernel["library"], kernel["arguments"]
     except OSError as error:
         raise BadInput(f"Cannot read the package in {folder}: {error.filename}: {error.strerror}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise BadInput(
             f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}). Fetch the package anew."
         ) from error

@@ -54,6 +54,15 @@ def test_no_summary_of_a_command_is_cut_on_a_screen_of_80_columns(path: str, com
     assert "..." not in command.get_help(context).partition("Commands:")[2]
 
 
+def test_a_number_is_refused_that_the_wire_has_no_room_for() -> None:
+    params = [param for _, command in commands(farm, "farm") for param in command.params]
+    whole = [param for param in params if isinstance(param.type, click.IntRange)]
+    assert len(whole) > 8
+    for param in whole:
+        with pytest.raises(click.BadParameter):
+            param.type.convert(str(2**40), param, None)
+
+
 def test_job_ids_in_examples_look_like_job_ids() -> None:
     ids = [word for _, command in ALL for e in examples(command) for word in re.findall(r"\w+-ab2c\w*", e)]
     assert len(ids) == 10

@@ -55,6 +55,8 @@ def test_a_job_took_the_time_in_which_a_worker_had_it() -> None:
     assert finished(job, RESULT, 3 * day_s + 60.0).took_s(9 * day_s) == 95.0
     assert failed(job, "no", input_error=False, now=3 * day_s + 1.0).took_s(9 * day_s) == 36.0
     assert cancelled(JOB, 5.0).took_s(9.0) == 0.0  # no worker ever had it
+    of_older_tracker = replace(JOB, started_unix_s=10.0)
+    assert of_older_tracker.took_s(15.0) == replace(of_older_tracker, finished_unix_s=15.0).took_s(day_s) == 5.0
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, *FINAL])
@@ -183,3 +185,6 @@ def test_what_cannot_go_on() -> None:
         resumed(replace(ended, spec=replace(JOB.spec, kind=JobKind.COMPILE)), 500, 0.0)
     with pytest.raises(InvalidRequest, match="the budget must be positive"):
         resumed(ended, 0, -1.0)
+    with pytest.raises(InvalidRequest, match="a job has 4294967295 at most"):
+        resumed(replace(ended, trials=1), 2**32 - 1, 0.0)
+    assert resumed(replace(ended, trials=1), 2**32 - 2, 0.0).spec.max_trials == 2**32 - 1

@@ -104,11 +104,13 @@ async def test_the_log_of_a_release_that_named_classes_otherwise_goes_on(farm: F
     await farm.thread.run(store.devices.put, old)
     await farm.thread.run(store.records.add, [make_record("t1", device_class=before, device_id="d1")])
     await farm.thread.run(store.jobs.add, make_job(device_class=before), "")
+    await farm.thread.run(store.pools.put, Pool("phones", {"device_class": before}))
     fleet = await farm.restart()
     assert await farm.thread.run(store.records.classes) == [now]
     assert [job.device_class for job in await farm.thread.run(store.jobs.newest)] == [now]
     [lost] = fleet.devices()
     assert (lost.device_class, lost.labels["device_class"]) == (now, now)
+    assert fleet.pool("phones").devices == ("pi",)
     assert fleet.class_named(before) == fleet.class_named(now) == now
     assert fleet.class_named("of nobody") == "of nobody"
 

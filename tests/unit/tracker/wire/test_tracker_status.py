@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -22,6 +23,14 @@ def test_the_table_is_complete() -> None:
 def test_the_sentence_goes_to_the_caller() -> None:
     status = status_of(errors.NotFound("there is no job 'x'"), "GetJob")
     assert status == (grpc.StatusCode.NOT_FOUND, "there is no job 'x'")
+
+
+@pytest.mark.parametrize("letter", ["x", "%", "\n", "é", "漢", "😀"])
+def test_a_long_sentence_fits_into_a_status(letter: str) -> None:
+    _, sentence = status_of(errors.NotFound(f"there is no job {letter * 1_000_000}"), "GetJob")
+    assert sentence.startswith(f"there is no job {letter}")
+    assert sentence.endswith("…")
+    assert 5900 < len(quote(sentence, safe=" ")) < 6100
 
 
 def test_a_bug_is_logged_with_its_traceback_and_told_in_one_sentence(caplog: pytest.LogCaptureFixture) -> None:

@@ -112,6 +112,7 @@ def m013_worked_s(db: Database) -> None:
         db.execute(f"ALTER TABLE jobs ADD COLUMN {name} REAL NOT NULL DEFAULT 0")
     # What one rested before it was resumed is not known any more.
     db.execute("UPDATE jobs SET worked_s = finished - started WHERE started > 0 AND finished > started")
+    db.execute("UPDATE jobs SET working_since = started WHERE state = 'running'")
 
 
 def keep_shapes(db: Database, key: str, module: str) -> None:

@@ -53,13 +53,29 @@ def test_a_new_folder_is_made_with_its_parents_and_nothing_else(tmp_path: Path) 
     write_package(NAMED, folder, fetch)
     assert contents(folder) == FILES
     assert list(folder.parent.iterdir()) == [folder]
-    assert folder.stat().st_mode & 0o777 == 0o777 & ~_umask()
+    (other := tmp_path / "other").mkdir()
+    assert folder.stat().st_mode == other.stat().st_mode
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@pytest.mark.parametrize(("name", "made"), [("model.so", "model.so/mine.txt"), ("deep/model.so", "deep")])
+def test_what_is_in_the_way_leaves_everything_as_it_was(tmp_path: Path, name: str, made: str) -> None:
+    write_package(NAMED[1:], tmp_path, fetch)
+    (tmp_path / made).parent.mkdir(exist_ok=True)
+    (tmp_path / made).write_bytes(b"mine")
+    before = sorted(path for path in tmp_path.rglob("*"))
+    with pytest.raises(FarmError, match=r"model.so is a folder|Cannot write .*File exists"):
+        write_package((PackageFile(name, NAMED[0].content), *NAMED[1:]), tmp_path, fetch)
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+    assert owner_of(tmp_path) == Owner("squeezenet")
+
+
+def test_a_link_in_the_way_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (mine := tmp_path / "mine").mkdir()
+    (package := tmp_path / "package").mkdir()
+    (package / "model.so").symlink_to(mine)
+    write_package(NAMED, package, fetch)
+    assert contents(package) == FILES
+    assert list(mine.iterdir()) == []
 
 
 def test_an_older_package_is_replaced_and_other_files_stay(tmp_path: Path) -> None:
