@@ -81,3 +81,12 @@ def test_what_is_no_npz_file_is_told_in_a_sentence(package: tuple[Path, Imported
         0,
         "sorts: all files are as they were packaged, the parameters load\n",
     )
+
+
+def test_a_python_without_numpy_is_told_what_to_install(package: tuple[Path, ImportedModel]) -> None:
+    bare = [sys.executable, "-I", "-S", str(package[0] / "run.py"), "--check"]
+    ran = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "run.py: No module named 'numpy': pip install numpy apache-tvm-ffi\n",
+    )

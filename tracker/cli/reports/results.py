@@ -91,7 +91,7 @@ def _calls(result: JobResult) -> str:
 
 
 def _names(tasks: Sequence[Task]) -> str:
-    names = list(dict.fromkeys(task.name for task in tasks))  # a model of several shapes has a task of that name for each
+    names = list(dict.fromkeys(task.name for task in tasks))  # of several shapes each has a task of that name
     return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
 
 

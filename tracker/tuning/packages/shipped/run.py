@@ -30,8 +30,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tvm_ffi
+try:
+    import numpy as np
+    import tvm_ffi
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"run.py: {missing}: pip install numpy apache-tvm-ffi")
 
 
 class _Package:
@@ -322,7 +327,7 @@ def _main() -> None:
         save_arrays(options.destination, answers)
     except KeyError as error:
         sys.exit(f"run.py: {options.source or 'the manifest'} has no {error}")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
         sys.exit(f"run.py: {error}")
 
 
