@@ -45,7 +45,7 @@ class _Package:
     def __init__(self, folder: str | Path, runtime: str | Path | None) -> None:
         self._folder = Path(folder)
         self.manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_text(encoding="utf-8"))
-        library = Path(runtime or _runtime())
+        library = Path(runtime or _runtime()).absolute()  # a name without a folder is sought elsewhere
         ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
         self._extra = library.with_name("libtvm_runtime_extra.so")
         if self._extra.is_file():
