@@ -3,8 +3,9 @@
 VENV   ?= .venv
 POOL   ?=
 BUDGET ?= $(if $(POOL),1m,2m)
-OUTPUT ?= demo-package
 MODEL  ?=
+# A folder for each model: a package does not go over another model's.
+OUTPUT ?= demo-package/$(or $(basename $(notdir $(MODEL))),squeezenet)
 TESTS  ?=
 FOREIGN ?=
 NAMES  ?=
@@ -28,7 +29,7 @@ PROTOC  = $(VENV)/bin/python -m grpc_tools.protoc -I .
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx BUDGET=2m OUTPUT=demo-package POOL=arm64 or rpi3]
+demo: $(VENV)/.tracker ## a farm on this machine tunes a model [MODEL=path.onnx BUDGET=2m OUTPUT=demo-package/NAME POOL=arm64 or rpi3]
 	$(if $(filter-out arm64 rpi3 virt,$(POOL)),$(error POOL=$(POOL): the demo emulates arm64, rpi3 or virt; without POOL, it tunes for this machine))
 	@$(if $(POOL),$(VENV)/bin/python -m emulation --pool $(POOL),$(VENV)/bin/farm demo) $(if $(MODEL),--model "$(MODEL)") --budget "$(BUDGET)" -o "$(OUTPUT)"
 
@@ -84,7 +85,7 @@ constraints: $(VENV)/.dev ## the pinned versions anew, from pyproject.toml
 	@{ sed '/^[^#]/,$$d' constraints.txt; cat build/constraints.txt; } > build/constraints.new && mv build/constraints.new constraints.txt
 
 clean: ## all that make has made
-	rm -rf $(VENV) build dist $(OUTPUT) agent/runner/native/bin .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) build dist demo-package $(OUTPUT) agent/runner/native/bin .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find agent tracker protos benchmarks tests website -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -34,12 +34,10 @@ from tvm_farm.agent.session.effects import Exit
 from tvm_farm.agent.settings import Settings
 from tvm_farm.agent.upgrade.launch import farm_before, remember_farm, restart
 from tvm_farm.agent.upgrade.upgrades import AgentUpgrades
-from tvm_farm.protos.address import joined
 from tvm_farm.protos.device import RunnerInfo
 from tvm_farm.protos.discovery import PROTOCOL_VERSION
 from tvm_farm.protos.join import Join
 from tvm_farm.protos.names import nearest_name
-from tvm_farm.protos.networks import everywhere
 from tvm_farm.protos.runtime import RuntimeRequest
 
 __all__ = ["start_agent"]
@@ -140,7 +138,7 @@ async def _run(
             from tvm_farm.agent.service.metrics import serve_metrics
 
             port = stack.enter_context(serve_metrics(devices, settings.metrics_port))
-            log.info("metrics at http://%s/metrics", joined(everywhere(), port))
+            log.info("metrics at http://localhost:%d/metrics", port)
         supervision.status = lambda: status_of({each.name: each.session for each in devices})
         ending = await _run_all(devices, supervision)
     if ending.restart:

@@ -209,7 +209,7 @@ def test_a_folder_of_metaschedule_becomes_records(tracker: TrackerProcess, tmp_p
     [record] = log_of(tracker)
     assert record["measurement"]["device_class"].startswith("imported-tuned-")
     assert record["engine"] == "metaschedule"
-    unknown = done(tracker, "import", str(folder), "--device-class", "pi4", code=2)
+    unknown = done(tracker, "import", str(folder), "--class", "pi4", code=2)
     assert "no device of this farm was ever of class pi4" in unknown
     out = tmp_path / "out"
     assert "Wrote 1 record of 1 workload" in done(tracker, "export", str(out))
@@ -240,11 +240,11 @@ def test_times_of_two_classes_are_not_exported_together(tracker: TrackerProcess,
     done(tracker, "import", str(folder_of(tmp_path / "a", [FINE])))
     done(tracker, "import", str(folder_of(tmp_path / "b", [[0, [TRACE, [3.0], TARGET, None]]])))
     refused = done(tracker, "export", str(tmp_path / "out"), code=2)
-    assert "choose --device-class 'imported-a-" in refused
+    assert "choose --class 'imported-a-" in refused
     assert list((tmp_path / "out").iterdir()) == []
     assert "No record matches" in done(tracker, "export", str(tmp_path / "out"), "--name", "conv2d", code=2)
     [first, _] = log_of(tracker)
-    done(tracker, "export", str(tmp_path / "out"), "--device-class", first["measurement"]["device_class"])
+    done(tracker, "export", str(tmp_path / "out"), "--class", first["measurement"]["device_class"])
 
 
 def test_a_log_is_compacted_after_it_was_said_what_goes(tracker: TrackerProcess, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_it_finds_its_tracker_and_finds_it_again(tmp_path: Path) -> None:
     try:
         with worker(log, "--farm", farm):
             wait_until(lambda: connected(tracker), "the worker", 60)
-            assert f"found farm {farm} at {tracker.address} by mDNS" in log.read_text()
+            assert f"process.worker: found farm {farm} at {tracker.address} by mDNS" in log.read_text()
             tracker.stop()
             before, tracker.port = tracker.address, 0
             tracker.start()

@@ -58,7 +58,8 @@ def test_the_library_that_it_lacks_is_named(package: tuple[Path, ImportedModel],
     [place] = spec.submodule_search_locations or ()
     shutil.copy(Path(place, "lib", "libtvm_runtime.so"), tmp_path)
     np.savez(tmp_path / "in.npz", x=np.zeros((5, 9), np.float32))
-    command = [sys.executable, "-I", str(folder / "run.py"), "--runtime", str(tmp_path / "libtvm_runtime.so")]
+    # Beside the caller, as a shell completes it.
+    command = [sys.executable, "-I", str(folder / "run.py"), "--runtime", "libtvm_runtime.so"]
     done = subprocess.run([*command, "in.npz", "out.npz"], capture_output=True, text=True, timeout=100, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("run.py: Cannot find function tvm.contrib.sort.topk")
@@ -80,4 +81,13 @@ def test_what_is_no_npz_file_is_told_in_a_sentence(package: tuple[Path, Imported
     assert (checked.returncode, checked.stdout) == (
         0,
         "sorts: all files are as they were packaged, the parameters load\n",
+    )
+
+
+def test_a_python_without_numpy_is_told_what_to_install(package: tuple[Path, ImportedModel]) -> None:
+    bare = [sys.executable, "-I", "-S", str(package[0] / "run.py"), "--check"]
+    ran = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "run.py: No module named 'numpy': pip install numpy apache-tvm-ffi\n",
     )

@@ -60,7 +60,7 @@ def _obstacle(spec: JobSpec, device: Device) -> str:
     if spec.kind.answers_only:
         return ""  # what was measured on it is known also without it
     if device.state in (DeviceState.LOST, None):
-        return "lost"
+        return "stopped" if device.stopped else "lost"
     if device.state is DeviceState.DRAINING:
         return f"draining ({device.drain.reason})" if device.drain and device.drain.reason else "draining"
     return "" if device.open_to(spec.user) else str(device.lease)

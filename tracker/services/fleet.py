@@ -186,7 +186,8 @@ class Fleet:
         if self._boards.get(board.id) is board:
             del self._boards[board.id]
             self._least_free = None
-        log.info("%s lost: %s", board.device.name, reason, extra={"device": board.device.name})
+        ending = "stopped" if board.draining else "lost"
+        log.info("%s %s: %s", board.device.name, ending, reason, extra={"device": board.device.name})
         if self._listener:
             self._listener.left(board)
         self._known.put(board.snapshot(self._clock()))

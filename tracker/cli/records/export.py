@@ -141,7 +141,7 @@ def _write(client: Farm, wanted: RecordFilter, writer: FolderWriter) -> int:
             writer.add_record(record)
             written += 1
             counted(written)
-    for option, found in (("--device-class", classes), ("--target", targets)):
+    for option, found in (("--class", classes), ("--target", targets)):
         if len(found) > 1:
             shown = " or ".join(f"{option} '{each}'" for each in sorted(found))
             raise BadInput(f"The records are of several kinds, whose times must not be mixed: choose {shown}.")

@@ -39,7 +39,7 @@ def what_for(imported: Counter[tuple[str, str]], own: Sequence[str], device_clas
         return [
             *said,
             "Searches of the same workloads begin with the fastest of them. `farm compile` leaves them alone: were "
-            "they measured on a board of this farm, say so with --device-class.",
+            "they measured on a board of this farm, say so with --class.",
             _APPLIES,
         ]
     if not own or any(target in own for target in fit):

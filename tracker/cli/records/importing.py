@@ -73,7 +73,7 @@ def _check_class(client: Farm, device_class: str) -> None:
     if device_class in known or any(client.log.records(RecordFilter(device_class=device_class, limit=1))):
         return
     raise BadInput(
-        f"--device-class: no device of this farm was ever of class {device_class}; "
+        f"--class: no device of this farm was ever of class {device_class}; "
         f"there are: {', '.join(known) or 'none yet'}."
     )
 

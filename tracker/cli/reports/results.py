@@ -91,7 +91,8 @@ def _calls(result: JobResult) -> str:
 
 
 def _names(tasks: Sequence[Task]) -> str:
-    return ", ".join(task.name for task in tasks[:_NAMED]) + (", ..." if len(tasks) > _NAMED else "")
+    names = list(dict.fromkeys(task.name for task in tasks))  # of several shapes each has a task of that name
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
 
 
 def _kept(job: Job, result: JobResult) -> str:
@@ -187,7 +188,8 @@ def print_result(screen: Console, job: Job) -> None:
     if calls := _calls(result):
         screen.print(Text(calls, "dim"))
     if job.recalled:
-        told = f"The log answered {count(job.recalled)} of {plural(job.trials, 'trial')}; boards measured the others."
+        others = "boards measured the others" if job.recalled < job.trials else "no board measured any"
+        told = f"The log answered {count(job.recalled)} of {plural(job.trials, 'trial')}; {others}."
         screen.print(Text(told, "dim"))
     if result.taught_tasks:
         told = f"{result.taught_tasks} of {plural(len(result.tasks), 'task')} began with what was fast on "

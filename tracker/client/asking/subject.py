@@ -99,7 +99,10 @@ def _model(model: Path, shapes: Sequence[Shape], parameters: Sequence[Parameter]
 
 
 def _own(found: dict[str, Definition]) -> str:
-    return ", ".join(name for name, definition in found.items() if not definition.imported) or "nothing of its own"
+    """Names that may be operators: NAME_inputs makes the arrays of NAME."""
+    own = [name for name, definition in found.items() if not definition.imported]
+    makers = {f"{name}_inputs" for name in found}
+    return ", ".join(name for name in own if name not in makers) or "nothing of its own"
 
 
 def check_file(model: Path) -> None:

@@ -55,7 +55,7 @@ from tvm_farm.tracker.tuning.process.fork_server import clear, end_fork_server, 
 
 __all__ = ["Worker", "main"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("tvm_farm.tracker.tuning.process.worker")  # __name__ is "__main__" where it is the program
 
 ALIVE_EVERY_S = 5.0
 _MAX_BACKOFF_S = 5.0
@@ -272,7 +272,9 @@ class Worker:
                 if self._job is not None:
                     log.warning("job %s was sent while %s runs; the newer one wins", job.id, self._job.id)
                     self._job.end()
-                log.info("job %s: %s on pool %s", job.id, job.spec.model_name, job.spec.pool, extra={"job": job.id})
+                where = f" on pool {job.spec.pool}" if job.spec.pool else ""
+                told = f"{job.spec.kind.value} of {job.spec.model_name}{where}"
+                log.info("job %s: %s", job.id, told, extra={"job": job.id})
                 self._job = _RunningJob(self._address, job, self._take(), self._calls)
                 self._calls.put(self._alive())
             case CancelJob(job_id) if self._job is not None and self._job.id == job_id:

@@ -86,6 +86,8 @@ def test_one_class_by_name() -> None:
     lost = [device("a", "pi4", DeviceState.LOST), device("b", "pi5")]
     with pytest.raises(NoBoard, match=r"no device of class pi4 of the pool 'lab' can take work: a is lost$"):
         classes(lost, replace(SPEC, device_class="pi4"))
+    with pytest.raises(NoBoard, match=r"can take work: a is stopped$"):
+        classes([replace(lost[0], stopped=True)])
 
 
 def test_a_lease_keeps_a_device_for_its_holder() -> None:

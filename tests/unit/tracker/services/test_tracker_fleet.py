@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,11 @@ async def test_a_lost_board_is_told_once(farm: FleetFarm) -> None:
     assert farm.listener.events == [("joined", "pi"), ("left", "pi")]
 
 
-async def test_a_board_whose_agent_said_goodbye_is_stopped_and_not_only_lost(farm: FleetFarm) -> None:
+async def test_a_board_whose_agent_said_goodbye_is_stopped_and_not_only_lost(
+    farm: FleetFarm, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
     def told() -> list[tuple[DeviceState, bool]]:
         return [(device.state, device.stopped) for device in farm.fleet.devices()]
 
@@ -74,6 +79,8 @@ async def test_a_board_whose_agent_said_goodbye_is_stopped_and_not_only_lost(far
     assert told() == [(DeviceState.IDLE, False)]
     farm.fleet.leave(board, "cut")
     assert told() == [(DeviceState.LOST, False)]
+    told_last = [record.getMessage() for record in caplog.records if record.getMessage().endswith(("ended", "cut"))]
+    assert told_last == ["pi stopped: its stream ended", "pi lost: cut"]
 
 
 async def test_the_store_remembers_devices(farm: FleetFarm) -> None:

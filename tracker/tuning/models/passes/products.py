@@ -147,7 +147,7 @@ def _signed(value: Operand, zero: Operand | None) -> tuple[Operand, Operand | No
     wide = value.astype(np.int32)
     if zero is not None:
         wide = wide - zero.astype(np.int32)
-    if wide.min(initial=0) >= -128 and wide.max(initial=0) <= 127:
+    if np.min(wide, initial=0) >= -128 and np.max(wide, initial=0) <= 127:
         return wide.astype(np.int8), None
     return value, zero
 
@@ -174,7 +174,8 @@ def _column(builder: relax.BlockBuilder, zero: Operand, wanted: bool) -> Operand
 
 def _total(builder: relax.BlockBuilder, value: Operand, axis: int, keep: bool) -> Operand:
     if isinstance(value, np.ndarray):
-        return np.asarray(value.sum(axis=axis, dtype=np.int32, keepdims=keep))
+        total = np.asarray(np.sum(value, axis=axis, dtype=np.int32))
+        return np.expand_dims(total, axis) if keep else total
     return builder.emit(relax.op.sum(builder.emit(relax.op.astype(value, "int32")), axis, keepdims=keep))
 
 

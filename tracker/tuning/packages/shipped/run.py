@@ -30,8 +30,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tvm_ffi
+try:
+    import numpy as np
+    import tvm_ffi
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"run.py: {missing}: pip install numpy apache-tvm-ffi")
 
 
 class _Package:
@@ -40,7 +45,7 @@ class _Package:
     def __init__(self, folder: str | Path, runtime: str | Path | None) -> None:
         self._folder = Path(folder)
         self.manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_text(encoding="utf-8"))
-        library = Path(runtime or _runtime())
+        library = Path(runtime or _runtime()).absolute()  # a name without a folder is sought elsewhere
         ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
         self._extra = library.with_name("libtvm_runtime_extra.so")
         if self._extra.is_file():
@@ -322,7 +327,7 @@ def _main() -> None:
         save_arrays(options.destination, answers)
     except KeyError as error:
         sys.exit(f"run.py: {options.source or 'the manifest'} has no {error}")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
         sys.exit(f"run.py: {error}")
 
 

@@ -26,7 +26,7 @@ def test_records_of_the_class_are_measurements() -> None:
     for version in (TVM_VERSION, "0.27.0", ""):
         assert what_for(Counter({(OWN, version): 2}), [OWN], "zen")[0] == TAKEN
     searches, _ = what_for(Counter({(OWN, TVM_VERSION): 2}), [], "")
-    assert "say so with --device-class" in searches
+    assert "say so with --class" in searches
 
 
 def test_another_target_is_told_with_the_option_that_uses_it() -> None:

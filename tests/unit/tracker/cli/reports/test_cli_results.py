@@ -101,7 +101,8 @@ def test_who_taught_the_search_is_told() -> None:
 def test_what_the_log_answered_is_no_lack_of_records() -> None:
     told = " ".join(table_of(RESULT, job_id="net.2", group="net", trials=64, recalled=64).split())
     assert "none has measured these operators" not in told
-    assert "The log answered 64 of 64 trials" in told
+    assert "The log answered 64 of 64 trials; no board measured any." in told
+    assert "The log answered 4 of 64 trials; boards measured the others." in table_of(RESULT, trials=64, recalled=4)
 
 
 def test_a_timing_of_the_log_that_did_not_hold_is_told() -> None:
@@ -111,6 +112,8 @@ def test_a_timing_of_the_log_that_did_not_hold_is_told() -> None:
     assert f"{kept} The log has faster timings of fused_softmax, which did not hold" in " ".join(
         table_of(RESULT, tasks=(faster,)).split()
     )
+    # Of two shapes of an input each has a task of that name.
+    assert "faster timings of fused_softmax, which" in " ".join(table_of(RESULT, tasks=(faster, faster)).split())
 
 
 def test_the_table_has_each_task_and_then_the_model() -> None:

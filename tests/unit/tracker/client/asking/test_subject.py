@@ -17,6 +17,7 @@ from tvm_farm.tracker.domain import Parameter, Shape
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "op.py").write_text(OPERATORS)
+    (tmp_path / "fed.py").write_text("def mm(): ...\ndef mm_inputs(rng): ...\ndef of_inputs(): ...\n")
     (tmp_path / "broken.py").write_text(BROKEN)
     (tmp_path / "star.py").write_text("from kernels import *\n")
     (tmp_path / "hidden.py").write_text("try:\n    import mine\nexcept ImportError:\n    def mine(): pass\n")
@@ -50,6 +51,7 @@ def test_what_is_sent(folder: Path, text: str, name: str, operator: str) -> None
         ("op.py:my_matmul", (), (), r"op\.py defines no my_matmul; it has SIZE, matmul_bias, scaled, Both, "),
         ("op.py:", (), (), r"op\.py: names no operator: write .*op\.py:NAME, the name of a function in "),
         ("op.py:two words", (), (), r"names no operator"),
+        ("fed.py:sum", (), (), r"fed\.py defines no sum; it has mm, of_inputs\."),
         ("none.py:f", (), (), r"There is no file .*none\.py\."),
         ("broken.py:my_matmul", (), (), r"broken\.py:2: '\[' was never closed\."),
         (

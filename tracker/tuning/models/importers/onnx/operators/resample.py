@@ -121,8 +121,8 @@ def _rule(first: NDArray[np.int64], limit: int, slope: float) -> Callable[[Any],
         step = Fraction(slope).limit_denominator(most)
         a, c = 2 * step.numerator, 2 * step.denominator
         # floor((a i + b) / c) = first, but at the edges, where less or more is cut off.
-        low = int((c * first - a * number)[first > 0].max(initial=-c * limit))
-        high = int((c * (first + 1) - a * number)[first < limit - 1].min(initial=c * limit)) - 1
+        low = int(np.max((c * first - a * number)[first > 0], initial=-c * limit))
+        high = int(np.min((c * (first + 1) - a * number)[first < limit - 1], initial=c * limit)) - 1
         if low <= high:
             b = min(max(0, low), high)
             found = (a * number + b) // c

@@ -106,10 +106,10 @@ def _slope(where: Coordinates) -> float:
 
 def _narrowed(index: NDArray[np.int64], weight: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """First input of each output [n, 1], and the weights of it and its neighbours, as few as the widest needs."""
-    first = index.min(axis=1, where=weight != 0, initial=index.max(), keepdims=True)
+    first = np.min(index, axis=1, where=weight != 0, initial=np.max(index), keepdims=True)
     last = index.max(axis=1, where=weight != 0, initial=0, keepdims=True)
-    count = max(1, int((last - first).max()) + 1)
-    first = np.minimum(first, index.max() - count + 1).clip(0)
+    count = max(1, int(np.max(last - first)) + 1)
+    first = np.minimum(first, np.max(index) - count + 1).clip(0)
     total = np.zeros((len(index), count))
     for column in range(index.shape[1]):
         offset = index[:, column] - first[:, 0]
