@@ -11,6 +11,7 @@ from pathlib import Path
 from tvm_farm.agent.errors import SettingsError
 from tvm_farm.agent.runner import SyntheticModel, parse_via
 from tvm_farm.protos.address import is_interface
+from tvm_farm.protos.folders import own_folder
 from tvm_farm.protos.names import parse_name
 
 __all__ = ["RunnerKind", "RuntimeMode", "Settings", "default_state_dir"]
@@ -112,14 +113,11 @@ def default_state_dir(environ: Mapping[str, str] = os.environ, via: str = "") ->
     specification.
 
     A device behind this machine has an identity of its own, and so a folder: ``agent-`` and what names the device.
-    Raises SettingsError for a user without a home.
+    Raises SettingsError for a user without a home folder.
     """
-    base = environ.get("XDG_STATE_HOME", "")
     try:
-        root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
-    except RuntimeError:  # a container's user, whom nobody gave one
-        raise SettingsError(
-            "this user has no home folder for the agent's state; give a folder with --state DIR"
-        ) from None
+        root = own_folder("XDG_STATE_HOME", ".local/state", environ)
+    except FileNotFoundError as error:
+        raise SettingsError(f"name a folder for the agent's state with --state: {error.strerror}") from None
     device = re.sub(r"[^\w.@]+", "-", via).strip("-")
     return root / "tvm-farm" / (f"agent-{device}" if via else "agent")

@@ -27,6 +27,8 @@ def main(model: str, pool: str, budget: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
     try:
         main(*sys.argv[1:])
     except FarmError as error:

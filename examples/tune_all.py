@@ -26,6 +26,8 @@ async def main(pool: str, budget: str, *models: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
     try:
         asyncio.run(main(*sys.argv[1:]))
     except FarmError as error:

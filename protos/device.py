@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
+from tvm_farm.protos import quantities
+
 __all__ = ["FIGURES", "CpuCluster", "Figure", "Fingerprint", "Machine", "RunnerInfo", "RunnerMode", "Telemetry"]
 
 
@@ -119,12 +121,7 @@ class Figure:
     about: str = ""
 
     def told(self, reading: float) -> str:
-        return self.words.format(_size(reading) if self.in_bytes else reading)
-
-
-def _size(count_bytes: float) -> str:
-    gib = count_bytes / 2.0**30
-    return f"{gib:.1f} GiB" if gib >= 1 else f"{count_bytes / 2.0**20:.0f} MiB"
+        return self.words.format(quantities.size(reading) if self.in_bytes else reading)
 
 
 #: By the field of Telemetry that holds it, in the order in which they are told.

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tvm_farm.protos import quantities
+
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
@@ -82,7 +84,9 @@ def _opened(path: Path) -> ZipFile:
     from zipfile import ZipFile
 
     if (size := path.stat().st_size) > MAX_WHEEL_BYTES:
-        raise ValueError(f"it has {size >> 20} MB, and a wheel of the agent at most {MAX_WHEEL_BYTES >> 20} MB")
+        raise ValueError(
+            f"it has {quantities.size(size)}, and a wheel of the agent at most {quantities.size(MAX_WHEEL_BYTES)}"
+        )
     try:
         return ZipFile(path)
     except OSError:
@@ -131,7 +135,8 @@ def _check_sizes(members: list[ZipInfo]) -> None:
     unpacked = sum(member.file_size for member in members)
     if unpacked > _MAX_UNPACKED_BYTES:
         raise ValueError(
-            f"it has {unpacked >> 20} MB unpacked, and a wheel of the agent at most {_MAX_UNPACKED_BYTES >> 20} MB"
+            f"it has {quantities.size(unpacked)} unpacked, and a wheel of the agent at most "
+            f"{quantities.size(_MAX_UNPACKED_BYTES)}"
         )
 
 

@@ -18,7 +18,7 @@ __all__ = ["install_service"]
 @click.option("--print", "only_print", is_flag=True, help="Show the unit, and change nothing.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF START]...")
 def install_service(only_print: bool, options: tuple[str, ...]) -> None:
-    """Have systemd run `agent start` with the given options, now and at every boot.
+    """Have systemd run `agent start`, now and at every boot.
 
     Makes the unprivileged user tvm-farm, who holds the state in /var/lib/tvm-farm, and a unit for each
     device: this machine, or the one that --via names. Run it as root, from an environment outside of any

@@ -17,7 +17,7 @@ __all__ = ["new_identity"]
 @options.via
 @options.state
 def new_identity(via: str, state_dir: Path | None) -> None:
-    """Make this board a device of its own, where its disk was cloned from another one's.
+    """Give a board with a cloned disk an identity of its own.
 
     From its next join on it has another device id; an agent that runs needs no restart. Its cache and
     TVM's runtime stay. Without --state: the folder of the service where there is one, else that of

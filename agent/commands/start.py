@@ -101,8 +101,8 @@ def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     type=click.IntRange(min=1),
     default=512,
     show_default=True,
-    metavar="MB",
-    help="Room for artifacts on this board's disk.",
+    metavar="N",
+    help="Room for artifacts on this board's disk, in MiB.",
 )
 @click.option(
     "--metrics-port",
@@ -126,7 +126,7 @@ def _labels(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 )
 @format_option
 def start(log_level: str, log_format: str, **chosen: Any) -> None:
-    """Join a farm and measure kernels for it until told to stop.
+    """Join a farm, and measure kernels for it until stopped.
 
     Finds the tracker by mDNS, or takes its address. Loses and regains it without help. SIGTERM or
     Ctrl-C finishes the kernel at hand, gives the rest back and ends.

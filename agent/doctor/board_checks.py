@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tvm_farm.agent.board.device import Device
 from tvm_farm.agent.board.telemetry import TelemetryReader
 from tvm_farm.agent.doctor.check import Check, Verdict
+from tvm_farm.protos import quantities
 from tvm_farm.protos.device import Fingerprint
 
 __all__ = ["check_board", "check_throttling"]
@@ -24,7 +25,7 @@ def check_board(device: Device) -> Iterator[Check]:
 def _board(fingerprint: Fingerprint) -> Check:
     clusters = ", ".join(f"{len(c.cpus)} x {c.name or 'unnamed CPU'}" for c in fingerprint.clusters)
     model = fingerprint.board_model or "model unknown"
-    memory = f"{fingerprint.memory_bytes / (1 << 30):.1f} GiB"
+    memory = quantities.size(fingerprint.memory_bytes)
     return Check("board", Verdict.OK, f"{model}, {fingerprint.arch}, {clusters}, {memory}")
 
 

@@ -12,6 +12,7 @@ from tvm_farm.agent.errors import LinkLostError, SeveralTrackersError
 from tvm_farm.agent.link.discovery import choose
 from tvm_farm.agent.link.questions import ask_runtime, ask_status
 from tvm_farm.agent.settings import Settings
+from tvm_farm.protos import quantities
 from tvm_farm.protos.address import split_address
 from tvm_farm.protos.discovery import PROTOCOL_VERSION, FoundTracker, browse_async
 from tvm_farm.protos.runtime import RuntimeOffer, RuntimeRequest
@@ -112,6 +113,6 @@ async def _offer(address: str, offers: list[RuntimeOffer]) -> Check:
     offers.append(offer)
     if offer.runtime is None:
         return Check("runtime", Verdict.HINT, offer.reason, remedy)
-    size = f"{offer.runtime.size / (1 << 20):.1f} MiB"
+    size = quantities.size(offer.runtime.size)
     said = f"the tracker has TVM {offer.runtime.tvm_version} for {offer.runtime.arch} with {offer.runtime.libc}, {size}"
     return Check("runtime", Verdict.OK, said)

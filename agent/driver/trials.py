@@ -17,6 +17,7 @@ from tvm_farm.agent.files.disk import DiskError
 from tvm_farm.agent.runner import DeviceAwayError, Runner, RunnerError, RunReport
 from tvm_farm.agent.session.events import Event, FilesFailed, FilesReady, Finished, RunnerFailed
 from tvm_farm.agent.session.state import Session
+from tvm_farm.protos import quantities
 from tvm_farm.protos.channel import OUTPUTS_BYTES
 from tvm_farm.protos.device import Telemetry
 from tvm_farm.protos.measurement import Measurement, MeasureRequest, Outcome, Timeline
@@ -159,5 +160,5 @@ def _fit_outputs(measurement: Measurement) -> Measurement:
     size = sum(len(output.data) for output in measurement.outputs)
     if size <= OUTPUTS_BYTES:
         return measurement
-    detail = f"its outputs are {size >> 20} MB, a message carries at most {OUTPUTS_BYTES >> 20} MB"
+    detail = f"its outputs are {quantities.size(size)}, a message carries at most {quantities.size(OUTPUTS_BYTES)}"
     return replace(measurement, outcome=Outcome.RUN_ERROR, detail=detail, run_secs=(), outputs=())

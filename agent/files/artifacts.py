@@ -18,6 +18,7 @@ from tvm_farm.agent.errors import ArtifactError, LinkLostError
 from tvm_farm.agent.files.disk import FULL, PROBE, DiskError, is_disk_fault
 from tvm_farm.agent.files.durable import replace_durably
 from tvm_farm.agent.files.threads import in_thread
+from tvm_farm.protos import quantities
 from tvm_farm.protos.measurement import Artifact
 
 __all__ = ["ArtifactCache", "Fetch"]
@@ -77,7 +78,8 @@ class ArtifactCache:
                 return await self._bring(artifact, name)
         except OSError as error:
             self.release(artifact, suffix)
-            what = f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} could not be written to {self._root}"
+            told = quantities.size(artifact.size)
+            what = f"artifact {artifact.digest[:12]} of {told} could not be written to {self._root}"
             if not is_disk_fault(error):
                 raise ArtifactError(f"{what}: {error.strerror or error}") from error
             raise DiskError(what, error, artifact.size) from error
@@ -212,8 +214,9 @@ class ArtifactCache:
                 if self.size_bytes + missing <= self._limit:
                     return
         raise ArtifactError(
-            f"artifact {artifact.digest[:12]} of {_mb(artifact.size)} does not fit into the cache of "
-            f"{_mb(self._limit)}, of which {_mb(self.size_bytes)} are in use: raise --cache-mb on this device"
+            f"artifact {artifact.digest[:12]} of {quantities.size(artifact.size)} does not fit into the cache of "
+            f"{quantities.size(self._limit)}, of which {quantities.size(self.size_bytes)} are in use: raise "
+            "--cache-mb on this device"
         )
 
     def _forget(self, name: str) -> None:
@@ -252,7 +255,3 @@ def _digest_of(file: io.FileIO) -> hashlib._Hash:
     while piece := file.read(_PIECE):
         digest.update(piece)
     return digest
-
-
-def _mb(size: int) -> str:
-    return f"{size / (1 << 20):.1f} MB"

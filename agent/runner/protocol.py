@@ -36,6 +36,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tvm_farm.protos import quantities
 from tvm_farm.protos.device import RunnerMode
 from tvm_farm.protos.measurement import Argument, MeasureRequest, Outcome, OutputTensor, ProgramKind
 
@@ -152,7 +153,9 @@ def encode_run(sequence: int, request: MeasureRequest, library: str, params: str
         pieces.append(struct.pack("<I", _number("output", output, 0)))
     size = sum(map(len, pieces))
     if size > _MAX_FRAME:
-        raise RequestError(f"the request holds {size >> 20} MB of data, at most {_MAX_FRAME >> 20} MB cross the pipe")
+        raise RequestError(
+            f"the request holds {quantities.size(size)} of data, at most {quantities.size(_MAX_FRAME)} cross the pipe"
+        )
     return [FRAME_HEAD.pack(size, _RUN), *pieces]
 
 

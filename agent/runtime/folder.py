@@ -15,6 +15,7 @@ from tvm_farm.agent.files.disk import DiskError, is_disk_fault
 from tvm_farm.agent.files.durable import write_durably
 from tvm_farm.agent.runner import RuntimeLibraries
 from tvm_farm.agent.runner.libraries import EXTRA, FFI, RUNTIME
+from tvm_farm.protos import quantities
 from tvm_farm.protos.measurement import Artifact
 from tvm_farm.protos.runtime import Runtime, RuntimeLibrary
 
@@ -64,9 +65,9 @@ class RuntimeFolder:
 
         async def told(digest: str, offset: int) -> AsyncIterator[tuple[int, bytes]]:
             each = by_digest[digest]
-            size = (each.artifact.size - offset) / (1 << 20)
+            left = quantities.size(each.artifact.size - offset)
             rest = "the rest of " if offset else ""
-            log.info("fetching %s%s of TVM %s from the tracker, %.1f MB", rest, each.name, runtime.tvm_version, size)
+            log.info("fetching %s%s of TVM %s from the tracker, %s", rest, each.name, runtime.tvm_version, left)
             async for position, piece in fetch(digest, offset):
                 self._arrived[digest] = position + len(piece)
                 yield position, piece

@@ -20,6 +20,7 @@ from tvm_farm.agent.files.threads import in_thread
 from tvm_farm.agent.upgrade.choice import Choice, ChoiceFile, fell, joined, ordered
 from tvm_farm.agent.upgrade.folder import code_folder, is_whole, sync_all, tidy, write_digest
 from tvm_farm.agent.upgrade.launch import has_joined, installation, launched_digest, remember_joined
+from tvm_farm.protos import quantities
 from tvm_farm.protos.measurement import Artifact
 from tvm_farm.protos.upgrade import AgentCode, Upgrade
 from tvm_farm.protos.version import __version__
@@ -102,7 +103,7 @@ class AgentUpgrades:
 
         if not 0 < upgrade.size <= MAX_WHEEL_BYTES:
             raise UpgradeError(f"its wheel of {upgrade.size} bytes is none of an agent")
-        log.info("fetching version %s of the agent, %.1f MB", upgrade.version, upgrade.size / (1 << 20))
+        log.info("fetching version %s of the agent, %s", upgrade.version, quantities.size(upgrade.size))
         cache = ArtifactCache(self._root / "wheels", MAX_WHEEL_BYTES, counted)
         artifact = Artifact(upgrade.digest, upgrade.size)
         while True:

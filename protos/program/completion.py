@@ -6,7 +6,7 @@ import click
 
 __all__ = ["agent", "farm", "tracker"]
 
-_HELP = """Print what SHELL needs to complete this program's commands, options and names.
+_HELP = """Print what SHELL needs to complete this program's words.
 
 \b
 Examples:

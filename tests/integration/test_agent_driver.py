@@ -135,7 +135,7 @@ async def test_outputs_that_no_message_can_carry(
     tracker.measure(make_request("huge"))
     measured = await tracker.measurement("huge")
     assert measured.outcome is Outcome.RUN_ERROR
-    assert "61 MB" in measured.detail
+    assert "61.0 MiB" in measured.detail
     assert measured.outputs == measured.run_secs == ()
 
 

@@ -183,7 +183,7 @@ async def test_doctor_says_what_a_join_would_bring(
     tracker.offer_runtime(libraries())
     async with AgentProcess(*options, **bare) as doctor:
         assert await doctor.ended(60) == 0, doctor.text
-        assert "✓ runtime: the tracker has TVM 9.9.9 for x86_64 with glibc 2.17, 6.9 MiB" in doctor.lines
+        assert "✓ runtime: the tracker has TVM 9.9.9 for x86_64 with glibc 2.17, 6.86 MiB" in doctor.lines
         assert "until the first join brings TVM's runtime" in doctor.text
     tracker.offer = RuntimeOffer(reason="this farm has no TVM runtime for x86_64", tvm_version="9.9.9")
     async with AgentProcess(*options, **bare) as doctor:

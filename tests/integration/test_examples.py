@@ -110,3 +110,14 @@ async def test_the_notebook(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: p
             await found
     assert capsys.readouterr().out.endswith("True\n")
     assert (lab.folder / "model-tuned" / "file0").read_bytes() == b"the package"
+
+
+@pytest.mark.parametrize("script", ["tune.py", "tune_all.py"])
+def test_a_script_without_arguments_says_which_it_takes(script: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / script)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"python {script} " in done.stderr
+    assert "Traceback" not in done.stderr

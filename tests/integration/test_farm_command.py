@@ -385,7 +385,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(
     for folder in (small_disk, small_disk / "package"):
         watched = farm("jobs", "watch", job.id, "-o", str(folder), "--tracker", control.address)
         assert watched.returncode == 1
-        assert "No space left on device: the package takes 2.1 MB" in watched.stderr
+        assert "No space left on device: the package takes 2.00 MiB" in watched.stderr
         assert f"farm jobs watch {job.id} -o DIR" in watched.stderr
         assert list(small_disk.iterdir()) == []
 

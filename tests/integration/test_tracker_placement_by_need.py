@@ -20,7 +20,7 @@ from tvm_farm.protos.convert import to_message
 from tvm_farm.protos.device import Telemetry
 from tvm_farm.protos.farm.v1 import device_pb2, devices_pb2, fleet_pb2, measurement_pb2
 
-GB = 10**9
+GIB = 1 << 30
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ def of_size(count: int) -> list[measurement_pb2.Argument]:
 
 
 def test_a_trial_goes_where_memory_is_free(farm: Callable[..., Any]) -> None:
-    small = farm("a-small-one", telemetry=Telemetry(time.time(), memory_available_bytes=GB))
-    large = farm("large", telemetry=Telemetry(time.time(), memory_available_bytes=6 * GB))
+    small = farm("a-small-one", telemetry=Telemetry(time.time(), memory_available_bytes=GIB))
+    large = farm("large", telemetry=Telemetry(time.time(), memory_available_bytes=6 * GIB))
     client = farm()
     for number in range(6):
-        client.trial(f"t{number}", args=of_size(2 * GB))
+        client.trial(f"t{number}", args=of_size(2 * GIB))
     client.wait_for(*(f"t{number}" for number in range(6)))
     assert (small.received, len(large.received)) == ([], 6)
     client.trial("little", args=of_size(100))
@@ -64,14 +64,14 @@ def test_a_trial_goes_where_memory_is_free(farm: Callable[..., Any]) -> None:
 
 
 def test_what_the_kernel_at_hand_has_is_free_for_the_next(farm: Callable[..., Any]) -> None:
-    now = Telemetry(time.time(), memory_available_bytes=4 * GB)
+    now = Telemetry(time.time(), memory_available_bytes=4 * GIB)
     board = farm("board", run=lambda _: None, slots=1, telemetry=now)
     client = farm()
     for trial in ("a", "b"):
-        client.trial(trial, args=of_size(3 * GB))
+        client.trial(trial, args=of_size(3 * GIB))
     wait_until(lambda: board.received == ["a"], "the first")
     # As an agent says it: word of what began waits for company, here a reading in the middle of that kernel.
-    less = to_message(device_pb2.Telemetry, Telemetry(time.time(), memory_available_bytes=GB))
+    less = to_message(device_pb2.Telemetry, Telemetry(time.time(), memory_available_bytes=GIB))
     board.say(started=["a"], heartbeat=fleet_pb2.Heartbeat(telemetry=less))
     wait_until(lambda: board.heartbeats_answered, "answer to the heartbeat")
     board.answer(fast(board.requests["a"]))
@@ -91,7 +91,7 @@ def test_a_trial_that_fits_on_no_real_board_is_refused_with_its_numbers(
         agent.stop()
         agent.close()
     assert answer.outcome == measurement_pb2.OUTCOME_UNPLACEABLE
-    assert "its tensors and files take 35184.4 GB; board has the most memory free" in answer.detail
+    assert "its tensors and files take 32.0 TiB; board has the most memory free" in answer.detail
 
 
 def test_a_throttled_board_is_passed_over_and_shown_so(tracker: TrackerProcess, farm: Callable[..., Any]) -> None:

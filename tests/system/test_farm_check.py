@@ -94,7 +94,7 @@ def test_a_model_is_told_without_a_pool(farm):
 def test_outputs_beyond_a_message_are_refused(farm):
     told = farm.farm("check", "wide.onnx")
     assert told.returncode == 2, told.stdout + told.stderr
-    assert "wide is not tuned: its output y takes 100 MiB, and a board's answer carries at most 60 MiB" in " ".join(
+    assert "wide is not tuned: its output y takes 100 MiB, and a board's answer carries at most 60.0 MiB" in " ".join(
         (told.stdout + told.stderr).split()
     )
 

@@ -135,7 +135,7 @@ def test_inputs_at_fault_end_the_command_with_2_and_a_sentence(lab: WholeFarm) -
         lab, "chosen", "--inputs", "beyond.npz", code=2
     )
     (lab.folder / "text.npz").write_text("no arrays")
-    assert "the file of --inputs is no NPZ file" in tune(lab, "rows", "--inputs", "text.npz", code=2)
+    assert "The file of --inputs is no NPZ file" in tune(lab, "rows", "--inputs", "text.npz", code=2)
     line = line_of("return 1 // 0")
     assert f"op.py:{line}: ZeroDivisionError: integer division or modulo by zero." in tune(lab, "raises", code=2)
 

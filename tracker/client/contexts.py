@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tvm_farm.protos.address import parse_address
+from tvm_farm.protos.folders import own_folder
 from tvm_farm.tracker.client.errors import BadInput, FarmError
 
 __all__ = ["Context", "Contexts", "contexts_file"]
@@ -39,14 +40,11 @@ class Contexts:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Contexts:
-        """Those of ``path``, by default the person's own; none where there is no file, and none for a user without a
-        home. Raises BadInput, which says what is wrong with the file.
+        """Those of ``path``, by default the person's own; none where there is no file. Raises BadInput, which says what
+        is wrong with the file.
         """
         try:
             path = path or contexts_file()
-        except FarmError:
-            return cls()
-        try:
             return _parsed(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return cls()
@@ -58,9 +56,9 @@ class Contexts:
 
     def save(self, path: Path | None = None) -> None:
         """Write them whole or not at all, for this user alone. Raises FarmError."""
-        path = path or contexts_file()
         document = {"current": self.current, "contexts": {name: _document(each) for name, each in self.named.items()}}
         try:
+            path = path or contexts_file()
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(
                 "w", encoding="utf-8", dir=path.parent, prefix=".contexts-", delete=False
@@ -74,19 +72,15 @@ class Contexts:
                     os.unlink(file.name)
                     raise
         except OSError as error:
-            raise FarmError(f"{path} cannot be written: {error.strerror}.") from None
+            raise FarmError(f"{path or 'The file of contexts'} cannot be written: {error.strerror}.") from None
 
 
 def contexts_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """``$XDG_CONFIG_HOME/tvm-farm/contexts.json``, by the XDG base directory specification. Raises FarmError for a user
-    without a home.
+    """``$XDG_CONFIG_HOME/tvm-farm/contexts.json``, by the XDG base directory specification.
+
+    Raises FileNotFoundError for a user without a home folder.
     """
-    base = environ.get("XDG_CONFIG_HOME", "")
-    try:
-        folder = Path(base) if base.startswith("/") else Path.home() / ".config"
-    except RuntimeError:  # a container's user, whom nobody gave one
-        raise FarmError("This user has no home folder for contexts: set HOME, or XDG_CONFIG_HOME.") from None
-    return folder / "tvm-farm" / "contexts.json"
+    return own_folder("XDG_CONFIG_HOME", ".config", environ) / "tvm-farm" / "contexts.json"
 
 
 def _parsed(document: Any) -> Contexts:

@@ -58,7 +58,7 @@ def shapes_of(module: str) -> tuple[WorkloadShape, ...]:
         nodes = json.loads(module)["nodes"]
         tensors = _tensors(nodes)
         loops = _loops(nodes)
-    except (ValueError, KeyError, IndexError, TypeError, StopIteration):
+    except (ValueError, RecursionError, KeyError, IndexError, TypeError, StopIteration):
         return ()
     return (*tensors, *dict.fromkeys(filter(None, map(_unblocked, tensors))), *loops)
 

@@ -22,7 +22,10 @@ class ModuleGraph:
     """Raises OtherForm for what an older version of TVM wrote, ValueError for what is no such JSON at all."""
 
     def __init__(self, text: str) -> None:
-        graph = json.loads(text)
+        try:
+            graph = json.loads(text)
+        except RecursionError as error:
+            raise ValueError(str(error)) from None
         if not isinstance(graph, dict) or not isinstance(graph.get("nodes"), list) or "root_index" not in graph:
             raise OtherForm(_other_form(graph))
         self._nodes: list[Any] = graph["nodes"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["SHARE", "fits", "no_room", "size"]
+from tvm_farm.protos import quantities
+
+__all__ = ["SHARE", "fits", "no_room"]
 
 #: Of the free memory that a trial may take. The rest is for what nobody can know before: scratch memory, a model's
 #: intermediate results, and what else the board does meanwhile.
@@ -30,14 +32,9 @@ def no_room(need: int, boards: Iterable[tuple[str, int | None, int]]) -> tuple[s
     if not known:
         return "", False
     free, total, name = max(known)
-    of = f" of {size(total)}" if total else ""
+    of = f" of {quantities.size(total)}" if total else ""
     never = all(total and not fits(need, total) for _, total, _ in known)
     return (
-        f"its tensors and files take {size(need)}; {name} has the most memory free of the boards that it may run on, "
-        f"{size(free)}{of}, and a trial gets {SHARE:.0%} of that"
+        f"its tensors and files take {quantities.size(need)}; {name} has the most memory free of the boards that it "
+        f"may run on, {quantities.size(free)}{of}, and a trial gets {SHARE:.0%} of that"
     ), never
-
-
-def size(count: int) -> str:
-    """ "3.7 GB", "340 MB"."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -80,12 +80,13 @@ class OrderBook:
         Raises NotPossible where it is connected.
         """
         async with self._one_at_a_time:
-            found = self._fleet.device(device)
-            await self._fleet.forget(found.id)
-        log.info(
-            "%s is forgotten, last heard %s", found.name, _date(found.last_heard_unix_s), extra={"device": found.name}
-        )
-        return found
+            return await self._forget(self._fleet.device(device))
+
+    async def _forget(self, device: Device) -> Device:
+        await self._fleet.forget(device.id)
+        heard = _date(device.last_heard_unix_s)
+        log.info("%s is forgotten, last heard %s", device.name, heard, extra={"device": device.name})
+        return device
 
     async def forget_lost(self, after_s: float) -> list[Device]:
         """Forget the devices that were last heard more than ``after_s`` ago, and of which nothing is ordered.
@@ -93,14 +94,21 @@ class OrderBook:
         A drain, a label by hand or an upgrade is what somebody wants of a board when it is back: these stay.
         """
         before = self._clock() - after_s
-        old = [
+        forgotten: list[Device] = []
+        async with self._one_at_a_time:
+            # Looked for anew each time: while one is forgotten another may join.
+            while old := self._lost_since(before):
+                forgotten.append(await self._forget(old[0]))
+        return forgotten
+
+    def _lost_since(self, before: float) -> list[Device]:
+        return [
             device
             for device in self._fleet.devices()
             if device.state is DeviceState.LOST
             and device.last_heard_unix_s < before
             and not self._fleet.orders_of(device.id).any
         ]
-        return [await self.forget(device.id) for device in old]
 
     async def _order(self, device: str, change: Callable[[DeviceOrders, Device], DeviceOrders]) -> Device:
         # Two orders at once would both start from the same orders.

@@ -115,8 +115,8 @@ async def announced(
 ) -> AsyncIterator[None]:
     """Announce the tracker by mDNS while the context lasts, at the addresses that ``look`` gives now and then.
 
-    ``moved`` is told of others than at first. A network without multicast is logged and no error: agents then name the
-    tracker's address. Raises CannotStart when another tracker announces the same farm.
+    ``moved`` is told of others than at first. A network without multicast is logged, tried again, and no error: agents
+    then name the tracker's address. Raises CannotStart when another tracker announces the same farm.
     """
     announcement = _Announcement(farm, port, version, interface)
     hosts = list(look())
@@ -141,6 +141,7 @@ async def _follow(
     moved: Callable[[Sequence[str]], None],
     ended: asyncio.Event,
 ) -> None:
+    again = not announcement.stands
     while not ended.is_set():
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(ended.wait(), _LOOK_EVERY_S)
@@ -148,9 +149,12 @@ async def _follow(
         try:
             now = list(await asyncio.to_thread(look))
             if now != hosts:
-                hosts = now
+                hosts, again = now, True
                 moved(now)
+            if again:
+                again = False
                 await announcement.put(now)
+                again = not announcement.stands
         except NonUniqueNameException:
             log.error("another tracker announces the farm '%s' here: this one is announced no more", announcement.farm)
         except Exception:
@@ -167,6 +171,12 @@ class _Announcement:
         self._version = version
         self._interface = interface
         self._context: AbstractContextManager[None] | None = None
+        self._warned: set[str] = set()
+
+    @property
+    def stands(self) -> bool:
+        """Whether the tracker is announced."""
+        return self._context is not None
 
     async def put(self, hosts: Sequence[str]) -> None:
         """Announce ``hosts`` in place of those before. Raises zeroconf.NonUniqueNameException."""
@@ -176,20 +186,24 @@ class _Announcement:
         interface = self._interface
         if not others and interface is None and local_host() == "127.0.0.1":
             interface = "127.0.0.1"
-            log.warning(
-                "no other host reaches this tracker at %s: it is announced on this host alone", ", ".join(hosts)
-            )
+            self._warn(f"no other host reaches this tracker at {', '.join(hosts)}: it is announced on this host alone")
         context = announce(self.farm, self._port, self._version, others or list(hosts), interface=interface)
         try:
             await asyncio.to_thread(context.__enter__)
         except OSError as e:
             where = joined((others or list(hosts))[0], self._port)
-            log.warning("mDNS is not possible here (%s): agents need --tracker %s", e.strerror or e, where)
+            self._warn(f"mDNS is not possible here ({e.strerror or e}): agents need --tracker {where}")
             return
         self._context = context
+        self._warned.clear()
         log.info(
             "announced as farm %s at %s", self.farm, ", ".join(joined(host, self._port) for host in others or hosts)
         )
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:  # it is tried again and again
+            log.warning("%s", text)
+        self._warned.add(text)
 
     async def end(self) -> None:
         context, self._context = self._context, None

@@ -58,10 +58,16 @@ def test_the_state_folder_follows_xdg(environ: dict[str, str], path: Path) -> No
     assert default_state_dir(environ) == path
 
 
-def test_a_user_without_a_home_is_told_what_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HOME")
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
-    with pytest.raises(SettingsError, match="--state DIR"):
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whom no list of users has, as in a container that runs as any number."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_a_user_without_a_home_names_the_state_folder() -> None:
+    with pytest.raises(SettingsError, match="with --state: this user has no home folder: set HOME, or XDG_STATE_HOME"):
         default_state_dir({})
 
 

@@ -32,9 +32,9 @@ def test_a_gauge_tells_what_it_is(name: str) -> None:
         (Telemetry(temperature_c=41.54), ["41.5 °C"]),
         (
             Telemetry(cpu_percent=0.0, load_1m=0.5, memory_available_bytes=3 << 30),
-            ["CPU 0 %", "load 0.50", "3.0 GiB free"],
+            ["CPU 0 %", "load 0.50", "3.00 GiB free"],
         ),
-        (Telemetry(memory_available_bytes=30 << 20), ["30 MiB free"]),
+        (Telemetry(memory_available_bytes=30 << 20), ["30.0 MiB free"]),
         (Telemetry(frequency_khz=(1_500_000, 600_000)), ["1.50 0.60 GHz"]),
         (Telemetry(temperature_c=80.0, throttling=("throttled", "hot")), ["80.0 °C", "throttled: throttled, hot"]),
     ],

@@ -21,7 +21,7 @@ __all__ = ["forget"]
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=device_names)
 @connection_options()
 def forget(names: tuple[str, ...], connection: Connection) -> None:
-    """Take devices that are lost or stopped out of the farm; NAME may be a pattern, as 'pi-*'.
+    """Take devices that are lost or stopped out of the farm. NAME may be a pattern, as 'pi-*'.
 
     With a device go its drain, its labels by hand and what else is ordered of it. What it measured stays in
     the log, with its name and its class. One that is connected is refused: stop its agent first. One that

@@ -26,7 +26,7 @@ __all__ = ["drain", "lease", "resume"]
 @json_option
 @connection_options()
 def lease(device: str, for_s: float | None, release: bool, as_json: bool, connection: Connection) -> None:
-    """Keep DEVICE for yourself: from now on the farm runs your jobs on it, nobody else's.
+    """Keep DEVICE for yourself: it runs nobody else's jobs.
 
     What it holds it finishes first. The same command again renews the lease; when its time is over,
     the device is back in the farm by itself.
@@ -62,7 +62,7 @@ def lease(device: str, for_s: float | None, release: bool, as_json: bool, connec
 @json_option
 @connection_options()
 def drain(device: str, reason: str, as_json: bool, connection: Connection) -> None:
-    """Give DEVICE no new work until `farm resume`, also when it or the tracker starts again.
+    """Give DEVICE no new work until `farm resume`. A new start of it, or of the tracker, changes nothing.
 
     What it holds it finishes.
 

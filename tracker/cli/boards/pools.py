@@ -28,7 +28,7 @@ def pools() -> None:
 @json_option
 @connection_options()
 def list_pools(as_json: bool, connection: Connection) -> None:
-    """List pools and their devices; synthetic are those that only model a board, see `farm pools -h`.
+    """List pools and their devices. Synthetic are those that only model a board, see `farm pools -h`.
 
     \b
     Example:
@@ -62,7 +62,7 @@ def list_pools(as_json: bool, connection: Connection) -> None:
 @json_option
 @connection_options()
 def create_pool(name: str, labels: tuple[tuple[str, str], ...], as_json: bool, connection: Connection) -> None:
-    """Make pool NAME of the devices that bear all the given labels, now and later.
+    """Make a pool of the devices with the given labels, now and later.
 
     A pool of that name gets the new selector, and the jobs that run on it follow at once.
 

@@ -42,7 +42,7 @@ _LOOK_EVERY_S = 0.5
 def upgrade(
     names: tuple[str, ...], wheel: Path | None, cancel: bool, detach: bool, wait_s: float, connection: Connection
 ) -> None:
-    """Have devices run the agent of another wheel; NAME may be a pattern, as 'pi-*'.
+    """Have devices run the agent of another wheel. NAME may be a pattern, as 'pi-*'.
 
     Each fetches the wheel, checks it, finishes the kernel at hand, starts again with it, and goes back to
     the agent that it ran where the new one does not join. What is installed on the board is not changed,

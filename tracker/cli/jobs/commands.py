@@ -127,7 +127,7 @@ def watch_job(job_id: str, output: Path | None, force: bool, as_json: bool, conn
 @click.argument("job_id", metavar="ID", shell_complete=job_names)
 @connection_options()
 def cancel_job(job_id: str, connection: Connection) -> None:
-    """Cancel a job, or a group of jobs; what it measured stays in the log.
+    """Cancel a job or a group; what it measured stays in the log.
 
     \b
     Example:

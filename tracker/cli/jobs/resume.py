@@ -36,7 +36,8 @@ def resume_job(
     as_json: bool,
     connection: Connection,
 ) -> None:
-    """Go on with a job that is done, failed or cancelled: from its records, as if it had not ended.
+    """Go on with a job that has ended, from its records. It may be done, failed or
+    cancelled, and goes on as if it had not ended.
 
     Without --trials and --budget it goes on to the limits that it was submitted with. With one of them the other
     is no limit any more; with both, whichever is used up first ends it. The package is made anew. A job of a group

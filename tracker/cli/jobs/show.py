@@ -26,7 +26,7 @@ __all__ = ["show_job"]
 @json_option
 @connection_options()
 def show_job(job_id: str, timeline: bool, as_json: bool, connection: Connection) -> None:
-    """Show one job: what was asked, its tasks, its result; or where its time went.
+    """Show what was asked of a job, its tasks, result or timeline.
 
     \b
     Examples:

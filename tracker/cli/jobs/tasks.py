@@ -23,7 +23,7 @@ __all__ = ["tasks"]
 
 @click.group()
 def tasks() -> None:
-    """The operators of a job, each with the space in which its schedule is searched."""
+    """Show a job's operators, each with the space of its schedules."""
 
 
 @tasks.command("show")
@@ -31,7 +31,7 @@ def tasks() -> None:
 @json_option
 @connection_options()
 def show_tasks(name: str, as_json: bool, connection: Connection) -> None:
-    """Show the tasks of a job with their templates, or the knobs of one of them.
+    """Show a job's tasks with their templates, or the knobs of one.
 
     A space depends on the shapes that the model's operators have once TVM has fused them, and on the target: only a
     tuning worker knows both. So this prints what the job's worker reported, from the moment it has found the tasks.

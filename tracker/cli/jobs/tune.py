@@ -50,7 +50,7 @@ __all__ = ["compile_model", "tune"]
 def tune(
     request: Request, tuner: str, templates: tuple[Path, ...], trials: int | None, budget: float | None, fresh: bool
 ) -> None:
-    """Tune MODEL on the devices of a pool: a model, or an operator in a Python file.
+    """Tune MODEL, a file or an operator, on the devices of a pool.
 
     A model is an ONNX or a TFLite file, or a program that torch.export.save wrote (.pt2).
 
@@ -89,7 +89,7 @@ def tune(
 @model_options
 @request_options()
 def compile_model(request: Request) -> None:
-    """Compile MODEL with the best schedules the farm already knows; no tuning.
+    """Compile MODEL with the log's best schedules, without tuning.
 
     MODEL is a model's file or an operator, FILE.py:NAME, as for `farm tune`.
 

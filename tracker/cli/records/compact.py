@@ -24,7 +24,7 @@ __all__ = ["compact"]
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @connection_options()
 def compact(keep: int, yes: bool, connection: Connection) -> None:
-    """Remove all but the best records of each task, and give their room back to the disk.
+    """Remove all but the best records of each task. Their room goes back to the disk.
 
     Beside the best N stay the fastest untuned baseline, kernels known to answer wrongly, and everything of jobs that
     have not ended. Other failures go, and would be measured again. Before anything is removed it says what that comes

@@ -21,7 +21,7 @@ __all__ = ["history"]
 @json_option
 @connection_options()
 def history(log_format: str, task: str, failed: bool, limit: int, as_json: bool, connection: Connection) -> None:
-    """List imported lines of AutoTVM's and Ansor's logs, the last import first.
+    """List imported lines of AutoTVM's and Ansor's logs, newest first.
 
     They are kept to be read: today's TVM cannot replay them, and no job takes them for measurements. With --json each
     comes whole, as its log had it.

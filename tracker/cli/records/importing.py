@@ -167,9 +167,8 @@ def _import_folder(client: Farm, folder: Path, device_class: str) -> None:
     click.echo(f"Imported {plural(report.records, 'record')} of TVM {versions or '—'} as class {named}{already}.")
     if left_out["failed"]:
         click.echo(f"- {count(left_out['failed'])} that failed are left out: MetaSchedule does not keep why.")
-    click.echo(
-        f"- Of its {plural(len(workloads), 'workload')} {known or 'none'} occur in models that this farm has had."
-    )
+    told = f"{count(known)} of {plural(len(workloads), 'workload')}" if known else "none of its workloads"
+    click.echo(f"- In models that this farm has had: {told}.")
     for sentence in what_for(targets, own, device_class):
         click.echo(f"- {sentence}")
 

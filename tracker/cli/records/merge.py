@@ -34,7 +34,7 @@ _JOBS = 1_000
 @click.argument("other", type=click.Path(path_type=Path), metavar="OTHER.db")
 @connection_options()
 def merge(other: Path, connection: Connection) -> None:
-    """Take over everything that another tracker measured and this one does not know.
+    """Take over what another tracker measured and this one lacks.
 
     OTHER.db is its tracker.db or its state folder; its tracker may be running, and be older. Records come with their
     jobs, workloads and traces, marked with where they are from. Nothing is taken twice: interrupted, run it again.

@@ -68,7 +68,7 @@ WantedBy=multi-user.target
 @click.option("--print", "only_print", is_flag=True, help="Show the unit, and change nothing.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF START]...")
 def install_service(only_print: bool, options: tuple[str, ...]) -> None:
-    """Have systemd run `tracker start` with the given options, now and at every boot.
+    """Have systemd run `tracker start`, now and at every boot.
 
     Makes the unprivileged user tvm-farm-tracker, who holds the state in /var/lib/tvm-farm-tracker. Run it as root, from
     an environment outside of any home. Run again with other options, it replaces the unit. It says what it did and how

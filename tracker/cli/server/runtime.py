@@ -27,7 +27,7 @@ def _arch(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 @click.group(cls=ListingGroup)
 def runtime() -> None:
-    """TVM's runtime for boards: list what they can have, or add it for an architecture.
+    """List TVM's runtimes that boards can have, or add one.
 
     A board that lacks it gets it when it joins. Boards like the tracker's own host need no `add`.
     """

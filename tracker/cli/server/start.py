@@ -16,15 +16,16 @@ __all__ = ["default_state", "start"]
 
 
 def default_state() -> Path:
-    """The state folder where nobody names one: ``$XDG_STATE_HOME/tvm-farm/tracker``. Raises click.UsageError for a user
-    without a home.
+    """The state folder where nobody names one: ``$XDG_STATE_HOME/tvm-farm/tracker``.
+
+    Raises click.UsageError for a user without a home folder.
     """
     import platformdirs
 
     try:
         return platformdirs.user_state_path("tvm-farm") / "tracker"
-    except RuntimeError:  # a container's user, whom nobody gave one
-        raise click.UsageError("This user has no home folder for the tracker's state: give one with --state.") from None
+    except RuntimeError:
+        raise click.UsageError("This user has no home folder: name one for the tracker with --state.") from None
 
 
 @click.command()

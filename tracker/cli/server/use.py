@@ -35,7 +35,7 @@ def use(
     nothing: bool,
     as_json: bool,
 ) -> None:
-    """Use the farm NAME from now on; without NAME, list the contexts.
+    """Use the farm NAME from now on; without NAME, list contexts.
 
     A context is what --tracker, --farm and --mdns-interface would say; the options and their environment variables go
     before it. NAME is a context, or the name of a farm that is heard by mDNS, which becomes one.

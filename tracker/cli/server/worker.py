@@ -20,7 +20,7 @@ __all__ = ["worker"]
 @format_option
 @connection_options()
 def worker(connection: Connection, builders: int | None, worker_id: str | None, log_format: str) -> None:
-    """Run one more tuning worker here, for a tracker here or elsewhere.
+    """Run a tuning worker, for a tracker here or elsewhere.
 
     It hears its tracker by mDNS, or takes its address, and finds it again where it was away.
 

@@ -7,7 +7,9 @@ import math
 import time
 from collections.abc import Sequence
 
+from tvm_farm.protos import quantities
 from tvm_farm.protos.device import FIGURES, Telemetry
+from tvm_farm.protos.quantities import figure
 from tvm_farm.tracker.domain.durations import UNKNOWN, duration
 
 __all__ = [
@@ -29,8 +31,6 @@ __all__ = [
     "speedup",
 ]
 
-_BYTES = ("KiB", "MiB", "GiB", "TiB")
-
 
 def latency(seconds: float) -> str:
     """What a kernel or a model takes: "3.00 ns", "812 µs", "8.12 ms", "3.65 s", "16m 40s".
@@ -42,26 +42,9 @@ def latency(seconds: float) -> str:
     return _scaled(seconds, (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)))
 
 
-def figure(number: float) -> str:
-    """Three digits that say something: "0.00123", "12.0", "999", "4,321"."""
-    if number == 0:
-        return "0"
-    rounded = float(f"{number:.3g}")
-    decimals = max(0, 2 - math.floor(math.log10(abs(rounded))))
-    return f"{number:,.{min(decimals, 12)}f}"
-
-
 def _scaled(number: float, units: Sequence[tuple[str, float]]) -> str:
-    """``number`` as a figure in the first of ``units`` in which it is below 1,000, else in the last; unknown for 0,
-    what is below it, infinite or no number.
-    """
-    if not 0 < number < math.inf:
-        return UNKNOWN
-    for unit, size in units:
-        if number / size < 999.5:
-            return f"{figure(number / size)} {unit}".rstrip()
-    unit, size = units[-1]
-    return f"{figure(number / size)} {unit}"
+    """``quantities.scaled``; unknown for 0, what is below it, infinite or no number."""
+    return quantities.scaled(number, units) if 0 < number < math.inf else UNKNOWN
 
 
 def speedup(before_s: float, after_s: float) -> str:
@@ -108,9 +91,7 @@ def amount(number: float) -> str:
 
 def size(count_bytes: int) -> str:
     """ "812 B", "80.9 KiB", "9.41 MiB", "2.30 GiB"; unknown for 0."""
-    if 0 < count_bytes < 1000:
-        return f"{count_bytes} B"
-    return _scaled(count_bytes, tuple((unit, 1024.0**n) for n, unit in enumerate(_BYTES, 1)))
+    return quantities.size(count_bytes) if count_bytes > 0 else UNKNOWN
 
 
 def percent(share: float) -> str:
@@ -122,8 +103,8 @@ def percent(share: float) -> str:
 
 def readings(told: Telemetry) -> list[str]:
     """How a board feels, a word or two each."""
-    figures = [(figure, getattr(told, name)) for name, figure in FIGURES.items()]
-    parts = [figure.told(reading) for figure, reading in figures if reading is not None]
+    known = [(each, getattr(told, name)) for name, each in FIGURES.items()]
+    parts = [each.told(reading) for each, reading in known if reading is not None]
     parts += [" ".join(f"{khz / 1e6:.2f}" for khz in told.frequency_khz) + " GHz"] if told.frequency_khz else []
     return [*parts, f"throttled: {', '.join(told.throttling)}"] if told.throttling else parts
 

@@ -16,10 +16,18 @@ from tvm_farm.tracker.client.errors import BadInput
 
 __all__ = ["external_files"]
 
-# Field numbers of ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto and StringStringEntryProto.
-_GRAPH, _NODE, _INITIALIZER, _ATTRIBUTE, _TENSOR, _SUBGRAPH, _EXTERNAL = 7, 1, 5, 5, 5, 6, 13
+# Field numbers of ModelProto, GraphProto, FunctionProto, NodeProto, AttributeProto, TensorProto and
+# StringStringEntryProto.
+_GRAPH, _FUNCTION = 7, 25
+_NODE, _INITIALIZER = 1, 5
+_FUNCTION_NODE = 7
+_ATTRIBUTE = 5
+_TENSORS, _SUBGRAPHS = (5, 10), (6, 11)
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _KEY, _VALUE = 1, 2
 _LENGTH_DELIMITED = 2
+#: A value of TensorProto.data_location. What else names a file names one that was read before the model was saved.
+_EXTERNAL = 1
 #: Messages within messages are 100 at most for protobuf's parsers, and a graph is the third of each three.
 _DEEPEST = 33
 
@@ -48,7 +56,9 @@ def external_files(model: Path) -> tuple[str, ...]:
         view = memoryview(content)
         try:
             graphs = list(_fields(view, _GRAPH))
-            names = sorted({name for graph in graphs for name in _locations(graph)})
+            found = [name for graph in graphs for name in _locations(graph)]
+            found += [name for function in _fields(view, _FUNCTION) for name in _of_nodes(function, _FUNCTION_NODE)]
+            names = sorted(set(found))
             holds = any(len(graph) for graph in graphs)
             fault = "" if holds else f"no model that the farm takes ({_TAKEN}): as ONNX it holds no operators"
         except (ValueError, IndexError):
@@ -74,23 +84,40 @@ def _locations(graph: memoryview, depth: int = 0) -> Iterator[str]:
         raise ValueError("graphs within graphs, more than any parser takes")
     for tensor in _fields(graph, _INITIALIZER):
         yield from _location(tensor)
-    for node in _fields(graph, _NODE):
+    yield from _of_nodes(graph, _NODE, depth)
+
+
+def _of_nodes(body: memoryview, nodes: int, depth: int = 0) -> Iterator[str]:
+    """``nodes``: the field of ``body``, a graph or a function, that holds them."""
+    for node in _fields(body, nodes):
         for attribute in _fields(node, _ATTRIBUTE):
-            for tensor in _fields(attribute, _TENSOR):
+            for tensor in _fields(attribute, *_TENSORS):
                 yield from _location(tensor)
-            for inner in _fields(attribute, _SUBGRAPH):
+            for inner in _fields(attribute, *_SUBGRAPHS):
                 yield from _locations(inner, depth + 1)
 
 
 def _location(tensor: memoryview) -> Iterator[str]:
-    for entry in _fields(tensor, _EXTERNAL):
+    if dict(_entries(tensor)).get(_DATA_LOCATION) != _EXTERNAL:
+        return
+    for entry in _fields(tensor, _EXTERNAL_DATA):
         key, value = (next(_fields(entry, number), memoryview(b"")) for number in (_KEY, _VALUE))
         if bytes(key) == b"location":
             yield bytes(value).decode()
 
 
-def _fields(message: memoryview, wanted: int) -> Iterator[memoryview]:
-    """The length-delimited fields of ``message`` with that number. Raises ValueError, IndexError at foreign bytes."""
+def _fields(message: memoryview, *wanted: int) -> Iterator[memoryview]:
+    """The length-delimited fields of ``message`` with one of those numbers. Raises as ``_entries``."""
+    for number, value in _entries(message):
+        if number in wanted and isinstance(value, memoryview):
+            yield value
+
+
+def _entries(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """The fields of ``message`` by their numbers, those of fixed size left out.
+
+    Raises ValueError, IndexError at foreign bytes.
+    """
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -101,11 +128,11 @@ def _fields(message: memoryview, wanted: int) -> Iterator[memoryview]:
             size, at = _varint(message, at)
             if at + size > len(message):
                 raise ValueError("a field ends behind its message")
-            if tag >> 3 == wanted:
-                yield message[at : at + size]
+            yield tag >> 3, message[at : at + size]
             at += size
         elif kind == 0:
-            _, at = _varint(message, at)
+            value, at = _varint(message, at)
+            yield tag >> 3, value
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tvm_farm.protos import quantities
 from tvm_farm.protos.measurement import Artifact
 from tvm_farm.tracker.client.asking.names import ARGUMENTS, Names
 from tvm_farm.tracker.client.errors import BadInput, FarmError
@@ -108,7 +109,7 @@ def write_package(files: tuple[PackageFile, ...], folder: Path, fetch: Callable[
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = f"{reason}: the package takes {size / 1e6:.1f} MB"
+            reason = f"{reason}: the package takes {quantities.size(size)}"
         raise FarmError(f"Cannot write {folder} ({reason}).") from error
     finally:
         if staging is not None:

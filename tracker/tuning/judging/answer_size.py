@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tvm_farm.protos import quantities
 from tvm_farm.protos.channel import OUTPUTS_BYTES
 from tvm_farm.tracker.tuning.errors import InputError
 from tvm_farm.tracker.tuning.models.importers.base import TensorInfo
@@ -20,13 +21,10 @@ def check_answer_size(outputs: Sequence[TensorInfo], name: str, limit_bytes: int
     if sum(sizes) <= limit_bytes:
         return
     largest = outputs[sizes.index(max(sizes))]
-    whole = "" if len(outputs) == 1 else f", {_mib(sum(sizes))} with its other outputs"
+    whole = "" if len(outputs) == 1 else f", {quantities.size(sum(sizes))} with its other outputs"
+    limit = quantities.size(limit_bytes)
     raise InputError(
-        f"{name} is not tuned: its output {largest.name} takes {_mib(max(sizes))}{whole}, and a board's answer carries "
-        f"at most {_mib(limit_bytes)}, without which no tuned kernel could be compared. Give it smaller shapes, or cut "
-        "that output off."
+        f"{name} is not tuned: its output {largest.name} takes {quantities.size(max(sizes))}{whole}, and a board's "
+        f"answer carries at most {limit}, without which no tuned kernel could be compared. Give it smaller shapes, or "
+        "cut that output off."
     )
-
-
-def _mib(size: int) -> str:
-    return f"{size / (1 << 20):.4g} MiB"

@@ -22,6 +22,8 @@ _SOCKET = "/pymp-12345678/listener-12345678"  # what multiprocessing adds
 _PREFIX = "tvm-farm-worker-"
 #: Where the folder of the socket is made if TMPDIR is too long for it.
 _SHORT = ("/tmp", "/var/tmp")
+#: Nothing holds up a killed process but a disk that does not answer.
+_ENDS_WITHIN_S = 5.0
 
 
 def folder_prefix(pid: int) -> str:
@@ -51,12 +53,19 @@ def start_fork_server(preload: Sequence[str]) -> Path:
 
 
 def end_fork_server() -> None:
-    """Kill the server and all that was forked from it: while it reads TVM it would outlive this process for seconds."""
+    """Kill the server and all that was forked from it: while it reads TVM it would outlive this process for seconds.
+
+    When this returns they have ended, and none puts another file into their folder.
+    """
+    ended = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
             if any("multiprocessing.forkserver" in word for word in child.cmdline()):
-                for process in (*child.children(recursive=True), child):
-                    process.kill()
+                ended += [*child.children(recursive=True), child]
+    for process in ended:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(ended, _ENDS_WITHIN_S)
 
 
 def sweep() -> None:

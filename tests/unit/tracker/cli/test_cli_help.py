@@ -57,6 +57,12 @@ def test_a_number_is_refused_that_the_wire_has_no_room_for() -> None:
             param.type.convert(str(2**40), param, None)
 
 
+@pytest.mark.parametrize(("path", "command"), [each for each in ALL if isinstance(each[1], click.Group)])
+def test_no_summary_of_a_command_is_cut_on_a_screen_of_80_columns(path: str, command: click.Command) -> None:
+    context = click.Context(command, info_name=path, terminal_width=80, max_content_width=80)
+    assert "..." not in command.get_help(context).partition("Commands:")[2]
+
+
 def test_job_ids_in_examples_look_like_job_ids() -> None:
     ids = [word for _, command in ALL for e in examples(command) for word in re.findall(r"\w+-ab2c\w*", e)]
     assert len(ids) == 10

@@ -32,6 +32,15 @@ def test_what_is_saved_is_read(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_user_without_a_home_has_no_contexts_and_is_told_where_they_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+    assert Contexts.load() == Contexts()
+    with pytest.raises(FarmError, match="this user has no home folder: set HOME, or XDG_CONFIG_HOME"):
+        Contexts({"lab": LAB}, "lab").save()
+
+
 def test_what_a_later_version_wrote_is_kept(path: Path) -> None:
     path.parent.mkdir()
     path.write_text('{"current": "lab", "contexts": {"lab": {"tracker": "lab", "token": "secret"}}}')
@@ -45,6 +54,7 @@ def test_what_a_later_version_wrote_is_kept(path: Path) -> None:
     ("text", "why"),
     [
         ("{", "Expecting property name"),
+        pytest.param("[" * 100_000, "maximum recursion depth", id="nested without end"),
         ("[]", 'it is no object with "contexts"'),
         ('{"contexts": []}', 'it is no object with "contexts"'),
         ('{"contexts": {"lab": 3}}', "context lab is no object"),
@@ -69,15 +79,6 @@ def test_a_file_without_end_is_one_sentence(path: Path) -> None:
     path.write_text("[" * 100_000)
     with pytest.raises(BadInput, match="maximum recursion depth exceeded"):
         Contexts.load()
-
-
-def test_a_user_without_a_home_has_no_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
-    assert Contexts.load() == Contexts()
-    with pytest.raises(FarmError, match="set HOME"):
-        Contexts().save()
 
 
 def test_a_folder_that_takes_no_file_is_one_sentence(path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_person_changes_fields_of_the_derived_target(wanted: str, changes: dic
     ("wanted", "said"),
     [
         ("mcpu=cortex-a76", "is not JSON"),
-        ("[" * 100_000, "is not JSON: maximum recursion depth"),
+        pytest.param("[" * 100_000, "is not JSON", id="nested without end"),
         ('["cortex-a76"]', "is not a JSON object"),
         ('{"kind": "cuda"}', "is of kind cuda, and the boards run llvm kernels"),
         ('{"mtriple": "x86_64-linux-gnu"}', "is for x86_64, and the boards are aarch64"),

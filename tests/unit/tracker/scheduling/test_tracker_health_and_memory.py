@@ -16,16 +16,16 @@ from tvm_farm.tracker.domain import Outcome
 from tvm_farm.tracker.measuring.board import Board
 from tvm_farm.tracker.measuring.dispatch import MEMORY_PATIENCE_S
 from tvm_farm.tracker.scheduling.health import FAILURES, ailment
-from tvm_farm.tracker.scheduling.memory import fits, no_room, size
+from tvm_farm.tracker.scheduling.memory import fits, no_room
 from tvm_farm.tracker.scheduling.placement import Placement
 from tvm_farm.tracker.wire.requests import seal
 
-GB = 10**9
+GIB = 1 << 30
 
 
 @pytest.mark.parametrize(
     ("need", "free", "fit"),
-    [(0, 0, True), (8 * GB, 10 * GB, True), (8 * GB + 1, 10 * GB, False), (GB, None, True), (1, 0, False)],
+    [(0, 0, True), (8 * GIB, 10 * GIB, True), (8 * GIB + 1, 10 * GIB, False), (GIB, None, True), (1, 0, False)],
 )
 def test_a_trial_gets_a_part_of_what_is_free(need: int, free: int | None, fit: bool) -> None:
     assert fits(need, free) is fit
@@ -36,23 +36,19 @@ def test_a_trial_gets_a_part_of_what_is_free(need: int, free: int | None, fit: b
     [
         pytest.param([], False, "", id="no board: it waits for one"),
         pytest.param([("a", None, 0)], False, "", id="it does not tell"),
-        pytest.param([("a", GB, 2 * GB), ("b", 9 * GB, 9 * GB)], False, "", id="one fits"),
-        pytest.param([("a", GB, 9 * GB)], False, "a has the most memory free", id="not now"),
-        pytest.param([("a", GB, 2 * GB), ("b", GB, 9 * GB)], False, "1.0 GB of 9.0 GB", id="not now, on one"),
-        pytest.param([("a", GB, 2 * GB), ("b", 2 * GB, 4 * GB)], True, "b has the most memory free", id="never"),
-        pytest.param([("a", GB, 0)], False, "1.0 GB, and a trial gets 80%", id="how much it has is not known"),
+        pytest.param([("a", GIB, 2 * GIB), ("b", 9 * GIB, 9 * GIB)], False, "", id="one fits"),
+        pytest.param([("a", GIB, 9 * GIB)], False, "a has the most memory free", id="not now"),
+        pytest.param([("a", GIB, 2 * GIB), ("b", GIB, 9 * GIB)], False, "1.00 GiB of 9.00 GiB", id="not now, on one"),
+        pytest.param([("a", GIB, 2 * GIB), ("b", 2 * GIB, 4 * GIB)], True, "b has the most memory free", id="never"),
+        pytest.param([("a", GIB, 0)], False, "1.00 GiB, and a trial gets 80%", id="how much it has is not known"),
     ],
 )
 def test_no_room(boards: list[tuple[str, int | None, int]], never: bool, said: str) -> None:
-    reason, forever = no_room(4 * GB, boards)
+    reason, forever = no_room(4 * GIB, boards)
     assert forever is never
     assert said in reason
     assert bool(reason) is bool(said)
-    assert not reason or "take 4.0 GB" in reason
-
-
-def test_sizes_read_as_sizes() -> None:
-    assert [size(n) for n in (0, 340_000_000, 3_650_000_000)] == ["0 MB", "340 MB", "3.6 GB"]
+    assert not reason or "take 4.00 GiB" in reason
 
 
 @pytest.mark.parametrize(
@@ -112,11 +108,11 @@ async def farm(tmp_path: Path) -> AsyncIterator[OrdersFarm]:
 
 
 def free(memory: float, **more: object) -> Telemetry:
-    return Telemetry(memory_available_bytes=int(memory * GB), **more)  # type: ignore[arg-type]
+    return Telemetry(memory_available_bytes=int(memory * GIB), **more)  # type: ignore[arg-type]
 
 
-async def submit(farm: OrdersFarm, client: Client, trial_id: str, gigabytes: float) -> None:
-    tensor = measurement_pb2.Argument(shape=[int(gigabytes * GB)], dtype="int8", fill_seed=1)
+async def submit(farm: OrdersFarm, client: Client, trial_id: str, gib: float) -> None:
+    tensor = measurement_pb2.Argument(shape=[int(gib * GIB)], dtype="int8", fill_seed=1)
     await farm.measuring.submit(client.stream, seal(request(trial_id, args=[tensor])), None)
 
 
@@ -168,23 +164,23 @@ async def test_what_never_fits_is_refused_with_the_numbers(farm: OrdersFarm) -> 
     await submit(farm, client, "t", 6)
     farm.measuring.tick()
     assert client.answers == {}, "it waits for an empty farm"
-    farm.join("board", telemetry=free(1), memory_bytes=2 * GB)
+    farm.join("board", telemetry=free(1), memory_bytes=2 * GIB)
     farm.measuring.tick()
     answer = client.answers["t"]
     assert answer.outcome is Outcome.UNPLACEABLE
-    assert "take 6.0 GB; board has the most memory free" in answer.detail
-    assert "1.0 GB of 2.0 GB, and a trial gets 80% of that" in answer.detail
+    assert "take 6.00 GiB; board has the most memory free" in answer.detail
+    assert "1.00 GiB of 2.00 GiB, and a trial gets 80% of that" in answer.detail
 
 
 async def test_what_has_no_room_for_long_is_refused(farm: OrdersFarm) -> None:
-    farm.join("board", telemetry=free(1), memory_bytes=16 * GB)
+    farm.join("board", telemetry=free(1), memory_bytes=16 * GIB)
     client = await farm.open()
     await submit(farm, client, "t", 6)
     farm.measuring.tick()
     farm.now += MEMORY_PATIENCE_S
     farm.measuring.tick()
     assert client.answers["t"].outcome is Outcome.UNPLACEABLE
-    assert "1.0 GB of 16.0 GB" in client.answers["t"].detail
+    assert "1.00 GiB of 16.0 GiB" in client.answers["t"].detail
     assert await idle_after(farm, client)
 
 

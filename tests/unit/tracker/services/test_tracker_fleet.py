@@ -235,6 +235,9 @@ async def test_agents_on_the_same_cpus_are_told_of_each_other(farm: FleetFarm) -
     assert "this machine's CPUs, as one: they disturb each other" in farm.fleet.warning(two)
     shared = {device.name: device.shares_cpus_with for device in farm.fleet.devices()}
     assert shared == {"one": ("two",), "two": ("one",), "router": ()}
+    third = farm.join(device_id="d4", name="third", machine=replace(here, start_id="start-4"))
+    assert farm.fleet.warning(third).startswith("other agents measure on this machine's CPUs, as one and two: ")
+    farm.fleet.leave(third, "cut")
     farm.fleet.leave(one, "cut")
     assert farm.fleet.warning(two) == ""
     assert all(device.shares_cpus_with == () for device in farm.fleet.devices())

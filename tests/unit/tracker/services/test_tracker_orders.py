@@ -313,6 +313,24 @@ async def test_a_forgotten_device_is_gone_with_all_that_was_ordered_of_it(farm: 
     assert (again.hand_labels, again.drain, again.measured) == ({}, None, 0)
 
 
+async def test_a_device_that_joins_while_others_are_forgotten_stays(
+    farm: OrdersFarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        farm.fleet.leave(farm.join(name), "cut")
+    farm.now += 3700.0
+    forget = farm.fleet.forget
+
+    async def slow(device_id: str) -> None:
+        if "b" not in {board.device.name for board in farm.fleet.connected()}:
+            farm.join("b")
+        await forget(device_id)
+
+    monkeypatch.setattr(farm.fleet, "forget", slow)
+    assert [d.name for d in await farm.order_book.forget_lost(3600.0)] == ["a", "c"]
+    assert [d.name for d in farm.fleet.devices()] == ["b"]
+
+
 async def test_devices_that_were_lost_long_ago_are_forgotten_where_nothing_is_ordered_of_them(farm: OrdersFarm) -> None:
     boards = {name: farm.join(name) for name in ("there", "lost", "recent", "drained", "labelled", "leased")}
     await farm.order_book.drain("drained", "eve", "fan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tvm_farm.protos.device import Fingerprint, RunnerInfo, RunnerMode, Telemetry
-from tvm_farm.tracker.cli.boards.devices import _health
+from tvm_farm.tracker.cli.boards.words import health
 from tvm_farm.tracker.domain import Device, DeviceState
 
 FULL = Telemetry(disk_fault="its disk is full")
@@ -39,8 +39,8 @@ def test_which_take_trials(state: DeviceState, telemetry: Telemetry | None, take
         ("its disk is full", FULL, "its disk is full; no trial is sent there until it is mended"),
     ],
 )
-def test_its_health(ailing: str, telemetry: Telemetry, told: str) -> None:
+def test_itshealth(ailing: str, telemetry: Telemetry, told: str) -> None:
     assert (
-        _health(Device("id", "pi", Fingerprint(), RunnerInfo(RunnerMode.FULL), telemetry=telemetry, ailing=ailing))
+        health(Device("id", "pi", Fingerprint(), RunnerInfo(RunnerMode.FULL), telemetry=telemetry, ailing=ailing))
         == told
     )

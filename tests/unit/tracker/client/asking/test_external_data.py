@@ -40,6 +40,49 @@ def test_weights_outside_are_named_and_must_be_there(tmp_path, inner):
     assert external_files(tmp_path / "m.onnx") == ("sub/weights.bin",)
 
 
+def outside(location: str) -> TensorProto:
+    tensor = numpy_helper.from_array(np.zeros((8, 8), np.float32), "w")
+    onnx.external_data_helper.set_external_data(tensor, location, offset=0, length=256)
+    tensor.ClearField("raw_data")
+    return tensor
+
+
+def test_weights_of_functions_and_of_attributes_that_are_lists_are_named(tmp_path):
+    """As onnx.load_external_data_for_model finds them."""
+    versions = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    value = helper.make_tensor_value_info("y", TensorProto.FLOAT, [8, 8])
+    constant = helper.make_node("Constant", [], ["y"], value=outside("function.bin"))
+    function = helper.make_function("own", "Weights", [], ["y"], [constant], versions)
+    inner = helper.make_node("Constant", [], ["y"], value=outside("graphs.bin"))
+    lists = helper.make_node(
+        "Lists",
+        [],
+        ["z"],
+        domain="own",
+        tensors=[outside("tensors.bin")],
+        graphs=[helper.make_graph([inner], "inner", [], [value])],
+    )
+    graph = helper.make_graph([helper.make_node("Weights", [], ["y"], domain="own"), lists], "g", [], [value])
+    model = helper.make_model(graph, functions=[function], opset_imports=versions)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    names = ("function.bin", "graphs.bin", "tensors.bin")
+    for name in names:
+        (tmp_path / name).write_bytes(bytes(256))
+    assert external_files(tmp_path / "m.onnx") == names
+    onnx.load(tmp_path / "m.onnx")
+
+
+def test_a_name_of_weights_that_are_in_the_file_again_is_none(tmp_path):
+    weights = numpy_helper.from_array(np.zeros((8, 8), np.float32), "w")
+    onnx.external_data_helper.set_external_data(weights, "gone.bin")
+    weights.data_location = TensorProto.DEFAULT
+    value = helper.make_tensor_value_info("y", TensorProto.FLOAT, [8, 8])
+    graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [value], [weights])
+    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    onnx.checker.check_model(tmp_path / "m.onnx")
+    assert external_files(tmp_path / "m.onnx") == ()
+
+
 @pytest.mark.parametrize("location", ["../w.bin", "/etc/passwd", "a/../../w.bin"])
 def test_nothing_outside_of_the_models_folder_is_read(tmp_path, location):
     save(tmp_path, location)

@@ -131,9 +131,11 @@ def test_parameters_and_fixed_inputs_of_a_script() -> None:
     )
     assert fixed_of({"sr": 16000, "flag": True, "sizes": (1, 2)}) == fixed_of(["sr=16000", "flag=true", "sizes=[1, 2]"])
     assert target_of({"mcpu": "cortex-a76"}) == '{"mcpu": "cortex-a76"}'
-    for given in ({"sr": "16000"}, {"sr": object()}, {"sr": None}):
+    for given in ({"sr": "16000"}, {"sr": object()}, {"sr": None}, ["sr=" + "[" * 100_000]):
         with pytest.raises(ValueError, match="fixes no input"):
             fixed_of(given)
+    with pytest.raises(ValueError, match="is not JSON"):
+        target_of("[" * 100_000)
     with pytest.raises(ValueError, match="sets no parameter"):
         parameters_of({"two words": 1})
 

@@ -25,15 +25,15 @@ def test_outputs_that_a_message_carries_are_taken() -> None:
     ("outputs", "words"),
     [
         ([TensorInfo("y", (25, MIB), "float32")], "its output y takes 100 MiB, and"),
-        ([TensorInfo("y", (60 * MIB + 1,), "int8")], "its output y takes 60 MiB, and"),
+        ([TensorInfo("y", (60 * MIB + 1,), "int8")], "its output y takes 60.0 MiB, and"),
         (
             [TensorInfo("a", (10, MIB), "float16"), TensorInfo("b", (6, MIB), "float64")],
-            "its output b takes 48 MiB, 68 MiB with its other outputs, and",
+            "its output b takes 48.0 MiB, 68.0 MiB with its other outputs, and",
         ),
     ],
 )
 def test_outputs_beyond_that_are_refused_by_name(outputs: list[TensorInfo], words: str) -> None:
-    with pytest.raises(InputError, match=rf"^model is not tuned: {words} a board's answer carries at most 60 MiB"):
+    with pytest.raises(InputError, match=rf"^model is not tuned: {words} a board's answer carries at most 60.0 MiB"):
         check_answer_size(outputs, "model")
 
 
