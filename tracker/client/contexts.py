@@ -40,8 +40,8 @@ class Contexts:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Contexts:
-        """Those of ``path``, by default the person's own; none where there is no file, and none for a user without a
-        home. Raises BadInput, which says what is wrong with the file.
+        """Those of ``path``, by default the person's own; none where there is no file. Raises BadInput, which says what
+        is wrong with the file.
         """
         try:
             path = path or contexts_file()

@@ -81,15 +81,6 @@ def test_a_file_without_end_is_one_sentence(path: Path) -> None:
         Contexts.load()
 
 
-def test_a_user_without_a_home_has_no_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
-    assert Contexts.load() == Contexts()
-    with pytest.raises(FarmError, match="set HOME"):
-        Contexts().save()
-
-
 def test_a_folder_that_takes_no_file_is_one_sentence(path: Path) -> None:
     path.parent.write_text("no folder")
     with pytest.raises(FarmError, match="cannot be written"):
