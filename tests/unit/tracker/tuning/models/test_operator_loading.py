@@ -96,8 +96,8 @@ def test_what_is_at_fault_is_told_with_its_line(
 def test_a_function_that_never_returns_ends_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign_code, "LIMIT_S", 0.05)
     monkeypatch.setattr(foreign_code, "_AGAIN_S", 0.5)
-    # What swallows the first meets the next. CPython takes a signal between two turns of a loop, and the first line of one
-    # may be out of reach of its handler.
+    # What swallows the first meets the next. CPython takes a signal between two turns of a loop, where it may be out of
+    # reach of the loop's handler.
     (tmp_path / "op.py").write_text(
         "def f():\n  try:\n    while True: int()\n  except TimeoutError:\n    while True: int()\n"
     )
