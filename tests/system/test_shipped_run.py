@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -49,6 +51,24 @@ def test_a_model_that_sorts_runs(package: tuple[Path, ImportedModel]) -> None:
     wanted = np.argsort(-x, axis=1)[:, :3]
     np.testing.assert_array_equal(places, wanted)
     np.testing.assert_array_equal(most, np.take_along_axis(x, wanted, 1))
+
+
+@pytest.mark.parametrize(("cores", "asked", "threads"), [(2, "", 2), (1, "", 1), (64, "", 0), (2, "1", 1)])
+def test_it_takes_as_many_threads_as_it_was_tuned_for(
+    package: tuple[Path, ImportedModel], tmp_path: Path, cores: int, asked: str, threads: int
+) -> None:
+    folder = shutil.copytree(package[0], tmp_path / "package")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["target"] = json.dumps({"kind": "llvm", "num-cores": cores})
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    told = "import numpy, tvm_ffi; from run import Model; Model()(numpy.zeros((5, 9), 'float32'))\n"
+    told += "print(tvm_ffi.get_global_func('runtime.NumThreads')())"
+    environ = {name: value for name, value in os.environ.items() if name != "TVM_NUM_THREADS"}
+    environ |= {"TVM_NUM_THREADS": asked} if asked else {}
+    ran = subprocess.run(
+        [sys.executable, "-c", told], cwd=folder, env=environ, capture_output=True, text=True, check=True
+    )
+    assert int(ran.stdout) == min(threads or cores, len(os.sched_getaffinity(0)))
 
 
 def test_the_library_that_it_lacks_is_named(package: tuple[Path, ImportedModel], tmp_path: Path) -> None:

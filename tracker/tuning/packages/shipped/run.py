@@ -5,7 +5,8 @@ from beside the runtime library.
     python run.py IN.npz OUT.npz    arrays by the inputs' names in, by the outputs' names out
     python run.py --check           compares the files with the manifest, and loads them
 
-The runtime library is found in an installed apache-tvm, at TVM_RUNTIME, or named with --runtime.
+The runtime library is found in an installed apache-tvm, at TVM_RUNTIME, or named with --runtime. It uses as many
+threads as the kernels were tuned for, or TVM_NUM_THREADS.
 
     from run import Model
     answers = Model()(image=x)      # a list, in the manifest's order
@@ -45,6 +46,8 @@ class _Package:
     def __init__(self, folder: str | Path, runtime: str | Path | None) -> None:
         self._folder = Path(folder)
         self.manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_text(encoding="utf-8"))
+        # By itself the runtime takes one thread for two CPUs that share a core. It looks when its first kernel runs.
+        os.environ.setdefault("TVM_NUM_THREADS", str(_threads(self.manifest)))
         library = Path(runtime or _runtime()).absolute()  # a name without a folder is sought elsewhere
         ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
         self._extra = library.with_name("libtvm_runtime_extra.so")
@@ -266,6 +269,12 @@ def _dtype(name: str) -> np.dtype[Any]:
 
         found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
         return found
+
+
+def _threads(manifest: dict[str, Any]) -> int:
+    """How many the kernels were tuned for, where this process may use so many CPUs."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(here, int(json.loads(manifest["target"]).get("num-cores", here))))
 
 
 def _runtime() -> Path:
