@@ -56,7 +56,7 @@ lint: $(VENV)/.dev stubs-check ## ruff, mypy, import-linter, stubs against proto
 	$(VENV)/bin/lint-imports
 
 docs: $(VENV)/.docs ## the pages as a site in build/site; a link that leads nowhere is an error
-	@$(VENV)/bin/python -m website build/pages && $(VENV)/bin/zensical build --clean --strict
+	@$(VENV)/bin/python -m website && $(VENV)/bin/zensical build --clean --strict
 
 pictures: $(VENV)/.docs ## the drawings in docs/ as pictures, for the site; needs npm and chromium
 	@$(VENV)/bin/python -m website.pictures

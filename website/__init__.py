@@ -1,4 +1,4 @@
 """The site of the documentation: the pages of docs/ and those beside the code, with what is generated, as one tree.
 
-``python -m website FOLDER`` writes the tree; the site's generator makes HTML of it (``make docs``).
+``python -m website`` writes the tree to build/pages; the site's generator makes HTML of it (``make docs``).
 """

@@ -1,8 +1,7 @@
-"""``python -m website FOLDER``: the pages of this checkout, ready for the site's generator."""
+"""``python -m website``: the pages of this checkout in build/pages, ready for the site's generator."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from website.commands import commands_page, settings_page
@@ -17,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 if __name__ == "__main__":
     write(
         ROOT,
-        Path(sys.argv[1]),
+        ROOT / "build" / "pages",
         {
             "commands": commands_page,
             "python": python_page,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tvm_farm.agent.errors import AgentError, SettingsError
 from tvm_farm.agent.settings import Settings
-from tvm_farm.protos.program.service import ServiceError, Unit, command_line, in_a_home
+from tvm_farm.protos.program.service import CONFINED, ServiceError, Unit, command_line, in_a_home
 from tvm_farm.protos.program.service import install as bring_in
 
 __all__ = ["USER", "Service", "install", "service_state"]
@@ -49,21 +49,7 @@ OOMScoreAdjust=-500
 LimitMEMLOCK=infinity
 # Left out, since kernels and their timing may need what they forbid: MemoryDenyWriteExecute, PrivateDevices,
 # ProtectClock (which forbids all devices but one), RestrictRealtime, SystemCallFilter.
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-LockPersonality=yes
-PrivateTmp=yes
-ProtectControlGroups=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectSystem=strict
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces=yes
-RestrictSUIDSGID=yes
-
+{confined}
 [Install]
 WantedBy=multi-user.target
 """
@@ -98,6 +84,7 @@ class Service(Unit):
         text = _UNIT.format(
             of=f", for {settings.via}" if settings.via else "",
             command=command_line(command),
+            confined=CONFINED,
             user=USER,
             # Debian's rules for devices on USB give telephones to this group.
             groups="SupplementaryGroups=plugdev\n" if settings.via.startswith("adb:") else "",

@@ -13,12 +13,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ServiceError", "Unit", "command_line", "in_a_home", "install"]
+__all__ = ["CONFINED", "ServiceError", "Unit", "command_line", "in_a_home", "install"]
 
 _UNITS = Path("/etc/systemd/system")
 #: A folder where systemd runs: sd_booted(3).
 _BOOTED = Path("/run/systemd/system")
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
+
+
+#: What no service of a farm needs, for its [Service]: the rights of other users, the system's files and settings.
+CONFINED = """\
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+LockPersonality=yes
+PrivateTmp=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectSystem=strict
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictSUIDSGID=yes
+"""
 
 
 class ServiceError(Exception):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tvm_farm.tracker.cli.terminal.completing import class_names, pool_names
+from tvm_farm.tracker.cli.records.filters import of_class, of_pool
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.options import OPTIONS, json_option
 from tvm_farm.tracker.cli.terminal.parsing import FIXED, PARAMETER, SHAPE, TARGET, WholeNumber
@@ -23,16 +23,8 @@ __all__ = ["best"]
 @click.command("best")
 @click.argument("model", type=click.Path(path_type=Path), metavar="[MODEL]", required=False)
 @click.option("--workload", "workloads", multiple=True, metavar="KEY", help="A workload's key; several may be given.")
-@click.option("--pool", default="", shell_complete=pool_names, help="Measured on device classes of this pool.")
-@click.option(
-    "--class",
-    "--device-class",
-    "device_class",
-    default="",
-    shell_complete=class_names,
-    metavar="CLASS",
-    help="Measured on this class.",
-)
+@of_pool
+@of_class
 @click.option(
     "--target",
     type=TARGET,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tvm_farm.tracker.cli.terminal.completing import class_names, device_names, pool_names
+from tvm_farm.tracker.cli.records.filters import of_class, of_pool
+from tvm_farm.tracker.cli.terminal.completing import device_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.formats import plural
 from tvm_farm.tracker.cli.terminal.parsing import DURATION
@@ -33,17 +34,9 @@ __all__ = ["export"]
 @click.option("--job", "job_id", default="", metavar="ID", help="Records of this job.")
 @click.option("--workload", default="", metavar="KEY", help="Of this workload.")
 @click.option("--operator", "--name", "workload_name", default="", metavar="TEXT", help="Part of the operator's name.")
-@click.option("--pool", default="", shell_complete=pool_names, help="Measured on device classes of this pool.")
+@of_pool
 @click.option("--device", default="", shell_complete=device_names, metavar="NAME", help="Measured on this device.")
-@click.option(
-    "--class",
-    "--device-class",
-    "device_class",
-    default="",
-    shell_complete=class_names,
-    metavar="CLASS",
-    help="Measured on this class of device.",
-)
+@of_class
 @click.option("--target", default="", metavar="JSON", help="Built for exactly this target.")
 @click.option("--engine", default="", help="Proposed by this engine.")
 @click.option("--since", "since_s", type=DURATION, metavar="TIME", help="Stored since then, as 90m or 2h.")

@@ -9,7 +9,8 @@ import click
 from click.core import ParameterSource
 
 from tvm_farm.tracker.cli.records.device import logged_device
-from tvm_farm.tracker.cli.terminal.completing import class_names, device_names, pool_names
+from tvm_farm.tracker.cli.records.filters import of_class, of_pool
+from tvm_farm.tracker.cli.terminal.completing import device_names
 from tvm_farm.tracker.cli.terminal.connection import Connection, connection_options
 from tvm_farm.tracker.cli.terminal.formats import count, plural
 from tvm_farm.tracker.cli.terminal.options import json_option
@@ -48,22 +49,14 @@ _WITH_SQL = {"sql", "limit", "as_csv", "as_json", "tracker", "farm_name", "mdns_
     help="Of operators with a tensor of this shape, 1x64x56x56, or with these loops, 512,512,512; "
     "of several each must be there.",
 )
-@click.option("--pool", default="", shell_complete=pool_names, help="Measured on device classes of this pool.")
+@of_pool
 @click.option(
     "--device",
     default="",
     shell_complete=device_names,
     help="Measured on this device: name or id, or the start of either.",
 )
-@click.option(
-    "--class",
-    "--device-class",
-    "device_class",
-    default="",
-    shell_complete=class_names,
-    metavar="CLASS",
-    help="Measured on this class.",
-)
+@of_class
 @click.option("--target", default="", metavar="JSON", help="Built for exactly this target.")
 @click.option("--engine", default="", help='Proposed by this engine; "untuned" for baselines.')
 @click.option("--user", default="", help="Measured for this user, by a job or a script.")

@@ -41,23 +41,9 @@ TimeoutStopSec=60
 # A tuning worker that the system kills for its memory is started again by the tracker.
 OOMPolicy=continue
 # Left out, since TVM loads what it has compiled: MemoryDenyWriteExecute, SystemCallFilter.
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-LockPersonality=yes
-PrivateDevices=yes
-PrivateTmp=yes
+{confined}PrivateDevices=yes
 ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectSystem=strict
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces=yes
 RestrictRealtime=yes
-RestrictSUIDSGID=yes
 
 [Install]
 WantedBy=multi-user.target
@@ -106,7 +92,7 @@ def unit_of(options: tuple[str, ...], python: Path) -> Unit:
     """The unit that runs ``tracker start`` with ``options`` by the interpreter ``python``. Raises BadInput where a
     service could not read that.
     """
-    from tvm_farm.protos.program.service import Unit, command_line, in_a_home
+    from tvm_farm.protos.program.service import CONFINED, Unit, command_line, in_a_home
 
     if in_a_home(python):
         raise BadInput(
@@ -114,5 +100,5 @@ def unit_of(options: tuple[str, ...], python: Path) -> Unit:
             "for instance into a virtual environment in /opt/tvm-farm."
         )
     command = [str(python), "-m", "tvm_farm.tracker", "start", "--state", str(_HOME / "state"), *options]
-    text = _UNIT.format(command=command_line(command), user=USER, home=_HOME)
+    text = _UNIT.format(confined=CONFINED, command=command_line(command), user=USER, home=_HOME)
     return Unit(f"{USER}.service", text, USER, _HOME)

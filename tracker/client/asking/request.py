@@ -30,7 +30,7 @@ from tvm_farm.tracker.client.errors import BadInput
 from tvm_farm.tracker.client.packages.owned import Owner
 from tvm_farm.tracker.client.user import user_name
 from tvm_farm.tracker.domain.engine import DEFAULT_TUNER, ENGINES
-from tvm_farm.tracker.domain.errors import InvalidRequest
+from tvm_farm.tracker.domain.errors import InvalidRequest, sentence
 from tvm_farm.tracker.domain.job import JobKind, JobSpec, check_priority
 
 __all__ = ["DEFAULT_BUDGET_S", "JobRequest", "job_request"]
@@ -142,5 +142,5 @@ def _priority(given: int) -> int:
     try:
         check_priority(given)
     except InvalidRequest as error:
-        raise BadInput(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+        raise BadInput(sentence(str(error))) from None
     return given
